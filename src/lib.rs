@@ -1,0 +1,9 @@
+//! roar-functions: the backend of ROAR, the Rapid Online Assessment of Reading.
+//!
+//! Data flows one way: a request reaches [`runtime`], which runs a function's handler, which decides
+//! with the pure modules of its room and commits to a [`store`]; the commit causes document events,
+//! which reach [`runtime`] again. ARCHITECTURE.md has the map.
+
+pub mod context;
+pub mod runtime;
+pub mod store;

@@ -1,0 +1,79 @@
+//! Tasks: work that outlives the request that asked for it.
+//!
+//! A task is a document, so that it can be written in the commit that makes it necessary and removed
+//! in the commit that does it. The queue only carries the word that it's there.
+
+use std::time::Duration;
+
+use crate::store::{DocPath, FieldPath, Fields, Precondition, Value, Write};
+
+/// The collection that holds tasks until they're done.
+pub const TASKS: &str = "functionTasks";
+
+/// A task to be enqueued.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewTask {
+    /// Unique among all tasks; the same ID is the same task.
+    pub id: String,
+    /// The task function that runs it.
+    pub function: &'static str,
+    /// What the function needs to know.
+    pub payload: Fields,
+}
+
+/// A task at an attempt.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Task {
+    /// Its ID.
+    pub id: String,
+    /// What the function needs to know.
+    pub payload: Fields,
+    /// 1 at the first attempt since the process started.
+    pub attempt: u32,
+    path: DocPath,
+}
+
+/// How an attempt ended, when it didn't fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskOutcome {
+    /// The handler's own commit carried [`Task::done`]: nothing is left to do.
+    Committed,
+    /// Done (or not needed any more): the queue may remove it.
+    Finished,
+    /// Not yet: run it again after this time, or when it's woken. This is no failure.
+    Later(Duration),
+}
+
+impl Task {
+    /// A task as its document at `path` says.
+    pub fn new(path: DocPath, payload: Fields, attempt: u32) -> Self {
+        Task { id: path.id().to_owned(), payload, attempt, path }
+    }
+
+    /// The write that marks the task done, for the commit that does its work: both happen, once,
+    /// or neither. The commit conflicts when the task was done before.
+    pub fn done(&self) -> Write {
+        Write::delete(self.path.clone()).when(Precondition::Exists)
+    }
+
+    /// The write that remembers how far the task got, for the commit that gets it there. It sets the
+    /// given payload entries; the commit conflicts when the task was done before.
+    pub fn advance(&self, entries: Fields) -> Write {
+        let mask = entries.keys().map(|key| FieldPath::of(["payload", key])).collect();
+        let fields = Fields::from([("payload".to_owned(), Value::Map(entries))]);
+        Write::merge(self.path.clone(), fields, mask).when(Precondition::Exists)
+    }
+}
+
+/// Where tasks are handed in.
+pub trait TaskQueue: Send + Sync + 'static {
+    /// The write that creates the task, for the commit that makes it necessary.
+    fn enlist(&self, task: &NewTask) -> Write;
+
+    /// Says that enlisted tasks were committed. A crash before this call loses nothing: tasks found
+    /// at start are run too.
+    fn announce(&self, tasks: Vec<NewTask>);
+
+    /// Ends the waiting time of a task that asked for [`TaskOutcome::Later`].
+    fn wake(&self, id: &str);
+}

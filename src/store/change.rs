@@ -1,0 +1,59 @@
+//! Document changes, as triggers see them.
+
+use async_trait::async_trait;
+
+use super::{DocPath, Document, Timestamp};
+
+/// One change of one document: what Firestore's `written` event carries.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DocumentChange {
+    /// The same for every delivery of this change to one trigger.
+    pub id: String,
+    /// The changed document.
+    pub path: DocPath,
+    /// The document before, unless it was created.
+    pub before: Option<Document>,
+    /// The document after, unless it was deleted.
+    pub after: Option<Document>,
+    /// When the change was committed (the emulator tells it in whole seconds).
+    pub time: Timestamp,
+}
+
+/// What a change did to the document's existence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// It came into being.
+    Created,
+    /// It changed.
+    Updated,
+    /// It went.
+    Deleted,
+}
+
+impl DocumentChange {
+    /// The kind, derived from which sides exist; `None` for a change with neither.
+    pub fn kind(&self) -> Option<ChangeKind> {
+        match (&self.before, &self.after) {
+            (None, Some(_)) => Some(ChangeKind::Created),
+            (Some(_), Some(_)) => Some(ChangeKind::Updated),
+            (Some(_), None) => Some(ChangeKind::Deleted),
+            (None, None) => None,
+        }
+    }
+}
+
+/// What became of a delivered change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// Done, or never to succeed: don't send it again.
+    Acknowledged,
+    /// Send it again later.
+    Refused,
+}
+
+/// Receives the changes that an embedded store's triggers match.
+#[async_trait]
+pub trait ChangeSink: Send + Sync + 'static {
+    /// Handles one change for the trigger of that name.
+    async fn deliver(&self, trigger: &str, change: DocumentChange) -> Delivery;
+}

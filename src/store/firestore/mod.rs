@@ -1,0 +1,1 @@
+//! Cloud Firestore, to come.
