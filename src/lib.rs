@@ -5,5 +5,7 @@
 //! which reach [`runtime`] again. ARCHITECTURE.md has the map.
 
 pub mod context;
+pub mod orgs;
 pub mod runtime;
 pub mod store;
+pub mod users;
