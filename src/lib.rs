@@ -4,7 +4,12 @@
 //! with the pure modules of its room and commits to a [`store`]; the commit causes document events,
 //! which reach [`runtime`] again. ARCHITECTURE.md has the map.
 
+pub mod administrations;
+pub mod app;
+pub mod assignments;
+pub mod claims;
 pub mod context;
+pub mod functions;
 pub mod orgs;
 pub mod runtime;
 pub mod store;

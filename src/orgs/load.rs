@@ -4,7 +4,7 @@ use futures::{StreamExt, TryStreamExt};
 
 use super::tree::HIERARCHY_FIELDS;
 use super::{OrgKey, OrgLists, OrgTree, OrgType};
-use crate::store::{Database, DocPath, FieldOp, FieldPath, Query, Result, Value};
+use crate::store::{Database, DocPath, Document, FieldOp, FieldPath, Query, Result, Value};
 
 /// Firestore's limit on the values of one `in`.
 const IN_LIMIT: usize = 30;
@@ -16,6 +16,8 @@ const PARALLEL: usize = 8;
 pub enum Reach {
     /// The orgs alone.
     Listed,
+    /// And their ancestors.
+    Up,
     /// And their descendants; archived ones too when `include_archived`.
     Down {
         /// Load archived descendants.
@@ -40,6 +42,8 @@ pub async fn load_tree(database: &Database, lists: &OrgLists, reach: Reach) -> R
     }
     if reach == Reach::DownAndUp {
         loader.down(lists, false).await?;
+    }
+    if matches!(reach, Reach::Up | Reach::DownAndUp) {
         loader.up().await?;
     }
     Ok(loader.tree)
@@ -76,21 +80,25 @@ impl Loader<'_> {
         parents: &[String],
         include_archived: bool,
     ) -> Result<()> {
-        let queries = parents.chunks(IN_LIMIT).map(|chunk| {
-            let mut query = Query::collection(child_type.plural()).select(&HIERARCHY_FIELDS);
-            query = match chunk {
+        let mut queries = Vec::new();
+        for chunk in parents.chunks(IN_LIMIT) {
+            let query = Query::collection(child_type.plural()).select(&HIERARCHY_FIELDS);
+            let query = match chunk {
                 [one] => query.equal(link, one.as_str()),
                 several => query.filter(link, FieldOp::In, Value::strings(several)),
             };
-            if include_archived { query } else { query.equal("archived", false) }
-        });
-        let database = self.database;
-        let mut results = futures::stream::iter(queries).map(|query| database.query(query)).buffer_unordered(PARALLEL);
-        let mut documents = Vec::new();
-        while let Some(found) = results.try_next().await? {
-            documents.extend(found);
+            queries.push(if include_archived { query } else { query.equal("archived", false) });
         }
-        drop(results);
+        let database = self.database.clone();
+        let found: Vec<Vec<Document>> = futures::stream::iter(queries)
+            .map(move |query| {
+                let database = database.clone();
+                async move { database.query(query).await }
+            })
+            .buffer_unordered(PARALLEL)
+            .try_collect()
+            .await?;
+        let mut documents: Vec<Document> = found.into_iter().flatten().collect();
         // Order must not depend on which query answered first.
         documents.sort_by(|one, other| one.path.cmp(&other.path));
         for document in &documents {

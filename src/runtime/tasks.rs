@@ -50,6 +50,11 @@ impl Task {
         Task { id: path.id().to_owned(), payload, attempt, path }
     }
 
+    /// Where the task's document is until it's done.
+    pub fn path(&self) -> &DocPath {
+        &self.path
+    }
+
     /// The write that marks the task done, for the commit that does its work: both happen, once,
     /// or neither. The commit conflicts when the task was done before.
     pub fn done(&self) -> Write {
