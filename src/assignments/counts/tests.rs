@@ -14,7 +14,7 @@ fn assignment(orgs: &[&str], flags: (bool, bool), tasks: &[(&str, bool, bool)]) 
         Value::Map(assessment)
     });
     fields! {
-        "assigningOrgs" => fields! { "districts" => Value::strings(orgs) },
+        "assigningOrgs" => fields! { "districts" => Value::strings(orgs.iter().copied()) },
         "started" => flags.0,
         "completed" => flags.1,
         "assessments" => tasks.collect::<Vec<_>>(),
