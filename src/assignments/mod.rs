@@ -5,6 +5,7 @@ pub mod build;
 pub mod conditions;
 pub mod counts;
 mod handlers;
+pub mod recount;
 pub mod side_effects;
 
 pub use handlers::{created, deleted, updated};

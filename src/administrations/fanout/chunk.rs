@@ -2,19 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use super::control::{Control, administration_path, progress_write};
-use super::ownership::{Flow, Ownership, Phase, phases, seen_key};
+use super::control::{administration_path, progress_write};
+use super::ownership::{Flow, Phase, phases, seen_key};
 use crate::administrations::definitions::Prepared;
 use crate::app::App;
 use crate::assignments::build::Decision;
 use crate::assignments::counts::{Contribution, CountsDelta};
 use crate::assignments::side_effects::{lists_assignment, user_write};
 use crate::fields;
-use crate::orgs::lists::OrgSet;
 use crate::runtime::{HandlerError, Task, TaskOutcome};
 use crate::store::{
-    Committed, Direction, DocPath, Document, FieldOp, FieldPath, Fields, Precondition, Query, StoreError, Timestamp,
-    Transform, Value, Write,
+    Committed, Direction, DocPath, Document, FieldOp, FieldPath, Precondition, Query, StoreError, Timestamp, Transform,
+    Value, Write,
 };
 
 /// Students of one commit at most: more than a chunk is packed for, so that a chunk is one page as a
@@ -22,6 +21,8 @@ use crate::store::{
 const PAGE: u32 = 125;
 /// Attempts that wait for the event of a deletion that somebody else made, before it's taken as lost.
 const WAIT_FOR_DELETION: u32 = 8;
+/// How often a page is read again because students changed its assignments meanwhile.
+const CONFLICTS: u32 = 5;
 
 /// The users that a phase is about who are in one of `orgs`.
 pub fn members_query(app: &App, phase: Phase, orgs: &[String]) -> Query {
@@ -64,20 +65,20 @@ struct Chunk<'a> {
 /// How much a page takes for granted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Care {
-    /// The user's lists tell which assignments exist, and the task and the administration are there.
+    /// The user's lists tell which assignments exist.
     Usual,
-    /// The commit met a conflict: look at everything.
+    /// The commit met a conflict: look for every assignment.
     Looked,
 }
 
 /// What a page came to.
 enum Page {
-    /// The version is superseded, the administration gone, or the task done before.
+    /// The task was done before or taken back, or the administration is gone.
     Void,
     /// There may be more students after this one.
     More(String),
-    /// All students are dealt with.
-    Last,
+    /// All students are dealt with; so many chunks are open after this one.
+    Last { open: Option<i64> },
 }
 
 impl<'a> Chunk<'a> {
@@ -97,18 +98,11 @@ impl<'a> Chunk<'a> {
     async fn run(&self, task: &Task, prepared: &Prepared) -> Result<TaskOutcome, HandlerError> {
         let mut cursor = task.payload.get("cursor").and_then(Value::as_str).map(str::to_owned);
         loop {
-            let (page, committed) = match self.page(task, prepared, cursor.as_deref(), Care::Usual).await {
-                Err(PageError::Store(StoreError::Conflict(_))) => {
-                    self.page(task, prepared, cursor.as_deref(), Care::Looked).await
-                }
-                other => other,
-            }
-            .map_err(HandlerError::from)?;
-            match page {
+            match self.page_with_care(task, prepared, cursor.as_deref()).await? {
                 Page::Void => return Ok(TaskOutcome::Finished),
                 Page::More(last) => cursor = Some(last),
-                Page::Last => {
-                    if open_chunks(committed.as_ref()) == Some(0) {
+                Page::Last { open } => {
+                    if open == Some(0) {
                         self.app.tasks.wake(&self.plan);
                     }
                     return Ok(TaskOutcome::Committed);
@@ -117,13 +111,41 @@ impl<'a> Chunk<'a> {
         }
     }
 
+    /// A page; when its commit meets a conflict, again with everything looked at.
+    async fn page_with_care(
+        &self,
+        task: &Task,
+        prepared: &Prepared,
+        cursor: Option<&str>,
+    ) -> Result<Page, HandlerError> {
+        match self.page(task, prepared, cursor, Care::Usual).await {
+            Err(PageError::Store(StoreError::Conflict(_))) => {}
+            other => return other.map_err(HandlerError::from),
+        }
+        for _ in 0..CONFLICTS {
+            let known = [administration_path(&self.administration)?, task.path().clone()];
+            if self.app.stores.admin.get_all(&known).await?.iter().any(Option::is_none) {
+                return Ok(Page::Void);
+            }
+            match self.page(task, prepared, cursor, Care::Looked).await {
+                // Students are at work in this very moment.
+                Err(PageError::Store(StoreError::Conflict(_))) => {}
+                other => return other.map_err(HandlerError::from),
+            }
+        }
+        Err(HandlerError::Transient("students' assignments keep changing".to_owned()))
+    }
+
+    /// Reads a page of students and commits what becomes of them. No transaction: the commit happens
+    /// only if every assignment is as it was read and the task is still to be done, and the writes to
+    /// students' documents and counts are increments, so that chunks don't wait for each other.
     async fn page(
         &self,
         task: &Task,
         prepared: &Prepared,
         cursor: Option<&str>,
         care: Care,
-    ) -> Result<(Page, Option<Committed>), PageError> {
+    ) -> Result<Page, PageError> {
         let database = &self.app.stores.admin;
         let mut query = members_query(self.app, self.phase, &self.orgs)
             .order_by(crate::store::path::NAME_FIELD, Direction::Ascending)
@@ -131,73 +153,51 @@ impl<'a> Chunk<'a> {
         if let Some(cursor) = cursor {
             query = query.start_after(vec![database.reference(&DocPath::in_collection("users", cursor)?)]);
         }
-        let query = &query;
-        database
-            .transaction(|tx| async move {
-                let control = tx.get(&Control::path(&self.administration)?).await?.as_ref().map(Control::read);
-                let Some(control) = control.filter(|control| Control::is_at(Some(control), self.version)) else {
-                    return Ok(Page::Void);
-                };
-                if care == Care::Looked {
-                    let found = tx.get_all(&[administration_path(&self.administration)?, task.path().clone()]).await?;
-                    if found.iter().any(Option::is_none) {
-                        return Ok(Page::Void);
-                    }
-                }
-                let users = tx.query(query.clone()).await?;
-                let orgs = match self.phase.flow {
-                    Flow::Remove => &control.removing,
-                    Flow::Assign => &prepared.assigned,
-                };
-                let ownership = Ownership::new(orgs, &prepared.definition.tree);
-                let mine = self.mine(&users, &ownership);
-                let asked: Vec<&Document> = mine
-                    .iter()
-                    .map(|(user, _)| *user)
-                    .filter(|user| care == Care::Looked || lists_assignment(&user.fields, &self.administration))
-                    .collect();
-                let paths: Vec<DocPath> =
-                    asked.iter().map(|user| self.assignment(&user.path)).collect::<Result<_, _>>()?;
-                let found = tx.get_all(&paths).await?;
-                let existing: BTreeMap<&DocPath, Document> =
-                    asked.iter().zip(found).filter_map(|(user, assignment)| Some((&user.path, assignment?))).collect();
-                let lost = asked
-                    .iter()
-                    .filter(|user| lists_assignment(&user.fields, &self.administration))
-                    .filter(|user| !existing.contains_key(&user.path))
-                    .count();
-                if lost > 0 && task.attempt < WAIT_FOR_DELETION {
-                    // Somebody deleted assignments, and the event that takes them from the counts is
-                    // still to come. Made anew now, they could not be told from the old ones.
-                    return Err(PageError::DeletionPending(lost));
-                }
-                let removed = control.removing.to_set();
-                let plan = self.decide(prepared, &control, &removed, &mine, &existing)?;
-                let page = match users.last() {
-                    Some(last) if users.len() == PAGE as usize => Page::More(last.id().to_owned()),
-                    _ => Page::Last,
-                };
-                // First, so that the commit's first result is the number of open chunks.
-                let open = if matches!(page, Page::Last) { -1 } else { 0 };
-                if open != 0 || !plan.seen.is_empty() {
-                    tx.write(progress_write(&self.administration, self.version, open, &plan.seen)?).await;
-                }
-                tx.write_all(plan.writes).await;
-                match &page {
-                    Page::More(last) => tx.write(task.advance(fields! { "cursor" => last.as_str() })).await,
-                    _ => {
-                        tx.write(self.completed_write()?).await;
-                        tx.write(task.done()).await;
-                    }
-                }
-                Ok(page)
-            })
-            .await
+        let users = database.query(query).await?;
+        let mine = self.mine(&users, prepared);
+        let asked: Vec<&Document> = mine
+            .iter()
+            .map(|(user, _)| *user)
+            .filter(|user| care == Care::Looked || lists_assignment(&user.fields, &self.administration))
+            .collect();
+        let paths: Vec<DocPath> = asked.iter().map(|user| self.assignment(&user.path)).collect::<Result<_, _>>()?;
+        let found = database.get_all(&paths).await?;
+        let existing: BTreeMap<&DocPath, Document> =
+            asked.iter().zip(found).filter_map(|(user, assignment)| Some((&user.path, assignment?))).collect();
+        let lost = asked
+            .iter()
+            .filter(|user| lists_assignment(&user.fields, &self.administration))
+            .filter(|user| !existing.contains_key(&user.path))
+            .count();
+        if lost > 0 && task.attempt < WAIT_FOR_DELETION {
+            // Somebody deleted assignments, and the event that takes them from the counts is still to
+            // come. Made anew now, they could not be told from the old ones.
+            return Err(PageError::DeletionPending(lost));
+        }
+        let plan = self.decide(prepared, &mine, &existing)?;
+        let last = users.last().filter(|_| users.len() == PAGE as usize).map(|last| last.id().to_owned());
+        // First, so that the commit's first result is the number of open chunks.
+        let mut writes =
+            vec![progress_write(&self.administration, self.version, if last.is_some() { 0 } else { -1 }, &plan.seen)?];
+        writes.extend(plan.writes);
+        match &last {
+            Some(last) => writes.push(task.advance(fields! { "cursor" => last.as_str() })),
+            None => writes.extend([self.completed_write()?, task.done()]),
+        }
+        let committed = database.commit(writes).await?;
+        Ok(match last {
+            Some(last) => Page::More(last),
+            None => Page::Last { open: open_chunks(committed.as_ref()) },
+        })
     }
 
     /// The users of the page that this chunk deals with, each with the orgs of later phases to be
     /// counted for.
-    fn mine<'u>(&self, users: &'u [Document], ownership: &Ownership) -> Vec<(&'u Document, Vec<String>)> {
+    fn mine<'u>(&self, users: &'u [Document], prepared: &Prepared) -> Vec<(&'u Document, Vec<String>)> {
+        let ownership = match self.phase.flow {
+            Flow::Remove => &prepared.removing_owners,
+            Flow::Assign => &prepared.assigned_owners,
+        };
         users
             .iter()
             .filter(|user| {
@@ -217,8 +217,6 @@ impl<'a> Chunk<'a> {
     fn decide(
         &self,
         prepared: &Prepared,
-        control: &Control,
-        removed: &OrgSet,
         users: &[(&Document, Vec<String>)],
         existing: &BTreeMap<&DocPath, Document>,
     ) -> Result<PagePlan, StoreError> {
@@ -234,12 +232,12 @@ impl<'a> Chunk<'a> {
             let definition = &prepared.definition;
             let decision = match (self.phase.flow, fields) {
                 (Flow::Remove, None) => Decision::Nothing,
-                (Flow::Remove, Some(fields)) => definition.subtract(fields, removed, now),
-                (Flow::Assign, None) if control.details_only => Decision::Nothing,
-                (Flow::Assign, Some(fields)) if control.details_only => definition.update_details(fields, now),
+                (Flow::Remove, Some(fields)) => definition.subtract(fields, &prepared.removing, now),
+                (Flow::Assign, None) if prepared.details_only => Decision::Nothing,
+                (Flow::Assign, Some(fields)) if prepared.details_only => definition.update_details(fields, now),
                 (Flow::Assign, fields) => definition.decide(&user.fields, fields, now),
             };
-            self.write(&mut plan, &mut delta, user, fields, decision, now)?;
+            self.write(&mut plan, &mut delta, user, assignment, decision, now)?;
         }
         plan.writes.extend(delta.writes(&self.administration, Precondition::None)?);
         Ok(plan)
@@ -250,17 +248,20 @@ impl<'a> Chunk<'a> {
         plan: &mut PagePlan,
         delta: &mut CountsDelta,
         user: &Document,
-        existing: Option<&Fields>,
+        existing: Option<&Document>,
         decision: Decision,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let path = self.assignment(&user.path)?;
-        let before = existing.and_then(Contribution::recorded);
+        let before = existing.and_then(|existing| Contribution::recorded(&existing.fields));
+        // An assignment that somebody touched since it was read is not overwritten.
+        let unchanged =
+            existing.map_or(Precondition::Missing, |existing| Precondition::UpdatedAt(existing.update_time));
         let (write, after) = match decision {
             Decision::Nothing => return Ok(()),
             Decision::Create(fields) => {
                 let after = (Contribution::of(&fields), now);
-                (Write::create(path, fields), Some(after))
+                (Write::set(path, fields), Some(after))
             }
             Decision::Update(fields) => {
                 let assigned = fields.get("dateAssigned").and_then(Value::as_timestamp).unwrap_or(now);
@@ -271,7 +272,7 @@ impl<'a> Chunk<'a> {
         };
         let after = after.as_ref().map(|(contribution, assigned)| (contribution, *assigned));
         delta.step(before.as_ref(), after.map(|(contribution, _)| contribution));
-        plan.writes.push(write);
+        plan.writes.push(write.when(unchanged));
         plan.writes.extend(user_write(&user.path, &self.administration, before.as_ref(), after, now));
         Ok(())
     }

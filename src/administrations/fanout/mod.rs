@@ -13,6 +13,7 @@
 
 mod chunk;
 pub mod control;
+mod fence;
 pub mod ownership;
 mod plan;
 mod remove;

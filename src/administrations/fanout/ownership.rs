@@ -61,7 +61,7 @@ pub fn seen_key(flow: Flow, org_type: OrgType, id: &str) -> String {
 }
 
 /// A type's orgs, those of one parent together.
-pub fn ordered(orgs: &OrgLists, org_type: OrgType, tree: &OrgTree) -> Vec<String> {
+fn ordered(orgs: &OrgLists, org_type: OrgType, tree: &OrgTree) -> Vec<String> {
     let mut ids = orgs.of(org_type).to_vec();
     let parents = |id: &String| {
         let org = tree.get(org_type, id);
@@ -71,18 +71,25 @@ pub fn ordered(orgs: &OrgLists, org_type: OrgType, tree: &OrgTree) -> Vec<String
     ids
 }
 
-/// The place of every org in its type's order.
+/// The orgs of a flow, in each type's order.
 pub struct Ownership {
+    orders: [Vec<String>; 5],
     places: [HashMap<String, usize>; 5],
 }
 
 impl Ownership {
     /// Ownership among the orgs of a flow.
     pub fn new(orgs: &OrgLists, tree: &OrgTree) -> Ownership {
-        let places = PHASE_TYPES.map(|org_type| {
-            ordered(orgs, org_type, tree).into_iter().enumerate().map(|(place, id)| (id, place)).collect()
-        });
-        Ownership { places }
+        let orders = PHASE_TYPES.map(|org_type| ordered(orgs, org_type, tree));
+        let places = orders
+            .each_ref()
+            .map(|order: &Vec<String>| order.iter().enumerate().map(|(place, id)| (id.clone(), place)).collect());
+        Ownership { orders, places }
+    }
+
+    /// A type's orgs in order.
+    pub fn ordered(&self, org_type: OrgType) -> &[String] {
+        PHASE_TYPES.iter().position(|of| *of == org_type).map(|phase| self.orders[phase].as_slice()).unwrap_or_default()
     }
 
     /// The org that owns the user: the first one in phase order that the user is in.

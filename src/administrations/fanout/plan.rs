@@ -7,7 +7,8 @@ use futures::{StreamExt, TryStreamExt};
 use super::CHUNK;
 use super::chunk::members_query;
 use super::control::{Control, Progress, State, administration_path, progress_path, progress_write};
-use super::ownership::{Flow, Phase, ordered, pack, phases, seen_key};
+use super::fence::{Older, take_back_older};
+use super::ownership::{Flow, Phase, pack, phases, seen_key};
 use crate::administrations::definitions::Prepared;
 use crate::administrations::material::fingerprint;
 use crate::administrations::model::Administration;
@@ -27,6 +28,8 @@ const CHUNKS_A_COMMIT: usize = 400;
 const ORGS_A_COMMIT: usize = 450;
 /// Counts under way at once.
 const PARALLEL_COUNTS: usize = 8;
+/// How often it's looked whether a removal has ended.
+const REMOVAL_POLL: Duration = Duration::from_secs(1);
 /// How often an unfinished phase is looked at when nobody wakes the plan.
 const POLL: Duration = Duration::from_secs(5);
 
@@ -63,13 +66,13 @@ impl<'a> Plan<'a> {
         let number = |name: &str| task.payload.get(name).and_then(Value::as_i64).and_then(|n| usize::try_from(n).ok());
         let (mut phase, mut next_org) = (number("phase"), number("nextOrg").unwrap_or(0));
         if phase.is_none() {
-            if !self.prepare(task).await? {
-                return Ok(TaskOutcome::Finished);
+            match self.prepare(task).await? {
+                Prepare::Ready => phase = Some(0),
+                Prepare::Wait => return Ok(TaskOutcome::Later(REMOVAL_POLL)),
+                Prepare::Void => return Ok(TaskOutcome::Finished),
             }
-            phase = Some(0);
         }
         let phases = phases();
-        let Some(control) = self.control().await? else { return Ok(TaskOutcome::Finished) };
         let prepared = self.app.definitions.get(&self.app.stores.admin, self.administration, self.version).await?;
         let Some(prepared) = prepared else { return Ok(TaskOutcome::Finished) };
         let progress = self.app.stores.admin.get(&progress_path(self.administration, self.version)?).await?;
@@ -78,11 +81,11 @@ impl<'a> Plan<'a> {
             return Ok(TaskOutcome::Later(POLL));
         }
         for (index, phase) in phases.iter().enumerate().skip(phase.unwrap_or(0)) {
-            let orgs = match phase.flow {
-                Flow::Remove => &control.removing,
-                Flow::Assign => &prepared.assigned,
+            let owners = match phase.flow {
+                Flow::Remove => &prepared.removing_owners,
+                Flow::Assign => &prepared.assigned_owners,
             };
-            let ids = ordered(orgs, phase.org_type, &prepared.definition.tree);
+            let ids = owners.ordered(phase.org_type);
             let enlisted = self.enlist(task, *phase, index, &ids, next_org, &progress).await?;
             match enlisted {
                 Enlisted::Nothing => next_org = 0,
@@ -99,14 +102,16 @@ impl<'a> Plan<'a> {
         Ok(control.as_ref().map(Control::read).filter(|control| Control::is_at(Some(control), self.version)))
     }
 
-    /// Normalises the administration's orgs and sets the stage for the phases. False when there's
-    /// nothing to do for this version any more.
-    async fn prepare(&self, task: &Task) -> Result<bool, HandlerError> {
+    /// Normalises the administration's orgs and sets the stage for the phases.
+    async fn prepare(&self, task: &Task) -> Result<Prepare, HandlerError> {
         let database = &self.app.stores.admin;
         let now = self.app.now();
-        let Some(control) = self.control().await? else { return Ok(false) };
+        let Some(control) = self.control().await? else { return Ok(Prepare::Void) };
+        if take_back_older(database, self.administration, self.version).await? == Older::RemovalUnderWay {
+            return Ok(Prepare::Wait);
+        }
         let path = administration_path(self.administration)?;
-        let Some(document) = database.get(&path).await? else { return Ok(false) };
+        let Some(document) = database.get(&path).await? else { return Ok(Prepare::Void) };
         let mut administration = Administration::from_document(&document);
         let read_fingerprint = fingerprint(&administration);
 
@@ -147,7 +152,11 @@ impl<'a> Plan<'a> {
             subcollection_writes(&administration, OrgSubcollection::Assigned, &orgs.assigned, &listed, now)?;
         writes.extend(subcollection_writes(&administration, OrgSubcollection::Read, &orgs.read, &read, now)?);
         for batch in writes.chunks(ORGS_A_COMMIT) {
-            database.commit(batch.to_vec()).await?;
+            let fence = task.advance(fields! { "administrationId" => self.administration });
+            match database.commit(batch.iter().cloned().chain([fence]).collect()).await {
+                Err(StoreError::Conflict(_)) => return Ok(Prepare::Void),
+                committed => committed?,
+            };
         }
 
         let mut reached = applied;
@@ -157,11 +166,11 @@ impl<'a> Plan<'a> {
             let (read_fingerprint, administration) = (&read_fingerprint, &administration);
             async move {
                 let control = tx.get(&Control::path(self.administration)?).await?.as_ref().map(Control::read);
-                let (Some(document), Some(control)) = (tx.get(path).await?, control) else { return Ok(false) };
+                let (Some(document), Some(control)) = (tx.get(path).await?, control) else { return Ok(None) };
                 let current = Administration::from_document(&document);
                 if !Control::is_at(Some(&control), self.version) || fingerprint(&current) != *read_fingerprint {
                     // Edited since: that has an event, which brings a version of its own.
-                    return Ok(false);
+                    return Ok(None);
                 }
                 if let Some((fields, mask)) = document_changes(&current, orgs) {
                     tx.write(Write::merge(path.clone(), fields, mask).when(Precondition::Exists)).await;
@@ -179,14 +188,18 @@ impl<'a> Plan<'a> {
                     tx.write(Write::delete(progress_path(self.administration, self.version - 1)?)).await;
                 }
                 tx.write(task.advance(fields! { "phase" => 0, "nextOrg" => 0 })).await;
-                Ok::<_, StoreError>(true)
+                Ok::<_, StoreError>(Some(control))
             }
         });
-        if !staged.await?.0 {
-            return Ok(false);
-        }
-        self.app.definitions.put(self.administration, self.version, Prepared::new(administration, &orgs, tree));
-        Ok(true)
+        let control = match staged.await {
+            Ok((Some(control), _)) => control,
+            // Superseded: this plan was taken back.
+            Ok((None, _)) | Err(StoreError::Conflict(_)) => return Ok(Prepare::Void),
+            Err(error) => return Err(error.into()),
+        };
+        let prepared = Prepared::new(administration, &orgs, tree, &control);
+        self.app.definitions.put(self.administration, self.version, prepared);
+        Ok(Prepare::Ready)
     }
 
     /// Orgs that assignments may still have and shouldn't: those applied before and their descendants,
@@ -359,6 +372,15 @@ impl<'a> Plan<'a> {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+enum Prepare {
+    /// The stage is set.
+    Ready,
+    /// A removal of the administration's former life is under way.
+    Wait,
+    /// There's nothing to do for this version any more.
+    Void,
 }
 
 enum Enlisted {

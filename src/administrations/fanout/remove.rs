@@ -1,12 +1,11 @@
 //! Undoing a deleted administration: its assignments, wherever they are, and everything beside it.
 
-use super::control::{Control, State, progress_path};
+use super::control::{Control, progress_path};
+use super::fence::take_back_older;
 use crate::app::App;
 use crate::assignments::side_effects::user_write;
 use crate::runtime::{HandlerError, Task, TaskOutcome};
-use crate::store::{
-    Direction, DocPath, Document, FieldPath, Precondition, Query, StoreError, Transaction, Transform, Value, Write,
-};
+use crate::store::{Direction, DocPath, Document, FieldPath, Precondition, Query, StoreError, Transform, Value, Write};
 
 /// Assignments a commit: each is a delete and a write to its student's document.
 const PAGE: u32 = 200;
@@ -27,13 +26,13 @@ pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
     if removal.administration.is_empty() {
         return Err(HandlerError::Permanent("a removal without an administration".to_owned()));
     }
+    take_back_older(&app.stores.admin, &removal.administration, removal.version).await?;
     loop {
         let page = match removal.page(Users::Exist).await {
             Err(StoreError::Conflict(_)) => removal.page(Users::Looked).await?,
             other => other?,
         };
         match page {
-            Page::Superseded => return Ok(TaskOutcome::Finished),
             Page::More => {}
             Page::Last => break,
         }
@@ -59,7 +58,6 @@ enum Users {
 }
 
 enum Page {
-    Superseded,
     More,
     Last,
 }
@@ -72,41 +70,23 @@ impl Removal<'_> {
             .order_by(crate::store::path::NAME_FIELD, Direction::Ascending)
             .limit(PAGE);
         let now = self.app.now();
-        let (page, _) = self
-            .app
-            .stores
-            .admin
-            .transaction(|tx| {
-                let query = query.clone();
-                async move {
-                    if !self.is_current(&tx).await? {
-                        return Ok(Page::Superseded);
-                    }
-                    let found = tx.query(query).await?;
-                    let assignments: Vec<(&Document, DocPath)> =
-                        found.iter().filter_map(|document| Some((document, document.path.parent()?))).collect();
-                    let owners: Vec<DocPath> = assignments.iter().map(|(_, user)| user.clone()).collect();
-                    let present = match users {
-                        Users::Exist => vec![true; owners.len()],
-                        Users::Looked => tx.get_all(&owners).await?.iter().map(Option::is_some).collect(),
-                    };
-                    for ((assignment, user), present) in assignments.iter().zip(present) {
-                        tx.write(Write::delete(assignment.path.clone())).await;
-                        if present {
-                            tx.write_all(user_write(user, &self.administration, None, None, now)).await;
-                        }
-                    }
-                    let more = found.len() == PAGE as usize && !assignments.is_empty();
-                    Ok::<_, StoreError>(if more { Page::More } else { Page::Last })
-                }
-            })
-            .await?;
-        Ok(page)
-    }
-
-    async fn is_current(&self, tx: &Transaction) -> Result<bool, StoreError> {
-        let control = tx.get(&Control::path(&self.administration)?).await?.as_ref().map(Control::read);
-        Ok(control.is_some_and(|control| control.version == self.version && control.state == State::Deleting))
+        let found = self.app.stores.admin.query(query).await?;
+        let assignments: Vec<(&Document, DocPath)> =
+            found.iter().filter_map(|document| Some((document, document.path.parent()?))).collect();
+        let owners: Vec<DocPath> = assignments.iter().map(|(_, user)| user.clone()).collect();
+        let present = match users {
+            Users::Exist => vec![true; owners.len()],
+            Users::Looked => self.app.stores.admin.get_all(&owners).await?.iter().map(Option::is_some).collect(),
+        };
+        let mut writes = Vec::new();
+        for ((assignment, user), present) in assignments.iter().zip(present) {
+            writes.push(Write::delete(assignment.path.clone()));
+            if present {
+                writes.extend(user_write(user, &self.administration, None, None, now));
+            }
+        }
+        self.app.stores.admin.commit(writes).await?;
+        Ok(if found.len() == PAGE as usize && !assignments.is_empty() { Page::More } else { Page::Last })
     }
 
     async fn delete_all(&self, collection: &str) -> Result<(), StoreError> {
@@ -140,18 +120,20 @@ impl Removal<'_> {
             .stores
             .admin
             .transaction(|tx| async move {
-                if !self.is_current(&tx).await? {
-                    return Ok(false);
+                let path = Control::path(&self.administration)?;
+                let control = tx.get(&path).await?.as_ref().map(Control::read);
+                // Unless the administration has come to life again.
+                if control.is_some_and(|control| control.version == self.version) {
+                    tx.write(Write::delete(path)).await;
+                    tx.write(Write::delete(progress_path(&self.administration, self.version - 1)?)).await;
                 }
-                tx.write(Write::delete(Control::path(&self.administration)?)).await;
-                tx.write(Write::delete(progress_path(&self.administration, self.version - 1)?)).await;
                 tx.write(task.done()).await;
-                Ok::<_, StoreError>(true)
+                Ok::<_, StoreError>(())
             })
             .await;
         match finished {
-            Ok((true, _)) => Ok(TaskOutcome::Committed),
-            Ok((false, _)) | Err(StoreError::Conflict(_)) => Ok(TaskOutcome::Finished),
+            Ok(_) => Ok(TaskOutcome::Committed),
+            Err(StoreError::Conflict(_)) => Ok(TaskOutcome::Finished),
             Err(error) => Err(error.into()),
         }
     }
