@@ -268,3 +268,6 @@ fn check_key(key: &str, at: &str) -> Checked<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,8 +32,7 @@ impl Counts {
         for assignment in assignments {
             delta.step(None, Some(&Contribution::of(assignment)));
         }
-        let blocks = delta.moves().map(|(key, block, counters)| ((key.to_owned(), block.to_owned()), counters));
-        Counts { blocks: blocks.collect() }
+        Counts::from(&delta)
     }
 
     /// Reads an administration's `stats` documents.
@@ -73,6 +72,14 @@ impl Counts {
             })
             .filter(|difference| difference.stored != difference.recounted)
             .collect()
+    }
+}
+
+/// The counts that a sum of steps from nothing amounts to.
+impl From<&CountsDelta> for Counts {
+    fn from(delta: &CountsDelta) -> Counts {
+        let blocks = delta.moves().map(|(key, block, counters)| ((key.to_owned(), block.to_owned()), counters));
+        Counts { blocks: blocks.collect() }
     }
 }
 
