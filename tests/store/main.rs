@@ -4,9 +4,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod agreement;
 mod backends;
 mod documents;
+mod events;
 mod limits;
+mod model;
 mod queries;
 mod transactions;
 mod transforms;
