@@ -9,6 +9,7 @@ use gcloud_sdk::google::firestore::v1 as pb;
 use gcloud_sdk::{GCP_DEFAULT_SCOPES, GoogleAuthHeaders, HeaderMap};
 use pb::firestore_client::FirestoreClient;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 use tonic::{Request, Response, Status, Streaming};
@@ -45,6 +46,8 @@ pub(super) struct Connection {
     deadline: Duration,
     query_deadline: Duration,
     attempts: u32,
+    /// One permit, on the emulator.
+    turns: Option<Arc<Semaphore>>,
 }
 
 impl Connection {
@@ -87,6 +90,7 @@ impl Connection {
             deadline: config.deadline,
             query_deadline: config.query_deadline,
             attempts: config.attempts.max(1),
+            turns: config.emulator.map(|_| Arc::new(Semaphore::new(1))),
         })
     }
 
@@ -103,6 +107,23 @@ impl Connection {
     /// How often a call may be made.
     pub(super) fn attempts(&self) -> u32 {
         self.attempts
+    }
+
+    /// A transaction's turn, to be held until it ends; `None` where none is needed.
+    ///
+    /// Of two transactions that have read one document and commit, Cloud Firestore lets the older
+    /// win. The emulator (1.19.9) lets both wait for each other's lock, two seconds, and refuses
+    /// both, and so on with their retries: a handful at once never get done. So on the emulator this
+    /// process's transactions take turns. Fails with ABORTED when a turn doesn't come in time, as
+    /// when a transaction waits for another that waits for it.
+    pub(super) async fn turn(&self) -> Result<Option<OwnedSemaphorePermit>, Failure> {
+        let Some(turns) = &self.turns else {
+            return Ok(None);
+        };
+        match tokio::time::timeout(self.deadline, Arc::clone(turns).acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(Some(permit)),
+            _ => Err(Status::aborted("another transaction on the emulator doesn't end").into()),
+        }
     }
 
     pub(super) async fn batch_get(

@@ -7,7 +7,9 @@ use pb::structured_query as sq;
 
 use super::connection::Connection;
 use super::convert::{mask_to_proto, name_of_path, value_to_proto};
-use crate::store::{Cursor, Direction, DocPath, FieldOp, FieldPath, Filter, Query, Result, Scope, StoreError, UnaryOp};
+use crate::store::{
+    Cursor, Direction, DocPath, FieldOp, FieldPath, Filter, Query, Result, Scope, StoreError, UnaryOp, Value,
+};
 
 const COUNT: &str = "count";
 
@@ -127,17 +129,35 @@ fn filter(condition: &Filter) -> sq::Filter {
     let kind = match condition {
         Filter::And(filters) => composite(sq::composite_filter::Operator::And, filters),
         Filter::Or(filters) => composite(sq::composite_filter::Operator::Or, filters),
-        Filter::Field { path, op, value } => sq::filter::FilterType::FieldFilter(sq::FieldFilter {
-            field: Some(field(path)),
-            op: field_op(*op).into(),
-            value: Some(value_to_proto(value.clone())),
-        }),
-        Filter::Unary { path, op } => sq::filter::FilterType::UnaryFilter(sq::UnaryFilter {
-            op: unary_op(*op).into(),
-            operand_type: Some(sq::unary_filter::OperandType::Field(field(path))),
-        }),
+        Filter::Field { path, op, value } => match as_unary(*op, value) {
+            Some(op) => unary(path, op),
+            None => sq::filter::FilterType::FieldFilter(sq::FieldFilter {
+                field: Some(field(path)),
+                op: field_op(*op).into(),
+                value: Some(value_to_proto(value.clone())),
+            }),
+        },
+        Filter::Unary { path, op } => unary(path, *op),
     };
     sq::Filter { filter_type: Some(kind) }
+}
+
+/// On the wire no comparison with null or NaN holds; Firestore's own clients send a test instead.
+fn as_unary(op: FieldOp, value: &Value) -> Option<UnaryOp> {
+    match (op, value) {
+        (FieldOp::Equal, Value::Null) => Some(UnaryOp::IsNull),
+        (FieldOp::NotEqual, Value::Null) => Some(UnaryOp::IsNotNull),
+        (FieldOp::Equal, Value::Double(number)) if number.is_nan() => Some(UnaryOp::IsNan),
+        (FieldOp::NotEqual, Value::Double(number)) if number.is_nan() => Some(UnaryOp::IsNotNan),
+        _ => None,
+    }
+}
+
+fn unary(path: &FieldPath, op: UnaryOp) -> sq::filter::FilterType {
+    sq::filter::FilterType::UnaryFilter(sq::UnaryFilter {
+        op: unary_op(op).into(),
+        operand_type: Some(sq::unary_filter::OperandType::Field(field(path))),
+    })
 }
 
 fn composite(op: sq::composite_filter::Operator, filters: &[Filter]) -> sq::filter::FilterType {

@@ -79,11 +79,11 @@ fn is_present(document: &pb::Document) -> bool {
 /// of which is a character of base64.
 fn decode_protobuf(body: &[u8]) -> Result<DocumentEventData, EventError> {
     let malformed = |why: &str| EventError::Malformed(why.to_owned());
-    let text = body.trim_ascii();
-    let is_text = text.first().is_some_and(|first| first.is_ascii_alphanumeric() || matches!(first, b'+' | b'/'));
+    let is_text = body.first().is_some_and(|first| first.is_ascii_alphanumeric() || matches!(first, b'+' | b'/'));
     let decoded;
     let bytes = if is_text {
-        decoded = event_json::BASE64.decode(text).map_err(|_| malformed("its base64 text is malformed"))?;
+        decoded =
+            event_json::BASE64.decode(body.trim_ascii_end()).map_err(|_| malformed("its base64 text is malformed"))?;
         &decoded[..]
     } else {
         body

@@ -11,6 +11,8 @@ mod convert_query;
 pub mod event;
 mod event_json;
 mod retry;
+#[cfg(test)]
+mod tests;
 mod transaction;
 
 use std::collections::HashMap;

@@ -7,6 +7,7 @@ use gcloud_sdk::google::firestore::v1 as pb;
 use pb::batch_get_documents_request::ConsistencySelector as GetConsistency;
 use pb::run_query_request::ConsistencySelector as QueryConsistency;
 use pb::transaction_options::{Mode, ReadWrite};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::connection::Connection;
 use super::retry::{self, Failure, Kind, Subject};
@@ -21,11 +22,13 @@ pub(super) struct FirestoreTransaction {
     id: Option<Vec<u8>>,
     /// Begun, and neither committed nor rolled back: the server holds locks for it.
     open: bool,
+    /// See [`Connection::turn`].
+    turn: Option<OwnedSemaphorePermit>,
 }
 
 impl FirestoreTransaction {
     pub(super) fn new(connection: Arc<Connection>, retry_of: Option<Vec<u8>>) -> Self {
-        FirestoreTransaction { connection, retry_of, id: None, open: false }
+        FirestoreTransaction { connection, retry_of, id: None, open: false, turn: None }
     }
 
     fn options(&self) -> pb::TransactionOptions {
@@ -33,6 +36,13 @@ impl FirestoreTransaction {
         let retry_transaction = self.retry_of.clone().unwrap_or_default();
         let mode = Mode::ReadWrite(ReadWrite { retry_transaction, ..ReadWrite::default() });
         pb::TransactionOptions { mode: Some(mode) }
+    }
+
+    async fn take_turn(&mut self) -> Result<(), Failure> {
+        if self.turn.is_none() {
+            self.turn = self.connection.turn().await?;
+        }
+        Ok(())
     }
 
     fn began(&mut self, id: Option<Vec<u8>>) {
@@ -47,6 +57,7 @@ impl FirestoreTransaction {
         paths: &[DocPath],
         mask: Option<&[FieldPath]>,
     ) -> Result<Vec<Option<Document>>, Failure> {
+        self.take_turn().await?;
         let consistency = match &self.id {
             Some(id) => GetConsistency::Transaction(id.clone()),
             None => GetConsistency::NewTransaction(self.options()),
@@ -57,6 +68,7 @@ impl FirestoreTransaction {
     }
 
     async fn query_once(&mut self, request: pb::RunQueryRequest) -> Result<Vec<Document>, Failure> {
+        self.take_turn().await?;
         let consistency = match &self.id {
             Some(id) => QueryConsistency::Transaction(id.clone()),
             None => QueryConsistency::NewTransaction(self.options()),
@@ -102,21 +114,31 @@ impl BackendTransaction for FirestoreTransaction {
         let kind = if self.id.is_some() { Kind::TransactionCommit } else { retry::kind_of_commit(&writes) };
         let subject = Subject::commit(&writes);
         let request = convert::commit(&self.connection, writes, self.id.clone().unwrap_or_default());
-        // Committed or not, the server forgets the transaction with this.
-        self.open = false;
-        retry::retrying(self.connection.attempts(), kind, || self.connection.commit(request.clone()))
-            .await
-            .and_then(convert::committed)
-            .map_err(|failure| failure.into_error(subject))
+        let outcome =
+            retry::retrying(self.connection.attempts(), kind, || self.connection.commit(request.clone())).await;
+        match outcome {
+            Ok(response) => {
+                self.open = false;
+                self.turn = None;
+                convert::committed(response).map_err(|failure| failure.into_error(subject))
+            }
+            Err(failure) => {
+                // A refused commit keeps its locks, and the next attempt would wait for them.
+                let _ = self.rollback().await;
+                Err(failure.into_error(subject))
+            }
+        }
     }
 
     async fn rollback(&mut self) -> Result<()> {
-        match &self.id {
-            Some(id) if std::mem::take(&mut self.open) => {
-                self.connection.rollback(id.clone()).await.map_err(|failure| failure.into_error(Subject::Read))
-            }
+        let outcome = match &self.id {
+            Some(id) if self.open => self.connection.rollback(id.clone()).await,
             _ => Ok(()),
-        }
+        };
+        // Cleared only now: a caller cancelled while it waited leaves the rest to `drop`.
+        self.open = false;
+        self.turn = None;
+        outcome.map_err(|failure| failure.into_error(Subject::Read))
     }
 
     fn id(&self) -> Option<Vec<u8>> {
@@ -132,7 +154,9 @@ impl Drop for FirestoreTransaction {
             return;
         };
         let connection = Arc::clone(&self.connection);
+        let turn = self.turn.take();
         runtime.spawn(async move {
+            let _until_rolled_back = turn;
             if let Err(failure) = connection.rollback(id).await {
                 tracing::debug!(?failure, "an abandoned transaction was not rolled back");
             }
