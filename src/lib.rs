@@ -4,6 +4,8 @@
 //! with the pure modules of its room and commits to a [`store`]; the commit causes document events,
 //! which reach [`runtime`] again. ARCHITECTURE.md has the map.
 
+pub mod cli;
+pub mod config;
 pub mod context;
 pub mod runtime;
 pub mod store;
