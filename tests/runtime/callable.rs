@@ -188,7 +188,8 @@ async fn preflights_allow_what_they_ask_for() {
     for path in ["/echoBack", "/p/r/echoBack", "/nothing"] {
         let request = server.http.request(Method::OPTIONS, format!("{}{path}", server.url));
         let request = request.header("origin", "https://app.example").header("access-control-request-method", "POST");
-        let request = request.header("access-control-request-headers", "authorization,content-type,x-firebase-appcheck");
+        let request =
+            request.header("access-control-request-headers", "authorization,content-type,x-firebase-appcheck");
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), 204);
         let headers = response.headers();

@@ -20,7 +20,11 @@ async fn results_and_errors_come_as_one_frame_under_200() {
     let good = r#"{"data": "two\nlines"}"#;
     for (path, body, frame) in [
         ("/echoBack", good, r#"{"result":{"app":null,"data":"two\nlines","uid":null}}"#),
-        ("/echoBack", r#"{"data": 1, "more": 2}"#, r#"{"error":{"message":"Bad Request","status":"INVALID_ARGUMENT"}}"#),
+        (
+            "/echoBack",
+            r#"{"data": 1, "more": 2}"#,
+            r#"{"error":{"message":"Bad Request","status":"INVALID_ARGUMENT"}}"#,
+        ),
         ("/fail", r#"{"data": {"status": 4}}"#, r#"{"error":{"message":"as told","status":"NOT_FOUND"}}"#),
         ("/crash", good, r#"{"error":{"message":"INTERNAL","status":"INTERNAL"}}"#),
         ("/slow", good, r#"{"error":{"message":"The function took too long","status":"DEADLINE_EXCEEDED"}}"#),

@@ -9,8 +9,8 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use parking_lot::Mutex;
 use roar_functions::store::{
-    Backend, BackendTransaction, Committed, Database, DocPath, Document, FieldPath, Fields, Precondition, Query, Result,
-    Scope, StoreError, Timestamp, Value, Write, WriteKind, WriteResult,
+    Backend, BackendTransaction, Committed, Database, DocPath, Document, FieldPath, Fields, Precondition, Query,
+    Result, Scope, StoreError, Timestamp, Value, Write, WriteKind, WriteResult,
 };
 
 const ROOT: &str = "projects/test/databases/(default)/documents";

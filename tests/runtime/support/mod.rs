@@ -6,4 +6,4 @@ pub mod world;
 
 pub use keys::{KeyServer, SigningKey};
 pub use memory::Memory;
-pub use world::{Setup, TestServer, World};
+pub use world::{Setup, TestServer};
