@@ -8,6 +8,8 @@ pub mod administrations;
 pub mod app;
 pub mod assignments;
 pub mod claims;
+pub mod cli;
+pub mod config;
 pub mod context;
 pub mod demo;
 pub mod functions;

@@ -35,6 +35,9 @@ pub enum Rejection {
     /// The signature isn't that of the key.
     #[error("its signature is wrong")]
     Signature,
+    /// No token counts here.
+    #[error("nobody may deliver here")]
+    Closed,
     /// The keys can't be had now: says nothing of the token.
     #[error("the keys to check it can't be had: {0}")]
     KeysUnavailable(String),

@@ -14,8 +14,8 @@ const GOOGLE_ISSUERS: [&str; 2] = ["https://accounts.google.com", "accounts.goog
 pub struct IdTokens {
     /// The projects whose users may call.
     pub projects: Vec<String>,
-    /// Google's keys; `None` where no signed token can come.
-    pub keys: Option<KeySource>,
+    /// Google's keys.
+    pub keys: KeySource,
     /// True when the unsigned tokens of the Auth emulator and of development count.
     pub allow_unsigned: bool,
 }
@@ -43,8 +43,7 @@ impl IdTokens {
         jwt.check_past("iat", now, unsigned)?;
         jwt.check_past("auth_time", now, true)?;
         if !unsigned {
-            let keys = self.keys.as_ref().ok_or(Rejection::UnknownKey)?;
-            jwt.check_signature(keys, now, false).await?;
+            jwt.check_signature(&self.keys, now, false).await?;
         }
         Ok(Caller { uid: uid.to_owned(), claims: jwt.claims })
     }
