@@ -106,6 +106,8 @@ export async function startSuite({ server = true } = {}) {
   // Read by firebase-admin in this process too.
   process.env.FIRESTORE_EMULATOR_HOST = firestore;
   process.env.FIREBASE_AUTH_EMULATOR_HOST = auth;
+  // firebase-admin would look for Google Cloud around it.
+  process.env.METADATA_SERVER_DETECTION = 'none';
 
   const started = [];
   const stop = async () => {
