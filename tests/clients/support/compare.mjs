@@ -2,6 +2,7 @@
 // the documents alone, so that the server's arithmetic is checked and not repeated.
 
 import assert from 'node:assert/strict';
+import { isDeepStrictEqual } from 'node:util';
 
 /** Plain data, to be compared: instants as ISO strings, `undefined` left out. */
 export function plain(value) {
@@ -22,13 +23,21 @@ export function plain(value) {
 export const asSets = (orgs) =>
   Object.fromEntries(Object.entries(orgs ?? {}).map(([type, ids]) => [type, [...ids].sort()]));
 
-/** Fails with the document's path and what differs (which `deepStrictEqual` shows only without a message of ours). */
+/** Fails with the document's path, and each field that differs. */
 export function sameDocument(path, actual, expected) {
-  try {
-    assert.deepStrictEqual(plain(actual), plain(expected));
-  } catch (error) {
-    throw new Error(`${path} differs\n${error.message}`, { cause: error });
+  const differences = differencesOf(plain(actual), plain(expected));
+  assert.ok(differences.length === 0, `${path} differs:\n  ${differences.join('\n  ')}`);
+}
+
+function differencesOf(actual, expected, path = '') {
+  const isNode = (value) => value !== null && typeof value === 'object';
+  if (isNode(actual) && isNode(expected) && Array.isArray(actual) === Array.isArray(expected)) {
+    const keys = [...new Set([...Object.keys(actual), ...Object.keys(expected)])];
+    return keys.flatMap((key) => differencesOf(actual[key], expected[key], path === '' ? key : `${path}.${key}`));
   }
+  if (isDeepStrictEqual(actual, expected)) return [];
+  const show = (value) => (value === undefined ? 'nothing' : JSON.stringify(value));
+  return [`${path === '' ? 'the value' : path} is ${show(actual)}, and should be ${show(expected)}`];
 }
 
 /** The counts that the assignments amount to: `{orgId or 'total': {assignment or taskId: {assigned, started, completed}}}`. */

@@ -87,8 +87,7 @@ async function startAuth([port, hub, logging]) {
   return emulator;
 }
 
-async function startServer(port, env) {
-  const binary = serverBinary();
+async function startServer(binary, port, env) {
   const server = start('roar-functions', binary, ['serve'], { env });
   await answers(`http://127.0.0.1:${port}/readyz`, server);
   run('roar-functions triggers install', binary, ['triggers', 'install'], { env });
@@ -100,6 +99,7 @@ async function startServer(port, env) {
  * `stop` ends them all; they also end with this process, however it ends.
  */
 export async function startSuite({ server = true } = {}) {
+  const binary = server && serverBinary(); // before anything is started
   const [functionsPort, firestorePort, ...authPorts] = await freePorts(5);
   const firestore = `127.0.0.1:${firestorePort}`;
   const auth = `127.0.0.1:${authPorts[0]}`;
@@ -121,7 +121,7 @@ export async function startSuite({ server = true } = {}) {
     if (failed) throw failed.reason;
     if (server) {
       started.push(
-        await startServer(functionsPort, {
+        await startServer(binary, functionsPort, {
           ROAR_STORE: 'firestore',
           ROAR_LISTEN: `127.0.0.1:${functionsPort}`,
           ROAR_ADMIN_PROJECT: ADMIN_PROJECT,
