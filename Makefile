@@ -1,0 +1,26 @@
+# `make run` needs Rust and nothing else. `make help` lists the rest.
+
+.PHONY: help run test bench lint audit ci
+
+help: ## List what there is to make
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 16
+
+run: ## Run the main job on an embedded store: an administration, its students, their counts; then serve
+	cargo run --release -- demo
+
+test: ## Run all tests, on real emulators and with the real Firebase SDKs (needs Java 17, Node 20, the Google Cloud CLI's Firestore emulator)
+	scripts/test
+
+bench: ## Run the benchmarks
+	cargo bench --locked --bench '*'
+
+lint: ## Check format, lints, licences and sources of dependencies (needs cargo-deny)
+	cargo fmt --all --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo deny --locked check bans licenses sources
+
+audit: ## Look for known vulnerabilities in dependencies (fetches the advisory database)
+	cargo deny --locked check advisories
+
+ci: ## What continuous integration runs
+	.ci/run

@@ -1,0 +1,68 @@
+// The two SDKs: firebase-admin, which may do anything (it seeds and checks), and the client SDK,
+// which acts for a signed-in person and is held to the security rules.
+
+import { deleteApp as deleteAdminApp, initializeApp as initializeAdminApp } from 'firebase-admin/app';
+import { getAuth as getAdminAuth } from 'firebase-admin/auth';
+import { getFirestore as getAdminFirestore } from 'firebase-admin/firestore';
+import { deleteApp, initializeApp } from 'firebase/app';
+import { connectAuthEmulator, getAuth, signInWithEmailAndPassword } from 'firebase/auth';
+import { connectFirestoreEmulator, getFirestore, setLogLevel, terminate } from 'firebase/firestore';
+import { connectFunctionsEmulator, getFunctions, httpsCallable } from 'firebase/functions';
+
+import { ADMIN_PROJECT } from './suite.mjs';
+
+// A refused write is what some tests want; the SDK would report each on the console.
+setLogLevel('silent');
+
+const PASSWORD = 'reading-is-fun-1';
+
+/** The SDKs against a suite of servers. `close` lets the process end. */
+export function openSdks(suite) {
+  const adminApp = initializeAdminApp({ projectId: ADMIN_PROJECT });
+  const db = getAdminFirestore(adminApp);
+  const auth = getAdminAuth(adminApp);
+  const clients = [];
+
+  /** A client app; nobody is signed in. */
+  const client = (name) => {
+    const app = initializeApp({ projectId: ADMIN_PROJECT, apiKey: 'none-is-needed' }, `${name}-${clients.length}`);
+    const clientAuth = getAuth(app);
+    connectAuthEmulator(clientAuth, `http://127.0.0.1:${suite.authPort}`, { disableWarnings: true });
+    const firestore = getFirestore(app);
+    connectFirestoreEmulator(firestore, '127.0.0.1', suite.firestorePort);
+    const functions = getFunctions(app);
+    connectFunctionsEmulator(functions, '127.0.0.1', suite.functionsPort);
+    clients.push({ app, firestore });
+    return {
+      auth: clientAuth,
+      db: firestore,
+      call: async (name, data) => (await httpsCallable(functions, name)(data)).data,
+    };
+  };
+
+  return {
+    db,
+    auth,
+    anonymous: () => client('nobody'),
+    /** Makes the person's Auth account. ROAR's custom claims name the user document. */
+    async createAccount({ uid, email, claims }) {
+      await auth.createUser({ uid, email, password: PASSWORD });
+      await auth.setCustomUserClaims(uid, claims);
+    },
+    /** A client app with the person signed in. */
+    async signIn(email) {
+      const signedIn = client(email);
+      await signInWithEmailAndPassword(signedIn.auth, email, PASSWORD);
+      return signedIn;
+    },
+    async close() {
+      await Promise.all(
+        clients.map(async ({ app, firestore }) => {
+          await terminate(firestore);
+          await deleteApp(app);
+        }),
+      );
+      await deleteAdminApp(adminApp);
+    },
+  };
+}
