@@ -1,12 +1,9 @@
 //! `serve`.
 
-use std::sync::Arc;
-
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{CliError, wiring};
 use crate::config::ServeArgs;
-use crate::runtime::{Server, ServerOptions};
 
 pub async fn run(args: &ServeArgs) -> Result<(), CliError> {
     let config = args.check()?;
@@ -14,19 +11,15 @@ pub async fn run(args: &ServeArgs) -> Result<(), CliError> {
     // Before anything else, so that a stop during the start isn't missed.
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| failed("can't listen for SIGTERM", error))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| failed("can't listen for SIGINT", error))?;
-    let parts = wiring::build(&config).await?;
-    let options = ServerOptions {
-        databases: vec![parts.databases.admin.clone(), parts.databases.assessment.clone()],
-        queue: parts.queue.clone(),
-        grace: config.server.grace,
-    };
+    let service = wiring::build(&config).await?;
     let listen = config.server.listen;
-    let server = Server::bind(listen, parts.runtime.clone(), options)
+    let server = service
+        .bind(listen, config.server.grace)
         .await
         .map_err(|error| failed(&format!("can't listen on {listen} (ROAR_LISTEN, PORT)"), error))?;
-    parts.queue.start(Arc::new(parts.runtime.clone()));
+    service.start_tasks();
     let address = server.address().map_err(|error| failed("can't tell the address", error))?;
-    tracing::info!(functions = parts.runtime.registry().iter().count(), "listening on http://{address}");
+    tracing::info!(functions = service.runtime.registry().iter().count(), "listening on http://{address}");
     let stop = async move {
         tokio::select! {
             _ = terminate.recv() => {}

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{CliError, wiring};
 use crate::config::{BackendConfig, StoreArgs};
+use crate::functions;
 use crate::runtime::{DatabaseName, Function, Trigger};
 
 /// How long the emulator may take to answer.
@@ -62,7 +63,7 @@ struct Row {
 pub async fn run(args: TriggersArgs) -> Result<(), CliError> {
     match args.command {
         TriggersCommand::List { format, store } => {
-            let rows = rows(&wiring::table(), &store)?;
+            let rows = rows(&functions::table(), &store)?;
             match format {
                 Format::Table => println!("{}", as_table(&rows)),
                 Format::Json => println!("{:#}", as_json(&rows)),
@@ -79,7 +80,7 @@ pub async fn run(args: TriggersArgs) -> Result<(), CliError> {
                         .to_owned(),
                 ));
             };
-            install(&host, &rows(&wiring::table(), &store)?).await
+            install(&host, &rows(&functions::table(), &store)?).await
         }
     }
 }

@@ -5,40 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::CliError;
-use crate::config::{AppCheckMode, BackendConfig, CallerConfig, Config, DeliveryConfig, StoreConfig};
+use crate::app::{self, ADMIN, ASSESSMENT, Settings, Stores};
+use crate::config::{self, AppCheckMode, BackendConfig, CallerConfig, Config, DeliveryConfig, StoreConfig};
 use crate::context::Context;
 use crate::runtime::auth::{AppCheck, AppTokens, Callers, Deliveries, IdTokens, KeySource, ServiceTokens};
-use crate::runtime::{DatabaseName, Function, LocalQueue, Options, QueueOptions, Runtime};
+use crate::runtime::{DatabaseName, QueueOptions};
+use crate::service::{self, Service};
 use crate::store::Database;
 use crate::store::firestore::{FirestoreConfig, FirestoreStore};
 
-/// The labels of the two databases in the table of functions and on the command line.
-pub const ADMIN: &str = "admin";
-pub const ASSESSMENT: &str = "assessment";
-
-/// How often a streaming response shows that it's alive.
-const HEARTBEAT: Duration = Duration::from_secs(30);
 /// How long a key server may take to answer.
 const KEYS_LIMIT: Duration = Duration::from_secs(5);
 
-/// The state that handlers get.
-pub type State = ();
-
-/// All functions.
-pub fn table() -> Vec<Function<State>> {
-    Vec::new()
-}
-
-/// The two databases.
-#[derive(Clone)]
-pub struct Databases {
-    pub admin: Database,
-    pub assessment: Database,
-}
-
 /// Opens the two databases.
-pub async fn open(config: &StoreConfig) -> Result<Databases, CliError> {
-    Ok(Databases {
+pub async fn open(config: &StoreConfig) -> Result<Stores, CliError> {
+    Ok(Stores {
         admin: open_one(&config.backend, &config.admin).await?,
         assessment: open_one(&config.backend, &config.assessment).await?,
     })
@@ -54,28 +35,24 @@ async fn open_one(backend: &BackendConfig, name: &DatabaseName) -> Result<Databa
     Ok(Database::new(Arc::new(FirestoreStore::open(firestore).await?)))
 }
 
-/// All that `serve` needs.
-pub struct Parts {
-    pub runtime: Runtime<State>,
-    pub queue: Arc<LocalQueue>,
-    pub databases: Databases,
-}
-
-/// Puts the parts together. Nothing runs yet.
-pub async fn build(config: &Config) -> Result<Parts, CliError> {
-    let context = Context::system();
-    let databases = open(&config.store).await?;
-    let queue_options = QueueOptions { concurrency: config.task_concurrency, ..QueueOptions::default() };
-    let queue = LocalQueue::new(databases.admin.clone(), queue_options);
-    let options = Options {
+/// Puts the service together. Nothing runs yet.
+pub async fn build(config: &Config) -> Result<Service, CliError> {
+    let edit_in_progress = match config.behaviour.edit_in_progress {
+        config::EditInProgress::Deny => app::EditInProgress::Deny,
+        config::EditInProgress::Extend => app::EditInProgress::Extend,
+        config::EditInProgress::Allow => app::EditInProgress::Allow,
+    };
+    let parts = service::Parts {
+        stores: open(&config.store).await?,
+        admin: config.store.admin.clone(),
+        assessment: config.store.assessment.clone(),
+        context: Context::system(),
+        settings: Settings { assigned_user_types: config.behaviour.assigned_user_types.clone(), edit_in_progress },
+        queue: QueueOptions { concurrency: config.task_concurrency, ..QueueOptions::default() },
         callers: callers(&config.callers)?,
         deliveries: deliveries(&config.deliveries)?,
-        databases: labels(&config.store),
-        heartbeat: HEARTBEAT,
-        context,
     };
-    let runtime = Runtime::new(table(), (), options)?;
-    Ok(Parts { runtime, queue, databases })
+    Ok(Service::assemble(parts)?)
 }
 
 /// Which databases the labels mean.
