@@ -21,8 +21,24 @@ impl TestStore {
 
 /// The emulator, in a project of its own.
 pub async fn firestore() -> TestStore {
-    let config =
-        FirestoreConfig::new(support::unique_project("store"), "(default)").on_emulator(support::firestore_host());
-    let store = FirestoreStore::open(config).await.unwrap();
+    open_firestore(FirestoreConfig::new(support::unique_project("store"), "(default)")).await
+}
+
+/// As [`firestore`], but without patience: what fails is not tried again.
+pub async fn firestore_once() -> TestStore {
+    open_firestore(FirestoreConfig {
+        attempts: 1,
+        ..FirestoreConfig::new(support::unique_project("store"), "(default)")
+    })
+    .await
+}
+
+async fn open_firestore(config: FirestoreConfig) -> TestStore {
+    let store = FirestoreStore::open(config.on_emulator(support::firestore_host())).await.unwrap();
     TestStore { database: Database::new(Arc::new(store)) }
+}
+
+/// The embedded store, in a directory of its own. (For now, a second emulator in its place.)
+pub async fn embedded() -> TestStore {
+    firestore().await
 }

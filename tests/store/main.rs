@@ -4,9 +4,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod agreement;
 mod backends;
 mod documents;
+mod events;
+mod faults;
 mod limits;
+mod model;
 mod queries;
 mod transactions;
 mod transforms;
@@ -111,6 +115,8 @@ macro_rules! conformance_suite {
                 a_transaction_commits_what_it_decided,
                 a_transactions_reads_see_one_state,
                 concurrent_increments_lose_nothing,
+                plain_increments_beside_transactions_are_kept,
+                a_cancelled_transaction_holds_nothing,
                 write_skew_does_not_happen,
                 concurrent_queries_and_inserts_keep_their_rule,
                 an_error_writes_nothing,

@@ -144,7 +144,11 @@ fn ordered_values(db: &Database) -> Vec<(&'static str, Value)> {
         ("i", double(5e-324)),
         ("j0", double(1.0)),
         ("j1", int(1)),
-        ("k", int((1 << 53) + 1)),
+        // Compared exactly, although the first two are one double, and so are the others.
+        ("k", double(9_007_199_254_740_992.0)),
+        ("ka", int((1 << 53) + 1)),
+        ("kb", int(i64::MAX)),
+        ("kc", double(9_223_372_036_854_775_808.0)),
         ("l", double(f64::INFINITY)),
         ("m", time("1969-12-31T23:59:59Z")),
         ("n", time("2025-03-10T18:20:43.677647Z")),

@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures::future::join_all;
 use roar_functions::fields;
-use roar_functions::store::{Database, FieldOp, Query, StoreError, Transaction, Write};
+use roar_functions::store::{Database, FieldOp, Query, StoreError, Transaction, Transform, Write};
 
-use crate::{int, path};
+use crate::{field, int, path};
 
 async fn number(db: &Database, at: &str) -> i64 {
     db.get(&path(at)).await.unwrap().unwrap().fields["n"].as_i64().unwrap()
@@ -66,6 +66,60 @@ pub async fn concurrent_increments_lose_nothing(db: Database) {
         outcome.unwrap().unwrap();
     }
     assert_eq!(number(&db, "x/a").await, 12);
+}
+
+pub async fn plain_increments_beside_transactions_are_kept(db: Database) {
+    put(&db, "x/a", 0).await;
+    let tasks = (0..8).map(|task| {
+        let db = db.clone();
+        tokio::spawn(async move {
+            if task % 2 == 0 {
+                let write = Write::transform(path("x/a"), vec![]).with(field("n"), Transform::Increment(int(1)));
+                return db.commit(vec![write]).await.map(drop);
+            }
+            let increment = async |transaction: Transaction| {
+                let n = transaction.get(&path("x/a")).await?.unwrap().fields["n"].as_i64().unwrap();
+                transaction.write(Write::update(path("x/a"), fields! {"n" => n + 1})).await;
+                Ok::<_, StoreError>(())
+            };
+            db.transaction(increment).await.map(drop)
+        })
+    });
+    for outcome in join_all(tasks).await {
+        outcome.unwrap().unwrap();
+    }
+    assert_eq!(number(&db, "x/a").await, 8);
+}
+
+pub async fn a_cancelled_transaction_holds_nothing(db: Database) {
+    put(&db, "x/a", 1).await;
+    let (read, has_read) = tokio::sync::oneshot::channel();
+    let stuck = tokio::spawn({
+        let db = db.clone();
+        let mut read = Some(read);
+        async move {
+            let wait = |transaction: Transaction| {
+                let read = read.take();
+                async move {
+                    transaction.get(&path("x/a")).await?;
+                    read.unwrap().send(()).unwrap();
+                    std::future::pending::<Result<(), StoreError>>().await
+                }
+            };
+            db.transaction(wait).await.map(drop)
+        }
+    });
+    has_read.await.unwrap();
+    stuck.abort();
+    assert!(stuck.await.unwrap_err().is_cancelled());
+    let update = async |transaction: Transaction| {
+        let n = transaction.get(&path("x/a")).await?.unwrap().fields["n"].as_i64().unwrap();
+        transaction.write(Write::update(path("x/a"), fields! {"n" => n + 1})).await;
+        Ok::<_, StoreError>(())
+    };
+    db.transaction(update).await.unwrap();
+    put(&db, "x/a", 5).await;
+    assert_eq!(number(&db, "x/a").await, 5);
 }
 
 pub async fn write_skew_does_not_happen(db: Database) {

@@ -162,13 +162,12 @@ struct Found {
 }
 
 impl Found {
-    fn in_order(self, paths: &[DocPath]) -> Result<Vec<Option<Document>>, retry::Failure> {
+    fn in_order(mut self, paths: &[DocPath]) -> Result<Vec<Option<Document>>, retry::Failure> {
+        let each_once = self.documents.len() == paths.len();
         paths
             .iter()
-            .map(|path| match self.documents.get(path) {
-                Some(document) => Ok(document.clone()),
-                None => Err(retry::Failure::malformed("an answer that leaves out a document")),
-            })
+            .map(|path| if each_once { self.documents.remove(path) } else { self.documents.get(path).cloned() })
+            .map(|found| found.ok_or_else(|| retry::Failure::malformed("an answer that leaves out a document")))
             .collect()
     }
 }
