@@ -5,7 +5,7 @@ pub mod json;
 mod log;
 mod serve;
 mod token;
-mod triggers;
+pub mod triggers;
 mod wiring;
 
 use std::process::ExitCode;
