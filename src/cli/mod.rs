@@ -5,7 +5,7 @@ pub mod json;
 mod log;
 mod serve;
 mod token;
-mod triggers;
+pub mod triggers;
 mod wiring;
 
 use std::process::ExitCode;
@@ -19,7 +19,7 @@ use crate::store::StoreError;
 /// The backend of ROAR, the Rapid Online Assessment of Reading: callable functions, document triggers
 /// and exact completion counts, on Cloud Firestore or an embedded store.
 ///
-/// Every flag has an environment variable, named in each command's help; the flag goes first.
+/// Settings are environment variables or flags, both named in each command's help; the flag goes first.
 #[derive(Debug, Parser)]
 #[command(name = "roar-functions", version)]
 struct Cli {

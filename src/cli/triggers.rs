@@ -1,5 +1,6 @@
-//! `triggers`: what watches which documents.
+//! `triggers`: what watches which documents, and how to tell that to Eventarc or the emulator.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -51,19 +52,26 @@ enum Format {
 }
 
 /// One document trigger.
-struct Row {
-    function: &'static str,
-    summary: &'static str,
-    label: &'static str,
-    database: DatabaseName,
-    event: &'static str,
-    document: String,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DocumentTrigger {
+    /// The function's name.
+    pub function: &'static str,
+    /// What it does.
+    pub summary: &'static str,
+    /// The label of the database in the table of functions.
+    pub label: &'static str,
+    /// The database.
+    pub database: DatabaseName,
+    /// The CloudEvents type.
+    pub event: &'static str,
+    /// The pattern of document paths.
+    pub document: String,
 }
 
-pub async fn run(args: TriggersArgs) -> Result<(), CliError> {
+pub(super) async fn run(args: TriggersArgs) -> Result<(), CliError> {
     match args.command {
         TriggersCommand::List { format, store } => {
-            let rows = rows(&functions::table(), &store)?;
+            let rows = of_this_program(&store)?;
             match format {
                 Format::Table => println!("{}", as_table(&rows)),
                 Format::Json => println!("{:#}", as_json(&rows)),
@@ -80,17 +88,24 @@ pub async fn run(args: TriggersArgs) -> Result<(), CliError> {
                         .to_owned(),
                 ));
             };
-            install(&host, &rows(&functions::table(), &store)?).await
+            let rows = of_this_program(&store)?;
+            register(&host, &rows).await.map_err(CliError::Other)?;
+            println!("registered {} triggers with the Firestore emulator at {host}", rows.len());
+            Ok(())
         }
     }
 }
 
-fn rows<S>(table: &[Function<S>], store: &StoreArgs) -> Result<Vec<Row>, CliError> {
-    let databases = wiring::labels(&store.check()?);
+/// The document triggers in a table of functions. Fails with the name of a function whose database
+/// has no name in `databases`.
+pub fn document_triggers<S>(
+    table: &[Function<S>],
+    databases: &BTreeMap<String, DatabaseName>,
+) -> Result<Vec<DocumentTrigger>, String> {
     let row = |function: &Function<S>| {
         let Trigger::Document { database: label, event, pattern, .. } = &function.trigger else { return None };
-        let unknown = || CliError::Other(format!("{} watches an unknown database {label:?}", function.name));
-        Some(databases.get(*label).cloned().ok_or_else(unknown).map(|database| Row {
+        let unknown = || format!("{} watches an unknown database {label:?}", function.name);
+        Some(databases.get(*label).cloned().ok_or_else(unknown).map(|database| DocumentTrigger {
             function: function.name,
             summary: function.summary,
             label,
@@ -102,7 +117,11 @@ fn rows<S>(table: &[Function<S>], store: &StoreArgs) -> Result<Vec<Row>, CliErro
     table.iter().filter_map(row).collect()
 }
 
-fn as_table(rows: &[Row]) -> Table {
+fn of_this_program(store: &StoreArgs) -> Result<Vec<DocumentTrigger>, CliError> {
+    document_triggers(&functions::table(), &wiring::labels(&store.check()?)).map_err(CliError::Other)
+}
+
+fn as_table(rows: &[DocumentTrigger]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);
     table.set_header(["Function", "Database", "Event", "Document", ""]);
@@ -113,8 +132,8 @@ fn as_table(rows: &[Row]) -> Table {
     table
 }
 
-fn as_json(rows: &[Row]) -> Value {
-    let row = |row: &Row| {
+fn as_json(rows: &[DocumentTrigger]) -> Value {
+    let row = |row: &DocumentTrigger| {
         json!({
             "function": row.function,
             "summary": row.summary,
@@ -128,7 +147,7 @@ fn as_json(rows: &[Row]) -> Value {
     rows.iter().map(row).collect()
 }
 
-fn as_gcloud(row: &Row) -> String {
+fn as_gcloud(row: &DocumentTrigger) -> String {
     let filter = if row.document.contains('{') { "event-filters-path-pattern" } else { "event-filters" };
     [
         format!("gcloud eventarc triggers create {}", row.function.to_ascii_lowercase()),
@@ -144,19 +163,21 @@ fn as_gcloud(row: &Row) -> String {
     .join(" \\\n  ")
 }
 
-async fn install(host: &str, rows: &[Row]) -> Result<(), CliError> {
-    let http = wiring::http_client(LIMIT)?;
-    for row in rows {
-        let failed = |why: String| CliError::Other(format!("can't register {} with {host}: {why}", row.function));
-        let url = format!("http://{host}/emulator/v1/projects/{}/eventarcTrigger", row.database.project);
-        let url = reqwest::Url::parse_with_params(&url, [("eventarcTriggerId", row.function)])
+/// Registers triggers with the Firestore emulator at `host`, under their functions' names.
+/// Registering again replaces them. Fails with the first that the emulator doesn't take.
+pub async fn register(host: &str, triggers: &[DocumentTrigger]) -> Result<(), String> {
+    let http = wiring::http_client(LIMIT).map_err(|error| error.to_string())?;
+    for trigger in triggers {
+        let failed = |why: String| format!("can't register {} with {host}: {why}", trigger.function);
+        let url = format!("http://{host}/emulator/v1/projects/{}/eventarcTrigger", trigger.database.project);
+        let url = reqwest::Url::parse_with_params(&url, [("eventarcTriggerId", trigger.function)])
             .map_err(|error| failed(error.to_string()))?;
-        let kind = if row.document.contains('{') { "PATH_PATTERN" } else { "EXACT" };
+        let kind = if trigger.document.contains('{') { "PATH_PATTERN" } else { "EXACT" };
         let body = json!({
-            "eventType": row.event,
-            "database": row.database.database,
+            "eventType": trigger.event,
+            "database": trigger.database.database,
             "namespace": "(default)",
-            "document": {"value": row.document, "matchType": kind},
+            "document": {"value": trigger.document, "matchType": kind},
         });
         // With any other content type the emulator answers 404.
         let response = http.post(url).json(&body).send().await.map_err(|error| failed(error.to_string()))?;
@@ -164,6 +185,56 @@ async fn install(host: &str, rows: &[Row]) -> Result<(), CliError> {
             return Err(failed(format!("it answered {}", response.status())));
         }
     }
-    println!("registered {} triggers with the Firestore emulator at {host}", rows.len());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::DocumentEventType;
+
+    fn triggers() -> Vec<DocumentTrigger> {
+        let on = |database, event, pattern, name| {
+            Function::on_document(database, event, pattern, name, "does something", |(), _| async { Ok(()) })
+        };
+        let table = [
+            on("admin", DocumentEventType::Written, "users/{id}", "onUser"),
+            Function::callable("call", "no trigger", |(), _| async { Ok(Value::Null) }),
+            on("assessment", DocumentEventType::Deleted, "settings/all", "onSettings"),
+        ];
+        let name = |project: &str| DatabaseName { project: project.to_owned(), database: "(default)".to_owned() };
+        let databases =
+            BTreeMap::from([("admin".to_owned(), name("p-admin")), ("assessment".to_owned(), name("p-assessment"))]);
+        document_triggers(&table, &databases).unwrap()
+    }
+
+    #[test]
+    fn every_format_tells_each_trigger() {
+        let triggers = triggers();
+        insta::assert_snapshot!(as_gcloud(&triggers[0]), @r#"
+        gcloud eventarc triggers create onuser \
+          --project=p-admin --location="$LOCATION" \
+          --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
+          --destination-run-path=/events/onUser \
+          --event-filters=type=google.cloud.firestore.document.v1.written \
+          --event-filters='database=(default)' \
+          --event-filters-path-pattern='document=users/{id}' \
+          --event-data-content-type=application/protobuf \
+          --service-account="$SERVICE_ACCOUNT"
+        "#);
+        assert!(as_gcloud(&triggers[1]).contains("--event-filters='document=settings/all'"));
+        let json = as_json(&triggers);
+        assert_eq!(json[1]["project"], "p-assessment");
+        assert_eq!(json[1]["eventType"], "google.cloud.firestore.document.v1.deleted");
+        let table = as_table(&triggers).to_string();
+        assert!(table.contains("onUser") && table.contains("settings/all") && !table.contains("no trigger"), "{table}");
+    }
+
+    #[test]
+    fn a_database_that_nobody_named_is_told() {
+        let on =
+            Function::on_document("other", DocumentEventType::Written, "a/{b}", "onA", "", |(), _| async { Ok(()) });
+        let error = document_triggers(&[on], &BTreeMap::new()).unwrap_err();
+        assert_eq!(error, "onA watches an unknown database \"other\"");
+    }
 }

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use thiserror::Error;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use super::auth::{Callers, Deliveries};
@@ -79,7 +79,8 @@ pub(super) struct Inner<S> {
     pub(super) options: Options,
     pub(super) metrics: Metrics,
     state: S,
-    runs: TaskTracker,
+    /// How many functions run.
+    runs: watch::Sender<usize>,
 }
 
 /// How a run ended.
@@ -114,7 +115,7 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
                 return Err(RuntimeError::UnknownDatabase { function: function.name, database });
             }
         }
-        let inner = Inner { registry, options, metrics: Metrics::new()?, state, runs: TaskTracker::new() };
+        let inner = Inner { registry, options, metrics: Metrics::new()?, state, runs: watch::Sender::new(0) };
         Ok(Runtime { inner: Arc::new(inner) })
     }
 
@@ -135,15 +136,13 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
 
     /// How many functions run now.
     pub fn running(&self) -> usize {
-        self.inner.runs.len()
+        *self.inner.runs.borrow()
     }
 
     /// Waits until no function runs. New runs may begin all the while.
     pub async fn quiet(&self) {
-        let runs = &self.inner.runs;
-        runs.close();
-        runs.wait().await;
-        runs.reopen();
+        // Fails only when the sender is gone, which `self` holds.
+        let _ = self.inner.runs.subscribe().wait_for(|runs| *runs == 0).await;
     }
 
     /// Runs a handler in a task of its own, so that it isn't cut short when the one who asked goes
@@ -168,7 +167,9 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
         );
         let (name, timeout) = (function.name, function.timeout);
         let runtime = self.clone();
+        let running = Running::new(&self.inner.runs);
         let run = async move {
+            let _running = running;
             let meter = Arc::new(Meter::default());
             meter.add(run.spent);
             let started = Instant::now();
@@ -197,6 +198,22 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
             }
             ended
         };
-        self.inner.runs.spawn(run.instrument(span))
+        tokio::spawn(run.instrument(span))
+    }
+}
+
+/// Counts a run for as long as it exists, however it ends.
+struct Running(watch::Sender<usize>);
+
+impl Running {
+    fn new(runs: &watch::Sender<usize>) -> Self {
+        runs.send_modify(|runs| *runs += 1);
+        Running(runs.clone())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.send_modify(|runs| *runs -= 1);
     }
 }

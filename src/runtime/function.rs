@@ -103,10 +103,13 @@ impl DocumentEventType {
     }
 }
 
+/// A handler with its types put away: from the state and what happened to the outcome.
+pub type Handler<S, I, O> = Arc<dyn Fn(S, I) -> Outcome<O> + Send + Sync>;
+
 /// What sets a function off.
 pub enum Trigger<S> {
     /// A client's call.
-    Callable(Arc<dyn Fn(S, Call) -> Outcome<Result<serde_json::Value, FunctionError>> + Send + Sync>),
+    Callable(Handler<S, Call, Result<serde_json::Value, FunctionError>>),
     /// A document's change.
     Document {
         /// Label of the database (configuration says which project and database it is).
@@ -116,10 +119,10 @@ pub enum Trigger<S> {
         /// Of which documents.
         pattern: PathPattern,
         /// What to do.
-        handler: Arc<dyn Fn(S, DocumentEvent) -> Outcome<Result<(), HandlerError>> + Send + Sync>,
+        handler: Handler<S, DocumentEvent, Result<(), HandlerError>>,
     },
     /// A task of the queue named like the function.
-    Task(Arc<dyn Fn(S, Task) -> Outcome<Result<TaskOutcome, HandlerError>> + Send + Sync>),
+    Task(Handler<S, Task, Result<TaskOutcome, HandlerError>>),
 }
 
 /// A row of the table of functions.

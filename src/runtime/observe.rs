@@ -140,13 +140,17 @@ impl Metrics {
             total.cost.writes += cost.writes;
             total.cost.deletes += cost.deletes;
         }
-        let outcome = Label::from_static_parts("outcome", outcome);
-        self.count(kind.metric(), function, vec![outcome], 1);
+        self.count(kind.metric(), function, vec![Label::from_static_parts("outcome", outcome)], 1);
         self.count(Metric::Reads, function, Vec::new(), cost.reads);
         self.count(Metric::Writes, function, Vec::new(), cost.writes);
         self.count(Metric::Deletes, function, Vec::new(), cost.deletes);
         let key = Key::from_parts(Metric::Duration.name(), vec![Label::from_static_parts("function", function)]);
         self.recorder.register_histogram(&key, &METADATA).record(took.as_secs_f64());
+    }
+
+    /// Takes note of a call that was refused before its handler began.
+    pub fn refused(&self, function: &'static str, status: &'static str) {
+        self.count(Metric::Calls, function, vec![Label::from_static_parts("outcome", status)], 1);
     }
 
     fn count(&self, metric: Metric, function: &'static str, mut labels: Vec<Label>, by: u64) {

@@ -9,8 +9,7 @@ use roar_functions::app::{App, Settings, Stores};
 use roar_functions::assignments::recount::Counts;
 use roar_functions::context::Context;
 use roar_functions::demo::district::{ADMIN_UID, DISTRICT, District, Size, administration};
-use roar_functions::runtime::auth::IdTokens;
-use roar_functions::runtime::auth::{AppCheck, Callers, Deliveries, development_token};
+use roar_functions::runtime::auth::{AppCheck, Callers, Deliveries, IdTokens, KeySource, development_token};
 use roar_functions::runtime::{DatabaseName, QueueOptions, Trigger};
 use roar_functions::service::{Parts, Service};
 use roar_functions::store::firestore::{FirestoreConfig, FirestoreStore};
@@ -22,6 +21,8 @@ pub const PROJECT: &str = "demo-roar-admin";
 
 /// The service over the given databases.
 pub fn service(stores: Stores, project: &str, context: Context, settings: Settings) -> Service {
+    // No signed token comes here, so nobody asks for keys.
+    let keys = KeySource::new("http://127.0.0.1:9/", reqwest::Client::builder().build().expect("a client"));
     let name = |project: &str| DatabaseName { project: project.to_owned(), database: "(default)".to_owned() };
     Service::assemble(Parts {
         stores,
@@ -31,7 +32,7 @@ pub fn service(stores: Stores, project: &str, context: Context, settings: Settin
         settings,
         queue: QueueOptions::default(),
         callers: Callers {
-            id_tokens: IdTokens { projects: vec![project.to_owned()], keys: None, allow_unsigned: true },
+            id_tokens: IdTokens { projects: vec![project.to_owned()], keys, allow_unsigned: true },
             app_check: AppCheck::Off,
         },
         deliveries: Deliveries::Open,

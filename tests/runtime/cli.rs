@@ -1,1 +1,176 @@
-//! x
+//! The program as people and machines start it.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::{Value, json};
+
+/// The program with these variables and no others.
+fn program(args: &[&str], variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_roar-functions"));
+    command.args(args).env_clear().envs(variables.iter().copied()).stdin(Stdio::null());
+    command
+}
+
+fn run(args: &[&str], variables: &[(&str, &str)]) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = program(args, variables).output().unwrap();
+    (status.code().unwrap(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+const FIRESTORE: (&str, &str) = ("ROAR_STORE", "firestore");
+
+#[test]
+fn wrong_settings_fail_at_the_start_and_are_named() {
+    for (variables, named) in [
+        (&[("ROAR_STORE", "mysql")][..], "ROAR_STORE must be one of embedded, firestore"),
+        (&[("ROAR_DATA_DIR", " ")], "ROAR_DATA_DIR must not be empty"),
+        (&[("PORT", "80800")], "PORT must be a port"),
+        (&[("ROAR_LISTEN", "8080")], "ROAR_LISTEN must be an address and a port"),
+        (&[("ROAR_ADMIN_PROJECT", "")], "ROAR_ADMIN_PROJECT must not be empty"),
+        (&[("ROAR_ASSESSMENT_PROJECT", "demo-roar-admin")], "change ROAR_ASSESSMENT_PROJECT or"),
+        (&[("FIRESTORE_EMULATOR_HOST", "http://127.0.0.1:8080")], "FIRESTORE_EMULATOR_HOST must be a host and a port"),
+        (&[("FIREBASE_AUTH_EMULATOR_HOST", "localhost")], "FIREBASE_AUTH_EMULATOR_HOST must be a host and a port"),
+        (&[("ROAR_UNSIGNED_TOKENS", "yes")], "ROAR_UNSIGNED_TOKENS must be one of auto, never"),
+        (&[("ROAR_APP_CHECK", "on")], "ROAR_APP_CHECK must be one of off, monitor, enforce"),
+        (&[("ROAR_EDIT_IN_PROGRESS", "maybe")], "ROAR_EDIT_IN_PROGRESS must be one of deny, extend, allow"),
+        (&[("ROAR_ASSIGNED_USER_TYPES", ",")], "ROAR_ASSIGNED_USER_TYPES must name a type of user"),
+        (&[("ROAR_TASK_CONCURRENCY", "0")], "ROAR_TASK_CONCURRENCY must be a number from 1 to 1000"),
+        (&[("ROAR_SHUTDOWN_GRACE", "-1")], "ROAR_SHUTDOWN_GRACE must be a number of seconds"),
+        (&[("ROAR_ID_TOKEN_KEYS_URL", "file:///keys")], "ROAR_ID_TOKEN_KEYS_URL must be an http or https URL"),
+        (&[("ROAR_LOG", "a=b=c")], "ROAR_LOG must be a tracing filter"),
+        (&[("ROAR_LOG_FORMAT", "xml")], "ROAR_LOG_FORMAT must be one of text, json"),
+        (&[("PORT", "0")], "set ROAR_UNSIGNED_TOKENS=never"),
+        (&[("ROAR_LISTEN", "0.0.0.0:0")], "unsigned ID tokens would be accepted on 0.0.0.0:0"),
+        (&[FIRESTORE], "ROAR_EVENTS_AUDIENCE (this service's URL) and ROAR_EVENTS_SERVICE_ACCOUNT"),
+        (&[FIRESTORE, ("ROAR_EVENTS_AUDIENCE", "https://x")], "ROAR_EVENTS_SERVICE_ACCOUNT is missing"),
+        (&[FIRESTORE, ("ROAR_EVENTS_SERVICE_ACCOUNT", "a@b")], "ROAR_EVENTS_AUDIENCE is missing"),
+        (&[FIRESTORE, ("FIREBASE_AUTH_EMULATOR_HOST", "127.0.0.1:9099")], "FIREBASE_AUTH_EMULATOR_HOST is set, but"),
+        (
+            &[FIRESTORE, ("FIRESTORE_EMULATOR_HOST", "127.0.0.1:8080"), ("PORT", "0")],
+            "events carry no proof of their sender",
+        ),
+    ] {
+        let (code, _, stderr) = run(&["serve"], variables);
+        assert!(code == 2 && stderr.contains(named), "{variables:?}: {code} {stderr}");
+    }
+}
+
+#[test]
+fn every_command_explains_itself() {
+    for args in [
+        &["--help"][..],
+        &["serve", "--help"],
+        &["token", "--help"],
+        &["doc", "--help"],
+        &["doc", "get", "--help"],
+        &["doc", "set", "--help"],
+        &["doc", "delete", "--help"],
+        &["doc", "list", "--help"],
+        &["triggers", "--help"],
+        &["triggers", "list", "--help"],
+        &["triggers", "install", "--help"],
+    ] {
+        let (code, stdout, _) = run(args, &[]);
+        assert!(code == 0 && stdout.contains("Usage: roar-functions") && stdout.contains("ROAR_LOG"), "{args:?}");
+    }
+    assert_eq!(run(&[], &[]).0, 2);
+    assert_eq!(run(&["dance"], &[]).0, 2);
+}
+
+#[test]
+fn a_token_is_like_the_auth_emulators() {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+    let args = ["token", "--uid", "u1", "--email", "a@b.example", "--claims", r#"{"role": "admin"}"#];
+    let (code, stdout, _) = run(&args, &[("ROAR_ADMIN_PROJECT", "demo-x")]);
+    assert_eq!(code, 0);
+    let parts: Vec<_> = stdout.trim_end().split('.').collect();
+    let part = |index: usize| serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(parts[index]).unwrap()).unwrap();
+    assert_eq!((part(0), parts[2], parts.len()), (json!({"alg": "none", "typ": "JWT"}), "", 3));
+    let claims = part(1);
+    for (name, value) in [
+        ("iss", json!("https://securetoken.google.com/demo-x")),
+        ("aud", json!("demo-x")),
+        ("sub", json!("u1")),
+        ("user_id", json!("u1")),
+        ("email", json!("a@b.example")),
+        ("role", json!("admin")),
+    ] {
+        assert_eq!(claims[name], value, "{name}");
+    }
+    assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 3600);
+
+    assert_eq!(run(&["token"], &[]).0, 2);
+    assert_eq!(run(&["token", "--uid", "u1", "--claims", "[]"], &[]).0, 2);
+    assert_eq!(run(&["token", "--uid", "u1", "--claims", r#"{"exp": 1}"#], &[]).0, 1);
+    let (code, _, stderr) = run(&["token", "--uid", "u1"], &[FIRESTORE]);
+    assert!(code == 1 && stderr.contains("no server on Cloud Firestore accepts unsigned tokens"));
+}
+
+#[test]
+fn bad_paths_and_fields_are_refused_before_any_store_is_asked() {
+    let emulator = [FIRESTORE, ("FIRESTORE_EMULATOR_HOST", "127.0.0.1:9")];
+    for (args, why) in [
+        (&["doc", "get", "users"][..], "is not the path of a document"),
+        (&["doc", "list", "users/u1"], "is not the path of a document"),
+        (&["doc", "set", "users/u1", "[]"], "the fields must be a JSON object"),
+        (&["doc", "set", "users/u1", r#"{"a": {"$time": 1}}"#], "a: $time is no special value"),
+    ] {
+        let (code, _, stderr) = run(args, &emulator);
+        assert!(code == 1 && stderr.contains(why), "{args:?}: {stderr}");
+    }
+    let (code, _, stderr) = run(&["triggers", "install"], &[]);
+    assert!(code == 1 && stderr.contains("set FIRESTORE_EMULATOR_HOST"), "{stderr}");
+}
+
+/// A program that is killed when its test ends early.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test]
+async fn serve_tells_its_address_and_stops_when_asked() {
+    // Nothing listens there: it shows that a server without its store lives and isn't ready.
+    let variables = [
+        FIRESTORE,
+        ("FIRESTORE_EMULATOR_HOST", "127.0.0.1:9"),
+        ("ROAR_LISTEN", "127.0.0.1:0"),
+        ("ROAR_LOG_FORMAT", "json"),
+        ("ROAR_SHUTDOWN_GRACE", "1"),
+    ];
+    let mut running = Running(program(&["serve"], &variables).stderr(Stdio::piped()).spawn().unwrap());
+    let mut lines = BufReader::new(running.0.stderr.take().unwrap()).lines();
+    let url = loop {
+        let entry: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+        let message = entry["message"].as_str().unwrap();
+        if let Some(url) = message.strip_prefix("listening on ") {
+            assert_eq!(entry["severity"], "INFO");
+            assert!(entry["time"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok());
+            break url.to_owned();
+        }
+    };
+    let http = crate::support::world::http();
+    assert_eq!(http.get(format!("{url}/healthz")).send().await.unwrap().status(), 200);
+    assert_eq!(http.post(format!("{url}/nothing")).json(&json!({"data": 1})).send().await.unwrap().status(), 404);
+    let stopped = Command::new("kill").arg(running.0.id().to_string()).status().unwrap();
+    assert!(stopped.success());
+    let status = tokio::task::spawn_blocking(move || running.0.wait().unwrap()).await.unwrap();
+    assert_eq!(status.code(), Some(0));
+    let last = lines.map_while(Result::ok).last().unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&last).unwrap()["message"], "stopped");
+}
+
+#[test]
+fn a_port_that_is_taken_is_told() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let variables = [FIRESTORE, ("FIRESTORE_EMULATOR_HOST", "127.0.0.1:9"), ("ROAR_LISTEN", &address)];
+    let (code, _, stderr) = run(&["serve"], &variables);
+    assert!(code == 1 && stderr.contains(&format!("can't listen on {address}")), "{stderr}");
+}

@@ -4,8 +4,11 @@ mod callable;
 mod callers;
 mod cli;
 mod deliveries;
+mod emulator;
 mod events;
 mod server;
+#[path = "../support/mod.rs"]
+mod shared;
 mod stream;
 mod support;
 mod tasks;

@@ -5,6 +5,7 @@ mod decode;
 mod respond;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{Request, State};
@@ -23,6 +24,9 @@ pub(super) use respond::envelope;
 
 /// The header that carries App Check tokens.
 const APP_CHECK: &str = "x-firebase-appcheck";
+
+/// How long a request's body may take to come.
+const BODY_TIME: Duration = Duration::from_secs(60);
 
 /// Answers any request that no other route takes: calls, their preflights, and what names no
 /// function at all. Every answer has the CORS headers: without them a browser hides even the error.
@@ -49,10 +53,9 @@ async fn answer<S: Clone + Send + Sync + 'static>(runtime: &Runtime<S>, request:
         Ok(run) if streaming => respond::stream(run, runtime.inner.options.heartbeat),
         Ok(run) => respond::whole(run.await),
         Err(error) => {
-            tracing::info!(function = function.name, status = error.status.name(), "a call was refused");
-            if let Some(cause) = &error.cause {
-                tracing::warn!(function = function.name, cause = %cause, "why a call was refused");
-            }
+            let (name, status, cause) = (function.name, error.status.name(), error.cause.as_deref());
+            tracing::info!(function = name, status, cause = cause.map(tracing::field::display), "a call was refused");
+            runtime.metrics().refused(name, status);
             if streaming { respond::frame(&error) } else { envelope(&error) }
         }
     }
@@ -149,7 +152,12 @@ async fn read<S>(
     let bad = || FunctionError::invalid("Bad Request");
     // A body that is too large gets the same answer: of the statuses that clients know, this one
     // says that the same request can't succeed; HTTP's own 413 they'd read as "unknown".
-    let bytes: Bytes = axum::body::to_bytes(body, function.body_limit).await.map_err(|_| bad())?;
+    let bytes = axum::body::to_bytes(body, function.body_limit);
+    // Nor does a body that doesn't come hold the connection for ever.
+    let bytes: Bytes = match tokio::time::timeout(BODY_TIME, bytes).await {
+        Ok(Ok(bytes)) => bytes,
+        _ => return Err(bad()),
+    };
     if method != Method::POST || !is_json(headers) {
         return Err(bad());
     }
