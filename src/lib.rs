@@ -4,6 +4,17 @@
 //! with the pure modules of its room and commits to a [`store`]; the commit causes document events,
 //! which reach [`runtime`] again. ARCHITECTURE.md has the map.
 
+pub mod administrations;
+pub mod app;
+pub mod assignments;
+pub mod claims;
+pub mod cli;
+pub mod config;
 pub mod context;
+pub mod demo;
+pub mod functions;
+pub mod orgs;
 pub mod runtime;
+pub mod service;
 pub mod store;
+pub mod users;

@@ -1,10 +1,22 @@
 //! What Google runs for functions elsewhere: the server, the callable protocol, document events,
 //! tasks and the verification of callers. Knows no word of ROAR.
 
+pub mod auth;
+mod callable;
+mod engine;
 pub mod error;
+mod events;
 pub mod function;
+pub mod observe;
+pub mod registry;
+pub mod server;
 pub mod tasks;
 
+pub use engine::{DatabaseName, Options, Runtime, RuntimeError};
 pub use error::{FunctionError, Status};
+pub use events::Dispatch;
 pub use function::{Call, Caller, DocumentEvent, DocumentEventType, Function, HandlerError, Trigger};
-pub use tasks::{NewTask, Task, TaskOutcome, TaskQueue};
+pub use observe::FunctionCost;
+pub use registry::{Registry, RegistryError};
+pub use server::{Server, ServerOptions};
+pub use tasks::{LocalQueue, NewTask, QueueOptions, Task, TaskOutcome, TaskQueue};

@@ -76,11 +76,13 @@ impl Database {
             (self.backend.query(query), 0_u64, database),
             move |(mut results, seen, database)| async move {
                 match results.next().await {
-                    Some(result) => {
+                    Some(Ok(document)) => {
                         let cost = if seen == 0 { 1 + offset } else { 1 };
                         database.spend(Cost::reads(cost));
-                        Some((result, (results, seen + 1, database)))
+                        Some((Ok(document), (results, seen + 1, database)))
                     }
+                    // Not billed, and no query without results either.
+                    Some(Err(error)) => Some((Err(error), (results, seen + 1, database))),
                     None => {
                         if seen == 0 {
                             database.spend(Cost::reads(1.max(offset)));

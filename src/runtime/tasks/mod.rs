@@ -3,9 +3,22 @@
 //! A task is a document, so that it can be written in the commit that makes it necessary and removed
 //! in the commit that does it. The queue only carries the word that it's there.
 
+mod attempt;
+mod backoff;
+mod queue;
+mod state;
+
+use std::borrow::Cow;
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
+
 use crate::store::{DocPath, FieldPath, Fields, Precondition, Value, Write};
+
+pub(super) use attempt::receive;
+pub use attempt::{Attempt, AttemptEnd, TaskRunner};
+pub use backoff::Backoff;
+pub use queue::{LocalQueue, QueueOptions};
 
 /// The collection that holds tasks until they're done.
 pub const TASKS: &str = "functionTasks";
@@ -50,6 +63,11 @@ impl Task {
         Task { id: path.id().to_owned(), payload, attempt, path }
     }
 
+    /// Where the task's document is until it's done.
+    pub fn path(&self) -> &DocPath {
+        &self.path
+    }
+
     /// The write that marks the task done, for the commit that does its work: both happen, once,
     /// or neither. The commit conflicts when the task was done before.
     pub fn done(&self) -> Write {
@@ -76,4 +94,33 @@ pub trait TaskQueue: Send + Sync + 'static {
 
     /// Ends the waiting time of a task that asked for [`TaskOutcome::Later`].
     fn wake(&self, id: &str);
+}
+
+/// The ID of a task's document: the task's own, or its digest where that can't be a document's.
+fn document_id(id: &str) -> Cow<'_, str> {
+    match DocPath::in_collection(TASKS, id) {
+        Ok(_) => Cow::Borrowed(id),
+        Err(_) => Cow::Owned(Sha256::digest(id).iter().map(|byte| format!("{byte:02x}")).collect()),
+    }
+}
+
+/// The document of a task.
+fn path_of(id: &str) -> DocPath {
+    DocPath::in_collection(TASKS, &document_id(id)).expect("a digest in hexadecimal is a document ID")
+}
+
+/// What a task's document holds.
+fn document_of(task: &NewTask) -> Fields {
+    Fields::from([
+        ("function".to_owned(), Value::from(task.function)),
+        ("payload".to_owned(), Value::Map(task.payload.clone())),
+    ])
+}
+
+/// The function and the payload in a task's document.
+fn contents(mut fields: Fields) -> Option<(String, Fields)> {
+    match (fields.remove("function"), fields.remove("payload")) {
+        (Some(Value::String(function)), Some(Value::Map(payload))) => Some((function, payload)),
+        _ => None,
+    }
 }

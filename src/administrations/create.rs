@@ -1,0 +1,224 @@
+//! The callable `createAdministration`: makes an administration, or changes one (functions §2.13). The
+//! assignments follow from the document's event.
+
+use jiff::SignedDuration;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::fanout::control::administration_path;
+use super::model::Administration;
+use super::payload::Request;
+use crate::app::{App, EditInProgress};
+use crate::claims::Claims;
+use crate::fields;
+use crate::orgs::{OrgLists, OrgTree, OrgType, Reach, load_tree};
+use crate::runtime::{Call, FunctionError, Status};
+use crate::store::{
+    DocPath, Document, FieldPath, Fields, Precondition, StoreError, Timestamp, Transaction, Transform, Value, Write,
+};
+
+/// How long a `requestId` is remembered.
+const REQUEST_MEMORY: SignedDuration = SignedDuration::from_hours(24);
+
+/// Handles a call.
+pub async fn create_administration(app: App, call: Call) -> Result<serde_json::Value, FunctionError> {
+    let uid = call.signed_in()?.uid.clone();
+    let request = Request::read(&call.data)?;
+    let claims_path = Claims::path(&uid)?;
+    let claims = Claims::read(&uid, app.stores.admin.get(&claims_path).await?.as_ref());
+    if !claims.administers_all(&request.orgs) {
+        return Err(forbidden());
+    }
+    let memory = match &request.request_id {
+        Some(id) => Some(memory_path(&uid, id)?),
+        None => None,
+    };
+    let tree = load_tree(&app.stores.admin, &request.orgs, Reach::Up).await?;
+    let new_id = app.context.document_id();
+    let work = Work { app: &app, claims: &claims, request: &request, memory, tree: &tree, new_id: &new_id };
+    let (id, _) = app.stores.admin.transaction(|tx| work.run(tx)).await.map_err(too_large)?;
+    Ok(json!({ "status": "ok", "administrationId": id }))
+}
+
+fn forbidden() -> FunctionError {
+    FunctionError::new(Status::PermissionDenied, "You don't administer all of the orgs of this administration.")
+}
+
+/// A store that refuses the document as such refuses its size: all else is checked before.
+fn too_large(error: FunctionError) -> FunctionError {
+    let refused = error.cause.as_ref().and_then(|cause| cause.downcast_ref::<StoreError>());
+    match refused {
+        Some(StoreError::InvalidArgument(_)) => FunctionError::invalid(
+            "The administration is too large: assessments, orgs and legal must stay below 1 MiB.",
+        ),
+        _ => error,
+    }
+}
+
+/// Where a request is remembered: by a digest, for callers choose their IDs freely.
+fn memory_path(uid: &str, request_id: &str) -> Result<DocPath, StoreError> {
+    let digest = Sha256::new().chain_update(uid).chain_update([0]).chain_update(request_id).finalize();
+    let id: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    DocPath::in_collection("requestIds", &id)
+}
+
+struct Work<'a> {
+    app: &'a App,
+    claims: &'a Claims,
+    request: &'a Request,
+    memory: Option<DocPath>,
+    tree: &'a OrgTree,
+    new_id: &'a str,
+}
+
+impl Work<'_> {
+    async fn run(&self, tx: Transaction) -> Result<String, FunctionError> {
+        let now = self.app.now();
+        if let Some(path) = &self.memory {
+            if let Some(id) = tx.get(path).await?.and_then(|memory| remembered(&memory, now)) {
+                return Ok(id);
+            }
+        }
+        let id = match &self.request.administration_id {
+            Some(id) => {
+                self.update(&tx, id, now).await?;
+                id.clone()
+            }
+            None => {
+                self.check_orgs(&self.request.orgs)?;
+                self.create(&tx).await?;
+                self.new_id.to_owned()
+            }
+        };
+        if let Some(path) = &self.memory {
+            let expires = now.checked_add(REQUEST_MEMORY).unwrap_or(now);
+            let memory = fields! { "administrationId" => id.as_str(), "createdAt" => now, "expireAt" => expires };
+            tx.write(Write::set(path.clone(), memory)).await;
+        }
+        Ok(id)
+    }
+
+    /// Every org must exist and not be archived; all that fail are listed.
+    fn check_orgs(&self, orgs: &OrgLists) -> Result<(), FunctionError> {
+        let is_missing = |(org_type, id): &(OrgType, &str)| self.tree.get(*org_type, id).is_none_or(|org| org.archived);
+        let missing: OrgLists = orgs.iter().filter(is_missing).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let by_type: serde_json::Map<String, serde_json::Value> = OrgType::ALL
+            .into_iter()
+            .filter(|org_type| !missing.of(*org_type).is_empty())
+            .map(|org_type| (org_type.plural().to_owned(), json!(missing.of(org_type))))
+            .collect();
+        Err(FunctionError::invalid("orgs names orgs that don't exist or are archived; details.missing lists them.")
+            .with_details(json!({ "missing": by_type })))
+    }
+
+    /// The fields that a caller decides, on creation and on change.
+    fn fields(&self) -> Fields {
+        let request = self.request;
+        let mut fields = fields! {
+            "name" => request.name.as_str(),
+            "publicName" => request.public_name.as_str(),
+            "assessments" => request.assessments.clone(),
+            "dateOpened" => request.date_opened,
+            "dateClosed" => request.date_closed,
+            "sequential" => request.sequential,
+            "tags" => Value::strings(&request.tags),
+            "testData" => request.test_data,
+            "formatVersion" => 2,
+            "minimalOrgs" => self.tree.minimal(&request.orgs).to_value(),
+        };
+        if let Some(legal) = &request.legal {
+            fields.insert("legal".to_owned(), legal.clone());
+        }
+        fields
+    }
+
+    async fn create(&self, tx: &Transaction) -> Result<(), FunctionError> {
+        let creator = DocPath::in_collection("users", &self.claims.roar_uid)?;
+        // A missing users document is no error.
+        let creator_exists = tx.get(&creator).await?.is_some();
+        let mut fields = self.fields();
+        fields.insert("createdBy".to_owned(), Value::from(self.claims.roar_uid.as_str()));
+        let path = administration_path(self.new_id)?;
+        tx.write(Write::create(path, fields).with(FieldPath::top("dateCreated"), Transform::ServerTime)).await;
+        if creator_exists {
+            let created = FieldPath::of(["adminData", "administrationsCreated"]);
+            tx.write(
+                Write::transform(creator, Vec::new())
+                    .when(Precondition::Exists)
+                    .with(created, Transform::Union(vec![Value::from(self.new_id)])),
+            )
+            .await;
+        }
+        Ok(())
+    }
+
+    async fn update(&self, tx: &Transaction, id: &str, now: Timestamp) -> Result<(), FunctionError> {
+        let path = administration_path(id)?;
+        let Some(document) = tx.get(&path).await? else {
+            return Err(FunctionError::new(Status::NotFound, "administrationId names no administration."));
+        };
+        let existing = Administration::from_document(&document);
+        let existing_orgs = existing.input_orgs();
+        if !self.claims.administers_all(&existing_orgs) {
+            return Err(forbidden());
+        }
+        // Orgs that went since may stay; new ones must be there.
+        self.check_orgs(&self.request.orgs.difference(&existing_orgs.to_set()))?;
+        let fields = self.fields();
+        if existing.is_in_progress(now) {
+            self.check_edit_in_progress(&existing, &existing_orgs, &fields)?;
+        }
+        // Format 1 arrays would be taken for additions in format 2.
+        let arrays = OrgType::ALL.map(OrgType::plural).into_iter().filter(|name| existing.fields.contains_key(*name));
+        let mask = fields.keys().cloned().chain(arrays.map(str::to_owned)).map(FieldPath::top).collect();
+        tx.write(Write::merge(path, fields, mask).when(Precondition::Exists)).await;
+        Ok(())
+    }
+
+    /// What may change while students work (functions §2.13: `editInProgress`).
+    fn check_edit_in_progress(
+        &self,
+        existing: &Administration,
+        existing_orgs: &OrgLists,
+        fields: &Fields,
+    ) -> Result<(), FunctionError> {
+        let refuse = |what: &str| {
+            Err(FunctionError::new(
+                Status::FailedPrecondition,
+                format!("This administration is in progress, so {what} can't be changed now."),
+            ))
+        };
+        match self.app.settings.edit_in_progress {
+            EditInProgress::Allow => Ok(()),
+            EditInProgress::Deny => refuse("it"),
+            EditInProgress::Extend => {
+                for (field, name) in [
+                    ("assessments", "assessments"),
+                    ("dateOpened", "dateOpen"),
+                    ("sequential", "sequential"),
+                    ("testData", "isTestData"),
+                ] {
+                    if existing.fields.get(field) != fields.get(field) {
+                        return refuse(name);
+                    }
+                }
+                if existing.date("dateClosed").is_some_and(|closed| self.request.date_closed < closed) {
+                    return refuse("dateClose to an earlier date");
+                }
+                if !existing_orgs.difference(&self.request.orgs.to_set()).is_empty() {
+                    return refuse("orgs to fewer");
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+fn remembered(memory: &Document, now: Timestamp) -> Option<String> {
+    let created = memory.fields.get("createdAt")?.as_timestamp()?;
+    let alive = now.duration_since(created) < REQUEST_MEMORY;
+    alive.then(|| memory.fields.get("administrationId")?.as_str().map(str::to_owned)).flatten()
+}

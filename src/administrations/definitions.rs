@@ -1,0 +1,127 @@
+//! Administrations whose fan-out is under way, read once for all of its chunks.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::OnceCell;
+
+use super::fanout::control::{Control, administration_path};
+use super::fanout::ownership::Ownership;
+use super::model::Administration;
+use super::normalise::NormalOrgs;
+use crate::assignments::build::Definition;
+use crate::orgs::lists::OrgSet;
+use crate::orgs::{OrgLists, OrgTree, Reach, load_tree};
+use crate::store::{Database, StoreError};
+
+/// How many fan-outs are remembered at once; more only cost reads.
+const CAPACITY: usize = 32;
+
+/// A [`Definition`] with all else that a version's chunks need.
+pub struct Prepared {
+    /// Who gets what.
+    pub definition: Definition,
+    /// The exhaustive orgs, in order.
+    pub assigned: OrgLists,
+    /// Who deals with whom when assigning.
+    pub assigned_owners: Ownership,
+    /// Orgs that leave assignments with this version.
+    pub removing: OrgSet,
+    /// Who deals with whom when removing.
+    pub removing_owners: Ownership,
+    /// Only details reach assignments: the administration is closed (ambiguities A-33).
+    pub details_only: bool,
+}
+
+impl Prepared {
+    /// Prepares an administration over a snapshot that reaches down and up from its orgs, for the
+    /// version that `control` tells of.
+    pub fn new(administration: Administration, orgs: &NormalOrgs, tree: OrgTree, control: &Control) -> Prepared {
+        Prepared {
+            assigned: orgs.assigned.clone(),
+            assigned_owners: Ownership::new(&orgs.assigned, &tree),
+            removing: control.removing.to_set(),
+            removing_owners: Ownership::new(&control.removing, &tree),
+            details_only: control.details_only,
+            definition: Definition { administration, assigned: orgs.assigned.to_set(), tree },
+        }
+    }
+}
+
+type Slot = Arc<OnceCell<Arc<Prepared>>>;
+
+/// A small cache by administration and version of its sync.
+#[derive(Default)]
+pub struct Definitions {
+    slots: Mutex<VecDeque<((String, i64), Slot)>>,
+}
+
+impl Definitions {
+    /// Remembers what a plan has just read.
+    pub fn put(&self, administration: &str, version: i64, prepared: Prepared) {
+        let slot = Slot::default();
+        // The slot is new, so it takes the value.
+        let _ = slot.set(Arc::new(prepared));
+        let mut slots = self.slots.lock();
+        slots.retain(|(key, _)| key.0 != administration);
+        slots.push_back(((administration.to_owned(), version), slot));
+        if slots.len() > CAPACITY {
+            slots.pop_front();
+        }
+    }
+
+    /// The definition, read again when it isn't remembered (after a restart, or on another machine):
+    /// the administration and the orgs around it. `None` when the administration is gone or the
+    /// version superseded.
+    pub async fn get(
+        &self,
+        database: &Database,
+        administration: &str,
+        version: i64,
+    ) -> Result<Option<Arc<Prepared>>, StoreError> {
+        let slot = {
+            let mut slots = self.slots.lock();
+            let key = (administration.to_owned(), version);
+            match slots.iter().find(|(known, _)| *known == key) {
+                Some((_, slot)) => slot.clone(),
+                None => {
+                    let slot = Slot::default();
+                    slots.push_back((key, slot.clone()));
+                    if slots.len() > CAPACITY {
+                        slots.pop_front();
+                    }
+                    slot
+                }
+            }
+        };
+        let loaded = slot
+            .get_or_try_init(|| async {
+                match load(database, administration, version).await {
+                    Ok(Some(prepared)) => Ok(Arc::new(prepared)),
+                    Ok(None) => Err(None),
+                    Err(error) => Err(Some(error)),
+                }
+            })
+            .await;
+        match loaded {
+            Ok(prepared) => Ok(Some(prepared.clone())),
+            Err(None) => Ok(None),
+            Err(Some(error)) => Err(error),
+        }
+    }
+}
+
+async fn load(database: &Database, id: &str, version: i64) -> Result<Option<Prepared>, StoreError> {
+    let found = database.get_all(&[administration_path(id)?, Control::path(id)?]).await?;
+    let [Some(document), Some(control)] = found.as_slice() else { return Ok(None) };
+    let control = Control::read(control);
+    if !Control::is_at(Some(&control), version) {
+        return Ok(None);
+    }
+    let administration = Administration::from_document(document);
+    let input = administration.input_orgs();
+    let tree = load_tree(database, &input, Reach::DownAndUp).await?;
+    let orgs = NormalOrgs::compute(&tree, &input);
+    Ok(Some(Prepared::new(administration, &orgs, tree, &control)))
+}

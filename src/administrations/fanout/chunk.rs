@@ -1,0 +1,324 @@
+//! A chunk of a sync: the students of a few orgs, page by page, each page one atomic commit.
+
+use std::collections::BTreeMap;
+
+use super::control::{administration_path, progress_write};
+use super::ownership::{Flow, Phase, phases, seen_key};
+use crate::administrations::definitions::Prepared;
+use crate::app::App;
+use crate::assignments::build::Decision;
+use crate::assignments::counts::{Contribution, CountsDelta};
+use crate::assignments::side_effects::{lists_assignment, user_write};
+use crate::fields;
+use crate::runtime::{HandlerError, Task, TaskOutcome};
+use crate::store::{
+    Committed, Direction, DocPath, Document, FieldOp, FieldPath, Precondition, Query, StoreError, Timestamp, Transform,
+    Value, Write,
+};
+
+/// Students of one commit at most: more than a chunk is packed for, so that a chunk is one page as a
+/// rule, and few enough that their documents and the counts around them stay below 500 writes.
+const PAGE: u32 = 125;
+/// Attempts that wait for the event of a deletion that somebody else made, before it's taken as lost.
+const WAIT_FOR_DELETION: u32 = 8;
+/// How often a page is read again because students changed its assignments meanwhile.
+const CONFLICTS: u32 = 5;
+
+/// The users that a phase is about who are in one of `orgs`.
+pub fn members_query(app: &App, phase: Phase, orgs: &[String]) -> Query {
+    let current = format!("{}.current", phase.org_type.plural());
+    let query = match orgs {
+        [one] => Query::collection("users").filter(&current, FieldOp::ArrayContains, one.as_str()),
+        several => Query::collection("users").filter(&current, FieldOp::ArrayContainsAny, Value::strings(several)),
+    };
+    let query = match app.settings.assigned_user_types.as_slice() {
+        [one] => query.equal("userType", one.as_str()),
+        several => query.filter("userType", FieldOp::In, Value::strings(several)),
+    };
+    match phase.flow {
+        // Who was archived has assignments still.
+        Flow::Remove => query,
+        Flow::Assign => query.equal("archived", false),
+    }
+}
+
+/// Runs a chunk task to its end.
+pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
+    let Some(chunk) = Chunk::read(&app, &task) else {
+        return Err(HandlerError::Permanent("a chunk without its administration, version, phase or orgs".to_owned()));
+    };
+    let Some(prepared) = app.definitions.get(&app.stores.admin, &chunk.administration, chunk.version).await? else {
+        return Ok(TaskOutcome::Finished);
+    };
+    chunk.run(&task, &prepared).await
+}
+
+struct Chunk<'a> {
+    app: &'a App,
+    administration: String,
+    version: i64,
+    phase: Phase,
+    orgs: Vec<String>,
+    plan: String,
+}
+
+/// How much a page takes for granted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Care {
+    /// The user's lists tell which assignments exist.
+    Usual,
+    /// The commit met a conflict: look for every assignment.
+    Looked,
+}
+
+/// What a page came to.
+enum Page {
+    /// The task was done before or taken back, or the administration is gone.
+    Void,
+    /// There may be more students after this one.
+    More(String),
+    /// All students are dealt with; so many chunks are open after this one.
+    Last { open: Option<i64> },
+}
+
+impl<'a> Chunk<'a> {
+    fn read(app: &'a App, task: &Task) -> Option<Chunk<'a>> {
+        let text = |name: &str| Some(task.payload.get(name)?.as_str()?.to_owned());
+        let phase = usize::try_from(task.payload.get("phase")?.as_i64()?).ok()?;
+        Some(Chunk {
+            app,
+            administration: text("administrationId")?,
+            version: task.payload.get("version")?.as_i64()?,
+            phase: *phases().get(phase)?,
+            orgs: task.payload.get("orgs")?.as_string_list()?,
+            plan: text("plan")?,
+        })
+    }
+
+    async fn run(&self, task: &Task, prepared: &Prepared) -> Result<TaskOutcome, HandlerError> {
+        let mut cursor = task.payload.get("cursor").and_then(Value::as_str).map(str::to_owned);
+        loop {
+            match self.page_with_care(task, prepared, cursor.as_deref()).await? {
+                Page::Void => return Ok(TaskOutcome::Finished),
+                Page::More(last) => cursor = Some(last),
+                Page::Last { open } => {
+                    if open == Some(0) {
+                        self.app.tasks.wake(&self.plan);
+                    }
+                    return Ok(TaskOutcome::Committed);
+                }
+            }
+        }
+    }
+
+    /// A page; when its commit meets a conflict, again with everything looked at.
+    async fn page_with_care(
+        &self,
+        task: &Task,
+        prepared: &Prepared,
+        cursor: Option<&str>,
+    ) -> Result<Page, HandlerError> {
+        match self.page(task, prepared, cursor, Care::Usual).await {
+            Err(PageError::Store(StoreError::Conflict(_))) => {}
+            other => return other.map_err(HandlerError::from),
+        }
+        for _ in 0..CONFLICTS {
+            let known = [administration_path(&self.administration)?, task.path().clone()];
+            if self.app.stores.admin.get_all(&known).await?.iter().any(Option::is_none) {
+                return Ok(Page::Void);
+            }
+            match self.page(task, prepared, cursor, Care::Looked).await {
+                // Students are at work in this very moment.
+                Err(PageError::Store(StoreError::Conflict(_))) => {}
+                other => return other.map_err(HandlerError::from),
+            }
+        }
+        Err(HandlerError::Transient("students' assignments keep changing".to_owned()))
+    }
+
+    /// Reads a page of students and commits what becomes of them. No transaction: the commit happens
+    /// only if every assignment is as it was read and the task is still to be done, and the writes to
+    /// students' documents and counts are increments, so that chunks don't wait for each other.
+    async fn page(
+        &self,
+        task: &Task,
+        prepared: &Prepared,
+        cursor: Option<&str>,
+        care: Care,
+    ) -> Result<Page, PageError> {
+        let database = &self.app.stores.admin;
+        let mut query = members_query(self.app, self.phase, &self.orgs)
+            .order_by(crate::store::path::NAME_FIELD, Direction::Ascending)
+            .limit(PAGE);
+        if let Some(cursor) = cursor {
+            query = query.start_after(vec![database.reference(&DocPath::in_collection("users", cursor)?)]);
+        }
+        let users = database.query(query).await?;
+        let mine = self.mine(&users, prepared);
+        let asked: Vec<&Document> = mine
+            .iter()
+            .map(|(user, _)| *user)
+            .filter(|user| care == Care::Looked || lists_assignment(&user.fields, &self.administration))
+            .collect();
+        let paths: Vec<DocPath> = asked.iter().map(|user| self.assignment(&user.path)).collect::<Result<_, _>>()?;
+        let found = database.get_all(&paths).await?;
+        let existing: BTreeMap<&DocPath, Document> =
+            asked.iter().zip(found).filter_map(|(user, assignment)| Some((&user.path, assignment?))).collect();
+        let lost = asked
+            .iter()
+            .filter(|user| lists_assignment(&user.fields, &self.administration))
+            .filter(|user| !existing.contains_key(&user.path))
+            .count();
+        if lost > 0 && task.attempt < WAIT_FOR_DELETION {
+            // Somebody deleted assignments, and the event that takes them from the counts is still to
+            // come. Made anew now, they could not be told from the old ones.
+            return Err(PageError::DeletionPending(lost));
+        }
+        let plan = self.decide(prepared, &mine, &existing)?;
+        let last = users.last().filter(|_| users.len() == PAGE as usize).map(|last| last.id().to_owned());
+        // First, so that the commit's first result is the number of open chunks.
+        let mut writes =
+            vec![progress_write(&self.administration, self.version, if last.is_some() { 0 } else { -1 }, &plan.seen)?];
+        writes.extend(plan.writes);
+        match &last {
+            Some(last) => writes.push(task.advance(fields! { "cursor" => last.as_str() })),
+            None => writes.extend([self.completed_write()?, task.done()]),
+        }
+        let committed = database.commit(writes).await?;
+        Ok(match last {
+            Some(last) => Page::More(last),
+            None => Page::Last { open: open_chunks(committed.as_ref()) },
+        })
+    }
+
+    /// The users of the page that this chunk deals with, each with the orgs of later phases to be
+    /// counted for.
+    fn mine<'u>(&self, users: &'u [Document], prepared: &Prepared) -> Vec<(&'u Document, Vec<String>)> {
+        let ownership = match self.phase.flow {
+            Flow::Remove => &prepared.removing_owners,
+            Flow::Assign => &prepared.assigned_owners,
+        };
+        users
+            .iter()
+            .filter(|user| {
+                ownership
+                    .owner(&user.fields)
+                    .is_some_and(|(org_type, id)| org_type == self.phase.org_type && self.orgs.contains(&id))
+            })
+            .map(|user| {
+                let later = ownership.later(&user.fields, self.phase.org_type);
+                let keys = later.iter().map(|(org_type, id)| seen_key(self.phase.flow, *org_type, id)).collect();
+                (user, keys)
+            })
+            .collect()
+    }
+
+    /// What becomes of the page's users: pure, but for the clock.
+    fn decide(
+        &self,
+        prepared: &Prepared,
+        users: &[(&Document, Vec<String>)],
+        existing: &BTreeMap<&DocPath, Document>,
+    ) -> Result<PagePlan, StoreError> {
+        let now = self.app.now();
+        let mut delta = CountsDelta::default();
+        let mut plan = PagePlan::default();
+        for (user, later) in users {
+            for key in later {
+                *plan.seen.entry(key.clone()).or_default() += 1;
+            }
+            let assignment = existing.get(&user.path);
+            let fields = assignment.map(|assignment| &assignment.fields);
+            let definition = &prepared.definition;
+            let decision = match (self.phase.flow, fields) {
+                (Flow::Remove, None) => Decision::Nothing,
+                (Flow::Remove, Some(fields)) => definition.subtract(fields, &prepared.removing, now),
+                (Flow::Assign, None) if prepared.details_only => Decision::Nothing,
+                (Flow::Assign, Some(fields)) if prepared.details_only => definition.update_details(fields, now),
+                (Flow::Assign, fields) => definition.decide(&user.fields, fields, now),
+            };
+            self.write(&mut plan, &mut delta, user, assignment, decision, now)?;
+        }
+        plan.writes.extend(delta.writes(&self.administration, Precondition::None)?);
+        Ok(plan)
+    }
+
+    fn write(
+        &self,
+        plan: &mut PagePlan,
+        delta: &mut CountsDelta,
+        user: &Document,
+        existing: Option<&Document>,
+        decision: Decision,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let path = self.assignment(&user.path)?;
+        let before = existing.and_then(|existing| Contribution::recorded(&existing.fields));
+        // An assignment that somebody touched since it was read is not overwritten.
+        let unchanged =
+            existing.map_or(Precondition::Missing, |existing| Precondition::UpdatedAt(existing.update_time));
+        let (write, after) = match decision {
+            Decision::Nothing => return Ok(()),
+            Decision::Create(fields) => {
+                let after = (Contribution::of(&fields), now);
+                (Write::set(path, fields), Some(after))
+            }
+            Decision::Update(fields) => {
+                let assigned = fields.get("dateAssigned").and_then(Value::as_timestamp).unwrap_or(now);
+                let after = (Contribution::of(&fields), assigned);
+                (Write::set(path, fields), Some(after))
+            }
+            Decision::Delete => (Write::delete(path), None),
+        };
+        let after = after.as_ref().map(|(contribution, assigned)| (contribution, *assigned));
+        delta.step(before.as_ref(), after.map(|(contribution, _)| contribution));
+        plan.writes.push(write.when(unchanged));
+        plan.writes.extend(user_write(&user.path, &self.administration, before.as_ref(), after, now));
+        Ok(())
+    }
+
+    fn assignment(&self, user: &DocPath) -> Result<DocPath, StoreError> {
+        user.child("assignments", &self.administration)
+    }
+
+    fn completed_write(&self) -> Result<Write, StoreError> {
+        let path = administration_path(&self.administration)?;
+        Ok(Write::transform(path, Vec::new())
+            .when(Precondition::Exists)
+            .with(FieldPath::top("syncChunksCompleted"), Transform::Increment(Value::Integer(1))))
+    }
+}
+
+/// What a page writes, and whom it has seen for later phases.
+#[derive(Default)]
+struct PagePlan {
+    writes: Vec<Write>,
+    seen: BTreeMap<String, i64>,
+}
+
+/// How many chunks are open after a commit that moved their number with its first write.
+fn open_chunks(committed: Option<&Committed>) -> Option<i64> {
+    committed?.results.first()?.transformed.first()?.as_i64()
+}
+
+enum PageError {
+    Store(StoreError),
+    DeletionPending(usize),
+}
+
+impl From<StoreError> for PageError {
+    fn from(error: StoreError) -> Self {
+        PageError::Store(error)
+    }
+}
+
+impl From<PageError> for HandlerError {
+    fn from(error: PageError) -> Self {
+        match error {
+            PageError::Store(error) => error.into(),
+            PageError::DeletionPending(count) => HandlerError::Transient(format!(
+                "{count} assignments were deleted, and their deletion is still to be counted"
+            )),
+        }
+    }
+}

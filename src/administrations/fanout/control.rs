@@ -1,0 +1,164 @@
+//! The documents that steer a sync: `administrationSyncs/{administrationId}`, which changes seldom and
+//! is part of every transaction, and its `progress/{version}`, which every chunk increments.
+
+use crate::fields;
+use crate::orgs::OrgLists;
+use crate::store::{DocPath, Document, FieldPath, FieldTransform, Fields, Result, Transform, Value, Write};
+
+/// Where a sync stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Under way.
+    Pending,
+    /// Every assignment agrees.
+    Complete,
+    /// It met an error that won't pass.
+    Failed,
+    /// The administration is deleted, and its assignments are on their way.
+    Deleting,
+}
+
+impl State {
+    fn name(self) -> &'static str {
+        match self {
+            State::Pending => "pending",
+            State::Complete => "complete",
+            State::Failed => "failed",
+            State::Deleting => "deleting",
+        }
+    }
+
+    fn parse(name: &str) -> State {
+        [State::Complete, State::Failed, State::Deleting]
+            .into_iter()
+            .find(|state| state.name() == name)
+            .unwrap_or(State::Pending)
+    }
+}
+
+/// What the control document says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Control {
+    /// Counts up with every change that matters; work of an older version stops.
+    pub version: i64,
+    /// The administration's state that this version brings about.
+    pub fingerprint: String,
+    /// Where it stands.
+    pub state: State,
+    /// Orgs through which assignments may exist; `None` before the first plan.
+    pub applied: Option<OrgLists>,
+    /// Orgs that the administration lost and that this version removes.
+    pub removing: OrgLists,
+    /// Only the administration's details reach assignments: it's closed (ambiguities A-33).
+    pub details_only: bool,
+    /// A sync has been completed before: this isn't the creation.
+    pub assigned_once: bool,
+}
+
+impl Control {
+    /// Where the control document of an administration is.
+    pub fn path(administration: &str) -> Result<DocPath> {
+        DocPath::in_collection("administrationSyncs", administration)
+    }
+
+    /// The next version, for a state of the administration with that fingerprint.
+    pub fn next(previous: Option<Control>, fingerprint: String) -> Control {
+        let first = Control {
+            version: 0,
+            fingerprint: String::new(),
+            state: State::Pending,
+            applied: None,
+            removing: OrgLists::new(),
+            details_only: false,
+            assigned_once: false,
+        };
+        let previous = previous.unwrap_or(first);
+        Control { version: previous.version + 1, fingerprint, state: State::Pending, ..previous }
+    }
+
+    /// Reads the document.
+    pub fn read(document: &Document) -> Control {
+        let fields = &document.fields;
+        let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default();
+        let flag = |name: &str| fields.get(name).and_then(Value::as_bool).unwrap_or(false);
+        Control {
+            version: fields.get("version").and_then(Value::as_i64).unwrap_or(0),
+            fingerprint: text("fingerprint").to_owned(),
+            state: State::parse(text("state")),
+            applied: fields.get("applied").and_then(Value::as_map).map(OrgLists::from_fields),
+            removing: OrgLists::from_value(fields.get("removing")),
+            details_only: flag("detailsOnly"),
+            assigned_once: flag("assignedOnce"),
+        }
+    }
+
+    /// The document's fields.
+    pub fn to_fields(&self) -> Fields {
+        let mut fields = fields! {
+            "version" => self.version,
+            "fingerprint" => self.fingerprint.as_str(),
+            "state" => self.state.name(),
+            "removing" => self.removing.to_value(),
+            "detailsOnly" => self.details_only,
+            "assignedOnce" => self.assigned_once,
+        };
+        if let Some(applied) = &self.applied {
+            fields.insert("applied".to_owned(), applied.to_value());
+        }
+        fields
+    }
+
+    /// True when this is that version of a living administration.
+    pub fn is_at(control: Option<&Control>, version: i64) -> bool {
+        control.is_some_and(|control| control.version == version && control.state != State::Deleting)
+    }
+}
+
+/// Where an administration is.
+pub fn administration_path(id: &str) -> Result<DocPath> {
+    DocPath::in_collection("administrations", id)
+}
+
+/// Where the progress of a version is.
+pub fn progress_path(administration: &str, version: i64) -> Result<DocPath> {
+    Control::path(administration)?.child("progress", &version.to_string())
+}
+
+/// How far a version has got.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Chunks that are planned and not done.
+    pub open: i64,
+    /// Members of orgs of later phases whom chunks have dealt with, by [`seen_key`].
+    seen: std::collections::BTreeMap<String, i64>,
+}
+
+impl Progress {
+    /// Reads the document.
+    pub fn read(document: &Document) -> Progress {
+        let seen = document.fields.get("seen").and_then(Value::as_map);
+        Progress {
+            open: document.fields.get("open").and_then(Value::as_i64).unwrap_or(0),
+            seen: seen.into_iter().flatten().filter_map(|(key, count)| Some((key.clone(), count.as_i64()?))).collect(),
+        }
+    }
+
+    /// How many members of the org were dealt with in earlier phases of this flow.
+    pub fn seen(&self, key: &str) -> i64 {
+        self.seen.get(key).copied().unwrap_or(0)
+    }
+}
+
+/// A chunk's write to the progress: `open` moves first (so that its new value is the first result of
+/// the write), then what was seen.
+pub fn progress_write<'a>(
+    administration: &str,
+    version: i64,
+    open: i64,
+    seen: impl IntoIterator<Item = (&'a String, &'a i64)>,
+) -> Result<Write> {
+    let increment = |path: FieldPath, by: i64| FieldTransform { path, transform: Transform::Increment(by.into()) };
+    let seen = seen.into_iter().map(|(key, count)| increment(FieldPath::of(["seen", key]), *count));
+    let transforms = std::iter::once(increment(FieldPath::top("open"), open)).chain(seen).collect();
+    Ok(Write::transform(progress_path(administration, version)?, transforms))
+}

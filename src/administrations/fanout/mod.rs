@@ -1,0 +1,30 @@
+//! Bringing all assignments in line with an administration.
+//!
+//! A *plan* task normalises the orgs and goes through phases: first the orgs that the administration
+//! lost, then the orgs that it has, type by type from classes to families. In each phase it packs orgs
+//! into *chunk* tasks of about a hundred students. A chunk reads its students and commits, all or
+//! nothing: assignments, the students' lists, the counts, the progress and its own completion. A
+//! *remove* task undoes a deleted administration.
+//!
+//! Every student is read once although most are in a class, a school and a district of the
+//! administration: the first org in phase order owns a student ([`ownership`]), chunks count the
+//! members of later orgs whom they have seen, and a later phase looks only into orgs that have more
+//! members than that.
+
+mod chunk;
+pub mod control;
+mod fence;
+pub mod ownership;
+mod plan;
+mod remove;
+
+pub use chunk::run as run_chunk;
+pub use plan::run as run_plan;
+pub use remove::run as run_remove;
+
+/// The task that plans a sync.
+pub const PLAN: &str = "planAdministrationSync";
+/// The task that brings the students of some orgs in line.
+pub const CHUNK: &str = "syncAdministrationChunk";
+/// The task that undoes a deleted administration.
+pub const REMOVE: &str = "removeAdministration";

@@ -1,0 +1,205 @@
+//! Who deals with whom: each student of a fan-out belongs to one org of it. Pure.
+//!
+//! Orgs are gone through by type, smallest first, so that a chunk's students share their orgs and a
+//! commit touches few counts.
+
+use std::collections::HashMap;
+
+use crate::assignments::build::current_orgs;
+use crate::orgs::{OrgLists, OrgTree, OrgType};
+use crate::store::Fields;
+
+/// The order of the phases.
+pub const PHASE_TYPES: [OrgType; 5] =
+    [OrgType::Class, OrgType::School, OrgType::District, OrgType::Group, OrgType::Family];
+
+/// What a fan-out does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// Takes lost orgs from assignments.
+    Remove,
+    /// Creates and updates assignments.
+    Assign,
+}
+
+impl Flow {
+    /// The name in task payloads and progress keys.
+    pub fn name(self) -> &'static str {
+        match self {
+            Flow::Remove => "remove",
+            Flow::Assign => "assign",
+        }
+    }
+
+    /// Reads [`Flow::name`].
+    pub fn parse(name: &str) -> Option<Flow> {
+        [Flow::Remove, Flow::Assign].into_iter().find(|flow| flow.name() == name)
+    }
+}
+
+/// A phase: a flow through the orgs of one type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Phase {
+    /// What is done.
+    pub flow: Flow,
+    /// To the members of which orgs.
+    pub org_type: OrgType,
+}
+
+/// The phases in order: all removals before all assignments.
+pub fn phases() -> Vec<Phase> {
+    [Flow::Remove, Flow::Assign]
+        .into_iter()
+        .flat_map(|flow| PHASE_TYPES.into_iter().map(move |org_type| Phase { flow, org_type }))
+        .collect()
+}
+
+/// The key under which the members of an org are counted when a phase before the org's own deals with
+/// them.
+pub fn seen_key(flow: Flow, org_type: OrgType, id: &str) -> String {
+    format!("{}:{}:{id}", flow.name(), org_type.plural())
+}
+
+/// A type's orgs, those of one parent together.
+fn ordered(orgs: &OrgLists, org_type: OrgType, tree: &OrgTree) -> Vec<String> {
+    let mut ids = orgs.of(org_type).to_vec();
+    let parents = |id: &String| {
+        let org = tree.get(org_type, id);
+        org.map(|org| org.parents.iter().rev().map(|parent| parent.id.clone()).collect::<Vec<_>>()).unwrap_or_default()
+    };
+    ids.sort_by_cached_key(|id| (parents(id), id.clone()));
+    ids
+}
+
+/// The orgs of a flow, in each type's order.
+pub struct Ownership {
+    orders: [Vec<String>; 5],
+    places: [HashMap<String, usize>; 5],
+}
+
+impl Ownership {
+    /// Ownership among the orgs of a flow.
+    pub fn new(orgs: &OrgLists, tree: &OrgTree) -> Ownership {
+        let orders = PHASE_TYPES.map(|org_type| ordered(orgs, org_type, tree));
+        let places = orders
+            .each_ref()
+            .map(|order: &Vec<String>| order.iter().enumerate().map(|(place, id)| (id.clone(), place)).collect());
+        Ownership { orders, places }
+    }
+
+    /// A type's orgs in order.
+    pub fn ordered(&self, org_type: OrgType) -> &[String] {
+        PHASE_TYPES.iter().position(|of| *of == org_type).map(|phase| self.orders[phase].as_slice()).unwrap_or_default()
+    }
+
+    /// The org that owns the user: the first one in phase order that the user is in.
+    pub fn owner(&self, user: &Fields) -> Option<(OrgType, String)> {
+        let current = current_orgs(user);
+        PHASE_TYPES.into_iter().zip(&self.places).find_map(|(org_type, places)| {
+            let first = current.of(org_type).iter().filter_map(|id| Some((places.get(id)?, id))).min()?;
+            Some((org_type, first.1.clone()))
+        })
+    }
+
+    /// The orgs of later phases that the user is in too.
+    pub fn later(&self, user: &Fields, owner_type: OrgType) -> Vec<(OrgType, String)> {
+        let current = current_orgs(user);
+        PHASE_TYPES
+            .into_iter()
+            .zip(&self.places)
+            .skip_while(|(org_type, _)| *org_type != owner_type)
+            .skip(1)
+            .flat_map(|(org_type, places)| {
+                let held: Vec<_> = current.of(org_type).iter().filter(|id| places.contains_key(*id)).cloned().collect();
+                held.into_iter().map(move |id| (org_type, id))
+            })
+            .collect()
+    }
+}
+
+/// Packs orgs, each with how many members are still to be dealt with, into chunks of at most about
+/// `target` members and at most `limit` orgs. Orgs without any are left out; an org with more than
+/// `target` is a chunk of its own. Returns how many orgs were gone through, for the next call, and the
+/// chunks: at most `max_chunks` of them.
+pub fn pack(orgs: &[(String, u64)], target: u64, limit: usize, max_chunks: usize) -> (usize, Vec<Vec<String>>) {
+    let mut chunks: Vec<Vec<String>> = Vec::new();
+    let mut members = 0;
+    for (index, (id, count)) in orgs.iter().enumerate() {
+        if *count == 0 {
+            continue;
+        }
+        let fits = chunks.last().is_some_and(|chunk| members + count <= target && chunk.len() < limit);
+        if !fits {
+            if chunks.len() == max_chunks {
+                return (index, chunks);
+            }
+            chunks.push(Vec::new());
+            members = 0;
+        }
+        members += count;
+        if let Some(chunk) = chunks.last_mut() {
+            chunk.push(id.clone());
+        }
+    }
+    (orgs.len(), chunks)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::fields;
+    use crate::store::Value;
+
+    fn member(orgs: &[(OrgType, &str)]) -> Fields {
+        let mut user = Fields::new();
+        for org_type in OrgType::ALL {
+            let ids = orgs.iter().filter(|(of, _)| *of == org_type).map(|(_, id)| *id);
+            user.insert(org_type.plural().to_owned(), Value::Map(fields! { "current" => Value::strings(ids) }));
+        }
+        user
+    }
+
+    #[test]
+    fn the_first_org_in_phase_order_owns_a_user() {
+        use OrgType::{Class, District, School};
+        let orgs: OrgLists =
+            [(District, "d"), (School, "s1"), (School, "s2"), (Class, "c1"), (Class, "c2")].into_iter().collect();
+        let ownership = Ownership::new(&orgs, &OrgTree::default());
+        let owner = |orgs: &[(OrgType, &str)]| ownership.owner(&member(orgs)).map(|(_, id)| id);
+        assert_eq!(owner(&[(District, "d"), (School, "s1"), (Class, "c2"), (Class, "c1")]).as_deref(), Some("c1"));
+        assert_eq!(owner(&[(District, "d"), (School, "s2"), (School, "s1")]).as_deref(), Some("s1"));
+        assert_eq!(owner(&[(District, "d"), (Class, "elsewhere")]).as_deref(), Some("d"));
+        assert_eq!(owner(&[(Class, "elsewhere")]), None);
+        let later = ownership.later(&member(&[(District, "d"), (School, "s1"), (School, "x"), (Class, "c1")]), Class);
+        assert_eq!(later, [(School, "s1".to_owned()), (District, "d".to_owned())]);
+    }
+
+    proptest! {
+        /// However packing is interrupted by `max_chunks`, every org with members is in exactly one chunk.
+        #[test]
+        fn packing_covers_every_org_once(
+            counts in prop::collection::vec(0_u64..250, 0..60),
+            limit in 1_usize..12,
+            max_chunks in 1_usize..6,
+        ) {
+            let orgs: Vec<_> = counts.iter().enumerate().map(|(n, count)| (format!("o{n}"), *count)).collect();
+            let mut next = 0;
+            let mut packed = Vec::new();
+            while next < orgs.len() {
+                let (done, chunks) = pack(&orgs[next..], 100, limit, max_chunks);
+                prop_assert!(done > 0);
+                prop_assert!(chunks.len() <= max_chunks);
+                for chunk in chunks {
+                    let members: u64 = chunk.iter().map(|id| counts[id[1..].parse::<usize>().unwrap()]).sum();
+                    prop_assert!(chunk.len() <= limit && (members <= 100 || chunk.len() == 1));
+                    packed.extend(chunk);
+                }
+                next += done;
+            }
+            let expected: Vec<_> = orgs.iter().filter(|(_, count)| *count > 0).map(|(id, _)| id.clone()).collect();
+            prop_assert_eq!(packed, expected);
+        }
+    }
+}

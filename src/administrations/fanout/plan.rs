@@ -1,0 +1,398 @@
+//! The plan of a sync: normalise the orgs, then enlist the chunks of each phase in turn.
+
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt};
+
+use super::CHUNK;
+use super::chunk::members_query;
+use super::control::{Control, Progress, State, administration_path, progress_path, progress_write};
+use super::fence::{Older, take_back_older};
+use super::ownership::{Flow, Phase, pack, phases, seen_key};
+use crate::administrations::definitions::Prepared;
+use crate::administrations::material::fingerprint;
+use crate::administrations::model::Administration;
+use crate::administrations::normalise::{NormalOrgs, OrgSubcollection, document_changes, subcollection_writes};
+use crate::app::App;
+use crate::fields;
+use crate::orgs::{OrgLists, Reach, load_tree};
+use crate::runtime::{HandlerError, NewTask, Task, TaskOutcome};
+use crate::store::{FieldPath, FieldTransform, Fields, Precondition, Query, StoreError, Transform, Value, Write};
+
+/// Students that a chunk should have: their documents, twice, with the counts around them, stay
+/// below the 500 writes that a commit may have.
+const CHUNK_TARGET: u64 = 100;
+/// Chunks enlisted in one commit.
+const CHUNKS_A_COMMIT: usize = 400;
+/// Documents of the subcollections written in one commit.
+const ORGS_A_COMMIT: usize = 450;
+/// Counts under way at once.
+const PARALLEL_COUNTS: usize = 8;
+/// How often it's looked whether a removal has ended.
+const REMOVAL_POLL: Duration = Duration::from_secs(1);
+/// How often an unfinished phase is looked at when nobody wakes the plan.
+const POLL: Duration = Duration::from_secs(5);
+
+/// Runs a plan task as far as it gets.
+pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
+    let Some(plan) = Plan::read(&app, &task) else {
+        return Err(HandlerError::Permanent("a plan without an administration or a version".to_owned()));
+    };
+    match plan.run(&task).await {
+        Err(HandlerError::Permanent(why)) => {
+            plan.note_failure().await?;
+            Err(HandlerError::Permanent(why))
+        }
+        other => other,
+    }
+}
+
+struct Plan<'a> {
+    app: &'a App,
+    administration: &'a str,
+    version: i64,
+}
+
+impl<'a> Plan<'a> {
+    fn read(app: &'a App, task: &'a Task) -> Option<Plan<'a>> {
+        Some(Plan {
+            app,
+            administration: task.payload.get("administrationId")?.as_str()?,
+            version: task.payload.get("version")?.as_i64()?,
+        })
+    }
+
+    async fn run(&self, task: &Task) -> Result<TaskOutcome, HandlerError> {
+        let number = |name: &str| task.payload.get(name).and_then(Value::as_i64).and_then(|n| usize::try_from(n).ok());
+        let (mut phase, mut next_org) = (number("phase"), number("nextOrg").unwrap_or(0));
+        if phase.is_none() {
+            match self.prepare(task).await? {
+                Prepare::Ready => phase = Some(0),
+                Prepare::Wait => return Ok(TaskOutcome::Later(REMOVAL_POLL)),
+                Prepare::Void => return Ok(TaskOutcome::Finished),
+            }
+        }
+        let phases = phases();
+        let prepared = self.app.definitions.get(&self.app.stores.admin, self.administration, self.version).await?;
+        let Some(prepared) = prepared else { return Ok(TaskOutcome::Finished) };
+        let progress = self.app.stores.admin.get(&progress_path(self.administration, self.version)?).await?;
+        let progress = progress.as_ref().map(Progress::read).unwrap_or_default();
+        if progress.open > 0 && next_org == 0 {
+            return Ok(TaskOutcome::Later(POLL));
+        }
+        for (index, phase) in phases.iter().enumerate().skip(phase.unwrap_or(0)) {
+            let owners = match phase.flow {
+                Flow::Remove => &prepared.removing_owners,
+                Flow::Assign => &prepared.assigned_owners,
+            };
+            let ids = owners.ordered(phase.org_type);
+            let enlisted = self.enlist(task, *phase, index, &ids, next_org, &progress).await?;
+            match enlisted {
+                Enlisted::Nothing => next_org = 0,
+                Enlisted::Chunks => return Ok(TaskOutcome::Later(POLL)),
+                Enlisted::Superseded => return Ok(TaskOutcome::Finished),
+            }
+        }
+        self.finish(task, &prepared).await
+    }
+
+    /// The control document, if it's still at this version.
+    async fn control(&self) -> Result<Option<Control>, StoreError> {
+        let control = self.app.stores.admin.get(&Control::path(self.administration)?).await?;
+        Ok(control.as_ref().map(Control::read).filter(|control| Control::is_at(Some(control), self.version)))
+    }
+
+    /// Normalises the administration's orgs and sets the stage for the phases.
+    async fn prepare(&self, task: &Task) -> Result<Prepare, HandlerError> {
+        let database = &self.app.stores.admin;
+        let now = self.app.now();
+        let Some(control) = self.control().await? else { return Ok(Prepare::Void) };
+        if take_back_older(database, self.administration, self.version).await? == Older::RemovalUnderWay {
+            return Ok(Prepare::Wait);
+        }
+        let path = administration_path(self.administration)?;
+        let Some(document) = database.get(&path).await? else { return Ok(Prepare::Void) };
+        let mut administration = Administration::from_document(&document);
+        let read_fingerprint = fingerprint(&administration);
+
+        let unassigned = OrgLists::from_value(task.payload.get("unassigned"));
+        let input = administration.input_orgs().difference(&unassigned.to_set());
+        let tree = load_tree(database, &input, Reach::DownAndUp).await?;
+        let orgs = NormalOrgs::compute(&tree, &input);
+
+        let [listed, read] = [OrgSubcollection::Assigned, OrgSubcollection::Read]
+            .map(|subcollection| database.query(Query::collection(format!("{path}/{}", subcollection.id()))));
+        let (listed, read) = (listed.await?, read.await?);
+
+        let details_only = control.assigned_once && administration.is_closed(now);
+        let applied = control.applied.clone().unwrap_or_else(|| {
+            // The first sync by this service of an administration that may be older than it.
+            let key =
+                |name: &'static str| move |fields: &Fields| fields.get(name).and_then(Value::as_str).map(str::to_owned);
+            let (org_type, id) = (key("orgType"), key("orgId"));
+            let pairs: Vec<_> = listed
+                .iter()
+                .filter_map(|org| Some((crate::orgs::OrgType::parse(&org_type(&org.fields)?)?, id(&org.fields)?)))
+                .collect();
+            pairs.iter().map(|(org_type, id)| (*org_type, id.as_str())).collect()
+        });
+        let removing = if details_only { OrgLists::new() } else { self.lost_orgs(&applied, &orgs.assigned).await? };
+
+        if let Some((fields, mask)) = document_changes(&administration, &orgs) {
+            for path in &mask {
+                let name = &path.segments()[0];
+                match fields.get(name) {
+                    Some(value) => administration.fields.insert(name.clone(), value.clone()),
+                    None => administration.fields.remove(name),
+                };
+            }
+            administration = Administration::from_fields(self.administration, administration.fields);
+        }
+        let mut writes =
+            subcollection_writes(&administration, OrgSubcollection::Assigned, &orgs.assigned, &listed, now)?;
+        writes.extend(subcollection_writes(&administration, OrgSubcollection::Read, &orgs.read, &read, now)?);
+        for batch in writes.chunks(ORGS_A_COMMIT) {
+            let fence = task.advance(fields! { "administrationId" => self.administration });
+            match database.commit(batch.iter().cloned().chain([fence]).collect()).await {
+                Err(StoreError::Conflict(_)) => return Ok(Prepare::Void),
+                committed => committed?,
+            };
+        }
+
+        let mut reached = applied;
+        reached.extend(&orgs.assigned);
+        let staged = database.transaction(|tx| {
+            let (orgs, reached, removing, path) = (&orgs, &reached, &removing, &path);
+            let (read_fingerprint, administration) = (&read_fingerprint, &administration);
+            async move {
+                let control = tx.get(&Control::path(self.administration)?).await?.as_ref().map(Control::read);
+                let (Some(document), Some(control)) = (tx.get(path).await?, control) else { return Ok(None) };
+                let current = Administration::from_document(&document);
+                if !Control::is_at(Some(&control), self.version) || fingerprint(&current) != *read_fingerprint {
+                    // Edited since: that has an event, which brings a version of its own.
+                    return Ok(None);
+                }
+                if let Some((fields, mask)) = document_changes(&current, orgs) {
+                    tx.write(Write::merge(path.clone(), fields, mask).when(Precondition::Exists)).await;
+                }
+                let control = Control {
+                    fingerprint: fingerprint(administration),
+                    applied: Some(reached.clone()),
+                    removing: removing.clone(),
+                    details_only,
+                    ..control
+                };
+                tx.write(Write::set(Control::path(self.administration)?, control.to_fields())).await;
+                tx.write(Write::set(progress_path(self.administration, self.version)?, fields! { "open" => 0 })).await;
+                if self.version > 1 {
+                    tx.write(Write::delete(progress_path(self.administration, self.version - 1)?)).await;
+                }
+                tx.write(task.advance(fields! { "phase" => 0, "nextOrg" => 0 })).await;
+                Ok::<_, StoreError>(Some(control))
+            }
+        });
+        let control = match staged.await {
+            Ok((Some(control), _)) => control,
+            // Superseded: this plan was taken back.
+            Ok((None, _)) | Err(StoreError::Conflict(_)) => return Ok(Prepare::Void),
+            Err(error) => return Err(error.into()),
+        };
+        let prepared = Prepared::new(administration, &orgs, tree, &control);
+        self.app.definitions.put(self.administration, self.version, prepared);
+        Ok(Prepare::Ready)
+    }
+
+    /// Orgs that assignments may still have and shouldn't: those applied before and their descendants,
+    /// archived ones too, but none that is assigned now.
+    async fn lost_orgs(&self, applied: &OrgLists, assigned: &OrgLists) -> Result<OrgLists, StoreError> {
+        let assigned = assigned.to_set();
+        let lost = applied.difference(&assigned);
+        if lost.is_empty() {
+            return Ok(lost);
+        }
+        let tree = load_tree(&self.app.stores.admin, &lost, Reach::Down { include_archived: true }).await?;
+        // An org that's deleted altogether isn't in the tree, but students may still have it.
+        let mut all = lost.clone();
+        all.extend(&tree.exhaustive(&lost, true));
+        Ok(all.difference(&assigned))
+    }
+
+    /// Enlists the chunks of a phase from `next_org` on, in as many commits as it takes.
+    async fn enlist(
+        &self,
+        task: &Task,
+        phase: Phase,
+        index: usize,
+        ids: &[String],
+        next_org: usize,
+        progress: &Progress,
+    ) -> Result<Enlisted, HandlerError> {
+        let rest = ids.get(next_org..).unwrap_or_default();
+        if rest.is_empty() {
+            return Ok(Enlisted::Nothing);
+        }
+        let counted = self.members_left(phase, rest, progress).await?;
+        let limit = 30 / self.app.settings.assigned_user_types.len().max(1);
+        let mut at = 0;
+        let mut any = false;
+        while at < counted.len() {
+            let (done, chunks) = pack(&counted[at..], CHUNK_TARGET, limit.max(1), CHUNKS_A_COMMIT);
+            let first = next_org + at;
+            at += done;
+            if chunks.is_empty() {
+                break;
+            }
+            any = true;
+            let last = at >= counted.len();
+            let position = match last {
+                true => fields! { "phase" => index as i64 + 1, "nextOrg" => 0 },
+                false => fields! { "phase" => index as i64, "nextOrg" => (next_org + at) as i64 },
+            };
+            let tasks: Vec<NewTask> = chunks
+                .into_iter()
+                .enumerate()
+                .map(|(n, orgs)| NewTask {
+                    id: format!("{}-{}-{index}-{first}-{n}", self.administration, self.version),
+                    function: CHUNK,
+                    payload: fields! {
+                        "administrationId" => self.administration,
+                        "version" => self.version,
+                        "phase" => index as i64,
+                        "orgs" => Value::strings(orgs),
+                        "plan" => task.id.as_str(),
+                    },
+                })
+                .collect();
+            if !self.commit_chunks(task, &tasks, position).await? {
+                return Ok(Enlisted::Superseded);
+            }
+            self.app.tasks.announce(tasks);
+        }
+        Ok(if any { Enlisted::Chunks } else { Enlisted::Nothing })
+    }
+
+    /// Each org with how many of its members are still to be dealt with: all, or none when chunks of
+    /// earlier phases have seen exactly as many as there are.
+    async fn members_left(
+        &self,
+        phase: Phase,
+        ids: &[String],
+        progress: &Progress,
+    ) -> Result<Vec<(String, u64)>, StoreError> {
+        let asked: Vec<(String, i64, Query)> = ids
+            .iter()
+            .map(|id| {
+                let seen = progress.seen(&seen_key(phase.flow, phase.org_type, id));
+                (id.clone(), seen, members_query(self.app, phase, std::slice::from_ref(id)))
+            })
+            .collect();
+        let database = self.app.stores.admin.clone();
+        futures::stream::iter(asked)
+            .map(move |(id, seen, query)| {
+                let database = database.clone();
+                async move {
+                    let members = database.count(query).await?;
+                    // More or fewer than seen: somebody came or went, so look.
+                    Ok((id, if i64::try_from(members) == Ok(seen) { 0 } else { members }))
+                }
+            })
+            .buffered(PARALLEL_COUNTS)
+            .try_collect()
+            .await
+    }
+
+    async fn commit_chunks(&self, task: &Task, chunks: &[NewTask], position: Fields) -> Result<bool, HandlerError> {
+        let count = chunks.len() as i64;
+        let committed = self.app.stores.admin.transaction(|tx| {
+            let position = position.clone();
+            async move {
+                let control = tx.get(&Control::path(self.administration)?).await?.as_ref().map(Control::read);
+                if !Control::is_at(control.as_ref(), self.version) {
+                    return Ok(false);
+                }
+                tx.write_all(chunks.iter().map(|chunk| self.app.tasks.enlist(chunk))).await;
+                tx.write(progress_write(self.administration, self.version, count, [])?).await;
+                tx.write(total_write(self.administration, count)?).await;
+                tx.write(task.advance(position)).await;
+                Ok::<_, StoreError>(true)
+            }
+        });
+        match committed.await {
+            Ok((enlisted, _)) => Ok(enlisted),
+            // The administration is gone; its deletion has an event of its own.
+            Err(StoreError::Conflict(_)) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn finish(&self, task: &Task, prepared: &Prepared) -> Result<TaskOutcome, HandlerError> {
+        let finished = self.app.stores.admin.transaction(|tx| async move {
+            let control = tx.get(&Control::path(self.administration)?).await?.as_ref().map(Control::read);
+            let Some(control) = control.filter(|control| Control::is_at(Some(control), self.version)) else {
+                return Ok(false);
+            };
+            // A closed administration's lost orgs are still in its assignments.
+            let applied = match control.details_only {
+                true => control.applied.clone(),
+                false => Some(prepared.assigned.clone()),
+            };
+            let control =
+                Control { state: State::Complete, applied, removing: OrgLists::new(), assigned_once: true, ..control };
+            tx.write(Write::set(Control::path(self.administration)?, control.to_fields())).await;
+            tx.write(Write::delete(progress_path(self.administration, self.version)?)).await;
+            let mask = ["syncStatus", "syncErrorMessage"].map(FieldPath::top).to_vec();
+            tx.write(
+                Write::merge(administration_path(self.administration)?, fields! { "syncStatus" => "complete" }, mask)
+                    .when(Precondition::Exists),
+            )
+            .await;
+            tx.write(task.done()).await;
+            Ok::<_, StoreError>(true)
+        });
+        match finished.await {
+            Ok((true, _)) => Ok(TaskOutcome::Committed),
+            Ok((false, _)) | Err(StoreError::Conflict(_)) => Ok(TaskOutcome::Finished),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Says on the administration that its sync failed; the next edit tries again.
+    async fn note_failure(&self) -> Result<(), HandlerError> {
+        let failed = fields! {
+            "syncStatus" => "failed",
+            "syncErrorMessage" => "The assignments could not be brought in line. Please edit and save again.",
+        };
+        let control = fields! { "fingerprint" => "", "state" => "failed" };
+        let writes = vec![
+            Write::update(administration_path(self.administration)?, failed),
+            Write::update(Control::path(self.administration)?, control),
+        ];
+        match self.app.stores.admin.commit(writes).await {
+            Ok(_) | Err(StoreError::Conflict(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+enum Prepare {
+    /// The stage is set.
+    Ready,
+    /// A removal of the administration's former life is under way.
+    Wait,
+    /// There's nothing to do for this version any more.
+    Void,
+}
+
+enum Enlisted {
+    Nothing,
+    Chunks,
+    Superseded,
+}
+
+fn total_write(administration: &str, chunks: i64) -> Result<Write, StoreError> {
+    let total = FieldTransform {
+        path: FieldPath::top("syncChunksTotal"),
+        transform: Transform::Increment(Value::Integer(chunks)),
+    };
+    Ok(Write::transform(administration_path(administration)?, vec![total]).when(Precondition::Exists))
+}

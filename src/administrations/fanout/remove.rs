@@ -1,0 +1,140 @@
+//! Undoing a deleted administration: its assignments, wherever they are, and everything beside it.
+
+use super::control::{Control, progress_path};
+use super::fence::take_back_older;
+use crate::app::App;
+use crate::assignments::side_effects::user_write;
+use crate::runtime::{HandlerError, Task, TaskOutcome};
+use crate::store::{Direction, DocPath, Document, FieldPath, Precondition, Query, StoreError, Transform, Value, Write};
+
+/// Assignments a commit: each is a delete and a write to its student's document.
+const PAGE: u32 = 200;
+/// Documents of a subcollection a commit.
+const BATCH: u32 = 400;
+/// Subcollections that go with the administration. The dashboard knows the first by another name too
+/// (ambiguities A-07).
+const SUBCOLLECTIONS: [&str; 4] = ["assignedOrgs", "assigningOrgs", "readOrgs", "stats"];
+
+/// Runs a remove task to its end.
+pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
+    let text = |name: &str| task.payload.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let removal = Removal {
+        app: &app,
+        administration: text("administrationId"),
+        version: task.payload.get("version").and_then(Value::as_i64).unwrap_or_default(),
+    };
+    if removal.administration.is_empty() {
+        return Err(HandlerError::Permanent("a removal without an administration".to_owned()));
+    }
+    take_back_older(&app.stores.admin, &removal.administration, removal.version).await?;
+    loop {
+        let page = match removal.page(Users::Exist).await {
+            Err(StoreError::Conflict(_)) => removal.page(Users::Looked).await?,
+            other => other?,
+        };
+        match page {
+            Page::More => {}
+            Page::Last => break,
+        }
+    }
+    for subcollection in SUBCOLLECTIONS {
+        removal.delete_all(&format!("administrations/{}/{subcollection}", removal.administration)).await?;
+    }
+    removal.forget_creator(&text("createdBy")).await?;
+    removal.finish(&task).await
+}
+
+struct Removal<'a> {
+    app: &'a App,
+    administration: String,
+    version: i64,
+}
+
+/// Whether the students' documents are taken for granted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Users {
+    Exist,
+    Looked,
+}
+
+enum Page {
+    More,
+    Last,
+}
+
+impl Removal<'_> {
+    /// Deletes a page of assignments with their traces. Counts are not moved: they go altogether.
+    async fn page(&self, users: Users) -> Result<Page, StoreError> {
+        let query = Query::group("assignments")
+            .equal("id", self.administration.as_str())
+            .order_by(crate::store::path::NAME_FIELD, Direction::Ascending)
+            .limit(PAGE);
+        let now = self.app.now();
+        let found = self.app.stores.admin.query(query).await?;
+        let assignments: Vec<(&Document, DocPath)> =
+            found.iter().filter_map(|document| Some((document, document.path.parent()?))).collect();
+        let owners: Vec<DocPath> = assignments.iter().map(|(_, user)| user.clone()).collect();
+        let present = match users {
+            Users::Exist => vec![true; owners.len()],
+            Users::Looked => self.app.stores.admin.get_all(&owners).await?.iter().map(Option::is_some).collect(),
+        };
+        let mut writes = Vec::new();
+        for ((assignment, user), present) in assignments.iter().zip(present) {
+            writes.push(Write::delete(assignment.path.clone()));
+            if present {
+                writes.extend(user_write(user, &self.administration, None, None, now));
+            }
+        }
+        self.app.stores.admin.commit(writes).await?;
+        Ok(if found.len() == PAGE as usize && !assignments.is_empty() { Page::More } else { Page::Last })
+    }
+
+    async fn delete_all(&self, collection: &str) -> Result<(), StoreError> {
+        loop {
+            let found = self.app.stores.admin.query(Query::collection(collection).select(&[]).limit(BATCH)).await?;
+            let last = found.len() < BATCH as usize;
+            let deletes = found.into_iter().map(|document| Write::delete(document.path)).collect();
+            self.app.stores.admin.commit(deletes).await?;
+            if last {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes the administration from its creator's list, if the creator is still there.
+    async fn forget_creator(&self, creator: &str) -> Result<(), StoreError> {
+        let Ok(path) = DocPath::in_collection("users", creator) else { return Ok(()) };
+        let created = FieldPath::of(["adminData", "administrationsCreated"]);
+        let write = Write::transform(path, Vec::new())
+            .when(Precondition::Exists)
+            .with(created, Transform::Remove(vec![Value::from(self.administration.as_str())]));
+        match self.app.stores.admin.commit(vec![write]).await {
+            Ok(_) | Err(StoreError::Conflict(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn finish(&self, task: &Task) -> Result<TaskOutcome, HandlerError> {
+        let finished = self
+            .app
+            .stores
+            .admin
+            .transaction(|tx| async move {
+                let path = Control::path(&self.administration)?;
+                let control = tx.get(&path).await?.as_ref().map(Control::read);
+                // Unless the administration has come to life again.
+                if control.is_some_and(|control| control.version == self.version) {
+                    tx.write(Write::delete(path)).await;
+                    tx.write(Write::delete(progress_path(&self.administration, self.version - 1)?)).await;
+                }
+                tx.write(task.done()).await;
+                Ok::<_, StoreError>(())
+            })
+            .await;
+        match finished {
+            Ok(_) => Ok(TaskOutcome::Committed),
+            Err(StoreError::Conflict(_)) => Ok(TaskOutcome::Finished),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

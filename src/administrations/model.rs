@@ -1,0 +1,145 @@
+//! An administration's document as the rest of the crate reads it.
+
+use crate::assignments::conditions::Condition;
+use crate::orgs::{OrgLists, OrgType};
+use crate::store::{Document, Fields, Timestamp, Value};
+
+/// An administration. Unknown fields stay in `fields`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Administration {
+    /// Its document's ID.
+    pub id: String,
+    /// The document.
+    pub fields: Fields,
+    /// Its assessments, in order; entries without a task ID are left out.
+    pub assessments: Vec<Assessment>,
+}
+
+/// One task of an administration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Assessment {
+    /// The task.
+    pub task_id: String,
+    /// The variant's ID, as stored.
+    pub variant_id: Option<Value>,
+    /// The variant's name, as stored.
+    pub variant_name: Option<Value>,
+    /// Parameters for the task.
+    pub params: Fields,
+    /// Who gets it; everybody when absent.
+    assigned: Option<Condition>,
+    /// For whom it's optional; nobody when absent.
+    optional: Option<Condition>,
+}
+
+impl Assessment {
+    fn read(value: &Value) -> Option<Assessment> {
+        let fields = value.as_map()?;
+        let task_id = fields.get("taskId").and_then(Value::as_str).filter(|id| !id.is_empty())?;
+        let conditions = fields.get("conditions").and_then(Value::as_map);
+        // The client writes null for what isn't there.
+        let present = |fields: Option<&Fields>, name: &str| {
+            fields.and_then(|fields| fields.get(name)).filter(|value| !value.is_null()).cloned()
+        };
+        let condition = |name: &str| present(conditions, name).map(|value| Condition::from_value(&value));
+        Some(Assessment {
+            task_id: task_id.to_owned(),
+            variant_id: present(Some(fields), "variantId"),
+            variant_name: present(Some(fields), "variantName"),
+            params: fields.get("params").and_then(Value::as_map).cloned().unwrap_or_default(),
+            assigned: condition("assigned"),
+            optional: condition("optional"),
+        })
+    }
+
+    /// Whether the user gets this assessment.
+    pub fn is_assigned_to(&self, user: &Fields, now: Timestamp) -> bool {
+        self.assigned.as_ref().is_none_or(|condition| condition.is_true_of(user, now))
+    }
+
+    /// Whether it's optional for the user.
+    pub fn is_optional_for(&self, user: &Fields, now: Timestamp) -> bool {
+        self.optional.as_ref().is_some_and(|condition| condition.is_true_of(user, now))
+    }
+}
+
+impl Administration {
+    /// Reads a document.
+    pub fn from_document(document: &Document) -> Administration {
+        Administration::from_fields(document.id(), document.fields.clone())
+    }
+
+    /// Reads a document's fields.
+    pub fn from_fields(id: &str, fields: Fields) -> Administration {
+        let assessments = fields.get("assessments").and_then(Value::as_array).unwrap_or_default();
+        let assessments = assessments.iter().filter_map(Assessment::read).collect();
+        Administration { id: id.to_owned(), fields, assessments }
+    }
+
+    /// A text field, empty when absent.
+    pub fn text(&self, name: &str) -> &str {
+        self.fields.get(name).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// A boolean field, false when absent.
+    pub fn flag(&self, name: &str) -> bool {
+        self.fields.get(name).and_then(Value::as_bool).unwrap_or(false)
+    }
+
+    /// The name that students see: `publicName`, or else the name.
+    pub fn public_name(&self) -> &str {
+        let public = self.text("publicName");
+        if public.is_empty() { self.text("name") } else { public }
+    }
+
+    /// An instant.
+    pub fn date(&self, name: &str) -> Option<Timestamp> {
+        self.fields.get(name).and_then(Value::as_timestamp)
+    }
+
+    /// Closed at `now`. An administration without a closing date isn't.
+    pub fn is_closed(&self, now: Timestamp) -> bool {
+        self.date("dateClosed").is_some_and(|closed| closed <= now)
+    }
+
+    /// Running at `now`: opened and not closed.
+    pub fn is_in_progress(&self, now: Timestamp) -> bool {
+        self.date("dateOpened").is_some_and(|opened| opened <= now) && !self.is_closed(now)
+    }
+
+    /// Format 2 keeps its orgs in `minimalOrgs`; older ones in arrays on the document.
+    pub fn is_format_2(&self) -> bool {
+        self.fields.get("formatVersion").and_then(Value::as_i64) == Some(2)
+    }
+
+    /// The arrays on the document.
+    pub fn org_arrays(&self) -> OrgLists {
+        OrgLists::from_fields(&self.fields)
+    }
+
+    /// True when the document has any of the arrays, be it empty.
+    pub fn has_org_arrays(&self) -> bool {
+        OrgType::ALL.into_iter().any(|org_type| self.fields.contains_key(org_type.plural()))
+    }
+
+    /// The top-most orgs.
+    pub fn minimal_orgs(&self) -> OrgLists {
+        OrgLists::from_value(self.fields.get("minimalOrgs"))
+    }
+
+    /// The orgs that people put in, before anything is computed from them. In format 2, arrays on the
+    /// document are additions that a client made and that are still to be folded in (ambiguities A-06).
+    pub fn input_orgs(&self) -> OrgLists {
+        if !self.is_format_2() && self.has_org_arrays() {
+            return self.org_arrays();
+        }
+        let mut orgs = self.minimal_orgs();
+        orgs.extend(&self.org_arrays());
+        orgs
+    }
+}
+
+/// The key of a task in `progress` maps: hyphens become underscores (data-model §1).
+pub fn progress_key(task_id: &str) -> String {
+    task_id.replace('-', "_")
+}

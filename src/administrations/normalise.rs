@@ -1,0 +1,134 @@
+//! Normalising an administration's orgs (org-hierarchy §3). Pure: what the document and its
+//! subcollections should say, and the writes that are missing for that.
+
+use std::collections::BTreeMap;
+
+use super::model::Administration;
+use crate::fields;
+use crate::orgs::{OrgLists, OrgTree, OrgType};
+use crate::store::{DocPath, Document, FieldPath, Fields, Result, Timestamp, Value, Write};
+
+/// An administration's orgs, computed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NormalOrgs {
+    /// The top-most orgs.
+    pub minimal: OrgLists,
+    /// All orgs whose members are assigned.
+    pub assigned: OrgLists,
+    /// Those, and their ancestors: whose admins may read.
+    pub read: OrgLists,
+}
+
+impl NormalOrgs {
+    /// Computes them from what people put in.
+    pub fn compute(tree: &OrgTree, input: &OrgLists) -> NormalOrgs {
+        let existing = tree.only_existing(input);
+        let assigned = tree.exhaustive(&existing, false);
+        NormalOrgs { minimal: tree.minimal(&existing), read: tree.read_orgs(&assigned), assigned }
+    }
+}
+
+/// The fields of the administration's document that differ from what they should be, and the mask to
+/// write them with; `None` when nothing differs. Lists are compared as sets.
+pub fn document_changes(administration: &Administration, orgs: &NormalOrgs) -> Option<(Fields, Vec<FieldPath>)> {
+    let mut fields = Fields::new();
+    let mut mask = Vec::new();
+    let mut expect = |name: &str, lists: &OrgLists| {
+        let stored = administration.fields.get(name);
+        if stored.is_none() || !OrgLists::from_value(stored).same_orgs(lists) {
+            fields.insert(name.to_owned(), lists.to_value());
+            mask.push(FieldPath::top(name));
+        }
+    };
+    expect("minimalOrgs", &orgs.minimal);
+    expect("readOrgs", &orgs.read);
+    let arrays = administration.org_arrays();
+    if administration.is_format_2() {
+        // Arrays of format 2 are additions; they are in `minimalOrgs` now.
+        for org_type in OrgType::ALL.into_iter().filter(|org_type| !arrays.of(*org_type).is_empty()) {
+            mask.push(FieldPath::top(org_type.plural()));
+        }
+    } else {
+        for org_type in OrgType::ALL {
+            let of_type = |lists: &OrgLists| {
+                let mut ids = lists.of(org_type).to_vec();
+                ids.sort();
+                ids
+            };
+            if !administration.fields.contains_key(org_type.plural()) || of_type(&arrays) != of_type(&orgs.assigned) {
+                fields.insert(org_type.plural().to_owned(), Value::strings(orgs.assigned.of(org_type)));
+                mask.push(FieldPath::top(org_type.plural()));
+            }
+        }
+    }
+    (!mask.is_empty()).then_some((fields, mask))
+}
+
+/// The subcollections that list an administration's orgs, one document an org.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrgSubcollection {
+    /// Orgs whose members are assigned.
+    Assigned,
+    /// Orgs whose admins may read.
+    Read,
+}
+
+impl OrgSubcollection {
+    /// The collection's ID.
+    pub fn id(self) -> &'static str {
+        match self {
+            OrgSubcollection::Assigned => "assignedOrgs",
+            OrgSubcollection::Read => "readOrgs",
+        }
+    }
+}
+
+/// What each document of the subcollections copies from its administration.
+const COPIED: [&str; 6] = ["createdBy", "dateClosed", "dateCreated", "dateOpened", "legal", "name"];
+
+/// The writes that make a subcollection list exactly `orgs`, given what it holds now. A document that
+/// says already what it should is not written.
+pub fn subcollection_writes(
+    administration: &Administration,
+    subcollection: OrgSubcollection,
+    orgs: &OrgLists,
+    present: &[Document],
+    now: Timestamp,
+) -> Result<Vec<Write>> {
+    let collection = format!("administrations/{}/{}", administration.id, subcollection.id());
+    let mut present: BTreeMap<&str, &Document> = present.iter().map(|document| (document.id(), document)).collect();
+    let mut copied: Fields = COPIED
+        .into_iter()
+        .filter_map(|name| Some((name.to_owned(), administration.fields.get(name)?.clone())))
+        .collect();
+    copied.extend(fields! {
+        "administrationId" => administration.id.as_str(),
+        "publicName" => administration.public_name(),
+        "testData" => administration.flag("testData"),
+    });
+    let mut writes = Vec::new();
+    for (org_type, id) in orgs.iter() {
+        let mut fields = copied.clone();
+        fields.extend(fields! { "orgId" => id, "orgType" => org_type.plural() });
+        let created = match present.remove(id) {
+            Some(document) => {
+                let same = |name: &String, value: &Value| document.fields.get(name) == Some(value);
+                let stale =
+                    COPIED.into_iter().any(|name| document.fields.contains_key(name) && !fields.contains_key(name));
+                if !stale && fields.iter().all(|(name, value)| same(name, value)) {
+                    continue;
+                }
+                document.fields.get("createdAt").cloned().unwrap_or(Value::Timestamp(now))
+            }
+            None => Value::Timestamp(now),
+        };
+        fields.extend(fields! { "timestamp" => now, "updatedAt" => now });
+        fields.insert("createdAt".to_owned(), created);
+        writes.push(Write::set(DocPath::in_collection(&collection, id)?, fields));
+    }
+    writes.extend(present.into_values().map(|document| Write::delete(document.path.clone())));
+    Ok(writes)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+//! `syncAssignmentsOnAdministrationUpdate`: an administration was created, changed or deleted
+//! (functions §3.6). The handler only notes the work and hands it to a task, so that it answers at once.
+
+use super::fanout::control::{Control, State, administration_path};
+use super::fanout::{PLAN, REMOVE};
+use super::material::fingerprint;
+use super::model::Administration;
+use crate::app::App;
+use crate::fields;
+use crate::orgs::OrgLists;
+use crate::runtime::{DocumentEvent, HandlerError, NewTask};
+use crate::store::{Document, StoreError, Value, Write};
+
+/// The event of `administrations/{administrationId}`.
+pub async fn written(app: App, event: DocumentEvent) -> Result<(), HandlerError> {
+    let id = event.param("administrationId").to_owned();
+    match (&event.change.before, &event.change.after) {
+        (Some(before), None) => deleted(&app, &id, before).await,
+        (before, Some(after)) => {
+            let after = Administration::from_document(after);
+            let before = before.as_ref().map(Administration::from_document);
+            // Progress, counts' neighbours, tags: nothing that assignments hold. No read.
+            if before.as_ref().is_some_and(|before| fingerprint(before) == fingerprint(&after)) {
+                return Ok(());
+            }
+            changed(&app, &id, &unassigned(before.as_ref(), &after)).await
+        }
+        (None, None) => Ok(()),
+    }
+}
+
+/// Orgs that a client took from the arrays on a format 2 document: they are to leave `minimalOrgs`
+/// (ambiguities A-06). Additions need no event; they stay on the document until they're folded in.
+fn unassigned(before: Option<&Administration>, after: &Administration) -> OrgLists {
+    match before {
+        Some(before) if after.is_format_2() => before.org_arrays().difference(&after.org_arrays().to_set()),
+        _ => OrgLists::new(),
+    }
+}
+
+async fn changed(app: &App, id: &str, unassigned: &OrgLists) -> Result<(), HandlerError> {
+    let task = app.stores.admin.transaction(|tx| async move {
+        let path = administration_path(id)?;
+        let [Some(document), control] =
+            <[Option<Document>; 2]>::try_from(tx.get_all(&[path.clone(), Control::path(id)?]).await?)
+                .unwrap_or_default()
+        else {
+            // Deleted meanwhile; that has an event of its own.
+            return Ok(None);
+        };
+        let print = fingerprint(&Administration::from_document(&document));
+        let previous = control.as_ref().map(Control::read);
+        if previous.as_ref().is_some_and(|previous| previous.fingerprint == print && previous.state != State::Deleting)
+        {
+            // This state is applied, or under way: a repeated or late event, or our own write.
+            return Ok(None);
+        }
+        let control = Control::next(previous, print);
+        let task = NewTask {
+            id: format!("{id}-{}-plan", control.version),
+            function: PLAN,
+            payload: fields! {
+                "administrationId" => id,
+                "version" => control.version,
+                "unassigned" => unassigned.to_value(),
+            },
+        };
+        let progress = fields! { "syncStatus" => "pending", "syncChunksTotal" => 0, "syncChunksCompleted" => 0 };
+        tx.write(Write::set(Control::path(id)?, control.to_fields())).await;
+        tx.write(Write::update(path, progress)).await;
+        tx.write(app.tasks.enlist(&task)).await;
+        Ok::<_, StoreError>(Some(task))
+    });
+    if let (Some(task), _) = task.await? {
+        app.tasks.announce(vec![task]);
+    }
+    Ok(())
+}
+
+async fn deleted(app: &App, id: &str, before: &Document) -> Result<(), HandlerError> {
+    let created_by = before.fields.get("createdBy").and_then(Value::as_str).unwrap_or_default();
+    let task = app.stores.admin.transaction(|tx| async move {
+        let found = tx.get_all(&[administration_path(id)?, Control::path(id)?]).await?;
+        let [None, control] = <[Option<Document>; 2]>::try_from(found).unwrap_or_default() else {
+            // It exists again; its creation brings the assignments in line.
+            return Ok(None);
+        };
+        let mut control = Control::next(control.as_ref().map(Control::read), String::new());
+        control.state = State::Deleting;
+        let task = NewTask {
+            id: format!("{id}-{}-remove", control.version),
+            function: REMOVE,
+            payload: fields! { "administrationId" => id, "version" => control.version, "createdBy" => created_by },
+        };
+        tx.write(Write::set(Control::path(id)?, control.to_fields())).await;
+        tx.write(app.tasks.enlist(&task)).await;
+        Ok::<_, StoreError>(Some(task))
+    });
+    if let (Some(task), _) = task.await? {
+        app.tasks.announce(vec![task]);
+    }
+    Ok(())
+}

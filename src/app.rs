@@ -1,0 +1,76 @@
+//! What every handler gets: the two databases, the clock and IDs, the task queue, and the settings
+//! that rules depend on.
+
+use std::sync::Arc;
+
+use crate::administrations::definitions::Definitions;
+use crate::context::Context;
+use crate::runtime::TaskQueue;
+use crate::store::{Database, Timestamp};
+
+/// The two databases of a ROAR deployment (data-model §1).
+#[derive(Clone)]
+pub struct Stores {
+    /// Personal data: names, e-mails, dates of birth, orgs, administrations, assignments.
+    pub admin: Database,
+    /// De-identified data: runs, trials, tasks, guests, mirrored orgs.
+    pub assessment: Database,
+}
+
+/// Label of the admin database in the table of functions.
+pub const ADMIN: &str = "admin";
+/// Label of the assessment database in the table of functions.
+pub const ASSESSMENT: &str = "assessment";
+
+/// Settings that rules depend on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Types of users that get assignments; ROAR assigns to students only (ambiguities A-12).
+    pub assigned_user_types: Vec<String>,
+    /// What the `createAdministration` callable may change about a running administration.
+    pub edit_in_progress: EditInProgress,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { assigned_user_types: vec!["student".to_owned()], edit_in_progress: EditInProgress::Deny }
+    }
+}
+
+/// What may change about an administration between its opening and its closing (functions §2.13).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EditInProgress {
+    /// Nothing.
+    Deny,
+    /// Its names, tags and legal texts; more orgs; a later closing date.
+    Extend,
+    /// Everything.
+    Allow,
+}
+
+/// The application. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    /// The databases.
+    pub stores: Stores,
+    /// The clock and IDs.
+    pub context: Context,
+    /// Where tasks are handed in.
+    pub tasks: Arc<dyn TaskQueue>,
+    /// Settings of rules.
+    pub settings: Arc<Settings>,
+    /// Administrations whose fan-out is under way, read once.
+    pub definitions: Arc<Definitions>,
+}
+
+impl App {
+    /// An application over the given parts.
+    pub fn new(stores: Stores, context: Context, tasks: Arc<dyn TaskQueue>, settings: Settings) -> Self {
+        App { stores, context, tasks, settings: Arc::new(settings), definitions: Arc::default() }
+    }
+
+    /// The time now.
+    pub fn now(&self) -> Timestamp {
+        self.context.now()
+    }
+}

@@ -1,0 +1,315 @@
+//! Who gets which assignment, and what becomes of one that exists (org-hierarchy §5). Pure.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::counts::Contribution;
+use crate::administrations::model::{Administration, Assessment, progress_key};
+use crate::fields;
+use crate::orgs::lists::OrgSet;
+use crate::orgs::{OrgLists, OrgTree, OrgType};
+use crate::store::{Fields, Timestamp, Value};
+use crate::users::grade::grade_text;
+
+/// An administration as its fan-out needs it: read once, used for every student.
+#[derive(Clone, Debug)]
+pub struct Definition {
+    /// The administration.
+    pub administration: Administration,
+    /// Its exhaustive orgs.
+    pub assigned: OrgSet,
+    /// The hierarchy around them.
+    pub tree: OrgTree,
+}
+
+/// What to do about a student's assignment.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decision {
+    /// Leave things as they are.
+    Nothing,
+    /// Make this assignment.
+    Create(Fields),
+    /// Replace the assignment with this.
+    Update(Fields),
+    /// Delete the assignment.
+    Delete,
+}
+
+/// The orgs that a user is in now, by type.
+pub fn current_orgs(user: &Fields) -> OrgLists {
+    OrgType::ALL
+        .into_iter()
+        .flat_map(|org_type| {
+            let current = user
+                .get(org_type.plural())
+                .and_then(Value::as_map)
+                .and_then(|map| map.get("current"))
+                .and_then(Value::as_array)
+                .unwrap_or_default();
+            current.iter().filter_map(Value::as_str).map(move |id| (org_type, id))
+        })
+        .collect()
+}
+
+impl Definition {
+    /// Decides about a user who may be assigned (a living user of an assigned type). `existing` is
+    /// the user's assignment of this administration, if there is one.
+    pub fn decide(&self, user: &Fields, existing: Option<&Fields>, now: Timestamp) -> Decision {
+        let assigning = current_orgs(user).intersection(&self.assigned);
+        match existing {
+            None => self.create(user, &assigning, now).map_or(Decision::Nothing, Decision::Create),
+            Some(existing) => self.update(user, &assigning, existing, now),
+        }
+    }
+
+    fn create(&self, user: &Fields, assigning: &OrgLists, now: Timestamp) -> Option<Fields> {
+        if assigning.is_empty() {
+            return None;
+        }
+        let assessments: Vec<Value> = self
+            .administration
+            .assessments
+            .iter()
+            .filter(|assessment| assessment.is_assigned_to(user, now))
+            .map(|assessment| Value::Map(entry(assessment, Fields::new(), user, now)))
+            .collect();
+        if assessments.is_empty() {
+            return None;
+        }
+        let progress: Fields =
+            task_ids(&assessments).map(|task| (progress_key(task), Value::from("assigned"))).collect();
+        let mut assignment = self.details();
+        assignment.extend(fields! {
+            "started" => false,
+            "completed" => false,
+            "dateAssigned" => now,
+            "lastSyncedFromAdministration" => now,
+            "assigningOrgs" => assigning.to_value(),
+            "readOrgs" => self.tree.read_orgs(assigning).to_value(),
+            "assessments" => assessments,
+            "progress" => progress,
+            "userData" => user_data(user),
+        });
+        Contribution::of(&assignment).record(&mut assignment);
+        Some(assignment)
+    }
+
+    fn update(&self, user: &Fields, assigning: &OrgLists, existing: &Fields, now: Timestamp) -> Decision {
+        if assigning.is_empty() {
+            return Decision::Delete;
+        }
+        let old = assessments_of(existing);
+        let assessments = self.assessments(user, &old, now);
+        if assessments.is_empty() {
+            return Decision::Delete;
+        }
+        let mut assignment = existing.clone();
+        assignment.extend(self.details());
+        let progress = progress(existing, &assessments);
+        if requirements(&assessments) != requirements(&old) {
+            assignment.insert("completed".to_owned(), Value::Boolean(is_complete(&assessments, &progress)));
+        }
+        assignment.extend(fields! {
+            "assigningOrgs" => assigning.to_value(),
+            "readOrgs" => self.tree.read_orgs(assigning).to_value(),
+            "assessments" => assessments,
+            "progress" => progress,
+            "userData" => user_data(user),
+        });
+        changed(existing, assignment, now)
+    }
+
+    /// A closed administration: only its own details reach the assignment (ambiguities A-33).
+    pub fn update_details(&self, existing: &Fields, now: Timestamp) -> Decision {
+        let mut assignment = existing.clone();
+        assignment.extend(self.details());
+        changed(existing, assignment, now)
+    }
+
+    /// Orgs were taken from the administration: they leave the assignment's lists, and the assignment
+    /// goes with the last of them. `removed` holds no org that is still assigned.
+    pub fn subtract(&self, existing: &Fields, removed: &OrgSet, now: Timestamp) -> Decision {
+        let assigning = OrgLists::from_value(existing.get("assigningOrgs"));
+        let left = assigning.difference(removed);
+        if left.is_empty() {
+            return Decision::Delete;
+        }
+        if left == assigning {
+            return Decision::Nothing;
+        }
+        let mut assignment = existing.clone();
+        assignment.extend(fields! {
+            "assigningOrgs" => left.to_value(),
+            "readOrgs" => self.tree.read_orgs(&left).to_value(),
+        });
+        changed(existing, assignment, now)
+    }
+
+    /// What every assignment copies from its administration.
+    fn details(&self) -> Fields {
+        let administration = &self.administration;
+        let mut details = fields! {
+            "id" => administration.id.as_str(),
+            "createdBy" => administration.text("createdBy"),
+            "name" => administration.text("name"),
+            "publicName" => administration.public_name(),
+            "sequential" => administration.flag("sequential"),
+            "legal" => administration.fields.get("legal").filter(|legal| !legal.is_null()).cloned()
+                .unwrap_or_else(Value::empty_map),
+            "testData" => administration.flag("testData"),
+            "demoData" => administration.flag("demoData"),
+        };
+        for date in ["dateOpened", "dateClosed", "dateCreated"] {
+            if let Some(instant) = administration.fields.get(date).filter(|value| value.as_timestamp().is_some()) {
+                details.insert(date.to_owned(), instant.clone());
+            }
+        }
+        details
+    }
+
+    /// The assessments of an assignment that has `old` ones: started work stays whatever happens, the
+    /// rest follows the administration. In the administration's order, so that nothing moves that
+    /// needn't; kept work that the administration no longer has comes last.
+    fn assessments(&self, user: &Fields, old: &[Fields], now: Timestamp) -> Vec<Value> {
+        let by_task: BTreeMap<&str, &Fields> =
+            old.iter().filter_map(|entry| Some((task_id(entry)?, entry))).rev().collect();
+        let mut placed = HashSet::new();
+        let mut result = Vec::new();
+        for assessment in &self.administration.assessments {
+            if !placed.insert(assessment.task_id.as_str()) {
+                continue;
+            }
+            match by_task.get(assessment.task_id.as_str()) {
+                Some(kept) if has_begun(kept) => {
+                    let mut kept = (*kept).clone();
+                    kept.insert("optional".to_owned(), Value::Boolean(assessment.is_optional_for(user, now)));
+                    result.push(Value::Map(kept));
+                }
+                known if assessment.is_assigned_to(user, now) => {
+                    let known = known.map(|known| (*known).clone()).unwrap_or_default();
+                    result.push(Value::Map(entry(assessment, known, user, now)));
+                }
+                _ => {}
+            }
+        }
+        let left = old.iter().filter(|entry| has_begun(entry));
+        result.extend(
+            left.filter(|entry| task_id(entry).is_none_or(|task| !placed.contains(task)))
+                .map(|entry| Value::Map(entry.clone())),
+        );
+        result
+    }
+}
+
+/// An assessment as an assignment holds it, on top of what an unstarted entry `known` had.
+fn entry(assessment: &Assessment, known: Fields, user: &Fields, now: Timestamp) -> Fields {
+    let mut entry = known;
+    entry.insert("taskId".to_owned(), Value::from(assessment.task_id.as_str()));
+    entry.insert("optional".to_owned(), Value::Boolean(assessment.is_optional_for(user, now)));
+    entry.insert("params".to_owned(), Value::Map(assessment.params.clone()));
+    for (name, value) in [("variantId", &assessment.variant_id), ("variantName", &assessment.variant_name)] {
+        match value {
+            Some(value) => entry.insert(name.to_owned(), value.clone()),
+            None => entry.remove(name),
+        };
+    }
+    entry
+}
+
+/// A student's work on the task has begun: it must not be taken away.
+fn has_begun(assessment: &Fields) -> bool {
+    let has = |name: &str| assessment.get(name).is_some_and(|value| !value.is_null());
+    let runs = assessment.get("allRunIds").and_then(Value::as_array).unwrap_or_default();
+    has("startedOn") || has("completedOn") || has("runId") || !runs.is_empty()
+}
+
+fn task_id(assessment: &Fields) -> Option<&str> {
+    assessment.get("taskId").and_then(Value::as_str)
+}
+
+fn task_ids(assessments: &[Value]) -> impl Iterator<Item = &str> {
+    assessments.iter().filter_map(Value::as_map).filter_map(task_id)
+}
+
+fn assessments_of(assignment: &Fields) -> Vec<Fields> {
+    let assessments = assignment.get("assessments").and_then(Value::as_array).unwrap_or_default();
+    assessments.iter().filter_map(Value::as_map).cloned().collect()
+}
+
+/// The tasks, and whether each must be done: what completion depends on.
+fn requirements<T: AsFields>(assessments: &[T]) -> BTreeMap<String, bool> {
+    let entries = assessments.iter().filter_map(AsFields::as_fields);
+    entries.filter_map(|entry| Some((task_id(entry)?.to_owned(), is_optional(entry)))).collect()
+}
+
+trait AsFields {
+    fn as_fields(&self) -> Option<&Fields>;
+}
+impl AsFields for Value {
+    fn as_fields(&self) -> Option<&Fields> {
+        self.as_map()
+    }
+}
+impl AsFields for Fields {
+    fn as_fields(&self) -> Option<&Fields> {
+        Some(self)
+    }
+}
+
+fn is_optional(assessment: &Fields) -> bool {
+    assessment.get("optional").and_then(Value::as_bool).unwrap_or(false)
+}
+
+/// The progress of the given tasks: as it was, or `assigned`. Older documents spell the keys with
+/// hyphens; only underscores are written (data-model §1).
+fn progress(existing: &Fields, assessments: &[Value]) -> Fields {
+    let old = existing.get("progress").and_then(Value::as_map);
+    let known = |task: &str| {
+        let old = old?;
+        old.get(&progress_key(task)).or_else(|| old.get(task)).cloned()
+    };
+    task_ids(assessments)
+        .map(|task| (progress_key(task), known(task).unwrap_or_else(|| Value::from("assigned"))))
+        .collect()
+}
+
+/// Every assessment is completed or optional, and at least one is completed (org-hierarchy §7.3).
+fn is_complete(assessments: &[Value], progress: &Fields) -> bool {
+    let mut any = false;
+    for assessment in assessments.iter().filter_map(Value::as_map) {
+        let marked = task_id(assessment).and_then(|task| progress.get(&progress_key(task)));
+        let completed = assessment.get("completedOn").is_some_and(|value| !value.is_null())
+            || marked.and_then(Value::as_str) == Some("completed");
+        if !completed && !is_optional(assessment) {
+            return false;
+        }
+        any |= completed;
+    }
+    any
+}
+
+/// The snapshot of the student that reports read (data-model §2.3): the student data at the top
+/// level, the grade as text, and who it is, with null for what isn't known.
+fn user_data(user: &Fields) -> Fields {
+    let mut data = user.get("studentData").and_then(Value::as_map).cloned().unwrap_or_default();
+    if let Some(grade) = data.get("grade").and_then(grade_text) {
+        data.insert("grade".to_owned(), Value::String(grade));
+    }
+    for name in ["name", "assessmentPid", "assessmentUid", "email", "username"] {
+        data.insert(name.to_owned(), user.get(name).cloned().unwrap_or(Value::Null));
+    }
+    data
+}
+
+/// An update, unless nothing but the time of the sync would change. The record of what is counted
+/// moves with it; the caller moves the counts by the difference.
+fn changed(existing: &Fields, mut assignment: Fields, now: Timestamp) -> Decision {
+    if assignment == *existing {
+        return Decision::Nothing;
+    }
+    assignment.insert("lastSyncedFromAdministration".to_owned(), Value::Timestamp(now));
+    Contribution::of(&assignment).record(&mut assignment);
+    Decision::Update(assignment)
+}
+
+#[cfg(test)]
+mod tests;

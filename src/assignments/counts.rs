@@ -1,0 +1,217 @@
+//! Completion counts: what an assignment contributes to them, and how they move (org-hierarchy §6).
+//!
+//! What an assignment has contributed so far is remembered in the assignment itself, in its `counted`
+//! field, and moves in the same commit as the counts. So a repeated or late event finds no difference.
+
+use std::collections::BTreeMap;
+
+use crate::fields;
+use crate::orgs::OrgLists;
+use crate::store::{DocPath, FieldPath, Fields, Precondition, Result, Transform, Value, Write};
+
+/// The field of an assignment that remembers what it has contributed.
+pub const COUNTED: &str = "counted";
+/// The counts over all orgs.
+pub const TOTAL: &str = "total";
+/// The counts of assignments, beside the counts of each task.
+const ASSIGNMENT: &str = "assignment";
+
+/// How many are assigned, how many of these started, how many of those completed (cumulative).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Assigned, whatever became of it.
+    pub assigned: i64,
+    /// Started or completed.
+    pub started: i64,
+    /// Completed.
+    pub completed: i64,
+}
+
+impl Counters {
+    fn move_by(&mut self, before: Counters, after: Counters) {
+        self.assigned += after.assigned - before.assigned;
+        self.started += after.started - before.started;
+        self.completed += after.completed - before.completed;
+    }
+
+    fn is_zero(self) -> bool {
+        self == Counters::default()
+    }
+
+    fn entries(self) -> [(&'static str, i64); 3] {
+        [("assigned", self.assigned), ("started", self.started), ("completed", self.completed)]
+    }
+}
+
+/// What one assignment contributes: to `total` and to each of its assigning orgs alike.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contribution {
+    /// IDs of the assigning orgs, each once, in order.
+    pub orgs: Vec<String>,
+    /// The assignment's `started` flag.
+    pub started: bool,
+    /// The assignment's `completed` flag.
+    pub completed: bool,
+    /// By task ID.
+    pub tasks: BTreeMap<String, Counters>,
+}
+
+impl Contribution {
+    /// What the assignment contributes as it stands.
+    pub fn of(assignment: &Fields) -> Contribution {
+        let mut orgs = OrgLists::from_value(assignment.get("assigningOrgs")).flatten();
+        orgs.sort();
+        let flag = |name: &str| assignment.get(name).and_then(Value::as_bool).unwrap_or(false);
+        let mut tasks: BTreeMap<String, Counters> = BTreeMap::new();
+        for assessment in assignment.get("assessments").and_then(Value::as_array).unwrap_or_default() {
+            let Some(assessment) = assessment.as_map() else { continue };
+            let Some(task) = assessment.get("taskId").and_then(Value::as_str) else { continue };
+            let has = |name: &str| assessment.get(name).is_some_and(|value| !value.is_null());
+            let counters = tasks.entry(task.to_owned()).or_default();
+            counters.assigned += 1;
+            // Tasks that another site hosts are completed without a start.
+            counters.started += i64::from(has("startedOn") || has("completedOn"));
+            counters.completed += i64::from(has("completedOn"));
+        }
+        Contribution { orgs, started: flag("started"), completed: flag("completed"), tasks }
+    }
+
+    /// What the assignment remembers to have contributed; `None` when nothing of it was counted.
+    pub fn recorded(assignment: &Fields) -> Option<Contribution> {
+        let counted = assignment.get(COUNTED)?.as_map()?;
+        let flag = |name: &str| counted.get(name).and_then(Value::as_bool).unwrap_or(false);
+        let tasks = counted.get("tasks").and_then(Value::as_map).map(|tasks| {
+            let read = |value: &Value| {
+                let numbers = value.as_array()?;
+                let at = |index: usize| numbers.get(index).and_then(Value::as_i64);
+                Some(Counters { assigned: at(0)?, started: at(1)?, completed: at(2)? })
+            };
+            tasks.iter().filter_map(|(task, value)| Some((task.clone(), read(value)?))).collect()
+        });
+        Some(Contribution {
+            orgs: counted.get("orgs").and_then(Value::as_string_list).unwrap_or_default(),
+            started: flag("started"),
+            completed: flag("completed"),
+            tasks: tasks.unwrap_or_default(),
+        })
+    }
+
+    /// The value of the `counted` field.
+    pub fn to_value(&self) -> Value {
+        let tasks: Fields = self
+            .tasks
+            .iter()
+            .map(|(task, counters)| {
+                let numbers = counters.entries().map(|(_, number)| Value::Integer(number));
+                (task.clone(), Value::Array(numbers.to_vec()))
+            })
+            .collect();
+        Value::Map(fields! {
+            "orgs" => Value::strings(&self.orgs),
+            "started" => self.started,
+            "completed" => self.completed,
+            "tasks" => tasks,
+        })
+    }
+
+    /// Puts the record of this contribution into the assignment.
+    pub fn record(&self, assignment: &mut Fields) {
+        assignment.insert(COUNTED.to_owned(), self.to_value());
+    }
+
+    /// True when the assignment's own record says that all of it is counted.
+    pub fn is_settled(assignment: &Fields) -> bool {
+        Contribution::recorded(assignment).is_some_and(|recorded| recorded == Contribution::of(assignment))
+    }
+
+    /// The counters that go to every key, by name: `assignment`, and each task.
+    fn blocks(&self) -> BTreeMap<&str, Counters> {
+        let assignment = Counters {
+            assigned: 1,
+            started: i64::from(self.started || self.completed),
+            completed: i64::from(self.completed),
+        };
+        let tasks = self.tasks.iter().map(|(task, counters)| (task.as_str(), *counters));
+        // The assignment's own block comes last: should a task bear its name, the assignment wins.
+        tasks.chain([(ASSIGNMENT, assignment)]).collect()
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &str> {
+        self.orgs.iter().map(String::as_str).chain([TOTAL])
+    }
+}
+
+/// By how much the counts of one administration move: key (an org's ID, or `total`) to block name
+/// (`assignment`, or a task's ID) to counters.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CountsDelta {
+    keys: BTreeMap<String, BTreeMap<String, Counters>>,
+}
+
+impl CountsDelta {
+    /// Adds the step from `before` to `after` of one assignment; `None` is an assignment that isn't
+    /// (or isn't counted).
+    pub fn step(&mut self, before: Option<&Contribution>, after: Option<&Contribution>) {
+        if before == after {
+            return;
+        }
+        if let Some(before) = before {
+            self.add(before, |counters, block| counters.move_by(block, Counters::default()));
+        }
+        if let Some(after) = after {
+            self.add(after, |counters, block| counters.move_by(Counters::default(), block));
+        }
+    }
+
+    fn add(&mut self, contribution: &Contribution, apply: impl Fn(&mut Counters, Counters)) {
+        let blocks = contribution.blocks();
+        for key in contribution.keys() {
+            let counts = self.keys.entry(key.to_owned()).or_default();
+            for (name, block) in &blocks {
+                apply(counts.entry((*name).to_owned()).or_default(), *block);
+            }
+        }
+    }
+
+    /// The counters that move, by key and block.
+    pub fn moves(&self) -> impl Iterator<Item = (&str, &str, Counters)> {
+        self.keys.iter().flat_map(|(key, blocks)| {
+            blocks
+                .iter()
+                .filter(|(_, counters)| !counters.is_zero())
+                .map(move |(name, counters)| (key.as_str(), name.as_str(), *counters))
+        })
+    }
+
+    /// The increments of the administration's counts, one write for each key that moves.
+    ///
+    /// `precondition` is [`Precondition::Exists`] where counts must not come to life again (the
+    /// administration may be gone), and none where they may begin.
+    pub fn writes(&self, administration: &str, precondition: Precondition) -> Result<Vec<Write>> {
+        let mut writes: BTreeMap<&str, Write> = BTreeMap::new();
+        for (key, name, counters) in self.moves() {
+            let write = match writes.remove(key) {
+                Some(write) => write,
+                None => Write::transform(counts_path(administration, key)?, Vec::new())
+                    .when(precondition)
+                    .with(FieldPath::top("updatedAt"), Transform::ServerTime),
+            };
+            let write = counters.entries().into_iter().filter(|(_, number)| *number != 0).fold(
+                write,
+                |write, (counter, number)| {
+                    write.with(FieldPath::of([name, counter]), Transform::Increment(Value::Integer(number)))
+                },
+            );
+            writes.insert(key, write);
+        }
+        Ok(writes.into_values().collect())
+    }
+}
+
+/// The document of an administration's counts for an org, or for [`TOTAL`].
+pub fn counts_path(administration: &str, key: &str) -> Result<DocPath> {
+    DocPath::in_collection(&format!("administrations/{administration}/stats"), key)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+//! What the counts should be: summed up anew from the assignments themselves (data-model §5).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::counts::{Contribution, Counters, CountsDelta};
+use crate::store::{Document, Fields, Value};
+
+/// Counters by key (an org's ID, or `total`) and block (`assignment`, or a task's ID). What's absent
+/// is zero.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    blocks: BTreeMap<(String, String), Counters>,
+}
+
+/// A counter block that isn't what the assignments add up to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// An org's ID, or `total`.
+    pub key: String,
+    /// `assignment`, or a task's ID.
+    pub block: String,
+    /// What the counts say.
+    pub stored: Counters,
+    /// What the assignments add up to.
+    pub recounted: Counters,
+}
+
+impl Counts {
+    /// Adds up the contributions of assignments.
+    pub fn of_assignments<'a>(assignments: impl IntoIterator<Item = &'a Fields>) -> Counts {
+        let mut delta = CountsDelta::default();
+        for assignment in assignments {
+            delta.step(None, Some(&Contribution::of(assignment)));
+        }
+        Counts::from(&delta)
+    }
+
+    /// Reads an administration's `stats` documents.
+    pub fn of_documents<'a>(documents: impl IntoIterator<Item = &'a Document>) -> Counts {
+        let mut blocks = BTreeMap::new();
+        for document in documents {
+            for (block, value) in &document.fields {
+                let Some(counters) = value.as_map() else { continue };
+                let number = |name: &str| counters.get(name).and_then(Value::as_i64).unwrap_or(0);
+                let counters = Counters {
+                    assigned: number("assigned"),
+                    started: number("started"),
+                    completed: number("completed"),
+                };
+                if counters != Counters::default() {
+                    blocks.insert((document.id().to_owned(), block.clone()), counters);
+                }
+            }
+        }
+        Counts { blocks }
+    }
+
+    /// One block.
+    pub fn get(&self, key: &str, block: &str) -> Counters {
+        self.blocks.get(&(key.to_owned(), block.to_owned())).copied().unwrap_or_default()
+    }
+
+    /// Where these counts, as stored, differ from the recounted ones.
+    pub fn differences(&self, recounted: &Counts) -> Vec<Difference> {
+        let keys: BTreeSet<_> = self.blocks.keys().chain(recounted.blocks.keys()).collect();
+        keys.into_iter()
+            .map(|(key, block)| Difference {
+                key: key.clone(),
+                block: block.clone(),
+                stored: self.get(key, block),
+                recounted: recounted.get(key, block),
+            })
+            .filter(|difference| difference.stored != difference.recounted)
+            .collect()
+    }
+}
+
+/// The counts that a sum of steps from nothing amounts to.
+impl From<&CountsDelta> for Counts {
+    fn from(delta: &CountsDelta) -> Counts {
+        let blocks = delta.moves().map(|(key, block, counters)| ((key.to_owned(), block.to_owned()), counters));
+        Counts { blocks: blocks.collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fields;
+    use crate::store::{DocPath, Timestamp};
+
+    #[test]
+    fn counts_that_disagree_are_found() {
+        let assignment = fields! {
+            "assigningOrgs" => fields! { "schools" => Value::strings(["s1"]) },
+            "started" => true,
+            "assessments" => vec![Value::Map(fields! { "taskId" => "swr", "startedOn" => Timestamp::UNIX_EPOCH })],
+        };
+        let recounted = Counts::of_assignments([&assignment, &assignment]);
+        let block = |assigned: i64, started: i64| fields! { "assigned" => assigned, "started" => started };
+        let document = |id: &str, fields: Fields| Document {
+            path: DocPath::new(format!("administrations/a/stats/{id}")).unwrap(),
+            fields,
+            create_time: Timestamp::UNIX_EPOCH,
+            update_time: Timestamp::UNIX_EPOCH,
+        };
+        let total = document("total", fields! { "assignment" => block(2, 2), "swr" => block(2, 2), "updatedAt" => 1 });
+        let school = document("s1", fields! { "assignment" => block(2, 1), "pa" => block(1, 0) });
+        let stored = Counts::of_documents([&total, &school]);
+        let found: Vec<_> = stored
+            .differences(&recounted)
+            .into_iter()
+            .map(|d| (format!("{} {}", d.key, d.block), d.stored.started, d.recounted.started))
+            .collect();
+        assert_eq!(
+            found,
+            [("s1 assignment".to_owned(), 1, 2), ("s1 pa".to_owned(), 0, 0), ("s1 swr".to_owned(), 0, 2)]
+        );
+        assert_eq!(recounted.differences(&recounted), []);
+    }
+}

@@ -1,0 +1,123 @@
+//! Logs: text for people, or one JSON object a line with the fields that Cloud Logging knows.
+
+use std::fmt;
+use std::io::{IsTerminal as _, Write as _};
+
+use serde_json::{Map, Value, json};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::layer::{Context as LayerContext, SubscriberExt as _};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer};
+
+use crate::config::{LogArgs, LogFormat};
+use crate::context::Context;
+
+/// Sends all events to standard error. Fails silently when a subscriber is set: the first one stays.
+pub fn init(args: &LogArgs) {
+    // The filter was checked when the arguments were.
+    let filter = EnvFilter::try_new(&args.log).unwrap_or_default();
+    let registry = tracing_subscriber::registry().with(filter);
+    let result = match args.log_format {
+        LogFormat::Text => {
+            let text = tracing_subscriber::fmt::layer()
+                .with_ansi(std::io::stderr().is_terminal())
+                .with_target(false)
+                .with_writer(std::io::stderr);
+            registry.with(text).try_init()
+        }
+        LogFormat::Json => {
+            let project = args.log_project.clone().filter(|project| !project.is_empty());
+            registry.with(CloudLogging { project, context: Context::system() }).try_init()
+        }
+    };
+    drop(result);
+    // The message of a panic may hold a value that a handler had: only its place is told.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "panic");
+    }));
+}
+
+/// Writes events as Cloud Logging's structured log entries.
+struct CloudLogging {
+    project: Option<String>,
+    context: Context,
+}
+
+/// The fields of a span, kept until its events need them.
+struct SpanFields(Map<String, Value>);
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for CloudLogging {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: LayerContext<'_, S>) {
+        let mut fields = Map::new();
+        attributes.record(&mut Collect(&mut fields));
+        if let Some(span) = context.span(id) {
+            span.extensions_mut().insert(SpanFields(fields));
+        }
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: LayerContext<'_, S>) {
+        if let Some(span) = context.span(id)
+            && let Some(fields) = span.extensions_mut().get_mut::<SpanFields>()
+        {
+            values.record(&mut Collect(&mut fields.0));
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: LayerContext<'_, S>) {
+        let mut entry = Map::new();
+        for span in context.event_scope(event).into_iter().flat_map(|scope| scope.from_root()) {
+            if let Some(fields) = span.extensions().get::<SpanFields>() {
+                entry.extend(fields.0.clone());
+            }
+        }
+        event.record(&mut Collect(&mut entry));
+        if let Some(Value::String(trace)) = entry.remove("trace") {
+            let trace = match &self.project {
+                Some(project) => format!("projects/{project}/traces/{trace}"),
+                None => trace,
+            };
+            entry.insert("logging.googleapis.com/trace".to_owned(), trace.into());
+        }
+        entry.insert("severity".to_owned(), severity(*event.metadata().level()).into());
+        entry.insert("time".to_owned(), self.context.now().to_string().into());
+        entry.insert("target".to_owned(), event.metadata().target().into());
+        // Nobody is left to tell when standard error is gone.
+        let _ = writeln!(std::io::stderr(), "{}", Value::Object(entry));
+    }
+}
+
+fn severity(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "ERROR",
+        Level::WARN => "WARNING",
+        Level::INFO => "INFO",
+        _ => "DEBUG",
+    }
+}
+
+struct Collect<'a>(&'a mut Map<String, Value>);
+
+impl Visit for Collect<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.0.insert(field.name().to_owned(), format!("{value:?}").into());
+    }
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.0.insert(field.name().to_owned(), json!(value));
+    }
+}

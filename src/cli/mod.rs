@@ -1,0 +1,96 @@
+//! The command line.
+
+mod doc;
+pub mod json;
+mod log;
+mod serve;
+mod token;
+mod triggers;
+mod wiring;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{ConfigError, LogArgs, ServeArgs};
+use crate::runtime::RuntimeError;
+use crate::store::StoreError;
+
+/// The backend of ROAR, the Rapid Online Assessment of Reading: callable functions, document triggers
+/// and exact completion counts, on Cloud Firestore or an embedded store.
+///
+/// Every flag has an environment variable, named in each command's help; the flag goes first.
+#[derive(Debug, Parser)]
+#[command(name = "roar-functions", version)]
+struct Cli {
+    #[command(flatten)]
+    log: LogArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve functions until SIGTERM or SIGINT.
+    ///
+    /// Routes: POST /{function} and POST /{project}/{region}/{function} (callables), POST
+    /// /events/{function} (Eventarc), POST /functions/projects/{project}/triggers/{function} (the
+    /// Firestore emulator), POST /tasks/{queue} (Cloud Tasks), GET /healthz, /readyz and /metrics.
+    ///
+    /// On SIGTERM or SIGINT the server takes no new connection and begins no new task; what runs may
+    /// go on for the grace period. Nothing is lost: tasks are in the store until they're done, and
+    /// events that weren't acknowledged come again.
+    Serve(Box<ServeArgs>),
+    /// Print an unsigned ID token for development.
+    Token(token::TokenArgs),
+    /// Read and write documents, whatever the store.
+    Doc(doc::DocArgs),
+    /// List document triggers, or register them with the Firestore emulator.
+    Triggers(triggers::TriggersArgs),
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+enum CliError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    #[error("{0}")]
+    Other(String),
+}
+
+/// Runs the command that the program's arguments name. Exits with 0 when it succeeded, 1 when it
+/// failed, 2 when the arguments or variables are wrong.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log::init(&cli.log);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let result = runtime.block_on(run(cli.command));
+    // What still runs after the grace period isn't waited for.
+    runtime.shutdown_background();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(if matches!(error, CliError::Config(_)) { 2 } else { 1 })
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<(), CliError> {
+    match command {
+        Command::Serve(args) => serve::run(&args).await,
+        Command::Token(args) => token::run(&args),
+        Command::Doc(args) => doc::run(args).await,
+        Command::Triggers(args) => triggers::run(args).await,
+    }
+}

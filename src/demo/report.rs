@@ -1,0 +1,95 @@
+//! Tables for people: counts beside their recount.
+
+use std::collections::BTreeMap;
+
+use comfy_table::{Cell, CellAlignment, Table, presets};
+use futures::TryStreamExt;
+
+use super::district::School;
+use crate::assignments::counts::{Contribution, CountsDelta, TOTAL};
+use crate::assignments::recount::Counts;
+use crate::store::{Database, Query, Result, Value};
+
+/// An administration's counts, as stored and as its assignments add up to.
+pub struct Report {
+    stored: Counts,
+    recounted: Counts,
+    /// How many assignments there are.
+    pub assignments: u64,
+}
+
+impl Report {
+    /// Reads the counts, and all assignments, one at a time.
+    pub async fn read(database: &Database, administration: &str) -> Result<Report> {
+        let stats = database.query(Query::collection(format!("administrations/{administration}/stats"))).await?;
+        let mut assignments = database.stream(Query::group("assignments").equal("id", administration));
+        let (mut delta, mut count) = (CountsDelta::default(), 0);
+        while let Some(assignment) = assignments.try_next().await? {
+            delta.step(None, Some(&Contribution::of(&assignment.fields)));
+            count += 1;
+        }
+        Ok(Report { stored: Counts::of_documents(&stats), recounted: Counts::from(&delta), assignments: count })
+    }
+
+    /// True when every counter of every org is what the assignments add up to.
+    pub fn agrees(&self) -> bool {
+        self.stored.differences(&self.recounted).is_empty()
+    }
+
+    /// Assigned, started and completed by school, and in all.
+    pub fn by_school(&self, schools: &[School]) -> Table {
+        let mut table = table(["School", "assigned", "started", "completed", "recount"]);
+        let rows = schools.iter().map(|school| (school.name.as_str(), school.id.as_str()));
+        for (name, key) in rows.chain([("All schools", TOTAL)]) {
+            self.row(&mut table, name, key, "assignment");
+        }
+        table
+    }
+
+    /// The same by task, over all orgs.
+    pub fn by_task(&self, tasks: &[&str]) -> Table {
+        let mut table = table(["Task", "assigned", "started", "completed", "recount"]);
+        for task in tasks {
+            self.row(&mut table, task, TOTAL, task);
+        }
+        table
+    }
+
+    fn row(&self, table: &mut Table, name: &str, key: &str, block: &str) {
+        let (stored, recounted) = (self.stored.get(key, block), self.recounted.get(key, block));
+        let number = |number: i64| Cell::new(number).set_alignment(CellAlignment::Right);
+        let verdict = if stored == recounted {
+            "agrees".to_owned()
+        } else {
+            format!("{} / {} / {}", recounted.assigned, recounted.started, recounted.completed)
+        };
+        table.add_row([
+            Cell::new(name),
+            number(stored.assigned),
+            number(stored.started),
+            number(stored.completed),
+            Cell::new(verdict),
+        ]);
+    }
+}
+
+fn table<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_BORDERS_ONLY).set_header(header);
+    table
+}
+
+/// One student's assignment as a short text, for people who want to see a document.
+pub fn sketch(assignment: &BTreeMap<String, Value>) -> String {
+    let assessments = assignment.get("assessments").and_then(Value::as_array).unwrap_or_default();
+    let tasks: Vec<String> = assessments
+        .iter()
+        .filter_map(Value::as_map)
+        .filter_map(|assessment| {
+            let task = assessment.get("taskId")?.as_str()?;
+            let optional = assessment.get("optional").and_then(Value::as_bool) == Some(true);
+            Some(if optional { format!("{task} (optional)") } else { task.to_owned() })
+        })
+        .collect();
+    tasks.join(", ")
+}

@@ -1,0 +1,83 @@
+//! THE INDEX: every function of the service, in one table. Routes, names, limits, triggers, manifests
+//! and the README's list are all derived from it; nothing lists functions a second time.
+
+use crate::administrations::{self, fanout};
+use crate::app::{ADMIN, App};
+use crate::assignments;
+use crate::runtime::{DocumentEventType, Function};
+
+/// All functions.
+pub fn table() -> Vec<Function<App>> {
+    use DocumentEventType::{Created, Deleted, Updated, Written};
+    let assignment = "users/{roarUid}/assignments/{assignmentUid}";
+    vec![
+        Function::callable(
+            "createAdministration",
+            "Makes an administration, or changes one.",
+            administrations::create_administration,
+        ),
+        Function::on_document(
+            ADMIN,
+            Written,
+            "administrations/{administrationId}",
+            "syncAssignmentsOnAdministrationUpdate",
+            "Brings every assignment in line with its administration.",
+            administrations::written,
+        ),
+        Function::on_document(
+            ADMIN,
+            Created,
+            assignment,
+            "syncAssignmentCreated",
+            "Counts a new assignment and lists it with its student.",
+            assignments::created,
+        ),
+        Function::on_document(
+            ADMIN,
+            Updated,
+            assignment,
+            "syncAssignmentUpdated",
+            "Moves the counts and the student's lists when work begins or ends.",
+            assignments::updated,
+        ),
+        Function::on_document(
+            ADMIN,
+            Deleted,
+            assignment,
+            "syncAssignmentDeleted",
+            "Takes a deleted assignment from the counts and the student's lists.",
+            assignments::deleted,
+        ),
+        Function::task(fanout::PLAN, "Normalises an administration's orgs and plans its sync.", fanout::run_plan),
+        Function::task(fanout::CHUNK, "Brings the assignments of about a hundred students in line.", fanout::run_chunk),
+        Function::task(fanout::REMOVE, "Deletes the assignments of a deleted administration.", fanout::run_remove),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::runtime::Trigger;
+
+    #[test]
+    fn names_are_unique_whatever_their_case() {
+        let mut names = HashSet::new();
+        for function in table() {
+            for name in [function.name].iter().chain(function.aliases) {
+                assert!(names.insert(name.to_lowercase()), "{name} is listed twice");
+            }
+        }
+    }
+
+    #[test]
+    fn every_event_and_task_has_time_below_the_redelivery_deadline() {
+        for function in table() {
+            assert!(!function.summary.is_empty(), "{}", function.name);
+            if !matches!(function.trigger, Trigger::Callable(_)) {
+                assert!(function.timeout.as_secs() < 600, "{}", function.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Reads the part of the org hierarchy that a question needs.
+
+use futures::{StreamExt, TryStreamExt};
+
+use super::tree::HIERARCHY_FIELDS;
+use super::{OrgKey, OrgLists, OrgTree, OrgType};
+use crate::store::{Database, DocPath, Document, FieldOp, FieldPath, Query, Result, Value};
+
+/// Firestore's limit on the values of one `in`.
+const IN_LIMIT: usize = 30;
+/// Queries under way at once.
+const PARALLEL: usize = 8;
+
+/// How far a snapshot goes from the orgs that it's asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// The orgs alone.
+    Listed,
+    /// And their ancestors.
+    Up,
+    /// And their descendants; archived ones too when `include_archived`.
+    Down {
+        /// Load archived descendants.
+        include_archived: bool,
+    },
+    /// And their living descendants, and the ancestors of all of these.
+    DownAndUp,
+}
+
+/// Reads a snapshot around `lists`.
+///
+/// Cost: one read for each org of the answer and one for each query that finds nothing. Queries: for
+/// each level of the hierarchy (districts, schools, classes, then one for each depth of groups) one
+/// batch get and, for every 30 orgs of the level, one query for each kind of child. A district's
+/// classes are found by the district, so the number doesn't grow with the schools' classes.
+pub async fn load_tree(database: &Database, lists: &OrgLists, reach: Reach) -> Result<OrgTree> {
+    let mut loader = Loader { database, tree: OrgTree::default() };
+    let listed: Vec<OrgKey> = lists.iter().map(|(org_type, id)| OrgKey::new(org_type, id)).collect();
+    loader.get(listed).await?;
+    if let Reach::Down { include_archived } = reach {
+        loader.down(lists, include_archived).await?;
+    }
+    if reach == Reach::DownAndUp {
+        loader.down(lists, false).await?;
+    }
+    if matches!(reach, Reach::Up | Reach::DownAndUp) {
+        loader.up().await?;
+    }
+    Ok(loader.tree)
+}
+
+struct Loader<'a> {
+    database: &'a Database,
+    tree: OrgTree,
+}
+
+impl Loader<'_> {
+    /// Gets orgs by ID, those that the snapshot lacks. IDs that can't be a document's are left out:
+    /// no such org exists.
+    async fn get(&mut self, keys: Vec<OrgKey>) -> Result<()> {
+        let mask: Vec<FieldPath> = HIERARCHY_FIELDS.iter().map(|name| FieldPath::top(*name)).collect();
+        let mut paths: Vec<DocPath> = keys
+            .iter()
+            .filter(|key| !self.tree.has(key))
+            .filter_map(|key| DocPath::in_collection(key.org_type.plural(), &key.id).ok())
+            .collect();
+        paths.sort();
+        paths.dedup();
+        for document in self.database.get_fields(&paths, Some(&mask)).await?.into_iter().flatten() {
+            self.tree.insert_document(&document);
+        }
+        Ok(())
+    }
+
+    /// Finds the orgs of `child_type` whose `link` is one of `parents`.
+    async fn find(
+        &mut self,
+        child_type: OrgType,
+        link: &str,
+        parents: &[String],
+        include_archived: bool,
+    ) -> Result<()> {
+        let mut queries = Vec::new();
+        for chunk in parents.chunks(IN_LIMIT) {
+            let query = Query::collection(child_type.plural()).select(&HIERARCHY_FIELDS);
+            let query = match chunk {
+                [one] => query.equal(link, one.as_str()),
+                several => query.filter(link, FieldOp::In, Value::strings(several)),
+            };
+            queries.push(if include_archived { query } else { query.equal("archived", false) });
+        }
+        let database = self.database.clone();
+        let found: Vec<Vec<Document>> = futures::stream::iter(queries)
+            .map(move |query| {
+                let database = database.clone();
+                async move { database.query(query).await }
+            })
+            .buffer_unordered(PARALLEL)
+            .try_collect()
+            .await?;
+        let mut documents: Vec<Document> = found.into_iter().flatten().collect();
+        // Order must not depend on which query answered first.
+        documents.sort_by(|one, other| one.path.cmp(&other.path));
+        for document in &documents {
+            self.tree.insert_document(document);
+        }
+        Ok(())
+    }
+
+    fn ids(&self, lists: &OrgLists, include_archived: bool, org_type: OrgType) -> Vec<String> {
+        self.tree.exhaustive(lists, include_archived).of(org_type).to_vec()
+    }
+
+    /// Gets what the lists of the orgs reached so far name.
+    async fn get_listed_children(&mut self, lists: &OrgLists, include_archived: bool) -> Result<()> {
+        let reached = self.tree.exhaustive(lists, include_archived);
+        let children = reached
+            .iter()
+            .filter_map(|(org_type, id)| self.tree.get(org_type, id))
+            .flat_map(|org| org.children.iter().cloned())
+            .collect();
+        self.get(children).await
+    }
+
+    async fn down(&mut self, lists: &OrgLists, include_archived: bool) -> Result<()> {
+        let districts = self.ids(lists, include_archived, OrgType::District);
+        self.find(OrgType::School, "districtId", &districts, include_archived).await?;
+        self.find(OrgType::Class, "districtId", &districts, include_archived).await?;
+        self.get_listed_children(lists, include_archived).await?;
+        let schools = self.ids(lists, include_archived, OrgType::School);
+        self.find(OrgType::Class, "schoolId", &schools, include_archived).await?;
+        self.get_listed_children(lists, include_archived).await?;
+        // Groups hang below anything but families, and below each other to any depth.
+        let mut asked = std::collections::HashSet::new();
+        loop {
+            let reached = self.tree.exhaustive(lists, include_archived);
+            let parents: Vec<String> = reached
+                .iter()
+                .filter(|(org_type, _)| *org_type != OrgType::Family)
+                .map(|(_, id)| id.to_owned())
+                .filter(|id| asked.insert(id.clone()))
+                .collect();
+            if parents.is_empty() {
+                return Ok(());
+            }
+            self.find(OrgType::Group, "parentOrgId", &parents, include_archived).await?;
+            self.get_listed_children(lists, include_archived).await?;
+        }
+    }
+
+    async fn up(&mut self) -> Result<()> {
+        // Class, school, district; or a chain of groups, above which a class may be.
+        loop {
+            let missing: Vec<OrgKey> = self
+                .tree
+                .orgs()
+                .flat_map(|(_, org)| org.parents.iter())
+                .filter(|parent| !self.tree.has(parent))
+                .cloned()
+                .collect();
+            let known = self.tree.orgs().count();
+            self.get(missing).await?;
+            if self.tree.orgs().count() == known {
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Organisations: districts, schools, classes, groups and families, the lists that name them, and
+//! what follows from their hierarchy.
+//!
+//! [`tree`] is pure: exhaustive, minimal and read orgs over a snapshot ([`OrgTree`]). [`load`] reads
+//! the snapshot that a question needs, in few queries.
+
+pub mod lists;
+pub mod load;
+pub mod tree;
+
+pub use lists::{OrgKey, OrgLists, OrgType};
+pub use load::{Reach, load_tree};
+pub use tree::{Org, OrgTree};

@@ -1,0 +1,239 @@
+//! The hierarchy of orgs as pure functions over a snapshot (org-hierarchy §1–2).
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+
+use super::{OrgKey, OrgLists, OrgType};
+use crate::store::{Document, Fields, Value};
+
+/// What the hierarchy needs to know of one org.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Org {
+    /// Archived orgs get no new assignments.
+    pub archived: bool,
+    /// Orgs that this one's own fields name as its parents.
+    pub parents: Vec<OrgKey>,
+    /// Orgs that this one's own lists name as its children, archived ones included.
+    pub children: Vec<OrgKey>,
+}
+
+/// The fields of org documents that the hierarchy reads.
+pub const HIERARCHY_FIELDS: [&str; 12] = [
+    "archived",
+    "districtId",
+    "schoolId",
+    "parentOrgType",
+    "parentOrgId",
+    "familyId",
+    "schools",
+    "classes",
+    "subGroups",
+    "archivedSchools",
+    "archivedClasses",
+    "archivedSubGroups",
+];
+
+impl Org {
+    /// Reads an org document's fields (data-model §2.2). Empty and missing links are passed over.
+    pub fn from_fields(org_type: OrgType, fields: &Fields) -> Org {
+        let link = |name: &str| fields.get(name).and_then(Value::as_str).filter(|id| !id.is_empty());
+        let mut parents = Vec::new();
+        if org_type == OrgType::Class {
+            parents.extend(link("schoolId").map(|id| OrgKey::new(OrgType::School, id)));
+        }
+        if matches!(org_type, OrgType::Class | OrgType::School) {
+            parents.extend(link("districtId").map(|id| OrgKey::new(OrgType::District, id)));
+        }
+        if org_type == OrgType::Group {
+            if let (Some(parent_type), Some(id)) = (link("parentOrgType").and_then(OrgType::parse), link("parentOrgId"))
+            {
+                parents.push(OrgKey::new(parent_type, id));
+            }
+            parents.extend(link("familyId").map(|id| OrgKey::new(OrgType::Family, id)));
+        }
+        let mut children = Vec::new();
+        let mut list = |name: &str, child_type: OrgType| {
+            let ids = fields.get(name).and_then(Value::as_array).unwrap_or_default();
+            children.extend(
+                ids.iter().filter_map(Value::as_str).filter(|id| !id.is_empty()).map(|id| OrgKey::new(child_type, id)),
+            );
+        };
+        if org_type == OrgType::District {
+            list("schools", OrgType::School);
+            list("archivedSchools", OrgType::School);
+        }
+        if org_type == OrgType::School {
+            list("classes", OrgType::Class);
+            list("archivedClasses", OrgType::Class);
+        }
+        // A family's sub-groups are not reached from the family: families don't expand downward.
+        if org_type != OrgType::Family {
+            list("subGroups", OrgType::Group);
+            list("archivedSubGroups", OrgType::Group);
+        }
+        Org { archived: fields.get("archived").and_then(Value::as_bool).unwrap_or(false), parents, children }
+    }
+}
+
+/// A snapshot of org documents. What it lacks doesn't exist, as far as its answers go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OrgTree {
+    orgs: BTreeMap<OrgKey, Org>,
+    /// Parent to children, by both the children's links and the parents' lists.
+    down: HashMap<OrgKey, Vec<OrgKey>>,
+}
+
+impl OrgTree {
+    /// A snapshot of the given orgs.
+    pub fn new(orgs: impl IntoIterator<Item = (OrgKey, Org)>) -> OrgTree {
+        let mut tree = OrgTree::default();
+        for (key, org) in orgs {
+            tree.insert(key, org);
+        }
+        tree
+    }
+
+    /// Adds one org; the first version of an org stays.
+    pub fn insert(&mut self, key: OrgKey, org: Org) {
+        if self.orgs.contains_key(&key) {
+            return;
+        }
+        for parent in &org.parents {
+            // A group's family is an ancestor, but families don't expand downward.
+            if parent.org_type != OrgType::Family {
+                self.down.entry(parent.clone()).or_default().push(key.clone());
+            }
+        }
+        self.orgs.insert(key, org);
+    }
+
+    /// Adds an org document of the collection that its path names; others are passed over.
+    pub fn insert_document(&mut self, document: &Document) {
+        if let Some(org_type) = OrgType::parse(document.path.collection_id()) {
+            self.insert(OrgKey::new(org_type, document.id()), Org::from_fields(org_type, &document.fields));
+        }
+    }
+
+    /// The org, if the snapshot has it.
+    pub fn get(&self, org_type: OrgType, id: &str) -> Option<&Org> {
+        self.orgs.get(&OrgKey::new(org_type, id))
+    }
+
+    /// True when the snapshot has the org.
+    pub fn has(&self, key: &OrgKey) -> bool {
+        self.orgs.contains_key(key)
+    }
+
+    /// All orgs of the snapshot.
+    pub fn orgs(&self) -> impl Iterator<Item = (&OrgKey, &Org)> {
+        self.orgs.iter()
+    }
+
+    /// The orgs of `lists` that exist.
+    pub fn only_existing(&self, lists: &OrgLists) -> OrgLists {
+        lists.iter().filter(|(org_type, id)| self.get(*org_type, id).is_some()).collect()
+    }
+
+    /// Children of an org, by its own lists first, then by their links; archived ones only when asked.
+    fn children(&self, key: &OrgKey, include_archived: bool) -> Vec<&OrgKey> {
+        let listed = self.orgs.get(key).map(|org| org.children.as_slice()).unwrap_or_default();
+        let linked = self.down.get(key).map(Vec::as_slice).unwrap_or_default();
+        let mut children: Vec<&OrgKey> = listed.iter().chain(linked).collect();
+        // Districts come to schools before classes, whichever way the links were found.
+        children.sort_by_key(|child| child.org_type);
+        children.retain(|child| self.orgs.get(*child).is_some_and(|org| include_archived || !org.archived));
+        children
+    }
+
+    /// The closure of `lists` under the child relation: the input first, then what was found, in
+    /// order of discovery. Archived descendants only when asked (that is, when removing: stale
+    /// members must be reached). Listed orgs that don't exist are dropped.
+    pub fn exhaustive(&self, lists: &OrgLists, include_archived: bool) -> OrgLists {
+        let mut seen = HashSet::new();
+        let mut found = Vec::new();
+        let mut queue: VecDeque<OrgKey> = VecDeque::new();
+        for (org_type, id) in lists.iter() {
+            let key = OrgKey::new(org_type, id);
+            if self.has(&key) && seen.insert(key.clone()) {
+                found.push(key.clone());
+                queue.push_back(key);
+            }
+        }
+        while let Some(key) = queue.pop_front() {
+            for child in self.children(&key, include_archived) {
+                if seen.insert(child.clone()) {
+                    found.push(child.clone());
+                    queue.push_back(child.clone());
+                }
+            }
+        }
+        found.iter().map(|key| (key.org_type, key.id.as_str())).collect()
+    }
+
+    /// The orgs of `lists` that no other org of `lists` contains: the top-most ones. Of orgs that
+    /// contain each other (a cycle of groups), the first stays. Orgs that don't exist are dropped.
+    pub fn minimal(&self, lists: &OrgLists) -> OrgLists {
+        let listed: Vec<OrgKey> =
+            lists.iter().map(|(org_type, id)| OrgKey::new(org_type, id)).filter(|key| self.has(key)).collect();
+        let position: HashMap<&OrgKey, usize> = listed.iter().enumerate().map(|(index, key)| (key, index)).collect();
+        let up = self.upward();
+        let above: Vec<HashSet<&OrgKey>> = listed.iter().map(|key| closure(key, &up)).collect();
+        listed
+            .iter()
+            .enumerate()
+            .filter(|(index, key)| {
+                !above[*index].iter().any(|ancestor| match position.get(*ancestor) {
+                    // In a cycle with this one: only an earlier one displaces it.
+                    Some(other) if *other != *index => !above[*other].contains(*key) || other < index,
+                    _ => false,
+                })
+            })
+            .map(|(_, key)| (key.org_type, key.id.as_str()))
+            .collect()
+    }
+
+    /// `lists` and every ancestor of its members, by the links of the orgs themselves: who may read.
+    /// Ancestors that don't exist are left out, as are listed orgs that don't.
+    pub fn read_orgs(&self, lists: &OrgLists) -> OrgLists {
+        let mut result = self.only_existing(lists);
+        let mut seen: HashSet<OrgKey> = result.iter().map(|(org_type, id)| OrgKey::new(org_type, id)).collect();
+        let mut queue: VecDeque<OrgKey> = seen.iter().cloned().collect();
+        let mut ancestors = Vec::new();
+        while let Some(key) = queue.pop_front() {
+            for parent in self.orgs.get(&key).map(|org| org.parents.as_slice()).unwrap_or_default() {
+                if self.has(parent) && seen.insert(parent.clone()) {
+                    ancestors.push(parent.clone());
+                    queue.push_back(parent.clone());
+                }
+            }
+        }
+        ancestors.sort();
+        result.extend(&ancestors.iter().map(|key| (key.org_type, key.id.as_str())).collect());
+        result
+    }
+
+    /// Child to parents: the downward relation among living orgs, turned round.
+    fn upward(&self) -> HashMap<&OrgKey, Vec<&OrgKey>> {
+        let mut up: HashMap<&OrgKey, Vec<&OrgKey>> = HashMap::new();
+        for key in self.orgs.keys() {
+            for child in self.children(key, false) {
+                up.entry(child).or_default().push(key);
+            }
+        }
+        up
+    }
+}
+
+/// Everything above `start`, which itself is in only when it lies on a cycle.
+fn closure<'a>(start: &OrgKey, up: &HashMap<&'a OrgKey, Vec<&'a OrgKey>>) -> HashSet<&'a OrgKey> {
+    let mut seen = HashSet::new();
+    let mut queue: Vec<&OrgKey> = up.get(start).cloned().unwrap_or_default();
+    while let Some(key) = queue.pop() {
+        if seen.insert(key) {
+            queue.extend(up.get(key).into_iter().flatten());
+        }
+    }
+    seen
+}
+
+#[cfg(test)]
+mod tests;

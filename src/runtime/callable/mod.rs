@@ -1,0 +1,170 @@
+//! The callable protocol: what Firebase's client SDKs speak to callable functions.
+
+mod cors;
+mod decode;
+mod respond;
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, header};
+use axum::response::Response;
+use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value};
+
+use super::engine::{Ended, Run, Runtime};
+use super::error::{FunctionError, Status};
+use super::function::{Call, Function, Trigger};
+use super::observe::{Kind, trace_id};
+use crate::store::Cost;
+
+pub(super) use respond::envelope;
+
+/// The header that carries App Check tokens.
+const APP_CHECK: &str = "x-firebase-appcheck";
+
+/// Answers any request that no other route takes: calls, their preflights, and what names no
+/// function at all. Every answer has the CORS headers: without them a browser hides even the error.
+pub(super) async fn endpoint<S: Clone + Send + Sync + 'static>(
+    State(runtime): State<Runtime<S>>,
+    request: Request,
+) -> Response {
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    if request.method() == Method::OPTIONS {
+        return cors::preflight(origin, request.headers());
+    }
+    let mut response = answer(&runtime, request).await;
+    cors::reflect(origin, response.headers_mut());
+    response
+}
+
+async fn answer<S: Clone + Send + Sync + 'static>(runtime: &Runtime<S>, request: Request) -> Response {
+    let Some(function) = find(runtime, request.uri().path()) else {
+        return envelope(&FunctionError::new(Status::NotFound, "There is no such function"));
+    };
+    // The protocol wants this exact value: no list, no quality.
+    let streaming = request.headers().get(header::ACCEPT).is_some_and(|accept| accept == "text/event-stream");
+    match begin(runtime, &function, request).await {
+        Ok(run) if streaming => respond::stream(run, runtime.inner.options.heartbeat),
+        Ok(run) => respond::whole(run.await),
+        Err(error) => {
+            tracing::info!(function = function.name, status = error.status.name(), "a call was refused");
+            if let Some(cause) = &error.cause {
+                tracing::warn!(function = function.name, cause = %cause, "why a call was refused");
+            }
+            if streaming { respond::frame(&error) } else { envelope(&error) }
+        }
+    }
+}
+
+/// The callable in a URL of either form: `/{name}`, or `/{project}/{region}/{name}` with anything
+/// after it, as the functions emulator takes it.
+fn find<S: Clone + Send + Sync + 'static>(runtime: &Runtime<S>, path: &str) -> Option<Arc<Function<S>>> {
+    let path = path.strip_prefix('/').unwrap_or(path);
+    let segments: Vec<_> = path.strip_suffix('/').unwrap_or(path).split('/').collect();
+    let name = match segments[..] {
+        [name] => name,
+        [_, _, name, ..] => name,
+        _ => return None,
+    };
+    let name = percent_decode_str(name).decode_utf8().ok()?;
+    let function = runtime.registry().find(&name)?;
+    matches!(function.trigger, Trigger::Callable(_)).then(|| function.clone())
+}
+
+/// The outcome of a call, once its handler has ended.
+type Running = futures::future::BoxFuture<'static, Result<Value, FunctionError>>;
+
+/// All that comes before the handler, in the protocol's order; then sets the handler going.
+async fn begin<S: Clone + Send + Sync + 'static>(
+    runtime: &Runtime<S>,
+    function: &Arc<Function<S>>,
+    request: Request,
+) -> Result<Running, FunctionError> {
+    let (parts, body) = request.into_parts();
+    let data = read(&parts.method, &parts.headers, body, function).await?;
+    let callers = &runtime.inner.options.callers;
+    let now = runtime.inner.options.context.now();
+    let (caller, app_id) = futures::join!(
+        callers.caller(parts.headers.get(header::AUTHORIZATION), now),
+        callers.app(parts.headers.get(APP_CHECK), now)
+    );
+    let (caller, app_id) = (caller?, app_id?);
+    let data = decode::decode(data).map_err(FunctionError::internal)?;
+
+    let Trigger::Callable(handler) = &function.trigger else {
+        return Err(FunctionError::internal("the function found isn't callable"));
+    };
+    let handler = handler.clone();
+    let run = Run {
+        kind: Kind::Call,
+        id: runtime.inner.options.context.document_id(),
+        trace: trace_id(&parts.headers),
+        spent: Cost::default(),
+    };
+    let call = Call { data, caller, app_id };
+    let work = move |state| async move {
+        let result = handler(state, call).await;
+        if let Err(error) = &result {
+            log(error);
+        }
+        result
+    };
+    let running = runtime.run(function, run, work, judge);
+    Ok(Box::pin(async move {
+        match running.await {
+            Ok(Ended::Answered(result)) => result,
+            Ok(Ended::TimedOut) => Err(FunctionError::new(Status::DeadlineExceeded, "The function took too long")),
+            Ok(Ended::Panicked) | Err(_) => Err(FunctionError::new(Status::Internal, "INTERNAL")),
+        }
+    }))
+}
+
+fn judge(result: &Result<Value, FunctionError>) -> &'static str {
+    match result {
+        Ok(_) => "ok",
+        Err(error) => error.status.name(),
+    }
+}
+
+fn log(error: &FunctionError) {
+    let (status, message) = (error.status.name(), &error.message);
+    match (&error.cause, error.status) {
+        (Some(cause), _) => tracing::error!(status, message, cause = %cause, "the function failed"),
+        (None, Status::Internal | Status::Unknown | Status::DataLoss) => {
+            tracing::error!(status, message, "the function failed")
+        }
+        (None, _) => tracing::info!(status, message, "the function refused the call"),
+    }
+}
+
+/// The request's `data`. Whatever is wrong with the request, the protocol has one answer to it.
+async fn read<S>(
+    method: &Method,
+    headers: &HeaderMap,
+    body: axum::body::Body,
+    function: &Function<S>,
+) -> Result<Value, FunctionError> {
+    let bad = || FunctionError::invalid("Bad Request");
+    // A body that is too large gets the same answer: of the statuses that clients know, this one
+    // says that the same request can't succeed; HTTP's own 413 they'd read as "unknown".
+    let bytes: Bytes = axum::body::to_bytes(body, function.body_limit).await.map_err(|_| bad())?;
+    if method != Method::POST || !is_json(headers) {
+        return Err(bad());
+    }
+    let Ok(Value::Object(body)) = serde_json::from_slice(&bytes) else { return Err(bad()) };
+    only_data(body).ok_or_else(bad)
+}
+
+/// `application/json`, with any parameters, in any case.
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
+}
+
+/// The value of `data`, when the body has this key and no other.
+pub(super) fn only_data(mut body: Map<String, Value>) -> Option<Value> {
+    let data = body.remove("data")?;
+    body.is_empty().then_some(data)
+}

@@ -1,0 +1,202 @@
+//! Runs functions: each run in a task of its own, with a time limit, a log span, a cost meter and
+//! its outcome in the metrics. A handler that panics harms nothing but its own run.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use thiserror::Error;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+
+use super::auth::{Callers, Deliveries};
+use super::function::Function;
+use super::observe::{FunctionCost, Kind, Metrics};
+use super::registry::{Registry, RegistryError};
+use crate::context::Context;
+use crate::store::{Cost, Meter, metered};
+
+/// Which database a label of the table of functions means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatabaseName {
+    /// The Google Cloud project.
+    pub project: String,
+    /// The database in it, `(default)` as a rule.
+    pub database: String,
+}
+
+/// What a runtime needs besides its functions and their state.
+pub struct Options {
+    /// The clock and the source of request IDs.
+    pub context: Context,
+    /// Who may call callables.
+    pub callers: Callers,
+    /// Who may deliver events and tasks.
+    pub deliveries: Deliveries,
+    /// The databases that the labels of document triggers mean.
+    pub databases: BTreeMap<String, DatabaseName>,
+    /// How often a streaming response shows that it's alive.
+    pub heartbeat: Duration,
+}
+
+/// Why a runtime can't be built.
+#[derive(Debug, Error)]
+pub enum RuntimeError {
+    /// The table of functions is wrong.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// A document trigger watches a database that the options don't know.
+    #[error("the function {function} watches the database {database:?}, which isn't configured")]
+    UnknownDatabase {
+        /// The function.
+        function: &'static str,
+        /// The label in its trigger.
+        database: &'static str,
+    },
+    /// The metrics can't be set up.
+    #[error("the metrics can't be set up: {0}")]
+    Metrics(#[from] metrics_exporter_prometheus::BuildError),
+}
+
+/// Runs functions over one state. Cheap to clone; clones are the same runtime.
+pub struct Runtime<S> {
+    pub(super) inner: Arc<Inner<S>>,
+}
+
+impl<S> Clone for Runtime<S> {
+    fn clone(&self) -> Self {
+        Runtime { inner: self.inner.clone() }
+    }
+}
+
+pub(super) struct Inner<S> {
+    pub(super) registry: Registry<S>,
+    pub(super) options: Options,
+    pub(super) metrics: Metrics,
+    state: S,
+    runs: TaskTracker,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub(super) enum Ended<T> {
+    /// The handler gave an answer.
+    Answered(T),
+    /// It panicked.
+    Panicked,
+    /// It took longer than the function's limit and was dropped.
+    TimedOut,
+}
+
+/// Which run of a function this is.
+pub(super) struct Run {
+    pub(super) kind: Kind,
+    /// Of the request, the event or the task.
+    pub(super) id: String,
+    pub(super) trace: Option<String>,
+    /// What was spent for it before it began.
+    pub(super) spent: Cost,
+}
+
+impl<S: Clone + Send + Sync + 'static> Runtime<S> {
+    /// A runtime of the functions in `table`, each run with a clone of `state`.
+    pub fn new(table: Vec<Function<S>>, state: S, options: Options) -> Result<Self, RuntimeError> {
+        let registry = Registry::new(table)?;
+        for function in registry.iter() {
+            if let super::Trigger::Document { database, .. } = function.trigger
+                && !options.databases.contains_key(database)
+            {
+                return Err(RuntimeError::UnknownDatabase { function: function.name, database });
+            }
+        }
+        let inner = Inner { registry, options, metrics: Metrics::new()?, state, runs: TaskTracker::new() };
+        Ok(Runtime { inner: Arc::new(inner) })
+    }
+
+    /// The functions.
+    pub fn registry(&self) -> &Registry<S> {
+        &self.inner.registry
+    }
+
+    /// The metrics.
+    pub fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
+    }
+
+    /// What each function's runs have cost since the start.
+    pub fn costs(&self) -> BTreeMap<&'static str, FunctionCost> {
+        self.inner.metrics.costs()
+    }
+
+    /// How many functions run now.
+    pub fn running(&self) -> usize {
+        self.inner.runs.len()
+    }
+
+    /// Waits until no function runs. New runs may begin all the while.
+    pub async fn quiet(&self) {
+        let runs = &self.inner.runs;
+        runs.close();
+        runs.wait().await;
+        runs.reopen();
+    }
+
+    /// Runs a handler in a task of its own, so that it isn't cut short when the one who asked goes
+    /// away. `judge` names the outcome for log and metrics.
+    pub(super) fn run<T, F>(
+        &self,
+        function: &Function<S>,
+        run: Run,
+        work: impl FnOnce(S) -> F + Send + 'static,
+        judge: fn(&T) -> &'static str,
+    ) -> JoinHandle<Ended<T>>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        let span = tracing::info_span!(
+            "function",
+            function = function.name,
+            kind = run.kind.name(),
+            id = run.id,
+            trace = run.trace
+        );
+        let (name, timeout) = (function.name, function.timeout);
+        let runtime = self.clone();
+        let run = async move {
+            let meter = Arc::new(Meter::default());
+            meter.add(run.spent);
+            let started = Instant::now();
+            let state = runtime.inner.state.clone();
+            let work = AssertUnwindSafe(async move { work(state).await }).catch_unwind();
+            let ended = match metered(meter.clone(), tokio::time::timeout(timeout, work)).await {
+                Ok(Ok(answer)) => Ended::Answered(answer),
+                Ok(Err(_)) => Ended::Panicked,
+                Err(_) => Ended::TimedOut,
+            };
+            let (took, cost) = (started.elapsed(), meter.total());
+            let outcome = match &ended {
+                Ended::Answered(answer) => judge(answer),
+                Ended::Panicked => "panic",
+                Ended::TimedOut => "timeout",
+            };
+            runtime.inner.metrics.record(name, run.kind, outcome, took, cost);
+            let duration_ms = took.as_secs_f64() * 1000.0;
+            match ended {
+                Ended::Answered(_) => {
+                    tracing::info!(outcome, duration_ms, cost.reads, cost.writes, cost.deletes, "the function ran")
+                }
+                _ => {
+                    tracing::error!(outcome, duration_ms, cost.reads, cost.writes, cost.deletes, "the function broke")
+                }
+            }
+            ended
+        };
+        self.inner.runs.spawn(run.instrument(span))
+    }
+}

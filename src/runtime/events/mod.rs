@@ -1,0 +1,183 @@
+//! Document events: over HTTP from Eventarc and the Firestore emulator, in process from an embedded
+//! store. All of them end in [`Runtime::dispatch_change`] or beside it.
+
+mod message;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::engine::{Ended, Run, Runtime};
+use super::function::{DocumentEvent, DocumentEventType, Function, HandlerError, Trigger};
+use super::observe::{Kind, trace_id};
+use crate::store::{ChangeKind, ChangeSink, Cost, Delivery, DocumentChange};
+
+/// What became of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dispatch {
+    /// Done, or none of the function's business, or never to succeed.
+    Acknowledged,
+    /// It may succeed later.
+    Transient,
+    /// The handler panicked or took too long.
+    Broken,
+}
+
+impl DocumentEventType {
+    /// True when a change of that kind sets the trigger off.
+    pub fn fires_on(self, kind: ChangeKind) -> bool {
+        match self {
+            DocumentEventType::Created => kind == ChangeKind::Created,
+            DocumentEventType::Updated => kind == ChangeKind::Updated,
+            DocumentEventType::Deleted => kind == ChangeKind::Deleted,
+            DocumentEventType::Written => true,
+        }
+    }
+}
+
+impl<S: Clone + Send + Sync + 'static> Runtime<S> {
+    /// Hands a change to the document function of that name. A change that the function can't take
+    /// is acknowledged and logged: it wouldn't get better by coming again.
+    pub async fn dispatch_change(&self, trigger: &str, change: DocumentChange) -> Dispatch {
+        match self.registry().find(trigger) {
+            Some(function) => self.dispatch(&function.clone(), change, None).await,
+            None => {
+                tracing::error!(trigger, id = change.id, "an event for an unknown function was dropped");
+                Dispatch::Acknowledged
+            }
+        }
+    }
+
+    async fn dispatch(&self, function: &Arc<Function<S>>, change: DocumentChange, trace: Option<String>) -> Dispatch {
+        let (name, id) = (function.name, change.id.clone());
+        let Trigger::Document { event, pattern, handler, .. } = &function.trigger else {
+            tracing::error!(function = name, id, "an event for a function that isn't on documents was dropped");
+            return Dispatch::Acknowledged;
+        };
+        let Some(kind) = change.kind() else {
+            tracing::error!(function = name, id, "an event without any document was dropped");
+            return Dispatch::Acknowledged;
+        };
+        if !event.fires_on(kind) {
+            tracing::warn!(function = name, id, ?kind, "an event of a kind that the function isn't on was dropped");
+            return Dispatch::Acknowledged;
+        }
+        let Some(params) = pattern.matches(&change.path) else {
+            tracing::warn!(function = name, id, "an event of a document that the function isn't on was dropped");
+            return Dispatch::Acknowledged;
+        };
+        let handler = handler.clone();
+        let event = DocumentEvent { change, params };
+        let work = move |state| async move {
+            let result = handler(state, event).await;
+            match &result {
+                Ok(()) => {}
+                Err(HandlerError::Transient(why)) => tracing::warn!(why, "the event is to come again"),
+                Err(HandlerError::Permanent(why)) => tracing::error!(why, "the event can't be handled"),
+            }
+            result
+        };
+        let run = Run { kind: Kind::Event, id, trace, spent: Cost::default() };
+        match self.run(function, run, work, judge).await {
+            Ok(Ended::Answered(Err(HandlerError::Transient(_)))) => Dispatch::Transient,
+            Ok(Ended::Answered(_)) => Dispatch::Acknowledged,
+            Ok(Ended::Panicked | Ended::TimedOut) | Err(_) => Dispatch::Broken,
+        }
+    }
+}
+
+fn judge(result: &Result<(), HandlerError>) -> &'static str {
+    match result {
+        Ok(()) => "ok",
+        Err(HandlerError::Transient(_)) => "transient",
+        Err(HandlerError::Permanent(_)) => "permanent",
+    }
+}
+
+#[async_trait]
+impl<S: Clone + Send + Sync + 'static> ChangeSink for Runtime<S> {
+    async fn deliver(&self, trigger: &str, change: DocumentChange) -> Delivery {
+        match self.dispatch_change(trigger, change).await {
+            Dispatch::Acknowledged => Delivery::Acknowledged,
+            Dispatch::Transient | Dispatch::Broken => Delivery::Refused,
+        }
+    }
+}
+
+/// `POST /events/{function}`: Eventarc, one trigger a path.
+pub(super) async fn from_eventarc<S: Clone + Send + Sync + 'static>(
+    State(runtime): State<Runtime<S>>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Response {
+    let function = runtime.registry().find(&name).cloned();
+    receive(&runtime, function, &name, None, request).await
+}
+
+/// `POST /functions/projects/{project}/triggers/{key}`: the Firestore emulator.
+pub(super) async fn from_emulator<S: Clone + Send + Sync + 'static>(
+    State(runtime): State<Runtime<S>>,
+    Path((project, key)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    let function = runtime.registry().find_key(&key).cloned();
+    receive(&runtime, function, &key, Some(project), request).await
+}
+
+/// Every status but 2xx makes the sender try again for a day, so bad events are acknowledged.
+async fn receive<S: Clone + Send + Sync + 'static>(
+    runtime: &Runtime<S>,
+    function: Option<Arc<Function<S>>>,
+    name: &str,
+    project: Option<String>,
+    request: Request,
+) -> Response {
+    let options = &runtime.inner.options;
+    let (parts, body) = request.into_parts();
+    let now = options.context.now();
+    if let Err(why) = options.deliveries.check(parts.headers.get(header::AUTHORIZATION), now).await {
+        tracing::warn!(name, %why, "the sender of an event couldn't be verified");
+        return unverified(&why);
+    }
+    let Some(function) = function else {
+        tracing::error!(name, "an event for an unknown function was dropped");
+        return StatusCode::NO_CONTENT.into_response();
+    };
+    let Trigger::Document { database, .. } = function.trigger else {
+        tracing::error!(name, "an event for a function that isn't on documents was dropped");
+        return StatusCode::NO_CONTENT.into_response();
+    };
+    let Ok(body) = axum::body::to_bytes(Body::new(body), function.body_limit).await else {
+        tracing::error!(name, "an event that is too large, or broke off, was dropped");
+        return StatusCode::NO_CONTENT.into_response();
+    };
+    let message = match message::read(&parts.headers, &body, project, now) {
+        Ok(message) => message,
+        Err(why) => {
+            tracing::error!(name, %why, "an event that can't be read was dropped");
+            return StatusCode::NO_CONTENT.into_response();
+        }
+    };
+    if options.databases.get(database) != Some(&message.database) {
+        tracing::warn!(name, id = message.change.id, "an event of another database was dropped");
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    let status = match runtime.dispatch(&function, message.change, trace_id(&parts.headers)).await {
+        Dispatch::Acknowledged => StatusCode::NO_CONTENT,
+        Dispatch::Transient => StatusCode::SERVICE_UNAVAILABLE,
+        Dispatch::Broken => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    status.into_response()
+}
+
+/// A sender that can't be verified now may try again; another is told so.
+pub(super) fn unverified(why: &super::auth::Rejection) -> Response {
+    match why {
+        super::auth::Rejection::KeysUnavailable(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        _ => StatusCode::UNAUTHORIZED.into_response(),
+    }
+}

@@ -1,0 +1,184 @@
+//! What the server tells of its work: metrics for Prometheus, and costs that tests can read.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use metrics::{Key, KeyName, Label, Level, Metadata, Recorder, SharedString, Unit};
+use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use parking_lot::Mutex;
+
+use crate::store::Cost;
+
+/// The metrics' names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metric {
+    /// Runs of callables, by function and outcome.
+    Calls,
+    /// Runs on document events, by function and outcome.
+    Events,
+    /// Attempts at tasks, by function and outcome.
+    Tasks,
+    /// How long runs took, by function.
+    Duration,
+    /// Billed document reads, by function.
+    Reads,
+    /// Billed document writes, by function.
+    Writes,
+    /// Billed document deletes, by function.
+    Deletes,
+}
+
+impl Metric {
+    const ALL: [Metric; 7] = [
+        Metric::Calls,
+        Metric::Events,
+        Metric::Tasks,
+        Metric::Duration,
+        Metric::Reads,
+        Metric::Writes,
+        Metric::Deletes,
+    ];
+
+    /// The name that Prometheus sees.
+    pub fn name(self) -> &'static str {
+        match self {
+            Metric::Calls => "function_calls_total",
+            Metric::Events => "function_events_total",
+            Metric::Tasks => "function_tasks_total",
+            Metric::Duration => "function_duration_seconds",
+            Metric::Reads => "function_billed_reads_total",
+            Metric::Writes => "function_billed_writes_total",
+            Metric::Deletes => "function_billed_deletes_total",
+        }
+    }
+
+    fn help(self) -> &'static str {
+        match self {
+            Metric::Calls => "Runs of callable functions, by function and outcome.",
+            Metric::Events => "Runs of functions on document events, by function and outcome.",
+            Metric::Tasks => "Attempts at tasks, by function and outcome.",
+            Metric::Duration => "How long the runs of a function took.",
+            Metric::Reads => "Document reads as Firestore bills them, by function.",
+            Metric::Writes => "Document writes as Firestore bills them, by function.",
+            Metric::Deletes => "Document deletes as Firestore bills them, by function.",
+        }
+    }
+}
+
+/// What set a run off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A client's call.
+    Call,
+    /// A document's change.
+    Event,
+    /// A task.
+    Task,
+}
+
+impl Kind {
+    /// The word for logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Call => "call",
+            Kind::Event => "event",
+            Kind::Task => "task",
+        }
+    }
+
+    fn metric(self) -> Metric {
+        match self {
+            Kind::Call => Metric::Calls,
+            Kind::Event => Metric::Events,
+            Kind::Task => Metric::Tasks,
+        }
+    }
+}
+
+/// What all runs of one function cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FunctionCost {
+    /// How many runs ended.
+    pub runs: u64,
+    /// What they cost together.
+    pub cost: Cost,
+}
+
+/// The upper bounds of the duration's buckets, in seconds: from an event that finds its work done
+/// to a long task.
+const BUCKETS: [f64; 13] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 120.0];
+
+/// The metrics of one server. No global recorder: each server of a test process has its own.
+pub struct Metrics {
+    recorder: PrometheusRecorder,
+    handle: PrometheusHandle,
+    costs: Mutex<BTreeMap<&'static str, FunctionCost>>,
+}
+
+impl Metrics {
+    /// Empty metrics. Fails only if the buckets above were none.
+    pub fn new() -> Result<Self, BuildError> {
+        let recorder = PrometheusBuilder::new().set_buckets(&BUCKETS)?.build_recorder();
+        for metric in Metric::ALL {
+            let (name, help) = (KeyName::from_const_str(metric.name()), SharedString::const_str(metric.help()));
+            match metric {
+                Metric::Duration => recorder.describe_histogram(name, Some(Unit::Seconds), help),
+                _ => recorder.describe_counter(name, Some(Unit::Count), help),
+            }
+        }
+        let handle = recorder.handle();
+        Ok(Metrics { recorder, handle, costs: Mutex::default() })
+    }
+
+    /// Takes note of a run that ended.
+    pub fn record(&self, function: &'static str, kind: Kind, outcome: &'static str, took: Duration, cost: Cost) {
+        {
+            let mut costs = self.costs.lock();
+            let total = costs.entry(function).or_default();
+            total.runs += 1;
+            total.cost.reads += cost.reads;
+            total.cost.writes += cost.writes;
+            total.cost.deletes += cost.deletes;
+        }
+        let outcome = Label::from_static_parts("outcome", outcome);
+        self.count(kind.metric(), function, vec![outcome], 1);
+        self.count(Metric::Reads, function, Vec::new(), cost.reads);
+        self.count(Metric::Writes, function, Vec::new(), cost.writes);
+        self.count(Metric::Deletes, function, Vec::new(), cost.deletes);
+        let key = Key::from_parts(Metric::Duration.name(), vec![Label::from_static_parts("function", function)]);
+        self.recorder.register_histogram(&key, &METADATA).record(took.as_secs_f64());
+    }
+
+    fn count(&self, metric: Metric, function: &'static str, mut labels: Vec<Label>, by: u64) {
+        labels.push(Label::from_static_parts("function", function));
+        self.recorder.register_counter(&Key::from_parts(metric.name(), labels), &METADATA).increment(by);
+    }
+
+    /// What each function's runs have cost since the start.
+    pub fn costs(&self) -> BTreeMap<&'static str, FunctionCost> {
+        self.costs.lock().clone()
+    }
+
+    /// The text that Prometheus reads.
+    pub fn render(&self) -> String {
+        self.handle.render()
+    }
+
+    /// Folds recorded durations into their buckets. Without it they pile up until somebody reads
+    /// [`Metrics::render`].
+    pub fn upkeep(&self) {
+        self.handle.run_upkeep();
+    }
+}
+
+static METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
+
+/// The trace ID that a request belongs to: 32 hexadecimal digits, from `traceparent` or Google's
+/// older `X-Cloud-Trace-Context`.
+pub fn trace_id(headers: &axum::http::HeaderMap) -> Option<String> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let of_parent = text("traceparent").and_then(|value| value.split('-').nth(1));
+    let of_google = text("x-cloud-trace-context").and_then(|value| value.split('/').next());
+    let legal = |id: &&str| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    of_parent.filter(legal).or(of_google.filter(legal)).map(str::to_ascii_lowercase)
+}

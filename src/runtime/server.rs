@@ -1,0 +1,155 @@
+//! The HTTP server: routes, readiness, and an end in good order.
+
+use std::future::{Future, IntoFuture as _};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::engine::Runtime;
+use super::tasks::LocalQueue;
+use super::{callable, events, tasks};
+use crate::store::Database;
+
+/// How long a store may take to show that it's there.
+const PING_LIMIT: Duration = Duration::from_secs(5);
+/// How often recorded durations are folded into their buckets.
+const UPKEEP: Duration = Duration::from_secs(30);
+
+/// What a server needs besides its runtime.
+pub struct ServerOptions {
+    /// The databases that must answer before the server is ready.
+    pub databases: Vec<Database>,
+    /// The queue that must run, and that `/tasks` asks.
+    pub queue: Arc<LocalQueue>,
+    /// How long what runs may go on after a stop was asked for.
+    pub grace: Duration,
+}
+
+/// A bound server.
+pub struct Server<S> {
+    listener: TcpListener,
+    runtime: Runtime<S>,
+    options: ServerOptions,
+    extra: Router,
+}
+
+#[derive(Clone)]
+struct Readiness {
+    databases: Arc<[Database]>,
+    queue: Arc<LocalQueue>,
+    stopping: Arc<AtomicBool>,
+}
+
+impl<S: Clone + Send + Sync + 'static> Server<S> {
+    /// Binds the address; from then on connections wait to be served.
+    pub async fn bind(address: SocketAddr, runtime: Runtime<S>, options: ServerOptions) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        Ok(Server { listener, runtime, options, extra: Router::new() })
+    }
+
+    /// The same server with further routes. None of them may be one of the server's own.
+    pub fn with_routes(mut self, routes: Router) -> Self {
+        self.extra = self.extra.merge(routes);
+        self
+    }
+
+    /// The address that was bound, with the real port.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `stop` resolves; then takes no new connection, begins no new task, and waits for
+    /// what runs, but no longer than the grace period. What didn't end comes again: tasks are in the
+    /// store, events unacknowledged. True when everything ended.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> io::Result<bool> {
+        let Server { listener, runtime, options, extra } = self;
+        let stopping = Arc::new(AtomicBool::new(false));
+        let readiness =
+            Readiness { databases: options.databases.into(), queue: options.queue.clone(), stopping: stopping.clone() };
+        let router = routes(&runtime, options.queue.clone(), readiness).merge(extra);
+        let closing = CancellationToken::new();
+        let serving = axum::serve(listener, router).with_graceful_shutdown(closing.clone().cancelled_owned());
+        let mut serving = tokio::spawn(serving.into_future());
+        let upkeep = tokio::spawn(upkeep(runtime.clone()));
+        stop.await;
+        tracing::info!(seconds = options.grace.as_secs(), running = runtime.running(), "stopping");
+        stopping.store(true, Ordering::SeqCst);
+        closing.cancel();
+        let everything = async {
+            let tasks = options.queue.stop(options.grace).await;
+            let _ = (&mut serving).await;
+            // Calls whose clients went away run on without a connection.
+            runtime.quiet().await;
+            tasks
+        };
+        let done = tokio::time::timeout(options.grace, everything).await.unwrap_or(false);
+        upkeep.abort();
+        serving.abort();
+        if !done {
+            tracing::warn!(running = runtime.running(), "the time to stop is over; what runs is left to come again");
+        }
+        Ok(done)
+    }
+}
+
+async fn upkeep<S: Clone + Send + Sync + 'static>(runtime: Runtime<S>) {
+    let mut ticks = tokio::time::interval(UPKEEP);
+    loop {
+        ticks.tick().await;
+        runtime.metrics().upkeep();
+    }
+}
+
+fn routes<S: Clone + Send + Sync + 'static>(
+    runtime: &Runtime<S>,
+    queue: Arc<LocalQueue>,
+    readiness: Readiness,
+) -> Router {
+    let functions = Router::new()
+        .route("/events/{function}", post(events::from_eventarc::<S>))
+        .route("/functions/projects/{project}/triggers/{key}", post(events::from_emulator::<S>))
+        .route("/metrics", get(metrics::<S>))
+        .fallback(callable::endpoint::<S>)
+        .with_state(runtime.clone());
+    let tasks = Router::new().route("/tasks/{queue}", post(tasks::receive::<S>)).with_state((runtime.clone(), queue));
+    let health =
+        Router::new().route("/healthz", get(|| async { "ok\n" })).route("/readyz", get(readyz)).with_state(readiness);
+    functions.merge(tasks).merge(health)
+}
+
+async fn metrics<S: Clone + Send + Sync + 'static>(State(runtime): State<Runtime<S>>) -> Response {
+    let kind = "text/plain; version=0.0.4; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], runtime.metrics().render()).into_response()
+}
+
+/// Ready when the stores answer, the queue runs, and nobody asked to stop.
+async fn readyz(State(readiness): State<Readiness>) -> Response {
+    let not_ready = |why: &'static str| (StatusCode::SERVICE_UNAVAILABLE, why).into_response();
+    if readiness.stopping.load(Ordering::SeqCst) {
+        return not_ready("stopping\n");
+    }
+    if !readiness.queue.is_started() {
+        return not_ready("the task queue isn't started\n");
+    }
+    for database in readiness.databases.iter() {
+        match tokio::time::timeout(PING_LIMIT, database.ping()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "not ready: a store doesn't answer");
+                return not_ready("a store doesn't answer\n");
+            }
+            Err(_) => return not_ready("a store doesn't answer in time\n"),
+        }
+    }
+    "ready\n".into_response()
+}

@@ -1,0 +1,184 @@
+//! A service under test, with a district in it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use roar_functions::app::{App, Settings, Stores};
+use roar_functions::assignments::recount::Counts;
+use roar_functions::context::Context;
+use roar_functions::demo::district::{ADMIN_UID, DISTRICT, District, Size, administration};
+use roar_functions::runtime::auth::IdTokens;
+use roar_functions::runtime::auth::{AppCheck, Callers, Deliveries, development_token};
+use roar_functions::runtime::{DatabaseName, QueueOptions, Trigger};
+use roar_functions::service::{Parts, Service};
+use roar_functions::store::firestore::{FirestoreConfig, FirestoreStore};
+use roar_functions::store::{Database, DocPath, Document, Fields, Query, Timestamp, Value, Write};
+
+use crate::support::{Emulator, unique_project};
+
+pub const PROJECT: &str = "demo-roar-admin";
+
+/// The service over the given databases.
+pub fn service(stores: Stores, project: &str, context: Context, settings: Settings) -> Service {
+    let name = |project: &str| DatabaseName { project: project.to_owned(), database: "(default)".to_owned() };
+    Service::assemble(Parts {
+        stores,
+        admin: name(project),
+        assessment: name(&format!("{project}-assessment")),
+        context,
+        settings,
+        queue: QueueOptions::default(),
+        callers: Callers {
+            id_tokens: IdTokens { projects: vec![project.to_owned()], keys: None, allow_unsigned: true },
+            app_check: AppCheck::Off,
+        },
+        deliveries: Deliveries::Open,
+    })
+    .expect("the index is sound")
+}
+
+/// A service on the real Firestore emulator, which posts document events to it.
+pub struct EmulatorWorld {
+    pub service: Service,
+    pub url: String,
+    pub project: String,
+    http: reqwest::Client,
+    _emulator: Emulator,
+}
+
+impl EmulatorWorld {
+    pub async fn start() -> EmulatorWorld {
+        // The emulator must know where to post before the service knows the emulator.
+        let address: SocketAddr = ([127, 0, 0, 1], crate::support::free_port()).into();
+        let emulator = Emulator::start_with_events(address);
+        let project = unique_project("functions");
+        let open = async |project: String| {
+            let config = FirestoreConfig::new(project, "(default)").on_emulator(emulator.host());
+            Database::new(Arc::new(FirestoreStore::open(config).await.expect("the emulator is there")))
+        };
+        let stores =
+            Stores { admin: open(project.clone()).await, assessment: open(format!("{project}-assessment")).await };
+        let service = service(stores, &project, Context::system(), Settings::default());
+        service.start_tasks();
+        let server = service.bind(address, Duration::from_secs(5)).await.expect("the port is free");
+        tokio::spawn(server.run(std::future::pending()));
+        let http = reqwest::Client::builder().timeout(Duration::from_secs(60)).build().expect("a client");
+        for function in service.runtime.registry().iter() {
+            if let Trigger::Document { event, pattern, .. } = &function.trigger {
+                let url = format!(
+                    "http://{}/emulator/v1/projects/{project}/eventarcTrigger?eventarcTriggerId={}",
+                    emulator.host(),
+                    function.name
+                );
+                let body = serde_json::json!({
+                    "eventType": event.cloud_event_type(), "database": "(default)", "namespace": "(default)",
+                    "document": { "value": pattern.as_str(), "matchType": "PATH_PATTERN" },
+                });
+                let answer = http.post(url).json(&body).send().await.expect("the emulator answers");
+                assert!(answer.status().is_success(), "{}", answer.text().await.unwrap_or_default());
+            }
+        }
+        EmulatorWorld { service, url: format!("http://{address}"), project, http, _emulator: emulator }
+    }
+
+    pub fn admin(&self) -> &Database {
+        &self.service.app.stores.admin
+    }
+
+    pub async fn call(&self, uid: &str, function: &str, data: serde_json::Value) -> (u16, serde_json::Value) {
+        let token = token(&self.project, uid, self.service.app.now());
+        call(&self.http, &self.url, &token, function, data).await
+    }
+}
+
+pub fn token(project: &str, uid: &str, now: Timestamp) -> String {
+    development_token(project, uid, None, serde_json::Map::new(), now).expect("a token")
+}
+
+pub async fn call(
+    http: &reqwest::Client,
+    url: &str,
+    token: &str,
+    function: &str,
+    data: serde_json::Value,
+) -> (u16, serde_json::Value) {
+    let answer = http
+        .post(format!("{url}/{function}"))
+        .bearer_auth(token)
+        .json(&serde_json::json!({ "data": data }))
+        .send()
+        .await
+        .expect("the server answers");
+    let status = answer.status().as_u16();
+    (status, answer.json().await.expect("an envelope"))
+}
+
+/// Fills the admin database with a district of that many students.
+pub async fn fill(database: &Database, students: usize) -> District {
+    let district = District::new(Size::of(students));
+    for batch in district.writes().expect("good paths").chunks(400) {
+        database.commit(batch.to_vec()).await.expect("the district is written");
+    }
+    district
+}
+
+/// A `createAdministration` payload that is open now.
+pub fn open_administration(now: Timestamp) -> serde_json::Value {
+    let hours = jiff::SignedDuration::from_hours;
+    administration(now - hours(24), now + hours(24 * 60))
+}
+
+pub async fn assignments(database: &Database, administration: &str) -> Vec<Document> {
+    database.query(Query::group("assignments").equal("id", administration)).await.expect("assignments")
+}
+
+pub async fn stored_counts(database: &Database, administration: &str) -> Counts {
+    let stats = database.query(Query::collection(format!("administrations/{administration}/stats"))).await;
+    Counts::of_documents(&stats.expect("counts"))
+}
+
+/// Every count equals the recount, and every user's lists equal the assignments.
+pub async fn assert_consistent(database: &Database, administration: &str) {
+    let assignments = assignments(database, administration).await;
+    let recounted = Counts::of_assignments(assignments.iter().map(|assignment| &assignment.fields));
+    let stored = stored_counts(database, administration).await;
+    assert_eq!(stored.differences(&recounted), [], "counts differ from the recount");
+    let by_user: BTreeMap<String, &Document> =
+        assignments.iter().filter_map(|a| Some((a.path.parent()?.id().to_owned(), a))).collect();
+    for user in database.query(Query::collection("users")).await.expect("users") {
+        let assignment = by_user.get(user.id());
+        for (list, dates, flag) in [
+            ("assigned", "assignmentsAssigned", None),
+            ("started", "assignmentsStarted", Some("started")),
+            ("completed", "assignmentsCompleted", Some("completed")),
+        ] {
+            let expected = assignment.is_some_and(|assignment| {
+                flag.is_none_or(|flag| assignment.fields.get(flag) == Some(&Value::Boolean(true)))
+            });
+            let lists = user.fields.get("assignments").and_then(Value::as_map);
+            let listed = lists.and_then(|lists| lists.get(list)).and_then(Value::as_string_list).unwrap_or_default();
+            assert_eq!(listed.contains(&administration.to_owned()), expected, "{list} of {}", user.path);
+            let dated = user.fields.get(dates).and_then(Value::as_map).is_some_and(|d| d.contains_key(administration));
+            assert_eq!(dated, expected, "{dates} of {}", user.path);
+        }
+    }
+}
+
+pub async fn set(database: &Database, path: &str, fields: Fields) {
+    let write = Write::set(DocPath::new(path).expect("a path"), fields);
+    database.commit(vec![write]).await.expect("written");
+}
+
+pub fn admin_uid() -> &'static str {
+    ADMIN_UID
+}
+
+pub fn district() -> &'static str {
+    DISTRICT
+}
+
+pub fn app(service: &Service) -> &App {
+    &service.app
+}
