@@ -74,10 +74,10 @@ struct Work<'a> {
 impl Work<'_> {
     async fn run(&self, tx: Transaction) -> Result<String, FunctionError> {
         let now = self.app.now();
-        if let Some(path) = &self.memory {
-            if let Some(id) = tx.get(path).await?.and_then(|memory| remembered(&memory, now)) {
-                return Ok(id);
-            }
+        if let Some(path) = &self.memory
+            && let Some(id) = tx.get(path).await?.and_then(|memory| remembered(&memory, now))
+        {
+            return Ok(id);
         }
         let id = match &self.request.administration_id {
             Some(id) => {

@@ -86,7 +86,7 @@ impl<'a> Plan<'a> {
                 Flow::Assign => &prepared.assigned_owners,
             };
             let ids = owners.ordered(phase.org_type);
-            let enlisted = self.enlist(task, *phase, index, &ids, next_org, &progress).await?;
+            let enlisted = self.enlist(task, *phase, index, ids, next_org, &progress).await?;
             match enlisted {
                 Enlisted::Nothing => next_org = 0,
                 Enlisted::Chunks => return Ok(TaskOutcome::Later(POLL)),
