@@ -273,6 +273,42 @@ pub struct Config {
     pub behaviour: BehaviourConfig,
 }
 
+impl Config {
+    /// The settings of a demonstration: an embedded store in that directory, development tokens, no
+    /// environment. Refuses an address that others can reach.
+    pub fn demonstration(listen: SocketAddr, directory: PathBuf) -> Result<Config, ConfigError> {
+        if !listen.ip().is_loopback() {
+            return Err(ConfigError(format!(
+                "a demonstration takes unsigned ID tokens, so it can't listen on {listen}: use a loopback address \
+                 (ROAR_LISTEN=127.0.0.1:{})",
+                listen.port()
+            )));
+        }
+        let database = |project: &str| DatabaseName { project: project.to_owned(), database: "(default)".to_owned() };
+        Ok(Config {
+            server: ServerConfig { listen, grace: Duration::from_secs(5) },
+            store: StoreConfig {
+                backend: BackendConfig::Embedded(directory),
+                admin: database("demo-roar-admin"),
+                assessment: database("demo-roar-assessment"),
+            },
+            callers: CallerConfig {
+                projects: vec!["demo-roar-admin".to_owned()],
+                allow_unsigned: true,
+                app_check: AppCheckMode::Off,
+                id_token_keys: auth::ID_TOKEN_KEYS.to_owned(),
+                app_check_keys: auth::APP_CHECK_KEYS.to_owned(),
+            },
+            deliveries: DeliveryConfig::Open,
+            task_concurrency: 4,
+            behaviour: BehaviourConfig {
+                edit_in_progress: EditInProgress::Deny,
+                assigned_user_types: vec!["student".to_owned()],
+            },
+        })
+    }
+}
+
 /// Where to listen, and how to stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerConfig {

@@ -1,6 +1,7 @@
 //! The assembled service: the functions of the index over two databases, a task queue and the runtime.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,10 +9,46 @@ use crate::app::{ADMIN, ASSESSMENT, App, Settings, Stores};
 use crate::context::Context;
 use crate::functions;
 use crate::runtime::auth::{Callers, Deliveries};
-use crate::runtime::{DatabaseName, LocalQueue, Options, QueueOptions, Runtime, RuntimeError, Server, ServerOptions};
+use crate::runtime::{
+    DatabaseName, LocalQueue, Options, QueueOptions, Runtime, RuntimeError, Server, ServerOptions, Trigger,
+};
+use crate::store::StoreError;
+use crate::store::embedded::{DatabaseId, EmbeddedStore, EmbeddedTrigger, Index, IndexSet};
 
 /// How often a streaming response shows that it's alive.
 const HEARTBEAT: Duration = Duration::from_secs(30);
+
+/// Indexes that only the dashboard's own queries need; an embedded store has no such clients.
+const DASHBOARD_INDEXES: [&str; 3] = ["name", "dateClosed", "readOrgs."];
+
+/// The indexes that an embedded store keeps: those of `firestore.indexes.json`, as they're deployed,
+/// that the functions' own queries use.
+pub fn embedded_indexes() -> Result<IndexSet, StoreError> {
+    let all = IndexSet::parse(include_str!("../firestore.indexes.json"))?;
+    let needed = |index: &Index| {
+        let mut paths = index.fields.iter().map(|field| field.path.to_string());
+        !paths.any(|path| DASHBOARD_INDEXES.iter().any(|dashboard| path.starts_with(dashboard)))
+    };
+    Ok(all.only(needed))
+}
+
+/// Opens a database of an embedded store in `directory`, with the index's triggers on it. Fails as
+/// [`EmbeddedStore::open`] does.
+pub fn open_embedded(
+    directory: &Path,
+    label: &'static str,
+    name: &DatabaseName,
+    context: &Context,
+) -> Result<Arc<EmbeddedStore>, StoreError> {
+    let triggers = functions::table().into_iter().filter_map(|function| match function.trigger {
+        Trigger::Document { database, event, pattern, .. } if database == label => {
+            Some(EmbeddedTrigger { name: function.name.to_owned(), filter: event.filter(), pattern })
+        }
+        _ => None,
+    });
+    let id = DatabaseId { project: name.project.clone(), database: name.database.clone() };
+    EmbeddedStore::open(directory, label, id, &embedded_indexes()?, triggers.collect(), context.clock.clone())
+}
 
 /// What a service is made of.
 pub struct Parts {

@@ -5,6 +5,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::wiring::Built;
+use super::{CliError, serve, wiring};
+use crate::config::Config;
+use crate::demo::Stage;
+
 /// Shows the main job on an embedded store, then serves.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
@@ -20,4 +25,50 @@ pub struct DemoArgs {
     /// End when the demonstration is over, instead of serving.
     #[arg(long)]
     pub exit: bool,
+}
+
+pub async fn run(args: &DemoArgs) -> Result<(), CliError> {
+    let stop = serve::stop_signal()?;
+    let temporary;
+    let directory = match &args.data_dir {
+        Some(directory) => {
+            let is_used = directory.read_dir().is_ok_and(|mut entries| entries.next().is_some());
+            if is_used {
+                return Err(CliError::Other(format!("the directory {} isn't empty", directory.display())));
+            }
+            directory.clone()
+        }
+        None => {
+            temporary = tempfile::tempdir().map_err(|error| serve::failed("no temporary directory", error))?;
+            temporary.path().to_owned()
+        }
+    };
+    let config = Config::demonstration(args.listen, directory)?;
+    let built = wiring::build(&config).await?;
+    let server = serve::bind(&built, config.server.listen, config.server.grace).await?;
+    let url = format!("http://{}", server.address().map_err(|error| serve::failed("can't tell the address", error))?);
+    let dispatchers = built.start();
+    let serving = tokio::spawn(server.run(stop));
+    let shown = show(&built, &config, &url, args).await;
+    if shown.is_ok() && !args.exit {
+        println!("Serving on {url} until you stop it (Ctrl-C). For example:");
+        println!();
+        println!("  TOKEN=$(roar-functions token --uid {})", crate::demo::district::ADMIN_UID);
+        println!("  curl -s {url}/createAdministration -H \"Authorization: Bearer $TOKEN\" \\");
+        println!("    -H 'Content-Type: application/json' -d '{{\"data\":{{\"name\":\"Spring\"}}}}'");
+        serving
+            .await
+            .map_err(|error| CliError::Other(error.to_string()))?
+            .map_err(|error| serve::failed("the server failed", error))?;
+    }
+    for dispatcher in dispatchers {
+        dispatcher.stop().await;
+    }
+    shown
+}
+
+async fn show(built: &Built, config: &Config, url: &str, args: &DemoArgs) -> Result<(), CliError> {
+    let stage =
+        Stage { service: &built.service, url, project: &config.store.admin.project, students: args.students as usize };
+    stage.show(async || built.settled().await).await.map_err(|error| CliError::Other(error.to_string()))
 }

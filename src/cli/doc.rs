@@ -9,6 +9,7 @@ use serde_json::{Map, Value as Json, json};
 use super::json::{fields_from_json, fields_to_json};
 use super::{CliError, wiring};
 use crate::config::StoreArgs;
+use crate::context::Context;
 use crate::store::path::NAME_FIELD;
 use crate::store::{Database, Direction, DocPath, FieldPath, Fields, Query, Value, Write};
 
@@ -82,7 +83,7 @@ enum Label {
 
 impl Target {
     async fn open(&self) -> Result<Database, CliError> {
-        let databases = wiring::open(&self.store.check()?).await?;
+        let databases = wiring::open(&self.store.check()?, &Context::system()).await?.stores;
         Ok(match self.database {
             Label::Admin => databases.admin,
             Label::Assessment => databases.assessment,

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod demo;
 mod doc;
 pub mod json;
 mod log;
@@ -41,6 +42,11 @@ enum Command {
     /// go on for the grace period. Nothing is lost: tasks are in the store until they're done, and
     /// events that weren't acknowledged come again.
     Serve(Box<ServeArgs>),
+    /// Show the main job on an embedded store, then serve.
+    ///
+    /// Makes a district with students, creates an administration over HTTP, shows the assignments
+    /// appear, plays students at work, and prints the counts beside a recount.
+    Demo(demo::DemoArgs),
     /// Print an unsigned ID token for development.
     Token(token::TokenArgs),
     /// Read and write documents, whatever the store.
@@ -65,7 +71,11 @@ enum CliError {
 /// Runs the command that the program's arguments name. Exits with 0 when it succeeded, 1 when it
 /// failed, 2 when the arguments or variables are wrong.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let mut cli = Cli::parse();
+    // A demonstration tells its own story.
+    if matches!(cli.command, Command::Demo(_)) && cli.log.log == "info" {
+        "warn".clone_into(&mut cli.log.log);
+    }
     log::init(&cli.log);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -89,6 +99,7 @@ pub fn main() -> ExitCode {
 async fn run(command: Command) -> Result<(), CliError> {
     match command {
         Command::Serve(args) => serve::run(&args).await,
+        Command::Demo(args) => demo::run(&args).await,
         Command::Token(args) => token::run(&args),
         Command::Doc(args) => doc::run(args).await,
         Command::Triggers(args) => triggers::run(args).await,

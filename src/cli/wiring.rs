@@ -12,47 +12,92 @@ use crate::runtime::auth::{AppCheck, AppTokens, Callers, Deliveries, IdTokens, K
 use crate::runtime::{DatabaseName, QueueOptions};
 use crate::service::{self, Service};
 use crate::store::Database;
+use crate::store::embedded::{DispatchOptions, Dispatcher, EmbeddedStore};
 use crate::store::firestore::{FirestoreConfig, FirestoreStore};
 
 /// How long a key server may take to answer.
 const KEYS_LIMIT: Duration = Duration::from_secs(5);
 
-/// Opens the two databases.
-pub async fn open(config: &StoreConfig) -> Result<Stores, CliError> {
-    Ok(Stores {
-        admin: open_one(&config.backend, &config.admin).await?,
-        assessment: open_one(&config.backend, &config.assessment).await?,
-    })
+/// The two databases, and the embedded stores behind them, if that's what they are.
+pub struct Opened {
+    pub stores: Stores,
+    pub embedded: Vec<Arc<EmbeddedStore>>,
 }
 
-async fn open_one(backend: &BackendConfig, name: &DatabaseName) -> Result<Database, CliError> {
-    let firestore = FirestoreConfig::new(&name.project, &name.database);
-    let firestore = match backend {
-        BackendConfig::Embedded(_) => return Err(CliError::Other("the embedded store isn't built yet".to_owned())),
-        BackendConfig::Cloud => firestore,
-        BackendConfig::Emulator(host) => firestore.on_emulator(host),
-    };
-    Ok(Database::new(Arc::new(FirestoreStore::open(firestore).await?)))
+/// Opens the two databases.
+pub async fn open(config: &StoreConfig, context: &Context) -> Result<Opened, CliError> {
+    let mut embedded = Vec::new();
+    let mut databases = Vec::new();
+    for (label, name) in [(ADMIN, &config.admin), (ASSESSMENT, &config.assessment)] {
+        let firestore = FirestoreConfig::new(&name.project, &name.database);
+        let firestore = match &config.backend {
+            BackendConfig::Embedded(directory) => {
+                let store = service::open_embedded(directory, label, name, context)?;
+                embedded.push(store.clone());
+                databases.push(Database::new(store));
+                continue;
+            }
+            BackendConfig::Cloud => firestore,
+            BackendConfig::Emulator(host) => firestore.on_emulator(host),
+        };
+        databases.push(Database::new(Arc::new(FirestoreStore::open(firestore).await?)));
+    }
+    let [admin, assessment] =
+        <[Database; 2]>::try_from(databases).map_err(|_| CliError::Other("two databases were asked for".to_owned()))?;
+    Ok(Opened { stores: Stores { admin, assessment }, embedded })
+}
+
+/// A service with the embedded stores whose events it handles.
+pub struct Built {
+    pub service: Service,
+    pub embedded: Vec<Arc<EmbeddedStore>>,
+}
+
+impl Built {
+    /// Begins to run tasks and to deliver the embedded stores' events.
+    pub fn start(&self) -> Vec<Dispatcher> {
+        self.service.start_tasks();
+        let deliver = |store: &Arc<EmbeddedStore>| {
+            store.start_dispatcher(Arc::new(self.service.runtime.clone()), DispatchOptions::default())
+        };
+        self.embedded.iter().map(deliver).collect()
+    }
+
+    /// Waits until no event and no task is left.
+    pub async fn settled(&self) {
+        loop {
+            for store in &self.embedded {
+                store.drained().await;
+            }
+            self.service.queue.idle().await;
+            // A task that ended meanwhile may have caused events.
+            if self.embedded.iter().all(|store| store.pending_events() == 0) && self.service.queue.pending() == 0 {
+                return;
+            }
+        }
+    }
 }
 
 /// Puts the service together. Nothing runs yet.
-pub async fn build(config: &Config) -> Result<Service, CliError> {
+pub async fn build(config: &Config) -> Result<Built, CliError> {
     let edit_in_progress = match config.behaviour.edit_in_progress {
         config::EditInProgress::Deny => app::EditInProgress::Deny,
         config::EditInProgress::Extend => app::EditInProgress::Extend,
         config::EditInProgress::Allow => app::EditInProgress::Allow,
     };
+    let context = Context::system();
+    let Opened { stores, embedded } = open(&config.store, &context).await?;
     let parts = service::Parts {
-        stores: open(&config.store).await?,
+        stores,
         admin: config.store.admin.clone(),
         assessment: config.store.assessment.clone(),
-        context: Context::system(),
+        context,
         settings: Settings { assigned_user_types: config.behaviour.assigned_user_types.clone(), edit_in_progress },
         queue: QueueOptions { concurrency: config.task_concurrency, ..QueueOptions::default() },
         callers: callers(&config.callers)?,
         deliveries: deliveries(&config.deliveries)?,
     };
-    Ok(Service::assemble(parts)?)
+    Ok(Built { service: Service::assemble(parts)?, embedded })
 }
 
 /// Which databases the labels mean.

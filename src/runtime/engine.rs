@@ -165,7 +165,7 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
             id = run.id,
             trace = run.trace
         );
-        let (name, timeout) = (function.name, function.timeout);
+        let (name, timeout, run_kind) = (function.name, function.timeout, run.kind);
         let runtime = self.clone();
         let running = Running::new(&self.inner.runs);
         let run = async move {
@@ -189,6 +189,10 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
             runtime.inner.metrics.record(name, run.kind, outcome, took, cost);
             let duration_ms = took.as_secs_f64() * 1000.0;
             match ended {
+                // Most events find their work done; a line for each would bury the others.
+                Ended::Answered(_) if run_kind == Kind::Event && outcome == "ok" && cost == Cost::default() => {
+                    tracing::debug!(outcome, duration_ms, "the event was settled already")
+                }
                 Ended::Answered(_) => {
                     tracing::info!(outcome, duration_ms, cost.reads, cost.writes, cost.deletes, "the function ran")
                 }

@@ -3,5 +3,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod calls;
+mod cost;
+mod documents;
 mod emulator;
+mod killed;
+mod local;
+mod races;
+mod replay;
+mod scenario;
 mod world;

@@ -5,19 +5,26 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use roar_functions::app::{App, Settings, Stores};
+use roar_functions::app::{Settings, Stores};
 use roar_functions::assignments::recount::Counts;
 use roar_functions::context::Context;
 use roar_functions::demo::district::{ADMIN_UID, DISTRICT, District, Size, administration};
 use roar_functions::runtime::auth::{AppCheck, Callers, Deliveries, IdTokens, KeySource, development_token};
-use roar_functions::runtime::{DatabaseName, QueueOptions, Trigger};
-use roar_functions::service::{Parts, Service};
+use roar_functions::runtime::{Call, Caller, DatabaseName, QueueOptions, Trigger};
+use roar_functions::service::{self, Parts, Service};
+use roar_functions::store::embedded::EmbeddedStore;
 use roar_functions::store::firestore::{FirestoreConfig, FirestoreStore};
 use roar_functions::store::{Database, DocPath, Document, Fields, Query, Timestamp, Value, Write};
 
 use crate::support::{Emulator, unique_project};
 
 pub const PROJECT: &str = "demo-roar-admin";
+
+/// An embedded store in a directory.
+pub fn open(directory: &std::path::Path, label: &'static str, context: &Context) -> Arc<EmbeddedStore> {
+    let name = DatabaseName { project: PROJECT.to_owned(), database: "(default)".to_owned() };
+    service::open_embedded(directory, label, &name, context).expect("a store")
+}
 
 /// The service over the given databases.
 pub fn service(stores: Stores, project: &str, context: Context, settings: Settings) -> Service {
@@ -46,7 +53,7 @@ pub struct EmulatorWorld {
     pub url: String,
     pub project: String,
     http: reqwest::Client,
-    _emulator: Emulator,
+    emulator: Emulator,
 }
 
 impl EmulatorWorld {
@@ -66,26 +73,39 @@ impl EmulatorWorld {
         let server = service.bind(address, Duration::from_secs(5)).await.expect("the port is free");
         tokio::spawn(server.run(std::future::pending()));
         let http = reqwest::Client::builder().timeout(Duration::from_secs(60)).build().expect("a client");
-        for function in service.runtime.registry().iter() {
+        let world = EmulatorWorld { service, url: format!("http://{address}"), project, http, emulator };
+        world.register(&world.project).await;
+        world
+    }
+
+    pub fn admin(&self) -> &Database {
+        &self.service.app.stores.admin
+    }
+
+    /// An empty database on the same emulator, with the same triggers.
+    pub async fn other_project(&self) -> Database {
+        let project = unique_project("other");
+        self.register(&project).await;
+        let config = FirestoreConfig::new(project, "(default)").on_emulator(self.emulator.host());
+        Database::new(Arc::new(FirestoreStore::open(config).await.expect("the emulator is there")))
+    }
+
+    async fn register(&self, project: &str) {
+        for function in self.service.runtime.registry().iter() {
             if let Trigger::Document { event, pattern, .. } = &function.trigger {
                 let url = format!(
                     "http://{}/emulator/v1/projects/{project}/eventarcTrigger?eventarcTriggerId={}",
-                    emulator.host(),
+                    self.emulator.host(),
                     function.name
                 );
                 let body = serde_json::json!({
                     "eventType": event.cloud_event_type(), "database": "(default)", "namespace": "(default)",
                     "document": { "value": pattern.as_str(), "matchType": "PATH_PATTERN" },
                 });
-                let answer = http.post(url).json(&body).send().await.expect("the emulator answers");
+                let answer = self.http.post(url).json(&body).send().await.expect("the emulator answers");
                 assert!(answer.status().is_success(), "{}", answer.text().await.unwrap_or_default());
             }
         }
-        EmulatorWorld { service, url: format!("http://{address}"), project, http, _emulator: emulator }
-    }
-
-    pub fn admin(&self) -> &Database {
-        &self.service.app.stores.admin
     }
 
     pub async fn call(&self, uid: &str, function: &str, data: serde_json::Value) -> (u16, serde_json::Value) {
@@ -172,14 +192,20 @@ pub async fn set(database: &Database, path: &str, fields: Fields) {
     database.commit(vec![write]).await.expect("written");
 }
 
+/// Calls `createAdministration` past HTTP and gives the ID.
+pub async fn create_in(service: &Service, uid: &str, data: serde_json::Value) -> String {
+    let function = service.runtime.registry().find("createAdministration").expect("it's in the index");
+    let Trigger::Callable(handler) = &function.trigger else { panic!("a callable") };
+    let caller = Caller { uid: uid.to_owned(), claims: Default::default() };
+    let call = Call { data, caller: Some(caller), app_id: None };
+    let answer = handler(service.app.clone(), call).await.expect("an administration");
+    answer["administrationId"].as_str().expect("an ID").to_owned()
+}
+
 pub fn admin_uid() -> &'static str {
     ADMIN_UID
 }
 
 pub fn district() -> &'static str {
     DISTRICT
-}
-
-pub fn app(service: &Service) -> &App {
-    &service.app
 }

@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use super::engine::{Ended, Run, Runtime};
 use super::function::{DocumentEvent, DocumentEventType, Function, HandlerError, Trigger};
 use super::observe::{Kind, trace_id};
-use crate::store::{ChangeKind, ChangeSink, Cost, Delivery, DocumentChange};
+use crate::store::{ChangeFilter, ChangeKind, ChangeSink, Cost, Delivery, DocumentChange};
 
 /// What became of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,14 +28,19 @@ pub enum Dispatch {
 }
 
 impl DocumentEventType {
+    /// The changes that set the trigger off.
+    pub fn filter(self) -> ChangeFilter {
+        match self {
+            DocumentEventType::Created => ChangeFilter::Created,
+            DocumentEventType::Updated => ChangeFilter::Updated,
+            DocumentEventType::Deleted => ChangeFilter::Deleted,
+            DocumentEventType::Written => ChangeFilter::Written,
+        }
+    }
+
     /// True when a change of that kind sets the trigger off.
     pub fn fires_on(self, kind: ChangeKind) -> bool {
-        match self {
-            DocumentEventType::Created => kind == ChangeKind::Created,
-            DocumentEventType::Updated => kind == ChangeKind::Updated,
-            DocumentEventType::Deleted => kind == ChangeKind::Deleted,
-            DocumentEventType::Written => true,
-        }
+        self.filter().admits(kind)
     }
 }
 

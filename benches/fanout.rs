@@ -1,0 +1,176 @@
+//! How fast an administration reaches its students, and what that costs: `cargo bench --bench fanout`.
+//!
+//! Each line is measured in a process of its own (for its peak memory): a district of n students, an
+//! administration over all of it, until every count is complete; then the same documents committed
+//! blindly, in batches, by the same client into an empty store of the same kind with the same triggers.
+
+#[path = "../tests/support/mod.rs"]
+#[allow(dead_code)]
+mod support;
+#[path = "../tests/functions/world.rs"]
+#[allow(dead_code)]
+mod world;
+
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt, TryStreamExt};
+use roar_functions::app::{Settings, Stores};
+use roar_functions::context::Context;
+use roar_functions::store::{Database, DocPath, Document, Query, Value, Write};
+
+use world::{EmulatorWorld, PROJECT, admin_uid, fill, open_administration, service};
+
+/// Writes a commit of the blind run.
+const BATCH: usize = 200;
+/// Commits at once, as many as the fan-out's chunks.
+const PARALLEL: usize = 4;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [one, students] = arguments.as_slice()
+        && let Ok(students) = students.parse()
+    {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let line = match one.as_str() {
+            "embedded" => runtime.block_on(embedded(students)),
+            _ => runtime.block_on(emulator(students)),
+        };
+        println!("{line}");
+        runtime.shutdown_background();
+        return;
+    }
+    println!(
+        "| store | students | seconds | assignments/s | raw documents/s | ratio | reads/student | writes/student | peak MiB |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
+    let only = std::env::var("ROAR_BENCH_ONLY").unwrap_or_default();
+    for (store, students) in
+        [("embedded", 1000), ("embedded", 10_000), ("embedded", 100_000), ("emulator", 1000), ("emulator", 5000)]
+    {
+        if !format!("{store} {students}").contains(&only) {
+            continue;
+        }
+        let program = std::env::current_exe().expect("this program");
+        let output = Command::new(program).args([store, &students.to_string()]).output().expect("a run");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        print!("{}", String::from_utf8_lossy(&output.stdout));
+    }
+}
+
+async fn embedded(students: usize) -> String {
+    let directory = tempfile::tempdir().expect("a directory");
+    let context = Context::system();
+    let open = |label| world::open(directory.path(), label, &context);
+    let (admin, assessment) = (open("admin"), open("assessment"));
+    let empty = tempfile::tempdir().expect("a directory");
+    let raw = world::open(empty.path(), "admin", &context);
+    let stores = Stores { admin: Database::new(admin.clone()), assessment: Database::new(assessment) };
+    let service = service(stores, PROJECT, context.clone(), Settings::default());
+    fill(&service.app.stores.admin, students).await;
+    service.start_tasks();
+    let dispatcher = admin.start_dispatcher(Arc::new(service.runtime.clone()), Default::default());
+    let (id, took, cost) = fan_out(&service, async || {
+        admin.drained().await;
+        service.queue.idle().await;
+    })
+    .await;
+    let peak = peak_mib();
+    dispatcher.stop().await;
+    let database = Database::new(raw.clone());
+    let sink = Arc::new(service.runtime.clone());
+    let dispatcher = raw.start_dispatcher(sink, Default::default());
+    let rate = blindly(&service.app.stores.admin, &id, &database).await;
+    dispatcher.stop().await;
+    line("embedded", students, took, rate, cost, peak)
+}
+
+async fn emulator(students: usize) -> String {
+    let world = EmulatorWorld::start().await;
+    fill(world.admin(), students).await;
+    let (id, took, cost) = fan_out(&world.service, async || {}).await;
+    let peak = peak_mib();
+    // Let the events of the fan-out drain, so that they don't burden the blind run: the emulator
+    // delivers them one at a time, so a new administration's event comes last.
+    let rate = {
+        let other = world.other_project().await;
+        blindly(world.admin(), &id, &other).await
+    };
+    line("emulator", students, took, rate, cost, peak)
+}
+
+type Measured = (String, Duration, roar_functions::store::Cost);
+
+async fn fan_out(service: &roar_functions::service::Service, settled: impl AsyncFn()) -> Measured {
+    let database = &service.app.stores.admin;
+    settled().await;
+    let before = database.cost();
+    let began = Instant::now();
+    let id = world::create_in(service, admin_uid(), open_administration(service.app.now())).await;
+    let path = DocPath::new(format!("administrations/{id}")).expect("a path");
+    let mut looks = 0;
+    loop {
+        looks += 1;
+        let document = database.get(&path).await.expect("readable").expect("the administration");
+        if document.fields.get("syncStatus") == Some(&Value::from("complete")) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let took = began.elapsed();
+    settled().await;
+    let mut cost = database.cost() - before;
+    cost.reads -= looks;
+    (id, took, cost)
+}
+
+/// Commits the same documents, one assignment and one student each, and says how many a second.
+async fn blindly(from: &Database, id: &str, to: &Database) -> f64 {
+    let assignments: Vec<Document> =
+        from.query(Query::group("assignments").equal("id", id)).await.expect("assignments");
+    let mut writes = Vec::with_capacity(assignments.len() * 2);
+    for chunk in assignments.chunks(BATCH) {
+        let users: Vec<DocPath> = chunk.iter().filter_map(|assignment| assignment.path.parent()).collect();
+        let users = from.get_all(&users).await.expect("users").into_iter().flatten();
+        writes.extend(users.map(|user| Write::set(user.path, user.fields)));
+        writes.extend(chunk.iter().map(|assignment| Write::set(assignment.path.clone(), assignment.fields.clone())));
+    }
+    let count = writes.len();
+    let batches: Vec<Vec<Write>> = writes.chunks(BATCH).map(<[Write]>::to_vec).collect();
+    let began = Instant::now();
+    futures::stream::iter(batches)
+        .map(|batch| async move { to.commit(batch).await.map(|_| ()) })
+        .buffer_unordered(PARALLEL)
+        .try_collect::<()>()
+        .await
+        .expect("committed");
+    count as f64 / began.elapsed().as_secs_f64()
+}
+
+fn line(
+    store: &str,
+    students: usize,
+    took: Duration,
+    raw: f64,
+    cost: roar_functions::store::Cost,
+    peak: f64,
+) -> String {
+    let rate = students as f64 / took.as_secs_f64();
+    let writes = (cost.writes + cost.deletes) as f64;
+    format!(
+        "| {store} | {students} | {:.2} | {rate:.0} | {raw:.0} | {:.2} | {:.2} | {:.2} | {peak:.0} |",
+        took.as_secs_f64(),
+        rate * 2.0 / raw,
+        cost.reads as f64 / students as f64,
+        writes / students as f64,
+    )
+}
+
+/// The most memory that this process has held.
+fn peak_mib() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    let kib: f64 = line.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(f64::NAN);
+    kib / 1024.0
+}

@@ -1,0 +1,129 @@
+//! A service on the embedded store whose events the test delivers itself: once, three times, late,
+//! shuffled. Its clock stands still.
+
+use std::sync::Arc;
+
+use roar_functions::app::{Settings, Stores};
+use roar_functions::context::{Context, CountingIds, ManualClock};
+use roar_functions::runtime::{Call, Caller, FunctionError, Trigger};
+use roar_functions::service::Service;
+use roar_functions::store::embedded::EmbeddedStore;
+use roar_functions::store::{Database, DocPath, Document, DocumentChange, Query, Timestamp, Value};
+
+use crate::world::PROJECT;
+
+/// A change on its way to a trigger.
+pub type Event = (String, DocumentChange);
+
+pub struct LocalWorld {
+    pub service: Service,
+    pub store: Arc<EmbeddedStore>,
+    pub clock: Arc<ManualClock>,
+    _directory: tempfile::TempDir,
+}
+
+pub const NOW: &str = "2026-09-15T10:00:00Z";
+
+impl LocalWorld {
+    pub async fn start() -> LocalWorld {
+        LocalWorld::with(Settings::default()).await
+    }
+
+    pub async fn with(settings: Settings) -> LocalWorld {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let clock = Arc::new(ManualClock::at(NOW.parse().expect("an instant")));
+        let context = Context { clock: clock.clone(), ids: Arc::new(CountingIds::default()) };
+        let store = crate::world::open(directory.path(), "admin", &context);
+        let assessment = crate::world::open(directory.path(), "assessment", &context);
+        let stores = Stores { admin: Database::new(store.clone()), assessment: Database::new(assessment) };
+        let service = crate::world::service(stores, PROJECT, context, settings);
+        service.start_tasks();
+        LocalWorld { service, store, clock, _directory: directory }
+    }
+
+    pub fn admin(&self) -> &Database {
+        &self.service.app.stores.admin
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.service.app.now()
+    }
+
+    /// Calls a callable as that user, past HTTP.
+    pub async fn call(&self, uid: &str, data: serde_json::Value) -> Result<serde_json::Value, FunctionError> {
+        let function = self.service.runtime.registry().find("createAdministration").expect("it's in the index");
+        let Trigger::Callable(handler) = &function.trigger else { panic!("a callable") };
+        let caller = Caller { uid: uid.to_owned(), claims: Default::default() };
+        handler(self.service.app.clone(), Call { data, caller: Some(caller), app_id: None }).await
+    }
+
+    /// Calls `createAdministration` and gives the ID.
+    pub async fn create(&self, uid: &str, data: serde_json::Value) -> String {
+        let answer = self.call(uid, data).await.expect("an administration");
+        answer["administrationId"].as_str().expect("an ID").to_owned()
+    }
+
+    /// The events that wait.
+    pub async fn events(&self) -> Vec<Event> {
+        self.store.take_events().await.expect("the outbox")
+    }
+
+    /// Delivers one event; true when it's acknowledged.
+    pub async fn deliver(&self, (trigger, change): Event) -> bool {
+        use roar_functions::runtime::Dispatch;
+        self.service.runtime.dispatch_change(&trigger, change).await == Dispatch::Acknowledged
+    }
+
+    /// Delivers events and runs tasks until none is left.
+    pub async fn settle(&self) {
+        loop {
+            self.service.queue.idle().await;
+            let mut events = self.events().await;
+            if events.is_empty() {
+                return;
+            }
+            while let Some(event) = events.pop() {
+                if !self.deliver(event.clone()).await {
+                    self.service.queue.idle().await;
+                    assert!(self.deliver(event.clone()).await, "an event is refused again: {}", event.0);
+                }
+            }
+        }
+    }
+
+    pub async fn get(&self, path: &str) -> Option<Document> {
+        self.admin().get(&DocPath::new(path).expect("a path")).await.expect("readable")
+    }
+
+    /// All documents of the admin database that people or clients see, without what differs from run
+    /// to run: the sync's own bookkeeping.
+    pub async fn documents(&self) -> Vec<(String, roar_functions::store::Fields)> {
+        let mut all = Vec::new();
+        for query in [
+            Query::collection("administrations"),
+            Query::collection("users"),
+            Query::group("assignments"),
+            Query::group("assignedOrgs"),
+            Query::group("readOrgs"),
+            Query::group("stats"),
+            Query::collection("functionTasks"),
+        ] {
+            for document in self.admin().query(query).await.expect("documents") {
+                let mut fields = document.fields;
+                for volatile in ["updatedAt", "syncChunksTotal", "syncChunksCompleted"] {
+                    fields.remove(volatile);
+                }
+                if let Some(Value::Map(lists)) = fields.get_mut("assignments") {
+                    for list in lists.values_mut() {
+                        if let Value::Array(ids) = list {
+                            ids.sort_by_key(|id| id.as_str().map(str::to_owned));
+                        }
+                    }
+                }
+                all.push((document.path.as_str().to_owned(), fields));
+            }
+        }
+        all.sort_by(|one, other| one.0.cmp(&other.0));
+        all
+    }
+}

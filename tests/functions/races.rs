@@ -1,0 +1,269 @@
+//! What went wrong in the functions that this service replaces, one test each; and other collisions.
+
+use roar_functions::demo::play::{Step, play};
+use roar_functions::fields;
+use roar_functions::runtime::{Task, TaskOutcome, Trigger};
+use roar_functions::store::{DocPath, Query, Value, Write};
+
+use crate::local::LocalWorld;
+use crate::scenario::{STUDENTS, assignment, create, delete, edit_tasks, fill, keep_one_school, merge, study};
+use crate::world::{admin_uid, assert_consistent, assignments, open_administration};
+
+/// Runs the task in a document as the queue would, past the queue.
+async fn run_task(world: &LocalWorld, path: &DocPath, fields: &roar_functions::store::Fields) -> TaskOutcome {
+    let name = fields["function"].as_str().expect("a function");
+    let function = world.service.runtime.registry().find(name).expect("it's in the index");
+    let Trigger::Task(handler) = &function.trigger else { panic!("a task") };
+    let payload = fields["payload"].as_map().expect("a payload").clone();
+    handler(world.service.app.clone(), Task::new(path.clone(), payload, 1)).await.expect("the task runs")
+}
+
+/// A world whose queue is stopped, so that the test runs its tasks.
+async fn paused() -> LocalWorld {
+    let world = LocalWorld::start().await;
+    world.service.queue.stop(std::time::Duration::from_secs(5)).await;
+    fill(&world).await;
+    world
+}
+
+async fn tasks(world: &LocalWorld) -> Vec<roar_functions::store::Document> {
+    world.admin().query(Query::collection("functionTasks")).await.expect("tasks")
+}
+
+async fn deliver(world: &LocalWorld) {
+    for event in world.events().await {
+        assert!(world.deliver(event).await);
+    }
+}
+
+#[tokio::test]
+async fn a_chunk_delivered_twice_counts_once_and_keeps_students_progress() {
+    let world = paused().await;
+    let id = create(&world).await;
+    deliver(&world).await;
+    let plan = tasks(&world).await.remove(0);
+    run_task(&world, &plan.path, &plan.fields).await;
+    let chunks: Vec<_> = tasks(&world).await.into_iter().filter(|task| task.path != plan.path).collect();
+    assert!(!chunks.is_empty());
+    for chunk in &chunks {
+        assert_eq!(run_task(&world, &chunk.path, &chunk.fields).await, TaskOutcome::Committed);
+    }
+    study(&world, &id).await;
+    let before: Vec<_> = world.documents().await;
+    for chunk in &chunks {
+        assert_eq!(run_task(&world, &chunk.path, &chunk.fields).await, TaskOutcome::Finished, "it was done before");
+    }
+    assert_eq!(world.documents().await, before);
+    deliver(&world).await;
+    assert_consistent(world.admin(), &id).await;
+}
+
+#[tokio::test]
+async fn every_update_leaves_right_counts() {
+    let world = LocalWorld::start().await;
+    fill(&world).await;
+    let id = create(&world).await;
+    world.settle().await;
+    study(&world, &id).await;
+    edit_tasks(&world, &id).await;
+    world.settle().await;
+    assert_consistent(world.admin(), &id).await;
+    keep_one_school(&world, &id).await;
+    world.settle().await;
+    assert_consistent(world.admin(), &id).await;
+    assert_eq!(assignments(world.admin(), &id).await.len(), STUDENTS / 2);
+    // And back to the whole district.
+    let minimal = fields! { "districts" => Value::strings([crate::world::district()]) };
+    merge(&world, &format!("administrations/{id}"), fields! { "minimalOrgs" => minimal }).await;
+    world.settle().await;
+    assert_consistent(world.admin(), &id).await;
+    assert_eq!(assignments(world.admin(), &id).await.len(), STUDENTS);
+}
+
+/// A removal whose chunks are still to run, and an addition that comes over it.
+#[tokio::test]
+async fn a_removal_that_races_an_addition_loses_no_assignment() {
+    let world = LocalWorld::start().await;
+    fill(&world).await;
+    let id = create(&world).await;
+    world.settle().await;
+    world.service.queue.stop(std::time::Duration::from_secs(5)).await;
+    keep_one_school(&world, &id).await;
+    deliver(&world).await;
+    let plan = tasks(&world).await.remove(0);
+    run_task(&world, &plan.path, &plan.fields).await;
+    let removals: Vec<_> = tasks(&world).await.into_iter().filter(|task| task.path != plan.path).collect();
+    assert!(!removals.is_empty());
+    // One removal is done before the addition, the others come after it.
+    run_task(&world, &removals[0].path, &removals[0].fields).await;
+    let minimal = fields! { "districts" => Value::strings([crate::world::district()]) };
+    merge(&world, &format!("administrations/{id}"), fields! { "minimalOrgs" => minimal }).await;
+    deliver(&world).await;
+    world.service.start_tasks();
+    world.settle().await;
+    for removal in &removals {
+        assert_eq!(run_task(&world, &removal.path, &removal.fields).await, TaskOutcome::Finished, "it's taken back");
+    }
+    world.settle().await;
+    assert_eq!(assignments(world.admin(), &id).await.len(), STUDENTS);
+    assert_consistent(world.admin(), &id).await;
+}
+
+#[tokio::test]
+async fn two_administrations_at_once_over_the_same_students() {
+    let world = LocalWorld::start().await;
+    fill(&world).await;
+    let one = create(&world).await;
+    let other = create(&world).await;
+    world.settle().await;
+    for id in [&one, &other] {
+        assert_eq!(assignments(world.admin(), id).await.len(), STUDENTS);
+        assert_consistent(world.admin(), id).await;
+    }
+}
+
+#[tokio::test]
+async fn students_at_work_during_an_edit_lose_nothing() {
+    let world = LocalWorld::start().await;
+    fill(&world).await;
+    let id = create(&world).await;
+    world.settle().await;
+    edit_tasks(&world, &id).await;
+    let (events, ()) = tokio::join!(world.events(), study(&world, &id));
+    for event in events {
+        world.deliver(event).await;
+    }
+    world.settle().await;
+    assert_consistent(world.admin(), &id).await;
+    let begun = assignments(world.admin(), &id).await;
+    let done = begun.iter().filter(|a| a.fields["completed"] == Value::Boolean(true)).count();
+    assert!(done > 0, "what students completed is still completed");
+}
+
+#[tokio::test]
+async fn an_assignment_deleted_by_hand_leaves_the_counts_once() {
+    let world = LocalWorld::start().await;
+    fill(&world).await;
+    let id = create(&world).await;
+    world.settle().await;
+    play(world.admin(), &assignment(0, &id), Step::Start(0), world.now()).await.expect("a step");
+    world.settle().await;
+    delete(&world, assignment(0, &id).as_str()).await;
+    let events = world.events().await;
+    assert_eq!(events.len(), 1);
+    for event in events.iter().chain(&events).chain(&events) {
+        assert!(world.deliver(event.clone()).await);
+    }
+    assert_consistent(world.admin(), &id).await;
+    assert_eq!(assignments(world.admin(), &id).await.len(), STUDENTS - 1);
+}
+
+#[tokio::test]
+async fn the_assignment_of_a_deleted_user_leaves_the_counts_once() {
+    let world = LocalWorld::start().await;
+    fill(&world).await;
+    let id = create(&world).await;
+    world.settle().await;
+    let path = assignment(3, &id);
+    let user = path.parent().expect("a user");
+    world.admin().commit(vec![Write::delete(user), Write::delete(path)]).await.expect("deleted");
+    let events = world.events().await;
+    for event in events.iter().chain(&events) {
+        assert!(world.deliver(event.clone()).await);
+    }
+    assert_consistent(world.admin(), &id).await;
+}
+
+/// An assignment made by hand isn't known to the student's lists; a sync finds it all the same.
+#[tokio::test]
+async fn an_assignment_made_by_hand_is_taken_over() {
+    let world = paused().await;
+    let id = create(&world).await;
+    let by_hand = fields! {
+        "id" => id.as_str(), "started" => false, "completed" => false,
+        "assigningOrgs" => fields! { "districts" => Value::strings([crate::world::district()]) },
+        "assessments" => vec![Value::Map(fields! { "taskId" => "pa", "optional" => false, "params" => fields! {} })],
+    };
+    let write = Write::set(assignment(0, &id), by_hand);
+    world.admin().commit(vec![write]).await.expect("written");
+    world.service.start_tasks();
+    world.settle().await;
+    assert_eq!(assignments(world.admin(), &id).await.len(), STUDENTS);
+    assert_consistent(world.admin(), &id).await;
+}
+
+#[tokio::test]
+async fn members_without_a_class_or_a_district_are_found() {
+    let world = LocalWorld::start().await;
+    fill(&world).await;
+    // Student 0 loses class and district in the books, 1 the class, 2 all but the group; 3 is in two
+    // classes; 4 is archived; 5 no student.
+    let none = || Value::Map(fields! { "current" => Vec::<Value>::new() });
+    merge(&world, "users/student-000001", fields! { "classes" => none(), "districts" => none() }).await;
+    merge(&world, "users/student-000002", fields! { "classes" => none() }).await;
+    let group = Value::Map(fields! { "current" => Value::strings(["group-1"]) });
+    let lists = fields! { "classes" => none(), "schools" => none(), "districts" => none(), "groups" => group };
+    merge(&world, "users/student-000003", lists).await;
+    let two = Value::Map(fields! { "current" => Value::strings(["class-00001", "class-00005"]) });
+    merge(&world, "users/student-000004", fields! { "classes" => two }).await;
+    merge(&world, "users/student-000005", fields! { "archived" => true }).await;
+    merge(&world, "users/student-000006", fields! { "userType" => "educator" }).await;
+    let id = create(&world).await;
+    world.settle().await;
+    assert_eq!(assignments(world.admin(), &id).await.len(), STUDENTS - 2);
+    assert_consistent(world.admin(), &id).await;
+}
+
+#[tokio::test]
+async fn an_administration_deleted_while_it_is_assigned_leaves_nothing() {
+    let world = paused().await;
+    let id = create(&world).await;
+    deliver(&world).await;
+    let plan = tasks(&world).await.remove(0);
+    run_task(&world, &plan.path, &plan.fields).await;
+    let chunks: Vec<_> = tasks(&world).await.into_iter().filter(|task| task.path != plan.path).collect();
+    run_task(&world, &chunks[0].path, &chunks[0].fields).await;
+    delete(&world, &format!("administrations/{id}")).await;
+    world.service.start_tasks();
+    world.settle().await;
+    for chunk in &chunks {
+        assert_eq!(run_task(&world, &chunk.path, &chunk.fields).await, TaskOutcome::Finished);
+    }
+    assert_eq!(assignments(world.admin(), &id).await.len(), 0);
+    assert_consistent(world.admin(), &id).await;
+    for collection in ["assignedOrgs", "readOrgs", "stats"] {
+        let query = Query::collection(format!("administrations/{id}/{collection}"));
+        assert_eq!(world.admin().query(query).await.expect("readable").len(), 0, "{collection}");
+    }
+    for collection in ["administrationSyncs", "functionTasks"] {
+        assert_eq!(world.admin().query(Query::collection(collection)).await.expect("readable").len(), 0);
+    }
+    let creator = world.get(&format!("users/{}", admin_uid())).await.expect("the creator");
+    let created = roar_functions::store::lookup(&creator.fields, "adminData.administrationsCreated");
+    assert_eq!(created, Some(&Value::Array(vec![])));
+}
+
+#[tokio::test]
+async fn a_closed_administration_takes_details_and_reopens_in_full() {
+    let world = LocalWorld::start().await;
+    fill(&world).await;
+    let mut past = open_administration(world.now());
+    past["dateClose"] = "2026-09-14T23:59:59Z".into();
+    let id = world.create(admin_uid(), past).await;
+    world.settle().await;
+    assert_eq!(assignments(world.admin(), &id).await.len(), STUDENTS, "past-dated ones are assigned too");
+    let path = format!("administrations/{id}");
+    merge(&world, &path, fields! { "name" => "Renamed", "assessments" => Vec::<Value>::new() }).await;
+    keep_one_school(&world, &id).await;
+    world.settle().await;
+    let found = assignments(world.admin(), &id).await;
+    assert_eq!(found.len(), STUDENTS, "a closed one loses nobody");
+    assert!(found.iter().all(|a| a.fields["name"] == Value::from("Renamed")));
+    assert!(found.iter().all(|a| !a.fields["assessments"].as_array().expect("a list").is_empty()));
+    let closes: roar_functions::store::Timestamp = "2026-12-01T00:00:00Z".parse().expect("an instant");
+    let tasks = vec![Value::Map(fields! { "taskId" => "pa", "params" => fields! {} })];
+    merge(&world, &path, fields! { "dateClosed" => closes, "assessments" => tasks }).await;
+    world.settle().await;
+    assert_eq!(assignments(world.admin(), &id).await.len(), STUDENTS / 2);
+    assert_consistent(world.admin(), &id).await;
+}
