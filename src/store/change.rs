@@ -42,6 +42,31 @@ impl DocumentChange {
     }
 }
 
+/// Which changes a trigger wants: Firestore's four document event types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ChangeFilter {
+    /// Documents that came into being.
+    Created,
+    /// Documents that changed.
+    Updated,
+    /// Documents that went.
+    Deleted,
+    /// All three.
+    Written,
+}
+
+impl ChangeFilter {
+    /// True when the trigger wants a change of this kind.
+    pub fn admits(self, kind: ChangeKind) -> bool {
+        match self {
+            ChangeFilter::Created => kind == ChangeKind::Created,
+            ChangeFilter::Updated => kind == ChangeKind::Updated,
+            ChangeFilter::Deleted => kind == ChangeKind::Deleted,
+            ChangeFilter::Written => true,
+        }
+    }
+}
+
 /// What became of a delivered change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {

@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use thiserror::Error;
 
-pub use change::{ChangeKind, ChangeSink, Delivery, DocumentChange};
+pub use change::{ChangeFilter, ChangeKind, ChangeSink, Delivery, DocumentChange};
 pub use cost::{Cost, Meter, metered};
 pub use database::{Database, Transaction};
 pub use path::{DocPath, FieldPath, PathParams, PathPattern};
