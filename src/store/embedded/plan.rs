@@ -345,7 +345,7 @@ fn by_index(
     filters: &[&Filter],
     id: i64,
     index: &Index,
-) -> Option<((usize, bool, bool), Plan)> {
+) -> Option<((usize, bool, bool, bool), Plan)> {
     let query = evaluation.query();
     let start = match &query.from {
         Scope::Group(_) => Vec::new(),
@@ -428,7 +428,7 @@ fn by_index(
     let covered = exists && cursors && used.len() == filters.len();
     let source = Source::Entries { id, definition: index.to_string(), ranges, backward: ordered && backward };
     let scan = equalities == 0 && !narrowed && !filters.is_empty();
-    Some(((equalities, narrowed, ordered), Plan { source, ordered, covered, scan }))
+    Some(((equalities, narrowed, ordered, !backward), Plan { source, ordered, covered, scan }))
 }
 
 /// The query in a line, without any value: what is told of scans.
