@@ -120,6 +120,18 @@ impl LocalWorld {
                         }
                     }
                 }
+                if document.path.collection_id() == "stats" {
+                    // A counter that came back to zero is the same as one that was never moved.
+                    let is_zero = |counters: &Value| {
+                        counters.as_map().is_some_and(|counters| counters.values().all(|n| n.as_i64() == Some(0)))
+                    };
+                    for block in fields.values_mut() {
+                        if let Value::Map(counters) = block {
+                            counters.retain(|_, number| number.as_i64() != Some(0));
+                        }
+                    }
+                    fields.retain(|_, block| !is_zero(block));
+                }
                 all.push((document.path.as_str().to_owned(), fields));
             }
         }

@@ -122,6 +122,12 @@ impl IndexSet {
         Ok(set)
     }
 
+    /// Only the indexes that `wanted` admits.
+    pub fn only(mut self, wanted: impl Fn(&Index) -> bool) -> IndexSet {
+        self.indexes.retain(wanted);
+        self
+    }
+
     /// All of the indexes.
     pub fn iter(&self) -> impl Iterator<Item = &Index> {
         self.indexes.iter()
