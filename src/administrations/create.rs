@@ -162,7 +162,9 @@ impl Work<'_> {
         };
         let existing = Administration::from_document(&document);
         let existing_orgs = existing.input_orgs();
-        if !self.claims.administers_all(&existing_orgs) {
+        // Without orgs, an administration is its creator's.
+        let is_owner = self.claims.super_admin || existing.text("createdBy") == self.claims.roar_uid;
+        if !self.claims.administers_all(&existing_orgs) || (existing_orgs.is_empty() && !is_owner) {
             return Err(forbidden());
         }
         // Orgs that went since may stay; new ones must be there.
@@ -195,13 +197,16 @@ impl Work<'_> {
             EditInProgress::Allow => Ok(()),
             EditInProgress::Deny => refuse("it"),
             EditInProgress::Extend => {
-                for (field, name) in [
-                    ("assessments", "assessments"),
-                    ("dateOpened", "dateOpen"),
-                    ("sequential", "sequential"),
-                    ("testData", "isTestData"),
-                ] {
+                for (field, name) in [("assessments", "assessments"), ("dateOpened", "dateOpen")] {
                     if existing.fields.get(field) != fields.get(field) {
+                        return refuse(name);
+                    }
+                }
+                for (field, name, wanted) in [
+                    ("sequential", "sequential", self.request.sequential),
+                    ("testData", "isTestData", self.request.test_data),
+                ] {
+                    if existing.flag(field) != wanted {
                         return refuse(name);
                     }
                 }

@@ -9,10 +9,9 @@ use tokio::sync::OnceCell;
 use super::fanout::control::{Control, administration_path};
 use super::fanout::ownership::Ownership;
 use super::model::Administration;
-use super::normalise::NormalOrgs;
 use crate::assignments::build::Definition;
 use crate::orgs::lists::OrgSet;
-use crate::orgs::{OrgLists, OrgTree, Reach, load_tree};
+use crate::orgs::{OrgTree, Reach, load_tree};
 use crate::store::{Database, StoreError};
 
 /// How many fan-outs are remembered at once; more only cost reads.
@@ -22,8 +21,6 @@ const CAPACITY: usize = 32;
 pub struct Prepared {
     /// Who gets what.
     pub definition: Definition,
-    /// The exhaustive orgs, in order.
-    pub assigned: OrgLists,
     /// Who deals with whom when assigning.
     pub assigned_owners: Ownership,
     /// Orgs that leave assignments with this version.
@@ -35,16 +32,17 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Prepares an administration over a snapshot that reaches down and up from its orgs, for the
-    /// version that `control` tells of.
-    pub fn new(administration: Administration, orgs: &NormalOrgs, tree: OrgTree, control: &Control) -> Prepared {
+    /// Prepares an administration for the version that `control` tells of, over a snapshot of its
+    /// orgs and what's above them.
+    pub fn new(administration: Administration, tree: OrgTree, control: &Control) -> Prepared {
+        // A closed administration's lost orgs stay in its assignments, and its details reach them.
+        let reached = if control.details_only { control.applied.as_ref() } else { None };
         Prepared {
-            assigned: orgs.assigned.clone(),
-            assigned_owners: Ownership::new(&orgs.assigned, &tree),
+            assigned_owners: Ownership::new(reached.unwrap_or(&control.assigned), &tree),
             removing: control.removing.to_set(),
             removing_owners: Ownership::new(&control.removing, &tree),
             details_only: control.details_only,
-            definition: Definition { administration, assigned: orgs.assigned.to_set(), tree },
+            definition: Definition { administration, assigned: control.assigned.to_set(), tree },
         }
     }
 }
@@ -69,6 +67,11 @@ impl Definitions {
         if slots.len() > CAPACITY {
             slots.pop_front();
         }
+    }
+
+    /// Forgets an administration whose versions begin anew.
+    pub fn forget(&self, administration: &str) {
+        self.slots.lock().retain(|(key, _)| key.0 != administration);
     }
 
     /// The definition, read again when it isn't remembered (after a restart, or on another machine):
@@ -119,9 +122,6 @@ async fn load(database: &Database, id: &str, version: i64) -> Result<Option<Prep
     if !Control::is_at(Some(&control), version) {
         return Ok(None);
     }
-    let administration = Administration::from_document(document);
-    let input = administration.input_orgs();
-    let tree = load_tree(database, &input, Reach::DownAndUp).await?;
-    let orgs = NormalOrgs::compute(&tree, &input);
-    Ok(Some(Prepared::new(administration, &orgs, tree, &control)))
+    let tree = load_tree(database, &control.assigned, Reach::Up).await?;
+    Ok(Some(Prepared::new(Administration::from_document(document), tree, &control)))
 }

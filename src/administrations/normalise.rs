@@ -1,7 +1,7 @@
 //! Normalising an administration's orgs (org-hierarchy §3). Pure: what the document and its
 //! subcollections should say, and the writes that are missing for that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::model::Administration;
 use crate::fields;
@@ -64,6 +64,18 @@ pub fn document_changes(administration: &Administration, orgs: &NormalOrgs) -> O
     (!mask.is_empty()).then_some((fields, mask))
 }
 
+/// The administration with such changes.
+pub fn with_changes(administration: &Administration, (fields, mask): (Fields, Vec<FieldPath>)) -> Administration {
+    let mut stored = administration.fields.clone();
+    for name in mask.iter().filter_map(|path| path.segments().first()) {
+        match fields.get(name) {
+            Some(value) => stored.insert(name.clone(), value.clone()),
+            None => stored.remove(name),
+        };
+    }
+    Administration::from_fields(&administration.id, stored)
+}
+
 /// The subcollections that list an administration's orgs, one document an org.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OrgSubcollection {
@@ -107,7 +119,9 @@ pub fn subcollection_writes(
         "testData" => administration.flag("testData"),
     });
     let mut writes = Vec::new();
-    for (org_type, id) in orgs.iter() {
+    let mut listed = HashSet::new();
+    // An ID that two types share has one document.
+    for (org_type, id) in orgs.iter().filter(|(_, id)| listed.insert(*id)) {
         let mut fields = copied.clone();
         fields.extend(fields! { "orgId" => id, "orgType" => org_type.plural() });
         let created = match present.remove(id) {

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value as Json};
 
+use super::model::progress_key;
 use crate::assignments::conditions::{normalise, parse_instant};
 use crate::orgs::{OrgLists, OrgType};
 use crate::runtime::FunctionError;
@@ -43,6 +44,8 @@ pub struct Request {
 const REQUEST_ID_LIMIT: usize = 128;
 /// Firestore's limit on the depth of maps and lists, less the levels above a payload's values.
 const VALUE_DEPTH: usize = 16;
+/// The same for an assessment, which stands in a list of the document.
+const ASSESSMENT_DEPTH: usize = 19;
 
 type Checked<T> = Result<T, FunctionError>;
 
@@ -185,7 +188,13 @@ fn assessments(fields: &Map<String, Json>) -> Checked<Vec<Value>> {
                 Some(Json::String(task)) if !task.trim().is_empty() => task,
                 _ => return Err(FunctionError::invalid(format!("{at}.taskId must be text that isn't empty."))),
             };
-            if !tasks.insert(task.clone()) {
+            // Task IDs become keys: of counts as they are, of progress with underscores.
+            check_key(task, &format!("{at}.taskId"))?;
+            check_key(&progress_key(task), &format!("{at}.taskId"))?;
+            if matches!(task.as_str(), "assignment" | "updatedAt") {
+                return Err(FunctionError::invalid(format!("{at}.taskId is a name that counts need for themselves.")));
+            }
+            if !tasks.insert(progress_key(task)) {
                 return Err(FunctionError::invalid(format!("{at}.taskId repeats the task of another assessment.")));
             }
             if !matches!(present(assessment, "params"), Some(Json::Object(_))) {
@@ -203,9 +212,22 @@ fn assessments(fields: &Map<String, Json>) -> Checked<Vec<Value>> {
             if let Some(sent) = present(assessment, "conditions") {
                 stored.insert("conditions".to_owned(), conditions(sent, &at)?);
             }
-            Ok(Value::Map(stored))
+            let stored = Value::Map(stored);
+            if depth(&stored) > ASSESSMENT_DEPTH {
+                return Err(FunctionError::invalid(format!("{at} is nested too deep to be stored.")));
+            }
+            Ok(stored)
         })
         .collect()
+}
+
+/// How many levels of lists and maps a value has.
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Map(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
 }
 
 fn conditions(sent: &Json, at: &str) -> Checked<Value> {

@@ -7,7 +7,6 @@ use super::material::fingerprint;
 use super::model::Administration;
 use crate::app::App;
 use crate::fields;
-use crate::orgs::OrgLists;
 use crate::runtime::{DocumentEvent, HandlerError, NewTask};
 use crate::store::{Document, StoreError, Value, Write};
 
@@ -19,26 +18,19 @@ pub async fn written(app: App, event: DocumentEvent) -> Result<(), HandlerError>
         (before, Some(after)) => {
             let after = Administration::from_document(after);
             let before = before.as_ref().map(Administration::from_document);
-            // Progress, counts' neighbours, tags: nothing that assignments hold. No read.
-            if before.as_ref().is_some_and(|before| fingerprint(before) == fingerprint(&after)) {
+            // Progress, tags: nothing that assignments hold. No read; but whoever saves again after a
+            // failed sync wants it tried again.
+            let is_same = before.as_ref().is_some_and(|before| fingerprint(before) == fingerprint(&after));
+            if is_same && after.text("syncStatus") != "failed" {
                 return Ok(());
             }
-            changed(&app, &id, &unassigned(before.as_ref(), &after)).await
+            changed(&app, &id).await
         }
         (None, None) => Ok(()),
     }
 }
 
-/// Orgs that a client took from the arrays on a format 2 document: they are to leave `minimalOrgs`
-/// (ambiguities A-06). Additions need no event; they stay on the document until they're folded in.
-fn unassigned(before: Option<&Administration>, after: &Administration) -> OrgLists {
-    match before {
-        Some(before) if after.is_format_2() => before.org_arrays().difference(&after.org_arrays().to_set()),
-        _ => OrgLists::new(),
-    }
-}
-
-async fn changed(app: &App, id: &str, unassigned: &OrgLists) -> Result<(), HandlerError> {
+async fn changed(app: &App, id: &str) -> Result<(), HandlerError> {
     let task = app.stores.admin.transaction(|tx| async move {
         let path = administration_path(id)?;
         let [Some(document), control] =
@@ -59,11 +51,7 @@ async fn changed(app: &App, id: &str, unassigned: &OrgLists) -> Result<(), Handl
         let task = NewTask {
             id: format!("{id}-{}-plan", control.version),
             function: PLAN,
-            payload: fields! {
-                "administrationId" => id,
-                "version" => control.version,
-                "unassigned" => unassigned.to_value(),
-            },
+            payload: fields! { "administrationId" => id, "version" => control.version },
         };
         let progress = fields! { "syncStatus" => "pending", "syncChunksTotal" => 0, "syncChunksCompleted" => 0 };
         tx.write(Write::set(Control::path(id)?, control.to_fields())).await;
@@ -85,8 +73,9 @@ async fn deleted(app: &App, id: &str, before: &Document) -> Result<(), HandlerEr
             // It exists again; its creation brings the assignments in line.
             return Ok(None);
         };
-        let mut control = Control::next(control.as_ref().map(Control::read), String::new());
-        control.state = State::Deleting;
+        // Nothing of this life is to matter to the next one but the version, which goes on.
+        let former = control.as_ref().map(Control::read).map(|former| former.version).unwrap_or_default();
+        let control = Control { version: former + 1, state: State::Deleting, ..Control::default() };
         let task = NewTask {
             id: format!("{id}-{}-remove", control.version),
             function: REMOVE,

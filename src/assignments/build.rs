@@ -51,6 +51,11 @@ pub fn current_orgs(user: &Fields) -> OrgLists {
 }
 
 impl Definition {
+    /// True when the user is in an org of the administration.
+    pub fn assigns(&self, user: &Fields) -> bool {
+        !current_orgs(user).intersection(&self.assigned).is_empty()
+    }
+
     /// Decides about a user who may be assigned (a living user of an assigned type). `existing` is
     /// the user's assignment of this administration, if there is one.
     pub fn decide(&self, user: &Fields, existing: Option<&Fields>, now: Timestamp) -> Decision {

@@ -1,7 +1,7 @@
 //! Rights: what the `userClaims` documents let a caller do. The ID token and the payload have no say
 //! (design: rights come from the document).
 
-use crate::orgs::{OrgLists, OrgType};
+use crate::orgs::OrgLists;
 use crate::store::{DocPath, Document, Result, Value};
 
 /// A caller's rights and identity across the two projects (data-model §2.4).
@@ -38,17 +38,13 @@ impl Claims {
     pub fn administers_all(&self, orgs: &OrgLists) -> bool {
         self.super_admin || orgs.difference(&self.admin_orgs.to_set()).is_empty()
     }
-
-    /// True for super admins, and for callers who administer the org.
-    pub fn administers(&self, org_type: OrgType, id: &str) -> bool {
-        self.super_admin || self.admin_orgs.contains(org_type, id)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fields;
+    use crate::orgs::OrgType;
     use crate::store::{Fields, Timestamp};
 
     fn claims(fields: Fields) -> Claims {
@@ -85,6 +81,5 @@ mod tests {
         }
         assert_eq!(admin.roar_uid, "r1");
         assert_eq!(nobody.roar_uid, "a1");
-        assert!(admin.administers(OrgType::School, "s1") && !admin.administers(OrgType::School, "d1"));
     }
 }

@@ -99,11 +99,6 @@ impl OrgLists {
         self.lists.iter().all(Vec::is_empty)
     }
 
-    /// How many orgs there are in all.
-    pub fn len(&self) -> usize {
-        self.lists.iter().map(Vec::len).sum()
-    }
-
     /// True when the org is listed.
     pub fn contains(&self, org_type: OrgType, id: &str) -> bool {
         self.of(org_type).iter().any(|known| known == id)
@@ -118,12 +113,6 @@ impl OrgLists {
     pub fn flatten(&self) -> Vec<String> {
         let mut seen = HashSet::new();
         self.iter().map(|(_, id)| id).filter(|id| seen.insert(*id)).map(str::to_owned).collect()
-    }
-
-    /// Splits into lists that hold at most `size` orgs in all.
-    pub fn chunks(&self, size: usize) -> Vec<OrgLists> {
-        let orgs: Vec<_> = self.iter().collect();
-        orgs.chunks(size.max(1)).map(|chunk| chunk.iter().copied().collect()).collect()
     }
 
     /// The orgs of `self` that `other` has too.
@@ -225,17 +214,6 @@ mod tests {
         let lists = OrgLists::from_value(Some(&value));
         assert_eq!(lists.flatten(), ["d1"]);
         assert_eq!(lists.to_value().as_map().unwrap().len(), 5);
-    }
-
-    #[test]
-    fn chunks_hold_at_most_n_orgs_in_all() {
-        let lists: OrgLists =
-            [(OrgType::District, "d"), (OrgType::School, "s1"), (OrgType::School, "s2"), (OrgType::Family, "f")]
-                .into_iter()
-                .collect();
-        let chunks = lists.chunks(3);
-        assert_eq!(chunks.iter().map(OrgLists::len).collect::<Vec<_>>(), [3, 1]);
-        assert_eq!(chunks.iter().flat_map(OrgLists::flatten).collect::<Vec<_>>(), lists.flatten());
     }
 
     #[test]

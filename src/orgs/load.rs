@@ -14,16 +14,14 @@ const PARALLEL: usize = 8;
 /// How far a snapshot goes from the orgs that it's asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// The orgs alone.
-    Listed,
-    /// And their ancestors.
+    /// The orgs and their ancestors.
     Up,
-    /// And their descendants; archived ones too when `include_archived`.
+    /// The orgs and their descendants; archived ones too when `include_archived`.
     Down {
         /// Load archived descendants.
         include_archived: bool,
     },
-    /// And their living descendants, and the ancestors of all of these.
+    /// The orgs, their living descendants, and the ancestors of all of these.
     DownAndUp,
 }
 

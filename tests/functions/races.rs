@@ -129,15 +129,28 @@ async fn students_at_work_during_an_edit_lose_nothing() {
     let id = create(&world).await;
     world.settle().await;
     edit_tasks(&world, &id).await;
-    let (events, ()) = tokio::join!(world.events(), study(&world, &id));
-    for event in events {
-        world.deliver(event).await;
-    }
+    let done = async || {
+        let found = assignments(world.admin(), &id).await;
+        let tasks = found.iter().flat_map(|a| a.fields["assessments"].as_array().expect("a list"));
+        tasks.filter(|task| task.as_map().is_some_and(|task| task.contains_key("completedOn"))).count()
+    };
+    let events = world.events().await;
+    let ((), completed) = tokio::join!(
+        async {
+            for event in events {
+                world.deliver(event).await;
+            }
+            world.settle().await;
+        },
+        async {
+            study(&world, &id).await;
+            done().await
+        }
+    );
     world.settle().await;
     assert_consistent(world.admin(), &id).await;
-    let begun = assignments(world.admin(), &id).await;
-    let done = begun.iter().filter(|a| a.fields["completed"] == Value::Boolean(true)).count();
-    assert!(done > 0, "what students completed is still completed");
+    assert!(completed > 0);
+    assert_eq!(done().await, completed, "what students completed is still completed");
 }
 
 #[tokio::test]
@@ -266,4 +279,144 @@ async fn a_closed_administration_takes_details_and_reopens_in_full() {
     world.settle().await;
     assert_eq!(assignments(world.admin(), &id).await.len(), STUDENTS / 2);
     assert_consistent(world.admin(), &id).await;
+}
+
+/// An administration from before format 2, edited through the callable, keeps its students.
+#[tokio::test]
+async fn an_old_format_edited_into_the_new_one_keeps_its_students() {
+    let world = LocalWorld::start().await;
+    fill(&world).await;
+    let id = create(&world).await;
+    world.settle().await;
+    let path = format!("administrations/{id}");
+    // As an older backend left it: arrays, no format.
+    let document = world.get(&path).await.expect("the administration");
+    let mut old = document.fields.clone();
+    for name in ["formatVersion", "minimalOrgs", "readOrgs"] {
+        old.remove(name);
+    }
+    old.insert("schools".to_owned(), Value::strings(["school-0001", "school-0002"]));
+    old.insert("dateOpened".to_owned(), Value::Timestamp("2026-10-01T00:00:00Z".parse().expect("an instant")));
+    crate::world::set(world.admin(), &path, old).await;
+    world.settle().await;
+    assert_eq!(assignments(world.admin(), &id).await.len(), STUDENTS);
+    study(&world, &id).await;
+    world.settle().await;
+
+    let mut edit = open_administration(world.now());
+    edit["administrationId"] = id.clone().into();
+    edit["orgs"] = serde_json::json!({ "schools": ["school-0001"] });
+    world.create(admin_uid(), edit).await;
+    world.settle().await;
+    assert_eq!(assignments(world.admin(), &id).await.len(), STUDENTS / 2);
+    let edited = world.get(&path).await.expect("the administration");
+    assert!(!edited.fields.contains_key("schools"));
+    assert_consistent(world.admin(), &id).await;
+}
+
+/// A client re-saves it as format 2 and leaves the old arrays where they are.
+#[tokio::test]
+async fn arrays_left_from_the_old_format_are_no_additions() {
+    let world = LocalWorld::start().await;
+    fill(&world).await;
+    let id = create(&world).await;
+    world.settle().await;
+    let path = format!("administrations/{id}");
+    let mut old = world.get(&path).await.expect("the administration").fields;
+    old.remove("formatVersion");
+    old.insert("schools".to_owned(), Value::strings(["school-0001", "school-0002"]));
+    crate::world::set(world.admin(), &path, old).await;
+    world.settle().await;
+    let minimal = fields! { "schools" => Value::strings(["school-0002"]) };
+    merge(&world, &path, fields! { "formatVersion" => 2, "minimalOrgs" => minimal }).await;
+    world.settle().await;
+    assert_eq!(assignments(world.admin(), &id).await.len(), STUDENTS / 2);
+    assert_consistent(world.admin(), &id).await;
+}
+
+/// An org that a client adds to a format 2 document's arrays is folded into its minimal orgs.
+#[tokio::test]
+async fn an_org_added_to_the_arrays_is_assigned() {
+    let world = LocalWorld::start().await;
+    fill(&world).await;
+    let mut data = open_administration(world.now());
+    data["orgs"] = serde_json::json!({ "schools": ["school-0001"] });
+    let id = world.create(admin_uid(), data).await;
+    world.settle().await;
+    let path = format!("administrations/{id}");
+    merge(&world, &path, fields! { "schools" => Value::strings(["school-0002"]) }).await;
+    world.settle().await;
+    assert_eq!(assignments(world.admin(), &id).await.len(), STUDENTS);
+    merge(&world, &path, fields! { "name" => "Renamed" }).await;
+    world.settle().await;
+    assert_eq!(assignments(world.admin(), &id).await.len(), STUDENTS);
+    assert!(!world.get(&path).await.expect("the administration").fields.contains_key("schools"));
+}
+
+#[tokio::test]
+async fn students_who_stay_assigned_through_another_org_keep_their_work() {
+    let world = LocalWorld::start().await;
+    fill(&world).await;
+    let mut data = open_administration(world.now());
+    data["orgs"] = serde_json::json!({ "classes": ["class-00001"] });
+    let id = world.create(admin_uid(), data).await;
+    world.settle().await;
+    let members = assignments(world.admin(), &id).await;
+    assert!(!members.is_empty());
+    let group = Value::Map(fields! { "current" => Value::strings(["group-1"]) });
+    for member in &members {
+        let user = member.path.parent().expect("a user");
+        merge(&world, user.as_str(), fields! { "groups" => group.clone() }).await;
+        play(world.admin(), &member.path, Step::Start(0), world.now()).await.expect("a step");
+    }
+    world.settle().await;
+    let minimal = fields! { "groups" => Value::strings(["group-1"]) };
+    merge(&world, &format!("administrations/{id}"), fields! { "minimalOrgs" => minimal }).await;
+    world.settle().await;
+    for member in &members {
+        let kept = world.get(member.path.as_str()).await.expect("the assignment");
+        assert_eq!(kept.fields["started"], Value::Boolean(true));
+        assert_eq!(kept.fields["dateAssigned"], member.fields["dateAssigned"]);
+    }
+    assert_consistent(world.admin(), &id).await;
+}
+
+/// A document that can't be stored ends the sync with a reason; the next save tries again.
+#[tokio::test]
+async fn a_sync_that_cannot_succeed_says_so() {
+    let world = LocalWorld::start().await;
+    fill(&world).await;
+    let id = create(&world).await;
+    world.settle().await;
+    let path = format!("administrations/{id}");
+    let tasks = |name: &str| vec![Value::Map(fields! { "taskId" => name, "params" => fields! {} })];
+    // Its progress key would be reserved. The callable refuses it; a client may write it.
+    merge(&world, &path, fields! { "assessments" => tasks("--x--") }).await;
+    world.settle().await;
+    let failed = world.get(&path).await.expect("the administration");
+    assert_eq!(failed.fields["syncStatus"], Value::from("failed"));
+    assert!(failed.fields.contains_key("syncErrorMessage"));
+    merge(&world, &path, fields! { "assessments" => tasks("pa") }).await;
+    world.settle().await;
+    let mended = world.get(&path).await.expect("the administration");
+    assert_eq!(mended.fields["syncStatus"], Value::from("complete"));
+    assert!(!mended.fields.contains_key("syncErrorMessage"));
+    assert_consistent(world.admin(), &id).await;
+}
+
+/// An edit and its undoing while the plan is at work: the sync still ends.
+#[tokio::test]
+async fn an_edit_undone_before_anybody_looks_does_not_stop_the_sync() {
+    let world = paused().await;
+    let id = create(&world).await;
+    deliver(&world).await;
+    let path = format!("administrations/{id}");
+    let before = world.get(&path).await.expect("the administration").fields["name"].clone();
+    merge(&world, &path, fields! { "name" => "Mistaken" }).await;
+    merge(&world, &path, fields! { "name" => before }).await;
+    world.service.start_tasks();
+    world.settle().await;
+    let document = world.get(&path).await.expect("the administration");
+    assert_eq!(document.fields["syncStatus"], Value::from("complete"));
+    assert_eq!(assignments(world.admin(), &id).await.len(), STUDENTS);
 }

@@ -1,8 +1,12 @@
 //! A chunk of a sync: the students of a few orgs, page by page, each page one atomic commit.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::SignedDuration;
 
 use super::control::{administration_path, progress_write};
+use super::fence::fail;
 use super::ownership::{Flow, Phase, phases, seen_key};
 use crate::administrations::definitions::Prepared;
 use crate::app::App;
@@ -12,15 +16,17 @@ use crate::assignments::side_effects::{lists_assignment, user_write};
 use crate::fields;
 use crate::runtime::{HandlerError, Task, TaskOutcome};
 use crate::store::{
-    Committed, Direction, DocPath, Document, FieldOp, FieldPath, Precondition, Query, StoreError, Timestamp, Transform,
-    Value, Write,
+    Committed, Direction, DocPath, Document, FieldOp, FieldPath, Fields, Precondition, Query, StoreError, Timestamp,
+    Transform, Value, Write, lookup,
 };
 
 /// Students of one commit at most: more than a chunk is packed for, so that a chunk is one page as a
 /// rule, and few enough that their documents and the counts around them stay below 500 writes.
 const PAGE: u32 = 125;
-/// Attempts that wait for the event of a deletion that somebody else made, before it's taken as lost.
-const WAIT_FOR_DELETION: u32 = 8;
+/// How long a chunk waits for the event of a deletion that somebody else made, before it's taken as
+/// lost; and how often it looks.
+const WAIT_FOR_DELETION: SignedDuration = SignedDuration::from_mins(10);
+const DELETION_POLL: Duration = Duration::from_secs(2);
 /// How often a page is read again because students changed its assignments meanwhile.
 const CONFLICTS: u32 = 5;
 
@@ -50,7 +56,14 @@ pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
     let Some(prepared) = app.definitions.get(&app.stores.admin, &chunk.administration, chunk.version).await? else {
         return Ok(TaskOutcome::Finished);
     };
-    chunk.run(&task, &prepared).await
+    match chunk.run(&task, &prepared).await {
+        Err(HandlerError::Permanent(why)) => {
+            fail(&app.stores.admin, &chunk.administration, chunk.version, &task).await?;
+            app.tasks.wake(&chunk.plan);
+            Err(HandlerError::Permanent(why))
+        }
+        other => other,
+    }
 }
 
 struct Chunk<'a> {
@@ -75,6 +88,10 @@ enum Care {
 enum Page {
     /// The task was done before or taken back, or the administration is gone.
     Void,
+    /// Another run of this very task is ahead.
+    Elsewhere,
+    /// Deletions are still to be counted.
+    Wait,
     /// There may be more students after this one.
     More(String),
     /// All students are dealt with; so many chunks are open after this one.
@@ -100,6 +117,8 @@ impl<'a> Chunk<'a> {
         loop {
             match self.page_with_care(task, prepared, cursor.as_deref()).await? {
                 Page::Void => return Ok(TaskOutcome::Finished),
+                Page::Elsewhere => return Ok(TaskOutcome::Committed),
+                Page::Wait => return Ok(TaskOutcome::Later(DELETION_POLL)),
                 Page::More(last) => cursor = Some(last),
                 Page::Last { open } => {
                     if open == Some(0) {
@@ -119,18 +138,23 @@ impl<'a> Chunk<'a> {
         cursor: Option<&str>,
     ) -> Result<Page, HandlerError> {
         match self.page(task, prepared, cursor, Care::Usual).await {
-            Err(PageError::Store(StoreError::Conflict(_))) => {}
-            other => return other.map_err(HandlerError::from),
+            Err(StoreError::Conflict(_)) => {}
+            other => return Ok(other?),
         }
         for _ in 0..CONFLICTS {
             let known = [administration_path(&self.administration)?, task.path().clone()];
-            if self.app.stores.admin.get_all(&known).await?.iter().any(Option::is_none) {
+            let [Some(_), Some(own)] =
+                <[Option<Document>; 2]>::try_from(self.app.stores.admin.get_all(&known).await?).unwrap_or_default()
+            else {
                 return Ok(Page::Void);
+            };
+            if lookup(&own.fields, "payload.cursor").and_then(Value::as_str) != cursor {
+                return Ok(Page::Elsewhere);
             }
             match self.page(task, prepared, cursor, Care::Looked).await {
                 // Students are at work in this very moment.
-                Err(PageError::Store(StoreError::Conflict(_))) => {}
-                other => return other.map_err(HandlerError::from),
+                Err(StoreError::Conflict(_)) => {}
+                other => return Ok(other?),
             }
         }
         Err(HandlerError::Transient("students' assignments keep changing".to_owned()))
@@ -145,7 +169,7 @@ impl<'a> Chunk<'a> {
         prepared: &Prepared,
         cursor: Option<&str>,
         care: Care,
-    ) -> Result<Page, PageError> {
+    ) -> Result<Page, StoreError> {
         let database = &self.app.stores.admin;
         let mut query = members_query(self.app, self.phase, &self.orgs)
             .order_by(crate::store::path::NAME_FIELD, Direction::Ascending)
@@ -169,10 +193,8 @@ impl<'a> Chunk<'a> {
             .filter(|user| lists_assignment(&user.fields, &self.administration))
             .filter(|user| !existing.contains_key(&user.path))
             .count();
-        if lost > 0 && task.attempt < WAIT_FOR_DELETION {
-            // Somebody deleted assignments, and the event that takes them from the counts is still to
-            // come. Made anew now, they could not be told from the old ones.
-            return Err(PageError::DeletionPending(lost));
+        if lost > 0 && self.waits_for_deletions(task).await? {
+            return Ok(Page::Wait);
         }
         let plan = self.decide(prepared, &mine, &existing)?;
         let last = users.last().filter(|_| users.len() == PAGE as usize).map(|last| last.id().to_owned());
@@ -189,6 +211,23 @@ impl<'a> Chunk<'a> {
             Some(last) => Page::More(last),
             None => Page::Last { open: open_chunks(committed.as_ref()) },
         })
+    }
+
+    /// Somebody deleted assignments, and the event that takes them from the counts is still to come. Made
+    /// anew now, they could not be told from the old ones. False when that has gone on for too long.
+    async fn waits_for_deletions(&self, task: &Task) -> Result<bool, StoreError> {
+        let now = self.app.now();
+        let path = task.path();
+        let own = self.app.stores.admin.get(path).await?;
+        let since =
+            own.as_ref().and_then(|own| lookup(&own.fields, "payload.waitsSince")).and_then(Value::as_timestamp);
+        if since.is_none() && own.is_some() {
+            match self.app.stores.admin.commit(vec![task.advance(fields! { "waitsSince" => now })]).await {
+                Ok(_) | Err(StoreError::Conflict(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(since.is_none_or(|since| now.duration_since(since) < WAIT_FOR_DELETION))
     }
 
     /// The users of the page that this chunk deals with, each with the orgs of later phases to be
@@ -232,6 +271,11 @@ impl<'a> Chunk<'a> {
             let definition = &prepared.definition;
             let decision = match (self.phase.flow, fields) {
                 (Flow::Remove, None) => Decision::Nothing,
+                // Still assigned through another org: the assign phase updates the assignment, which
+                // keeps the work in it.
+                (Flow::Remove, Some(_)) if is_living(&user.fields) && definition.assigns(&user.fields) => {
+                    Decision::Nothing
+                }
                 (Flow::Remove, Some(fields)) => definition.subtract(fields, &prepared.removing, now),
                 (Flow::Assign, None) if prepared.details_only => Decision::Nothing,
                 (Flow::Assign, Some(fields)) if prepared.details_only => definition.update_details(fields, now),
@@ -257,8 +301,17 @@ impl<'a> Chunk<'a> {
         // An assignment that somebody touched since it was read is not overwritten.
         let unchanged =
             existing.map_or(Precondition::Missing, |existing| Precondition::UpdatedAt(existing.update_time));
+        // Lists that don't know of the assignment are mended as if it were new.
+        let listed = lists_assignment(&user.fields, &self.administration);
         let (write, after) = match decision {
-            Decision::Nothing => return Ok(()),
+            Decision::Nothing => {
+                if let (Some(existing), Some(before), false) = (existing, &before, listed) {
+                    let assigned = existing.fields.get("dateAssigned").and_then(Value::as_timestamp).unwrap_or(now);
+                    let after = Some((before, assigned));
+                    plan.writes.extend(user_write(&user.path, &self.administration, None, after, now));
+                }
+                return Ok(());
+            }
             Decision::Create(fields) => {
                 let after = (Contribution::of(&fields), now);
                 (Write::set(path, fields), Some(after))
@@ -273,7 +326,8 @@ impl<'a> Chunk<'a> {
         let after = after.as_ref().map(|(contribution, assigned)| (contribution, *assigned));
         delta.step(before.as_ref(), after.map(|(contribution, _)| contribution));
         plan.writes.push(write.when(unchanged));
-        plan.writes.extend(user_write(&user.path, &self.administration, before.as_ref(), after, now));
+        let listed_as = before.as_ref().filter(|_| listed);
+        plan.writes.extend(user_write(&user.path, &self.administration, listed_as, after, now));
         Ok(())
     }
 
@@ -289,6 +343,10 @@ impl<'a> Chunk<'a> {
     }
 }
 
+fn is_living(user: &Fields) -> bool {
+    user.get("archived").and_then(Value::as_bool) != Some(true)
+}
+
 /// What a page writes, and whom it has seen for later phases.
 #[derive(Default)]
 struct PagePlan {
@@ -299,26 +357,4 @@ struct PagePlan {
 /// How many chunks are open after a commit that moved their number with its first write.
 fn open_chunks(committed: Option<&Committed>) -> Option<i64> {
     committed?.results.first()?.transformed.first()?.as_i64()
-}
-
-enum PageError {
-    Store(StoreError),
-    DeletionPending(usize),
-}
-
-impl From<StoreError> for PageError {
-    fn from(error: StoreError) -> Self {
-        PageError::Store(error)
-    }
-}
-
-impl From<PageError> for HandlerError {
-    fn from(error: PageError) -> Self {
-        match error {
-            PageError::Store(error) => error.into(),
-            PageError::DeletionPending(count) => HandlerError::Transient(format!(
-                "{count} assignments were deleted, and their deletion is still to be counted"
-            )),
-        }
-    }
 }

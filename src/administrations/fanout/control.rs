@@ -6,9 +6,10 @@ use crate::orgs::OrgLists;
 use crate::store::{DocPath, Document, FieldPath, FieldTransform, Fields, Result, Transform, Value, Write};
 
 /// Where a sync stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum State {
     /// Under way.
+    #[default]
     Pending,
     /// Every assignment agrees.
     Complete,
@@ -37,7 +38,7 @@ impl State {
 }
 
 /// What the control document says.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Control {
     /// Counts up with every change that matters; work of an older version stops.
     pub version: i64,
@@ -47,6 +48,10 @@ pub struct Control {
     pub state: State,
     /// Orgs through which assignments may exist; `None` before the first plan.
     pub applied: Option<OrgLists>,
+    /// The orgs whose members this version assigns, as planned.
+    pub assigned: OrgLists,
+    /// The administration was in format 2 when it was last planned.
+    pub format_2: bool,
     /// Orgs that the administration lost and that this version removes.
     pub removing: OrgLists,
     /// Only the administration's details reach assignments: it's closed (ambiguities A-33).
@@ -63,16 +68,7 @@ impl Control {
 
     /// The next version, for a state of the administration with that fingerprint.
     pub fn next(previous: Option<Control>, fingerprint: String) -> Control {
-        let first = Control {
-            version: 0,
-            fingerprint: String::new(),
-            state: State::Pending,
-            applied: None,
-            removing: OrgLists::new(),
-            details_only: false,
-            assigned_once: false,
-        };
-        let previous = previous.unwrap_or(first);
+        let previous = previous.unwrap_or_default();
         Control { version: previous.version + 1, fingerprint, state: State::Pending, ..previous }
     }
 
@@ -86,6 +82,8 @@ impl Control {
             fingerprint: text("fingerprint").to_owned(),
             state: State::parse(text("state")),
             applied: fields.get("applied").and_then(Value::as_map).map(OrgLists::from_fields),
+            assigned: OrgLists::from_value(fields.get("assigned")),
+            format_2: flag("format2"),
             removing: OrgLists::from_value(fields.get("removing")),
             details_only: flag("detailsOnly"),
             assigned_once: flag("assignedOnce"),
@@ -98,6 +96,8 @@ impl Control {
             "version" => self.version,
             "fingerprint" => self.fingerprint.as_str(),
             "state" => self.state.name(),
+            "assigned" => self.assigned.to_value(),
+            "format2" => self.format_2,
             "removing" => self.removing.to_value(),
             "detailsOnly" => self.details_only,
             "assignedOnce" => self.assigned_once,
@@ -108,9 +108,11 @@ impl Control {
         fields
     }
 
-    /// True when this is that version of a living administration.
+    /// True when that version of a living administration goes on.
     pub fn is_at(control: Option<&Control>, version: i64) -> bool {
-        control.is_some_and(|control| control.version == version && control.state != State::Deleting)
+        control.is_some_and(|control| {
+            control.version == version && !matches!(control.state, State::Deleting | State::Failed)
+        })
     }
 }
 

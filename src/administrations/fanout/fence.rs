@@ -4,8 +4,11 @@
 //! that: what the newer version reads from then on is the last word of the older.
 
 use super::REMOVE;
+use super::control::{Control, State, administration_path};
+use crate::fields;
+use crate::runtime::Task;
 use crate::runtime::tasks::TASKS;
-use crate::store::{Database, Query, Result, Value, Write, lookup};
+use crate::store::{Database, Precondition, Query, Result, StoreError, Value, Write, lookup};
 
 /// Tasks taken back in one commit.
 const BATCH: usize = 400;
@@ -38,4 +41,28 @@ pub async fn take_back_older(database: &Database, administration: &str, version:
         database.commit(batch.to_vec()).await?;
     }
     Ok(found)
+}
+
+/// Ends a version that met an error that won't pass: its tasks find it failed and end too. The next
+/// save of the administration tries again.
+pub async fn fail(database: &Database, administration: &str, version: i64, task: &Task) -> Result<()> {
+    let failed = database.transaction(|tx| async move {
+        let path = Control::path(administration)?;
+        let control = tx.get(&path).await?.as_ref().map(Control::read);
+        let Some(control) = control.filter(|control| Control::is_at(Some(control), version)) else { return Ok(()) };
+        let control = Control { state: State::Failed, fingerprint: String::new(), ..control };
+        tx.write(Write::set(path, control.to_fields())).await;
+        let status = fields! {
+            "syncStatus" => "failed",
+            "syncErrorMessage" => "The assignments could not be brought in line. Please edit and save again.",
+        };
+        tx.write(Write::update(administration_path(administration)?, status).when(Precondition::Exists)).await;
+        tx.write(task.done()).await;
+        Ok::<_, StoreError>(())
+    });
+    match failed.await {
+        // The administration is gone, or the task was taken back: nobody waits for this version.
+        Ok(_) | Err(StoreError::Conflict(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
 }

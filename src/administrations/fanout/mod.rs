@@ -8,8 +8,8 @@
 //!
 //! Every student is read once although most are in a class, a school and a district of the
 //! administration: the first org in phase order owns a student ([`ownership`]), chunks count the
-//! members of later orgs whom they have seen, and a later phase looks only into orgs that have more
-//! members than that.
+//! members of later orgs whom they have seen, and a later phase looks only into orgs whose number of
+//! members differs from that.
 
 mod chunk;
 pub mod control;

@@ -30,11 +30,6 @@ impl Flow {
             Flow::Assign => "assign",
         }
     }
-
-    /// Reads [`Flow::name`].
-    pub fn parse(name: &str) -> Option<Flow> {
-        [Flow::Remove, Flow::Assign].into_iter().find(|flow| flow.name() == name)
-    }
 }
 
 /// A phase: a flow through the orgs of one type.

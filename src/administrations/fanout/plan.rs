@@ -7,17 +7,21 @@ use futures::{StreamExt, TryStreamExt};
 use super::CHUNK;
 use super::chunk::members_query;
 use super::control::{Control, Progress, State, administration_path, progress_path, progress_write};
-use super::fence::{Older, take_back_older};
+use super::fence::{Older, fail, take_back_older};
 use super::ownership::{Flow, Phase, pack, phases, seen_key};
 use crate::administrations::definitions::Prepared;
 use crate::administrations::material::fingerprint;
 use crate::administrations::model::Administration;
-use crate::administrations::normalise::{NormalOrgs, OrgSubcollection, document_changes, subcollection_writes};
+use crate::administrations::normalise::{
+    NormalOrgs, OrgSubcollection, document_changes, subcollection_writes, with_changes,
+};
 use crate::app::App;
 use crate::fields;
 use crate::orgs::{OrgLists, Reach, load_tree};
 use crate::runtime::{HandlerError, NewTask, Task, TaskOutcome};
-use crate::store::{FieldPath, FieldTransform, Fields, Precondition, Query, StoreError, Transform, Value, Write};
+use crate::store::{
+    FieldPath, FieldTransform, Fields, Precondition, Query, StoreError, Transform, Value, Write, lookup,
+};
 
 /// Students that a chunk should have: their documents, twice, with the counts around them, stay
 /// below the 500 writes that a commit may have.
@@ -28,8 +32,8 @@ const CHUNKS_A_COMMIT: usize = 400;
 const ORGS_A_COMMIT: usize = 450;
 /// Counts under way at once.
 const PARALLEL_COUNTS: usize = 8;
-/// How often it's looked whether a removal has ended.
-const REMOVAL_POLL: Duration = Duration::from_secs(1);
+/// How long a plan waits for a removal to end, or after an edit came between.
+const PREPARE_POLL: Duration = Duration::from_secs(1);
 /// How often an unfinished phase is looked at when nobody wakes the plan.
 const POLL: Duration = Duration::from_secs(5);
 
@@ -40,7 +44,7 @@ pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
     };
     match plan.run(&task).await {
         Err(HandlerError::Permanent(why)) => {
-            plan.note_failure().await?;
+            fail(&app.stores.admin, plan.administration, plan.version, &task).await?;
             Err(HandlerError::Permanent(why))
         }
         other => other,
@@ -68,11 +72,15 @@ impl<'a> Plan<'a> {
         if phase.is_none() {
             match self.prepare(task).await? {
                 Prepare::Ready => phase = Some(0),
-                Prepare::Wait => return Ok(TaskOutcome::Later(REMOVAL_POLL)),
+                Prepare::Wait => return Ok(TaskOutcome::Later(PREPARE_POLL)),
+                Prepare::Elsewhere => return Ok(TaskOutcome::Committed),
                 Prepare::Void => return Ok(TaskOutcome::Finished),
             }
         }
         let phases = phases();
+        if self.control().await?.is_none() {
+            return Ok(TaskOutcome::Finished);
+        }
         let prepared = self.app.definitions.get(&self.app.stores.admin, self.administration, self.version).await?;
         let Some(prepared) = prepared else { return Ok(TaskOutcome::Finished) };
         let progress = self.app.stores.admin.get(&progress_path(self.administration, self.version)?).await?;
@@ -88,12 +96,15 @@ impl<'a> Plan<'a> {
             let ids = owners.ordered(phase.org_type);
             let enlisted = self.enlist(task, *phase, index, ids, next_org, &progress).await?;
             match enlisted {
+                // Resumed in the middle of a phase whose rest has no members: its chunks may still run.
+                Enlisted::Nothing if progress.open > 0 => return Ok(TaskOutcome::Later(POLL)),
                 Enlisted::Nothing => next_org = 0,
+                Enlisted::Elsewhere => return Ok(TaskOutcome::Committed),
                 Enlisted::Chunks => return Ok(TaskOutcome::Later(POLL)),
                 Enlisted::Superseded => return Ok(TaskOutcome::Finished),
             }
         }
-        self.finish(task, &prepared).await
+        self.finish(task).await
     }
 
     /// The control document, if it's still at this version.
@@ -115,8 +126,11 @@ impl<'a> Plan<'a> {
         let mut administration = Administration::from_document(&document);
         let read_fingerprint = fingerprint(&administration);
 
-        let unassigned = OrgLists::from_value(task.payload.get("unassigned"));
-        let input = administration.input_orgs().difference(&unassigned.to_set());
+        // Arrays that an administration brings along from format 1 are not additions to format 2.
+        let input = match control.applied.is_some() && !control.format_2 && administration.is_format_2() {
+            true => administration.minimal_orgs(),
+            false => administration.input_orgs(),
+        };
         let tree = load_tree(database, &input, Reach::DownAndUp).await?;
         let orgs = NormalOrgs::compute(&tree, &input);
 
@@ -138,15 +152,8 @@ impl<'a> Plan<'a> {
         });
         let removing = if details_only { OrgLists::new() } else { self.lost_orgs(&applied, &orgs.assigned).await? };
 
-        if let Some((fields, mask)) = document_changes(&administration, &orgs) {
-            for path in &mask {
-                let name = &path.segments()[0];
-                match fields.get(name) {
-                    Some(value) => administration.fields.insert(name.clone(), value.clone()),
-                    None => administration.fields.remove(name),
-                };
-            }
-            administration = Administration::from_fields(self.administration, administration.fields);
+        if let Some(changes) = document_changes(&administration, &orgs) {
+            administration = with_changes(&administration, changes);
         }
         let mut writes =
             subcollection_writes(&administration, OrgSubcollection::Assigned, &orgs.assigned, &listed, now)?;
@@ -166,38 +173,55 @@ impl<'a> Plan<'a> {
             let (read_fingerprint, administration) = (&read_fingerprint, &administration);
             async move {
                 let control = tx.get(&Control::path(self.administration)?).await?.as_ref().map(Control::read);
-                let (Some(document), Some(control)) = (tx.get(path).await?, control) else { return Ok(None) };
+                let Some(control) = control.filter(|control| Control::is_at(Some(control), self.version)) else {
+                    return Ok(Staged::Void);
+                };
+                let (Some(document), Some(own)) = (tx.get(path).await?, tx.get(task.path()).await?) else {
+                    return Ok(Staged::Void);
+                };
                 let current = Administration::from_document(&document);
-                if !Control::is_at(Some(&control), self.version) || fingerprint(&current) != *read_fingerprint {
-                    // Edited since: that has an event, which brings a version of its own.
-                    return Ok(None);
+                if fingerprint(&current) != *read_fingerprint {
+                    // Edited since. Its event may find that nothing changed in the end, so this version
+                    // can't rely on being superseded.
+                    return Ok(Staged::Again);
                 }
-                if let Some((fields, mask)) = document_changes(&current, orgs) {
+                if lookup(&own.fields, "payload.phase").is_some() {
+                    return Ok(Staged::Elsewhere);
+                }
+                let (mut fields, mut mask) = document_changes(&current, orgs).unwrap_or_default();
+                if self.version > 1 {
+                    // Chunks of the older version may have moved them since the event.
+                    fields.extend(fields! { "syncChunksTotal" => 0, "syncChunksCompleted" => 0 });
+                    mask.extend(["syncChunksTotal", "syncChunksCompleted"].map(FieldPath::top));
+                    tx.write(Write::delete(progress_path(self.administration, self.version - 1)?)).await;
+                }
+                if !mask.is_empty() {
                     tx.write(Write::merge(path.clone(), fields, mask).when(Precondition::Exists)).await;
                 }
                 let control = Control {
                     fingerprint: fingerprint(administration),
                     applied: Some(reached.clone()),
+                    assigned: orgs.assigned.clone(),
+                    format_2: administration.is_format_2(),
                     removing: removing.clone(),
                     details_only,
                     ..control
                 };
                 tx.write(Write::set(Control::path(self.administration)?, control.to_fields())).await;
                 tx.write(Write::set(progress_path(self.administration, self.version)?, fields! { "open" => 0 })).await;
-                if self.version > 1 {
-                    tx.write(Write::delete(progress_path(self.administration, self.version - 1)?)).await;
-                }
                 tx.write(task.advance(fields! { "phase" => 0, "nextOrg" => 0 })).await;
-                Ok::<_, StoreError>(Some(control))
+                Ok::<_, StoreError>(Staged::Ready(Box::new(control)))
             }
         });
         let control = match staged.await {
-            Ok((Some(control), _)) => control,
+            Ok((Staged::Ready(control), _)) => control,
+            Ok((Staged::Again, _)) => return Ok(Prepare::Wait),
+            Ok((Staged::Elsewhere, _)) => return Ok(Prepare::Elsewhere),
             // Superseded: this plan was taken back.
-            Ok((None, _)) | Err(StoreError::Conflict(_)) => return Ok(Prepare::Void),
+            Ok((Staged::Void, _)) | Err(StoreError::Conflict(_)) => return Ok(Prepare::Void),
             Err(error) => return Err(error.into()),
         };
-        let prepared = Prepared::new(administration, &orgs, tree, &control);
+        let prepared = Prepared::new(administration, tree, &control);
         self.app.definitions.put(self.administration, self.version, prepared);
         Ok(Prepare::Ready)
     }
@@ -263,8 +287,9 @@ impl<'a> Plan<'a> {
                     },
                 })
                 .collect();
-            if !self.commit_chunks(task, &tasks, position).await? {
-                return Ok(Enlisted::Superseded);
+            match self.commit_chunks(task, (index, first), &tasks, position).await? {
+                Enlisted::Chunks => {}
+                other => return Ok(other),
             }
             self.app.tasks.announce(tasks);
         }
@@ -301,31 +326,45 @@ impl<'a> Plan<'a> {
             .await
     }
 
-    async fn commit_chunks(&self, task: &Task, chunks: &[NewTask], position: Fields) -> Result<bool, HandlerError> {
+    /// Commits chunks, if the plan stands where it's thought to: at this phase and org.
+    async fn commit_chunks(
+        &self,
+        task: &Task,
+        from: (usize, usize),
+        chunks: &[NewTask],
+        position: Fields,
+    ) -> Result<Enlisted, HandlerError> {
         let count = chunks.len() as i64;
         let committed = self.app.stores.admin.transaction(|tx| {
             let position = position.clone();
             async move {
                 let control = tx.get(&Control::path(self.administration)?).await?.as_ref().map(Control::read);
-                if !Control::is_at(control.as_ref(), self.version) {
-                    return Ok(false);
+                let own = tx.get(task.path()).await?;
+                let (true, Some(own)) = (Control::is_at(control.as_ref(), self.version), own) else {
+                    return Ok(Enlisted::Superseded);
+                };
+                let number = |name: &str| lookup(&own.fields, name).and_then(Value::as_i64).unwrap_or(0);
+                let at = (number("payload.phase"), number("payload.nextOrg"));
+                // Phases without members are passed over without a commit, so the document may be behind.
+                if at.0 > from.0 as i64 || (at.0 == from.0 as i64 && at.1 != from.1 as i64) {
+                    return Ok(Enlisted::Elsewhere);
                 }
                 tx.write_all(chunks.iter().map(|chunk| self.app.tasks.enlist(chunk))).await;
                 tx.write(progress_write(self.administration, self.version, count, [])?).await;
                 tx.write(total_write(self.administration, count)?).await;
                 tx.write(task.advance(position)).await;
-                Ok::<_, StoreError>(true)
+                Ok::<_, StoreError>(Enlisted::Chunks)
             }
         });
         match committed.await {
             Ok((enlisted, _)) => Ok(enlisted),
             // The administration is gone; its deletion has an event of its own.
-            Err(StoreError::Conflict(_)) => Ok(false),
+            Err(StoreError::Conflict(_)) => Ok(Enlisted::Superseded),
             Err(error) => Err(error.into()),
         }
     }
 
-    async fn finish(&self, task: &Task, prepared: &Prepared) -> Result<TaskOutcome, HandlerError> {
+    async fn finish(&self, task: &Task) -> Result<TaskOutcome, HandlerError> {
         let finished = self.app.stores.admin.transaction(|tx| async move {
             let control = tx.get(&Control::path(self.administration)?).await?.as_ref().map(Control::read);
             let Some(control) = control.filter(|control| Control::is_at(Some(control), self.version)) else {
@@ -334,7 +373,7 @@ impl<'a> Plan<'a> {
             // A closed administration's lost orgs are still in its assignments.
             let applied = match control.details_only {
                 true => control.applied.clone(),
-                false => Some(prepared.assigned.clone()),
+                false => Some(control.assigned.clone()),
             };
             let control =
                 Control { state: State::Complete, applied, removing: OrgLists::new(), assigned_once: true, ..control };
@@ -355,37 +394,37 @@ impl<'a> Plan<'a> {
             Err(error) => Err(error.into()),
         }
     }
+}
 
-    /// Says on the administration that its sync failed; the next edit tries again.
-    async fn note_failure(&self) -> Result<(), HandlerError> {
-        let failed = fields! {
-            "syncStatus" => "failed",
-            "syncErrorMessage" => "The assignments could not be brought in line. Please edit and save again.",
-        };
-        let control = fields! { "fingerprint" => "", "state" => "failed" };
-        let writes = vec![
-            Write::update(administration_path(self.administration)?, failed),
-            Write::update(Control::path(self.administration)?, control),
-        ];
-        match self.app.stores.admin.commit(writes).await {
-            Ok(_) | Err(StoreError::Conflict(_)) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
-    }
+/// What a transaction that sets the stage came to.
+enum Staged {
+    Ready(Box<Control>),
+    /// The administration was edited meanwhile.
+    Again,
+    /// Another run of this very task did it.
+    Elsewhere,
+    Void,
 }
 
 enum Prepare {
     /// The stage is set.
     Ready,
-    /// A removal of the administration's former life is under way.
+    /// Not now: a removal of the administration's former life is under way, or an edit came between.
     Wait,
+    /// Another run of this very task is ahead.
+    Elsewhere,
     /// There's nothing to do for this version any more.
     Void,
 }
 
 enum Enlisted {
+    /// The rest of the phase has no members to be dealt with.
     Nothing,
+    /// Chunks.
     Chunks,
+    /// Another run of this very task is ahead.
+    Elsewhere,
+    /// There's nothing to do for this version any more.
     Superseded,
 }
 

@@ -1,9 +1,10 @@
 //! Undoing a deleted administration: its assignments, wherever they are, and everything beside it.
 
-use super::control::{Control, progress_path};
+use super::control::Control;
 use super::fence::take_back_older;
 use crate::app::App;
 use crate::assignments::side_effects::user_write;
+use crate::fields;
 use crate::runtime::{HandlerError, Task, TaskOutcome};
 use crate::store::{Direction, DocPath, Document, FieldPath, Precondition, Query, StoreError, Transform, Value, Write};
 
@@ -28,8 +29,13 @@ pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
     }
     take_back_older(&app.stores.admin, &removal.administration, removal.version).await?;
     loop {
-        let page = match removal.page(Users::Exist).await {
-            Err(StoreError::Conflict(_)) => removal.page(Users::Looked).await?,
+        let page = match removal.page(&task, Users::Exist).await {
+            Err(StoreError::Conflict(_)) => {
+                if app.stores.admin.get(task.path()).await?.is_none() {
+                    return Ok(TaskOutcome::Finished);
+                }
+                removal.page(&task, Users::Looked).await?
+            }
             other => other?,
         };
         match page {
@@ -40,6 +46,7 @@ pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
     for subcollection in SUBCOLLECTIONS {
         removal.delete_all(&format!("administrations/{}/{subcollection}", removal.administration)).await?;
     }
+    removal.delete_all(&format!("{}/progress", Control::path(&removal.administration)?)).await?;
     removal.forget_creator(&text("createdBy")).await?;
     removal.finish(&task).await
 }
@@ -64,7 +71,7 @@ enum Page {
 
 impl Removal<'_> {
     /// Deletes a page of assignments with their traces. Counts are not moved: they go altogether.
-    async fn page(&self, users: Users) -> Result<Page, StoreError> {
+    async fn page(&self, task: &Task, users: Users) -> Result<Page, StoreError> {
         let query = Query::group("assignments")
             .equal("id", self.administration.as_str())
             .order_by(crate::store::path::NAME_FIELD, Direction::Ascending)
@@ -78,7 +85,8 @@ impl Removal<'_> {
             Users::Exist => vec![true; owners.len()],
             Users::Looked => self.app.stores.admin.get_all(&owners).await?.iter().map(Option::is_some).collect(),
         };
-        let mut writes = Vec::new();
+        // Done before, it must not take what a new life of the administration has assigned.
+        let mut writes = vec![task.advance(fields! { "administrationId" => self.administration.as_str() })];
         for ((assignment, user), present) in assignments.iter().zip(present) {
             writes.push(Write::delete(assignment.path.clone()));
             if present {
@@ -125,14 +133,16 @@ impl Removal<'_> {
                 // Unless the administration has come to life again.
                 if control.is_some_and(|control| control.version == self.version) {
                     tx.write(Write::delete(path)).await;
-                    tx.write(Write::delete(progress_path(&self.administration, self.version - 1)?)).await;
                 }
                 tx.write(task.done()).await;
                 Ok::<_, StoreError>(())
             })
             .await;
         match finished {
-            Ok(_) => Ok(TaskOutcome::Committed),
+            Ok(_) => {
+                self.app.definitions.forget(&self.administration);
+                Ok(TaskOutcome::Committed)
+            }
             Err(StoreError::Conflict(_)) => Ok(TaskOutcome::Finished),
             Err(error) => Err(error.into()),
         }

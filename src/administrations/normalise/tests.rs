@@ -20,19 +20,6 @@ fn compute(input: &[(OrgType, &'static str)]) -> NormalOrgs {
     NormalOrgs::compute(&tree(), &lists(input))
 }
 
-/// Applies changes as a merge by mask does.
-fn apply(administration: &Administration, (fields, mask): (Fields, Vec<FieldPath>)) -> Administration {
-    let mut stored = administration.fields.clone();
-    for path in mask {
-        let name = &path.segments()[0];
-        match fields.get(name) {
-            Some(value) => stored.insert(name.clone(), value.clone()),
-            None => stored.remove(name),
-        };
-    }
-    Administration::from_fields("adm", stored)
-}
-
 #[test]
 fn format_2_keeps_minimal_and_read_orgs_and_folds_arrays_in() {
     let administration = Administration::from_fields(
@@ -47,7 +34,7 @@ fn format_2_keeps_minimal_and_read_orgs_and_folds_arrays_in() {
     let input = administration.input_orgs();
     let orgs = NormalOrgs::compute(&tree(), &input);
     assert_eq!(orgs.minimal, lists(&[(OrgType::School, "s1"), (OrgType::School, "s2")]));
-    let normal = apply(&administration, document_changes(&administration, &orgs).unwrap());
+    let normal = with_changes(&administration, document_changes(&administration, &orgs).unwrap());
     assert_eq!(normal.minimal_orgs(), orgs.minimal);
     assert!(!normal.fields.contains_key("schools"));
     assert_eq!(OrgLists::from_value(normal.fields.get("readOrgs")), orgs.read);
@@ -58,7 +45,7 @@ fn format_2_keeps_minimal_and_read_orgs_and_folds_arrays_in() {
 fn older_formats_keep_their_arrays_exhaustive() {
     let administration = Administration::from_fields("adm", fields! { "districts" => Value::strings(["d1"]) });
     let orgs = NormalOrgs::compute(&tree(), &administration.input_orgs());
-    let normal = apply(&administration, document_changes(&administration, &orgs).unwrap());
+    let normal = with_changes(&administration, document_changes(&administration, &orgs).unwrap());
     assert_eq!(normal.org_arrays().flatten(), ["d1", "s1", "s2"]);
     assert_eq!(normal.minimal_orgs(), lists(&[(OrgType::District, "d1")]));
     let again = NormalOrgs::compute(&tree(), &normal.input_orgs());

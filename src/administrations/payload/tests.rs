@@ -53,7 +53,7 @@ fn null_is_the_same_as_absent() {
 #[test]
 fn every_rule_has_an_error_that_names_the_field() {
     let leaf = |op: &str| json!({ "field": "age", "op": op, "value": 1 });
-    let deep = (0..33).fold(json!(true), |inner, _| json!({ "op": "AND", "conditions": [inner] }));
+    let deep = |n| (0..n).fold(json!(true), |inner, _| json!({ "op": "AND", "conditions": [inner] }));
     let nest = (0..30).fold(json!(1), |inner, _| json!({ "a": inner }));
     let table = [
         ("", json!(null), "The request must be an object"),
@@ -68,6 +68,8 @@ fn every_rule_has_an_error_that_names_the_field() {
         ("/assessments/0", json!("swr"), "assessments[0] must"),
         ("/assessments/0/taskId", json!(""), "assessments[0].taskId must"),
         ("/assessments/0/taskId", json!(null), "assessments[0].taskId must"),
+        ("/assessments/0/taskId", json!("--x--"), "assessments[0].taskId has a key"),
+        ("/assessments/0/taskId", json!("updatedAt"), "assessments[0].taskId is a name"),
         ("/assessments/0/params", json!(null), "assessments[0].params must"),
         ("/assessments/0/params", json!([]), "assessments[0].params must"),
         ("/assessments/0/params", json!({ "x": [[1]] }), "assessments[0].params.x holds a list directly in a list"),
@@ -81,7 +83,8 @@ fn every_rule_has_an_error_that_names_the_field() {
         ("/assessments/0/conditions", json!({ "assigned": false }), "conditions.assigned must"),
         ("/assessments/0/conditions", json!({ "assigned": { "op": "EQUAL", "value": 1 } }), "assigned has no field"),
         ("/assessments/0/conditions", json!({ "optional": { "op": "EQUAL", "field": "x" } }), "optional has no value"),
-        ("/assessments/0/conditions", json!({ "optional": deep }), "more than 32 deep"),
+        ("/assessments/0/conditions", json!({ "optional": deep(33) }), "more than 32 deep"),
+        ("/assessments/0/conditions", json!({ "optional": deep(12) }), "assessments[0] is nested too deep"),
         ("/dateOpen", json!(null), "dateOpen must"),
         ("/dateOpen", json!("tomorrow"), "dateOpen must"),
         ("/dateOpen", json!(1700000000), "dateOpen must"),
@@ -115,6 +118,8 @@ fn every_rule_has_an_error_that_names_the_field() {
     }
     let mut twice = valid();
     twice["assessments"] = json!([{ "taskId": "swr", "params": {} }, { "taskId": "swr", "params": {} }]);
+    assert!(Request::read(&twice).unwrap_err().message.contains("assessments[1].taskId repeats"));
+    twice["assessments"] = json!([{ "taskId": "a-b", "params": {} }, { "taskId": "a_b", "params": {} }]);
     assert!(Request::read(&twice).unwrap_err().message.contains("assessments[1].taskId repeats"));
 }
 
