@@ -176,7 +176,10 @@ mod tests {
             apply(start, Transform::Union(vec![two_d, three.clone(), three_d])),
             list(&[one.clone(), two.clone(), three])
         );
-        assert_eq!(apply(Some("x".into()), Transform::Union(vec![one.clone(), one.clone()])), list(&[one.clone()]));
+        assert_eq!(
+            apply(Some("x".into()), Transform::Union(vec![one.clone(), one.clone()])),
+            list(std::slice::from_ref(&one))
+        );
         let start = Some(list(&[one.clone(), two.clone(), one_d]));
         assert_eq!(apply(start, Transform::Remove(vec![one.clone()])), list(&[two]));
         assert_eq!(apply(Some("x".into()), Transform::Remove(vec![one.clone()])), list(&[]));

@@ -18,8 +18,10 @@ struct Slot<'a> {
     key: &'a [u8],
     stored: Option<Stored>,
     state: State<'a>,
-    /// The stored document's index entries, once it has been decoded.
+    /// The stored document's index entries, once they were needed.
     entries: Option<Vec<Entry>>,
+    /// Something in this commit may have touched an indexed field.
+    indexed: bool,
     /// The stored document was deleted earlier in this commit, so what comes is a new one.
     anew: bool,
 }
@@ -96,7 +98,7 @@ impl<'a> Slot<'a> {
     fn load(connection: &Connection, write: &'a PreparedWrite) -> Result<Slot<'a>> {
         let stored = read::stored(connection, &write.key)?;
         let state = if stored.is_some() { State::Stored } else { State::Missing };
-        Ok(Slot { path: &write.path, key: &write.key, stored, state, entries: None, anew: false })
+        Ok(Slot { path: &write.path, key: &write.key, stored, state, entries: None, indexed: false, anew: false })
     }
 
     fn check(&self, precondition: Precondition, now: i64) -> Result<()> {
@@ -119,14 +121,17 @@ impl<'a> Slot<'a> {
         match change {
             Change::Delete => {
                 self.anew |= self.stored.is_some();
+                self.indexed = true;
                 self.state = State::Missing;
                 Ok(Vec::new())
             }
             Change::Replace(rendered) => {
+                self.indexed = true;
                 self.state = State::Rendered(rendered);
                 Ok(Vec::new())
             }
-            Change::Patch { fields: given, mask, transforms } => {
+            Change::Patch { fields: given, mask, transforms, indexed } => {
+                self.indexed |= *indexed || self.stored.is_none();
                 let mut fields = match mask {
                     None => given.clone(),
                     Some(mask) => {
@@ -150,11 +155,13 @@ impl<'a> Slot<'a> {
         match (std::mem::replace(&mut self.state, State::Missing), &self.stored) {
             (State::Stored, Some(stored)) => {
                 let fields = decode_fields(&stored.data)?;
-                self.entries = Some(shared.catalog.entries(self.path, &fields));
+                if self.indexed {
+                    self.entries = Some(shared.catalog.entries(self.path, &fields));
+                }
                 Ok(fields)
             }
             (State::Fields(fields), _) => Ok(fields),
-            (State::Rendered(rendered), _) => Ok(rendered.fields.clone()),
+            (State::Rendered(rendered), _) => decode_fields(&rendered.data),
             (State::Stored | State::Missing, _) => Ok(Fields::new()),
         }
     }
@@ -162,7 +169,7 @@ impl<'a> Slot<'a> {
     /// The document's update time after the commit (`None` when it's missing then), and what has to
     /// be written.
     fn finish(self, shared: &Shared, time: i64) -> Result<(Option<i64>, Option<Effect<'a>>)> {
-        let Slot { path, key, stored, state, entries, anew } = self;
+        let Slot { path, key, stored, state, entries, indexed, anew } = self;
         let body = match state {
             State::Stored => return Ok((stored.map(|stored| stored.updated), None)),
             State::Missing if stored.is_none() => return Ok((None, None)),
@@ -170,7 +177,11 @@ impl<'a> Slot<'a> {
             State::Rendered(rendered) => Some(Body::Shared(rendered)),
             State::Fields(fields) => {
                 check_depth_of(&fields)?;
-                Some(Body::Owned(Rendered::new(&shared.catalog, path, fields)?))
+                Some(Body::Owned(if indexed {
+                    Rendered::new(&shared.catalog, path, &fields)?
+                } else {
+                    Rendered::unindexed(path, &fields)?
+                }))
             }
         };
         // What changes nothing leaves the update time alone and is no event, as in Firestore.
@@ -182,7 +193,7 @@ impl<'a> Slot<'a> {
         }
         let old_entries = match (entries, &stored) {
             (Some(entries), _) => entries,
-            (None, Some(stored)) if !shared.catalog.of(path.collection_id()).is_empty() => {
+            (None, Some(stored)) if indexed && !shared.catalog.of(path.collection_id()).is_empty() => {
                 shared.catalog.entries(path, &decode_fields(&stored.data)?)
             }
             _ => Vec::new(),
@@ -242,7 +253,11 @@ impl Effect<'_> {
                 stored.id
             }
         };
-        let new_entries = after.map(|after| after.entries.as_slice()).unwrap_or_default();
+        let new_entries = match after {
+            Some(Rendered { entries: None, .. }) => return Ok(()),
+            Some(Rendered { entries: Some(entries), .. }) => entries.as_slice(),
+            None => &[],
+        };
         // Both are sorted. Most writes touch no indexed field, so most entries are in both.
         for (index, key) in self.old_entries.iter().filter(|entry| new_entries.binary_search(entry).is_err()) {
             connection.prepare_cached("DELETE FROM entries WHERE idx = ? AND key = ?")?.execute(params![index, key])?;

@@ -250,7 +250,8 @@ impl Inner {
         } else {
             readers::blocking(move || prepare::prepare(&shared, writes)).await?
         };
-        self.ask(|reply| Job::Commit { writes, reads, reply }).await
+        let (committed, _writes) = self.ask(|reply| Job::Commit { writes, reads, reply }).await?;
+        Ok(committed)
     }
 }
 

@@ -24,21 +24,30 @@ pub(super) enum Change {
         fields: Fields,
         mask: Option<Vec<FieldPath>>,
         transforms: Vec<FieldTransform>,
+        /// It may touch a field that an index holds.
+        indexed: bool,
     },
 }
 
-/// A document's fields as they are stored.
+/// A document as it's stored. The fields themselves are let go where they were made: freeing what
+/// another thread allocated would cost the writer more than all else it does.
 pub(super) struct Rendered {
-    pub(super) fields: Fields,
     pub(super) data: Vec<u8>,
-    pub(super) entries: Vec<Entry>,
+    /// The index entries; `None` when they are those of the stored document.
+    pub(super) entries: Option<Vec<Entry>>,
 }
 
 impl Rendered {
     /// Fails with [`StoreError::InvalidArgument`] when the document is too large.
-    pub(super) fn new(catalog: &Catalog, path: &DocPath, fields: Fields) -> Result<Rendered> {
-        check_size(path, &fields)?;
-        Ok(Rendered { data: encode_fields(&fields)?, entries: catalog.entries(path, &fields), fields })
+    pub(super) fn new(catalog: &Catalog, path: &DocPath, fields: &Fields) -> Result<Rendered> {
+        let unindexed = Rendered::unindexed(path, fields)?;
+        Ok(Rendered { entries: Some(catalog.entries(path, fields)), ..unindexed })
+    }
+
+    /// As [`Rendered::new`], for a document whose indexed fields stay as they are.
+    pub(super) fn unindexed(path: &DocPath, fields: &Fields) -> Result<Rendered> {
+        check_size(path, fields)?;
+        Ok(Rendered { data: encode_fields(fields)?, entries: None })
     }
 }
 
@@ -59,9 +68,13 @@ fn prepare_one(catalog: &Catalog, write: Write) -> Result<PreparedWrite> {
             apply::prepare(&mut transforms)?;
             apply::check_mask(mask.as_deref().unwrap_or_default())?;
             if mask.is_none() && transforms.is_empty() {
-                Change::Replace(Rendered::new(catalog, &path, fields)?)
+                Change::Replace(Rendered::new(catalog, &path, &fields)?)
             } else {
-                Change::Patch { fields, mask, transforms }
+                let indexed = mask.as_ref().is_none_or(|mask| {
+                    let touched = mask.iter().chain(transforms.iter().map(|transform| &transform.path));
+                    catalog.touches(path.collection_id(), touched)
+                });
+                Change::Patch { fields, mask, transforms, indexed }
             }
         }
     };

@@ -8,10 +8,14 @@ use rusqlite::{Connection, OpenFlags, params};
 use super::index::{Index, IndexSet};
 use super::record::{decode_fields, group_key, path_of};
 use crate::store::order::prefix_end;
-use crate::store::{DocPath, Fields, Result, StoreError};
+use crate::store::{DocPath, FieldPath, Fields, Result, StoreError};
 
 /// The format that this code reads and writes.
 const FORMAT: i64 = 1;
+
+/// After how many pages of 4 KiB the log is written back into the file. A page that changes often is
+/// written back once for all of its changes in between, so this trades disk space for writes.
+const CHECKPOINT_PAGES: i64 = 32_768;
 
 const TABLES: &str = "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -62,8 +66,8 @@ pub(super) fn open_writer(file: &Path) -> Result<Connection> {
     let set = |name: &str, value: &dyn rusqlite::ToSql| connection.pragma_update(None, name, value).map_err(sql);
     set("journal_mode", &"WAL")?;
     set("synchronous", &"FULL")?;
-    set("wal_autocheckpoint", &8000)?;
-    set("journal_size_limit", &(64 << 20))?;
+    set("wal_autocheckpoint", &CHECKPOINT_PAGES)?;
+    set("journal_size_limit", &(CHECKPOINT_PAGES * 4096))?;
     set("cache_size", &-65_536)?;
     set("temp_store", &"MEMORY")?;
     connection.set_prepared_statement_cache_capacity(64);
@@ -112,6 +116,18 @@ impl Catalog {
     /// The indexes over collections of that ID.
     pub(super) fn of(&self, collection_id: &str) -> &[(i64, Index)] {
         self.indexes.get(collection_id).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// True when one of the paths is, or lies within, or holds, a field of an index over those
+    /// collections.
+    pub(super) fn touches<'a>(&self, collection_id: &str, mut paths: impl Iterator<Item = &'a FieldPath>) -> bool {
+        let indexes = self.of(collection_id);
+        !indexes.is_empty()
+            && paths.any(|path| {
+                let held = indexes.iter().flat_map(|(_, index)| &index.fields);
+                held.map(|field| field.path.segments())
+                    .any(|held| held.starts_with(path.segments()) || path.segments().starts_with(held))
+            })
     }
 
     /// The document's entries in all indexes, sorted.

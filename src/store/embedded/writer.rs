@@ -23,7 +23,8 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T>>;
 /// What the writer can be asked for.
 pub(super) enum Job {
     /// Do the writes, if what was read still holds.
-    Commit { writes: Vec<PreparedWrite>, reads: Option<ReadSet>, reply: Reply<Committed> },
+    /// The writes go back with the reply, to be freed by the caller's thread.
+    Commit { writes: Vec<PreparedWrite>, reads: Option<ReadSet>, reply: Reply<(Committed, Vec<PreparedWrite>)> },
     /// Forget these rows of the outbox.
     Acknowledge { rows: Vec<i64>, reply: Reply<()> },
     /// Take all rows out of the outbox.
@@ -191,7 +192,9 @@ impl Job {
     fn reply(self, answer: Result<Answer>) {
         // A caller that has gone needs no answer.
         match (self, answer) {
-            (Job::Commit { reply, .. }, Ok(Answer::Committed(committed))) => drop(reply.send(Ok(committed))),
+            (Job::Commit { reply, writes, .. }, Ok(Answer::Committed(committed))) => {
+                drop(reply.send(Ok((committed, writes))));
+            }
             (Job::Commit { reply, .. }, Err(error)) => drop(reply.send(Err(error))),
             (Job::Acknowledge { reply, .. }, answer) => drop(reply.send(answer.map(drop))),
             (Job::TakeEvents { reply, .. }, Ok(Answer::Taken(events))) => drop(reply.send(Ok(events))),
