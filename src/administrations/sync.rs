@@ -19,9 +19,11 @@ pub async fn written(app: App, event: DocumentEvent) -> Result<(), HandlerError>
             let after = Administration::from_document(after);
             let before = before.as_ref().map(Administration::from_document);
             // Progress, tags: nothing that assignments hold. No read; but whoever saves again after a
-            // failed sync wants it tried again.
+            // sync has failed wants it tried again.
+            let is_failed = |administration: &Administration| administration.text("syncStatus") == "failed";
             let is_same = before.as_ref().is_some_and(|before| fingerprint(before) == fingerprint(&after));
-            if is_same && after.text("syncStatus") != "failed" {
+            let is_saved_again = before.as_ref().is_some_and(is_failed) && is_failed(&after);
+            if is_same && !is_saved_again {
                 return Ok(());
             }
             changed(&app, &id).await

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use roar_functions::context::Context;
 use roar_functions::store::Database;
+use roar_functions::store::embedded::{DatabaseId, EmbeddedStore, IndexSet};
 use roar_functions::store::firestore::{FirestoreConfig, FirestoreStore};
 
 use crate::support;
@@ -10,6 +12,7 @@ use crate::support;
 /// An empty store that lasts as long as this.
 pub struct TestStore {
     database: Database,
+    _directory: Option<tempfile::TempDir>,
 }
 
 impl TestStore {
@@ -35,10 +38,14 @@ pub async fn firestore_once() -> TestStore {
 
 async fn open_firestore(config: FirestoreConfig) -> TestStore {
     let store = FirestoreStore::open(config.on_emulator(support::firestore_host())).await.unwrap();
-    TestStore { database: Database::new(Arc::new(store)) }
+    TestStore { database: Database::new(Arc::new(store)), _directory: None }
 }
 
-/// The embedded store, in a directory of its own. (For now, a second emulator in its place.)
+/// The embedded store, in a directory of its own.
 pub async fn embedded() -> TestStore {
-    firestore().await
+    let directory = tempfile::tempdir().unwrap();
+    let id = DatabaseId { project: support::unique_project("store"), database: "(default)".to_owned() };
+    let clock = Context::system().clock;
+    let store = EmbeddedStore::open(directory.path(), "store", id, &IndexSet::none(), Vec::new(), clock).unwrap();
+    TestStore { database: Database::new(store), _directory: Some(directory) }
 }

@@ -139,3 +139,4 @@ macro_rules! conformance_suite {
 }
 
 conformance_suite!(firestore);
+conformance_suite!(embedded);
