@@ -23,6 +23,12 @@ pub(super) fn check_mask(mask: &[FieldPath]) -> Result<()> {
 
 /// Checks transforms and brings their operands into stored form.
 pub(super) fn prepare(transforms: &mut [FieldTransform]) -> Result<()> {
+    // A field may be transformed twice, but not together with one inside it.
+    let paths: Vec<_> = transforms.iter().map(|transform| transform.path.segments()).collect();
+    let holds = |outer: &[String], inner: &[String]| inner.len() > outer.len() && inner.starts_with(outer);
+    if paths.iter().any(|outer| paths.iter().any(|inner| holds(outer, inner))) {
+        return Err(StoreError::InvalidArgument("a field and one inside it are transformed together".to_owned()));
+    }
     for FieldTransform { path, transform } in transforms {
         check_field_path(path)?;
         match transform {
@@ -105,10 +111,9 @@ fn as_f64(value: &Value) -> f64 {
 fn add(number: &Value, by: &Value) -> Value {
     match (number, by) {
         (Value::Integer(a), Value::Integer(b)) => Value::Integer(a.saturating_add(*b)),
-        // A NaN sum is made the one NaN, a zero sum the one zero.
+        // A NaN sum is made the one NaN.
         _ => match as_f64(number) + as_f64(by) {
             sum if sum.is_nan() => Value::Double(f64::NAN),
-            0.0 => Value::Double(0.0),
             sum => Value::Double(sum),
         },
     }

@@ -32,13 +32,8 @@ fn normalise_fields(fields: &mut Fields, depth: u32) -> Result<()> {
 
 fn normalise_value(value: &mut Value, depth: u32) -> Result<()> {
     match value {
-        Value::Double(number) => {
-            if number.is_nan() {
-                *number = f64::NAN;
-            } else if *number == 0.0 {
-                *number = 0.0;
-            }
-        }
+        // There is one NaN; zeros keep their sign.
+        Value::Double(number) if number.is_nan() => *number = f64::NAN,
         Value::Timestamp(instant) => {
             if instant.as_second() < FIRST_SECOND {
                 return refuse("a timestamp lies before the year 1");
@@ -51,11 +46,6 @@ fn normalise_value(value: &mut Value, depth: u32) -> Result<()> {
         Value::GeoPoint { latitude, longitude } => {
             if !(-90.0..=90.0).contains(latitude) || !(-180.0..=180.0).contains(longitude) {
                 return refuse("a geo point lies outside of ±90 or ±180 degrees");
-            }
-            for angle in [latitude, longitude] {
-                if *angle == 0.0 {
-                    *angle = 0.0;
-                }
             }
         }
         Value::Array(items) => {
@@ -71,7 +61,8 @@ fn normalise_value(value: &mut Value, depth: u32) -> Result<()> {
             check_depth(depth)?;
             normalise_fields(fields, depth + 1)?;
         }
-        Value::Null | Value::Boolean(_) | Value::Integer(_) | Value::String(_) | Value::Bytes(_) => {}
+        Value::Null | Value::Boolean(_) | Value::Integer(_) | Value::Double(_) | Value::String(_) | Value::Bytes(_) => {
+        }
     }
     Ok(())
 }
@@ -266,7 +257,7 @@ mod tests {
         normalise(&mut fields).unwrap();
         assert_eq!(fields["t"], at("2020-01-01T00:00:00.123456Z"));
         assert_eq!(fields["u"], at("1960-01-01T00:00:00.123456Z"));
-        assert!(matches!(fields["z"], Value::Double(zero) if zero.is_sign_positive()));
+        assert!(matches!(fields["z"], Value::Double(zero) if zero.is_sign_negative()));
         let list = |item: Value| Value::Array(vec![item]);
         let deep = |levels| (0..levels).fold(Value::from(1), |inner, _| fields! { "a" => inner }.into());
         for good in [deep(20), list(fields! { "b" => list(1.into()) }.into())] {

@@ -2,8 +2,8 @@
 
 use std::cmp::Ordering;
 
-use super::{compare, effective_order, field, matches, name_of, set_field, validate};
-use crate::store::{Cursor, Direction, Document, FieldPath, Fields, Query, Result, Value};
+use super::{compare, effective_order, field, is_nan, matches, name_of, set_field, validate};
+use crate::store::{Cursor, Direction, Document, FieldOp, FieldPath, Fields, Filter, Query, Result, UnaryOp, Value};
 
 /// A checked query with its full order.
 #[derive(Clone, Debug)]
@@ -16,7 +16,8 @@ pub struct Evaluation {
 impl Evaluation {
     /// Checks the query; `root` is the prefix of references to the database. Fails as [`validate`]
     /// does.
-    pub fn new(query: Query, root: &str) -> Result<Evaluation> {
+    pub fn new(mut query: Query, root: &str) -> Result<Evaluation> {
+        query.filter = query.filter.map(as_clients_send);
         validate(&query, root)?;
         let order = effective_order(&query);
         Ok(Evaluation { query, order, root: root.to_owned() })
@@ -99,6 +100,27 @@ impl Evaluation {
             })
             .find(|ordering| ordering.is_ne())
             .unwrap_or(Ordering::Equal)
+    }
+}
+
+/// Comparisons with null and NaN as Firestore's clients send them: as tests of their own.
+fn as_clients_send(filter: Filter) -> Filter {
+    let op = match &filter {
+        Filter::Field { op: FieldOp::Equal, value: Value::Null, .. } => UnaryOp::IsNull,
+        Filter::Field { op: FieldOp::NotEqual, value: Value::Null, .. } => UnaryOp::IsNotNull,
+        Filter::Field { op: FieldOp::Equal, value, .. } if is_nan(value) => UnaryOp::IsNan,
+        Filter::Field { op: FieldOp::NotEqual, value, .. } if is_nan(value) => UnaryOp::IsNotNan,
+        _ => {
+            return match filter {
+                Filter::And(filters) => Filter::And(filters.into_iter().map(as_clients_send).collect()),
+                Filter::Or(filters) => Filter::Or(filters.into_iter().map(as_clients_send).collect()),
+                other => other,
+            };
+        }
+    };
+    match filter {
+        Filter::Field { path, .. } => Filter::Unary { path, op },
+        other => other,
     }
 }
 

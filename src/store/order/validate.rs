@@ -22,6 +22,8 @@ pub fn name_of<'a>(value: &'a Value, root: &str) -> Option<&'a str> {
 /// True when the filter makes the query order by its field unless the query says otherwise.
 pub(crate) fn is_inequality(filter: &Filter) -> bool {
     match filter {
+        // It matches nothing, and so orders nothing.
+        Filter::Field { value, .. } if !super::filter::comparable(value) => false,
         Filter::Field { op, .. } => matches!(
             op,
             FieldOp::LessThan
