@@ -205,8 +205,9 @@ impl EmbeddedStore {
         self.inner.ask(|reply| Job::TakeEvents { reply }).await
     }
 
-    /// Begins to deliver events to `sink`, those first that waited already. One dispatcher at a
-    /// time. Needs a running Tokio runtime.
+    /// Begins to deliver events to `sink`, those first that waited already, which may be of triggers
+    /// that the store was opened with before. One dispatcher at a time. Panics outside of a Tokio
+    /// runtime.
     pub fn start_dispatcher(&self, sink: Arc<dyn ChangeSink>, options: DispatchOptions) -> Dispatcher {
         dispatch::start(self.inner.clone(), sink, options)
     }
@@ -257,8 +258,10 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // Lets the writer finish what it was given, so that the file can be opened again at once.
+        // Lets the writer finish what it was given, so that the file can be opened again at once. Its
+        // connection should be the last to close: that one writes the log back into the file.
         drop(self.jobs.take());
+        self.shared.readers.close();
         if let Some(writer) = self.writer.take() {
             let _ = writer.join();
         }

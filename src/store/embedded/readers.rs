@@ -64,6 +64,11 @@ impl Readers {
         Readers { file, idle: Arc::default(), permits: Arc::new(Semaphore::new(READERS)) }
     }
 
+    /// Closes the connections that nobody uses now.
+    pub(super) fn close(&self) {
+        self.idle.lock().clear();
+    }
+
     async fn permit(&self) -> Result<OwnedSemaphorePermit> {
         let closed = |_| StoreError::Internal("the readers have stopped".to_owned());
         self.permits.clone().acquire_owned().await.map_err(closed)
