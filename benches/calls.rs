@@ -2,10 +2,8 @@
 //! `cargo bench --bench calls`.
 
 #[path = "../tests/support/mod.rs"]
-#[allow(dead_code)]
 mod support;
 #[path = "../tests/functions/world.rs"]
-#[allow(dead_code)]
 mod world;
 
 use std::io::{BufRead, BufReader};
@@ -20,6 +18,10 @@ use roar_functions::store::Database;
 use world::{PROJECT, admin_uid, fill, open_administration, service, token};
 
 const CALLS: usize = 4000;
+
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");

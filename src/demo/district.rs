@@ -122,14 +122,30 @@ impl District {
         format!("student-{:06}", n + 1)
     }
 
-    /// Everything there is: the orgs, the administrator with their rights, the students.
-    pub fn writes(&self) -> Result<Vec<Write>> {
-        let mut writes = self.org_writes()?;
-        writes.extend(self.admin_writes()?);
-        for n in 0..self.size.students {
-            writes.push(Write::set(DocPath::in_collection("users", &District::student_id(n))?, self.student(n)));
-        }
-        Ok(writes)
+    /// How many documents there are.
+    pub fn documents(&self) -> usize {
+        1 + self.size.schools + self.classes() + self.size.groups + 2 + self.size.students
+    }
+
+    /// Everything there is: the orgs, the administrator with their rights, the students. In batches for
+    /// one commit each, made as they are asked for, so that a district of any size takes little memory.
+    pub fn batches(&self, size: usize) -> impl Iterator<Item = Result<Vec<Write>>> {
+        let size = size.max(1);
+        let first = self.org_writes().and_then(|mut orgs| {
+            orgs.extend(self.admin_writes()?);
+            Ok(orgs)
+        });
+        let first: Vec<Result<Vec<Write>>> = match first {
+            Ok(writes) => writes.chunks(size).map(|batch| Ok(batch.to_vec())).collect(),
+            Err(error) => vec![Err(error)],
+        };
+        let students = (0..self.size.students).step_by(size).map(move |start| {
+            let end = self.size.students.min(start + size);
+            (start..end)
+                .map(|n| Ok(Write::set(DocPath::in_collection("users", &District::student_id(n))?, self.student(n))))
+                .collect()
+        });
+        first.into_iter().chain(students)
     }
 
     fn org_writes(&self) -> Result<Vec<Write>> {

@@ -81,11 +81,11 @@ impl Stage<'_> {
             size.groups,
             size.students
         );
-        let writes = district.writes()?;
-        let bar = bar("writing documents", writes.len());
-        for batch in writes.chunks(BATCH) {
-            self.service.app.stores.admin.commit(batch.to_vec()).await?;
+        let bar = bar("writing documents", district.documents());
+        for batch in district.batches(BATCH) {
+            let batch = batch?;
             bar.inc(batch.len() as u64);
+            self.service.app.stores.admin.commit(batch).await?;
         }
         bar.finish();
         Ok(())

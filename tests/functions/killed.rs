@@ -77,7 +77,7 @@ async fn all_complete(directory: &std::path::Path, administrations: &[String]) -
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fan_out_survives_twenty_kills() {
-    let directory = tempfile::tempdir().expect("a directory");
+    let directory = crate::world::directory();
     {
         let database = open(directory.path());
         fill(&database, STUDENTS).await;

@@ -30,7 +30,7 @@ impl LocalWorld {
     }
 
     pub async fn with(settings: Settings) -> LocalWorld {
-        let directory = tempfile::tempdir().expect("a temporary directory");
+        let directory = crate::world::directory();
         let clock = Arc::new(ManualClock::at(NOW.parse().expect("an instant")));
         let context = Context { clock: clock.clone(), ids: Arc::new(CountingIds::default()) };
         let store = crate::world::open(directory.path(), "admin", &context);
@@ -59,8 +59,7 @@ impl LocalWorld {
 
     /// Calls `createAdministration` and gives the ID.
     pub async fn create(&self, uid: &str, data: serde_json::Value) -> String {
-        let answer = self.call(uid, data).await.expect("an administration");
-        answer["administrationId"].as_str().expect("an ID").to_owned()
+        crate::world::create_in(&self.service, uid, data).await
     }
 
     /// The events that wait.

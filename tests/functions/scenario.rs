@@ -8,13 +8,13 @@ use crate::local::LocalWorld;
 use crate::world::{admin_uid, open_administration};
 
 /// Students of the scenario's district: few, so that many runs are quick; enough for two schools.
-pub const STUDENTS: usize = 24;
+pub const STUDENTS: usize = 12;
 
 pub async fn fill(world: &LocalWorld) {
     use roar_functions::demo::district::{District, Size};
     let size = Size { schools: 2, classes_a_school: 3, groups: 1, students: STUDENTS };
-    for batch in District::new(size).writes().expect("good paths").chunks(400) {
-        world.admin().commit(batch.to_vec()).await.expect("the district is written");
+    for batch in District::new(size).batches(200) {
+        world.admin().commit(batch.expect("good paths")).await.expect("the district is written");
     }
 }
 

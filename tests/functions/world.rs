@@ -1,4 +1,5 @@
 //! A service under test, with a district in it.
+#![allow(dead_code, reason = "the tests and each benchmark use their parts")]
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -19,6 +20,12 @@ use roar_functions::store::{Database, DocPath, Document, Fields, Query, Timestam
 use crate::support::{Emulator, unique_project};
 
 pub const PROJECT: &str = "demo-roar-admin";
+
+/// A directory that is gone afterwards; in memory, where the machine has such a place: what a test's
+/// store writes need not outlive the machine.
+pub fn directory() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a temporary directory")
+}
 
 /// An embedded store in a directory.
 pub fn open(directory: &std::path::Path, label: &'static str, context: &Context) -> Arc<EmbeddedStore> {
@@ -82,14 +89,6 @@ impl EmulatorWorld {
         &self.service.app.stores.admin
     }
 
-    /// An empty database on the same emulator, with the same triggers.
-    pub async fn other_project(&self) -> Database {
-        let project = unique_project("other");
-        self.register(&project).await;
-        let config = FirestoreConfig::new(project, "(default)").on_emulator(self.emulator.host());
-        Database::new(Arc::new(FirestoreStore::open(config).await.expect("the emulator is there")))
-    }
-
     async fn register(&self, project: &str) {
         for function in self.service.runtime.registry().iter() {
             if let Trigger::Document { event, pattern, .. } = &function.trigger {
@@ -139,8 +138,8 @@ pub async fn call(
 /// Fills the admin database with a district of that many students.
 pub async fn fill(database: &Database, students: usize) -> District {
     let district = District::new(Size::of(students));
-    for batch in district.writes().expect("good paths").chunks(400) {
-        database.commit(batch.to_vec()).await.expect("the district is written");
+    for batch in district.batches(200) {
+        database.commit(batch.expect("good paths")).await.expect("the district is written");
     }
     district
 }
