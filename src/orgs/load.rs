@@ -27,7 +27,7 @@ pub enum Reach {
 
 /// Reads a snapshot around `lists`.
 ///
-/// Cost: one read for each org of the answer and one for each query that finds nothing. Queries: for
+/// Cost: one read for each org of the answer and one for each query that finds nothing new. Queries: for
 /// each level of the hierarchy (districts, schools, classes, then one for each depth of groups) one
 /// batch get and, for every 30 orgs of the level, one query for each kind of child. A district's
 /// classes are found by the district, so the number doesn't grow with the schools' classes.
@@ -70,7 +70,8 @@ impl Loader<'_> {
         Ok(())
     }
 
-    /// Finds the orgs of `child_type` whose `link` is one of `parents`.
+    /// Finds the orgs of `child_type` whose `link` is one of `parents`. Where the snapshot knows some of
+    /// them already, they are counted first, and only read when there are others.
     async fn find(
         &mut self,
         child_type: OrgType,
@@ -78,20 +79,26 @@ impl Loader<'_> {
         parents: &[String],
         include_archived: bool,
     ) -> Result<()> {
-        let mut queries = Vec::new();
+        let mut asked = Vec::new();
         for chunk in parents.chunks(IN_LIMIT) {
             let query = Query::collection(child_type.plural()).select(&HIERARCHY_FIELDS);
             let query = match chunk {
                 [one] => query.equal(link, one.as_str()),
                 several => query.filter(link, FieldOp::In, Value::strings(several)),
             };
-            queries.push(if include_archived { query } else { query.equal("archived", false) });
+            let query = if include_archived { query } else { query.equal("archived", false) };
+            asked.push((query, self.tree.count_children(child_type, chunk, include_archived)));
         }
         let database = self.database.clone();
-        let found: Vec<Vec<Document>> = futures::stream::iter(queries)
-            .map(move |query| {
+        let found: Vec<Vec<Document>> = futures::stream::iter(asked)
+            .map(move |(query, known)| {
                 let database = database.clone();
-                async move { database.query(query).await }
+                async move {
+                    if known > 0 && database.count(query.clone()).await? == known {
+                        return Ok(Vec::new());
+                    }
+                    database.query(query).await
+                }
             })
             .buffer_unordered(PARALLEL)
             .try_collect()

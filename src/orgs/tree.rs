@@ -123,6 +123,22 @@ impl OrgTree {
         self.orgs.contains_key(key)
     }
 
+    /// How many orgs of that type name one of `parents` as a parent; archived ones only when asked.
+    pub fn count_children(&self, child_type: OrgType, parents: &[String], include_archived: bool) -> u64 {
+        let parents: HashSet<&str> = parents.iter().map(String::as_str).collect();
+        let is_child = |(key, org): &(&OrgKey, &Org)| {
+            key.org_type == child_type
+                && (include_archived || !org.archived)
+                // A group's family is above it by another field.
+                && org.parents.iter().any(|above| {
+                    above.org_type != OrgType::Family
+                        && (child_type != OrgType::Class || above.org_type == OrgType::School)
+                        && parents.contains(above.id.as_str())
+                })
+        };
+        self.orgs.iter().filter(is_child).count() as u64
+    }
+
     /// All orgs of the snapshot.
     pub fn orgs(&self) -> impl Iterator<Item = (&OrgKey, &Org)> {
         self.orgs.iter()
