@@ -39,7 +39,7 @@ pub enum Precondition {
     Exists,
     /// It doesn't exist.
     Missing,
-    /// It exists and was last changed at this time.
+    /// It exists and was last changed at this time. A later time than its own is an invalid argument.
     UpdatedAt(Timestamp),
 }
 
@@ -147,8 +147,8 @@ pub struct Committed {
 /// What one write of a commit answered.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WriteResult {
-    /// The document's update time: earlier than the commit when the write changed nothing; `None`
-    /// for a delete.
+    /// The document's update time after the whole commit: earlier than the commit when that changed
+    /// nothing; `None` when the document is missing then.
     pub update_time: Option<Timestamp>,
     /// The new value of each transformed field, in order (null for `Union` and `Remove`).
     pub transformed: Vec<Value>,

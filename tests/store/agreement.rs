@@ -1,13 +1,14 @@
 //! Property tests: the embedded store answers as the emulator does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestCaseResult, TestRunner};
 use roar_functions::store::{
-    Committed, Database, DocPath, Document, Fields, Query, StoreError, Timestamp, Transform, Value, Write, WriteKind,
+    Committed, Database, DocPath, Document, Fields, Precondition, Query, StoreError, Timestamp, Transform, Value,
+    Write, WriteKind,
 };
 
 use crate::backends::{self, TestStore};
@@ -146,16 +147,36 @@ fn blank_server_times(fields: &mut Fields) {
     }
 }
 
+/// True when a write transforms a field inside a map.
+fn transforms_within(writes: &[Write]) -> bool {
+    writes.iter().any(|write| match &write.kind {
+        WriteKind::Set { transforms, .. } => transforms.iter().any(|field| field.path.segments().len() > 1),
+        WriteKind::Delete => false,
+    })
+}
+
 #[test]
 fn commits_agree() {
     let commits = vec(vec(model::write(), 1..4), 1..12);
     agree(80, commits, async |pair, collection, commits| {
         let mut times = [Vec::new(), Vec::new()];
-        for writes in commits {
+        // Which document was missing after the commit of which time.
+        let mut missing = HashSet::new();
+        let mut transformed_within = false;
+        'commits: for writes in commits {
             let mut answers = Vec::new();
+            let mut contents = Vec::new();
             for (database, times) in pair.databases().iter().zip(&mut times) {
                 let placed = Placed { database, collection };
                 let writes: Vec<_> = writes.iter().map(|write| placed.write(write, times)).collect();
+                // The emulator takes a deletion's time for the update time of the missing document. Firestore
+                // wants a document that exists, and no handler was ever told that time as a document's.
+                if writes.iter().any(|write| match write.precondition {
+                    Precondition::UpdatedAt(time) => missing.contains(&(write.path.clone(), time)),
+                    _ => false,
+                }) {
+                    continue 'commits;
+                }
                 let outcome = database.commit(writes.clone()).await.map(Option::unwrap);
                 if let Ok(committed) = &outcome {
                     times.push(committed.time);
@@ -164,6 +185,17 @@ fn commits_agree() {
                 let mut paths: Vec<_> = writes.iter().map(|write| write.path.clone()).collect();
                 paths.sort();
                 let found = database.get_all(&paths).await.unwrap();
+                if let Ok(committed) = &outcome {
+                    let gone = paths.iter().zip(&found).filter(|(_, document)| document.is_none());
+                    missing.extend(gone.map(|(path, _)| (path.clone(), committed.time)));
+                }
+                let fields = |document: Document| {
+                    let mut fields = document.fields;
+                    blank_server_times(&mut fields);
+                    fields
+                };
+                let stored: Vec<_> = found.iter().cloned().map(|document| document.map(fields)).collect();
+                contents.push((outcome.is_ok(), text(database, &stored)));
                 let states: Vec<_> = found.into_iter().map(|document| state(document, times)).collect();
                 // Of a commit that writes a document twice and contradicts itself, the emulator says now
                 // that it's invalid, now that it conflicts; either way nothing is written.
@@ -173,6 +205,13 @@ fn commits_agree() {
                     kind => kind,
                 };
                 answers.push((kind, told, text(database, &states)));
+            }
+            // To the emulator, a map that a transform made differs from the same map when written, so what then
+            // changes nothing moves the update time all the same. The contents have to agree even so; from there
+            // on, the times can't be compared.
+            transformed_within |= transforms_within(&writes);
+            if answers[0] != answers[1] && transformed_within && contents[0].0 && contents[0] == contents[1] {
+                return Ok(());
             }
             prop_assert_eq!(&answers[1], &answers[0], "{:?}", writes);
         }

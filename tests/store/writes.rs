@@ -51,8 +51,12 @@ pub async fn update_time_preconditions_decide(db: Database) {
     assert!(is_conflict(db.commit(vec![Write::delete(at.clone()).when(Precondition::UpdatedAt(first))]).await));
     let missing = Write::set(path("users/none"), fields! {}).when(Precondition::UpdatedAt(some_time));
     assert!(is_conflict(db.commit(vec![missing]).await));
+    // A time that the document never had is a mistake, and nothing to try again for.
+    let elsewhere = db.commit(vec![Write::set(path("users/b"), fields! {})]).await.unwrap().unwrap().time;
+    assert!(matches!(db.commit(vec![set(elsewhere)]).await, Err(StoreError::InvalidArgument(_))));
     assert_eq!(db.get(&at).await.unwrap().unwrap().update_time, second);
-    let third = db.commit(vec![set(second)]).await.unwrap().unwrap().time;
+    // Both mean the time before the commit.
+    let third = db.commit(vec![set(second), set(second)]).await.unwrap().unwrap().time;
     db.commit(vec![Write::delete(at.clone()).when(Precondition::UpdatedAt(third))]).await.unwrap();
     assert_eq!(db.get(&at).await.unwrap(), None);
 }
@@ -149,17 +153,19 @@ pub async fn a_delete_within_a_commit_begins_the_document_anew(db: Database) {
 }
 
 pub async fn results_tell_what_the_commit_left(db: Database) {
-    let (a, b) = (path("users/a"), path("users/b"));
+    let (a, b, c) = (path("users/a"), path("users/b"), path("users/c"));
     let writes = vec![
         Write::set(a.clone(), fields! {"x" => 1}),
         Write::set(b.clone(), fields! {"x" => 1}),
         Write::delete(b.clone()),
         Write::delete(path("users/none")),
+        Write::delete(c.clone()),
+        Write::set(c.clone(), fields! {"x" => 1}),
     ];
     let done = db.commit(writes).await.unwrap().unwrap();
     // Each result speaks of its document as it is after the whole commit.
     let times: Vec<_> = done.results.iter().map(|result| result.update_time).collect();
-    assert_eq!(times, [Some(done.time), None, None, None]);
+    assert_eq!(times, [Some(done.time), None, None, None, Some(done.time), Some(done.time)]);
     assert!(done.results.iter().all(|result| result.transformed.is_empty()));
 }
 

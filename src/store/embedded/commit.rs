@@ -24,6 +24,8 @@ struct Slot<'a> {
     indexed: bool,
     /// The stored document was deleted earlier in this commit, so what comes is a new one.
     anew: bool,
+    /// An earlier write of this commit required the stored document's update time, and it was that.
+    held: bool,
 }
 
 enum State<'a> {
@@ -87,9 +89,9 @@ pub(super) fn decide<'a>(
         effects.extend(effect);
     }
     let mut results = Vec::with_capacity(writes.len());
-    for ((write, at), transformed) in writes.iter().zip(places).zip(transformed) {
-        let updated = times[at].filter(|_| !matches!(write.change, Change::Delete));
-        results.push(WriteResult { update_time: updated.map(instant).transpose()?, transformed });
+    for (at, transformed) in places.into_iter().zip(transformed) {
+        // Of a document written more than once, every result tells how the commit leaves it, as in Firestore.
+        results.push(WriteResult { update_time: times[at].map(instant).transpose()?, transformed });
     }
     Ok(Decided { answer: Committed { time: instant(time)?, results }, time, effects })
 }
@@ -98,21 +100,40 @@ impl<'a> Slot<'a> {
     fn load(connection: &Connection, write: &'a PreparedWrite) -> Result<Slot<'a>> {
         let stored = read::stored(connection, &write.key)?;
         let state = if stored.is_some() { State::Stored } else { State::Missing };
-        Ok(Slot { path: &write.path, key: &write.key, stored, state, entries: None, indexed: false, anew: false })
+        Ok(Slot {
+            path: &write.path,
+            key: &write.key,
+            stored,
+            state,
+            entries: None,
+            indexed: false,
+            anew: false,
+            held: false,
+        })
     }
 
-    fn check(&self, precondition: Precondition, now: i64) -> Result<()> {
+    fn check(&mut self, precondition: Precondition, now: i64) -> Result<()> {
         let exists = !matches!(self.state, State::Missing);
         let updated = match (&self.state, &self.stored) {
             (State::Stored, Some(stored)) => stored.updated,
+            // Writes that all require one update time mean that before the commit, as in Firestore.
+            (_, Some(stored)) if self.held => stored.updated,
             _ => now,
         };
         let why = match precondition {
             Precondition::Exists if !exists => "does not exist",
             Precondition::Missing if exists => "exists already",
             Precondition::UpdatedAt(_) if !exists => "does not exist",
+            // The document never had that time, so nothing overtook the writer: a mistake and no conflict, as in
+            // Firestore's emulator.
+            Precondition::UpdatedAt(time) if time.as_microsecond() > updated => {
+                return Err(StoreError::InvalidArgument(format!("{} is older than the update time given", self.path)));
+            }
             Precondition::UpdatedAt(time) if time.as_microsecond() != updated => "has changed",
-            _ => return Ok(()),
+            _ => {
+                self.held = matches!(precondition, Precondition::UpdatedAt(_));
+                return Ok(());
+            }
         };
         Err(StoreError::Conflict(format!("{} {why}", self.path)))
     }
@@ -169,7 +190,7 @@ impl<'a> Slot<'a> {
     /// The document's update time after the commit (`None` when it's missing then), and what has to
     /// be written.
     fn finish(self, shared: &Shared, time: i64) -> Result<(Option<i64>, Option<Effect<'a>>)> {
-        let Slot { path, key, stored, state, entries, indexed, anew } = self;
+        let Slot { path, key, stored, state, entries, indexed, anew, .. } = self;
         let body = match state {
             State::Stored => return Ok((stored.map(|stored| stored.updated), None)),
             State::Missing if stored.is_none() => return Ok((None, None)),

@@ -22,8 +22,11 @@ pub fn name_of<'a>(value: &'a Value, root: &str) -> Option<&'a str> {
 /// True when the filter makes the query order by its field unless the query says otherwise.
 pub(crate) fn is_inequality(filter: &Filter) -> bool {
     match filter {
-        // It matches nothing, and so orders nothing.
+        // With null or NaN it's a test rather than a comparison, or matches nothing, and so orders nothing.
         Filter::Field { value, .. } if !super::filter::comparable(value) => false,
+        Filter::Field { op: FieldOp::NotIn, value, .. } => {
+            !value.as_array().unwrap_or_default().iter().any(Value::is_null)
+        }
         Filter::Field { op, .. } => matches!(
             op,
             FieldOp::LessThan
@@ -31,7 +34,6 @@ pub(crate) fn is_inequality(filter: &Filter) -> bool {
                 | FieldOp::GreaterThan
                 | FieldOp::GreaterThanOrEqual
                 | FieldOp::NotEqual
-                | FieldOp::NotIn
         ),
         Filter::Unary { op, .. } => matches!(op, UnaryOp::IsNotNan | UnaryOp::IsNotNull),
         Filter::And(_) | Filter::Or(_) => false,
