@@ -38,9 +38,9 @@ impl Prepared {
         // A closed administration's lost orgs stay in its assignments, and its details reach them.
         let reached = if control.details_only { control.applied.as_ref() } else { None };
         Prepared {
-            assigned_owners: Ownership::new(reached.unwrap_or(&control.assigned), &tree),
+            assigned_owners: Ownership::new(reached.unwrap_or(&control.assigned)),
             removing: control.removing.to_set(),
-            removing_owners: Ownership::new(&control.removing, &tree),
+            removing_owners: Ownership::new(&control.removing),
             details_only: control.details_only,
             definition: Definition { administration, assigned: control.assigned.to_set(), tree },
         }

@@ -55,15 +55,16 @@ pub fn seen_key(flow: Flow, org_type: OrgType, id: &str) -> String {
     format!("{}:{}:{id}", flow.name(), org_type.plural())
 }
 
-/// A type's orgs, those of one parent together.
-fn ordered(orgs: &OrgLists, org_type: OrgType, tree: &OrgTree) -> Vec<String> {
-    let mut ids = orgs.of(org_type).to_vec();
-    let parents = |id: &String| {
+/// The orgs in the order in which chunks go through them: those of one parent together. A version keeps
+/// the order that its plan gave them, so that all of its chunks agree on who owns whom.
+pub fn in_chunk_order(orgs: &OrgLists, tree: &OrgTree) -> OrgLists {
+    let parents = |org_type: OrgType, id: &str| {
         let org = tree.get(org_type, id);
         org.map(|org| org.parents.iter().rev().map(|parent| parent.id.clone()).collect::<Vec<_>>()).unwrap_or_default()
     };
-    ids.sort_by_cached_key(|id| (parents(id), id.clone()));
-    ids
+    let mut all: Vec<(OrgType, &str)> = orgs.iter().collect();
+    all.sort_by_cached_key(|(org_type, id)| (parents(*org_type, id), (*id).to_owned()));
+    all.into_iter().collect()
 }
 
 /// The orgs of a flow, in each type's order.
@@ -73,9 +74,9 @@ pub struct Ownership {
 }
 
 impl Ownership {
-    /// Ownership among the orgs of a flow.
-    pub fn new(orgs: &OrgLists, tree: &OrgTree) -> Ownership {
-        let orders = PHASE_TYPES.map(|org_type| ordered(orgs, org_type, tree));
+    /// Ownership among the orgs of a flow, in the order of the lists.
+    pub fn new(orgs: &OrgLists) -> Ownership {
+        let orders = PHASE_TYPES.map(|org_type| orgs.of(org_type).to_vec());
         let places = orders
             .each_ref()
             .map(|order: &Vec<String>| order.iter().enumerate().map(|(place, id)| (id.clone(), place)).collect());
@@ -161,7 +162,7 @@ mod tests {
         use OrgType::{Class, District, School};
         let orgs: OrgLists =
             [(District, "d"), (School, "s1"), (School, "s2"), (Class, "c1"), (Class, "c2")].into_iter().collect();
-        let ownership = Ownership::new(&orgs, &OrgTree::default());
+        let ownership = Ownership::new(&orgs);
         let owner = |orgs: &[(OrgType, &str)]| ownership.owner(&member(orgs)).map(|(_, id)| id);
         assert_eq!(owner(&[(District, "d"), (School, "s1"), (Class, "c2"), (Class, "c1")]).as_deref(), Some("c1"));
         assert_eq!(owner(&[(District, "d"), (School, "s2"), (School, "s1")]).as_deref(), Some("s1"));

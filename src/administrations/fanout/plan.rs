@@ -8,7 +8,7 @@ use super::CHUNK;
 use super::chunk::members_query;
 use super::control::{Control, Progress, State, administration_path, progress_path, progress_write};
 use super::fence::{Older, fail, take_back_older};
-use super::ownership::{Flow, Phase, pack, phases, seen_key};
+use super::ownership::{Flow, Phase, in_chunk_order, pack, phases, seen_key};
 use crate::administrations::definitions::Prepared;
 use crate::administrations::material::fingerprint;
 use crate::administrations::model::Administration;
@@ -17,10 +17,10 @@ use crate::administrations::normalise::{
 };
 use crate::app::App;
 use crate::fields;
-use crate::orgs::{OrgLists, Reach, load_tree};
+use crate::orgs::{OrgLists, OrgType, Reach, load_tree};
 use crate::runtime::{HandlerError, NewTask, Task, TaskOutcome};
 use crate::store::{
-    FieldPath, FieldTransform, Fields, Precondition, Query, StoreError, Transform, Value, Write, lookup,
+    Document, FieldPath, FieldTransform, Fields, Precondition, Query, StoreError, Transform, Value, Write, lookup,
 };
 
 /// Students that a chunk should have: their documents, twice, with the counts around them, stay
@@ -141,12 +141,10 @@ impl<'a> Plan<'a> {
         let details_only = control.assigned_once && administration.is_closed(now);
         let applied = control.applied.clone().unwrap_or_else(|| {
             // The first sync by this service of an administration that may be older than it.
-            let key =
-                |name: &'static str| move |fields: &Fields| fields.get(name).and_then(Value::as_str).map(str::to_owned);
-            let (org_type, id) = (key("orgType"), key("orgId"));
-            let pairs: Vec<_> = listed
+            let text = |org: &Document, name: &str| org.fields.get(name).and_then(Value::as_str).map(str::to_owned);
+            let pairs: Vec<(OrgType, String)> = listed
                 .iter()
-                .filter_map(|org| Some((crate::orgs::OrgType::parse(&org_type(&org.fields)?)?, id(&org.fields)?)))
+                .filter_map(|org| Some((OrgType::parse(&text(org, "orgType")?)?, text(org, "orgId")?)))
                 .collect();
             pairs.iter().map(|(org_type, id)| (*org_type, id.as_str())).collect()
         });
@@ -168,8 +166,10 @@ impl<'a> Plan<'a> {
 
         let mut reached = applied;
         reached.extend(&orgs.assigned);
+        let reached = in_chunk_order(&reached, &tree);
+        let assigned = in_chunk_order(&orgs.assigned, &tree);
         let staged = database.transaction(|tx| {
-            let (orgs, reached, removing, path) = (&orgs, &reached, &removing, &path);
+            let (orgs, reached, assigned, removing, path) = (&orgs, &reached, &assigned, &removing, &path);
             let (read_fingerprint, administration) = (&read_fingerprint, &administration);
             async move {
                 let control = tx.get(&Control::path(self.administration)?).await?.as_ref().map(Control::read);
@@ -201,7 +201,7 @@ impl<'a> Plan<'a> {
                 let control = Control {
                     fingerprint: fingerprint(administration),
                     applied: Some(reached.clone()),
-                    assigned: orgs.assigned.clone(),
+                    assigned: assigned.clone(),
                     format_2: administration.is_format_2(),
                     removing: removing.clone(),
                     details_only,
@@ -238,7 +238,7 @@ impl<'a> Plan<'a> {
         // An org that's deleted altogether isn't in the tree, but students may still have it.
         let mut all = lost.clone();
         all.extend(&tree.exhaustive(&lost, true));
-        Ok(all.difference(&assigned))
+        Ok(in_chunk_order(&all.difference(&assigned), &tree))
     }
 
     /// Enlists the chunks of a phase from `next_org` on, in as many commits as it takes.
