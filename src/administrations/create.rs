@@ -35,9 +35,24 @@ pub async fn create_administration(app: App, call: Call) -> Result<serde_json::V
     };
     let tree = load_tree(&app.stores.admin, &request.orgs, Reach::Up).await?;
     let new_id = app.context.document_id();
-    let work = Work { app: &app, claims: &claims, request: &request, memory, tree: &tree, new_id: &new_id };
-    let (id, _) = app.stores.admin.transaction(|tx| work.run(tx)).await.map_err(too_large)?;
+    let mut work =
+        Work { app: &app, claims: &claims, request: &request, memory, tree: &tree, new_id: &new_id, lists: true };
+    let mut done = app.stores.admin.transaction(|tx| work.run(tx)).await;
+    if done.as_ref().is_err_and(is_conflict) {
+        // The creator has no users document, which is no error.
+        work.lists = false;
+        done = app.stores.admin.transaction(|tx| work.run(tx)).await;
+    }
+    let (id, _) = done.map_err(too_large)?;
     Ok(json!({ "status": "ok", "administrationId": id }))
+}
+
+fn store_error(error: &FunctionError) -> Option<&StoreError> {
+    error.cause.as_ref()?.downcast_ref()
+}
+
+fn is_conflict(error: &FunctionError) -> bool {
+    matches!(store_error(error), Some(StoreError::Conflict(_)))
 }
 
 fn forbidden() -> FunctionError {
@@ -46,8 +61,7 @@ fn forbidden() -> FunctionError {
 
 /// A store that refuses the document as such refuses its size: all else is checked before.
 fn too_large(error: FunctionError) -> FunctionError {
-    let refused = error.cause.as_ref().and_then(|cause| cause.downcast_ref::<StoreError>());
-    match refused {
+    match store_error(&error) {
         Some(StoreError::InvalidArgument(_)) => FunctionError::invalid(
             "The administration is too large: assessments, orgs and legal must stay below 1 MiB.",
         ),
@@ -69,6 +83,8 @@ struct Work<'a> {
     memory: Option<DocPath>,
     tree: &'a OrgTree,
     new_id: &'a str,
+    /// List a new administration with its creator; not read first, for creators' documents are busy.
+    lists: bool,
 }
 
 impl Work<'_> {
@@ -137,13 +153,11 @@ impl Work<'_> {
 
     async fn create(&self, tx: &Transaction) -> Result<(), FunctionError> {
         let creator = DocPath::in_collection("users", &self.claims.roar_uid)?;
-        // A missing users document is no error.
-        let creator_exists = tx.get(&creator).await?.is_some();
         let mut fields = self.fields();
         fields.insert("createdBy".to_owned(), Value::from(self.claims.roar_uid.as_str()));
         let path = administration_path(self.new_id)?;
         tx.write(Write::create(path, fields).with(FieldPath::top("dateCreated"), Transform::ServerTime)).await;
-        if creator_exists {
+        if self.lists {
             let created = FieldPath::of(["adminData", "administrationsCreated"]);
             tx.write(
                 Write::transform(creator, Vec::new())
