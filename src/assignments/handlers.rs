@@ -5,7 +5,7 @@
 //! event's own payload shows, so that such an event costs nothing.
 
 use super::counts::{Contribution, CountsDelta};
-use super::side_effects::{date_assigned, lists_assignment, user_write};
+use super::side_effects::{assigned_on, date_assigned, lists_assignment, user_write};
 use crate::app::App;
 use crate::fields;
 use crate::runtime::{DocumentEvent, HandlerError};
@@ -89,7 +89,7 @@ impl Assignment {
         if recorded.as_ref() == Some(&actual) {
             return Ok(());
         }
-        let assigned = current.fields.get("dateAssigned").and_then(Value::as_timestamp).unwrap_or(now);
+        let assigned = assigned_on(&current.fields, now);
         let mut delta = CountsDelta::default();
         delta.step(recorded.as_ref(), Some(&actual));
         let user_write =

@@ -20,6 +20,11 @@ pub fn date_assigned(user: &Fields, administration: &str) -> Option<Timestamp> {
     user.get("assignmentsAssigned")?.as_map()?.get(administration)?.as_timestamp()
 }
 
+/// When the assignment says that it was assigned; `now` where it doesn't say.
+pub fn assigned_on(assignment: &Fields, now: Timestamp) -> Timestamp {
+    assignment.get("dateAssigned").and_then(Value::as_timestamp).unwrap_or(now)
+}
+
 /// The write to the user's document that goes with a step from `before` to `after` of the user's
 /// assignment (`None`: no assignment that is counted). `None` when the document need not change.
 ///

@@ -12,7 +12,7 @@ use crate::administrations::definitions::Prepared;
 use crate::app::App;
 use crate::assignments::build::Decision;
 use crate::assignments::counts::{Contribution, CountsDelta};
-use crate::assignments::side_effects::{lists_assignment, user_write};
+use crate::assignments::side_effects::{assigned_on, lists_assignment, user_write};
 use crate::fields;
 use crate::runtime::{HandlerError, Task, TaskOutcome};
 use crate::store::{
@@ -306,19 +306,13 @@ impl<'a> Chunk<'a> {
         let (write, after) = match decision {
             Decision::Nothing => {
                 if let (Some(existing), Some(before), false) = (existing, &before, listed) {
-                    let assigned = existing.fields.get("dateAssigned").and_then(Value::as_timestamp).unwrap_or(now);
-                    let after = Some((before, assigned));
+                    let after = Some((before, assigned_on(&existing.fields, now)));
                     plan.writes.extend(user_write(&user.path, &self.administration, None, after, now));
                 }
                 return Ok(());
             }
-            Decision::Create(fields) => {
-                let after = (Contribution::of(&fields), now);
-                (Write::set(path, fields), Some(after))
-            }
-            Decision::Update(fields) => {
-                let assigned = fields.get("dateAssigned").and_then(Value::as_timestamp).unwrap_or(now);
-                let after = (Contribution::of(&fields), assigned);
+            Decision::Create(fields) | Decision::Update(fields) => {
+                let after = (Contribution::of(&fields), assigned_on(&fields, now));
                 (Write::set(path, fields), Some(after))
             }
             Decision::Delete => (Write::delete(path), None),
