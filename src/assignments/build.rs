@@ -7,6 +7,7 @@ use crate::administrations::model::{Administration, Assessment, progress_key};
 use crate::fields;
 use crate::orgs::lists::OrgSet;
 use crate::orgs::{OrgLists, OrgTree, OrgType};
+use crate::store::size::fields_size;
 use crate::store::{Fields, Timestamp, Value};
 use crate::users::grade::grade_text;
 
@@ -51,6 +52,11 @@ pub fn current_orgs(user: &Fields) -> OrgLists {
 }
 
 impl Definition {
+    /// Bytes that an assignment may take: everything in it comes from the administration.
+    pub fn most_bytes(&self) -> usize {
+        fields_size(&self.administration.fields)
+    }
+
     /// True when the user is in an org of the administration.
     pub fn assigns(&self, user: &Fields) -> bool {
         !current_orgs(user).intersection(&self.assigned).is_empty()

@@ -12,6 +12,7 @@ pub mod firestore;
 pub mod order;
 pub mod path;
 pub mod query;
+pub mod size;
 pub mod value;
 pub mod write;
 

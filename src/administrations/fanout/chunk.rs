@@ -1,52 +1,39 @@
 //! A chunk of a sync: the students of a few orgs, page by page, each page one atomic commit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use jiff::SignedDuration;
 
 use super::control::{administration_path, progress_write};
 use super::fence::fail;
-use super::ownership::{Flow, Phase, phases, seen_key};
+use super::members::{members_query, orgs_a_query};
+use super::ownership::{Flow, Phase, phases};
 use crate::administrations::definitions::Prepared;
 use crate::app::App;
-use crate::assignments::build::Decision;
+use crate::assignments::build::{Decision, current_orgs};
 use crate::assignments::counts::{Contribution, CountsDelta};
 use crate::assignments::side_effects::{assigned_on, lists_assignment, user_write};
 use crate::fields;
 use crate::runtime::{HandlerError, Task, TaskOutcome};
 use crate::store::{
-    Committed, Direction, DocPath, Document, FieldOp, FieldPath, Fields, Precondition, Query, StoreError, Timestamp,
-    Transform, Value, Write, lookup,
+    Committed, Direction, DocPath, Document, FieldPath, Fields, Precondition, StoreError, Timestamp, Transform, Value,
+    Write, lookup,
 };
 
-/// Students of one commit at most: more than a chunk is packed for, so that a chunk is one page as a
-/// rule, and few enough that their documents and the counts around them stay below 500 writes.
-const PAGE: u32 = 125;
+/// What the students of one commit may come to in writes, with some room up to 500 for counts of orgs
+/// that they have left and for the sync's own documents; and in bytes of assignments, with Firestore
+/// taking 10 MiB.
+const PAGE_WRITES: usize = 480;
+const PAGE_BYTES: usize = 5 << 20;
+/// Students read at once: more than a chunk is packed for, so that a chunk is one query as a rule.
+const READ_AHEAD: u32 = 500;
 /// How long a chunk waits for the event of a deletion that somebody else made, before it's taken as
 /// lost; and how often it looks.
 const WAIT_FOR_DELETION: SignedDuration = SignedDuration::from_mins(10);
 const DELETION_POLL: Duration = Duration::from_secs(2);
 /// How often a page is read again because students changed its assignments meanwhile.
 const CONFLICTS: u32 = 5;
-
-/// The users that a phase is about who are in one of `orgs`.
-pub fn members_query(app: &App, phase: Phase, orgs: &[String]) -> Query {
-    let current = format!("{}.current", phase.org_type.plural());
-    let query = match orgs {
-        [one] => Query::collection("users").filter(&current, FieldOp::ArrayContains, one.as_str()),
-        several => Query::collection("users").filter(&current, FieldOp::ArrayContainsAny, Value::strings(several)),
-    };
-    let query = match app.settings.assigned_user_types.as_slice() {
-        [one] => query.equal("userType", one.as_str()),
-        several => query.filter("userType", FieldOp::In, Value::strings(several)),
-    };
-    match phase.flow {
-        // Who was archived has assignments still.
-        Flow::Remove => query,
-        Flow::Assign => query.equal("archived", false),
-    }
-}
 
 /// Runs a chunk task to its end.
 pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
@@ -84,6 +71,19 @@ enum Care {
     Looked,
 }
 
+/// Students read and not dealt with yet.
+struct ReadAhead {
+    users: VecDeque<Document>,
+    /// There may be more in the store.
+    more: bool,
+}
+
+impl ReadAhead {
+    fn nothing() -> ReadAhead {
+        ReadAhead { users: VecDeque::new(), more: true }
+    }
+}
+
 /// What a page came to.
 enum Page {
     /// The task was done before or taken back, or the administration is gone.
@@ -114,8 +114,9 @@ impl<'a> Chunk<'a> {
 
     async fn run(&self, task: &Task, prepared: &Prepared) -> Result<TaskOutcome, HandlerError> {
         let mut cursor = task.payload.get("cursor").and_then(Value::as_str).map(str::to_owned);
+        let mut ahead = ReadAhead::nothing();
         loop {
-            match self.page_with_care(task, prepared, cursor.as_deref()).await? {
+            match self.page_with_care(task, prepared, cursor.as_deref(), &mut ahead).await? {
                 Page::Void => return Ok(TaskOutcome::Finished),
                 Page::Elsewhere => return Ok(TaskOutcome::Committed),
                 Page::Wait => return Ok(TaskOutcome::Later(DELETION_POLL)),
@@ -136,8 +137,9 @@ impl<'a> Chunk<'a> {
         task: &Task,
         prepared: &Prepared,
         cursor: Option<&str>,
+        ahead: &mut ReadAhead,
     ) -> Result<Page, HandlerError> {
-        match self.page(task, prepared, cursor, Care::Usual).await {
+        match self.page(task, prepared, cursor, ahead, Care::Usual).await {
             Err(StoreError::Conflict(_)) => {}
             other => return Ok(other?),
         }
@@ -151,7 +153,8 @@ impl<'a> Chunk<'a> {
             if lookup(&own.fields, "payload.cursor").and_then(Value::as_str) != cursor {
                 return Ok(Page::Elsewhere);
             }
-            match self.page(task, prepared, cursor, Care::Looked).await {
+            *ahead = ReadAhead::nothing();
+            match self.page(task, prepared, cursor, ahead, Care::Looked).await {
                 // Students are at work in this very moment.
                 Err(StoreError::Conflict(_)) => {}
                 other => return Ok(other?),
@@ -168,16 +171,11 @@ impl<'a> Chunk<'a> {
         task: &Task,
         prepared: &Prepared,
         cursor: Option<&str>,
+        ahead: &mut ReadAhead,
         care: Care,
     ) -> Result<Page, StoreError> {
         let database = &self.app.stores.admin;
-        let mut query = members_query(self.app, self.phase, &self.orgs)
-            .order_by(crate::store::path::NAME_FIELD, Direction::Ascending)
-            .limit(PAGE);
-        if let Some(cursor) = cursor {
-            query = query.start_after(vec![database.reference(&DocPath::in_collection("users", cursor)?)]);
-        }
-        let users = database.query(query).await?;
+        let users = self.next_students(prepared.definition.most_bytes(), cursor, ahead).await?;
         let mine = self.mine(&users, prepared);
         let asked: Vec<&Document> = mine
             .iter()
@@ -197,7 +195,7 @@ impl<'a> Chunk<'a> {
             return Ok(Page::Wait);
         }
         let plan = self.decide(prepared, &mine, &existing)?;
-        let last = users.last().filter(|_| users.len() == PAGE as usize).map(|last| last.id().to_owned());
+        let last = users.last().filter(|_| ahead.more || !ahead.users.is_empty()).map(|last| last.id().to_owned());
         // First, so that the commit's first result is the number of open chunks.
         let mut writes =
             vec![progress_write(&self.administration, self.version, if last.is_some() { 0 } else { -1 }, &plan.seen)?];
@@ -211,6 +209,28 @@ impl<'a> Chunk<'a> {
             Some(last) => Page::More(last),
             None => Page::Last { open: open_chunks(committed.as_ref()) },
         })
+    }
+
+    /// The students of the next page, from those read ahead if there are any.
+    async fn next_students(
+        &self,
+        assignment_bytes: usize,
+        cursor: Option<&str>,
+        ahead: &mut ReadAhead,
+    ) -> Result<Vec<Document>, StoreError> {
+        if ahead.users.is_empty() && ahead.more {
+            let database = &self.app.stores.admin;
+            let mut query = members_query(self.app, self.phase, &self.orgs)
+                .order_by(crate::store::path::NAME_FIELD, Direction::Ascending)
+                .limit(READ_AHEAD);
+            if let Some(cursor) = cursor {
+                query = query.start_after(vec![database.reference(&DocPath::in_collection("users", cursor)?)]);
+            }
+            ahead.users = database.query(query).await?.into();
+            ahead.more = ahead.users.len() == READ_AHEAD as usize;
+        }
+        let page = page_length(&ahead.users, assignment_bytes);
+        Ok(ahead.users.drain(..page).collect())
     }
 
     /// Somebody deleted assignments, and the event that takes them from the counts is still to come. Made
@@ -230,8 +250,8 @@ impl<'a> Chunk<'a> {
         Ok(since.is_none_or(|since| now.duration_since(since) < WAIT_FOR_DELETION))
     }
 
-    /// The users of the page that this chunk deals with, each with the orgs of later phases to be
-    /// counted for.
+    /// The users of the page that this chunk deals with, each with what to count them under for
+    /// later phases.
     fn mine<'u>(&self, users: &'u [Document], prepared: &Prepared) -> Vec<(&'u Document, Vec<String>)> {
         let ownership = match self.phase.flow {
             Flow::Remove => &prepared.removing_owners,
@@ -245,9 +265,8 @@ impl<'a> Chunk<'a> {
                     .is_some_and(|(org_type, id)| org_type == self.phase.org_type && self.orgs.contains(&id))
             })
             .map(|user| {
-                let later = ownership.later(&user.fields, self.phase.org_type);
-                let keys = later.iter().map(|(org_type, id)| seen_key(self.phase.flow, *org_type, id)).collect();
-                (user, keys)
+                let run_size = orgs_a_query(self.app);
+                (user, ownership.seen_keys(self.phase.flow, &user.fields, self.phase.org_type, run_size))
             })
             .collect()
     }
@@ -348,7 +367,52 @@ struct PagePlan {
     seen: BTreeMap<String, i64>,
 }
 
+/// How many of the first users a commit can deal with: one at least.
+fn page_length(users: &VecDeque<Document>, assignment_bytes: usize) -> usize {
+    let most = PAGE_BYTES / assignment_bytes.max(1);
+    let mut counts = HashSet::new();
+    let fits = users.iter().zip(1..).take_while(|(user, students)| {
+        let orgs = current_orgs(&user.fields);
+        counts.extend(orgs.iter().map(|(_, id)| id.to_owned()));
+        students * 2 + counts.len() <= PAGE_WRITES && *students <= most
+    });
+    fits.count().max(1).min(users.len())
+}
+
 /// How many chunks are open after a commit that moved their number with its first write.
 fn open_chunks(committed: Option<&Committed>) -> Option<i64> {
     committed?.results.first()?.transformed.first()?.as_i64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn students(count: usize, orgs_each: usize) -> VecDeque<Document> {
+        let student = |n: usize| Document {
+            path: DocPath::new(format!("users/u{n}")).unwrap(),
+            fields: fields! {
+                "districts" => Value::Map(fields! { "current" => Value::strings(["d"]) }),
+                "families" => Value::Map(
+                    fields! { "current" => Value::strings((0..orgs_each).map(|org| format!("f{n}-{org}"))) },
+                ),
+            },
+            create_time: Timestamp::UNIX_EPOCH,
+            update_time: Timestamp::UNIX_EPOCH,
+        };
+        (0..count).map(student).collect()
+    }
+
+    #[test]
+    fn a_page_holds_what_fits_into_a_commit() {
+        assert_eq!(page_length(&students(0, 0), 1000), 0);
+        assert_eq!(page_length(&students(100, 0), 1000), 100);
+        // Two writes a student and one for the district.
+        assert_eq!(page_length(&students(500, 0), 1000), 239);
+        // Three with a family of each one's own.
+        assert_eq!(page_length(&students(500, 1), 1000), 159);
+        // Large assignments, and one that fills a commit by itself.
+        assert_eq!(page_length(&students(500, 0), 1 << 20), 5);
+        assert_eq!(page_length(&students(500, 0), 100 << 20), 1);
+    }
 }

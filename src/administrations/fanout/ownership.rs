@@ -3,7 +3,7 @@
 //! Orgs are gone through by type, smallest first, so that a chunk's students share their orgs and a
 //! commit touches few counts.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::assignments::build::current_orgs;
 use crate::orgs::{OrgLists, OrgTree, OrgType};
@@ -55,6 +55,12 @@ pub fn seen_key(flow: Flow, org_type: OrgType, id: &str) -> String {
     format!("{}:{}:{id}", flow.name(), org_type.plural())
 }
 
+/// The key under which the members of a run of orgs are counted, each once: run `number` of an order cut
+/// into runs of `size`. (The size is part of the key, because it follows from a setting.)
+pub fn run_key(flow: Flow, org_type: OrgType, size: usize, number: usize) -> String {
+    format!("{}:{}/{size}:{number}", flow.name(), org_type.plural())
+}
+
 /// The orgs in the order in which chunks go through them: those of one parent together. A version keeps
 /// the order that its plan gave them, so that all of its chunks agree on who owns whom.
 pub fn in_chunk_order(orgs: &OrgLists, tree: &OrgTree) -> OrgLists {
@@ -97,19 +103,21 @@ impl Ownership {
         })
     }
 
-    /// The orgs of later phases that the user is in too.
-    pub fn later(&self, user: &Fields, owner_type: OrgType) -> Vec<(OrgType, String)> {
+    /// The keys under which a user is counted for later phases than that of their owner: one for each org
+    /// of theirs ([`seen_key`]), and one for each run of `run_size` orgs that has any ([`run_key`]).
+    pub fn seen_keys(&self, flow: Flow, user: &Fields, owner_type: OrgType, run_size: usize) -> Vec<String> {
         let current = current_orgs(user);
-        PHASE_TYPES
-            .into_iter()
-            .zip(&self.places)
-            .skip_while(|(org_type, _)| *org_type != owner_type)
-            .skip(1)
-            .flat_map(|(org_type, places)| {
-                let held: Vec<_> = current.of(org_type).iter().filter(|id| places.contains_key(*id)).cloned().collect();
-                held.into_iter().map(move |id| (org_type, id))
-            })
-            .collect()
+        let mut keys = Vec::new();
+        let later = PHASE_TYPES.into_iter().zip(&self.places).skip_while(|(of, _)| *of != owner_type).skip(1);
+        for (org_type, places) in later {
+            let mut runs = BTreeSet::new();
+            for (id, place) in current.of(org_type).iter().filter_map(|id| Some((id, places.get(id)?))) {
+                keys.push(seen_key(flow, org_type, id));
+                runs.insert(place / run_size);
+            }
+            keys.extend(runs.into_iter().map(|run| run_key(flow, org_type, run_size, run)));
+        }
+        keys
     }
 }
 
@@ -168,8 +176,12 @@ mod tests {
         assert_eq!(owner(&[(District, "d"), (School, "s2"), (School, "s1")]).as_deref(), Some("s1"));
         assert_eq!(owner(&[(District, "d"), (Class, "elsewhere")]).as_deref(), Some("d"));
         assert_eq!(owner(&[(Class, "elsewhere")]), None);
-        let later = ownership.later(&member(&[(District, "d"), (School, "s1"), (School, "x"), (Class, "c1")]), Class);
-        assert_eq!(later, [(School, "s1".to_owned()), (District, "d".to_owned())]);
+        let orgs = [(District, "d"), (School, "s2"), (School, "s1"), (School, "x"), (Class, "c1")];
+        let keys = ownership.seen_keys(Flow::Assign, &member(&orgs), Class, 30);
+        let schools = ["assign:schools:s2", "assign:schools:s1", "assign:schools/30:0"];
+        assert_eq!(keys, [schools.as_slice(), &["assign:districts:d", "assign:districts/30:0"]].concat());
+        let alone = ownership.seen_keys(Flow::Remove, &member(&orgs), School, 1);
+        assert_eq!(alone, ["remove:districts:d", "remove:districts/1:0"]);
     }
 
     proptest! {

@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use futures::{StreamExt, TryStreamExt};
-
 use super::CHUNK;
-use super::chunk::members_query;
 use super::control::{Control, Progress, State, administration_path, progress_path, progress_write};
 use super::fence::{Older, fail, take_back_older};
-use super::ownership::{Flow, Phase, in_chunk_order, pack, phases, seen_key};
+use super::members::{members_left, orgs_a_query};
+use super::ownership::{Flow, Phase, in_chunk_order, pack, phases};
 use crate::administrations::definitions::Prepared;
 use crate::administrations::material::fingerprint;
 use crate::administrations::model::Administration;
@@ -23,15 +21,12 @@ use crate::store::{
     Document, FieldPath, FieldTransform, Fields, Precondition, Query, StoreError, Transform, Value, Write, lookup,
 };
 
-/// Students that a chunk should have: their documents, twice, with the counts around them, stay
-/// below the 500 writes that a commit may have.
-const CHUNK_TARGET: u64 = 100;
+/// Students that a chunk should have: as many as fit into one commit as a rule.
+const CHUNK_TARGET: u64 = 225;
 /// Chunks enlisted in one commit.
 const CHUNKS_A_COMMIT: usize = 400;
 /// Documents of the subcollections written in one commit.
 const ORGS_A_COMMIT: usize = 450;
-/// Counts under way at once.
-const PARALLEL_COUNTS: usize = 8;
 /// How long a plan waits for a removal to end, or after an edit came between.
 const PREPARE_POLL: Duration = Duration::from_secs(1);
 /// How often an unfinished phase is looked at when nobody wakes the plan.
@@ -251,16 +246,15 @@ impl<'a> Plan<'a> {
         next_org: usize,
         progress: &Progress,
     ) -> Result<Enlisted, HandlerError> {
-        let rest = ids.get(next_org..).unwrap_or_default();
-        if rest.is_empty() {
+        if next_org >= ids.len() {
             return Ok(Enlisted::Nothing);
         }
-        let counted = self.members_left(phase, rest, progress).await?;
-        let limit = 30 / self.app.settings.assigned_user_types.len().max(1);
+        let counted = members_left(self.app, phase, ids, next_org, progress).await?;
+        let limit = orgs_a_query(self.app);
         let mut at = 0;
         let mut any = false;
         while at < counted.len() {
-            let (done, chunks) = pack(&counted[at..], CHUNK_TARGET, limit.max(1), CHUNKS_A_COMMIT);
+            let (done, chunks) = pack(&counted[at..], CHUNK_TARGET, limit, CHUNKS_A_COMMIT);
             let first = next_org + at;
             at += done;
             if chunks.is_empty() {
@@ -294,36 +288,6 @@ impl<'a> Plan<'a> {
             self.app.tasks.announce(tasks);
         }
         Ok(if any { Enlisted::Chunks } else { Enlisted::Nothing })
-    }
-
-    /// Each org with how many of its members are still to be dealt with: all, or none when chunks of
-    /// earlier phases have seen exactly as many as there are.
-    async fn members_left(
-        &self,
-        phase: Phase,
-        ids: &[String],
-        progress: &Progress,
-    ) -> Result<Vec<(String, u64)>, StoreError> {
-        let asked: Vec<(String, i64, Query)> = ids
-            .iter()
-            .map(|id| {
-                let seen = progress.seen(&seen_key(phase.flow, phase.org_type, id));
-                (id.clone(), seen, members_query(self.app, phase, std::slice::from_ref(id)))
-            })
-            .collect();
-        let database = self.app.stores.admin.clone();
-        futures::stream::iter(asked)
-            .map(move |(id, seen, query)| {
-                let database = database.clone();
-                async move {
-                    let members = database.count(query).await?;
-                    // More or fewer than seen: somebody came or went, so look.
-                    Ok((id, if i64::try_from(members) == Ok(seen) { 0 } else { members }))
-                }
-            })
-            .buffered(PARALLEL_COUNTS)
-            .try_collect()
-            .await
     }
 
     /// Commits chunks, if the plan stands where it's thought to: at this phase and org.

@@ -1,6 +1,7 @@
 //! What a document may hold, and how it lies on disk.
 
 use crate::store::order::{check_field_name, encode_name};
+use crate::store::size::document_size;
 use crate::store::{DocPath, Document, Fields, Result, StoreError, Timestamp, Value};
 
 /// The most that a document may take, counted as Firestore documents it.
@@ -105,33 +106,11 @@ fn check_reference(name: &str) -> Result<()> {
 
 /// Checks the document's size. Fails with [`StoreError::InvalidArgument`] above 1 MiB.
 pub(super) fn check_size(path: &DocPath, fields: &Fields) -> Result<()> {
-    let size = name_size(path.as_str()) + 32 + fields_size(fields);
+    let size = document_size(path, fields);
     if size > MOST_BYTES {
         return refuse("the document is over 1,048,576 bytes");
     }
     Ok(())
-}
-
-fn name_size(path: &str) -> usize {
-    // Each segment counts its bytes and one more: as many as the path with its slashes, plus one.
-    path.len() + 1 + 16
-}
-
-fn fields_size(fields: &Fields) -> usize {
-    fields.iter().map(|(name, value)| name.len() + 1 + value_size(value)).sum()
-}
-
-fn value_size(value: &Value) -> usize {
-    match value {
-        Value::Null | Value::Boolean(_) => 1,
-        Value::Integer(_) | Value::Double(_) | Value::Timestamp(_) => 8,
-        Value::String(text) => text.len() + 1,
-        Value::Bytes(bytes) => bytes.len(),
-        Value::Reference(name) => name_size(name.splitn(6, '/').nth(5).unwrap_or_default()),
-        Value::GeoPoint { .. } => 16,
-        Value::Array(items) => items.iter().map(value_size).sum(),
-        Value::Map(fields) => fields_size(fields),
-    }
 }
 
 fn refuse<T>(why: &str) -> Result<T> {

@@ -68,7 +68,7 @@ pub(super) fn open_writer(file: &Path) -> Result<Connection> {
     set("synchronous", &"FULL")?;
     set("wal_autocheckpoint", &CHECKPOINT_PAGES)?;
     set("journal_size_limit", &(CHECKPOINT_PAGES * 4096))?;
-    set("cache_size", &-32_768)?;
+    set("cache_size", &-16_384)?;
     set("temp_store", &"MEMORY")?;
     connection.set_prepared_statement_cache_capacity(64);
     let format: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(sql)?;
@@ -95,7 +95,7 @@ pub(super) fn open_reader(file: &Path) -> Result<Connection> {
     let connection =
         Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
             .map_err(sql)?;
-    for (name, value) in [("cache_size", -8_192), ("mmap_size", 0)] {
+    for (name, value) in [("cache_size", -2_048), ("mmap_size", 0)] {
         connection.pragma_update(None, name, value).map_err(sql)?;
     }
     connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(sql)?;

@@ -1,0 +1,104 @@
+//! Who is in the orgs of a phase: the queries, and how many members are left to deal with.
+
+use futures::{StreamExt, TryStreamExt};
+
+use super::control::Progress;
+use super::ownership::{Flow, Phase, run_key, seen_key};
+use crate::app::App;
+use crate::orgs::OrgType;
+use crate::store::{FieldOp, Query, StoreError, Value};
+
+/// Counts under way at once.
+const PARALLEL_COUNTS: usize = 8;
+
+/// How many orgs one query of members can be about: Firestore allows 30 alternatives, and every type of
+/// user multiplies them.
+pub fn orgs_a_query(app: &App) -> usize {
+    (30 / app.settings.assigned_user_types.len().max(1)).max(1)
+}
+
+/// The users that a phase is about who are in one of `orgs`.
+pub fn members_query(app: &App, phase: Phase, orgs: &[String]) -> Query {
+    let current = format!("{}.current", phase.org_type.plural());
+    let query = match orgs {
+        [one] => Query::collection("users").filter(&current, FieldOp::ArrayContains, one.as_str()),
+        several => Query::collection("users").filter(&current, FieldOp::ArrayContainsAny, Value::strings(several)),
+    };
+    let query = match app.settings.assigned_user_types.as_slice() {
+        [one] => query.equal("userType", one.as_str()),
+        several => query.filter("userType", FieldOp::In, Value::strings(several)),
+    };
+    match phase.flow {
+        // Who was archived has assignments still.
+        Flow::Remove => query,
+        Flow::Assign => query.equal("archived", false),
+    }
+}
+
+/// Each org from `next_org` on with how many of its members are still to be dealt with: none when
+/// chunks of earlier phases have seen exactly as many as there are, else all (more or fewer: somebody
+/// came or went, so look). Runs of orgs are asked about first, and org by org only where one differs.
+pub async fn members_left(
+    app: &App,
+    phase: Phase,
+    ids: &[String],
+    next_org: usize,
+    progress: &Progress,
+) -> Result<Vec<(String, u64)>, StoreError> {
+    let size = orgs_a_query(app);
+    let runs: Vec<Run> = ids
+        .chunks(size)
+        .enumerate()
+        .skip(next_org / size)
+        .map(|(number, orgs)| Run {
+            phase,
+            orgs: orgs.to_vec(),
+            seen: progress.seen(&run_key(phase.flow, phase.org_type, size, number)),
+            seen_each: orgs.iter().map(|id| progress.seen(&seen_key(phase.flow, phase.org_type, id))).collect(),
+        })
+        .collect();
+    let counted: Vec<Vec<(String, u64)>> =
+        futures::stream::iter(runs).map(|run| run.members_left(app)).buffered(PARALLEL_COUNTS).try_collect().await?;
+    Ok(counted.into_iter().flatten().skip(next_org % size).collect())
+}
+
+/// Orgs of a phase that one query can be about.
+struct Run {
+    phase: Phase,
+    orgs: Vec<String>,
+    /// How many of their members chunks of earlier phases have dealt with, in all and in each org.
+    seen: i64,
+    seen_each: Vec<i64>,
+}
+
+impl Run {
+    /// Each org with how many members are left to deal with.
+    async fn members_left(self, app: &App) -> Result<Vec<(String, u64)>, StoreError> {
+        let left = |members: u64, seen: i64| if i64::try_from(members) == Ok(seen) { 0 } else { members };
+        if self.seen == 0 {
+            if let Some(usual) = usual_members(self.phase.org_type) {
+                return Ok(self.orgs.into_iter().map(|id| (id, usual)).collect());
+            }
+        } else if self.orgs.len() > 1 {
+            let members = app.stores.admin.count(members_query(app, self.phase, &self.orgs)).await?;
+            if left(members, self.seen) == 0 {
+                return Ok(self.orgs.into_iter().map(|id| (id, 0)).collect());
+            }
+        }
+        let mut counted = Vec::with_capacity(self.orgs.len());
+        for (id, seen) in self.orgs.into_iter().zip(self.seen_each) {
+            let members = app.stores.admin.count(members_query(app, self.phase, std::slice::from_ref(&id))).await?;
+            counted.push((id, left(members, seen)));
+        }
+        Ok(counted)
+    }
+}
+
+/// How many members an org of a small kind has as a rule: good enough to pack chunks without counting.
+fn usual_members(org_type: OrgType) -> Option<u64> {
+    match org_type {
+        OrgType::Class => Some(25),
+        OrgType::Family => Some(5),
+        OrgType::District | OrgType::School | OrgType::Group => None,
+    }
+}
