@@ -29,11 +29,18 @@ pub struct Settings {
     pub assigned_user_types: Vec<String>,
     /// What the `createAdministration` callable may change about a running administration.
     pub edit_in_progress: EditInProgress,
+    /// A promotion also brings the assessments that apply from then on, instead of the next change of
+    /// their administration (ambiguities A-22).
+    pub assign_on_promotion: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { assigned_user_types: vec!["student".to_owned()], edit_in_progress: EditInProgress::Deny }
+        Settings {
+            assigned_user_types: vec!["student".to_owned()],
+            edit_in_progress: EditInProgress::Deny,
+            assign_on_promotion: false,
+        }
     }
 }
 

@@ -35,6 +35,10 @@ fn text(value: &str) -> Result<String, String> {
     if value.trim().is_empty() { Err("must not be empty".to_owned()) } else { Ok(value.to_owned()) }
 }
 
+fn flag(value: &str) -> Result<bool, String> {
+    value.parse().map_err(|_| "must be true or false".to_owned())
+}
+
 fn count(value: &str) -> Result<usize, String> {
     value.parse().ok().filter(|n| (1..=1000).contains(n)).ok_or_else(|| "must be a number from 1 to 1000".to_owned())
 }
@@ -254,6 +258,10 @@ pub struct ServeArgs {
     /// The types of users that administrations are assigned to, separated by commas.
     #[arg(long, value_name = "TYPES", env = "ROAR_ASSIGNED_USER_TYPES", default_value = "student", value_parser = named("ROAR_ASSIGNED_USER_TYPES", text), help_heading = "Behaviour")]
     pub assigned_user_types: String,
+    /// Whether a promotion also brings the assessments that apply from then on; else the next change of their
+    /// administration does.
+    #[arg(long, value_name = "BOOL", env = "ROAR_ASSIGN_ON_PROMOTION", default_value = "false", value_parser = named("ROAR_ASSIGN_ON_PROMOTION", flag), action = clap::ArgAction::Set, help_heading = "Behaviour")]
+    pub assign_on_promotion: bool,
 }
 
 /// The settings of `serve`, checked.
@@ -304,6 +312,7 @@ impl Config {
             behaviour: BehaviourConfig {
                 edit_in_progress: EditInProgress::Deny,
                 assigned_user_types: vec!["student".to_owned()],
+                assign_on_promotion: false,
             },
         })
     }
@@ -358,6 +367,8 @@ pub struct BehaviourConfig {
     pub edit_in_progress: EditInProgress,
     /// The types of users that administrations are assigned to.
     pub assigned_user_types: Vec<String>,
+    /// A promotion also brings what applies from then on.
+    pub assign_on_promotion: bool,
 }
 
 impl ServeArgs {
@@ -406,7 +417,11 @@ impl ServeArgs {
             store,
             callers,
             task_concurrency: self.task_concurrency,
-            behaviour: BehaviourConfig { edit_in_progress: self.edit_in_progress, assigned_user_types },
+            behaviour: BehaviourConfig {
+                edit_in_progress: self.edit_in_progress,
+                assigned_user_types,
+                assign_on_promotion: self.assign_on_promotion,
+            },
         })
     }
 

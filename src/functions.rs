@@ -48,8 +48,21 @@ pub fn table() -> Vec<Function<App>> {
             "Takes a deleted assignment from the counts and the student's lists.",
             assignments::deleted,
         ),
+        Function::on_document(
+            ADMIN,
+            Written,
+            "users/{roarUid}",
+            "syncAssignmentsOnUserUpdate",
+            "Lets assignments, runs and the de-identified copy follow a user: orgs, grade, date of birth.",
+            assignments::user_written,
+        ),
+        Function::task(
+            assignments::FOLLOW_AGAIN,
+            "Follows the users who changed during a sync.",
+            assignments::run_follow_again,
+        ),
         Function::task(fanout::PLAN, "Normalises an administration's orgs and plans its sync.", fanout::run_plan),
-        Function::task(fanout::CHUNK, "Brings the assignments of about a hundred students in line.", fanout::run_chunk),
+        Function::task(fanout::CHUNK, "Brings the assignments of a few hundred students in line.", fanout::run_chunk),
         Function::task(fanout::REMOVE, "Deletes the assignments of a deleted administration.", fanout::run_remove),
     ]
 }

@@ -42,7 +42,7 @@ impl Prepared {
             removing: control.removing.to_set(),
             removing_owners: Ownership::new(&control.removing),
             details_only: control.details_only,
-            definition: Definition { administration, assigned: control.assigned.to_set(), tree },
+            definition: Definition { administration, assigned: control.assigned.to_set(), tree: Arc::new(tree) },
         }
     }
 }

@@ -1,5 +1,7 @@
 //! An administration's document as the rest of the crate reads it.
 
+use std::collections::BTreeSet;
+
 use crate::assignments::conditions::Condition;
 use crate::orgs::{OrgLists, OrgType};
 use crate::store::{Document, Fields, Timestamp, Value};
@@ -13,6 +15,8 @@ pub struct Administration {
     pub fields: Fields,
     /// Its assessments, in order; entries without a task ID are left out.
     pub assessments: Vec<Assessment>,
+    /// The fields of users that its conditions look at.
+    pub condition_fields: BTreeSet<String>,
 }
 
 /// One task of an administration.
@@ -52,6 +56,10 @@ impl Assessment {
         })
     }
 
+    fn conditions(&self) -> impl Iterator<Item = &Condition> {
+        self.assigned.iter().chain(&self.optional)
+    }
+
     /// Whether the user gets this assessment.
     pub fn is_assigned_to(&self, user: &Fields, now: Timestamp) -> bool {
         self.assigned.as_ref().is_none_or(|condition| condition.is_true_of(user, now))
@@ -72,8 +80,11 @@ impl Administration {
     /// Reads a document's fields.
     pub fn from_fields(id: &str, fields: Fields) -> Administration {
         let assessments = fields.get("assessments").and_then(Value::as_array).unwrap_or_default();
-        let assessments = assessments.iter().filter_map(Assessment::read).collect();
-        Administration { id: id.to_owned(), fields, assessments }
+        let assessments: Vec<Assessment> = assessments.iter().filter_map(Assessment::read).collect();
+        let mut condition_fields = BTreeSet::new();
+        let conditions = assessments.iter().flat_map(Assessment::conditions);
+        conditions.for_each(|condition| condition.collect_fields(&mut condition_fields));
+        Administration { id: id.to_owned(), fields, assessments, condition_fields }
     }
 
     /// A text field, empty when absent.

@@ -1,6 +1,7 @@
 //! Who gets which assignment, and what becomes of one that exists (org-hierarchy §5). Pure.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use super::counts::Contribution;
 use crate::administrations::model::{Administration, Assessment, progress_key};
@@ -19,8 +20,12 @@ pub struct Definition {
     /// Its exhaustive orgs.
     pub assigned: OrgSet,
     /// The hierarchy around them.
-    pub tree: OrgTree,
+    pub tree: Arc<OrgTree>,
 }
+
+/// The field of an assignment that says which fields of users its administration's conditions look at, so
+/// that a change of a user need not read administrations that don't care.
+pub const CONDITION_FIELDS: &str = "conditionFields";
 
 /// What to do about a student's assignment.
 #[derive(Clone, Debug, PartialEq)]
@@ -168,6 +173,7 @@ impl Definition {
                 .unwrap_or_else(Value::empty_map),
             "testData" => administration.flag("testData"),
             "demoData" => administration.flag("demoData"),
+            CONDITION_FIELDS => Value::strings(&administration.condition_fields),
         };
         for date in ["dateOpened", "dateClosed", "dateCreated"] {
             if let Some(instant) = administration.fields.get(date).filter(|value| value.as_timestamp().is_some()) {
@@ -180,7 +186,7 @@ impl Definition {
     /// The assessments of an assignment that has `old` ones: started work stays whatever happens, the
     /// rest follows the administration. In the administration's order, so that nothing moves that
     /// needn't; kept work that the administration no longer has comes last.
-    fn assessments(&self, user: &Fields, old: &[Fields], now: Timestamp) -> Vec<Value> {
+    pub(super) fn assessments(&self, user: &Fields, old: &[Fields], now: Timestamp) -> Vec<Value> {
         let by_task: BTreeMap<&str, &Fields> =
             old.iter().filter_map(|entry| Some((task_id(entry)?, entry))).rev().collect();
         let mut placed = HashSet::new();
@@ -212,7 +218,7 @@ impl Definition {
 }
 
 /// An assessment as an assignment holds it, on top of what an unstarted entry `known` had.
-fn entry(assessment: &Assessment, known: Fields, user: &Fields, now: Timestamp) -> Fields {
+pub(super) fn entry(assessment: &Assessment, known: Fields, user: &Fields, now: Timestamp) -> Fields {
     let mut entry = known;
     entry.insert("taskId".to_owned(), Value::from(assessment.task_id.as_str()));
     entry.insert("optional".to_owned(), Value::Boolean(assessment.is_optional_for(user, now)));
@@ -227,13 +233,13 @@ fn entry(assessment: &Assessment, known: Fields, user: &Fields, now: Timestamp) 
 }
 
 /// A student's work on the task has begun: it must not be taken away.
-fn has_begun(assessment: &Fields) -> bool {
+pub(super) fn has_begun(assessment: &Fields) -> bool {
     let has = |name: &str| assessment.get(name).is_some_and(|value| !value.is_null());
     let runs = assessment.get("allRunIds").and_then(Value::as_array).unwrap_or_default();
     has("startedOn") || has("completedOn") || has("runId") || !runs.is_empty()
 }
 
-fn task_id(assessment: &Fields) -> Option<&str> {
+pub(super) fn task_id(assessment: &Fields) -> Option<&str> {
     assessment.get("taskId").and_then(Value::as_str)
 }
 
@@ -241,18 +247,18 @@ fn task_ids(assessments: &[Value]) -> impl Iterator<Item = &str> {
     assessments.iter().filter_map(Value::as_map).filter_map(task_id)
 }
 
-fn assessments_of(assignment: &Fields) -> Vec<Fields> {
+pub(super) fn assessments_of(assignment: &Fields) -> Vec<Fields> {
     let assessments = assignment.get("assessments").and_then(Value::as_array).unwrap_or_default();
     assessments.iter().filter_map(Value::as_map).cloned().collect()
 }
 
 /// The tasks, and whether each must be done: what completion depends on.
-fn requirements<T: AsFields>(assessments: &[T]) -> BTreeMap<String, bool> {
+pub(super) fn requirements<T: AsFields>(assessments: &[T]) -> BTreeMap<String, bool> {
     let entries = assessments.iter().filter_map(AsFields::as_fields);
     entries.filter_map(|entry| Some((task_id(entry)?.to_owned(), is_optional(entry)))).collect()
 }
 
-trait AsFields {
+pub(super) trait AsFields {
     fn as_fields(&self) -> Option<&Fields>;
 }
 impl AsFields for Value {
@@ -266,13 +272,13 @@ impl AsFields for Fields {
     }
 }
 
-fn is_optional(assessment: &Fields) -> bool {
+pub(super) fn is_optional(assessment: &Fields) -> bool {
     assessment.get("optional").and_then(Value::as_bool).unwrap_or(false)
 }
 
 /// The progress of the given tasks: as it was, or `assigned`. Older documents spell the keys with
 /// hyphens; only underscores are written (data-model §1).
-fn progress(existing: &Fields, assessments: &[Value]) -> Fields {
+pub(super) fn progress(existing: &Fields, assessments: &[Value]) -> Fields {
     let old = existing.get("progress").and_then(Value::as_map);
     let known = |task: &str| {
         let old = old?;
@@ -284,7 +290,7 @@ fn progress(existing: &Fields, assessments: &[Value]) -> Fields {
 }
 
 /// Every assessment is completed or optional, and at least one is completed (org-hierarchy §7.3).
-fn is_complete(assessments: &[Value], progress: &Fields) -> bool {
+pub(super) fn is_complete(assessments: &[Value], progress: &Fields) -> bool {
     let mut any = false;
     for assessment in assessments.iter().filter_map(Value::as_map) {
         let marked = task_id(assessment).and_then(|task| progress.get(&progress_key(task)));
@@ -300,7 +306,7 @@ fn is_complete(assessments: &[Value], progress: &Fields) -> bool {
 
 /// The snapshot of the student that reports read (data-model §2.3): the student data at the top
 /// level, the grade as text, and who it is, with null for what isn't known.
-fn user_data(user: &Fields) -> Fields {
+pub(super) fn user_data(user: &Fields) -> Fields {
     let mut data = user.get("studentData").and_then(Value::as_map).cloned().unwrap_or_default();
     if let Some(grade) = data.get("grade").and_then(grade_text) {
         data.insert("grade".to_owned(), Value::String(grade));

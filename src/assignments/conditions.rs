@@ -4,6 +4,7 @@
 //! true); conditions that a caller sends are checked ([`normalise`]).
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use crate::store::{Fields, Timestamp, Value, lookup};
 use crate::users::age::age_in_years;
@@ -60,6 +61,21 @@ const COMPARISONS: [(&str, &str, Comparison); 6] = [
     ("EQUAL", "=", Comparison::Equal),
     ("NOT_EQUAL", "!=", Comparison::NotEqual),
 ];
+
+impl Condition {
+    /// Adds the user's fields that the condition looks at.
+    pub fn collect_fields(&self, fields: &mut BTreeSet<String>) {
+        match self {
+            Condition::Always | Condition::Never => {}
+            Condition::All(conditions) | Condition::Any(conditions) => {
+                conditions.iter().for_each(|condition| condition.collect_fields(fields));
+            }
+            Condition::Field { field, .. } => {
+                fields.insert(field.clone());
+            }
+        }
+    }
+}
 
 impl Comparison {
     fn parse(name: &str) -> Option<Comparison> {

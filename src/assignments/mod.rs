@@ -4,8 +4,12 @@
 pub mod build;
 pub mod conditions;
 pub mod counts;
+pub mod follow;
 mod handlers;
 pub mod recount;
+pub mod settlement;
 pub mod side_effects;
+mod user_changes;
 
 pub use handlers::{created, deleted, updated};
+pub use user_changes::{FOLLOW_AGAIN, run_follow_again, task_for_waiting, user_written, waiting_collection};

@@ -92,7 +92,11 @@ pub async fn build(config: &Config) -> Result<Built, CliError> {
         admin: config.store.admin.clone(),
         assessment: config.store.assessment.clone(),
         context,
-        settings: Settings { assigned_user_types: config.behaviour.assigned_user_types.clone(), edit_in_progress },
+        settings: Settings {
+            assigned_user_types: config.behaviour.assigned_user_types.clone(),
+            edit_in_progress,
+            assign_on_promotion: config.behaviour.assign_on_promotion,
+        },
         queue: QueueOptions { concurrency: config.task_concurrency, ..QueueOptions::default() },
         callers: callers(&config.callers)?,
         deliveries: deliveries(&config.deliveries)?,

@@ -1,8 +1,27 @@
-//! A student's age in completed years (org-hierarchy §4).
+//! A student's date of birth and age (org-hierarchy §4, rostering §2).
 
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use crate::store::{Fields, Timestamp, Value, lookup};
+
+/// The day on which a user was born: the date of `studentData.dob` in UTC. `None` when it's absent or no
+/// instant.
+pub fn date_of_birth(user: &Fields) -> Option<Date> {
+    lookup(user, "studentData.dob").and_then(Value::as_timestamp).map(day)
+}
+
+/// The day of an instant, in UTC.
+pub fn day(instant: Timestamp) -> Date {
+    instant.to_zoned(TimeZone::UTC).date()
+}
+
+/// Whole calendar months from a birth to a day; a month counts once its day is reached. Negative when
+/// the day lies before the birth.
+pub fn age_in_months(born: Date, on: Date) -> i64 {
+    let months = |date: Date| i64::from(date.year()) * 12 + i64::from(date.month());
+    months(on) - months(born) - i64::from(on.day() < born.day())
+}
 
 /// Completed calendar years at `now`, in UTC.
 ///
@@ -12,9 +31,8 @@ pub fn age_in_years(user: &Fields, now: Timestamp) -> Option<i64> {
     if lookup(user, "userType").and_then(Value::as_str) != Some("student") {
         return None;
     }
-    let today = now.to_zoned(TimeZone::UTC).date();
-    if let Some(born) = lookup(user, "studentData.dob").and_then(Value::as_timestamp) {
-        let born = born.to_zoned(TimeZone::UTC).date();
+    let today = day(now);
+    if let Some(born) = date_of_birth(user) {
         let before_birthday = (today.month(), today.day()) < (born.month(), born.day());
         return Some(i64::from(today.year()) - i64::from(born.year()) - i64::from(before_birthday));
     }
@@ -46,6 +64,23 @@ mod tests {
         ];
         for (dob, now, years) in table {
             assert_eq!(age_in_years(&user(dob), at(now)), Some(years), "{dob} at {now}");
+        }
+    }
+
+    #[test]
+    fn months_count_when_their_day_is_reached() {
+        let table = [
+            // The worked example of rostering §2: the same run, the birth corrected by half a year.
+            ("2015-09-20", "2023-09-15", 95),
+            ("2015-03-20", "2023-09-15", 101),
+            ("2015-09-20", "2015-09-20", 0),
+            ("2015-09-20", "2015-10-19", 0),
+            ("2015-09-20", "2015-10-20", 1),
+            ("2015-12-31", "2016-02-29", 1),
+            ("2015-09-20", "2015-09-19", -1),
+        ];
+        for (born, on, months) in table {
+            assert_eq!(age_in_months(born.parse().unwrap(), on.parse().unwrap()), months, "{born} on {on}");
         }
     }
 

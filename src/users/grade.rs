@@ -51,6 +51,19 @@ pub fn grade_text(value: &Value) -> Option<String> {
     }
 }
 
+/// The level of school that a grade belongs to (rostering §8); `None` for ungraded, other, and what
+/// names no grade.
+pub fn school_level(grade: &Value) -> Option<&'static str> {
+    match value_grade_order(grade)? {
+        0..=3 => Some("early-childhood"),
+        4..=9 => Some("elementary"),
+        10..=12 => Some("middle"),
+        13..=16 => Some("high"),
+        17..=18 => Some("postsecondary"),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,5 +98,28 @@ mod tests {
         assert_eq!(value_grade_order(&Value::Integer(10)), Some(14));
         assert_eq!(value_grade_order(&Value::Double(3.0)), Some(7));
         assert_eq!(value_grade_order(&Value::Null), None);
+    }
+
+    #[test]
+    fn grades_belong_to_levels() {
+        let table = [
+            ("IT", Some("early-childhood")),
+            ("tk", Some("early-childhood")),
+            ("K", Some("elementary")),
+            ("5", Some("elementary")),
+            ("6", Some("middle")),
+            ("08", Some("middle")),
+            ("9", Some("high")),
+            ("12", Some("high")),
+            ("13", Some("postsecondary")),
+            ("PG", Some("postsecondary")),
+            ("UG", None),
+            ("Other", None),
+            ("seventh", None),
+        ];
+        for (grade, level) in table {
+            assert_eq!(school_level(&Value::from(grade)), level, "{grade}");
+        }
+        assert_eq!(school_level(&Value::Integer(7)), Some("middle"));
     }
 }

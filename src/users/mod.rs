@@ -1,4 +1,19 @@
-//! Users: what rules need to know about a person's document.
+//! Users: what rules need to know about a person's document, and what a change of it means.
 
 pub mod age;
+pub mod change;
+pub mod copy;
 pub mod grade;
+pub mod membership;
+
+use crate::store::{Fields, Value};
+
+/// True unless the user is archived, that is, unenrolled from everything (data-model §2.3).
+pub fn is_living(user: &Fields) -> bool {
+    user.get("archived").and_then(Value::as_bool) != Some(true)
+}
+
+/// True when the user's type is one of `types`.
+pub fn is_of_type(user: &Fields, types: &[String]) -> bool {
+    user.get("userType").and_then(Value::as_str).is_some_and(|of| types.iter().any(|name| name == of))
+}

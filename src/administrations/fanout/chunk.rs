@@ -12,14 +12,14 @@ use super::ownership::{Flow, Phase, phases};
 use crate::administrations::definitions::Prepared;
 use crate::app::App;
 use crate::assignments::build::{Decision, current_orgs};
-use crate::assignments::counts::{Contribution, CountsDelta};
-use crate::assignments::side_effects::{assigned_on, lists_assignment, user_write};
+use crate::assignments::settlement::{Settlement, assignment_path};
+use crate::assignments::side_effects::{lists_assignment, user_writes};
 use crate::fields;
 use crate::runtime::{HandlerError, Task, TaskOutcome};
 use crate::store::{
-    Committed, Direction, DocPath, Document, FieldPath, Fields, Precondition, StoreError, Timestamp, Transform, Value,
-    Write, lookup,
+    Committed, Direction, DocPath, Document, FieldPath, Precondition, StoreError, Transform, Value, Write, lookup,
 };
+use crate::users::is_living;
 
 /// What the students of one commit may come to in writes, with some room up to 500 for counts of orgs
 /// that they have left and for the sync's own documents; and in bytes of assignments, with Firestore
@@ -182,7 +182,8 @@ impl<'a> Chunk<'a> {
             .map(|(user, _)| *user)
             .filter(|user| care == Care::Looked || lists_assignment(&user.fields, &self.administration))
             .collect();
-        let paths: Vec<DocPath> = asked.iter().map(|user| self.assignment(&user.path)).collect::<Result<_, _>>()?;
+        let paths: Vec<DocPath> =
+            asked.iter().map(|user| assignment_path(&user.path, &self.administration)).collect::<Result<_, _>>()?;
         let found = database.get_all(&paths).await?;
         let existing: BTreeMap<&DocPath, Document> =
             asked.iter().zip(found).filter_map(|(user, assignment)| Some((&user.path, assignment?))).collect();
@@ -279,7 +280,7 @@ impl<'a> Chunk<'a> {
         existing: &BTreeMap<&DocPath, Document>,
     ) -> Result<PagePlan, StoreError> {
         let now = self.app.now();
-        let mut delta = CountsDelta::default();
+        let mut settlement = Settlement::new(&self.administration, now);
         let mut plan = PagePlan::default();
         for (user, later) in users {
             for key in later {
@@ -300,52 +301,12 @@ impl<'a> Chunk<'a> {
                 (Flow::Assign, Some(fields)) if prepared.details_only => definition.update_details(fields, now),
                 (Flow::Assign, fields) => definition.decide(&user.fields, fields, now),
             };
-            self.write(&mut plan, &mut delta, user, assignment, decision, now)?;
+            let settled = settlement.settle(user, assignment, decision)?;
+            plan.writes.extend(settled.assignment);
+            plan.writes.extend(user_writes(&user.path, settled.step.as_slice(), now));
         }
-        plan.writes.extend(delta.writes(&self.administration, Precondition::None)?);
+        plan.writes.extend(settlement.counts(Precondition::None)?);
         Ok(plan)
-    }
-
-    fn write(
-        &self,
-        plan: &mut PagePlan,
-        delta: &mut CountsDelta,
-        user: &Document,
-        existing: Option<&Document>,
-        decision: Decision,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let path = self.assignment(&user.path)?;
-        let before = existing.and_then(|existing| Contribution::recorded(&existing.fields));
-        // An assignment that somebody touched since it was read is not overwritten.
-        let unchanged =
-            existing.map_or(Precondition::Missing, |existing| Precondition::UpdatedAt(existing.update_time));
-        // Lists that don't know of the assignment are mended as if it were new.
-        let listed = lists_assignment(&user.fields, &self.administration);
-        let (write, after) = match decision {
-            Decision::Nothing => {
-                if let (Some(existing), Some(before), false) = (existing, &before, listed) {
-                    let after = Some((before, assigned_on(&existing.fields, now)));
-                    plan.writes.extend(user_write(&user.path, &self.administration, None, after, now));
-                }
-                return Ok(());
-            }
-            Decision::Create(fields) | Decision::Update(fields) => {
-                let after = (Contribution::of(&fields), assigned_on(&fields, now));
-                (Write::set(path, fields), Some(after))
-            }
-            Decision::Delete => (Write::delete(path), None),
-        };
-        let after = after.as_ref().map(|(contribution, assigned)| (contribution, *assigned));
-        delta.step(before.as_ref(), after.map(|(contribution, _)| contribution));
-        plan.writes.push(write.when(unchanged));
-        let listed_as = before.as_ref().filter(|_| listed);
-        plan.writes.extend(user_write(&user.path, &self.administration, listed_as, after, now));
-        Ok(())
-    }
-
-    fn assignment(&self, user: &DocPath) -> Result<DocPath, StoreError> {
-        user.child("assignments", &self.administration)
     }
 
     fn completed_write(&self) -> Result<Write, StoreError> {
@@ -354,10 +315,6 @@ impl<'a> Chunk<'a> {
             .when(Precondition::Exists)
             .with(FieldPath::top("syncChunksCompleted"), Transform::Increment(Value::Integer(1))))
     }
-}
-
-fn is_living(user: &Fields) -> bool {
-    user.get("archived").and_then(Value::as_bool) != Some(true)
 }
 
 /// What a page writes, and whom it has seen for later phases.
@@ -387,6 +344,7 @@ fn open_chunks(committed: Option<&Committed>) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Timestamp;
 
     fn students(count: usize, orgs_each: usize) -> VecDeque<Document> {
         let student = |n: usize| Document {

@@ -20,7 +20,8 @@ pub enum State {
 }
 
 impl State {
-    fn name(self) -> &'static str {
+    /// As the document says it.
+    pub fn name(self) -> &'static str {
         match self {
             State::Pending => "pending",
             State::Complete => "complete",

@@ -14,6 +14,7 @@ use crate::administrations::normalise::{
     NormalOrgs, OrgSubcollection, document_changes, subcollection_writes, with_changes,
 };
 use crate::app::App;
+use crate::assignments::task_for_waiting;
 use crate::fields;
 use crate::orgs::{OrgLists, OrgType, Reach, load_tree};
 use crate::runtime::{HandlerError, NewTask, Task, TaskOutcome};
@@ -332,7 +333,7 @@ impl<'a> Plan<'a> {
         let finished = self.app.stores.admin.transaction(|tx| async move {
             let control = tx.get(&Control::path(self.administration)?).await?.as_ref().map(Control::read);
             let Some(control) = control.filter(|control| Control::is_at(Some(control), self.version)) else {
-                return Ok(false);
+                return Ok(None);
             };
             // A closed administration's lost orgs are still in its assignments.
             let applied = match control.details_only {
@@ -350,11 +351,18 @@ impl<'a> Plan<'a> {
             )
             .await;
             tx.write(task.done()).await;
-            Ok::<_, StoreError>(true)
+            let follow = task_for_waiting(&tx, self.administration, self.version).await?;
+            if let Some(follow) = &follow {
+                tx.write(self.app.tasks.enlist(follow)).await;
+            }
+            Ok::<_, StoreError>(Some(follow))
         });
         match finished.await {
-            Ok((true, _)) => Ok(TaskOutcome::Committed),
-            Ok((false, _)) | Err(StoreError::Conflict(_)) => Ok(TaskOutcome::Finished),
+            Ok((Some(follow), _)) => {
+                self.app.tasks.announce(follow.into_iter().collect());
+                Ok(TaskOutcome::Committed)
+            }
+            Ok((None, _)) | Err(StoreError::Conflict(_)) => Ok(TaskOutcome::Finished),
             Err(error) => Err(error.into()),
         }
     }

@@ -4,6 +4,7 @@ use super::control::Control;
 use super::fence::take_back_older;
 use crate::app::App;
 use crate::assignments::side_effects::user_write;
+use crate::assignments::waiting_collection;
 use crate::fields;
 use crate::runtime::{HandlerError, Task, TaskOutcome};
 use crate::store::{Direction, DocPath, Document, FieldPath, Precondition, Query, StoreError, Transform, Value, Write};
@@ -47,6 +48,7 @@ pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
         removal.delete_all(&format!("administrations/{}/{subcollection}", removal.administration)).await?;
     }
     removal.delete_all(&format!("{}/progress", Control::path(&removal.administration)?)).await?;
+    removal.delete_all(&waiting_collection(&removal.administration)?).await?;
     removal.forget_creator(&text("createdBy")).await?;
     removal.finish(&task).await
 }

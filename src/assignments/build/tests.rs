@@ -50,7 +50,11 @@ fn definition(fields: Fields) -> Definition {
         org(OrgType::Class, "c1", fields! { "schoolId" => "s1", "districtId" => "d1" }),
     ]);
     let assigned: OrgLists = [(OrgType::School, "s1"), (OrgType::Class, "c1")].into_iter().collect();
-    Definition { administration: Administration::from_fields("adm", fields), assigned: assigned.to_set(), tree }
+    Definition {
+        administration: Administration::from_fields("adm", fields),
+        assigned: assigned.to_set(),
+        tree: tree.into(),
+    }
 }
 
 fn student(grade: impl Into<Value>, orgs: &[(OrgType, &str)]) -> Fields {

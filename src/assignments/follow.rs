@@ -1,0 +1,189 @@
+//! What becomes of one assignment when its student changes (rostering §1–4, org-hierarchy §5.3). Pure.
+//!
+//! Closed assignments keep what they say, but for the date of birth, which is a correction. Open ones
+//! show the student as they are, follow them from org to org, and lose what a promotion has made
+//! pointless, never what was begun.
+
+use std::collections::BTreeSet;
+
+use super::build::{
+    CONDITION_FIELDS, Decision, Definition, assessments_of, current_orgs, has_begun, is_complete, progress,
+    requirements, task_id, user_data,
+};
+use super::counts::Contribution;
+use crate::administrations::model::Administration;
+use crate::orgs::lists::OrgSet;
+use crate::orgs::{OrgLists, OrgTree};
+use crate::store::{Fields, Timestamp, Value, lookup};
+use crate::users::age::{age_in_months, date_of_birth, day};
+use crate::users::change::UserChange;
+use crate::users::is_living;
+
+/// What is known when a student's assignment follows them.
+pub struct Follower<'a> {
+    /// The student as they are now.
+    pub user: &'a Fields,
+    /// True when users of this type get assignments.
+    pub assignable: bool,
+    /// What changed.
+    pub change: &'a UserChange,
+    /// The student's orgs and those above them.
+    pub tree: &'a OrgTree,
+    /// A promotion also brings what applies now (ambiguities A-22).
+    pub assign_on_promotion: bool,
+    /// The time now.
+    pub now: Timestamp,
+}
+
+/// True when assignments of the administration must be looked at again because of the change, so that the
+/// administration has to be read. `None` is an assignment that doesn't say what its conditions look at.
+fn conditions_care(looked_at: Option<&[Value]>, change: &UserChange) -> bool {
+    let Some(fields) = looked_at else { return change.grade || change.birth };
+    fields.iter().filter_map(Value::as_str).any(|field| {
+        let of_grade = field.ends_with("grade") || field == "studentData.schoolLevel";
+        let of_birth = field == "age" || field == "studentData.dob" || field.starts_with("birth");
+        (change.grade && of_grade) || (change.birth && of_birth)
+    })
+}
+
+/// True when [`Follower::open`] needs the assignment's administration.
+pub fn needs_administration(assignment: &Fields, change: &UserChange) -> bool {
+    conditions_care(assignment.get(CONDITION_FIELDS).and_then(Value::as_array), change)
+}
+
+/// An assignment is open until its closing date (data-model §2.3).
+pub fn is_open(assignment: &Fields, now: Timestamp) -> bool {
+    assignment.get("dateClosed").and_then(Value::as_timestamp).is_some_and(|closed| closed > now)
+}
+
+impl Follower<'_> {
+    /// True when the student may have open assignments at all.
+    pub fn is_assigned(&self) -> bool {
+        self.assignable && is_living(self.user)
+    }
+
+    /// The assignment that the student doesn't have yet of an administration that is assigned to `assigned`
+    /// of their orgs.
+    pub fn join(&self, administration: Administration, assigned: OrgSet, tree: std::sync::Arc<OrgTree>) -> Decision {
+        if !self.is_assigned() {
+            return Decision::Nothing;
+        }
+        Definition { administration, assigned, tree }.decide(self.user, None, self.now)
+    }
+
+    /// An open assignment of the student. `assigned`: the student's orgs that the administration is
+    /// assigned to, as far as was asked; `administration` where the change needs it.
+    pub fn open(&self, existing: &Fields, assigned: &OrgSet, administration: Option<&Administration>) -> Decision {
+        if !self.is_assigned() {
+            return Decision::Delete;
+        }
+        let mut assignment = existing.clone();
+        if self.change.orgs {
+            let held = OrgLists::from_value(existing.get("assigningOrgs"));
+            let mut reasons = held.to_set();
+            // An org that the assignment has stays as long as the student does: should the administration
+            // have lost it, its sync takes it away.
+            current_orgs(self.user).intersection(assigned).iter().for_each(|(of, id)| {
+                reasons.insert(of, id);
+            });
+            let assigning = current_orgs(self.user).intersection(&reasons);
+            if assigning.is_empty() {
+                return Decision::Delete;
+            }
+            if !assigning.same_orgs(&held) {
+                assignment.insert("assigningOrgs".to_owned(), assigning.to_value());
+                assignment.insert("readOrgs".to_owned(), self.tree.read_orgs(&assigning).to_value());
+            }
+        }
+        if let Some(administration) = administration {
+            let old = assessments_of(existing);
+            let left = self.assessments(&old, administration);
+            if left.is_empty() {
+                return Decision::Delete;
+            }
+            let progress = progress(existing, &left);
+            if requirements(&left) != requirements(&old) {
+                assignment.insert("completed".to_owned(), Value::Boolean(is_complete(&left, &progress)));
+            }
+            assignment.insert("progress".to_owned(), Value::Map(progress));
+            assignment.insert("assessments".to_owned(), Value::Array(left));
+        }
+        assignment.insert("userData".to_owned(), Value::Map(user_data(self.user)));
+        updated(existing, assignment)
+    }
+
+    /// What is left of an assignment's assessments (rostering §3): begun ones, and those that still apply;
+    /// whether they're optional follows the student.
+    fn assessments(&self, old: &[Fields], administration: &Administration) -> Vec<Value> {
+        if self.assign_on_promotion && self.change.grade {
+            let (assigned, tree) = (OrgSet::default(), std::sync::Arc::default());
+            let definition = Definition { administration: administration.clone(), assigned, tree };
+            return definition.assessments(self.user, old, self.now);
+        }
+        let followed = old.iter().filter_map(|entry| {
+            let known = administration.assessments.iter().find(|known| task_id(entry) == Some(&known.task_id));
+            // What an edit took away is the sync's business.
+            let Some(known) = known else { return Some(entry.clone()) };
+            if !has_begun(entry) && !known.is_assigned_to(self.user, self.now) {
+                return None;
+            }
+            let mut entry = entry.clone();
+            entry.insert("optional".to_owned(), Value::Boolean(known.is_optional_for(self.user, self.now)));
+            Some(entry)
+        });
+        followed.map(Value::Map).collect()
+    }
+
+    /// A closed assignment: only the date of birth reaches it, and what is computed from that where the
+    /// assignment shows it (rostering §2).
+    pub fn closed(&self, existing: &Fields) -> Decision {
+        let born = date_of_birth(self.user).filter(|_| self.change.birth);
+        let (Some(born), Some(dob)) = (born, lookup(self.user, "studentData.dob")) else { return Decision::Nothing };
+        let mut assignment = existing.clone();
+        let mut data = existing.get("userData").and_then(Value::as_map).cloned().unwrap_or_default();
+        data.insert("dob".to_owned(), dob.clone());
+        let assigned = existing.get("dateAssigned").and_then(Value::as_timestamp);
+        let computed = [
+            ("birthMonth", Some(i64::from(born.month()))),
+            ("birthYear", Some(i64::from(born.year()))),
+            ("ageMonths", assigned.map(|assigned| age_in_months(born, day(assigned)))),
+        ];
+        for (name, value) in computed {
+            if let (Some(shown), Some(value)) = (data.get_mut(name), value) {
+                *shown = Value::Integer(value);
+            }
+        }
+        assignment.insert("userData".to_owned(), Value::Map(data));
+        updated(existing, assignment)
+    }
+}
+
+/// An update, unless nothing would change.
+fn updated(existing: &Fields, mut assignment: Fields) -> Decision {
+    if assignment == *existing {
+        return Decision::Nothing;
+    }
+    // Nothing of this moves what a closed or foreign assignment has counted; the record goes with what
+    // is written, and the counts with the record.
+    Contribution::of(&assignment).record(&mut assignment);
+    Decision::Update(assignment)
+}
+
+/// The administrations that a student's orgs lead to, with those of the orgs that do: from the documents
+/// of `assignedOrgs` that were found for these orgs.
+pub fn assigned_by<'a>(found: impl IntoIterator<Item = &'a Fields>) -> std::collections::BTreeMap<String, OrgSet> {
+    let mut administrations: std::collections::BTreeMap<String, OrgSet> = std::collections::BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    for org in found {
+        let text = |name: &str| org.get(name).and_then(Value::as_str);
+        let (Some(administration), Some(id), Some(of)) = (text("administrationId"), text("orgId"), text("orgType"))
+        else {
+            continue;
+        };
+        let Some(of) = crate::orgs::OrgType::parse(of) else { continue };
+        if seen.insert((administration, of, id)) {
+            administrations.entry(administration.to_owned()).or_default().insert(of, id);
+        }
+    }
+    administrations
+}

@@ -1,0 +1,71 @@
+//! What decisions about assignments of one administration write: the assignments, with the record of
+//! what is counted, the students' lists, and the counts. All of it belongs into one commit.
+
+use super::build::Decision;
+use super::counts::{Contribution, CountsDelta};
+use super::side_effects::{Step, assigned_on, lists_assignment};
+use crate::store::{DocPath, Document, Precondition, Result, Timestamp, Write};
+
+/// Collects writes. The counts come last ([`Settlement::counts`]), because they are shared.
+pub struct Settlement<'a> {
+    administration: &'a str,
+    now: Timestamp,
+    delta: CountsDelta,
+}
+
+/// What a decision about one student's assignment writes.
+#[derive(Default)]
+pub struct Settled {
+    /// To the assignment; the commit conflicts when somebody touched it since it was read.
+    pub assignment: Option<Write>,
+    /// To the student's document, by [`user_write`](super::side_effects::user_write).
+    pub step: Option<Step>,
+}
+
+impl<'a> Settlement<'a> {
+    /// Nothing yet.
+    pub fn new(administration: &'a str, now: Timestamp) -> Settlement<'a> {
+        Settlement { administration, now, delta: CountsDelta::default() }
+    }
+
+    /// Carries out a decision about the assignment of `user` that is `existing` now.
+    pub fn settle(&mut self, user: &Document, existing: Option<&Document>, decision: Decision) -> Result<Settled> {
+        let path = assignment_path(&user.path, self.administration)?;
+        let before = existing.and_then(|existing| Contribution::recorded(&existing.fields));
+        // Lists that don't know of the assignment are mended as if it were new.
+        let listed = lists_assignment(&user.fields, self.administration);
+        let (write, after) = match decision {
+            Decision::Nothing => {
+                let unlisted = existing.zip(before).filter(|_| !listed);
+                let step = unlisted.map(|(existing, contribution)| {
+                    self.step(None, Some((contribution, assigned_on(&existing.fields, self.now))))
+                });
+                return Ok(Settled { assignment: None, step });
+            }
+            Decision::Create(fields) | Decision::Update(fields) => {
+                let after = (Contribution::of(&fields), assigned_on(&fields, self.now));
+                (Write::set(path, fields), Some(after))
+            }
+            Decision::Delete => (Write::delete(path), None),
+        };
+        let unchanged =
+            existing.map_or(Precondition::Missing, |existing| Precondition::UpdatedAt(existing.update_time));
+        self.delta.step(before.as_ref(), after.as_ref().map(|(contribution, _)| contribution));
+        let step = self.step(before.filter(|_| listed), after);
+        Ok(Settled { assignment: Some(write.when(unchanged)), step: Some(step) })
+    }
+
+    fn step(&self, before: Option<Contribution>, after: Option<(Contribution, Timestamp)>) -> Step {
+        Step { administration: self.administration.to_owned(), before, after }
+    }
+
+    /// The writes to the counts; `precondition` as in [`CountsDelta::writes`].
+    pub fn counts(&self, precondition: Precondition) -> Result<Vec<Write>> {
+        self.delta.writes(self.administration, precondition)
+    }
+}
+
+/// Where a user's assignment of an administration is.
+pub fn assignment_path(user: &DocPath, administration: &str) -> Result<DocPath> {
+    user.child("assignments", administration)
+}

@@ -1,0 +1,179 @@
+//! `syncAssignmentsOnUserUpdate`: a user was created, changed or deleted (functions §3.7, rostering §1–4).
+//!
+//! The event tells what kind of change there was; what follows from it is decided on the documents as
+//! they are now. First the de-identified copy and the runs take over what doesn't depend on
+//! assignments, then one transaction brings the assignments in line, and with it checks that the user
+//! was still the one just copied; at the end runs take the orgs of their assignments.
+
+mod again;
+mod pass;
+
+use std::collections::BTreeMap;
+
+pub use again::{FOLLOW_AGAIN, collection as waiting_collection, run as run_follow_again, task_for_waiting};
+use pass::{Followed, Pass};
+
+use crate::app::App;
+use crate::orgs::OrgLists;
+use crate::runs::student::{Changes, assignment_of, birth_changes, org_changes};
+use crate::runtime::{DocumentEvent, HandlerError};
+use crate::store::{DocPath, Document, FieldPath, Fields, Precondition, Query, StoreError, Timestamp, Write};
+use crate::users::age::date_of_birth;
+use crate::users::change::{UserChange, changes};
+use crate::users::copy::copy_changes;
+
+/// Writes to runs, or deletions of assignments, in one commit.
+const BATCH: usize = 400;
+/// How often the work is done anew because the user changed meanwhile; each change has an event of its own.
+const ROUNDS: usize = 5;
+
+/// The event of `users/{roarUid}`.
+pub async fn user_written(app: App, event: DocumentEvent) -> Result<(), HandlerError> {
+    let Some(after) = event.change.after else {
+        return Ok(user_deleted(&app, &event.change.path).await?);
+    };
+    if after.fields.contains_key("password") {
+        forget_password(&app, &after.path).await?;
+    }
+    let before = event.change.before.as_ref().map(|before| &before.fields);
+    let change = changes(before, &after.fields, &app.settings.assigned_user_types, app.now());
+    if change.matters() {
+        let at = after.update_time;
+        again::leave_with_syncs(&app, after.id(), &after.fields, &change, at).await?;
+        follow(&app, after, &change, at).await?;
+    }
+    Ok(())
+}
+
+/// A password has no place in a document (functions §5).
+async fn forget_password(app: &App, user: &DocPath) -> Result<(), StoreError> {
+    let write = Write::merge(user.clone(), Fields::new(), vec![FieldPath::top("password")]);
+    match app.stores.admin.commit(vec![write.when(Precondition::Exists)]).await {
+        Ok(_) | Err(StoreError::Conflict(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// The assignments of a user who is gone go too (ambiguities A-54); their own events take them from
+/// the counts.
+async fn user_deleted(app: &App, user: &DocPath) -> Result<(), StoreError> {
+    let database = &app.stores.admin;
+    if database.get(user).await?.is_some() {
+        // There again; that has an event of its own.
+        return Ok(());
+    }
+    let assignments = database.query(Query::collection(format!("{user}/assignments")).select(&[])).await?;
+    for batch in assignments.chunks(BATCH) {
+        database.commit(batch.iter().map(|assignment| Write::delete(assignment.path.clone())).collect()).await?;
+    }
+    Ok(())
+}
+
+/// Brings everything in line with a change of a user, known as `seen`, that happened at `at`.
+async fn follow(app: &App, mut seen: Document, change: &UserChange, at: Timestamp) -> Result<(), StoreError> {
+    for _ in 0..ROUNDS {
+        copy(app, &seen, change).await?;
+        let followed = match pass::run(app, &seen.path, change, at).await? {
+            Pass::Gone => return Ok(()),
+            Pass::Done(followed) => followed,
+        };
+        let latest = &followed.user;
+        if latest.update_time != seen.update_time && differs(app, &seen, latest) {
+            seen = followed.user;
+            continue;
+        }
+        if !change.orgs || !runs_follow(app, &seen.path, &followed).await? {
+            return Ok(());
+        }
+        // Somebody may have moved the user on while the runs were written.
+        match app.stores.admin.get(&seen.path).await? {
+            Some(latest) if differs(app, &followed.user, &latest) => seen = latest,
+            _ => return Ok(()),
+        }
+    }
+    Err(StoreError::Contention)
+}
+
+fn differs(app: &App, one: &Document, other: &Document) -> bool {
+    changes(Some(&one.fields), &other.fields, &app.settings.assigned_user_types, app.now()).matters()
+}
+
+/// Brings the de-identified copy in line, and, after a correction of the date of birth, the ages in runs.
+async fn copy(app: &App, user: &Document, change: &UserChange) -> Result<(), StoreError> {
+    let database = &app.stores.assessment;
+    if change.birth || change.grade || change.orgs {
+        let path = user.path.clone();
+        if let Some(copy) = database.get(&path).await?
+            && let Some((fields, mask)) = copy_changes(&copy.fields, &user.fields, change, app.now())
+        {
+            match database.commit(vec![Write::merge(path, fields, mask).when(Precondition::Exists)]).await {
+                Ok(_) | Err(StoreError::Conflict(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    if let Some(born) = date_of_birth(&user.fields).filter(|_| change.birth) {
+        // Scores that depend on age are not computed anew; whoever keeps norms may want to know.
+        tracing::info!(roar_uid = user.id(), "a date of birth was corrected; ages in runs follow");
+        let runs = runs_of(app, &user.path).await?;
+        change_runs(app, &runs, |run| birth_changes(run, born)).await?;
+    }
+    Ok(())
+}
+
+/// Gives runs the orgs of their assignments, as far as these are open. True when any was written.
+async fn runs_follow(app: &App, user: &DocPath, followed: &Followed) -> Result<bool, StoreError> {
+    let mut lists: BTreeMap<String, Option<(OrgLists, OrgLists)>> = followed.lists.clone();
+    let runs = runs_of(app, user).await?;
+    // An assignment that went in an attempt before this one, or one that's closed.
+    let mut unknown: Vec<&str> = runs.iter().filter_map(|run| assignment_of(&run.fields)).collect();
+    unknown.retain(|id| !lists.contains_key(*id));
+    unknown.sort_unstable();
+    unknown.dedup();
+    let unknown: Vec<String> = unknown.into_iter().map(str::to_owned).collect();
+    for id in pass::lost_while_open(app, user, &unknown).await? {
+        lists.insert(id, None);
+    }
+    change_runs(app, &runs, |run| {
+        let (assigning, read) = lists.get(assignment_of(run)?)?.clone().unwrap_or_default();
+        org_changes(run, &assigning, &read)
+    })
+    .await
+}
+
+/// Makes changes to runs. True when any was written.
+async fn change_runs(
+    app: &App,
+    runs: &[Document],
+    change: impl Fn(&Fields) -> Option<Changes>,
+) -> Result<bool, StoreError> {
+    let writes: Vec<Write> = runs
+        .iter()
+        .filter_map(|run| {
+            let (fields, mask) = change(&run.fields)?;
+            Some(Write::merge(run.path.clone(), fields, mask).when(Precondition::Exists))
+        })
+        .collect();
+    let database = &app.stores.assessment;
+    for batch in writes.chunks(BATCH) {
+        match database.commit(batch.to_vec()).await {
+            Err(StoreError::Conflict(_)) => {
+                // One of them is deleted; the others still want it.
+                for write in batch {
+                    match database.commit(vec![write.clone()]).await {
+                        Ok(_) | Err(StoreError::Conflict(_)) => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+            committed => {
+                committed?;
+            }
+        }
+    }
+    Ok(!writes.is_empty())
+}
+
+async fn runs_of(app: &App, user: &DocPath) -> Result<Vec<Document>, StoreError> {
+    app.stores.assessment.query(Query::collection(format!("{user}/runs"))).await
+}

@@ -1,0 +1,289 @@
+//! One transaction that brings a user's assignments in line with the user.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::administrations::fanout::control::administration_path;
+use crate::administrations::model::Administration;
+use crate::app::App;
+use crate::assignments::build::{Decision, current_orgs};
+use crate::assignments::follow::{Follower, assigned_by, is_open, needs_administration};
+use crate::assignments::settlement::{Settlement, assignment_path};
+use crate::assignments::side_effects::user_writes;
+use crate::orgs::lists::OrgSet;
+use crate::orgs::{OrgLists, OrgTree, Reach, load_tree};
+use crate::store::{
+    DocPath, Document, FieldOp, FieldPath, Fields, Precondition, Query, StoreError, Timestamp, Transaction, Value,
+    Write, lookup,
+};
+use crate::users::change::UserChange;
+use crate::users::grade::school_level;
+use crate::users::is_of_type;
+use crate::users::membership::{history_changes, with_history};
+
+/// Writes of one transaction, about; users with more to change take several.
+const MOST_WRITES: usize = 400;
+/// Firestore's limit on the values of one `in`.
+const IN_LIMIT: usize = 30;
+
+/// What a pass came to.
+pub(super) enum Pass {
+    /// The user is gone.
+    Gone,
+    /// All assignments agree.
+    Done(Followed),
+}
+
+/// Assignments in line with their user.
+pub(super) struct Followed {
+    /// The user as the assignments show them.
+    pub(super) user: Document,
+    /// The orgs of each open assignment, assigning and reading; `None` of those that went.
+    pub(super) lists: BTreeMap<String, Option<(OrgLists, OrgLists)>>,
+}
+
+/// What a transaction takes for granted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Known {
+    /// Every administration whose counts move exists, and has counts for every org; else the commit
+    /// conflicts.
+    Usual,
+    /// Nothing: look.
+    Looked,
+}
+
+enum Attempt {
+    Gone,
+    /// More is left to do than one transaction should.
+    More,
+    Done(Followed),
+}
+
+/// Brings the assignments in line, in as many transactions as it takes.
+///
+/// Reads, when orgs changed: the user, their open assignments, a document of `assignedOrgs` for each pair of
+/// an open administration and one of the user's orgs, the orgs with those above them, and for each
+/// administration that is new to the user itself and the place of the assignment. Otherwise: the
+/// user, the assignments (all, when the date of birth changed), and the administrations whose
+/// conditions look at what changed.
+pub(super) async fn run(app: &App, user: &DocPath, change: &UserChange, at: Timestamp) -> Result<Pass, StoreError> {
+    let mut known = Known::Usual;
+    loop {
+        let attempt = app.stores.admin.transaction(|tx| attempt(app, tx, user, change, at, known)).await;
+        match attempt {
+            Ok((Attempt::Gone, _)) => return Ok(Pass::Gone),
+            Ok((Attempt::Done(followed), _)) => return Ok(Pass::Done(followed)),
+            Ok((Attempt::More, _)) => {}
+            Err(StoreError::Conflict(_)) if known == Known::Usual => known = Known::Looked,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+async fn attempt(
+    app: &App,
+    tx: Transaction,
+    path: &DocPath,
+    change: &UserChange,
+    at: Timestamp,
+    known: Known,
+) -> Result<Attempt, StoreError> {
+    let Some(mut user) = tx.get(path).await? else { return Ok(Attempt::Gone) };
+    let now = app.now();
+    let mut writes: Vec<Write> = own_changes(&mut user, change, at).into_iter().collect();
+    let assignments = assignments(&tx, path, change, now).await?;
+    let assignable = is_of_type(&user.fields, &app.settings.assigned_user_types);
+    let orgs = current_orgs(&user.fields);
+    let asks = change.orgs && assignable && crate::users::is_living(&user.fields);
+    let (assigned, tree) = if asks { assigned(app, &tx, &orgs, now).await? } else { Default::default() };
+    let follower = Follower {
+        user: &user.fields,
+        assignable,
+        change,
+        tree: &tree,
+        assign_on_promotion: app.settings.assign_on_promotion,
+        now,
+    };
+    let mut known_assignments = assignments;
+    let (administrations, missing) =
+        administrations(&tx, path, &mut known_assignments, &assigned, change, &follower).await?;
+
+    let none = OrgSet::default();
+    let mut lists = BTreeMap::new();
+    let mut steps = Vec::new();
+    let mut more = false;
+    let ids: BTreeSet<&String> = known_assignments.keys().chain(&missing).collect();
+    for id in ids {
+        let existing = known_assignments.get(id);
+        let of_user = assigned.get(id).unwrap_or(&none);
+        let administration = administrations.get(id);
+        let decision = match existing {
+            None => match administration {
+                Some(administration) => follower.join(administration.clone(), of_user.clone(), tree.clone()),
+                None => continue,
+            },
+            Some(existing) if !is_open(&existing.fields, now) => follower.closed(&existing.fields),
+            Some(existing) => {
+                let needed = needs_administration(&existing.fields, change);
+                if needed && administration.is_none() && follower.is_assigned() {
+                    // Its administration is gone, and its own turn to go comes.
+                    continue;
+                }
+                follower.open(&existing.fields, of_user, administration.filter(|_| needed))
+            }
+        };
+        if existing.is_none_or(|existing| is_open(&existing.fields, now)) {
+            let after = match &decision {
+                Decision::Nothing => existing.map(|existing| &existing.fields),
+                Decision::Create(fields) | Decision::Update(fields) => Some(fields),
+                Decision::Delete => None,
+            };
+            let of = |fields: &Fields, name: &str| OrgLists::from_value(fields.get(name));
+            lists.insert(id.clone(), after.map(|fields| (of(fields, "assigningOrgs"), of(fields, "readOrgs"))));
+        }
+        if decision == Decision::Nothing {
+            continue;
+        }
+        if writes.len() >= MOST_WRITES {
+            more = true;
+            break;
+        }
+        let mut settlement = Settlement::new(id, now);
+        let settled = settlement.settle(&user, existing, decision)?;
+        writes.extend(settled.assignment);
+        // A step that leaves every list as it is, is none.
+        steps.extend(settled.step);
+        writes.extend(counts(&tx, &settlement, id, known, existing.is_none()).await?);
+    }
+    writes.extend(user_writes(path, &steps, now));
+    tx.write_all(writes).await;
+    Ok(if more { Attempt::More } else { Attempt::Done(Followed { user, lists }) })
+}
+
+/// What the user's own document lacks: the level of school that goes with a grade, and the history of
+/// orgs. The user is changed along.
+fn own_changes(user: &mut Document, change: &UserChange, at: Timestamp) -> Option<Write> {
+    let mut fields = Fields::new();
+    let mut mask = Vec::new();
+    if change.grade
+        && let Some(level) = lookup(&user.fields, "studentData.grade").and_then(school_level)
+        && lookup(&user.fields, "studentData.schoolLevel").and_then(Value::as_str) != Some(level)
+        && let Some(Value::Map(data)) = user.fields.get_mut("studentData")
+    {
+        data.insert("schoolLevel".to_owned(), Value::from(level));
+        let level = Fields::from([("schoolLevel".to_owned(), Value::from(level))]);
+        fields.insert("studentData".to_owned(), Value::Map(level));
+        mask.push(FieldPath::of(["studentData", "schoolLevel"]));
+    }
+    if change.orgs
+        && let Some((history, of_history)) = history_changes(&user.fields, &change.left, at)
+    {
+        user.fields = with_history(&user.fields, &history);
+        fields.extend(history);
+        mask.extend(of_history);
+    }
+    (!mask.is_empty()).then(|| Write::merge(user.path.clone(), fields, mask).when(Precondition::Exists))
+}
+
+/// The user's assignments by administration: open ones, or all when the date of birth changed.
+async fn assignments(
+    tx: &Transaction,
+    user: &DocPath,
+    change: &UserChange,
+    now: Timestamp,
+) -> Result<BTreeMap<String, Document>, StoreError> {
+    let mut query = Query::collection(format!("{user}/assignments"));
+    if !change.birth {
+        query = query.filter("dateClosed", FieldOp::GreaterThan, now);
+    }
+    let found = tx.query(query).await?;
+    Ok(found.into_iter().map(|assignment| (assignment.id().to_owned(), assignment)).collect())
+}
+
+/// The open administrations that the user's orgs lead to, each with these orgs; and the orgs with those
+/// above them.
+async fn assigned(
+    app: &App,
+    tx: &Transaction,
+    orgs: &OrgLists,
+    now: Timestamp,
+) -> Result<(BTreeMap<String, OrgSet>, Arc<OrgTree>), StoreError> {
+    let mut found = Vec::new();
+    for ids in orgs.flatten().chunks(IN_LIMIT) {
+        let query = match ids {
+            [one] => Query::group("assignedOrgs").equal("orgId", one.as_str()),
+            several => Query::group("assignedOrgs").filter("orgId", FieldOp::In, Value::strings(several)),
+        };
+        found.extend(tx.query(query.filter("dateClosed", FieldOp::GreaterThan, now)).await?);
+    }
+    let tree = if orgs.is_empty() { OrgTree::default() } else { load_tree(&app.stores.admin, orgs, Reach::Up).await? };
+    Ok((assigned_by(found.iter().map(|org| &org.fields)), Arc::new(tree)))
+}
+
+/// Reads the administrations that decisions need, and says for which of them the user has no assignment. One
+/// that is open while its assignment still says otherwise is found on the way.
+async fn administrations(
+    tx: &Transaction,
+    user: &DocPath,
+    assignments: &mut BTreeMap<String, Document>,
+    assigned: &BTreeMap<String, OrgSet>,
+    change: &UserChange,
+    follower: &Follower<'_>,
+) -> Result<(BTreeMap<String, Administration>, BTreeSet<String>), StoreError> {
+    let mut missing: BTreeSet<String> = assigned.keys().filter(|id| !assignments.contains_key(*id)).cloned().collect();
+    let caring = assignments.iter().filter(|(_, assignment)| {
+        follower.is_assigned()
+            && is_open(&assignment.fields, follower.now)
+            && needs_administration(&assignment.fields, change)
+    });
+    let wanted: BTreeSet<&String> = caring.map(|(id, _)| id).chain(&missing).collect();
+    let mut paths: Vec<DocPath> = wanted.iter().map(|id| administration_path(id)).collect::<Result<_, _>>()?;
+    let places = missing.iter().map(|id| assignment_path(user, id));
+    paths.extend(if change.birth { Vec::new() } else { places.collect::<Result<Vec<_>, _>>()? });
+    let mut administrations = BTreeMap::new();
+    for document in tx.get_all(&paths).await?.into_iter().flatten() {
+        let id = document.id().to_owned();
+        if document.path.collection_id() == "assignments" {
+            missing.remove(&id);
+            assignments.insert(id, document);
+        } else {
+            administrations.insert(id, Administration::from_document(&document));
+        }
+    }
+    Ok((administrations, missing))
+}
+
+/// The writes to an administration's counts. Those of one that is gone don't come to life again.
+async fn counts(
+    tx: &Transaction,
+    settlement: &Settlement<'_>,
+    id: &str,
+    known: Known,
+    is_new: bool,
+) -> Result<Vec<Write>, StoreError> {
+    let usual = settlement.counts(Precondition::Exists)?;
+    if usual.is_empty() || (known == Known::Usual && !is_new) {
+        return Ok(usual);
+    }
+    // A new assignment's administration was read.
+    if !is_new && tx.get(&administration_path(id)?).await?.is_none() {
+        return Ok(Vec::new());
+    }
+    settlement.counts(Precondition::None)
+}
+
+/// Of these administrations, the open ones of which the user has no assignment: it went with an org.
+pub(super) async fn lost_while_open(app: &App, user: &DocPath, ids: &[String]) -> Result<Vec<String>, StoreError> {
+    let database = &app.stores.admin;
+    let places: Vec<DocPath> = ids.iter().filter_map(|id| assignment_path(user, id).ok()).collect();
+    let found = database.get_fields(&places, Some(&[])).await?;
+    let gone: Vec<DocPath> = places
+        .iter()
+        .zip(found)
+        .filter(|(_, found)| found.is_none())
+        .filter_map(|(place, _)| administration_path(place.id()).ok())
+        .collect();
+    let administrations = database.get_all(&gone).await?.into_iter().flatten();
+    let open = administrations.filter(|administration| is_open(&administration.fields, app.now()));
+    Ok(open.map(|administration| administration.id().to_owned()).collect())
+}

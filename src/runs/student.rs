@@ -1,0 +1,103 @@
+//! What a run shows of its student, and how that follows the student (rostering §1, 2, 4). Pure.
+//!
+//! A run is a snapshot of its start: a grade in it stays. A date of birth is corrected, and the orgs
+//! follow the assignment, while that is open.
+
+use jiff::civil::Date;
+
+use crate::orgs::OrgLists;
+use crate::store::{FieldPath, Fields, Value};
+use crate::users::age::{age_in_months, day};
+
+/// Spellings of the age in runs; the second of each pair is mended where it stands, never added
+/// (ambiguities A-20).
+const AGES: [(&str, &str); 2] = [("ageMonths", "age_months"), ("ageYears", "age_years")];
+
+/// Fields and the mask to write them with.
+pub type Changes = (Fields, Vec<FieldPath>);
+
+/// The assignment that the run belongs to, if any.
+pub fn assignment_of(run: &Fields) -> Option<&str> {
+    run.get("assignmentId").and_then(Value::as_str)
+}
+
+/// What a corrected date of birth changes in a run: month and year of birth, and the age at its start.
+/// `None` when it says so already.
+pub fn birth_changes(run: &Fields, born: Date) -> Option<Changes> {
+    let data = run.get("userData").and_then(Value::as_map);
+    let mut wanted = vec![("birthMonth", i64::from(born.month())), ("birthYear", i64::from(born.year()))];
+    if let Some(started) = run.get("timeStarted").and_then(Value::as_timestamp) {
+        let months = age_in_months(born, day(started));
+        for ((name, snake), age) in AGES.into_iter().zip([months, months.div_euclid(12)]) {
+            wanted.push((name, age));
+            if data.is_some_and(|data| data.contains_key(snake)) {
+                wanted.push((snake, age));
+            }
+        }
+    }
+    let shown = |name: &str| data.and_then(|data| data.get(name)).and_then(Value::as_i64);
+    let changed: Fields = wanted
+        .into_iter()
+        .filter(|(name, value)| shown(name) != Some(*value))
+        .map(|(name, value)| (name.to_owned(), Value::Integer(value)))
+        .collect();
+    if changed.is_empty() {
+        return None;
+    }
+    let mask = changed.keys().map(|name| FieldPath::of(["userData", name])).collect();
+    Some((Fields::from([("userData".to_owned(), Value::Map(changed))]), mask))
+}
+
+/// What the orgs of its assignment change in a run. `None` when it has these already.
+pub fn org_changes(run: &Fields, assigning: &OrgLists, read: &OrgLists) -> Option<Changes> {
+    let mut changed = Fields::new();
+    for (name, lists) in [("assigningOrgs", assigning), ("readOrgs", read)] {
+        if !OrgLists::from_value(run.get(name)).same_orgs(lists) {
+            changed.insert(name.to_owned(), lists.to_value());
+        }
+    }
+    let mask: Vec<FieldPath> = changed.keys().map(FieldPath::top).collect();
+    (!mask.is_empty()).then_some((changed, mask))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fields;
+    use crate::orgs::OrgType;
+    use crate::store::Timestamp;
+
+    fn run(data: Fields, started: Option<&str>) -> Fields {
+        let mut run = fields! { "taskId" => "swr", "userData" => data };
+        let started = started.map(|text| text.parse::<Timestamp>().unwrap());
+        run.extend(started.map(|started| ("timeStarted".to_owned(), Value::Timestamp(started))));
+        run
+    }
+
+    #[test]
+    fn a_corrected_birth_moves_the_age_at_the_start() {
+        let born: Date = "2015-03-20".parse().unwrap();
+        let before = fields! {
+            "grade" => "2", "birthMonth" => 9, "birthYear" => 2015, "ageMonths" => 95, "ageYears" => 7, "age_months" => 95,
+        };
+        let (changes, mask) = birth_changes(&run(before, Some("2023-09-15T10:00:00Z")), born).unwrap();
+        let expected = fields! { "birthMonth" => 3, "ageMonths" => 101, "ageYears" => 8, "age_months" => 101 };
+        assert_eq!(changes, fields! { "userData" => expected });
+        assert_eq!(mask.len(), 4);
+        // Without a start, only the birth.
+        let (changes, _) = birth_changes(&run(Fields::new(), None), born).unwrap();
+        assert_eq!(changes, fields! { "userData" => fields! { "birthMonth" => 3, "birthYear" => 2015 } });
+        let right = fields! { "birthMonth" => 3, "birthYear" => 2015 };
+        assert_eq!(birth_changes(&run(right, None), born), None);
+    }
+
+    #[test]
+    fn a_run_takes_the_orgs_of_its_assignment() {
+        let lists = |ids: &[&str]| ids.iter().map(|id| (OrgType::School, *id)).collect::<OrgLists>();
+        let run =
+            fields! { "assigningOrgs" => lists(&["s1"]).to_value(), "readOrgs" => lists(&["s1", "s2"]).to_value() };
+        assert_eq!(org_changes(&run, &lists(&["s1"]), &lists(&["s2", "s1"])), None);
+        let (changes, mask) = org_changes(&run, &lists(&[]), &lists(&["s1", "s2"])).unwrap();
+        assert_eq!((changes, mask.len()), (fields! { "assigningOrgs" => lists(&[]).to_value() }, 1));
+    }
+}

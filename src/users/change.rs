@@ -1,0 +1,222 @@
+//! What a change of a user's document means (rostering §1). Pure.
+//!
+//! A date of birth is a correction, a grade a promotion, an org a move, the rest a plain edit; each
+//! reaches other documents of its own. Only [`changes`] of one of these cost anything.
+
+use super::age::{date_of_birth, day};
+use super::grade::{grade_text, value_grade_order};
+use super::{is_living, is_of_type};
+use crate::assignments::build::current_orgs;
+use crate::fields;
+use crate::orgs::{OrgLists, OrgType};
+use crate::store::{Fields, Timestamp, Value, lookup};
+
+/// What changed about a user, as far as other documents depend on it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UserChange {
+    /// Who assigns to them: their orgs, their type, or whether they're archived.
+    pub orgs: bool,
+    /// Their grade.
+    pub grade: bool,
+    /// Their date of birth, to a day that's known and past.
+    pub birth: bool,
+    /// Anything else that assignments show of them.
+    pub details: bool,
+    /// Orgs that they left with this change.
+    pub left: OrgLists,
+}
+
+/// Fields that assignments show of a user, beside the student data.
+const SHOWN: [&str; 5] = ["name", "assessmentPid", "assessmentUid", "email", "username"];
+/// Student data with rules of its own.
+const RULED: [&str; 3] = ["dob", "grade", "schoolLevel"];
+
+/// What changed from `before` (`None`: the user is new) to `after`. Nothing, for users whose type isn't one
+/// of `types` and wasn't: they get no assignments.
+pub fn changes(before: Option<&Fields>, after: &Fields, types: &[String], now: Timestamp) -> UserChange {
+    if !is_of_type(after, types) && !before.is_some_and(|before| is_of_type(before, types)) {
+        return UserChange::default();
+    }
+    let born = date_of_birth(after).filter(|born| *born <= day(now));
+    let Some(before) = before else {
+        return UserChange {
+            orgs: true,
+            grade: lookup(after, "studentData.grade").is_some(),
+            birth: born.is_some(),
+            details: false,
+            left: OrgLists::new(),
+        };
+    };
+    let (held, holds) = (current_orgs(before), current_orgs(after));
+    let standing = |user: &Fields| (is_living(user), is_of_type(user, types));
+    UserChange {
+        orgs: !held.same_orgs(&holds) || standing(before) != standing(after),
+        grade: !same_grade(before, after),
+        birth: born.is_some() && date_of_birth(before) != born,
+        details: SHOWN.iter().any(|name| before.get(*name) != after.get(*name))
+            || other_data(before) != other_data(after),
+        left: held.difference(&holds.to_set()),
+    }
+}
+
+/// Two spellings of one grade are the same (rostering §3).
+fn same_grade(before: &Fields, after: &Fields) -> bool {
+    let [one, other] = [before, after].map(|user| lookup(user, "studentData.grade").filter(|grade| !grade.is_null()));
+    let order = |grade: Option<&Value>| grade.and_then(value_grade_order);
+    match (order(one), order(other)) {
+        (Some(one), Some(other)) => one == other,
+        _ => one.map(grade_text) == other.map(grade_text),
+    }
+}
+
+fn other_data(user: &Fields) -> impl PartialEq + '_ {
+    let data = user.get("studentData").and_then(Value::as_map);
+    data.into_iter().flatten().filter(|(name, _)| !RULED.contains(&name.as_str())).collect::<Vec<_>>()
+}
+
+impl UserChange {
+    /// True when there's something to do.
+    pub fn matters(&self) -> bool {
+        self.orgs || self.grade || self.birth || self.details
+    }
+
+    /// What either asks for.
+    pub fn merged(mut self, other: &UserChange) -> UserChange {
+        self.left.extend(&other.left);
+        UserChange {
+            orgs: self.orgs || other.orgs,
+            grade: self.grade || other.grade,
+            birth: self.birth || other.birth,
+            details: self.details || other.details,
+            left: self.left,
+        }
+    }
+
+    /// As a document keeps it.
+    pub fn to_fields(&self) -> Fields {
+        fields! {
+            "orgs" => self.orgs,
+            "grade" => self.grade,
+            "birth" => self.birth,
+            "details" => self.details,
+            "left" => self.left.to_value(),
+        }
+    }
+
+    /// Reads what [`UserChange::to_fields`] wrote.
+    pub fn read(fields: &Fields) -> UserChange {
+        let flag = |name: &str| fields.get(name).and_then(Value::as_bool).unwrap_or(false);
+        UserChange {
+            orgs: flag("orgs"),
+            grade: flag("grade"),
+            birth: flag("birth"),
+            details: flag("details"),
+            left: OrgLists::from_value(fields.get("left")),
+        }
+    }
+}
+
+/// The IDs of one type of org that a user's document tells of, as a list under `name`.
+pub(super) fn org_ids<'a>(user: &'a Fields, org_type: OrgType, name: &str) -> impl Iterator<Item = &'a str> {
+    let map = user.get(org_type.plural()).and_then(Value::as_map);
+    let ids = map.and_then(|map| map.get(name)).and_then(Value::as_array).unwrap_or_default();
+    ids.iter().filter_map(Value::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn student() -> Fields {
+        fields! {
+            "userType" => "student",
+            "archived" => false,
+            "name" => fields! { "first" => "A" },
+            "districts" => fields! { "current" => Value::strings(["d1"]) },
+            "schools" => fields! { "current" => Value::strings(["s1", "s2"]) },
+            "studentData" => fields! { "grade" => "5", "dob" => at("2015-09-20T00:00:00Z"), "gender" => "x" },
+        }
+    }
+
+    fn with(path: &[&str], value: impl Into<Value>) -> Fields {
+        let mut user = student();
+        let (last, above) = path.split_last().unwrap();
+        let mut fields = &mut user;
+        for name in above {
+            let Some(Value::Map(inner)) = fields.get_mut(*name) else { panic!("no map") };
+            fields = inner;
+        }
+        fields.insert((*last).to_owned(), value.into());
+        user
+    }
+
+    fn named(change: &UserChange) -> String {
+        let flags =
+            [("orgs", change.orgs), ("grade", change.grade), ("birth", change.birth), ("details", change.details)];
+        let names: Vec<&str> = flags.into_iter().filter(|(_, set)| *set).map(|(name, _)| name).collect();
+        names.join("+")
+    }
+
+    #[test]
+    fn every_change_has_its_kind() {
+        let table = [
+            ("nothing", student(), ""),
+            (
+                "lists that the service keeps",
+                with(&["assignments"], fields! { "assigned" => Value::strings(["a"]) }),
+                "",
+            ),
+            ("time of the last sync", with(&["lastUpdated"], 5), ""),
+            ("orgs in another order", with(&["schools", "current"], Value::strings(["s2", "s1"])), ""),
+            ("history of orgs", with(&["schools", "all"], Value::strings(["s0"])), ""),
+            ("a school more", with(&["schools", "current"], Value::strings(["s1", "s2", "s3"])), "orgs"),
+            ("archived", with(&["archived"], true), "orgs"),
+            ("another type", with(&["userType"], "educator"), "orgs"),
+            ("a grade up", with(&["studentData", "grade"], "6"), "grade"),
+            ("the grade as a number", with(&["studentData", "grade"], 5), ""),
+            ("the grade spelt otherwise", with(&["studentData", "grade"], " 05"), ""),
+            ("the level that follows from it", with(&["studentData", "schoolLevel"], "elementary"), ""),
+            ("no grade that anybody knows", with(&["studentData", "grade"], "fifth"), "grade"),
+            ("another birthday", with(&["studentData", "dob"], at("2015-03-20T00:00:00Z")), "birth"),
+            ("another hour of the same day", with(&["studentData", "dob"], at("2015-09-20T13:00:00Z")), ""),
+            ("a birthday to come", with(&["studentData", "dob"], at("2035-03-20T00:00:00Z")), ""),
+            ("no birthday", with(&["studentData", "dob"], Value::Null), ""),
+            ("a name", with(&["name", "first"], "B"), "details"),
+            ("other student data", with(&["studentData", "gender"], "y"), "details"),
+            ("an e-mail", with(&["email"], "b@example.org"), "details"),
+        ];
+        let types = ["student".to_owned()];
+        for (what, after, expected) in table {
+            let change = changes(Some(&student()), &after, &types, at("2026-01-01T00:00:00Z"));
+            assert_eq!(named(&change), expected, "{what}");
+            assert_eq!(change.matters(), !expected.is_empty(), "{what}");
+            assert_eq!(UserChange::read(&change.to_fields()), change, "{what}");
+        }
+    }
+
+    #[test]
+    fn several_changes_in_one_write() {
+        let mut after = with(&["schools", "current"], Value::strings(["s2", "s3"]));
+        after.insert("studentData".to_owned(), Value::Map(fields! { "grade" => "6", "gender" => "x" }));
+        let change = changes(Some(&student()), &after, &["student".to_owned()], at("2026-01-01T00:00:00Z"));
+        assert_eq!(named(&change), "orgs+grade");
+        assert_eq!(change.left.flatten(), ["s1"]);
+    }
+
+    #[test]
+    fn new_users_and_users_without_assignments() {
+        let types = ["student".to_owned()];
+        let now = at("2026-01-01T00:00:00Z");
+        assert_eq!(named(&changes(None, &student(), &types, now)), "orgs+grade+birth");
+        let mut educator = with(&["userType"], "educator");
+        assert!(!changes(None, &educator, &types, now).matters());
+        let before = educator.clone();
+        educator.insert("email".to_owned(), Value::from("e@example.org"));
+        assert!(!changes(Some(&before), &educator, &types, now).matters());
+        assert_eq!(named(&changes(Some(&before), &student(), &types, now)), "orgs");
+    }
+}

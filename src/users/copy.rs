@@ -1,0 +1,78 @@
+//! The de-identified copy of a user in the assessment database (data-model §3). Pure.
+
+use super::age::{date_of_birth, day};
+use super::change::UserChange;
+use super::grade::{grade_text, school_level};
+use crate::orgs::OrgType;
+use crate::store::{FieldPath, Fields, Timestamp, Value, lookup};
+
+/// What the copy must take over of a changed user: the fields, and the mask to write them with; `None`
+/// when it says all of it already.
+///
+/// Birth month (1 to 12) and year instead of the date (ambiguities A-09), grade and school level, orgs
+/// and whether the user is archived. Never a name, an address or a date of birth.
+pub fn copy_changes(
+    copy: &Fields,
+    user: &Fields,
+    change: &UserChange,
+    now: Timestamp,
+) -> Option<(Fields, Vec<FieldPath>)> {
+    let mut wanted = Fields::new();
+    if change.birth
+        && let Some(born) = date_of_birth(user).filter(|born| *born <= day(now))
+    {
+        wanted.insert("birthMonth".to_owned(), Value::Integer(born.month().into()));
+        wanted.insert("birthYear".to_owned(), Value::Integer(born.year().into()));
+    }
+    if change.grade
+        && let Some(grade) = lookup(user, "studentData.grade").filter(|grade| !grade.is_null())
+    {
+        wanted.extend(grade_text(grade).map(|text| ("grade".to_owned(), Value::String(text))));
+        wanted.extend(school_level(grade).map(|level| ("schoolLevel".to_owned(), Value::from(level))));
+    }
+    if change.orgs {
+        let names = OrgType::ALL.into_iter().map(OrgType::plural).chain(["archived"]);
+        wanted.extend(names.filter_map(|name| Some((name.to_owned(), user.get(name)?.clone()))));
+    }
+    wanted.retain(|name, value| copy.get(name) != Some(value));
+    if wanted.is_empty() {
+        return None;
+    }
+    wanted.insert("lastUpdated".to_owned(), Value::Timestamp(now));
+    let mask = wanted.keys().map(FieldPath::top).collect();
+    Some((wanted, mask))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fields;
+
+    #[test]
+    fn the_copy_takes_over_what_changed_and_nothing_that_identifies() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let now = at("2026-01-01T00:00:00Z");
+        let schools = Value::Map(fields! { "current" => Value::strings(["s1"]) });
+        let user = fields! {
+            "userType" => "student",
+            "name" => fields! { "first" => "A" },
+            "email" => "a@example.org",
+            "archived" => false,
+            "schools" => schools.clone(),
+            "studentData" => fields! { "dob" => at("2015-09-20T00:00:00Z"), "grade" => 5 },
+        };
+        let all = UserChange { orgs: true, grade: true, birth: true, details: true, ..UserChange::default() };
+        let (wanted, mask) = copy_changes(&Fields::new(), &user, &all, now).unwrap();
+        let expected = fields! {
+            "birthMonth" => 9, "birthYear" => 2015, "grade" => "5", "schoolLevel" => "elementary",
+            "archived" => false, "schools" => schools, "lastUpdated" => now,
+        };
+        assert_eq!(wanted, expected);
+        assert_eq!(mask.len(), expected.len());
+        assert_eq!(copy_changes(&wanted, &user, &all, now), None);
+        let birth = UserChange { birth: true, ..UserChange::default() };
+        let wrong = Fields::from([("birthMonth".to_owned(), Value::Integer(8)), ("birthYear".to_owned(), 2015.into())]);
+        let (wanted, _) = copy_changes(&wrong, &user, &birth, now).unwrap();
+        assert_eq!(wanted, fields! { "birthMonth" => 9, "lastUpdated" => now });
+    }
+}

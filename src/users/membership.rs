@@ -1,0 +1,168 @@
+//! The history of a user's orgs: for each type of org, `current`, `all` that ever were, and the `dates`
+//! from and to (data-model §5, rostering §4). Pure.
+
+use super::change::org_ids;
+use crate::fields;
+use crate::orgs::{OrgLists, OrgType};
+use crate::store::{FieldPath, Fields, Timestamp, Value};
+
+/// What must change in a user's document so that its history agrees with its current orgs: the fields, and
+/// the mask to write them with; `None` when it does.
+///
+/// `left` are orgs that the user left at `at`, by the event that is handled; whatever else disagrees is
+/// dated the same. Who joins an org again is there from `at`; the former stay is forgotten.
+pub fn history_changes(user: &Fields, left: &OrgLists, at: Timestamp) -> Option<(Fields, Vec<FieldPath>)> {
+    let mut changes = Fields::new();
+    let mut mask = Vec::new();
+    let since = user.get("createdAt").and_then(Value::as_timestamp).unwrap_or(at);
+    for org_type in OrgType::ALL {
+        let current: Vec<&str> = org_ids(user, org_type, "current").collect();
+        let former: Vec<&str> = org_ids(user, org_type, "all").collect();
+        let stored = user.get(org_type.plural()).and_then(Value::as_map);
+        let mut dates = stored.and_then(|map| map.get("dates")).and_then(Value::as_map).cloned().unwrap_or_default();
+        let mut all: Vec<&str> = former.clone();
+        for id in current.iter().copied().chain(left.of(org_type).iter().map(String::as_str)) {
+            if !all.contains(&id) {
+                all.push(id);
+            }
+        }
+        let mut moved = false;
+        for id in &all {
+            let entry = dates.get(*id).and_then(Value::as_map);
+            let date = |name: &str| entry.and_then(|entry| entry.get(name)).filter(|date| !date.is_null());
+            let entry = match (current.contains(id), date("from"), date("to")) {
+                (true, Some(_), None) | (false, Some(_), Some(_)) => continue,
+                (true, _, Some(_)) => fields! { "from" => at },
+                (true, None, None) => fields! { "from" => if former.contains(id) { since } else { at } },
+                (false, from, to) => {
+                    let (from, to) = (from.cloned(), to.cloned());
+                    fields! { "from" => from.unwrap_or(since.into()), "to" => to.unwrap_or(at.into()) }
+                }
+            };
+            dates.insert((*id).to_owned(), Value::Map(entry));
+            moved = true;
+        }
+        let mut map = Fields::new();
+        if all != former {
+            mask.push(FieldPath::of([org_type.plural(), "all"]));
+            map.insert("all".to_owned(), Value::strings(all));
+        }
+        if moved {
+            mask.push(FieldPath::of([org_type.plural(), "dates"]));
+            map.insert("dates".to_owned(), Value::Map(dates));
+        }
+        if !map.is_empty() {
+            changes.insert(org_type.plural().to_owned(), Value::Map(map));
+        }
+    }
+    (!mask.is_empty()).then_some((changes, mask))
+}
+
+/// The user's document with such changes.
+pub fn with_history(user: &Fields, changes: &Fields) -> Fields {
+    let mut user = user.clone();
+    for (org_type, map) in changes {
+        let stored = user.entry(org_type.clone()).or_insert_with(Value::empty_map);
+        if let (Value::Map(stored), Value::Map(map)) = (stored, map) {
+            stored.extend(map.clone());
+        }
+    }
+    user
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn schools(current: &[&str], all: &[&str], dates: &[(&str, i64, Option<i64>)]) -> Fields {
+        let dates: Fields = dates
+            .iter()
+            .map(|(id, from, to)| {
+                let mut entry = fields! { "from" => at(*from) };
+                entry.extend(to.map(|to| ("to".to_owned(), Value::Timestamp(at(to)))));
+                ((*id).to_owned(), Value::Map(entry))
+            })
+            .collect();
+        fields! {
+            "createdAt" => at(5),
+            "schools" => fields! { "current" => Value::strings(current.to_vec()), "all" => Value::strings(all.to_vec()), "dates" => dates },
+        }
+    }
+
+    fn left(ids: &[&str]) -> OrgLists {
+        ids.iter().map(|id| (OrgType::School, *id)).collect()
+    }
+
+    fn mended(user: &Fields, gone: &[&str]) -> Fields {
+        let changes = history_changes(user, &left(gone), at(100)).map(|(changes, _)| changes).unwrap_or_default();
+        with_history(user, &changes)
+    }
+
+    #[test]
+    fn histories_follow_moves() {
+        // A move: what was left gets its end, what was joined its beginning.
+        let moved = schools(&["s2"], &["s1"], &[("s1", 10, None)]);
+        assert_eq!(
+            mended(&moved, &["s1"]),
+            schools(&["s2"], &["s1", "s2"], &[("s1", 10, Some(100)), ("s2", 100, None)])
+        );
+        // An importer that didn't keep the history: it's begun with what the event tells.
+        let bare = schools(&["s2"], &[], &[]);
+        assert_eq!(mended(&bare, &["s1"]), schools(&["s2"], &["s2", "s1"], &[("s1", 5, Some(100)), ("s2", 100, None)]));
+        // Back again.
+        let back = schools(&["s1"], &["s1"], &[("s1", 10, Some(50))]);
+        assert_eq!(mended(&back, &[]), schools(&["s1"], &["s1"], &[("s1", 100, None)]));
+        // Left by a late event, but there again since.
+        let stays = schools(&["s1"], &["s1"], &[("s1", 10, None)]);
+        assert_eq!(history_changes(&stays, &left(&["s1"]), at(100)), None);
+        // A null end is no end.
+        let mut open = stays.clone();
+        if let Some(Value::Map(map)) = open.get_mut("schools") {
+            map.insert(
+                "dates".to_owned(),
+                Value::Map(fields! { "s1" => fields! { "from" => at(10), "to" => Value::Null } }),
+            );
+        }
+        assert_eq!(history_changes(&open, &left(&[]), at(100)), None);
+    }
+
+    proptest! {
+        /// Whatever a document says, afterwards it keeps the invariants, and nothing is left to change.
+        #[test]
+        fn histories_are_mended_once(
+            current in prop::collection::btree_set(0..5_u8, 0..5),
+            all in prop::collection::btree_set(0..5_u8, 0..5),
+            dates in prop::collection::btree_map(0..5_u8, (1..50_i64, prop::option::of(50..90_i64)), 0..5),
+            gone in prop::collection::btree_set(0..5_u8, 0..5),
+        ) {
+            let name = |id: &u8| format!("s{id}");
+            let (current, all): (Vec<_>, Vec<_>) = (current.iter().map(name).collect(), all.iter().map(name).collect());
+            let dates: Vec<_> = dates.iter().map(|(id, (from, to))| (name(id), *from, *to)).collect();
+            let dates: Vec<_> = dates.iter().map(|(id, from, to)| (id.as_str(), *from, *to)).collect();
+            let texts = |ids: &[String]| ids.to_vec();
+            let user = schools(
+                &texts(&current).iter().map(String::as_str).collect::<Vec<_>>(),
+                &texts(&all).iter().map(String::as_str).collect::<Vec<_>>(),
+                &dates,
+            );
+            let gone: Vec<String> = gone.iter().map(name).collect();
+            let after = mended(&user, &gone.iter().map(String::as_str).collect::<Vec<_>>());
+            let all_after: Vec<&str> = org_ids(&after, OrgType::School, "all").collect();
+            for id in org_ids(&after, OrgType::School, "current") {
+                prop_assert!(all_after.contains(&id));
+            }
+            for id in &all_after {
+                let date = |name: &str| crate::store::lookup(&after, &format!("schools.dates.{id}.{name}"));
+                prop_assert!(date("from").is_some());
+                prop_assert_eq!(date("to").is_none(), current.iter().any(|of| of == id));
+            }
+            prop_assert_eq!(history_changes(&after, &left(&gone.iter().map(String::as_str).collect::<Vec<_>>()), at(200)), None);
+        }
+    }
+}
