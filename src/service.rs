@@ -12,8 +12,8 @@ use crate::runtime::auth::{Callers, Deliveries};
 use crate::runtime::{
     DatabaseName, LocalQueue, Options, QueueOptions, Runtime, RuntimeError, Server, ServerOptions, Trigger,
 };
-use crate::store::StoreError;
-use crate::store::embedded::{DatabaseId, EmbeddedStore, EmbeddedTrigger, Index, IndexSet};
+use crate::store::embedded::{DatabaseId, EmbeddedStore, EmbeddedTrigger, Index, IndexMode, IndexSet};
+use crate::store::{Direction, StoreError};
 
 /// How often a streaming response shows that it's alive.
 const HEARTBEAT: Duration = Duration::from_secs(30);
@@ -27,7 +27,14 @@ pub fn embedded_indexes() -> Result<IndexSet, StoreError> {
     let all = IndexSet::parse(include_str!("../firestore.indexes.json"))?;
     let needed = |index: &Index| {
         let mut paths = index.fields.iter().map(|field| field.path.to_string());
-        !paths.any(|path| DASHBOARD_FIELDS.iter().any(|dashboard| path.starts_with(dashboard)))
+        // Overrides repeat what Firestore does for every field; one direction of it serves the queries.
+        let repeated = match index.fields.as_slice() {
+            [only] if !index.group => {
+                only.path.to_string() == "id" || only.mode != IndexMode::Ordered(Direction::Ascending)
+            }
+            _ => false,
+        };
+        !repeated && !paths.any(|path| DASHBOARD_FIELDS.iter().any(|dashboard| path.starts_with(dashboard)))
     };
     Ok(all.only(needed))
 }

@@ -46,6 +46,17 @@ impl Meter {
     }
 }
 
+impl std::ops::Add for Cost {
+    type Output = Cost;
+    fn add(self, other: Cost) -> Cost {
+        Cost {
+            reads: self.reads + other.reads,
+            writes: self.writes + other.writes,
+            deletes: self.deletes + other.deletes,
+        }
+    }
+}
+
 impl std::ops::Sub for Cost {
     type Output = Cost;
     fn sub(self, earlier: Cost) -> Cost {

@@ -13,5 +13,7 @@ mod orgs;
 mod races;
 mod replay;
 mod scenario;
+mod small;
 mod snapshot;
+mod users;
 mod world;

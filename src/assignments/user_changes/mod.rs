@@ -21,6 +21,7 @@ use crate::store::{DocPath, Document, FieldPath, Fields, Precondition, Query, St
 use crate::users::age::date_of_birth;
 use crate::users::change::{UserChange, changes};
 use crate::users::copy::copy_changes;
+use crate::users::membership::{history_changes, with_history};
 
 /// Writes to runs, or deletions of assignments, in one commit.
 const BATCH: usize = 400;
@@ -72,7 +73,7 @@ async fn user_deleted(app: &App, user: &DocPath) -> Result<(), StoreError> {
 /// Brings everything in line with a change of a user, known as `seen`, that happened at `at`.
 async fn follow(app: &App, mut seen: Document, change: &UserChange, at: Timestamp) -> Result<(), StoreError> {
     for _ in 0..ROUNDS {
-        copy(app, &seen, change).await?;
+        copy(app, &seen, change, at).await?;
         let followed = match pass::run(app, &seen.path, change, at).await? {
             Pass::Gone => return Ok(()),
             Pass::Done(followed) => followed,
@@ -99,12 +100,15 @@ fn differs(app: &App, one: &Document, other: &Document) -> bool {
 }
 
 /// Brings the de-identified copy in line, and, after a correction of the date of birth, the ages in runs.
-async fn copy(app: &App, user: &Document, change: &UserChange) -> Result<(), StoreError> {
+async fn copy(app: &App, user: &Document, change: &UserChange, at: Timestamp) -> Result<(), StoreError> {
     let database = &app.stores.assessment;
     if change.birth || change.grade || change.orgs {
         let path = user.path.clone();
+        // With the history of orgs that the user's own document is about to get.
+        let history = history_changes(&user.fields, &change.left, at).filter(|_| change.orgs);
+        let user = with_history(&user.fields, &history.unwrap_or_default().0);
         if let Some(copy) = database.get(&path).await?
-            && let Some((fields, mask)) = copy_changes(&copy.fields, &user.fields, change, app.now())
+            && let Some((fields, mask)) = copy_changes(&copy.fields, &user, change, app.now())
         {
             match database.commit(vec![Write::merge(path, fields, mask).when(Precondition::Exists)]).await {
                 Ok(_) | Err(StoreError::Conflict(_)) => {}

@@ -153,7 +153,7 @@ async fn attempt(
         writes.extend(settled.assignment);
         // A step that leaves every list as it is, is none.
         steps.extend(settled.step);
-        writes.extend(counts(&tx, &settlement, id, known, existing.is_none()).await?);
+        writes.extend(counts(&tx, &settlement, id, known, existing.is_none() || assigned.contains_key(id)).await?);
     }
     writes.extend(user_writes(path, &steps, now));
     tx.write_all(writes).await;
@@ -253,20 +253,20 @@ async fn administrations(
     Ok((administrations, missing))
 }
 
-/// The writes to an administration's counts. Those of one that is gone don't come to life again.
+/// The writes to an administration's counts. Those of one that is gone don't come to life again: it's `alive`
+/// when this transaction has read it or one of its `assignedOrgs`, which go before the counts do.
 async fn counts(
     tx: &Transaction,
     settlement: &Settlement<'_>,
     id: &str,
     known: Known,
-    is_new: bool,
+    alive: bool,
 ) -> Result<Vec<Write>, StoreError> {
     let usual = settlement.counts(Precondition::Exists)?;
-    if usual.is_empty() || (known == Known::Usual && !is_new) {
+    if usual.is_empty() || (known == Known::Usual && !alive) {
         return Ok(usual);
     }
-    // A new assignment's administration was read.
-    if !is_new && tx.get(&administration_path(id)?).await?.is_none() {
+    if !alive && tx.get(&administration_path(id)?).await?.is_none() {
         return Ok(Vec::new());
     }
     settlement.counts(Precondition::None)
