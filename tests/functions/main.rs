@@ -7,6 +7,7 @@ mod calls;
 mod cost;
 mod documents;
 mod emulator;
+mod histories;
 mod killed;
 mod local;
 mod orgs;

@@ -18,6 +18,13 @@ async fn run_task(world: &LocalWorld, path: &DocPath, fields: &roar_functions::s
     handler(world.service.app.clone(), Task::new(path.clone(), payload, 1)).await.expect("the task runs")
 }
 
+/// Runs an attempt at a stored task as the queue does: a finished one is removed.
+pub async fn run_task_to_its_end(world: &LocalWorld, task: &roar_functions::store::Document) {
+    if run_task(world, &task.path, &task.fields).await == TaskOutcome::Finished {
+        world.admin().commit(vec![Write::delete(task.path.clone())]).await.expect("removed");
+    }
+}
+
 /// A world whose queue is stopped, so that the test runs its tasks.
 async fn paused() -> LocalWorld {
     let world = LocalWorld::start().await;
@@ -26,7 +33,7 @@ async fn paused() -> LocalWorld {
     world
 }
 
-async fn tasks(world: &LocalWorld) -> Vec<roar_functions::store::Document> {
+pub async fn tasks(world: &LocalWorld) -> Vec<roar_functions::store::Document> {
     world.admin().query(Query::collection("functionTasks")).await.expect("tasks")
 }
 

@@ -1,0 +1,246 @@
+//! What must be true when nothing waits any more: a slow and obvious reading of the rules.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use roar_functions::assignments::build::current_orgs;
+use roar_functions::assignments::counts::Contribution;
+use roar_functions::orgs::{OrgLists, OrgType};
+use roar_functions::store::{Document, Fields, Query, Value, lookup};
+use roar_functions::users::age::{age_in_years, date_of_birth};
+
+use super::story::{Stage, administration_id, user_path};
+use crate::small::orgs_of;
+
+/// Collects what's wrong.
+#[derive(Default)]
+pub struct Complaints(pub Vec<String>);
+
+impl Complaints {
+    fn expect(&mut self, holds: bool, what: impl FnOnce() -> String) {
+        if !holds {
+            self.0.push(what());
+        }
+    }
+}
+
+pub async fn look(stage: &Stage) -> Complaints {
+    let mut complaints = Complaints::default();
+    let world = &stage.world;
+    let users: Vec<Document> = world.admin().query(Query::collection("users")).await.expect("users");
+    let all: Vec<Document> = world.admin().query(Query::group("assignments")).await.expect("assignments");
+    let of = |user: &str, id: &str| {
+        all.iter().find(|document| document.path.as_str() == format!("users/{user}/assignments/{id}"))
+    };
+    for administration in 0..3 {
+        let id = administration_id(administration);
+        let document = world.get(&format!("administrations/{id}")).await;
+        let assigned = listed(stage, &id, "assignedOrgs").await;
+        let Some(document) = document else {
+            complaints.expect(assigned.is_empty(), || format!("{id} is gone, its orgs aren't"));
+            let stats = world.admin().query(Query::collection(format!("administrations/{id}/stats"))).await;
+            complaints.expect(stats.expect("counts").is_empty(), || format!("{id} is gone, its counts aren't"));
+            complaints.expect(all.iter().all(|a| a.id() != id), || format!("{id} is gone, assignments aren't"));
+            continue;
+        };
+        let status = document.fields.get("syncStatus").and_then(Value::as_str).unwrap_or_default().to_owned();
+        complaints.expect(status == "complete", || format!("{id} is {status}"));
+        let is_open = document.fields["dateClosed"].as_timestamp().expect("a date") > world.now();
+        let stored = crate::world::stored_counts(world.admin(), &id).await;
+        let recounted = roar_functions::assignments::recount::Counts::of_assignments(
+            all.iter().filter(|assignment| assignment.id() == id).map(|assignment| &assignment.fields),
+        );
+        let differences = stored.differences(&recounted);
+        complaints.expect(differences.is_empty(), || format!("counts of {id}: {differences:?}"));
+        if !is_open {
+            continue;
+        }
+        for n in 0..3_u8 {
+            let user = users.iter().find(|user| user.path == user_path(n));
+            let assignment = of(user_path(n).id(), &id);
+            let changed_since = stage.changed[usize::from(n)] > stage.saved[usize::from(administration)];
+            matches(&mut complaints, stage, user, assignment, &document, &assigned, changed_since);
+        }
+    }
+    for assignment in &all {
+        let path = assignment.path.as_str();
+        let user = assignment.path.parent().expect("a user");
+        complaints.expect(users.iter().any(|document| document.path == user), || format!("{path} has no user"));
+        complaints.expect(Contribution::is_settled(&assignment.fields), || format!("{path} isn't settled"));
+        complaints.expect(!orgs_of(assignment, "assigningOrgs").is_empty(), || format!("{path} has no orgs"));
+        complaints.expect(!entries(assignment).is_empty(), || format!("{path} has no tasks"));
+    }
+    for user in &users {
+        lists(&mut complaints, user, &all);
+        history(&mut complaints, user);
+        copy(&mut complaints, stage, user).await;
+    }
+    for left in ["functionTasks", "usersToFollow"] {
+        let found = world.admin().query(Query::group(left)).await.expect("documents");
+        complaints.expect(found.is_empty(), || format!("{left} are left: {found:?}"));
+    }
+    complaints
+}
+
+/// The orgs that a subcollection of the administration lists.
+async fn listed(stage: &Stage, id: &str, name: &str) -> OrgLists {
+    let found = stage.world.admin().query(Query::collection(format!("administrations/{id}/{name}"))).await;
+    let text = |org: &Document, name: &str| org.fields[name].as_str().expect("text").to_owned();
+    let pairs: Vec<(OrgType, String)> = found
+        .expect("orgs")
+        .iter()
+        .map(|org| (OrgType::parse(&text(org, "orgType")).expect("a type"), text(org, "orgId")))
+        .collect();
+    pairs.iter().map(|(of, id)| (*of, id.as_str())).collect()
+}
+
+fn entries(assignment: &Document) -> Vec<&Fields> {
+    assignment.fields["assessments"].as_array().expect("a list").iter().filter_map(Value::as_map).collect()
+}
+
+fn text<'a>(fields: &'a Fields, path: &str) -> &'a str {
+    lookup(fields, path).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Whether the administration gives the task to the user.
+fn applies(task: &str, user: &Fields, stage: &Stage) -> bool {
+    let grade: i64 = text(user, "studentData.grade").parse().expect("a number");
+    match task {
+        "swr" => grade <= 5,
+        "morphology" => grade >= 6,
+        "letter" => age_in_years(user, stage.world.now()).is_some_and(|age| age < 11),
+        _ => true,
+    }
+}
+
+/// The assignment of an open administration: who has one, through which orgs, and with which tasks.
+fn matches(
+    complaints: &mut Complaints,
+    stage: &Stage,
+    user: Option<&Document>,
+    assignment: Option<&Document>,
+    administration: &Document,
+    assigned: &OrgLists,
+    changed_since: bool,
+) {
+    let id = administration.id();
+    let Some(user) = user else {
+        return complaints.expect(assignment.is_none(), || format!("{id} of a user who's gone"));
+    };
+    let fields = &user.fields;
+    let is_assignable = text(fields, "userType") == "student" && fields["archived"] == Value::Boolean(false);
+    let through = current_orgs(fields).intersection(&assigned.to_set());
+    let wanted: BTreeSet<&str> = administration.fields["assessments"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|task| text(task.as_map().expect("a map"), "taskId"))
+        .filter(|task| applies(task, fields, stage))
+        .collect();
+    let Some(assignment) = assignment else {
+        // After a promotion, what applies from then on waits for the next save.
+        let due = is_assignable && !through.is_empty() && !wanted.is_empty() && !changed_since;
+        return complaints.expect(!due, || format!("{} has no assignment of {id}", user.path));
+    };
+    let path = assignment.path.as_str();
+    complaints.expect(is_assignable, || format!("{path} of somebody who gets none"));
+    let mut expected = through.flatten();
+    expected.sort();
+    let expected = expected.join(" ");
+    let held = orgs_of(assignment, "assigningOrgs");
+    complaints.expect(held == expected, || format!("{path} through {held:?}, not {expected:?}"));
+    let above = |id: &str| -> Vec<&str> {
+        let org = crate::small::TREE.iter().find(|(_, of, _)| *of == id);
+        org.map_or(vec!["D1"], |(_, _, links)| links.iter().map(|(_, parent)| *parent).collect())
+    };
+    let mut read: BTreeSet<&str> = expected.split(' ').filter(|id| !id.is_empty()).collect();
+    for id in read.clone() {
+        read.extend(above(id));
+    }
+    let read = read.into_iter().collect::<Vec<_>>().join(" ");
+    let shown = orgs_of(assignment, "readOrgs");
+    complaints.expect(shown == read, || format!("{path} readable by {shown:?}, not {read:?}"));
+    let mut has = BTreeMap::new();
+    for entry in entries(assignment) {
+        let begun = ["startedOn", "completedOn"].iter().any(|name| entry.contains_key(*name));
+        has.insert(text(entry, "taskId"), begun);
+    }
+    for (task, begun) in &has {
+        complaints.expect(*begun || wanted.contains(task), || format!("{path} has {task} for no reason"));
+    }
+    for task in &wanted {
+        complaints.expect(has.contains_key(task) || changed_since, || format!("{path} lacks {task}"));
+    }
+    for (name, of_user) in [("grade", "studentData.grade"), ("dob", "studentData.dob"), ("name", "name")] {
+        let shown = lookup(&assignment.fields, &format!("userData.{name}"));
+        complaints.expect(shown == lookup(fields, of_user), || format!("{path} shows {name} {shown:?}"));
+    }
+    let progress: BTreeSet<&str> =
+        assignment.fields["progress"].as_map().expect("a map").keys().map(String::as_str).collect();
+    complaints.expect(progress == has.keys().copied().collect(), || format!("{path} has progress of {progress:?}"));
+}
+
+/// A user's lists and dates name exactly the assignments.
+fn lists(complaints: &mut Complaints, user: &Document, all: &[Document]) {
+    let of_user = all.iter().filter(|assignment| assignment.path.parent().as_ref() == Some(&user.path));
+    let of_user: Vec<&Document> = of_user.collect();
+    for (list, dates) in
+        [("assigned", "assignmentsAssigned"), ("started", "assignmentsStarted"), ("completed", "assignmentsCompleted")]
+    {
+        let is_in =
+            |assignment: &&&Document| list == "assigned" || assignment.fields.get(list) == Some(&Value::Boolean(true));
+        let expected: BTreeSet<String> = of_user.iter().filter(is_in).map(|a| a.id().to_owned()).collect();
+        let found = lookup(&user.fields, &format!("assignments.{list}")).and_then(Value::as_string_list);
+        let found: BTreeSet<String> = found.unwrap_or_default().into_iter().collect();
+        complaints.expect(found == expected, || format!("{} lists {found:?} as {list}, not {expected:?}", user.path));
+        let dated = user.fields.get(dates).and_then(Value::as_map);
+        let dated: BTreeSet<String> = dated.into_iter().flatten().map(|(id, _)| id.clone()).collect();
+        complaints.expect(dated == expected, || format!("{} dates {dated:?} as {list}, not {expected:?}", user.path));
+    }
+}
+
+/// What data-model §5 says of each of a student's maps of orgs.
+fn history(complaints: &mut Complaints, user: &Document) {
+    if text(&user.fields, "userType") != "student" {
+        return;
+    }
+    for of in OrgType::ALL {
+        let map = user.fields.get(of.plural()).and_then(Value::as_map).cloned().unwrap_or_default();
+        let ids = |name: &str| map.get(name).and_then(Value::as_string_list).unwrap_or_default();
+        let (current, ever) = (ids("current"), ids("all"));
+        let path = format!("{}.{}", user.path, of.plural());
+        complaints.expect(current.iter().all(|id| ever.contains(id)), || format!("{path}: {current:?} in {ever:?}"));
+        for id in &ever {
+            let date = |name: &str| {
+                let dates = map.get("dates")?.as_map()?.get(id)?.as_map()?;
+                dates.get(name).filter(|date| !date.is_null())
+            };
+            complaints.expect(date("from").is_some(), || format!("{path}: {id} has no beginning"));
+            complaints.expect(date("to").is_none() == current.contains(id), || format!("{path}: the end of {id}"));
+        }
+    }
+}
+
+/// The de-identified copy says what it should and nothing more.
+async fn copy(complaints: &mut Complaints, stage: &Stage, user: &Document) {
+    let copy = stage.world.service.app.stores.assessment.get(&user.path).await.expect("readable").expect("a copy");
+    let path = &user.path;
+    for private in ["name", "email", "username", "studentData", "dob"] {
+        complaints.expect(!copy.fields.contains_key(private), || format!("the copy of {path} has {private}"));
+    }
+    if text(&user.fields, "userType") != "student" {
+        return;
+    }
+    let born = date_of_birth(&user.fields).expect("a date of birth");
+    let shown = |name: &str| copy.fields.get(name).and_then(Value::as_i64);
+    let birth = (shown("birthMonth"), shown("birthYear"));
+    complaints.expect(birth == (Some(born.month().into()), Some(born.year().into())), || {
+        format!("the copy of {path} was born {birth:?}")
+    });
+    let grade = text(&copy.fields, "grade");
+    complaints.expect(grade == text(&user.fields, "studentData.grade"), || format!("the copy of {path} is in {grade}"));
+    for name in OrgType::ALL.map(OrgType::plural).into_iter().chain(["archived"]) {
+        complaints.expect(copy.fields.get(name) == user.fields.get(name), || {
+            format!("the copy of {path}: {name} {:?}, not {:?}", copy.fields.get(name), user.fields.get(name))
+        });
+    }
+}
