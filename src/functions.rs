@@ -2,8 +2,9 @@
 //! and the README's list are all derived from it; nothing lists functions a second time.
 
 use crate::administrations::{self, fanout};
-use crate::app::{ADMIN, App};
+use crate::app::{ADMIN, ASSESSMENT, App};
 use crate::assignments;
+use crate::runs;
 use crate::runtime::{DocumentEventType, Function};
 
 /// All functions.
@@ -47,6 +48,14 @@ pub fn table() -> Vec<Function<App>> {
             "syncAssignmentDeleted",
             "Takes a deleted assignment from the counts and the student's lists.",
             assignments::deleted,
+        ),
+        Function::on_document(
+            ASSESSMENT,
+            Written,
+            "users/{roarUid}/runs/{runId}",
+            "syncOnRunDocUpdate",
+            "Marks the best run of a task and brings the assignment in line with it.",
+            runs::written,
         ),
         Function::task(fanout::PLAN, "Normalises an administration's orgs and plans its sync.", fanout::run_plan),
         Function::task(fanout::CHUNK, "Brings the assignments of about a hundred students in line.", fanout::run_chunk),

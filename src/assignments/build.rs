@@ -233,7 +233,8 @@ fn has_begun(assessment: &Fields) -> bool {
     has("startedOn") || has("completedOn") || has("runId") || !runs.is_empty()
 }
 
-fn task_id(assessment: &Fields) -> Option<&str> {
+/// The task of an assessment in an assignment.
+pub(crate) fn task_id(assessment: &Fields) -> Option<&str> {
     assessment.get("taskId").and_then(Value::as_str)
 }
 
@@ -272,7 +273,7 @@ fn is_optional(assessment: &Fields) -> bool {
 
 /// The progress of the given tasks: as it was, or `assigned`. Older documents spell the keys with
 /// hyphens; only underscores are written (data-model §1).
-fn progress(existing: &Fields, assessments: &[Value]) -> Fields {
+pub(crate) fn progress(existing: &Fields, assessments: &[Value]) -> Fields {
     let old = existing.get("progress").and_then(Value::as_map);
     let known = |task: &str| {
         let old = old?;
@@ -284,7 +285,7 @@ fn progress(existing: &Fields, assessments: &[Value]) -> Fields {
 }
 
 /// Every assessment is completed or optional, and at least one is completed (org-hierarchy §7.3).
-fn is_complete(assessments: &[Value], progress: &Fields) -> bool {
+pub(crate) fn is_complete(assessments: &[Value], progress: &Fields) -> bool {
     let mut any = false;
     for assessment in assessments.iter().filter_map(Value::as_map) {
         let marked = task_id(assessment).and_then(|task| progress.get(&progress_key(task)));

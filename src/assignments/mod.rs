@@ -8,4 +8,5 @@ mod handlers;
 pub mod recount;
 pub mod side_effects;
 
+pub(crate) use handlers::{Amended, amend};
 pub use handlers::{created, deleted, updated};

@@ -12,6 +12,7 @@ mod local;
 mod orgs;
 mod races;
 mod replay;
+mod runs;
 mod scenario;
 mod snapshot;
 mod world;

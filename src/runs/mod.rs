@@ -1,0 +1,10 @@
+//! Runs of tasks in the assessment database: which one of a task's runs counts, its score for reports
+//! by category, and what the runs mean for the assignment in the admin database.
+
+pub mod assignment;
+pub mod best;
+pub mod category;
+pub mod event;
+mod handlers;
+
+pub use handlers::written;
