@@ -5,7 +5,7 @@
 
 use super::best::Run;
 use super::category;
-use crate::store::{DocumentChange, Fields, Timestamp, Value, lookup};
+use crate::store::{DocPath, DocumentChange, Fields, Timestamp, Value, lookup};
 
 /// The runs that are compared with each other: those of one student with the same task and assignment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,10 +37,13 @@ pub enum Asked {
 }
 
 impl Pair {
-    /// The runs that a run belongs to; `None` for one that's outside any assignment.
+    /// The runs that a run belongs to; `None` for one that's outside any assignment, or names one that
+    /// can't exist.
     pub fn of(run: &Fields) -> Option<Pair> {
-        let text = |name: &str| run.get(name)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
-        Some(Pair { task: text("taskId")?, assignment: text("assignmentId")? })
+        let text = |name: &str| run.get(name)?.as_str().filter(|text| !text.is_empty());
+        let (task, assignment) = (text("taskId")?, text("assignmentId")?);
+        DocPath::in_collection("assignments", assignment).ok()?;
+        Some(Pair { task: task.to_owned(), assignment: assignment.to_owned() })
     }
 }
 

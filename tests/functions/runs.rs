@@ -1,20 +1,20 @@
 //! Runs in the assessment database, and the assignments that follow them in the admin database.
 
-use std::time::{Duration, Instant};
+mod delivered;
+mod shuffled;
+
+use std::time::Duration;
 
 use jiff::SignedDuration;
-use proptest::prelude::Rng;
-use proptest::test_runner::{RngAlgorithm, TestRng};
-use roar_functions::context::Context;
 use roar_functions::demo::district::District;
 use roar_functions::demo::play::{Step, play};
 use roar_functions::fields;
+use roar_functions::runtime::{DocumentEvent, Trigger};
 use roar_functions::store::{Cost, Database, DocPath, Document, Fields, Query, Timestamp, Value, Write};
 
-use crate::killed::Server;
 use crate::local::{LocalWorld, NOW};
 use crate::scenario;
-use crate::world::{EmulatorWorld, admin_uid, assert_consistent, fill, open_administration};
+use crate::world::{admin_uid, assert_consistent, open_administration};
 
 /// Places of the tasks in the assignment.
 const SWR_ES: usize = 0;
@@ -424,196 +424,35 @@ async fn two_runs_that_end_at_once_leave_one_best() {
     school.settle().await;
 }
 
-/// The event of a run's creation is under way while the run is deleted, so that the assignment stands
-/// as before when the deletion's event looks at it.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_run_that_comes_and_goes_at_once_leaves_no_trace() {
+/// A run's creation has been read but the assignment isn't written yet when the run is deleted; so the
+/// assignment stands as it should when the deletion's event looks at it, and the older state is
+/// written afterwards.
+#[tokio::test]
+async fn what_is_written_from_an_older_state_is_put_right() {
     let school = School::open().await;
     school.put(0, "a", school.run("pa", 20, None)).await;
     school.settle().await;
-    let expected = entry(&school.assignment(0).await, PA).clone();
-    for _ in 0..100 {
-        school.put(0, "b", school.run("pa", 30, Some(10))).await;
-        let coming = school.world.events().await;
-        let come = futures::future::join_all(coming.into_iter().map(|event| school.world.deliver(event)));
-        let go = async {
-            school.delete(0, "b").await;
-            let going = school.world.events().await;
-            futures::future::join_all(going.into_iter().map(|event| school.world.deliver(event))).await
-        };
-        futures::join!(come, go);
-        school.world.settle().await;
-        let mut found = entry(&school.assignment(0).await, PA).clone();
-        // Completed once, and not taken back while there are runs.
-        found.remove("completedOn");
-        assert_eq!(found, expected);
-        assert_eq!(school.best(0, "pa").await, ["a"]);
-    }
-}
+    let expected = school.assignment(0).await;
 
-/// What clients do to runs and assignments, in an order that they keep; their events know none.
-async fn study(school: &School) {
-    let scored = |items: i64| fields! { "scores" => scores(fields! { "numAttempted" => items }, fields! {}) };
-    let done = |minutes| fields! { "completed" => true, "timeFinished" => ago(minutes) };
-    // One task twice; the better run is the earlier one, which ends later.
-    school.play(0, Step::Start(SWR_ES)).await;
-    school.put(0, "a", school.run("swr-es", 60, None)).await;
-    school.put(0, "b", school.run("swr-es", 50, None)).await;
-    school.change(0, "b", done(40)).await;
-    school.change(0, "a", done(30)).await;
-    school.play(0, Step::Complete(SWR_ES)).await;
+    let function = school.world.service.runtime.registry().find("syncOnRunDocUpdate").expect("it's in the index");
+    let Trigger::Document { pattern, handler, .. } = &function.trigger else { panic!("a document trigger") };
+    school.put(0, "b", school.run("pa", 30, None)).await;
+    let (_, change) = school.world.events().await.pop().expect("the run's event");
+    let params = pattern.matches(&change.path).expect("a run");
+    let mut coming = handler(school.world.service.app.clone(), DocumentEvent { change, params });
+    // The handler goes on only when it's polled: until the runs are marked, and no further.
+    let before = school.world.assessment().cost();
+    while school.world.assessment().cost().writes == before.writes {
+        assert!(futures::poll!(&mut coming).is_pending(), "it stops before the assignment");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
     school.delete(0, "b").await;
-    // The only run goes.
-    school.play(1, Step::Start(PA)).await;
-    school.put(1, "a", school.run("pa", 60, None)).await;
-    school.delete(1, "a").await;
-    // And one that no client told the assignment of.
-    school.put(2, "a", school.run("pa", 60, Some(30))).await;
-    school.delete(2, "a").await;
-    // A run goes to another task.
-    school.put(3, "a", school.run("swr-es", 60, None)).await;
-    school.put(3, "b", school.run("swr-es", 50, None)).await;
-    school.change(3, "a", fields! { "taskId" => "pa" }).await;
-    // Runs overtake each other.
-    for items in 1..4 {
-        for (id, more) in [("a", 0), ("b", items - 2), ("c", 2 - items)] {
-            let mut run = school.run("pa", 60, None);
-            run.extend(scored(items + more));
-            match items {
-                1 => school.put(4, id, run).await,
-                _ => school.change(4, id, scored(items + more)).await,
-            }
-        }
+    for going in school.world.events().await {
+        assert!(school.world.deliver(going).await);
     }
-    // All is done.
-    for (id, task) in [("a", "swr-es"), ("b", "pa")] {
-        school.put(5, id, school.run(task, 60, Some(30))).await;
-    }
-}
-
-/// All documents of both databases; what is empty counts as what was never there.
-async fn documents(school: &School) -> Vec<(String, Fields)> {
-    let mut all = school.world.documents().await;
-    for (_, fields) in &mut all {
-        for lists in fields.values_mut() {
-            if let Value::Map(lists) = lists {
-                lists.retain(|_, list| list.as_array().is_none_or(|list| !list.is_empty()));
-            }
-        }
-        fields.retain(|_, value| *value != Value::empty_map());
-    }
-    for student in 0..scenario::STUDENTS {
-        let runs = runs(school.world.assessment(), student).await;
-        all.extend(runs.into_iter().map(|run| (format!("assessment: {}", run.path), run.fields)));
-    }
-    all
-}
-
-#[tokio::test]
-async fn three_times_and_shuffled() {
-    let in_order = School::open().await;
-    study(&in_order).await;
-    in_order.settle().await;
-    let expected = documents(&in_order).await;
-    for seed in 0..40_u8 {
-        let school = School::open().await;
-        assert_eq!(school.id, in_order.id);
-        let mut random = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
-        study(&school).await;
-        let mut waiting = Vec::new();
-        loop {
-            for event in school.world.events().await {
-                waiting.extend([event.clone(), event.clone(), event]);
-            }
-            if waiting.is_empty() {
-                break;
-            }
-            let next = (random.next_u64() % waiting.len() as u64) as usize;
-            assert!(school.world.deliver(waiting.swap_remove(next)).await);
-        }
-        school.settle().await;
-        let found = documents(&school).await;
-        assert_eq!(found.len(), expected.len(), "seed {seed}");
-        for (found, expected) in found.iter().zip(&expected) {
-            assert_eq!(found, expected, "seed {seed}");
-        }
-    }
-}
-
-/// The server delivers the events of both embedded databases.
-#[test]
-fn the_server_watches_the_assessment_database_too() {
-    let directory = crate::world::directory();
-    let open = |label| Database::new(crate::world::open(directory.path(), label, &Context::system()));
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-    let path = scenario::assignment(0, "adm");
-    runtime.block_on(async {
-        let assignment = fields! { "assessments" => vec![Value::Map(fields! { "taskId" => "pa" })] };
-        open("admin").commit(vec![Write::set(path.clone(), assignment)]).await.expect("written");
-        put(&open("assessment"), 0, "a", run("adm", "pa", 20, None)).await;
-    });
-    let began = Instant::now();
-    loop {
-        let server = Server::start(directory.path());
-        std::thread::sleep(Duration::from_millis(300));
-        server.kill();
-        let assignment = runtime.block_on(open("admin").get(&path)).expect("readable").expect("an assignment");
-        if entry(&assignment.fields, 0).get("runId") == Some(&Value::from("a")) {
-            return;
-        }
-        assert!(began.elapsed() < Duration::from_secs(30), "{assignment:?}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_the_emulator() {
-    let world = EmulatorWorld::start().await;
-    fill(world.admin(), 20).await;
-    let (status, answer) = world.call(admin_uid(), "createAdministration", payload(world.service.app.now())).await;
-    assert_eq!(status, 200, "{answer}");
-    let id = answer["result"]["administrationId"].as_str().expect("an ID").to_owned();
-    let path = scenario::assignment(0, &id);
-    let until = async |what: &str, holds: &dyn Fn(&Fields) -> bool| {
-        let began = Instant::now();
-        loop {
-            let assignment = world.admin().get(&path).await.expect("readable");
-            if assignment.as_ref().is_some_and(|assignment| holds(&assignment.fields)) {
-                return;
-            }
-            assert!(began.elapsed() < Duration::from_secs(60), "not {what}: {assignment:?}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    let run_id = |assignment: &Fields| entry(assignment, SWR_ES).get("runId").cloned();
-    until("assigned", &|_| true).await;
-    put(world.assessment(), 0, "late", run(&id, "swr-es", 10, Some(5))).await;
-    until("completed", &|assignment| run_id(assignment) == Some(Value::from("late"))).await;
-    // Two at once, one of them better than all.
-    let (one, two) = (run(&id, "swr-es", 40, Some(30)), run(&id, "swr-es", 60, None));
-    futures::join!(put(world.assessment(), 0, "early", one), put(world.assessment(), 0, "open", two));
-    let all = Value::strings(["open", "early", "late"]);
-    until("early", &|assignment| {
-        run_id(assignment) == Some(Value::from("early")) && entry(assignment, SWR_ES)["allRunIds"] == all
-    })
-    .await;
-    world.service.runtime.quiet().await;
-    assert_eq!(best(world.assessment(), 0, &id, "swr-es").await, ["early"]);
-    let deletes = ["late", "early", "open"].map(|run| Write::delete(run_path(0, run)));
-    world.assessment().commit(deletes.to_vec()).await.expect("deleted");
-    until("cleared", &|assignment| run_id(assignment).is_none() && flags(assignment) == (Some(false), Some(false)))
-        .await;
-    // The counts move with the assignment; those of its creation come with the fan-out.
-    let administration = DocPath::new(format!("administrations/{id}")).expect("a path");
-    let began = Instant::now();
-    loop {
-        let document = world.admin().get(&administration).await.expect("readable").expect("the administration");
-        if document.fields.get("syncStatus") == Some(&Value::from("complete")) {
-            break;
-        }
-        assert!(began.elapsed() < Duration::from_secs(60), "{document:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    world.service.runtime.quiet().await;
-    assert_consistent(world.admin(), &id).await;
+    assert_eq!(school.assignment(0).await, expected, "nothing is to be done yet");
+    coming.await.expect("it's handled");
+    school.settle().await;
+    assert_eq!(school.assignment(0).await, expected);
+    assert_eq!(school.best(0, "pa").await, ["a"]);
 }

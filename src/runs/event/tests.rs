@@ -1,6 +1,6 @@
 use super::*;
 use crate::fields;
-use crate::store::{DocPath, Document};
+use crate::store::Document;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -72,6 +72,7 @@ fn a_run_outside_any_assignment_asks_for_nothing() {
         fields! { "assignmentId" => Value::Null },
         fields! { "assignmentId" => "" },
         fields! { "assignmentId" => 7 },
+        fields! { "assignmentId" => "a/b" },
         fields! { "taskId" => Value::Null },
     ] {
         let outside = with(outside);
