@@ -17,7 +17,7 @@ const KILLS: usize = 20;
 /// A running server; killed when dropped.
 pub struct Server {
     child: Child,
-    url: String,
+    pub url: String,
 }
 
 impl Server {

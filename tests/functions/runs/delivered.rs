@@ -6,10 +6,10 @@ use roar_functions::context::Context;
 use roar_functions::fields;
 use roar_functions::store::{Database, DocPath, Fields, Value, Write};
 
-use super::{SWR_ES, best, entry, flags, payload, put, run, run_path};
+use super::{PA, SWR_ES, best, entry, flags, payload, put, run, run_path};
 use crate::killed::Server;
 use crate::scenario;
-use crate::world::{EmulatorWorld, admin_uid, assert_consistent, fill};
+use crate::world::{EmulatorWorld, PROJECT, admin_uid, assert_consistent, assignments, call, fill, token};
 
 /// The server delivers the events of both embedded databases.
 #[test]
@@ -35,6 +35,65 @@ fn the_server_watches_the_assessment_database_too() {
         }
         assert!(began.elapsed() < Duration::from_secs(30), "{assignment:?}");
     }
+}
+
+/// The server is killed in the middle of runs' events, again and again: between the databases too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn runs_survive_twenty_kills() {
+    const STUDENTS: usize = 600;
+    let directory = crate::world::directory();
+    let open = |label| crate::world::open(directory.path(), label, &Context::system());
+    let admin = || Database::new(open("admin"));
+    fill(&admin(), STUDENTS).await;
+    let work = |milliseconds| {
+        let server = Server::start(directory.path());
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        server.kill();
+    };
+    let server = Server::start(directory.path());
+    let now = Context::system().now();
+    let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().expect("a client");
+    let token = token(PROJECT, admin_uid(), now);
+    let (status, answer) = call(&http, &server.url, &token, "createAdministration", payload(now)).await;
+    assert_eq!(status, 200, "{answer}");
+    let id = answer["result"]["administrationId"].as_str().expect("an ID").to_owned();
+    server.kill();
+    let began = Instant::now();
+    while assignments(&admin(), &id).await.len() < STUDENTS || open("admin").pending_events() > 0 {
+        assert!(began.elapsed() < Duration::from_secs(60), "the fan-out doesn't end");
+        work(500);
+    }
+
+    let runs = (0..STUDENTS).flat_map(|student| {
+        let write = |run_id, run| Write::set(run_path(student, run_id), run);
+        [write("a", run(&id, "pa", 10, Some(5))), write("b", run(&id, "pa", 40, Some(30)))]
+    });
+    let assessment = Database::new(open("assessment"));
+    for writes in runs.collect::<Vec<_>>().chunks(400) {
+        assessment.commit(writes.to_vec()).await.expect("written");
+    }
+    drop(assessment);
+    let mut interrupted = 0;
+    for kill in 0..20 {
+        work(5 + kill * 7 % 40);
+        interrupted += usize::from(open("assessment").pending_events() > 0);
+    }
+    println!("{interrupted} of 20 kills hit the work");
+    assert!(interrupted > 1, "the kills hit the work");
+    let began = Instant::now();
+    while open("assessment").pending_events() + open("admin").pending_events() > 0 {
+        assert!(began.elapsed() < Duration::from_secs(60), "the events don't end");
+        work(500);
+    }
+    let (admin, assessment) = (admin(), Database::new(open("assessment")));
+    for assignment in assignments(&admin, &id).await {
+        let pa = entry(&assignment.fields, PA);
+        assert_eq!((&pa["runId"], &pa["allRunIds"]), (&Value::from("b"), &Value::strings(["b", "a"])));
+    }
+    for student in 0..STUDENTS {
+        assert_eq!(best(&assessment, student, &id, "pa").await, ["b"]);
+    }
+    assert_consistent(&admin, &id).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
