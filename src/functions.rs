@@ -2,8 +2,9 @@
 //! and the README's list are all derived from it; nothing lists functions a second time.
 
 use crate::administrations::{self, fanout};
-use crate::app::{ADMIN, App};
+use crate::app::{ADMIN, ASSESSMENT, App};
 use crate::assignments;
+use crate::runs;
 use crate::runtime::{DocumentEventType, Function};
 
 /// All functions.
@@ -55,6 +56,14 @@ pub fn table() -> Vec<Function<App>> {
             "syncAssignmentsOnUserUpdate",
             "Lets assignments, runs and the de-identified copy follow a user: orgs, grade, date of birth.",
             assignments::user_written,
+        ),
+        Function::on_document(
+            ASSESSMENT,
+            Written,
+            "users/{roarUid}/runs/{runId}",
+            "syncOnRunDocUpdate",
+            "Marks the best run of a task and brings the assignment in line with it.",
+            runs::written,
         ),
         Function::task(
             assignments::FOLLOW_AGAIN,

@@ -239,7 +239,8 @@ pub(super) fn has_begun(assessment: &Fields) -> bool {
     has("startedOn") || has("completedOn") || has("runId") || !runs.is_empty()
 }
 
-pub(super) fn task_id(assessment: &Fields) -> Option<&str> {
+/// The task of an assessment in an assignment.
+pub(crate) fn task_id(assessment: &Fields) -> Option<&str> {
     assessment.get("taskId").and_then(Value::as_str)
 }
 
@@ -278,7 +279,7 @@ pub(super) fn is_optional(assessment: &Fields) -> bool {
 
 /// The progress of the given tasks: as it was, or `assigned`. Older documents spell the keys with
 /// hyphens; only underscores are written (data-model §1).
-pub(super) fn progress(existing: &Fields, assessments: &[Value]) -> Fields {
+pub(crate) fn progress(existing: &Fields, assessments: &[Value]) -> Fields {
     let old = existing.get("progress").and_then(Value::as_map);
     let known = |task: &str| {
         let old = old?;
@@ -290,7 +291,7 @@ pub(super) fn progress(existing: &Fields, assessments: &[Value]) -> Fields {
 }
 
 /// Every assessment is completed or optional, and at least one is completed (org-hierarchy §7.3).
-pub(super) fn is_complete(assessments: &[Value], progress: &Fields) -> bool {
+pub(crate) fn is_complete(assessments: &[Value], progress: &Fields) -> bool {
     let mut any = false;
     for assessment in assessments.iter().filter_map(Value::as_map) {
         let marked = task_id(assessment).and_then(|task| progress.get(&progress_key(task)));

@@ -28,17 +28,46 @@ async fn settle(app: &App, event: &DocumentEvent) -> Result<(), HandlerError> {
     if Contribution::is_settled(&after.fields) {
         return Ok(());
     }
-    let assignment = Assignment::of(event)?;
-    match app.stores.admin.transaction(|tx| assignment.settle(app.now(), tx, Known::Usual)).await {
+    amend(app, &event.change.path, |_| Fields::new()).await?;
+    Ok(())
+}
+
+/// What [`amend`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Amended {
+    /// There's no such assignment.
+    Missing,
+    /// Nothing was to be done.
+    Not,
+    /// It's written.
+    Done,
+}
+
+/// Changes an assignment as it is now, by the top-level fields that `edit` makes of it, and moves the
+/// counts and the student's lists in the same commit. So the assignment's own event shows in its
+/// payload that all is done.
+///
+/// `edit` may run several times.
+pub(crate) async fn amend(
+    app: &App,
+    path: &DocPath,
+    edit: impl Fn(&Fields) -> Fields + Sync,
+) -> Result<Amended, HandlerError> {
+    let assignment = Assignment::at(path)?;
+    let (assignment, edit) = (&assignment, &edit);
+    let settled = app.stores.admin.transaction(|tx| assignment.settle(app.now(), tx, Known::Usual, edit)).await;
+    let (found, committed) = match settled {
         Err(StoreError::Conflict(_)) => {
             // The user's document or counts are missing: find out which, and do without.
-            app.stores.admin.transaction(|tx| assignment.settle(app.now(), tx, Known::Looked)).await?;
+            app.stores.admin.transaction(|tx| assignment.settle(app.now(), tx, Known::Looked, edit)).await?
         }
-        other => {
-            other?;
-        }
-    }
-    Ok(())
+        other => other?,
+    };
+    Ok(match (found, committed) {
+        (false, _) => Amended::Missing,
+        (true, None) => Amended::Not,
+        (true, Some(_)) => Amended::Done,
+    })
 }
 
 /// `syncAssignmentDeleted` (functions §3.5).
@@ -47,7 +76,7 @@ async fn settle(app: &App, event: &DocumentEvent) -> Result<(), HandlerError> {
 /// tell whether the deleted assignment is still counted.
 pub async fn deleted(app: App, event: DocumentEvent) -> Result<(), HandlerError> {
     let (Some(before), Some(ChangeKind::Deleted)) = (&event.change.before, event.change.kind()) else { return Ok(()) };
-    let assignment = Assignment::of(&event)?;
+    let assignment = Assignment::at(&event.change.path)?;
     match app.stores.admin.transaction(|tx| assignment.forget(app.now(), tx, before, Known::Usual)).await {
         Err(StoreError::Conflict(_)) => {
             app.stores.admin.transaction(|tx| assignment.forget(app.now(), tx, before, Known::Looked)).await?;
@@ -76,18 +105,30 @@ struct Assignment {
 }
 
 impl Assignment {
-    fn of(event: &DocumentEvent) -> Result<Assignment, HandlerError> {
-        let path = event.change.path.clone();
+    fn at(path: &DocPath) -> Result<Assignment, HandlerError> {
+        let path = path.clone();
         let user = path.parent().ok_or_else(|| HandlerError::Permanent("not an assignment's path".to_owned()))?;
         Ok(Assignment { administration: path.id().to_owned(), path, user })
     }
 
-    async fn settle(&self, now: Timestamp, tx: Transaction, known: Known) -> Result<(), StoreError> {
-        let Some(current) = tx.get(&self.path).await? else { return Ok(()) };
+    /// Applies `edit` and settles what the assignment contributes then; false when it's missing.
+    async fn settle(
+        &self,
+        now: Timestamp,
+        tx: Transaction,
+        known: Known,
+        edit: &(impl Fn(&Fields) -> Fields + Sync),
+    ) -> Result<bool, StoreError> {
+        let Some(mut current) = tx.get(&self.path).await? else { return Ok(false) };
+        let mut changes = edit(&current.fields);
         let recorded = Contribution::recorded(&current.fields);
+        current.fields.extend(changes.clone());
         let actual = Contribution::of(&current.fields);
         if recorded.as_ref() == Some(&actual) {
-            return Ok(());
+            if !changes.is_empty() {
+                tx.write(Write::update(self.path.clone(), changes)).await;
+            }
+            return Ok(true);
         }
         let assigned = assigned_on(&current.fields, now);
         let mut delta = CountsDelta::default();
@@ -98,10 +139,9 @@ impl Assignment {
         let counts_exist = if recorded.is_some() { known } else { Known::Looked };
         tx.write_all(self.counts_writes(&tx, &delta, counts_exist).await?).await;
         tx.write_all(self.if_user_exists(&tx, user_write, known).await?).await;
-        let mut record = Fields::new();
-        actual.record(&mut record);
-        tx.write(Write::update(self.path.clone(), record)).await;
-        Ok(())
+        actual.record(&mut changes);
+        tx.write(Write::update(self.path.clone(), changes)).await;
+        Ok(true)
     }
 
     async fn forget(&self, now: Timestamp, tx: Transaction, before: &Document, known: Known) -> Result<(), StoreError> {

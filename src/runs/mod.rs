@@ -1,3 +1,11 @@
-//! Runs: a student's attempts at a task, in the assessment database.
+//! Runs of tasks in the assessment database: which one of a task's runs counts, its score for reports
+//! by category, and what the runs mean for the assignment in the admin database.
 
+pub mod assignment;
+pub mod best;
+pub mod category;
+pub mod event;
+mod handlers;
 pub mod student;
+
+pub use handlers::written;

@@ -15,13 +15,13 @@ const STUDENTS: usize = 5000;
 const KILLS: usize = 20;
 
 /// A running server; killed when dropped.
-struct Server {
+pub struct Server {
     child: Child,
-    url: String,
+    pub url: String,
 }
 
 impl Server {
-    fn start(directory: &std::path::Path) -> Server {
+    pub fn start(directory: &std::path::Path) -> Server {
         let mut child = Command::new(env!("CARGO_BIN_EXE_roar-functions"))
             .arg("serve")
             .env_clear()
@@ -45,7 +45,7 @@ impl Server {
     }
 
     /// SIGKILL: no handler runs, nothing is flushed.
-    fn kill(mut self) {
+    pub fn kill(mut self) {
         self.child.kill().expect("a process to kill");
         self.child.wait().expect("an end");
     }

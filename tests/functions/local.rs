@@ -17,7 +17,10 @@ pub type Event = (String, DocumentChange);
 
 pub struct LocalWorld {
     pub service: Service,
+    /// The admin database's store.
     pub store: Arc<EmbeddedStore>,
+    /// The assessment database's.
+    pub assessment_store: Arc<EmbeddedStore>,
     pub clock: Arc<ManualClock>,
     _directory: tempfile::TempDir,
 }
@@ -34,15 +37,20 @@ impl LocalWorld {
         let clock = Arc::new(ManualClock::at(NOW.parse().expect("an instant")));
         let context = Context { clock: clock.clone(), ids: Arc::new(CountingIds::default()) };
         let store = crate::world::open(directory.path(), "admin", &context);
-        let assessment = crate::world::open(directory.path(), "assessment", &context);
-        let stores = Stores { admin: Database::new(store.clone()), assessment: Database::new(assessment) };
+        let assessment_store = crate::world::open(directory.path(), "assessment", &context);
+        let stores =
+            Stores { admin: Database::new(store.clone()), assessment: Database::new(assessment_store.clone()) };
         let service = crate::world::service(stores, PROJECT, context, settings);
         service.start_tasks();
-        LocalWorld { service, store, clock, _directory: directory }
+        LocalWorld { service, store, assessment_store, clock, _directory: directory }
     }
 
     pub fn admin(&self) -> &Database {
         &self.service.app.stores.admin
+    }
+
+    pub fn assessment(&self) -> &Database {
+        &self.service.app.stores.assessment
     }
 
     pub fn now(&self) -> Timestamp {
@@ -62,9 +70,11 @@ impl LocalWorld {
         crate::world::create_in(&self.service, uid, data).await
     }
 
-    /// The events that wait.
+    /// The events that wait, of both databases.
     pub async fn events(&self) -> Vec<Event> {
-        self.store.take_events().await.expect("the outbox")
+        let mut events = self.store.take_events().await.expect("the outbox");
+        events.extend(self.assessment_store.take_events().await.expect("the outbox"));
+        events
     }
 
     /// Delivers one event; true when it's acknowledged.

@@ -13,6 +13,7 @@ mod local;
 mod orgs;
 mod races;
 mod replay;
+mod runs;
 mod scenario;
 mod small;
 mod snapshot;

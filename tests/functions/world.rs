@@ -6,10 +6,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use roar_functions::app::{Settings, Stores};
+use roar_functions::app::{ADMIN, ASSESSMENT, Settings, Stores};
 use roar_functions::assignments::recount::Counts;
+use roar_functions::cli::triggers::{document_triggers, register};
 use roar_functions::context::Context;
 use roar_functions::demo::district::{ADMIN_UID, DISTRICT, District, Size, administration};
+use roar_functions::functions;
 use roar_functions::runtime::auth::{AppCheck, Callers, Deliveries, IdTokens, KeySource, development_token};
 use roar_functions::runtime::{Call, Caller, DatabaseName, QueueOptions, Trigger};
 use roar_functions::service::{self, Parts, Service};
@@ -81,7 +83,7 @@ impl EmulatorWorld {
         tokio::spawn(server.run(std::future::pending()));
         let http = reqwest::Client::builder().timeout(Duration::from_secs(60)).build().expect("a client");
         let world = EmulatorWorld { service, url: format!("http://{address}"), project, http, emulator };
-        world.register(&world.project).await;
+        world.register().await;
         world
     }
 
@@ -89,22 +91,19 @@ impl EmulatorWorld {
         &self.service.app.stores.admin
     }
 
-    async fn register(&self, project: &str) {
-        for function in self.service.runtime.registry().iter() {
-            if let Trigger::Document { event, pattern, .. } = &function.trigger {
-                let url = format!(
-                    "http://{}/emulator/v1/projects/{project}/eventarcTrigger?eventarcTriggerId={}",
-                    self.emulator.host(),
-                    function.name
-                );
-                let body = serde_json::json!({
-                    "eventType": event.cloud_event_type(), "database": "(default)", "namespace": "(default)",
-                    "document": { "value": pattern.as_str(), "matchType": "PATH_PATTERN" },
-                });
-                let answer = self.http.post(url).json(&body).send().await.expect("the emulator answers");
-                assert!(answer.status().is_success(), "{}", answer.text().await.unwrap_or_default());
-            }
-        }
+    pub fn assessment(&self) -> &Database {
+        &self.service.app.stores.assessment
+    }
+
+    /// Registers the triggers as `triggers install` does: each in the project of its database.
+    async fn register(&self) {
+        let name = |project: String| DatabaseName { project, database: "(default)".to_owned() };
+        let databases = BTreeMap::from([
+            (ADMIN.to_owned(), name(self.project.clone())),
+            (ASSESSMENT.to_owned(), name(format!("{}-assessment", self.project))),
+        ]);
+        let triggers = document_triggers(&functions::table(), &databases).expect("every database has a name");
+        register(self.emulator.host(), &triggers).await.expect("the emulator takes them");
     }
 
     pub async fn call(&self, uid: &str, function: &str, data: serde_json::Value) -> (u16, serde_json::Value) {

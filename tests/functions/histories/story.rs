@@ -169,6 +169,7 @@ impl Stage {
     pub async fn take(&mut self, step: &Step) -> bool {
         self.clock += 1;
         match *step {
+            Step::Nothing => {}
             Step::Administer { administration, to, tasks, open } => {
                 self.administer(administration, to, tasks, open).await
             }

@@ -1,0 +1,143 @@
+//! What the runs of a task mean for the student's assignment (org-hierarchy §7.3). Pure.
+
+use super::best::{Run, best};
+use crate::administrations::model::progress_key;
+use crate::assignments::build::{is_complete, progress, task_id};
+use crate::fields;
+use crate::store::{Fields, Timestamp, Value};
+
+/// What becomes of an assignment.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// It says so already.
+    Same,
+    /// It has no such task.
+    NoTask,
+    /// These fields change.
+    Changed(Fields),
+}
+
+/// Brings the assignment in line with `runs`, all that the student has of the task in it.
+///
+/// `left` is when a run went away, if that's why it's looked at. Then, and only then, a task without
+/// runs is cleared: of what runs brought, and of what the client noted about them up to that time. A
+/// task that's hosted elsewhere is completed without any run, and nothing takes that away.
+pub fn follow(assignment: &Fields, task: &str, runs: &[Run], left: Option<Timestamp>, now: Timestamp) -> Outcome {
+    let mut assessments = assignment.get("assessments").and_then(Value::as_array).unwrap_or_default().to_vec();
+    let found = assessments.iter_mut().find_map(|assessment| match assessment {
+        Value::Map(entry) if task_id(entry) == Some(task) => Some(entry),
+        _ => None,
+    });
+    let Some(entry) = found else { return Outcome::NoTask };
+    let old = entry.clone();
+    let flag = |name: &str| assignment.get(name).and_then(Value::as_bool).unwrap_or(false);
+    let marked = progress_of(assignment, task);
+    let (mark, cleared) = match (best(runs), left) {
+        (Some(best), _) => {
+            fill(entry, best, runs);
+            let done = best.completed || is_set(entry, "completedOn") || marked == Some("completed");
+            (if done { "completed" } else { "started" }, false)
+        }
+        (None, Some(left)) if clear(entry, left) => {
+            (if is_set(entry, "completedOn") { "completed" } else { "assigned" }, true)
+        }
+        (None, _) => return Outcome::Same,
+    };
+    let same_task = *entry == old && stored_progress(assignment, &progress_key(task)) == Some(mark);
+
+    let mut current = progress(assignment, &assessments);
+    current.insert(progress_key(task), Value::from(mark));
+    let complete = is_complete(&assessments, &current);
+    let (started, completed) = if cleared {
+        (assessments.iter().any(|assessment| has_started(assessment, &current)), complete)
+    } else {
+        // What the client has set stays set: only the removal of work takes it back.
+        (true, complete || flag("completed"))
+    };
+    if same_task && started == flag("started") && completed == flag("completed") {
+        return Outcome::Same;
+    }
+    Outcome::Changed(fields! {
+        "progress" => whole_progress(assignment, &assessments, current),
+        "assessments" => assessments,
+        "started" => started,
+        "completed" => completed,
+        "cloudSyncTimestamp" => now.as_millisecond(),
+    })
+}
+
+/// Puts what the runs say into the task's entry.
+fn fill(entry: &mut Fields, best: &Run, runs: &[Run]) {
+    let mut all: Vec<&Run> = runs.iter().collect();
+    all.sort_by(|one, other| one.by_start(other));
+    entry.insert("runId".to_owned(), Value::from(best.id.as_str()));
+    entry.insert("allRunIds".to_owned(), Value::strings(all.iter().map(|run| run.id.as_str())));
+    let times = [("startedOn", best.started), ("completedOn", best.finished.filter(|_| best.completed))];
+    for (name, time) in times {
+        match time {
+            Some(time) => {
+                entry.insert(name.to_owned(), Value::Timestamp(time));
+            }
+            // Readers take a null for a date, so there is a date or nothing.
+            None if !is_set(entry, name) => {
+                entry.remove(name);
+            }
+            None => {}
+        }
+    }
+}
+
+/// Clears the entry of a task whose last run has left; false where nothing is to be cleared.
+///
+/// An entry that names runs is cleared whole. One that names none, because the run came and left
+/// before anybody looked, loses the dates that the client set before the run left: later ones belong
+/// to something else. Either way it ends with an empty list of runs, and is done with.
+fn clear(entry: &mut Fields, left: Timestamp) -> bool {
+    let runs = entry.get("allRunIds").and_then(Value::as_array);
+    let names_runs = is_set(entry, "runId") || runs.is_some_and(|runs| !runs.is_empty());
+    let mut cleared = names_runs || runs.is_none();
+    for date in ["startedOn", "completedOn"] {
+        let earlier = entry.get(date).and_then(Value::as_timestamp).is_some_and(|date| date <= left);
+        if names_runs || earlier {
+            cleared |= entry.remove(date).is_some();
+        }
+    }
+    if cleared {
+        entry.remove("runId");
+        entry.insert("allRunIds".to_owned(), Value::Array(Vec::new()));
+    }
+    cleared
+}
+
+fn is_set(entry: &Fields, name: &str) -> bool {
+    entry.get(name).is_some_and(|value| !value.is_null())
+}
+
+fn has_started(assessment: &Value, progress: &Fields) -> bool {
+    let Some(entry) = assessment.as_map() else { return false };
+    let mark = task_id(entry).and_then(|task| progress.get(&progress_key(task))).and_then(Value::as_str);
+    let dated = ["startedOn", "completedOn", "runId"].into_iter().any(|name| is_set(entry, name));
+    dated || matches!(mark, Some("started" | "completed"))
+}
+
+fn stored_progress<'a>(assignment: &'a Fields, key: &str) -> Option<&'a str> {
+    assignment.get("progress")?.as_map()?.get(key)?.as_str()
+}
+
+/// A task's progress, under either spelling of its key.
+fn progress_of<'a>(assignment: &'a Fields, task: &str) -> Option<&'a str> {
+    stored_progress(assignment, &progress_key(task)).or_else(|| stored_progress(assignment, task))
+}
+
+/// All of the progress map: the tasks' entries under their keys, and what else it holds as it was.
+fn whole_progress(assignment: &Fields, assessments: &[Value], current: Fields) -> Fields {
+    let mut all = assignment.get("progress").and_then(Value::as_map).cloned().unwrap_or_default();
+    for task in assessments.iter().filter_map(Value::as_map).filter_map(task_id) {
+        all.remove(task);
+    }
+    all.extend(current);
+    all
+}
+
+#[cfg(test)]
+mod tests;

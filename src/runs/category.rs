@@ -1,0 +1,99 @@
+//! The score by which reports sort a run into a support category (org-hierarchy §7.4). Pure.
+
+use crate::fields;
+use crate::store::{FieldPath, Fields, Value, lookup};
+
+/// The fields that [`due`] reads: what a query for runs needs to select.
+pub const FIELDS: [&str; 2] = ["scores.computed.composite", "userData.schoolLevel"];
+
+/// The names of the lower school levels; clients have spelled the first in several ways (ambiguities
+///
+const LOW: [&str; 4] = ["early-childhood", "early_childhood", "early", "elementary"];
+
+/// The category score that the run should have and hasn't; `None` where nothing is to be written.
+pub fn due(task: &str, run: &Fields) -> Option<Value> {
+    let composite = lookup(run, "scores.computed.composite")?.as_map()?;
+    let level = lookup(run, "userData.schoolLevel")?.as_str().filter(|level| !level.is_empty())?;
+    let low = LOW.contains(&level);
+    let score = match (task, low) {
+        ("swr", true) => "wjPercentile",
+        ("sre", true) => "tosrecPercentile",
+        ("sre", false) => "sreScore",
+        ("pa", true) => "percentile",
+        ("swr" | "pa", false) => "roarScore",
+        _ => return None,
+    };
+    let score = composite.get(score)?;
+    (composite.get("categoryScore") != Some(score)).then(|| score.clone())
+}
+
+/// Where the score is kept.
+pub fn path() -> FieldPath {
+    FieldPath::dotted("scores.computed.composite.categoryScore")
+}
+
+/// The score as a run document holds it, at [`path`].
+pub fn scored(score: Value) -> Fields {
+    let composite = fields! { "categoryScore" => score };
+    fields! { "scores" => fields! { "computed" => fields! { "composite" => composite } } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(level: &str, composite: impl Into<Value>) -> Fields {
+        fields! {
+            "scores" => fields! { "computed" => fields! { "composite" => composite.into() } },
+            "userData" => fields! { "schoolLevel" => level },
+        }
+    }
+
+    #[test]
+    fn the_score_depends_on_task_and_level() {
+        let composite = || {
+            fields! {
+                "wjPercentile" => 1, "roarScore" => 2, "tosrecPercentile" => 3, "sreScore" => 4, "percentile" => 5,
+            }
+        };
+        let table = [
+            ("swr", "elementary", Some(1)),
+            ("swr", "early-childhood", Some(1)),
+            ("swr", "early_childhood", Some(1)),
+            ("swr", "middle", Some(2)),
+            ("sre", "elementary", Some(3)),
+            ("sre", "high", Some(4)),
+            ("pa", "elementary", Some(5)),
+            ("pa", "middle", Some(2)),
+            ("swr-es", "elementary", None),
+            ("vocab", "high", None),
+            ("swr", "", None),
+        ];
+        for (task, level, expected) in table {
+            assert_eq!(due(task, &run(level, composite())), expected.map(Value::Integer), "{task}, {level}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_due_without_a_score_or_a_level() {
+        assert_eq!(due("swr", &run("elementary", fields! { "roarScore" => 2 })), None);
+        assert_eq!(due("swr", &run("elementary", 12)), None);
+        assert_eq!(due("swr", &fields! {}), None);
+        let mut unknown = run("elementary", fields! { "wjPercentile" => 2 });
+        unknown.remove("userData");
+        assert_eq!(due("swr", &unknown), None);
+    }
+
+    #[test]
+    fn what_is_written_already_is_not_due() {
+        assert_eq!(due("pa", &run("high", fields! { "roarScore" => 2, "categoryScore" => 2 })), None);
+        let stale = fields! { "roarScore" => 2, "categoryScore" => 1 };
+        assert_eq!(due("pa", &run("high", stale)), Some(Value::Integer(2)));
+    }
+
+    #[test]
+    fn the_score_is_written_where_its_path_points() {
+        let path = path().segments().join(".");
+        assert_eq!(lookup(&scored(Value::Integer(7)), &path), Some(&Value::Integer(7)));
+    }
+}

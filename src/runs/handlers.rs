@@ -1,0 +1,119 @@
+//! The event of runs.
+
+use super::assignment::{Outcome, follow};
+use super::best::{self, Run, best};
+use super::category;
+use super::event::{Asked, Pair, Touched, asked};
+use crate::app::App;
+use crate::assignments::{self, Amended};
+use crate::fields;
+use crate::runtime::{DocumentEvent, HandlerError};
+use crate::store::{DocPath, Document, FieldPath, Fields, Precondition, Query, StoreError, Transaction, Value, Write};
+
+/// `syncOnRunDocUpdate` (functions §4.3, org-hierarchy §7): marks the best of a task's runs in the
+/// assessment database, and brings the assignment in the admin database in line with it.
+pub async fn written(app: App, event: DocumentEvent) -> Result<(), HandlerError> {
+    let asked = asked(&event.change);
+    if asked == Asked::Nothing {
+        return Ok(());
+    }
+    let run = &event.change.path;
+    let user = run.parent().ok_or_else(|| HandlerError::Permanent("not a run's path".to_owned()))?;
+    match asked {
+        Asked::Nothing => {}
+        Asked::Category => {
+            app.stores.assessment.transaction(|tx| score(tx, run)).await?;
+        }
+        Asked::Choice(touched) => {
+            for touched in &touched {
+                sync(&app, &user, run, touched).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Chooses the best run of a pair and lets the assignment follow.
+///
+/// No transaction spans two databases, so the assignment may have been written from runs that changed
+/// in between, after the event of that change found nothing to do. Therefore what was written is held
+/// against the runs once more, until both agree. A run of this function that's cut short anywhere is
+/// made good by the event's next delivery: neither step asks whether the other changed anything.
+async fn sync(app: &App, user: &DocPath, run: &DocPath, touched: &Touched) -> Result<(), HandlerError> {
+    let path = user.child("assignments", &touched.pair.assignment)?;
+    let mut written = None;
+    loop {
+        let mark = |tx| mark(app, tx, user, run, &touched.pair);
+        let (runs, _) = app.stores.assessment.transaction(mark).await?;
+        if written.as_ref() == Some(&runs) || !follow_with(app, &path, touched, &runs).await? {
+            return Ok(());
+        }
+        written = Some(runs);
+    }
+}
+
+/// Marks the best run of a pair and gives all of its runs; writes the category score that `run` should
+/// have, if it's one of them.
+async fn mark(app: &App, tx: Transaction, user: &DocPath, run: &DocPath, pair: &Pair) -> Result<Vec<Run>, StoreError> {
+    let selected: Vec<&str> = best::FIELDS.into_iter().chain(category::FIELDS).chain(["bestRun"]).collect();
+    let query = Query::collection(format!("{user}/runs"))
+        .equal("assignmentId", pair.assignment.as_str())
+        .equal("taskId", pair.task.as_str())
+        .select(&selected);
+    let documents = tx.query(query).await?;
+    let runs: Vec<Run> = documents.iter().map(|document| Run::of(document.id(), &document.fields)).collect();
+    let Some(best) = best(&runs) else { return Ok(runs) };
+    for document in &documents {
+        let is_best = document.id() == best.id;
+        let due = category::due(&pair.task, &document.fields).filter(|_| document.path == *run);
+        tx.write_all(marks(app, document, is_best, due)).await;
+    }
+    Ok(runs)
+}
+
+/// The write that marks a run and scores it; `None` where it's right already.
+fn marks(app: &App, run: &Document, is_best: bool, score: Option<Value>) -> Option<Write> {
+    let (mut fields, mut mask) = (Fields::new(), Vec::new());
+    if run.fields.get("bestRun") != Some(&Value::Boolean(is_best)) {
+        fields = fields! { "bestRun" => is_best, "cloudSyncTimestamp" => app.now().as_millisecond() };
+        mask.extend(fields.keys().map(FieldPath::top));
+    }
+    if let Some(score) = score {
+        fields.extend(category::scored(score));
+        mask.push(category::path());
+    }
+    (!mask.is_empty()).then(|| Write::merge(run.path.clone(), fields, mask).when(Precondition::Exists))
+}
+
+/// Writes the category score that the run should have: all that its event left to do.
+async fn score(tx: Transaction, run: &DocPath) -> Result<(), StoreError> {
+    let Some(current) = tx.get(run).await? else { return Ok(()) };
+    let due = Pair::of(&current.fields).and_then(|pair| category::due(&pair.task, &current.fields));
+    if let Some(score) = due {
+        let write = Write::merge(run.clone(), category::scored(score), vec![category::path()]);
+        tx.write(write.when(Precondition::Exists)).await;
+    }
+    Ok(())
+}
+
+/// Brings the assignment in line with the runs of one of its tasks; true when it was written.
+async fn follow_with(app: &App, path: &DocPath, touched: &Touched, runs: &[Run]) -> Result<bool, HandlerError> {
+    let Pair { task, assignment } = &touched.pair;
+    if runs.is_empty() && touched.left.is_none() {
+        // The run is gone already; the event of that clears the task.
+        return Ok(false);
+    }
+    let edit = |fields: &Fields| match follow(fields, task, runs, touched.left, app.now()) {
+        Outcome::Changed(changes) => changes,
+        Outcome::Same => Fields::new(),
+        Outcome::NoTask => {
+            tracing::info!(administration = assignment, task, "the run's task isn't in its assignment");
+            Fields::new()
+        }
+    };
+    let amended = assignments::amend(app, path, edit).await?;
+    if amended == Amended::Missing {
+        tracing::info!(administration = assignment, task, "the run's assignment doesn't exist");
+    }
+    Ok(amended == Amended::Done)
+}
