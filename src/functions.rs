@@ -72,6 +72,11 @@ pub fn table() -> Vec<Function<App>> {
         ),
         Function::task(fanout::PLAN, "Normalises an administration's orgs and plans its sync.", fanout::run_plan),
         Function::task(fanout::CHUNK, "Brings the assignments of a few hundred students in line.", fanout::run_chunk),
+        Function::task(
+            fanout::SWEEP,
+            "Finds students who left an administration while it was closed, when it opens again.",
+            fanout::run_sweep,
+        ),
         Function::task(fanout::REMOVE, "Deletes the assignments of a deleted administration.", fanout::run_remove),
     ]
 }

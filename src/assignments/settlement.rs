@@ -4,6 +4,7 @@
 use super::build::Decision;
 use super::counts::{Contribution, CountsDelta};
 use super::side_effects::{Step, assigned_on, lists_assignment};
+use crate::fields;
 use crate::store::{DocPath, Document, Precondition, Result, Timestamp, Write};
 
 /// Collects writes. The counts come last ([`Settlement::counts`]), because they are shared.
@@ -16,8 +17,9 @@ pub struct Settlement<'a> {
 /// What a decision about one student's assignment writes.
 #[derive(Default)]
 pub struct Settled {
-    /// To the assignment; the commit conflicts when somebody touched it since it was read.
-    pub assignment: Option<Write>,
+    /// To the assignment; the commit conflicts when somebody touched it since it was read. With a
+    /// deletion goes the mark that it is counted.
+    pub of_assignment: Vec<Write>,
     /// To the student's document, by [`user_write`](super::side_effects::user_write).
     pub step: Option<Step>,
 }
@@ -40,7 +42,7 @@ impl<'a> Settlement<'a> {
                 let step = unlisted.map(|(existing, contribution)| {
                     self.step(None, Some((contribution, assigned_on(&existing.fields, self.now))))
                 });
-                return Ok(Settled { assignment: None, step });
+                return Ok(Settled { of_assignment: Vec::new(), step });
             }
             Decision::Create(fields) | Decision::Update(fields) => {
                 let after = (Contribution::of(&fields), assigned_on(&fields, self.now));
@@ -48,11 +50,14 @@ impl<'a> Settlement<'a> {
             }
             Decision::Delete => (Write::delete(path), None),
         };
+        let mark =
+            existing.filter(|_| write.is_delete()).map(|existing| deletion_mark(existing, self.now)).transpose()?;
         let unchanged =
             existing.map_or(Precondition::Missing, |existing| Precondition::UpdatedAt(existing.update_time));
         self.delta.step(before.as_ref(), after.as_ref().map(|(contribution, _)| contribution));
         let step = self.step(before.filter(|_| listed), after);
-        Ok(Settled { assignment: Some(write.when(unchanged)), step: Some(step) })
+        let of_assignment = std::iter::once(write.when(unchanged)).chain(mark).collect();
+        Ok(Settled { of_assignment, step: Some(step) })
     }
 
     fn step(&self, before: Option<Contribution>, after: Option<(Contribution, Timestamp)>) -> Step {
@@ -63,6 +68,24 @@ impl<'a> Settlement<'a> {
     pub fn counts(&self, precondition: Precondition) -> Result<Vec<Write>> {
         self.delta.writes(self.administration, precondition)
     }
+}
+
+/// How long the mark of a counted deletion is kept: longer than any event can be delivered again.
+const MARK_DAYS: i64 = 30;
+
+/// Where the mark is that this very assignment's deletion is counted. The student's lists tell as much, while
+/// the student is there; the mark tells it when they are gone too.
+pub fn deletion_mark_path(assignment: &Document) -> Result<DocPath> {
+    let user = assignment.path.parent();
+    let user = user.as_ref().map(DocPath::id).unwrap_or_default();
+    let (administration, born) = (assignment.id(), assignment.create_time.as_microsecond());
+    DocPath::in_collection("processedEvents", &format!("syncAssignmentDeleted__{user}__{administration}__{born}"))
+}
+
+/// The write of that mark.
+pub fn deletion_mark(assignment: &Document, now: Timestamp) -> Result<Write> {
+    let expires = now.checked_add(jiff::SignedDuration::from_hours(24 * MARK_DAYS)).unwrap_or(now);
+    Ok(Write::set(deletion_mark_path(assignment)?, fields! { "at" => now, "expireAt" => expires }))
 }
 
 /// Where a user's assignment of an administration is.

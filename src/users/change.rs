@@ -34,11 +34,12 @@ const RULED: [&str; 3] = ["dob", "grade", "schoolLevel"];
 /// What changed from `before` (`None`: the user is new) to `after`. Nothing, for users whose type isn't one
 /// of `types` and wasn't: they get no assignments.
 pub fn changes(before: Option<&Fields>, after: &Fields, types: &[String], now: Timestamp) -> UserChange {
-    if !is_of_type(after, types) && !before.is_some_and(|before| is_of_type(before, types)) {
+    if ![before, Some(after)].into_iter().flatten().any(|user| is_of_type(user, types)) {
         return UserChange::default();
     }
     let born = date_of_birth(after).filter(|born| *born <= day(now));
-    let Some(before) = before else {
+    // Of somebody who got no assignments before, nothing was followed.
+    let Some(before) = before.filter(|before| is_of_type(before, types)) else {
         return UserChange {
             orgs: true,
             grade: lookup(after, "studentData.grade").is_some(),
@@ -217,6 +218,6 @@ mod tests {
         let before = educator.clone();
         educator.insert("email".to_owned(), Value::from("e@example.org"));
         assert!(!changes(Some(&before), &educator, &types, now).matters());
-        assert_eq!(named(&changes(Some(&before), &student(), &types, now)), "orgs");
+        assert_eq!(named(&changes(Some(&before), &student(), &types, now)), "orgs+grade+birth");
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use super::control::{administration_path, progress_write};
+use super::control::{administration_path, completed_write, open_chunks, progress_write};
 use super::fence::fail;
 use super::members::{members_query, orgs_a_query};
 use super::ownership::{Flow, Phase, phases};
@@ -16,9 +16,7 @@ use crate::assignments::settlement::{Settlement, assignment_path};
 use crate::assignments::side_effects::{lists_assignment, user_writes};
 use crate::fields;
 use crate::runtime::{HandlerError, Task, TaskOutcome};
-use crate::store::{
-    Committed, Direction, DocPath, Document, FieldPath, Precondition, StoreError, Transform, Value, Write, lookup,
-};
+use crate::store::{Direction, DocPath, Document, Precondition, StoreError, Value, Write, lookup};
 use crate::users::is_living;
 
 /// What the students of one commit may come to in writes, with some room up to 500 for counts of orgs
@@ -203,7 +201,7 @@ impl<'a> Chunk<'a> {
         writes.extend(plan.writes);
         match &last {
             Some(last) => writes.push(task.advance(fields! { "cursor" => last.as_str() })),
-            None => writes.extend([self.completed_write()?, task.done()]),
+            None => writes.extend([completed_write(&self.administration)?, task.done()]),
         }
         let committed = database.commit(writes).await?;
         Ok(match last {
@@ -230,7 +228,9 @@ impl<'a> Chunk<'a> {
             ahead.users = database.query(query).await?.into();
             ahead.more = ahead.users.len() == READ_AHEAD as usize;
         }
-        let page = page_length(&ahead.users, assignment_bytes);
+        // What is removed is marked as well.
+        let each = if self.phase.flow == Flow::Remove { 3 } else { 2 };
+        let page = page_length(&ahead.users, each, assignment_bytes);
         Ok(ahead.users.drain(..page).collect())
     }
 
@@ -302,18 +302,11 @@ impl<'a> Chunk<'a> {
                 (Flow::Assign, fields) => definition.decide(&user.fields, fields, now),
             };
             let settled = settlement.settle(user, assignment, decision)?;
-            plan.writes.extend(settled.assignment);
+            plan.writes.extend(settled.of_assignment);
             plan.writes.extend(user_writes(&user.path, settled.step.as_slice(), now));
         }
         plan.writes.extend(settlement.counts(Precondition::None)?);
         Ok(plan)
-    }
-
-    fn completed_write(&self) -> Result<Write, StoreError> {
-        let path = administration_path(&self.administration)?;
-        Ok(Write::transform(path, Vec::new())
-            .when(Precondition::Exists)
-            .with(FieldPath::top("syncChunksCompleted"), Transform::Increment(Value::Integer(1))))
     }
 }
 
@@ -324,21 +317,16 @@ struct PagePlan {
     seen: BTreeMap<String, i64>,
 }
 
-/// How many of the first users a commit can deal with: one at least.
-fn page_length(users: &VecDeque<Document>, assignment_bytes: usize) -> usize {
+/// How many of the first users a commit can deal with, at so many writes each: one at least.
+fn page_length(users: &VecDeque<Document>, writes_each: usize, assignment_bytes: usize) -> usize {
     let most = PAGE_BYTES / assignment_bytes.max(1);
     let mut counts = HashSet::new();
     let fits = users.iter().zip(1..).take_while(|(user, students)| {
         let orgs = current_orgs(&user.fields);
         counts.extend(orgs.iter().map(|(_, id)| id.to_owned()));
-        students * 2 + counts.len() <= PAGE_WRITES && *students <= most
+        students * writes_each + counts.len() <= PAGE_WRITES && *students <= most
     });
     fits.count().max(1).min(users.len())
-}
-
-/// How many chunks are open after a commit that moved their number with its first write.
-fn open_chunks(committed: Option<&Committed>) -> Option<i64> {
-    committed?.results.first()?.transformed.first()?.as_i64()
 }
 
 #[cfg(test)]
@@ -363,14 +351,15 @@ mod tests {
 
     #[test]
     fn a_page_holds_what_fits_into_a_commit() {
-        assert_eq!(page_length(&students(0, 0), 1000), 0);
-        assert_eq!(page_length(&students(100, 0), 1000), 100);
+        assert_eq!(page_length(&students(0, 0), 2, 1000), 0);
+        assert_eq!(page_length(&students(100, 0), 2, 1000), 100);
         // Two writes a student and one for the district.
-        assert_eq!(page_length(&students(500, 0), 1000), 239);
+        assert_eq!(page_length(&students(500, 0), 2, 1000), 239);
         // Three with a family of each one's own.
-        assert_eq!(page_length(&students(500, 1), 1000), 159);
+        assert_eq!(page_length(&students(500, 1), 2, 1000), 159);
+        assert_eq!(page_length(&students(500, 1), 3, 1000), 119);
         // Large assignments, and one that fills a commit by itself.
-        assert_eq!(page_length(&students(500, 0), 1 << 20), 5);
-        assert_eq!(page_length(&students(500, 0), 100 << 20), 1);
+        assert_eq!(page_length(&students(500, 0), 2, 1 << 20), 5);
+        assert_eq!(page_length(&students(500, 0), 2, 100 << 20), 1);
     }
 }

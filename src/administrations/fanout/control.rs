@@ -3,7 +3,10 @@
 
 use crate::fields;
 use crate::orgs::OrgLists;
-use crate::store::{DocPath, Document, FieldPath, FieldTransform, Fields, Result, Transform, Value, Write};
+use crate::store::{
+    Committed, DocPath, Document, FieldPath, FieldTransform, Fields, Precondition, Result, Timestamp, Transform, Value,
+    Write,
+};
 
 /// Where a sync stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,6 +62,10 @@ pub struct Control {
     pub details_only: bool,
     /// A sync has been completed before: this isn't the creation.
     pub assigned_once: bool,
+    /// The closing date that was last planned with.
+    pub closes: Option<Timestamp>,
+    /// It has been closed since every assignment was last looked at; students may have left meanwhile.
+    pub sweep: bool,
 }
 
 impl Control {
@@ -88,6 +95,8 @@ impl Control {
             removing: OrgLists::from_value(fields.get("removing")),
             details_only: flag("detailsOnly"),
             assigned_once: flag("assignedOnce"),
+            closes: fields.get("closes").and_then(Value::as_timestamp),
+            sweep: flag("sweep"),
         }
     }
 
@@ -102,7 +111,9 @@ impl Control {
             "removing" => self.removing.to_value(),
             "detailsOnly" => self.details_only,
             "assignedOnce" => self.assigned_once,
+            "sweep" => self.sweep,
         };
+        fields.extend(self.closes.map(|closes| ("closes".to_owned(), Value::Timestamp(closes))));
         if let Some(applied) = &self.applied {
             fields.insert("applied".to_owned(), applied.to_value());
         }
@@ -164,4 +175,16 @@ pub fn progress_write<'a>(
     let seen = seen.into_iter().map(|(key, count)| increment(FieldPath::of(["seen", key]), *count));
     let transforms = std::iter::once(increment(FieldPath::top("open"), open)).chain(seen).collect();
     Ok(Write::transform(progress_path(administration, version)?, transforms))
+}
+
+/// The write that counts a finished chunk on the administration.
+pub fn completed_write(administration: &str) -> Result<Write> {
+    Ok(Write::transform(administration_path(administration)?, Vec::new())
+        .when(Precondition::Exists)
+        .with(FieldPath::top("syncChunksCompleted"), Transform::Increment(Value::Integer(1))))
+}
+
+/// How many chunks are open after a commit that moved their number with its first write.
+pub fn open_chunks(committed: Option<&Committed>) -> Option<i64> {
+    committed?.results.first()?.transformed.first()?.as_i64()
 }

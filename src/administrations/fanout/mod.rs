@@ -18,14 +18,18 @@ mod members;
 pub mod ownership;
 mod plan;
 mod remove;
+mod sweep;
 
 pub use chunk::run as run_chunk;
 pub use plan::run as run_plan;
 pub use remove::run as run_remove;
+pub use sweep::run as run_sweep;
 
 /// The task that plans a sync.
 pub const PLAN: &str = "planAdministrationSync";
 /// The task that brings the students of some orgs in line.
 pub const CHUNK: &str = "syncAdministrationChunk";
+/// The task that looks at every assignment of an administration that opens again.
+pub const SWEEP: &str = "sweepAdministration";
 /// The task that undoes a deleted administration.
 pub const REMOVE: &str = "removeAdministration";

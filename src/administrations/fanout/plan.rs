@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::CHUNK;
 use super::control::{Control, Progress, State, administration_path, progress_path, progress_write};
 use super::fence::{Older, fail, take_back_older};
 use super::members::{members_left, orgs_a_query};
 use super::ownership::{Flow, Phase, in_chunk_order, pack, phases};
+use super::{CHUNK, SWEEP};
 use crate::administrations::definitions::Prepared;
 use crate::administrations::material::fingerprint;
 use crate::administrations::model::Administration;
@@ -194,7 +194,12 @@ impl<'a> Plan<'a> {
                 if !mask.is_empty() {
                     tx.write(Write::merge(path.clone(), fields, mask).when(Precondition::Exists)).await;
                 }
+                let closed_since = control.closes.is_some_and(|closes| closes <= now);
+                let sweep = control.sweep || closed_since;
+                let sweeps = sweep && !details_only;
                 let control = Control {
+                    closes: administration.date("dateClosed"),
+                    sweep,
                     fingerprint: fingerprint(administration),
                     applied: Some(reached.clone()),
                     assigned: assigned.clone(),
@@ -204,13 +209,23 @@ impl<'a> Plan<'a> {
                     ..control
                 };
                 tx.write(Write::set(Control::path(self.administration)?, control.to_fields())).await;
-                tx.write(Write::set(progress_path(self.administration, self.version)?, fields! { "open" => 0 })).await;
+                let open = fields! { "open" => i64::from(sweeps) };
+                tx.write(Write::set(progress_path(self.administration, self.version)?, open)).await;
+                let sweep = sweeps.then(|| self.sweep_task(task));
+                if let Some(sweep) = &sweep {
+                    tx.write(self.app.tasks.enlist(sweep)).await;
+                    tx.write(total_write(self.administration, 1)?).await;
+                }
                 tx.write(task.advance(fields! { "phase" => 0, "nextOrg" => 0 })).await;
-                Ok::<_, StoreError>(Staged::Ready(Box::new(control)))
+                Ok::<_, StoreError>(Staged::Ready(Box::new((control, sweep))))
             }
         });
         let control = match staged.await {
-            Ok((Staged::Ready(control), _)) => control,
+            Ok((Staged::Ready(ready), _)) => {
+                let (control, sweep) = *ready;
+                self.app.tasks.announce(sweep.into_iter().collect());
+                control
+            }
             Ok((Staged::Again, _)) => return Ok(Prepare::Wait),
             Ok((Staged::Elsewhere, _)) => return Ok(Prepare::Elsewhere),
             // Superseded: this plan was taken back.
@@ -220,6 +235,18 @@ impl<'a> Plan<'a> {
         let prepared = Prepared::new(administration, tree, &control);
         self.app.definitions.put(self.administration, self.version, prepared);
         Ok(Prepare::Ready)
+    }
+
+    fn sweep_task(&self, plan: &Task) -> NewTask {
+        NewTask {
+            id: format!("{}-{}-sweep", self.administration, self.version),
+            function: SWEEP,
+            payload: fields! {
+                "administrationId" => self.administration,
+                "version" => self.version,
+                "plan" => plan.id.as_str(),
+            },
+        }
     }
 
     /// Orgs that assignments may still have and shouldn't: those applied before and their descendants,
@@ -340,8 +367,14 @@ impl<'a> Plan<'a> {
                 true => control.applied.clone(),
                 false => Some(control.assigned.clone()),
             };
-            let control =
-                Control { state: State::Complete, applied, removing: OrgLists::new(), assigned_once: true, ..control };
+            let control = Control {
+                state: State::Complete,
+                applied,
+                removing: OrgLists::new(),
+                assigned_once: true,
+                sweep: control.sweep && control.details_only,
+                ..control
+            };
             tx.write(Write::set(Control::path(self.administration)?, control.to_fields())).await;
             tx.write(Write::delete(progress_path(self.administration, self.version)?)).await;
             let mask = ["syncStatus", "syncErrorMessage"].map(FieldPath::top).to_vec();
@@ -370,7 +403,7 @@ impl<'a> Plan<'a> {
 
 /// What a transaction that sets the stage came to.
 enum Staged {
-    Ready(Box<Control>),
+    Ready(Box<(Control, Option<NewTask>)>),
     /// The administration was edited meanwhile.
     Again,
     /// Another run of this very task did it.

@@ -14,7 +14,7 @@ pub use again::{FOLLOW_AGAIN, collection as waiting_collection, run as run_follo
 use pass::{Followed, Pass};
 
 use crate::app::App;
-use crate::orgs::OrgLists;
+use crate::orgs::{OrgLists, OrgType};
 use crate::runs::student::{Changes, assignment_of, birth_changes, org_changes};
 use crate::runtime::{DocumentEvent, HandlerError};
 use crate::store::{DocPath, Document, FieldPath, Fields, Precondition, Query, StoreError, Timestamp, Write};
@@ -73,13 +73,15 @@ async fn user_deleted(app: &App, user: &DocPath) -> Result<(), StoreError> {
 /// Brings everything in line with a change of a user, known as `seen`, that happened at `at`.
 async fn follow(app: &App, mut seen: Document, change: &UserChange, at: Timestamp) -> Result<(), StoreError> {
     for _ in 0..ROUNDS {
-        copy(app, &seen, change, at).await?;
+        let copied = copy(app, &seen, change, at).await?;
         let followed = match pass::run(app, &seen.path, change, at).await? {
             Pass::Gone => return Ok(()),
             Pass::Done(followed) => followed,
         };
         let latest = &followed.user;
-        if latest.update_time != seen.update_time && differs(app, &seen, latest) {
+        if latest.update_time != seen.update_time
+            && (differs(app, &seen, latest) || !same_membership(&copied, &latest.fields))
+        {
             seen = followed.user;
             continue;
         }
@@ -95,20 +97,25 @@ async fn follow(app: &App, mut seen: Document, change: &UserChange, at: Timestam
     Err(StoreError::Contention)
 }
 
+/// Orgs, with their history, are the same.
+fn same_membership(one: &Fields, other: &Fields) -> bool {
+    OrgType::ALL.into_iter().map(OrgType::plural).all(|of| one.get(of) == other.get(of))
+}
+
 fn differs(app: &App, one: &Document, other: &Document) -> bool {
     changes(Some(&one.fields), &other.fields, &app.settings.assigned_user_types, app.now()).matters()
 }
 
 /// Brings the de-identified copy in line, and, after a correction of the date of birth, the ages in runs.
-async fn copy(app: &App, user: &Document, change: &UserChange, at: Timestamp) -> Result<(), StoreError> {
+/// Gives the user as copied: with the history of orgs that their own document is about to get.
+async fn copy(app: &App, user: &Document, change: &UserChange, at: Timestamp) -> Result<Fields, StoreError> {
     let database = &app.stores.assessment;
+    let history = history_changes(&user.fields, &change.left, at).filter(|_| change.orgs);
+    let copied = with_history(&user.fields, &history.unwrap_or_default().0);
     if change.birth || change.grade || change.orgs {
         let path = user.path.clone();
-        // With the history of orgs that the user's own document is about to get.
-        let history = history_changes(&user.fields, &change.left, at).filter(|_| change.orgs);
-        let user = with_history(&user.fields, &history.unwrap_or_default().0);
         if let Some(copy) = database.get(&path).await?
-            && let Some((fields, mask)) = copy_changes(&copy.fields, &user, change, app.now())
+            && let Some((fields, mask)) = copy_changes(&copy.fields, &copied, change, app.now())
         {
             match database.commit(vec![Write::merge(path, fields, mask).when(Precondition::Exists)]).await {
                 Ok(_) | Err(StoreError::Conflict(_)) => {}
@@ -122,7 +129,7 @@ async fn copy(app: &App, user: &Document, change: &UserChange, at: Timestamp) ->
         let runs = runs_of(app, &user.path).await?;
         change_runs(app, &runs, |run| birth_changes(run, born)).await?;
     }
-    Ok(())
+    Ok(copied)
 }
 
 /// Gives runs the orgs of their assignments, as far as these are open. True when any was written.

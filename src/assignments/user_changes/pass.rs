@@ -150,7 +150,7 @@ async fn attempt(
         }
         let mut settlement = Settlement::new(id, now);
         let settled = settlement.settle(&user, existing, decision)?;
-        writes.extend(settled.assignment);
+        writes.extend(settled.of_assignment);
         // A step that leaves every list as it is, is none.
         steps.extend(settled.step);
         writes.extend(counts(&tx, &settlement, id, known, existing.is_none() || assigned.contains_key(id)).await?);

@@ -6,13 +6,14 @@
 mod model;
 mod story;
 
-use proptest::prelude::*;
-use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+use proptest::prelude::prop;
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use story::{Stage, Step, steps};
 
 /// Histories of a test, and steps of a history.
-const HISTORIES: u32 = 100;
+const HISTORIES: u32 = 80;
 const STEPS: usize = 60;
 
 async fn live(history: &[Step]) -> Result<(), String> {
@@ -28,44 +29,56 @@ async fn live(history: &[Step]) -> Result<(), String> {
     Ok(())
 }
 
-fn histories(seed: u8) {
-    let config = Config { cases: HISTORIES, max_shrink_iters: 1500, failure_persistence: None, ..Config::default() };
-    let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]));
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
-    let outcome = runner.run(&prop::collection::vec(steps(), STEPS), |history| {
-        runtime.block_on(live(&history)).map_err(TestCaseError::fail)
-    });
-    match outcome {
-        Ok(()) => {}
-        Err(TestError::Fail(why, history)) => {
-            let story: Vec<String> = history
-                .iter()
-                .filter(|step| !matches!(step, Step::Nothing))
-                .map(|step| format!("  {step:?}"))
-                .collect();
-            panic!("{why}\nThe story:\n{}", story.join("\n"));
+/// The shortest part of a failing history that still fails: whatever can be left out is.
+async fn shortest(mut history: Vec<Step>) -> Vec<Step> {
+    let mut size = history.len() / 2;
+    while size > 0 {
+        let mut from = 0;
+        while from < history.len() {
+            let mut shorter = history.clone();
+            shorter.drain(from..history.len().min(from + size));
+            if live(&shorter).await.is_err() {
+                history = shorter;
+            } else {
+                from += size;
+            }
         }
-        Err(TestError::Abort(why)) => panic!("{why}"),
+        size /= 2;
+    }
+    history
+}
+
+async fn histories(seed: u8) {
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    for number in 0..HISTORIES {
+        let steps = prop::collection::vec(steps(), STEPS);
+        let history = steps.new_tree(&mut runner).expect("a history").current();
+        if live(&history).await.is_err() {
+            let short = shortest(history).await;
+            let story: Vec<String> = short.iter().map(|step| format!("  {step:?}")).collect();
+            let why = live(&short).await.expect_err("it fails every time");
+            panic!("history {number} of seed {seed}: {why}\nThe story:\n{}", story.join("\n"));
+        }
     }
 }
 
-#[test]
-fn histories_end_as_the_rules_say_1() {
-    histories(1);
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn histories_end_as_the_rules_say_1() {
+    histories(1).await;
 }
 
-#[test]
-fn histories_end_as_the_rules_say_2() {
-    histories(2);
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn histories_end_as_the_rules_say_2() {
+    histories(2).await;
 }
 
-#[test]
-fn histories_end_as_the_rules_say_3() {
-    histories(3);
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn histories_end_as_the_rules_say_3() {
+    histories(3).await;
 }
 
-#[test]
-fn histories_end_as_the_rules_say_4() {
-    histories(4);
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn histories_end_as_the_rules_say_4() {
+    histories(4).await;
 }

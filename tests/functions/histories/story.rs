@@ -30,8 +30,6 @@ const CLOSED: &str = "2026-09-10T00:00:00Z";
 /// A step of a history. Its `Debug` form is the story that a failure tells.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// What a shorter story has instead of a step.
-    Nothing,
     Administer {
         administration: u8,
         to: u8,
@@ -93,7 +91,6 @@ pub fn steps() -> impl Strategy<Value = Step> {
     let administration = || 0..ADMINISTRATIONS;
     let place = || 0..PLACES.len() as u8;
     prop_oneof![
-        1 => Just(Step::Nothing),
         5 => (administration(), 0..TARGETS.len() as u8, 1..16_u8, prop::bool::weighted(0.85))
             .prop_map(|(administration, to, tasks, open)| Step::Administer { administration, to, tasks, open }),
         1 => administration().prop_map(Step::DeleteAdministration),
@@ -169,7 +166,6 @@ impl Stage {
     pub async fn take(&mut self, step: &Step) -> bool {
         self.clock += 1;
         match *step {
-            Step::Nothing => {}
             Step::Administer { administration, to, tasks, open } => {
                 self.administer(administration, to, tasks, open).await
             }

@@ -1,0 +1,134 @@
+//! A look at every assignment of an administration that opens again: whoever left its orgs while it was
+//! closed kept the assignment, and no phase comes to them any more.
+
+use std::collections::BTreeMap;
+
+use super::control::{completed_write, open_chunks, progress_write};
+use super::fence::fail;
+use crate::administrations::definitions::Prepared;
+use crate::app::App;
+use crate::assignments::build::Decision;
+use crate::assignments::settlement::Settlement;
+use crate::assignments::side_effects::user_writes;
+use crate::fields;
+use crate::runtime::{HandlerError, Task, TaskOutcome};
+use crate::store::{Direction, DocPath, Document, Precondition, Query, StoreError, Value};
+use crate::users::{is_living, is_of_type};
+
+/// Assignments read, and dealt with in one commit, at most: each may go, with its traces at its student.
+const PAGE: u32 = 150;
+/// How often a page is read again because students are at work.
+const CONFLICTS: u32 = 5;
+
+/// What a page came to.
+enum Page {
+    More(String),
+    Last { open: Option<i64> },
+}
+
+/// Runs a sweep to its end.
+pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
+    let text = |name: &str| task.payload.get(name).and_then(Value::as_str);
+    let (Some(administration), Some(version)) =
+        (text("administrationId"), task.payload.get("version").and_then(Value::as_i64))
+    else {
+        return Err(HandlerError::Permanent("a sweep without an administration or a version".to_owned()));
+    };
+    let Some(prepared) = app.definitions.get(&app.stores.admin, administration, version).await? else {
+        return Ok(TaskOutcome::Finished);
+    };
+    let sweep = Sweep { app: &app, administration, version, prepared: &prepared };
+    let plan = text("plan").unwrap_or_default();
+    match sweep.run(&task).await {
+        Ok((outcome, wake)) => {
+            if wake {
+                app.tasks.wake(plan);
+            }
+            Ok(outcome)
+        }
+        Err(StoreError::InvalidArgument(why)) => {
+            fail(&app.stores.admin, administration, version, &task).await?;
+            app.tasks.wake(plan);
+            Err(HandlerError::Permanent(why))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+struct Sweep<'a> {
+    app: &'a App,
+    administration: &'a str,
+    version: i64,
+    prepared: &'a Prepared,
+}
+
+impl Sweep<'_> {
+    /// True beside the outcome: no chunk is open any more.
+    async fn run(&self, task: &Task) -> Result<(TaskOutcome, bool), StoreError> {
+        let mut cursor = task.payload.get("cursor").and_then(Value::as_str).map(str::to_owned);
+        let mut conflicts = 0;
+        loop {
+            match self.page(task, cursor.as_deref()).await {
+                Ok(Page::More(last)) => cursor = Some(last),
+                Ok(Page::Last { open }) => return Ok((TaskOutcome::Committed, open == Some(0))),
+                Err(StoreError::Conflict(why)) => {
+                    if self.app.stores.admin.get(task.path()).await?.is_none() {
+                        return Ok((TaskOutcome::Finished, false));
+                    }
+                    conflicts += 1;
+                    if conflicts > CONFLICTS {
+                        return Err(StoreError::Conflict(why));
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn page(&self, task: &Task, cursor: Option<&str>) -> Result<Page, StoreError> {
+        let database = &self.app.stores.admin;
+        let mut query = Query::group("assignments")
+            .equal("id", self.administration)
+            .order_by(crate::store::path::NAME_FIELD, Direction::Ascending)
+            .limit(PAGE);
+        if let Some(cursor) = cursor {
+            query = query.start_after(vec![database.reference(&DocPath::new(cursor)?)]);
+        }
+        let assignments = database.query(query).await?;
+        let owners: Vec<DocPath> = assignments.iter().filter_map(|assignment| assignment.path.parent()).collect();
+        let users: BTreeMap<DocPath, Document> =
+            database.get_all(&owners).await?.into_iter().flatten().map(|user| (user.path.clone(), user)).collect();
+        let now = self.app.now();
+        let mut settlement = Settlement::new(self.administration, now);
+        let mut writes = Vec::new();
+        for assignment in &assignments {
+            // A user who is gone takes their assignments along.
+            let user = assignment.path.parent().and_then(|path| users.get(&path));
+            if let Some(user) = user.filter(|user| !self.belongs(user)) {
+                let settled = settlement.settle(user, Some(assignment), Decision::Delete)?;
+                writes.extend(settled.of_assignment);
+                writes.extend(user_writes(&user.path, settled.step.as_slice(), now));
+            }
+        }
+        writes.extend(settlement.counts(Precondition::None)?);
+        let last = assignments.last().filter(|_| assignments.len() == PAGE as usize).map(|last| last.path.to_string());
+        let ends = if last.is_some() { 0 } else { -1 };
+        writes.insert(0, progress_write(self.administration, self.version, ends, [])?);
+        match &last {
+            Some(last) => writes.push(task.advance(fields! { "cursor" => last.as_str() })),
+            None => writes.extend([completed_write(self.administration)?, task.done()]),
+        }
+        let committed = database.commit(writes).await?;
+        Ok(match last {
+            Some(last) => Page::More(last),
+            None => Page::Last { open: open_chunks(committed.as_ref()) },
+        })
+    }
+
+    /// The student may have the assignment; with what in it, the phases decide.
+    fn belongs(&self, user: &Document) -> bool {
+        is_living(&user.fields)
+            && is_of_type(&user.fields, &self.app.settings.assigned_user_types)
+            && self.prepared.definition.assigns(&user.fields)
+    }
+}
