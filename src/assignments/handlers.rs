@@ -124,24 +124,17 @@ impl Assignment {
             }
             None => {
                 // No list can tell whether this deletion was counted; a mark of its own does.
-                let mark = self.mark(before)?;
-                if tx.get(&mark).await?.is_some() {
+                let mark = deletion_mark(&self.path, before, now)?;
+                if tx.get(&mark.path).await?.is_some() {
                     return Ok(());
                 }
-                tx.write(Write::create(mark, settled_mark(now))).await;
+                tx.write(mark).await;
             }
         }
         let mut delta = CountsDelta::default();
         delta.step(recorded.as_ref(), None);
         tx.write_all(self.counts_writes(&tx, &delta, known).await?).await;
         Ok(())
-    }
-
-    /// The mark that this very assignment's deletion is counted.
-    fn mark(&self, before: &Document) -> Result<DocPath, StoreError> {
-        let (user, administration) = (self.user.id(), &self.administration);
-        let born = before.create_time.as_microsecond();
-        DocPath::in_collection("processedEvents", &format!("syncAssignmentDeleted__{user}__{administration}__{born}"))
     }
 
     /// The increments; none when the administration is gone, so that no counts come to life again.
@@ -177,7 +170,13 @@ impl Assignment {
 /// How long a mark of a counted deletion is kept: longer than any event can be delivered again.
 const MARK_DAYS: i64 = 30;
 
-fn settled_mark(now: Timestamp) -> Fields {
+/// The mark that the deletion of the assignment at `path`, which was as `before`, is counted. Whoever
+/// deletes an assignment of a user without a document writes it along, for no list can tell.
+pub fn deletion_mark(path: &DocPath, before: &Document, now: Timestamp) -> Result<Write, StoreError> {
+    let user = path.parent().map(|user| user.id().to_owned()).unwrap_or_default();
+    let (administration, born) = (path.id(), before.create_time.as_microsecond());
+    let id = format!("syncAssignmentDeleted__{user}__{administration}__{born}");
     let expires = now.checked_add(jiff::SignedDuration::from_hours(24 * MARK_DAYS)).unwrap_or(now);
-    fields! { "at" => now, "expireAt" => expires }
+    let mark = DocPath::in_collection("processedEvents", &id)?;
+    Ok(Write::create(mark, fields! { "at" => now, "expireAt" => expires }))
 }

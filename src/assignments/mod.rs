@@ -4,7 +4,7 @@
 pub mod build;
 pub mod conditions;
 pub mod counts;
-mod handlers;
+pub mod handlers;
 pub mod recount;
 pub mod side_effects;
 
