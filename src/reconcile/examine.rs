@@ -203,10 +203,9 @@ impl Rules<'_> {
                     }
                 }
                 let read = definition.tree.read_orgs(&assigning);
-                for (kind, name, expected) in [
-                    (Kind::AssigningOrgsDiffer, "assigningOrgs", assigning),
-                    (Kind::ReadOrgsDiffer, "readOrgs", read),
-                ] {
+                for (kind, name, expected) in
+                    [(Kind::AssigningOrgsDiffer, "assigningOrgs", assigning), (Kind::ReadOrgsDiffer, "readOrgs", read)]
+                {
                     let stored = OrgLists::from_value(assignment.get(name));
                     if !stored.same_orgs(&expected) {
                         let [stored, expected_ids] = [&stored, &expected].map(|orgs| orgs.flatten().into());
@@ -241,8 +240,11 @@ impl Rules<'_> {
         };
         Contribution::of(&target).record(&mut target);
         let Some(stored) = subject.assignment else { return Ok(vec![Write::create(path, target)]) };
-        let changed: Vec<String> =
-            target.iter().filter(|(name, value)| stored.fields.get(*name) != Some(*value)).map(|(n, _)| n.clone()).collect();
+        let changed: Vec<String> = target
+            .iter()
+            .filter(|(name, value)| stored.fields.get(*name) != Some(*value))
+            .map(|(n, _)| n.clone())
+            .collect();
         let mask: Vec<FieldPath> = changed.iter().map(FieldPath::top).collect();
         if changed.iter().all(|name| name == COUNTED) && Contribution::is_settled(&stored.fields) {
             return Ok(Vec::new());
@@ -253,12 +255,7 @@ impl Rules<'_> {
 
     /// Compares the user's lists and dates with what they should be, and gives the write that mends
     /// them. Dates that are there stay.
-    fn lists_write(
-        &self,
-        subject: Subject<'_>,
-        target: Option<&Fields>,
-        findings: &mut Vec<Finding>,
-    ) -> Option<Write> {
+    fn lists_write(&self, subject: Subject<'_>, target: Option<&Fields>, findings: &mut Vec<Finding>) -> Option<Write> {
         let user = subject.user?;
         let flags = target.map(Contribution::of).map(|target| [true, target.started, target.completed]);
         // Lists of an assignment that comes or goes with this repair follow it; they're no findings of their own.

@@ -215,8 +215,12 @@ impl Scales<'_> {
             let applied = second.fence == first.fence && self.apply(&sure, second.fence, &mut mended.changed).await?;
             if vain >= ROUNDS {
                 let applied: BTreeSet<&String> = sure.iter().filter(|_| applied).map(|(key, _)| *key).collect();
-                mended.left = second.differences.iter().filter(|(key, _)| !applied.contains(key))
-                    .map(|(key, difference)| (key.clone(), difference.clone())).collect();
+                mended.left = second
+                    .differences
+                    .iter()
+                    .filter(|(key, _)| !applied.contains(key))
+                    .map(|(key, difference)| (key.clone(), difference.clone()))
+                    .collect();
                 return Ok(mended);
             }
             if sure.is_empty() || !applied {

@@ -36,9 +36,8 @@ impl Members {
                 orgs.of(org_type).chunks(run_size.max(1)).map(move |orgs| Run { org_type, orgs: orgs.to_vec() })
             })
             .collect();
-        let place = |(at, run): (usize, &Run)| {
-            run.orgs.iter().map(|id| ((run.org_type, id.clone()), at)).collect::<Vec<_>>()
-        };
+        let place =
+            |(at, run): (usize, &Run)| run.orgs.iter().map(|id| ((run.org_type, id.clone()), at)).collect::<Vec<_>>();
         let places = runs.iter().enumerate().flat_map(place).collect();
         Members { seen: vec![0; runs.len()], places, runs, types: types.to_vec() }
     }

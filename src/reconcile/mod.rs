@@ -75,7 +75,7 @@ pub async fn reconcile_one(app: &App, id: &str, options: &Options, watch: Watch<
 /// Reconciles all administrations: those that exist, and those that only assignments or students' lists
 /// still know.
 pub async fn reconcile_all(app: &App, options: &Options, watch: Watch<'_>) -> Result<Report> {
-    let mut ids = administrations(&app.stores.admin).await?;
+    let ids = administrations(&app.stores.admin).await?;
     watch(Step::Found(ids.len()));
     let mut reports = Vec::with_capacity(ids.len());
     let mut strangers = BTreeSet::new();
@@ -95,7 +95,6 @@ pub async fn reconcile_all(app: &App, options: &Options, watch: Watch<'_>) -> Re
             reports.push(report);
         }
     }
-    ids.clear();
     Ok(Report::new(options.fix, reports))
 }
 
@@ -124,10 +123,8 @@ async fn administrations(database: &Database) -> Result<BTreeSet<String>> {
 
 /// The query for a page of an administration's assignments, by student.
 fn assignments_page(database: &Database, administration: &str, after: Option<&DocPath>) -> Query {
-    let query = Query::group("assignments")
-        .equal("id", administration)
-        .order_by(NAME_FIELD, Direction::Ascending)
-        .limit(PAGE);
+    let query =
+        Query::group("assignments").equal("id", administration).order_by(NAME_FIELD, Direction::Ascending).limit(PAGE);
     match after {
         Some(after) => query.start_after(vec![database.reference(after)]),
         None => query,
