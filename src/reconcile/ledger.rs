@@ -18,6 +18,10 @@
 //! must be the same before and after, too.) Keys that never hold still are measured in a transaction,
 //! which reads one snapshot.
 //!
+//! Records are repaired with the counts, as their events would do it, but for records that are missing:
+//! older functions may have counted those assignments, or nobody has. They're restored without moving
+//! the counts (which changes D, under the fence), and what is off then is mended as any other difference.
+//!
 //! The one thing that looks like a lasting difference and isn't: an assignment deleted by hand whose
 //! event hasn't come yet. Its student is unlisted before counts are measured, so that the event finds
 //! nothing to do; and a difference counts only when it's still the same after a while.
@@ -33,6 +37,7 @@ use crate::store::{Document, Fields, Timestamp};
 #[derive(Debug, Default)]
 pub struct Sums {
     recorded: CountsDelta,
+    restored: CountsDelta,
     actual: CountsDelta,
     /// How many there are.
     pub assignments: u64,
@@ -41,10 +46,23 @@ pub struct Sums {
 impl Sums {
     /// Adds an assignment.
     pub fn add(&mut self, assignment: &Fields) {
-        self.recorded.step(None, Contribution::recorded(assignment).as_ref());
-        self.actual.step(None, Some(&Contribution::of(assignment)));
+        let actual = Contribution::of(assignment);
+        let recorded = Contribution::recorded(assignment);
+        self.recorded.step(None, recorded.as_ref());
+        self.restored.step(None, recorded.as_ref().or(Some(&actual)));
+        self.actual.step(None, Some(&actual));
         self.assignments += 1;
     }
+}
+
+/// What assignments without a record have contributed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unrecorded {
+    /// Nothing, as the ledger has it: what counts are mended by, once students are.
+    IsNothing,
+    /// What they are: how they stand once their records are restored, which moves no counts. What is
+    /// told of counts before.
+    IsActual,
 }
 
 /// A counter block whose stored value isn't on record.
@@ -112,8 +130,17 @@ impl KeyDifference {
 
 /// Compares the counts' documents, read before and after the assignments were gone through (or twice the
 /// same, from one snapshot), with what these add up to.
-pub fn compare(before: &[Document], after: &[Document], sums: &Sums) -> BTreeMap<String, KeyDifference> {
-    let (recorded, actual) = (Counts::from(&sums.recorded), Counts::from(&sums.actual));
+pub fn compare(
+    before: &[Document],
+    after: &[Document],
+    sums: &Sums,
+    unrecorded: Unrecorded,
+) -> BTreeMap<String, KeyDifference> {
+    let recorded = Counts::from(match unrecorded {
+        Unrecorded::IsNothing => &sums.recorded,
+        Unrecorded::IsActual => &sums.restored,
+    });
+    let actual = Counts::from(&sums.actual);
     let stored = Counts::of_documents(before);
     let times = |documents: &[Document]| -> BTreeMap<String, Timestamp> {
         documents.iter().map(|document| (document.id().to_owned(), document.update_time)).collect()

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ledger::{KeyDifference, Sums, compare};
+use super::ledger::{KeyDifference, Sums, Unrecorded, compare};
 use super::standing::{Mark, mark_paths};
 use super::{Options, assignments_page};
 use crate::administrations::fanout::control::Control;
@@ -119,7 +119,7 @@ impl Scales<'_> {
     }
 
     /// Measures once; `None` when the administration doesn't stand as it did.
-    async fn measure(&self, reader: &Reader<'_>) -> Result<Option<Measured>> {
+    async fn measure(&self, reader: &Reader<'_>, unrecorded: Unrecorded) -> Result<Option<Measured>> {
         let begin = self.frame(reader).await?;
         if begin.mark != *self.mark {
             return Ok(None);
@@ -143,24 +143,28 @@ impl Scales<'_> {
         if end.mark != *self.mark {
             return Ok(None);
         }
-        let mut differences = compare(&before, &after, &sums);
+        let mut differences = compare(&before, &after, &sums, unrecorded);
         if end.fence != begin.fence {
             differences.values_mut().for_each(|difference| difference.exact = false);
         }
         Ok(Some(Measured { fence: end.fence, differences, assignments: sums.assignments }))
     }
 
-    async fn measure_now(&self) -> Result<Option<Measured>> {
-        self.measure(&Reader::Plain(&self.app.stores.admin)).await
+    async fn measure_now(&self, unrecorded: Unrecorded) -> Result<Option<Measured>> {
+        self.measure(&Reader::Plain(&self.app.stores.admin), unrecorded).await
     }
 
     /// Measures in one snapshot, so that every key is exact; `None` also when there are too many
     /// assignments for that, or too much comes between.
-    async fn measure_snapshot(&self, assignments: u64) -> Result<Option<Measured>> {
+    async fn measure_snapshot(&self, assignments: u64, unrecorded: Unrecorded) -> Result<Option<Measured>> {
         if assignments > SNAPSHOT_MOST {
             return Ok(None);
         }
-        let read = self.app.stores.admin.transaction(|tx| async move { self.measure(&Reader::Snapshot(&tx)).await });
+        let read = self
+            .app
+            .stores
+            .admin
+            .transaction(|tx| async move { self.measure(&Reader::Snapshot(&tx), unrecorded).await });
         match read.await {
             Ok((measured, _)) => Ok(measured),
             Err(StoreError::Contention) => Ok(None),
@@ -172,13 +176,13 @@ impl Scales<'_> {
     pub async fn settle(&self) -> Result<Option<BTreeMap<String, KeyDifference>>> {
         let mut assignments = 0;
         for _ in 0..ROUNDS {
-            let Some(measured) = self.measure_now().await? else { return Ok(None) };
+            let Some(measured) = self.measure_now(Unrecorded::IsActual).await? else { return Ok(None) };
             if measured.all_exact() {
                 return Ok(Some(measured.differences));
             }
             assignments = measured.assignments;
         }
-        Ok(self.measure_snapshot(assignments).await?.map(|measured| measured.differences))
+        Ok(self.measure_snapshot(assignments, Unrecorded::IsActual).await?.map(|measured| measured.differences))
     }
 
     /// Brings the counts in line with the records.
@@ -186,7 +190,7 @@ impl Scales<'_> {
         let mut mended = Mended::default();
         let mut vain = 0;
         loop {
-            let Some(first) = self.measure_now().await? else {
+            let Some(first) = self.measure_now(Unrecorded::IsNothing).await? else {
                 mended.overtaken = true;
                 return Ok(mended);
             };
@@ -196,8 +200,8 @@ impl Scales<'_> {
             }
             tokio::time::sleep(self.options.patience).await;
             let second = match vain < ROUNDS {
-                true => self.measure_now().await?,
-                false => self.measure_snapshot(first.assignments).await?,
+                true => self.measure_now(Unrecorded::IsNothing).await?,
+                false => self.measure_snapshot(first.assignments, Unrecorded::IsNothing).await?,
             };
             let Some(second) = second else {
                 mended.overtaken = true;

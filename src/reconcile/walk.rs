@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::{StreamExt, TryStreamExt};
 
 use super::examine::{Examined, LISTS, Rules, Subject, traces};
-use super::ledger::{KeyDifference, Sums, compare};
+use super::ledger::{KeyDifference, Sums, Unrecorded, compare};
 use super::measure::Scales;
 use super::members::{Listed, Members};
 use super::repair::{Batch, Repairs};
@@ -19,8 +19,8 @@ use crate::app::App;
 use crate::orgs::OrgLists;
 use crate::store::path::NAME_FIELD;
 use crate::store::{
-    Database, Direction, DocPath, Document, FieldOp, FieldPath, Filter, Precondition, Query, Result, StoreError,
-    UnaryOp, Value, Write,
+    Database, Direction, DocPath, Document, FieldOp, FieldPath, Fields, Filter, Precondition, Query, Result,
+    StoreError, UnaryOp, Value, Write,
 };
 
 /// Counts asked for at once.
@@ -115,7 +115,7 @@ impl Walk<'_> {
         if self.report.state == State::Gone {
             self.counts_of_nothing(after).await?;
         } else {
-            self.counts(compare(&before, &after, &self.sums)).await?;
+            self.counts(compare(&before, &after, &self.sums, Unrecorded::IsActual)).await?;
         }
         if !self.overtaken && !self.scales().holds().await? {
             self.overtaken = true;
@@ -180,11 +180,17 @@ impl Walk<'_> {
             if entries == self.listed.counts()[at] {
                 continue;
             }
-            let mut cursor: Option<DocPath> = None;
+            let mut cursor = None;
             loop {
-                let query = self.listing_query(at);
-                let users = self.page(query, cursor.as_ref()).await?;
-                cursor = users.last().filter(|_| users.len() == PAGE as usize).map(|last| last.path.clone());
+                let mut query = self.listing_query(at);
+                // The order of a query about a date begins with the date.
+                let date = (at >= LISTS.len()).then(|| FieldPath::of([LISTS[at - LISTS.len()].1, self.id]));
+                query.order.extend(date.clone().map(|date| (date, Direction::Ascending)));
+                let users = self.page(query, cursor).await?;
+                cursor = users.last().filter(|_| users.len() == PAGE as usize).map(|last| {
+                    let date = date.iter().filter_map(|date| at_path(&last.fields, date));
+                    date.chain([self.database().reference(&last.path)]).collect()
+                });
                 let is_new = |user: &Document| {
                     let traces = traces(&user.fields, self.id);
                     let is_in = |at: usize| if at < 3 { traces[at].0 } else { traces[at - 3].1 };
@@ -211,10 +217,11 @@ impl Walk<'_> {
         query.and(Filter::Unary { path: FieldPath::of([dates, self.id]), op: UnaryOp::IsNotNull })
     }
 
-    async fn page(&self, query: Query, after: Option<&DocPath>) -> Result<Vec<Document>> {
+    /// A page of users, from after the position that the last page ended at.
+    async fn page(&self, query: Query, after: Option<Vec<Value>>) -> Result<Vec<Document>> {
         let query = query.order_by(NAME_FIELD, Direction::Ascending).limit(PAGE);
         let query = match after {
-            Some(after) => query.start_after(vec![self.database().reference(after)]),
+            Some(after) => query.start_after(after),
             None => query,
         };
         self.database().query(query).await
@@ -248,10 +255,11 @@ impl Walk<'_> {
             if self.members.has_seen(run, members) {
                 continue;
             }
-            let mut cursor: Option<DocPath> = None;
+            let mut cursor = None;
             loop {
-                let users = self.page(query.clone(), cursor.as_ref()).await?;
-                cursor = users.last().filter(|_| users.len() == PAGE as usize).map(|last| last.path.clone());
+                let users = self.page(query.clone(), cursor).await?;
+                let last = users.last().filter(|_| users.len() == PAGE as usize);
+                cursor = last.map(|last| vec![self.database().reference(&last.path)]);
                 // Who lists the administration was seen: with the assignment, or for want of one.
                 let is_new = |user: &Document| {
                     self.members.is_first(&user.fields, &read)
@@ -436,6 +444,11 @@ impl Walk<'_> {
 }
 
 const BUSY: &str = "some counts moved all the while and could not be compared: run again at a quieter time";
+
+fn at_path(fields: &Fields, path: &FieldPath) -> Option<Value> {
+    let (first, rest) = path.segments().split_first()?;
+    rest.iter().try_fold(fields.get(first)?, |value, name| value.as_map()?.get(name)).cloned()
+}
 
 fn is_id(id: &str) -> bool {
     DocPath::in_collection("administrations", id).is_ok()

@@ -11,6 +11,7 @@ mod killed;
 mod local;
 mod orgs;
 mod races;
+mod reconcile;
 mod replay;
 mod scenario;
 mod snapshot;
