@@ -12,6 +12,7 @@ mod local;
 mod orgs;
 mod races;
 mod reconcile;
+mod reconcile_started;
 mod replay;
 mod scenario;
 mod snapshot;
