@@ -205,6 +205,15 @@ fn list(value: &Option<String>) -> Vec<String> {
     items.map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
 }
 
+/// Types of users, separated by commas.
+pub fn assigned_user_types(text: &str) -> Result<Vec<String>, ConfigError> {
+    let types = list(&Some(text.to_owned()));
+    match types.is_empty() {
+        true => Err(ConfigError("ROAR_ASSIGNED_USER_TYPES must name a type of user".to_owned())),
+        false => Ok(types),
+    }
+}
+
 /// The settings of `serve`.
 #[derive(Clone, Debug, Args)]
 pub struct ServeArgs {
@@ -407,10 +416,7 @@ impl ServeArgs {
             id_token_keys: self.id_token_keys_url.clone(),
             app_check_keys: self.app_check_keys_url.clone(),
         };
-        let assigned_user_types = list(&Some(self.assigned_user_types.clone()));
-        if assigned_user_types.is_empty() {
-            return Err(ConfigError("ROAR_ASSIGNED_USER_TYPES must name a type of user".to_owned()));
-        }
+        let assigned_user_types = assigned_user_types(&self.assigned_user_types)?;
         Ok(Config {
             server: ServerConfig { listen, grace: self.shutdown_grace },
             deliveries: self.deliveries(&store, is_local)?,

@@ -1,11 +1,17 @@
 //! THE INDEX: every function of the service, in one table. Routes, names, limits, triggers, manifests
 //! and the README's list are all derived from it; nothing lists functions a second time.
 
+use std::time::Duration;
+
 use crate::administrations::{self, fanout};
 use crate::app::{ADMIN, ASSESSMENT, App};
 use crate::assignments;
+use crate::reconcile;
 use crate::runs;
 use crate::runtime::{DocumentEventType, Function};
+
+/// What operators call may take longer than what people wait for.
+const OPERATOR_TIMEOUT: Duration = Duration::from_secs(540);
 
 /// All functions.
 pub fn table() -> Vec<Function<App>> {
@@ -17,6 +23,12 @@ pub fn table() -> Vec<Function<App>> {
             "Makes an administration, or changes one.",
             administrations::create_administration,
         ),
+        Function::callable(
+            "reconcileAdministration",
+            "Compares an administration's assignments, counts and lists, and mends them (super admins).",
+            reconcile::reconcile_administration,
+        )
+        .with_timeout(OPERATOR_TIMEOUT),
         Function::on_document(
             ADMIN,
             Written,

@@ -14,6 +14,7 @@ pub mod context;
 pub mod demo;
 pub mod functions;
 pub mod orgs;
+pub mod reconcile;
 pub mod runs;
 pub mod runtime;
 pub mod service;

@@ -28,6 +28,13 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// What has to be added to `self` to come to `other`.
+    pub fn until(self, other: Counters) -> Counters {
+        let mut difference = Counters::default();
+        difference.move_by(self, other);
+        difference
+    }
+
     fn move_by(&mut self, before: Counters, after: Counters) {
         self.assigned += after.assigned - before.assigned;
         self.started += after.started - before.started;
@@ -171,6 +178,17 @@ impl CountsDelta {
                 apply(counts.entry((*name).to_owned()).or_default(), *block);
             }
         }
+    }
+
+    /// Moves one block by so much.
+    pub fn add_block(&mut self, key: &str, block: &str, by: Counters) {
+        let counters = self.keys.entry(key.to_owned()).or_default().entry(block.to_owned()).or_default();
+        counters.move_by(Counters::default(), by);
+    }
+
+    /// How many documents [`CountsDelta::writes`] comes to at most.
+    pub fn documents(&self) -> usize {
+        self.keys.len()
     }
 
     /// The counters that move, by key and block.

@@ -5,9 +5,9 @@
 //! event's own payload shows, so that such an event costs nothing.
 
 use super::counts::{Contribution, CountsDelta};
+use super::settlement::deletion_mark;
 use super::side_effects::{assigned_on, date_assigned, lists_assignment, user_write};
 use crate::app::App;
-use crate::fields;
 use crate::runtime::{DocumentEvent, HandlerError};
 use crate::store::{
     ChangeKind, DocPath, Document, Fields, Precondition, StoreError, Timestamp, Transaction, Value, Write,
@@ -164,24 +164,17 @@ impl Assignment {
             }
             None => {
                 // No list can tell whether this deletion was counted; a mark of its own does.
-                let mark = self.mark(before)?;
-                if tx.get(&mark).await?.is_some() {
+                let mark = deletion_mark(before, now)?;
+                if tx.get(&mark.path).await?.is_some() {
                     return Ok(());
                 }
-                tx.write(Write::create(mark, settled_mark(now))).await;
+                tx.write(mark).await;
             }
         }
         let mut delta = CountsDelta::default();
         delta.step(recorded.as_ref(), None);
         tx.write_all(self.counts_writes(&tx, &delta, known).await?).await;
         Ok(())
-    }
-
-    /// The mark that this very assignment's deletion is counted.
-    fn mark(&self, before: &Document) -> Result<DocPath, StoreError> {
-        let (user, administration) = (self.user.id(), &self.administration);
-        let born = before.create_time.as_microsecond();
-        DocPath::in_collection("processedEvents", &format!("syncAssignmentDeleted__{user}__{administration}__{born}"))
     }
 
     /// The increments; none when the administration is gone, so that no counts come to life again.
@@ -212,12 +205,4 @@ impl Assignment {
         }
         Ok(write)
     }
-}
-
-/// How long a mark of a counted deletion is kept: longer than any event can be delivered again.
-const MARK_DAYS: i64 = 30;
-
-fn settled_mark(now: Timestamp) -> Fields {
-    let expires = now.checked_add(jiff::SignedDuration::from_hours(24 * MARK_DAYS)).unwrap_or(now);
-    fields! { "at" => now, "expireAt" => expires }
 }

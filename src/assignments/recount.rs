@@ -60,6 +60,11 @@ impl Counts {
         self.blocks.get(&(key.to_owned(), block.to_owned())).copied().unwrap_or_default()
     }
 
+    /// The key and block of everything that isn't zero.
+    pub fn blocks(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.blocks.keys().map(|(key, block)| (key.as_str(), block.as_str()))
+    }
+
     /// Where these counts, as stored, differ from the recounted ones.
     pub fn differences(&self, recounted: &Counts) -> Vec<Difference> {
         let keys: BTreeSet<_> = self.blocks.keys().chain(recounted.blocks.keys()).collect();

@@ -73,19 +73,15 @@ impl<'a> Settlement<'a> {
 /// How long the mark of a counted deletion is kept: longer than any event can be delivered again.
 const MARK_DAYS: i64 = 30;
 
-/// Where the mark is that this very assignment's deletion is counted. The student's lists tell as much, while
-/// the student is there; the mark tells it when they are gone too.
-pub fn deletion_mark_path(assignment: &Document) -> Result<DocPath> {
+/// The mark that this very assignment's deletion is counted, for the commit that counts it. The student's
+/// lists tell as much while the student is there; the mark tells it when they are gone too.
+pub fn deletion_mark(assignment: &Document, now: Timestamp) -> Result<Write> {
     let user = assignment.path.parent();
     let user = user.as_ref().map(DocPath::id).unwrap_or_default();
     let (administration, born) = (assignment.id(), assignment.create_time.as_microsecond());
-    DocPath::in_collection("processedEvents", &format!("syncAssignmentDeleted__{user}__{administration}__{born}"))
-}
-
-/// The write of that mark.
-pub fn deletion_mark(assignment: &Document, now: Timestamp) -> Result<Write> {
+    let id = format!("syncAssignmentDeleted__{user}__{administration}__{born}");
     let expires = now.checked_add(jiff::SignedDuration::from_hours(24 * MARK_DAYS)).unwrap_or(now);
-    Ok(Write::set(deletion_mark_path(assignment)?, fields! { "at" => now, "expireAt" => expires }))
+    Ok(Write::set(DocPath::in_collection("processedEvents", &id)?, fields! { "at" => now, "expireAt" => expires }))
 }
 
 /// Where a user's assignment of an administration is.

@@ -4,6 +4,7 @@ mod demo;
 mod doc;
 pub mod json;
 mod log;
+mod reconcile;
 mod serve;
 mod token;
 pub mod triggers;
@@ -51,6 +52,31 @@ enum Command {
     Token(token::TokenArgs),
     /// Read and write documents, whatever the store.
     Doc(doc::DocArgs),
+    /// Compare what is derived from assignments with them, and mend it.
+    ///
+    /// Recounts every administration's assignments and compares: the counts of every org; what each
+    /// assignment remembers to have contributed to them; every student's lists of assigned, started and
+    /// completed administrations and their dates; every open assignment's orgs; assignments without an
+    /// administration, a user, orgs or assessments; students without the assignment that is theirs.
+    ///
+    /// With --fix it mends what differs, and may do so while a server and students work on the same
+    /// Firestore: students are mended in small transactions, and counts are moved by what they are off,
+    /// never set. An administration whose sync is under way, due or failed, or that is being deleted, is
+    /// named and left alone. Assignments of nobody, of nothing, or of students who have left all of its
+    /// orgs are deleted, as a sync would do it. To adopt a database whose assignments were made by
+    /// older functions, run it with --fix before the triggers are switched on.
+    ///
+    /// A student without an assignment may have been promoted since the last sync; --fix assigns it, as
+    /// the administration's next save would.
+    ///
+    /// An embedded store is open to one process at a time: stop its server first (events and tasks that
+    /// it left are done before anything is mended), or let a super admin call
+    /// the server's reconcileAdministration {administrationId, fix}.
+    ///
+    /// Findings name IDs, never persons. Exits with 0 when everything was looked at and agrees (with
+    /// --fix: now), with 1 when something differs still or could not be looked at, with 2 when the
+    /// arguments or variables are wrong.
+    Reconcile(Box<reconcile::ReconcileArgs>),
     /// List document triggers, or register them with the Firestore emulator.
     Triggers(triggers::TriggersArgs),
 }
@@ -66,6 +92,9 @@ enum CliError {
     Runtime(#[from] RuntimeError),
     #[error("{0}")]
     Other(String),
+    /// The command has said all there is to say.
+    #[error("something differs")]
+    Differs,
 }
 
 /// Runs the command that the program's arguments name. Exits with 0 when it succeeded, 1 when it
@@ -89,6 +118,7 @@ pub fn main() -> ExitCode {
     runtime.shutdown_background();
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        Err(CliError::Differs) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::from(if matches!(error, CliError::Config(_)) { 2 } else { 1 })
@@ -102,6 +132,7 @@ async fn run(command: Command) -> Result<(), CliError> {
         Command::Demo(args) => demo::run(&args).await,
         Command::Token(args) => token::run(&args),
         Command::Doc(args) => doc::run(args).await,
+        Command::Reconcile(args) => reconcile::run(*args).await,
         Command::Triggers(args) => triggers::run(args).await,
     }
 }

@@ -104,6 +104,27 @@ pub async fn build(config: &Config) -> Result<Built, CliError> {
     Ok(Built { service: Service::assemble(parts)?, embedded })
 }
 
+/// A service over stores that are open already, which nobody can call: for commands that need its tasks
+/// and events.
+pub fn closed(opened: Opened, config: &StoreConfig, settings: Settings) -> Result<Built, CliError> {
+    let Opened { stores, embedded } = opened;
+    let keys = KeySource::new("", http_client(KEYS_LIMIT)?);
+    let parts = service::Parts {
+        stores,
+        admin: config.admin.clone(),
+        assessment: config.assessment.clone(),
+        context: Context::system(),
+        settings,
+        queue: QueueOptions::default(),
+        callers: Callers {
+            id_tokens: IdTokens { projects: Vec::new(), keys, allow_unsigned: false },
+            app_check: AppCheck::Off,
+        },
+        deliveries: Deliveries::Closed,
+    };
+    Ok(Built { service: Service::assemble(parts)?, embedded })
+}
+
 /// Which databases the labels mean.
 pub fn labels(config: &StoreConfig) -> BTreeMap<String, DatabaseName> {
     BTreeMap::from([(ADMIN.to_owned(), config.admin.clone()), (ASSESSMENT.to_owned(), config.assessment.clone())])

@@ -12,6 +12,8 @@ mod killed;
 mod local;
 mod orgs;
 mod races;
+mod reconcile;
+mod reconcile_started;
 mod replay;
 mod runs;
 mod scenario;

@@ -67,6 +67,7 @@ fn every_command_explains_itself() {
         &["doc", "set", "--help"],
         &["doc", "delete", "--help"],
         &["doc", "list", "--help"],
+        &["reconcile", "--help"],
         &["triggers", "--help"],
         &["triggers", "list", "--help"],
         &["triggers", "install", "--help"],

@@ -14,7 +14,7 @@
 mod chunk;
 pub mod control;
 mod fence;
-mod members;
+pub mod members;
 pub mod ownership;
 mod plan;
 mod remove;

@@ -1,0 +1,180 @@
+//! `reconcile`.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use comfy_table::{Cell, CellAlignment, Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::wiring::Opened;
+use super::{CliError, wiring};
+use crate::app::{App, Settings};
+use crate::config::{BackendConfig, StoreArgs, assigned_user_types};
+use crate::context::Context;
+use crate::reconcile::report::{AdministrationReport, Kind, State};
+use crate::reconcile::{Options, Report, Step, reconcile_all, reconcile_one};
+use crate::runtime::{LocalQueue, QueueOptions};
+use crate::store::StoreError;
+
+/// How long a difference must stay where others may write: what events take to arrive.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How long the events and tasks of an embedded store may take.
+const SETTLE: Duration = Duration::from_secs(1800);
+/// Examples in a line of the table.
+const EXAMPLES: usize = 3;
+
+#[derive(Debug, Args)]
+pub struct ReconcileArgs {
+    /// Only this administration. It need not exist: what is left of a deleted one is found, too.
+    /// Default: all, and what is left of deleted ones.
+    #[arg(long, value_name = "ID")]
+    administration: Option<String>,
+    /// Mend what differs.
+    #[arg(long)]
+    fix: bool,
+    /// table (one line for each kind of difference, with examples) or json (every finding, up to 200 of
+    /// a kind, and how many there are of each).
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+    /// The types of users that administrations are assigned to, separated by commas: as `serve` has it.
+    #[arg(long, value_name = "TYPES", env = "ROAR_ASSIGNED_USER_TYPES", default_value = "student")]
+    assigned_user_types: String,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    Table,
+    Json,
+}
+
+pub async fn run(args: ReconcileArgs) -> Result<(), CliError> {
+    let settings =
+        Settings { assigned_user_types: assigned_user_types(&args.assigned_user_types)?, ..Settings::default() };
+    let store = args.store.check()?;
+    let context = Context::system();
+    let is_embedded = matches!(store.backend, BackendConfig::Embedded(_));
+    let opened = wiring::open(&store, &context).await.map_err(|error| match error {
+        CliError::Store(StoreError::Unavailable(why)) if is_embedded => CliError::Other(format!(
+            "{why}. If that's a running server, ask it: a super admin calls reconcileAdministration \
+             {{administrationId, fix}} there. Or stop it first"
+        )),
+        error => error,
+    })?;
+    let bar = bar();
+    let (report, waiting) = match args.fix && is_embedded {
+        true => (settled(opened, &args, settings, &bar).await?, 0),
+        false => {
+            let waiting = opened.embedded.iter().map(|store| store.pending_events()).sum();
+            let queue = LocalQueue::new(opened.stores.admin.clone(), QueueOptions::default());
+            let patience = if is_embedded { Duration::ZERO } else { PATIENCE };
+            let app = App::new(opened.stores, context, queue, settings);
+            (reconcile(&app, &args, patience, &bar).await?, waiting)
+        }
+    };
+    bar.finish_and_clear();
+    let text = match args.format {
+        Format::Json => serde_json::to_string_pretty(&report).map_err(|error| CliError::Other(error.to_string()))?,
+        Format::Table => as_text(&report),
+    };
+    writeln!(std::io::stdout(), "{text}").map_err(|error| CliError::Other(error.to_string()))?;
+    if waiting > 0 {
+        let hint = "counts and lists may lag behind them; --fix or `serve` delivers them first";
+        eprintln!("note: {waiting} document events are still to be delivered: {hint}");
+    }
+    if report.agrees { Ok(()) } else { Err(CliError::Differs) }
+}
+
+/// Reconciles an embedded store, which nobody else has open. What events and tasks are to do still is
+/// done first: what they are about to change is no difference. What the repairs cause is done afterwards.
+async fn settled(
+    opened: Opened,
+    args: &ReconcileArgs,
+    settings: Settings,
+    bar: &ProgressBar,
+) -> Result<Report, CliError> {
+    let built = wiring::closed(opened, &args.store.check()?, settings)?;
+    let dispatchers = built.start();
+    let settle = async || {
+        let settled = tokio::time::timeout(SETTLE, built.settled()).await;
+        settled.map_err(|_| CliError::Other("document events and tasks of the store don't come to an end".to_owned()))
+    };
+    bar.set_message("waiting for events and tasks");
+    settle().await?;
+    let report = reconcile(&built.service.app, args, Duration::ZERO, bar).await;
+    settle().await?;
+    for dispatcher in dispatchers {
+        dispatcher.stop().await;
+    }
+    report
+}
+
+async fn reconcile(app: &App, args: &ReconcileArgs, patience: Duration, bar: &ProgressBar) -> Result<Report, CliError> {
+    let options = Options { fix: args.fix, patience };
+    let watch = |step: Step<'_>| match step {
+        Step::Found(administrations) => bar.set_length(administrations as u64),
+        Step::Begins(id) => bar.set_message(id.to_owned()),
+        Step::Looked(_) => bar.tick(),
+        Step::Done => bar.inc(1),
+    };
+    match &args.administration {
+        None => Ok(reconcile_all(app, &options, &watch).await?),
+        Some(id) => reconcile_one(app, id, &options, &watch)
+            .await?
+            .ok_or_else(|| CliError::Other(format!("there is no administration {id}, nor anything of one"))),
+    }
+}
+
+/// On standard error, and only when that's a terminal.
+fn bar() -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} {pos} of {len} administrations {wide_msg} {elapsed}");
+    ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+fn as_text(report: &Report) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_BORDERS_ONLY).set_header(["Administration", "Found", "Fixed", "", "For example"]);
+    let differing: Vec<_> = report.administrations.iter().filter(|one| !one.kinds.is_empty()).collect();
+    for administration in &differing {
+        for (kind, tally) in &administration.kinds {
+            let number = |number: u64| Cell::new(number).set_alignment(CellAlignment::Right);
+            table.add_row([
+                Cell::new(&administration.administration_id),
+                number(tally.found),
+                number(tally.fixed),
+                Cell::new(kind.text()),
+                Cell::new(examples(administration, *kind)),
+            ]);
+        }
+    }
+    let mut lines = Vec::new();
+    if !differing.is_empty() {
+        lines.push(table.to_string());
+    }
+    for administration in &report.administrations {
+        let id = &administration.administration_id;
+        let why = match administration.state {
+            State::Pending => Some("its sync is under way, or due"),
+            State::Failed => Some("its sync has failed; save it again"),
+            State::Deleting => Some("it is being deleted"),
+            State::Open | State::Closed | State::Gone => None,
+        };
+        lines.extend(why.map(|why| format!("{id} was not looked at: {why}.")));
+        lines.extend(administration.notes.iter().map(|note| format!("{id}: {note}.")));
+    }
+    let assignments: u64 = report.administrations.iter().map(|one| one.assignments).sum();
+    let agreeing = report.administrations.iter().filter(|one| one.agrees()).count();
+    let now = if differing.is_empty() { "" } else { " now" };
+    lines.push(format!(
+        "{agreeing} of {} administrations agree{now} ({assignments} assignments).",
+        report.administrations.len()
+    ));
+    lines.join("\n")
+}
+
+fn examples(administration: &AdministrationReport, kind: Kind) -> String {
+    let of_kind = administration.findings.iter().filter(|finding| finding.kind == kind);
+    of_kind.take(EXAMPLES).map(|finding| finding.place()).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,321 @@
+//! One student and their assignment: what differs, and what mends it. Pure.
+
+use super::report::{Finding, Kind};
+use super::standing::Scope;
+use crate::app::Settings;
+use crate::assignments::build::{Decision, current_orgs};
+use crate::assignments::counts::{COUNTED, Contribution, CountsDelta};
+use crate::assignments::settlement::deletion_mark;
+use crate::assignments::side_effects::assigned_on;
+use crate::orgs::OrgLists;
+use crate::store::{
+    DocPath, Document, FieldPath, Fields, Precondition, Result, Timestamp, Transform, Value, Write, lookup,
+};
+
+/// The lists of a user's document, each with the map that dates its entries.
+pub const LISTS: [(&str, &str); 3] =
+    [("assigned", "assignmentsAssigned"), ("started", "assignmentsStarted"), ("completed", "assignmentsCompleted")];
+
+/// What students are measured by.
+pub struct Rules<'a> {
+    /// The administration's ID.
+    pub administration: &'a str,
+    /// Its state and definition.
+    pub scope: &'a Scope,
+    /// Types of users that get assignments.
+    pub settings: &'a Settings,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// A student's two documents, as read.
+#[derive(Clone, Copy)]
+pub struct Subject<'a> {
+    /// Where the user's document is, or would be.
+    pub path: &'a DocPath,
+    /// The user.
+    pub user: Option<&'a Document>,
+    /// The user's assignment of the administration.
+    pub assignment: Option<&'a Document>,
+}
+
+/// What an examination came to.
+#[derive(Debug, Default, PartialEq)]
+pub struct Examined {
+    /// What differs.
+    pub findings: Vec<Finding>,
+    /// What mends it; `None` when nothing differs, or nothing can safely be done.
+    pub repair: Option<Repair>,
+}
+
+/// A repair of one student: belongs into one commit, with the counts' step.
+#[derive(Debug, Default, PartialEq)]
+pub struct Repair {
+    /// The writes to the assignment and the user's document.
+    pub writes: Vec<Write>,
+    /// What of the assignment is in the counts before.
+    before: Option<Contribution>,
+    /// What is afterwards.
+    after: Option<Contribution>,
+}
+
+impl Repair {
+    /// Moves the counts by what the repair changes.
+    pub fn step(&self, delta: &mut CountsDelta) {
+        delta.step(self.before.as_ref(), self.after.as_ref());
+    }
+
+    /// Which of the user's lists have the administration afterwards; each entry has its date then.
+    pub fn listed(&self) -> [bool; 3] {
+        self.after.as_ref().map_or([false; 3], |after| [true, after.started, after.completed])
+    }
+}
+
+/// What the assignment should be.
+enum Target {
+    Absent,
+    Present(Fields),
+    /// Wrong, but work might be lost by mending it.
+    Unclear,
+}
+
+/// Which of a user's lists, and which of their date maps, have the administration.
+pub fn traces(user: &Fields, administration: &str) -> [(bool, bool); 3] {
+    LISTS.map(|(list, dates)| {
+        let lists = user.get("assignments").and_then(Value::as_map).and_then(|lists| lists.get(list));
+        let listed = lists.and_then(Value::as_array).unwrap_or_default();
+        let dated = user.get(dates).and_then(Value::as_map);
+        (
+            listed.iter().any(|id| id.as_str() == Some(administration)),
+            dated.is_some_and(|dates| dates.contains_key(administration)),
+        )
+    })
+}
+
+/// True unless the user is archived.
+fn is_living(user: &Fields) -> bool {
+    user.get("archived").and_then(Value::as_bool) != Some(true)
+}
+
+impl Rules<'_> {
+    /// Examines one student.
+    pub fn examine(&self, subject: Subject<'_>) -> Result<Examined> {
+        let mut findings = Vec::new();
+        let target = match subject.assignment {
+            Some(assignment) => self.existing(subject, &assignment.fields, &mut findings),
+            None => self.missing(subject, &mut findings),
+        };
+        let target = match target {
+            Target::Absent => None,
+            Target::Present(fields) => Some(fields),
+            Target::Unclear => return Ok(Examined { findings, repair: None }),
+        };
+        let user_id = subject.path.id();
+        let stored = subject.assignment.map(|assignment| &assignment.fields);
+        let recorded = stored.and_then(Contribution::recorded);
+        if let (Some(stored), Some(_)) = (stored, &target) {
+            match &recorded {
+                None => findings.push(Finding::of_user(Kind::RecordMissing, user_id)),
+                Some(recorded) if *recorded != Contribution::of(stored) => {
+                    findings.push(Finding::of_user(Kind::RecordDiffers, user_id));
+                }
+                Some(_) => {}
+            }
+        }
+        let lists = self.lists_write(subject, target.as_ref(), &mut findings);
+        if findings.is_empty() {
+            return Ok(Examined::default());
+        }
+        let after = target.as_ref().map(Contribution::of);
+        // An assignment without a record: whether the counts have it isn't known, for older functions may
+        // have counted it. It gets its record and moves nothing; where the counts don't agree with the
+        // records afterwards, they are mended by themselves.
+        let before = match (&recorded, stored, &target) {
+            (None, Some(stored), Some(_)) => Some(Contribution::of(stored)),
+            _ => recorded,
+        };
+        let mut writes = self.assignment_writes(subject, target)?;
+        writes.extend(lists);
+        Ok(Examined { findings, repair: Some(Repair { writes, before, after }) })
+    }
+
+    /// A student without an assignment.
+    fn missing(&self, subject: Subject<'_>, findings: &mut Vec<Finding>) -> Target {
+        let (Scope::Open(definition, _), Some(user)) = (self.scope, subject.user) else { return Target::Absent };
+        if !is_living(&user.fields) || !self.is_assigned_type(&user.fields) {
+            return Target::Absent;
+        }
+        match definition.decide(&user.fields, None, self.now) {
+            Decision::Create(fields) => {
+                findings.push(Finding::of_user(Kind::AssignmentMissing, subject.path.id()));
+                Target::Present(fields)
+            }
+            _ => Target::Absent,
+        }
+    }
+
+    fn existing(&self, subject: Subject<'_>, assignment: &Fields, findings: &mut Vec<Finding>) -> Target {
+        let user_id = subject.path.id();
+        let mut find = |kind| findings.push(Finding::of_user(kind, user_id));
+        let no_assessments =
+            assignment.get("assessments").and_then(Value::as_array).unwrap_or_default().iter().all(Value::is_null);
+        let Some(user) = subject.user else {
+            find(if matches!(self.scope, Scope::Gone) { Kind::AdministrationGone } else { Kind::UserGone });
+            return Target::Absent;
+        };
+        let mut target = assignment.clone();
+        match self.scope {
+            Scope::Gone => {
+                find(Kind::AdministrationGone);
+                return Target::Absent;
+            }
+            Scope::Closed => {
+                let no_orgs = OrgLists::from_value(assignment.get("assigningOrgs")).is_empty();
+                if no_orgs {
+                    find(Kind::NoAssigningOrgs);
+                }
+                if no_assessments {
+                    find(Kind::NoAssessments);
+                }
+                if no_orgs || no_assessments {
+                    // What a student has done isn't thrown away for a list.
+                    return if has_begun(assignment) { Target::Unclear } else { Target::Absent };
+                }
+            }
+            Scope::Open(definition, _) => {
+                let assigning = current_orgs(&user.fields).intersection(&definition.assigned);
+                let reason = match () {
+                    () if !is_living(&user.fields) => Some(Kind::UserArchived),
+                    () if !self.is_assigned_type(&user.fields) => Some(Kind::UserTypeNotAssigned),
+                    () if assigning.is_empty() => Some(Kind::UserNotInOrgs),
+                    () => None,
+                };
+                if let Some(reason) = reason {
+                    find(reason);
+                    return Target::Absent;
+                }
+                if no_assessments {
+                    find(Kind::NoAssessments);
+                    match definition.decide(&user.fields, Some(assignment), self.now) {
+                        Decision::Update(fields) => target = fields,
+                        Decision::Delete => return Target::Absent,
+                        Decision::Nothing | Decision::Create(_) => return Target::Unclear,
+                    }
+                }
+                let read = definition.tree.read_orgs(&assigning);
+                for (kind, name, expected) in
+                    [(Kind::AssigningOrgsDiffer, "assigningOrgs", assigning), (Kind::ReadOrgsDiffer, "readOrgs", read)]
+                {
+                    let stored = OrgLists::from_value(assignment.get(name));
+                    if !stored.same_orgs(&expected) {
+                        let [stored, expected_ids] = [&stored, &expected].map(|orgs| orgs.flatten().into());
+                        findings.push(Finding::of_user(kind, user_id).field(name).values(stored, expected_ids));
+                        target.insert(name.to_owned(), expected.to_value());
+                    }
+                }
+            }
+        }
+        if assignment.get("id").and_then(Value::as_str) != Some(self.administration) {
+            findings.push(Finding::of_user(Kind::IdDiffers, user_id));
+            target.insert("id".to_owned(), Value::from(self.administration));
+        }
+        Target::Present(target)
+    }
+
+    fn is_assigned_type(&self, user: &Fields) -> bool {
+        let user_type = user.get("userType").and_then(Value::as_str);
+        self.settings.assigned_user_types.iter().any(|known| Some(known.as_str()) == user_type)
+    }
+
+    fn assignment_writes(&self, subject: Subject<'_>, target: Option<Fields>) -> Result<Vec<Write>> {
+        let path = subject.path.child("assignments", self.administration)?;
+        let Some(mut target) = target else {
+            let Some(assignment) = subject.assignment else { return Ok(Vec::new()) };
+            let mut writes = vec![Write::delete(path)];
+            if subject.user.is_none() {
+                // Tells the deletion's event that the counts are moved already.
+                writes.push(deletion_mark(assignment, self.now)?);
+            }
+            return Ok(writes);
+        };
+        Contribution::of(&target).record(&mut target);
+        let Some(stored) = subject.assignment else { return Ok(vec![Write::create(path, target)]) };
+        let changed: Vec<String> = target
+            .iter()
+            .filter(|(name, value)| stored.fields.get(*name) != Some(*value))
+            .map(|(n, _)| n.clone())
+            .collect();
+        let mask: Vec<FieldPath> = changed.iter().map(FieldPath::top).collect();
+        if changed.iter().all(|name| name == COUNTED) && Contribution::is_settled(&stored.fields) {
+            return Ok(Vec::new());
+        }
+        target.retain(|name, _| changed.contains(name));
+        Ok(vec![Write::merge(path, target, mask).when(Precondition::Exists)])
+    }
+
+    /// Compares the user's lists and dates with what they should be, and gives the write that mends
+    /// them. Dates that are there stay.
+    fn lists_write(&self, subject: Subject<'_>, target: Option<&Fields>, findings: &mut Vec<Finding>) -> Option<Write> {
+        let user = subject.user?;
+        let flags = target.map(Contribution::of).map(|target| [true, target.started, target.completed]);
+        // Lists of an assignment that comes or goes with this repair follow it; they're no findings of their own.
+        let follow = target.is_some() != subject.assignment.is_some();
+        let mut mask = Vec::new();
+        let mut dated_fields = Fields::new();
+        let mut transforms = Vec::new();
+        let traces = traces(&user.fields, self.administration);
+        for (index, (list, dates)) in LISTS.into_iter().enumerate() {
+            let expected = flags.is_some_and(|flags| flags[index]);
+            let (listed, dated) = traces[index];
+            let mut find = |kind, field: String| {
+                if !follow {
+                    findings.push(Finding::of_user(kind, subject.path.id()).field(field));
+                }
+            };
+            if listed != expected {
+                let kind = if expected { Kind::ListEntryMissing } else { Kind::ListEntryStray };
+                find(kind, format!("assignments.{list}"));
+                let id = vec![Value::from(self.administration)];
+                let transform = if expected { Transform::Union(id) } else { Transform::Remove(id) };
+                transforms.push((FieldPath::of(["assignments", list]), transform));
+            }
+            if dated != expected {
+                find(if expected { Kind::DateMissing } else { Kind::DateStray }, dates.to_owned());
+                mask.push(FieldPath::of([dates, self.administration]));
+                if let (true, Some(target)) = (expected, target) {
+                    let date = Value::Timestamp(self.date(index, target));
+                    dated_fields
+                        .insert(dates.to_owned(), Value::Map(Fields::from([(self.administration.to_owned(), date)])));
+                }
+            }
+        }
+        if mask.is_empty() && transforms.is_empty() {
+            return None;
+        }
+        let write = Write::merge(user.path.clone(), dated_fields, mask).when(Precondition::Exists);
+        Some(transforms.into_iter().fold(write, |write, (path, transform)| write.with(path, transform)))
+    }
+
+    /// When the assignment was assigned, first started, last completed, as far as it tells.
+    fn date(&self, list: usize, assignment: &Fields) -> Timestamp {
+        let assessments = assignment.get("assessments").and_then(Value::as_array).unwrap_or_default();
+        let of = |name: &'static str| {
+            let entries = assessments.iter().filter_map(Value::as_map);
+            entries.filter_map(move |entry| lookup(entry, name).and_then(Value::as_timestamp))
+        };
+        let date = match list {
+            0 => return assigned_on(assignment, self.now),
+            1 => of("startedOn").min(),
+            _ => of("completedOn").max(),
+        };
+        date.unwrap_or(self.now)
+    }
+}
+
+fn has_begun(assignment: &Fields) -> bool {
+    let contribution = Contribution::of(assignment);
+    contribution.started || contribution.completed || contribution.tasks.values().any(|task| task.started > 0)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+//! Reconciling: does everything that's derived from assignments agree with them, and they with their
+//! administrations, students and orgs (data-model §5)? And mending what doesn't, while traffic runs.
+//!
+//! Pure: [`examine`] (one student), [`ledger`] (the counts), [`members`] (who was looked at), [`report`].
+//! Around it: [`standing`] (may an administration be examined now), `walk` (goes through one),
+//! `repair` (mends students, in transactions), `measure` (measures and mends counts). Memory is for orgs
+//! and one page of students, not for all of them.
+//!
+//! Cost of n assignments that agree: about 2n reads (each assignment and its student), one or two for
+//! each org and its counts, and no write.
+
+mod callable;
+pub mod examine;
+pub mod ledger;
+mod measure;
+pub mod members;
+mod repair;
+pub mod report;
+pub mod standing;
+mod walk;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures::TryStreamExt as _;
+
+pub use callable::reconcile_administration;
+pub use report::Report;
+
+use crate::administrations::fanout::control::administration_path;
+use crate::app::App;
+use crate::store::path::NAME_FIELD;
+use crate::store::{Database, Direction, DocPath, FieldOp, Query, Result, Value};
+
+/// Documents read at once.
+const PAGE: u32 = 300;
+/// IDs of administrations that only students' lists know and that are looked into.
+const MOST_STRANGERS: usize = 1000;
+
+/// How to reconcile.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Mend what differs.
+    pub fix: bool,
+    /// How long a difference must stay before it's one: what events that are on their way take to
+    /// arrive. None where nobody else writes.
+    pub patience: Duration,
+}
+
+/// How far a reconciliation has got.
+#[derive(Clone, Copy, Debug)]
+pub enum Step<'a> {
+    /// So many administrations are to be gone through.
+    Found(usize),
+    /// One of them begins.
+    Begins(&'a str),
+    /// So many assignments more were looked at.
+    Looked(u64),
+    /// One of them is done.
+    Done,
+}
+
+/// Told of each step.
+pub type Watch<'a> = &'a (dyn Fn(Step<'_>) + Send + Sync);
+
+/// Reconciles one administration; `None` when there is no trace of it.
+pub async fn reconcile_one(app: &App, id: &str, options: &Options, watch: Watch<'_>) -> Result<Option<Report>> {
+    administration_path(id)?;
+    watch(Step::Found(1));
+    let (report, _) = walk::administration(app, id, options, watch).await?;
+    let is_nothing = report.state == report::State::Gone && report.assignments == 0 && report.kinds.is_empty();
+    Ok((!is_nothing).then(|| Report::new(options.fix, vec![report])))
+}
+
+/// Reconciles all administrations: those that exist, and those that only assignments or students' lists
+/// still know.
+pub async fn reconcile_all(app: &App, options: &Options, watch: Watch<'_>) -> Result<Report> {
+    let ids = administrations(&app.stores.admin).await?;
+    watch(Step::Found(ids.len()));
+    let mut reports = Vec::with_capacity(ids.len());
+    let mut strangers = BTreeSet::new();
+    for id in &ids {
+        let (report, listed) = walk::administration(app, id, options, watch).await?;
+        reports.push(report);
+        strangers.extend(listed);
+        strangers.retain(|stranger| !ids.contains(stranger));
+        while strangers.len() > MOST_STRANGERS {
+            strangers.pop_last();
+        }
+    }
+    watch(Step::Found(ids.len() + strangers.len()));
+    for id in &strangers {
+        let (report, _) = walk::administration(app, id, options, watch).await?;
+        if !(report.state == report::State::Gone && report.kinds.is_empty()) {
+            reports.push(report);
+        }
+    }
+    Ok(Report::new(options.fix, reports))
+}
+
+/// IDs of all administrations, and of those that assignments name: found by leaping from one to the next.
+async fn administrations(database: &Database) -> Result<BTreeSet<String>> {
+    let mut ids = BTreeSet::new();
+    let mut existing = database.stream(Query::collection("administrations").select(&[]));
+    while let Some(document) = existing.try_next().await? {
+        ids.insert(document.id().to_owned());
+    }
+    let mut last = Value::from("");
+    loop {
+        let next = Query::group("assignments")
+            .filter("id", FieldOp::GreaterThan, last)
+            .order_by("id", Direction::Ascending)
+            .limit(1);
+        let found = database.query(next).await?;
+        let Some(id) = found.first().and_then(|found| found.fields.get("id")).and_then(Value::as_str) else { break };
+        last = Value::from(id);
+        if administration_path(id).is_ok() {
+            ids.insert(id.to_owned());
+        }
+    }
+    Ok(ids)
+}
+
+/// The query for a page of an administration's assignments, by student.
+fn assignments_page(database: &Database, administration: &str, after: Option<&DocPath>) -> Query {
+    let query =
+        Query::group("assignments").equal("id", administration).order_by(NAME_FIELD, Direction::Ascending).limit(PAGE);
+    match after {
+        Some(after) => query.start_after(vec![database.reference(after)]),
+        None => query,
+    }
+}

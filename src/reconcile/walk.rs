@@ -1,0 +1,455 @@
+//! Going through one administration: its assignments, the users who list it, the members of its orgs,
+//! its counts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::{StreamExt, TryStreamExt};
+
+use super::examine::{Examined, LISTS, Rules, Subject, traces};
+use super::ledger::{KeyDifference, Sums, Unrecorded, compare};
+use super::measure::Scales;
+use super::members::{Listed, Members};
+use super::repair::{Batch, Repairs};
+use super::report::{AdministrationReport, Finding, Kind, State};
+use super::standing::{Scope, Standing, load};
+use super::{Options, PAGE, Step, Watch, assignments_page};
+use crate::administrations::fanout::members::{members_query, orgs_a_query};
+use crate::administrations::fanout::ownership::{Flow, Phase};
+use crate::app::App;
+use crate::orgs::OrgLists;
+use crate::store::path::NAME_FIELD;
+use crate::store::{
+    Database, Direction, DocPath, Document, FieldOp, FieldPath, Fields, Filter, Precondition, Query, Result,
+    StoreError, UnaryOp, Value, Write,
+};
+
+/// Counts asked for at once.
+const PARALLEL_COUNTS: usize = 8;
+/// On how many pages with differences these are given time to go away by themselves.
+const PATIENT_PAGES: u32 = 5;
+
+/// Goes through an administration. Gives the report, and what students' lists name besides.
+pub async fn administration(
+    app: &App,
+    id: &str,
+    options: &Options,
+    watch: Watch<'_>,
+) -> Result<(AdministrationReport, BTreeSet<String>)> {
+    watch(Step::Begins(id));
+    let standing = load(&app.stores.admin, id, app.now()).await?;
+    let nobody = OrgLists::new();
+    let orgs = match &standing.scope {
+        Scope::Open(_, orgs) => orgs,
+        Scope::Closed | Scope::Gone => &nobody,
+    };
+    let mut walk = Walk {
+        app,
+        id,
+        options,
+        watch,
+        members: Members::new(orgs, orgs_a_query(app), &app.settings.assigned_user_types),
+        report: AdministrationReport::new(id, standing.mark.state),
+        standing: &standing,
+        listed: Listed::default(),
+        sums: Sums::default(),
+        named: BTreeSet::new(),
+        patient_pages: if options.patience.is_zero() { 0 } else { PATIENT_PAGES },
+        has_mended: false,
+        overtaken: false,
+    };
+    if standing.mark.state.is_examined() {
+        walk.go().await?;
+    }
+    watch(Step::Done);
+    Ok((walk.report, walk.named))
+}
+
+/// A user and their assignment, as read.
+struct Pair {
+    path: DocPath,
+    user: Option<Document>,
+    assignment: Option<Document>,
+}
+
+impl Pair {
+    fn subject(&self) -> Subject<'_> {
+        Subject { path: &self.path, user: self.user.as_ref(), assignment: self.assignment.as_ref() }
+    }
+}
+
+struct Walk<'a> {
+    app: &'a App,
+    id: &'a str,
+    options: &'a Options,
+    watch: Watch<'a>,
+    standing: &'a Standing,
+    report: AdministrationReport,
+    members: Members,
+    listed: Listed,
+    sums: Sums,
+    /// Administrations that users' lists name.
+    named: BTreeSet<String>,
+    patient_pages: u32,
+    /// Students were mended, which moves counts.
+    has_mended: bool,
+    /// The administration doesn't stand as it did: what remains is left alone.
+    overtaken: bool,
+}
+
+impl Walk<'_> {
+    fn database(&self) -> &Database {
+        &self.app.stores.admin
+    }
+
+    fn scales(&self) -> Scales<'_> {
+        Scales { app: self.app, administration: self.id, mark: &self.standing.mark, options: self.options }
+    }
+
+    async fn go(&mut self) -> Result<()> {
+        let before = self.scales().stats().await?;
+        self.assignments().await?;
+        self.listing_users().await?;
+        self.unassigned_members().await?;
+        let after = self.scales().stats().await?;
+        self.report.assignments = self.sums.assignments;
+        if self.report.state == State::Gone {
+            self.counts_of_nothing(after).await?;
+        } else {
+            self.counts(compare(&before, &after, &self.sums, Unrecorded::IsActual)).await?;
+        }
+        if !self.overtaken && !self.scales().holds().await? {
+            self.overtaken = true;
+        }
+        if self.overtaken {
+            self.report.notes.push("it changed while it was looked at: run again when its sync is complete".to_owned());
+        }
+        Ok(())
+    }
+
+    /// All assignments, with their students.
+    async fn assignments(&mut self) -> Result<()> {
+        let mut cursor = None;
+        loop {
+            let page = self.database().query(assignments_page(self.database(), self.id, cursor.as_ref())).await?;
+            let last = page.last().filter(|_| page.len() == PAGE as usize).map(|last| last.path.clone());
+            let looked = page.len() as u64;
+            let (own, foreign): (Vec<Document>, Vec<Document>) =
+                page.into_iter().partition(|assignment| assignment.id() == self.id);
+            own.iter().for_each(|assignment| self.sums.add(&assignment.fields));
+            self.foreign(foreign).await?;
+            let owners: Vec<DocPath> = own.iter().filter_map(|assignment| assignment.path.parent()).collect();
+            let users = self.database().get_all(&owners).await?;
+            let pairs = owners.into_iter().zip(users).zip(own);
+            let pairs = pairs.map(|((path, user), assignment)| Pair { path, user, assignment: Some(assignment) });
+            self.look(pairs.collect()).await?;
+            (self.watch)(Step::Looked(looked));
+            cursor = last;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Assignments of other administrations that bear this one's ID: no count would find them.
+    async fn foreign(&mut self, assignments: Vec<Document>) -> Result<()> {
+        for assignment in assignments {
+            let Some(user) = assignment.path.parent() else { continue };
+            let mut finding = Finding::of_user(Kind::IdDiffers, user.id()).field(assignment.path.as_str());
+            if self.options.fix {
+                let fields = crate::fields! { "id" => assignment.id() };
+                let unchanged = Precondition::UpdatedAt(assignment.update_time);
+                let write = Write::update(assignment.path.clone(), fields).when(unchanged);
+                match self.database().commit(vec![write]).await {
+                    Ok(_) => finding.fixed = true,
+                    Err(StoreError::Conflict(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            self.report.add(finding);
+        }
+        Ok(())
+    }
+
+    /// Users who list the administration and have no assignment: asked for only where there are more
+    /// entries than students with assignments have.
+    async fn listing_users(&mut self) -> Result<()> {
+        let mut asked: Vec<usize> = Vec::new();
+        for at in 0..2 * LISTS.len() {
+            let entries = self.database().count(self.listing_query(at)).await?;
+            if entries == self.listed.counts()[at] {
+                continue;
+            }
+            let mut cursor = None;
+            loop {
+                let mut query = self.listing_query(at);
+                // The order of a query about a date begins with the date.
+                let date = (at >= LISTS.len()).then(|| FieldPath::of([LISTS[at - LISTS.len()].1, self.id]));
+                query.order.extend(date.clone().map(|date| (date, Direction::Ascending)));
+                let users = self.page(query, cursor).await?;
+                cursor = users.last().filter(|_| users.len() == PAGE as usize).map(|last| {
+                    let date = date.iter().filter_map(|date| at_path(&last.fields, date));
+                    date.chain([self.database().reference(&last.path)]).collect()
+                });
+                let is_new = |user: &Document| {
+                    let traces = traces(&user.fields, self.id);
+                    let is_in = |at: usize| if at < 3 { traces[at].0 } else { traces[at - 3].1 };
+                    !asked.iter().any(|asked| is_in(*asked))
+                };
+                let users: Vec<Document> = users.into_iter().filter(is_new).collect();
+                self.look_at_unseen(users).await?;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+            asked.push(at);
+        }
+        Ok(())
+    }
+
+    /// Users who have the administration in a list (0 to 2) or a date map (3 to 5).
+    fn listing_query(&self, at: usize) -> Query {
+        let (list, dates) = LISTS[at % LISTS.len()];
+        let query = Query::collection("users");
+        if at < LISTS.len() {
+            return query.filter(&format!("assignments.{list}"), FieldOp::ArrayContains, self.id);
+        }
+        query.and(Filter::Unary { path: FieldPath::of([dates, self.id]), op: UnaryOp::IsNotNull })
+    }
+
+    /// A page of users, from after the position that the last page ended at.
+    async fn page(&self, query: Query, after: Option<Vec<Value>>) -> Result<Vec<Document>> {
+        let query = query.order_by(NAME_FIELD, Direction::Ascending).limit(PAGE);
+        let query = match after {
+            Some(after) => query.start_after(after),
+            None => query,
+        };
+        self.database().query(query).await
+    }
+
+    /// Looks at those users whose assignment the pass through the assignments didn't find.
+    async fn look_at_unseen(&mut self, users: Vec<Document>) -> Result<()> {
+        let paths = users.iter().map(|user| user.path.child("assignments", self.id)).collect::<Result<Vec<_>>>()?;
+        let assignments = self.database().get_all(&paths).await?;
+        let is_seen = |assignment: &Document| assignment.fields.get("id").and_then(Value::as_str) == Some(self.id);
+        let unseen = users.into_iter().zip(assignments).filter(|(_, found)| !found.as_ref().is_some_and(is_seen));
+        let unseen: Vec<_> = unseen.collect();
+        unseen.iter().filter_map(|(_, found)| found.as_ref()).for_each(|found| self.sums.add(&found.fields));
+        let pairs =
+            unseen.into_iter().map(|(user, assignment)| Pair { path: user.path.clone(), user: Some(user), assignment });
+        self.look(pairs.collect()).await
+    }
+
+    /// Members of the assigned orgs without an assignment: looked for only in orgs that have more (or
+    /// fewer) members than were seen.
+    async fn unassigned_members(&mut self) -> Result<()> {
+        let query = |run: usize| {
+            let run = &self.members.runs[run];
+            members_query(self.app, Phase { flow: Flow::Assign, org_type: run.org_type }, &run.orgs)
+        };
+        let queries: Vec<Query> = (0..self.members.runs.len()).map(query).collect();
+        let counting = queries.clone().into_iter().map(|query| self.database().count(query));
+        let counts: Vec<u64> = futures::stream::iter(counting).buffered(PARALLEL_COUNTS).try_collect().await?;
+        let mut read = BTreeSet::new();
+        for (run, (query, members)) in queries.into_iter().zip(counts).enumerate() {
+            if self.members.has_seen(run, members) {
+                continue;
+            }
+            let mut cursor = None;
+            loop {
+                let users = self.page(query.clone(), cursor).await?;
+                let last = users.last().filter(|_| users.len() == PAGE as usize);
+                cursor = last.map(|last| vec![self.database().reference(&last.path)]);
+                // Who lists the administration was seen: with the assignment, or for want of one.
+                let is_new = |user: &Document| {
+                    self.members.is_first(&user.fields, &read)
+                        && !traces(&user.fields, self.id).iter().any(|(listed, dated)| *listed || *dated)
+                };
+                let users: Vec<Document> = users.into_iter().filter(is_new).collect();
+                self.look_at_unseen(users).await?;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+            read.insert(run);
+        }
+        Ok(())
+    }
+
+    /// Examines users, each of whom is looked at once.
+    async fn look(&mut self, pairs: Vec<Pair>) -> Result<()> {
+        let mut differing = Vec::new();
+        for pair in pairs {
+            let examined = self.rules().examine(pair.subject())?;
+            self.name_others(pair.user.as_ref());
+            if examined.findings.is_empty() {
+                self.note(pair.user.as_ref(), None);
+            } else {
+                differing.push((pair, examined));
+            }
+        }
+        if differing.is_empty() {
+            return Ok(());
+        }
+        if self.options.fix && !self.overtaken { self.mend(differing).await } else { self.tell(differing).await }
+    }
+
+    fn rules(&self) -> Rules<'_> {
+        let (scope, settings) = (&self.standing.scope, &self.app.settings);
+        Rules { administration: self.id, scope, settings, now: self.app.now() }
+    }
+
+    /// Counts a user as looked at; `listed` when their lists were mended since they were read.
+    fn note(&mut self, user: Option<&Document>, listed: Option<[bool; 3]>) {
+        let Some(user) = user else { return };
+        self.members.saw(&user.fields);
+        match listed {
+            Some(listed) => self.listed.settled(listed),
+            None => self.listed.saw(&user.fields, self.id),
+        }
+    }
+
+    fn name_others(&mut self, user: Option<&Document>) {
+        let lists = user.and_then(|user| user.fields.get("assignments")).and_then(Value::as_map);
+        let ids = lists.into_iter().flatten().flat_map(|(_, list)| list.as_array().unwrap_or_default());
+        for id in ids.filter_map(Value::as_str).filter(|id| *id != self.id) {
+            if self.named.len() < super::MOST_STRANGERS && !self.named.contains(id) && is_id(id) {
+                self.named.insert(id.to_owned());
+            }
+        }
+    }
+
+    /// Reports differences: those that stay.
+    async fn tell(&mut self, mut differing: Vec<(Pair, Examined)>) -> Result<()> {
+        if self.patient_pages > 0 {
+            self.patient_pages -= 1;
+            tokio::time::sleep(self.options.patience).await;
+            let mut again = Vec::with_capacity(differing.len());
+            for chunk in differing.chunks(PAGE as usize / 2) {
+                let users: Vec<DocPath> = chunk.iter().map(|(pair, _)| pair.path.clone()).collect();
+                let assignments = users.iter().map(|user| user.child("assignments", self.id));
+                let assignments: Vec<DocPath> = assignments.collect::<Result<_>>()?;
+                let found = self.database().get_all(&users).await?.into_iter();
+                let found = found.zip(self.database().get_all(&assignments).await?);
+                for (path, (user, assignment)) in users.into_iter().zip(found) {
+                    let pair = Pair { path, user, assignment };
+                    let examined = self.rules().examine(pair.subject())?;
+                    again.push((pair, examined));
+                }
+            }
+            differing = again;
+        }
+        for (pair, examined) in differing {
+            self.note(pair.user.as_ref(), None);
+            examined.findings.into_iter().for_each(|finding| self.report.add(finding));
+        }
+        Ok(())
+    }
+
+    /// Mends differences.
+    async fn mend(&mut self, differing: Vec<(Pair, Examined)>) -> Result<()> {
+        let users: Vec<DocPath> = differing.iter().map(|(pair, _)| pair.path.clone()).collect();
+        let mut at = 0;
+        while at < users.len() {
+            let (id, standing) = (self.id, self.standing);
+            let repairs = Repairs { app: self.app, administration: id, mark: &standing.mark, scope: &standing.scope };
+            match repairs.first(&users[at..]).await? {
+                Batch::Done(done) => {
+                    at += done.len();
+                    for repaired in done {
+                        let repair = repaired.examined.repair;
+                        self.has_mended |= repair.is_some();
+                        self.note(repaired.user.as_ref(), repair.as_ref().map(|repair| repair.listed()));
+                        for finding in repaired.examined.findings {
+                            self.report.add(Finding { fixed: repair.is_some(), ..finding });
+                        }
+                    }
+                }
+                Batch::Busy => {
+                    let (pair, examined) = &differing[at];
+                    self.note(pair.user.as_ref(), None);
+                    examined.findings.iter().cloned().for_each(|finding| self.report.add(finding));
+                    at += 1;
+                }
+                Batch::Overtaken => {
+                    self.overtaken = true;
+                    for (pair, examined) in &differing[at..] {
+                        self.note(pair.user.as_ref(), None);
+                        examined.findings.iter().cloned().for_each(|finding| self.report.add(finding));
+                    }
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts that differed when the assignments were gone through.
+    async fn counts(&mut self, found: BTreeMap<String, KeyDifference>) -> Result<()> {
+        // Assignments that the index doesn't know as this administration's are missing in every sum.
+        let hidden = self.report.kinds.get(&Kind::IdDiffers).is_some_and(|ids| ids.found > ids.fixed);
+        if !self.options.fix || self.overtaken || hidden {
+            let found = match found.values().all(|difference| difference.exact) {
+                true => Some(found),
+                false => self.scales().settle().await?,
+            };
+            let Some(found) = found else {
+                self.report.notes.push(BUSY.to_owned());
+                return Ok(());
+            };
+            for (key, difference) in &found {
+                difference.findings(key).into_iter().for_each(|finding| self.report.add(finding));
+            }
+            return Ok(());
+        }
+        if found.is_empty() && !self.has_mended {
+            return Ok(());
+        }
+        let mended = self.scales().mend().await?;
+        self.overtaken |= mended.overtaken;
+        for (key, difference) in &found {
+            // What was found between two movements and is gone was none.
+            if difference.exact || mended.changed.contains(key) || mended.left.contains_key(key) {
+                let fixed = !mended.left.contains_key(key);
+                for finding in difference.findings(key) {
+                    self.report.add(Finding { fixed, ..finding });
+                }
+            }
+        }
+        for (key, difference) in mended.left.iter().filter(|(key, _)| !found.contains_key(*key)) {
+            difference.findings(key).into_iter().for_each(|finding| self.report.add(finding));
+        }
+        if mended.left.values().any(|difference| !difference.exact) {
+            self.report.notes.push(BUSY.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Counts of an administration that doesn't exist.
+    async fn counts_of_nothing(&mut self, stats: Vec<Document>) -> Result<()> {
+        for document in stats {
+            let mut finding = Finding::of_counts(Kind::CountsStray, document.id());
+            if self.options.fix {
+                let unchanged = Precondition::UpdatedAt(document.update_time);
+                match self.database().commit(vec![Write::delete(document.path.clone()).when(unchanged)]).await {
+                    Ok(_) => finding.fixed = true,
+                    Err(StoreError::Conflict(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            self.report.add(finding);
+        }
+        Ok(())
+    }
+}
+
+const BUSY: &str = "some counts moved all the while and could not be compared: run again at a quieter time";
+
+fn at_path(fields: &Fields, path: &FieldPath) -> Option<Value> {
+    let (first, rest) = path.segments().split_first()?;
+    rest.iter().try_fold(fields.get(first)?, |value, name| value.as_map()?.get(name)).cloned()
+}
+
+fn is_id(id: &str) -> bool {
+    DocPath::in_collection("administrations", id).is_ok()
+}
