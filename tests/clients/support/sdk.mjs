@@ -9,7 +9,7 @@ import { connectAuthEmulator, getAuth, signInWithEmailAndPassword } from 'fireba
 import { connectFirestoreEmulator, getFirestore, setLogLevel, terminate } from 'firebase/firestore';
 import { connectFunctionsEmulator, getFunctions, httpsCallable } from 'firebase/functions';
 
-import { ADMIN_PROJECT } from './suite.mjs';
+import { ADMIN_PROJECT, ASSESSMENT_PROJECT } from './projects.mjs';
 
 // A refused write is what some tests want; the SDK would report each on the console.
 setLogLevel('silent');
