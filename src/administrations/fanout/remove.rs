@@ -6,7 +6,9 @@ use crate::app::App;
 use crate::assignments::side_effects::user_write;
 use crate::fields;
 use crate::runtime::{HandlerError, Task, TaskOutcome};
-use crate::store::{Direction, DocPath, Document, FieldPath, Precondition, Query, StoreError, Transform, Value, Write};
+use crate::store::{
+    Direction, DocPath, Document, FieldOp, FieldPath, Precondition, Query, StoreError, Transform, Value, Write,
+};
 
 /// Assignments a commit: each is a delete and a write to its student's document.
 const PAGE: u32 = 200;
@@ -47,7 +49,7 @@ pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
         removal.delete_all(&format!("administrations/{}/{subcollection}", removal.administration)).await?;
     }
     removal.delete_all(&format!("{}/progress", Control::path(&removal.administration)?)).await?;
-    removal.forget_creator(&text("createdBy")).await?;
+    removal.forget_creators().await?;
     removal.finish(&task).await
 }
 
@@ -109,16 +111,30 @@ impl Removal<'_> {
         }
     }
 
-    /// Takes the administration from its creator's list, if the creator is still there.
-    async fn forget_creator(&self, creator: &str) -> Result<(), StoreError> {
-        let Ok(path) = DocPath::in_collection("users", creator) else { return Ok(()) };
-        let created = FieldPath::of(["adminData", "administrationsCreated"]);
-        let write = Write::transform(path, Vec::new())
-            .when(Precondition::Exists)
-            .with(created, Transform::Remove(vec![Value::from(self.administration.as_str())]));
-        match self.app.stores.admin.commit(vec![write]).await {
-            Ok(_) | Err(StoreError::Conflict(_)) => Ok(()),
-            Err(error) => Err(error),
+    /// Takes the administration from the lists of those who made it. There are several when people edited
+    /// each other's: the dashboard's form sends its user as the creator at every save, and notes it with them.
+    async fn forget_creators(&self) -> Result<(), StoreError> {
+        const CREATED: &str = "adminData.administrationsCreated";
+        let query = Query::collection("users")
+            .filter(CREATED, FieldOp::ArrayContains, self.administration.as_str())
+            .select(&[])
+            .limit(BATCH);
+        loop {
+            let found = self.app.stores.admin.query(query.clone()).await?;
+            let last = found.len() < BATCH as usize;
+            for creator in found {
+                let write = Write::transform(creator.path, Vec::new()).when(Precondition::Exists).with(
+                    FieldPath::of(["adminData", "administrationsCreated"]),
+                    Transform::Remove(vec![Value::from(self.administration.as_str())]),
+                );
+                match self.app.stores.admin.commit(vec![write]).await {
+                    Ok(_) | Err(StoreError::Conflict(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            if last {
+                return Ok(());
+            }
         }
     }
 
