@@ -8,13 +8,13 @@ use super::model::Administration;
 use crate::app::App;
 use crate::fields;
 use crate::runtime::{DocumentEvent, HandlerError, NewTask};
-use crate::store::{Document, StoreError, Value, Write};
+use crate::store::{Document, StoreError, Write};
 
 /// The event of `administrations/{administrationId}`.
 pub async fn written(app: App, event: DocumentEvent) -> Result<(), HandlerError> {
     let id = event.param("administrationId").to_owned();
     match (&event.change.before, &event.change.after) {
-        (Some(before), None) => deleted(&app, &id, before).await,
+        (Some(_), None) => deleted(&app, &id).await,
         (before, Some(after)) => {
             let after = Administration::from_document(after);
             let before = before.as_ref().map(Administration::from_document);
@@ -67,8 +67,7 @@ async fn changed(app: &App, id: &str) -> Result<(), HandlerError> {
     Ok(())
 }
 
-async fn deleted(app: &App, id: &str, before: &Document) -> Result<(), HandlerError> {
-    let created_by = before.fields.get("createdBy").and_then(Value::as_str).unwrap_or_default();
+async fn deleted(app: &App, id: &str) -> Result<(), HandlerError> {
     let task = app.stores.admin.transaction(|tx| async move {
         let found = tx.get_all(&[administration_path(id)?, Control::path(id)?]).await?;
         let [None, control] = <[Option<Document>; 2]>::try_from(found).unwrap_or_default() else {
@@ -81,7 +80,7 @@ async fn deleted(app: &App, id: &str, before: &Document) -> Result<(), HandlerEr
         let task = NewTask {
             id: format!("{id}-{}-remove", control.version),
             function: REMOVE,
-            payload: fields! { "administrationId" => id, "version" => control.version, "createdBy" => created_by },
+            payload: fields! { "administrationId" => id, "version" => control.version },
         };
         tx.write(Write::set(Control::path(id)?, control.to_fields())).await;
         tx.write(app.tasks.enlist(&task)).await;

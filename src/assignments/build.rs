@@ -10,6 +10,7 @@ use crate::orgs::lists::OrgSet;
 use crate::orgs::{OrgLists, OrgTree, OrgType};
 use crate::store::size::fields_size;
 use crate::store::{Fields, Timestamp, Value};
+use crate::users::age::date_of_birth;
 use crate::users::grade::grade_text;
 
 /// An administration as its fan-out needs it: read once, used for every student.
@@ -311,6 +312,13 @@ pub(super) fn user_data(user: &Fields) -> Fields {
     let mut data = user.get("studentData").and_then(Value::as_map).cloned().unwrap_or_default();
     if let Some(grade) = data.get("grade").and_then(grade_text) {
         data.insert("grade".to_owned(), Value::String(grade));
+    }
+    if let Some(born) = date_of_birth(user) {
+        for (name, value) in [("birthMonth", i64::from(born.month())), ("birthYear", i64::from(born.year()))] {
+            if let Some(shown) = data.get_mut(name) {
+                *shown = Value::Integer(value);
+            }
+        }
     }
     for name in ["name", "assessmentPid", "assessmentUid", "email", "username"] {
         data.insert(name.to_owned(), user.get(name).cloned().unwrap_or(Value::Null));

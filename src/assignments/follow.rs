@@ -65,7 +65,7 @@ impl Follower<'_> {
     /// The assignment that the student doesn't have yet of an administration that is assigned to `assigned`
     /// of their orgs.
     pub fn join(&self, administration: Administration, assigned: OrgSet, tree: std::sync::Arc<OrgTree>) -> Decision {
-        if !self.is_assigned() {
+        if !self.is_assigned() || !is_open(&administration.fields, self.now) {
             return Decision::Nothing;
         }
         Definition { administration, assigned, tree }.decide(self.user, None, self.now)

@@ -72,8 +72,7 @@ pub(crate) async fn amend(
 
 /// `syncAssignmentDeleted` (functions §3.5).
 ///
-/// A deletion that this service made took the counts along and left the user's lists; so the lists
-/// tell whether the deleted assignment is still counted.
+/// A deletion that this service made took the counts and the user's lists along, and left a mark.
 pub async fn deleted(app: App, event: DocumentEvent) -> Result<(), HandlerError> {
     let (Some(before), Some(ChangeKind::Deleted)) = (&event.change.before, event.change.kind()) else { return Ok(()) };
     let assignment = Assignment::at(&event.change.path)?;
@@ -144,37 +143,44 @@ impl Assignment {
         Ok(true)
     }
 
+    /// Takes a deleted assignment from the counts, unless that was done: the commit of a deletion by this
+    /// service carries a mark.
     async fn forget(&self, now: Timestamp, tx: Transaction, before: &Document, known: Known) -> Result<(), StoreError> {
-        let user = tx.get(&self.user).await?;
-        if let Some(user) = &user {
-            let listed_since = date_assigned(&user.fields, &self.administration);
-            let assigned = before.fields.get("dateAssigned").and_then(Value::as_timestamp);
-            let other = matches!((listed_since, assigned), (Some(listed), Some(assigned)) if listed != assigned);
-            if !lists_assignment(&user.fields, &self.administration) || other {
-                return Ok(());
-            }
-        }
-        if tx.get(&self.path).await?.is_some() {
+        let mark = deletion_mark(before, now)?;
+        if tx.get(&mark.path).await?.is_some() {
             return Ok(());
         }
-        let recorded = Contribution::recorded(&before.fields);
-        match user {
-            Some(_) => {
-                tx.write_all(user_write(&self.user, &self.administration, recorded.as_ref(), None, now)).await;
-            }
-            None => {
-                // No list can tell whether this deletion was counted; a mark of its own does.
-                let mark = deletion_mark(before, now)?;
-                if tx.get(&mark.path).await?.is_some() {
-                    return Ok(());
-                }
-                tx.write(mark).await;
-            }
+        let found = tx.get_all(&[self.user.clone(), self.path.clone()]).await?;
+        let [user, current] = <[Option<Document>; 2]>::try_from(found).unwrap_or_default();
+        let date = |assignment: &Fields| assignment.get("dateAssigned").and_then(Value::as_timestamp);
+        // The very same assignment is back, with its record of what is counted.
+        let restored = current.as_ref().is_some_and(|current| {
+            Contribution::recorded(&current.fields).is_some() && date(&current.fields) == date(&before.fields)
+        });
+        if restored {
+            return Ok(());
         }
+        let listed = user.as_ref().is_some_and(|user| lists_assignment(&user.fields, &self.administration));
+        let listed_since = user.as_ref().and_then(|user| date_assigned(&user.fields, &self.administration));
+        let another = matches!((listed_since, date(&before.fields)), (Some(one), Some(other)) if one != other);
+        let recorded = Contribution::recorded(&before.fields);
+        if listed && !another && current.is_none() {
+            tx.write_all(user_write(&self.user, &self.administration, recorded.as_ref(), None, now)).await;
+        } else if !self.lived_with_administration(&tx, before).await? {
+            // It went with a former life of the administration, and so did its counts.
+            return Ok(());
+        }
+        tx.write(mark).await;
         let mut delta = CountsDelta::default();
         delta.step(recorded.as_ref(), None);
         tx.write_all(self.counts_writes(&tx, &delta, known).await?).await;
         Ok(())
+    }
+
+    /// True when the administration that exists now is the one that the assignment was made for.
+    async fn lived_with_administration(&self, tx: &Transaction, before: &Document) -> Result<bool, StoreError> {
+        let administration = tx.get(&DocPath::in_collection("administrations", &self.administration)?).await?;
+        Ok(administration.is_some_and(|administration| administration.create_time <= before.create_time))
     }
 
     /// The increments; none when the administration is gone, so that no counts come to life again.

@@ -232,10 +232,8 @@ impl Rules<'_> {
         let Some(mut target) = target else {
             let Some(assignment) = subject.assignment else { return Ok(Vec::new()) };
             let mut writes = vec![Write::delete(path)];
-            if subject.user.is_none() {
-                // Tells the deletion's event that the counts are moved already.
-                writes.push(deletion_mark(assignment, self.now)?);
-            }
+            // Tells the deletion's event that the counts are moved already.
+            writes.push(deletion_mark(assignment, self.now)?);
             return Ok(writes);
         };
         Contribution::of(&target).record(&mut target);

@@ -9,7 +9,7 @@ use super::{is_living, is_of_type};
 use crate::assignments::build::current_orgs;
 use crate::fields;
 use crate::orgs::{OrgLists, OrgType};
-use crate::store::{Fields, Timestamp, Value, lookup};
+use crate::store::{DocPath, Fields, Timestamp, Value, lookup};
 
 /// What changed about a user, as far as other documents depend on it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24,6 +24,8 @@ pub struct UserChange {
     pub details: bool,
     /// Orgs that they left with this change.
     pub left: OrgLists,
+    /// Nobody followed them before: there are no runs to be mended.
+    pub new: bool,
 }
 
 /// Fields that assignments show of a user, beside the student data.
@@ -39,13 +41,14 @@ pub fn changes(before: Option<&Fields>, after: &Fields, types: &[String], now: T
     }
     let born = date_of_birth(after).filter(|born| *born <= day(now));
     // Of somebody who got no assignments before, nothing was followed.
-    let Some(before) = before.filter(|before| is_of_type(before, types)) else {
+    let Some(before) = before.filter(|former| is_of_type(former, types)) else {
         return UserChange {
             orgs: true,
             grade: lookup(after, "studentData.grade").is_some(),
             birth: born.is_some(),
             details: false,
             left: OrgLists::new(),
+            new: before.is_none(),
         };
     };
     let (held, holds) = (current_orgs(before), current_orgs(after));
@@ -56,8 +59,13 @@ pub fn changes(before: Option<&Fields>, after: &Fields, types: &[String], now: T
         birth: born.is_some() && date_of_birth(before) != born,
         details: SHOWN.iter().any(|name| before.get(*name) != after.get(*name))
             || other_data(before) != other_data(after),
-        left: held.difference(&holds.to_set()),
+        left: known_orgs(held.difference(&holds.to_set())),
+        new: false,
     }
+}
+
+fn known_orgs(orgs: OrgLists) -> OrgLists {
+    orgs.iter().filter(|(_, id)| is_org_id(id)).collect()
 }
 
 /// Two spellings of one grade are the same (rostering §3).
@@ -90,6 +98,7 @@ impl UserChange {
             birth: self.birth || other.birth,
             details: self.details || other.details,
             left: self.left,
+            new: self.new && other.new,
         }
     }
 
@@ -101,6 +110,7 @@ impl UserChange {
             "birth" => self.birth,
             "details" => self.details,
             "left" => self.left.to_value(),
+            "new" => self.new,
         }
     }
 
@@ -113,6 +123,7 @@ impl UserChange {
             birth: flag("birth"),
             details: flag("details"),
             left: OrgLists::from_value(fields.get("left")),
+            new: flag("new"),
         }
     }
 }
@@ -121,7 +132,13 @@ impl UserChange {
 pub(super) fn org_ids<'a>(user: &'a Fields, org_type: OrgType, name: &str) -> impl Iterator<Item = &'a str> {
     let map = user.get(org_type.plural()).and_then(Value::as_map);
     let ids = map.and_then(|map| map.get(name)).and_then(Value::as_array).unwrap_or_default();
-    ids.iter().filter_map(Value::as_str)
+    ids.iter().filter_map(Value::as_str).filter(|id| is_org_id(id))
+}
+
+/// Whether an org can have the ID: as a document's, and as a field's name.
+fn is_org_id(id: &str) -> bool {
+    let reserved = id.starts_with("__") && id.ends_with("__");
+    !reserved && DocPath::in_collection("orgs", id).is_ok()
 }
 
 #[cfg(test)]

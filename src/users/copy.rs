@@ -2,7 +2,7 @@
 
 use super::age::{date_of_birth, day};
 use super::change::UserChange;
-use super::grade::{grade_text, school_level};
+use super::grade::{grade_text, level_of};
 use crate::orgs::OrgType;
 use crate::store::{FieldPath, Fields, Timestamp, Value, lookup};
 
@@ -18,6 +18,7 @@ pub fn copy_changes(
     now: Timestamp,
 ) -> Option<(Fields, Vec<FieldPath>)> {
     let mut wanted = Fields::new();
+    let mut gone = Vec::new();
     if change.birth
         && let Some(born) = date_of_birth(user).filter(|born| *born <= day(now))
     {
@@ -28,18 +29,24 @@ pub fn copy_changes(
         && let Some(grade) = lookup(user, "studentData.grade").filter(|grade| !grade.is_null())
     {
         wanted.extend(grade_text(grade).map(|text| ("grade".to_owned(), Value::String(text))));
-        wanted.extend(school_level(grade).map(|level| ("schoolLevel".to_owned(), Value::from(level))));
+        match level_of(grade) {
+            Some(Some(level)) => {
+                wanted.insert("schoolLevel".to_owned(), Value::from(level));
+            }
+            Some(None) if copy.contains_key("schoolLevel") => gone.push(FieldPath::top("schoolLevel")),
+            _ => {}
+        }
     }
     if change.orgs {
         let names = OrgType::ALL.into_iter().map(OrgType::plural).chain(["archived"]);
         wanted.extend(names.filter_map(|name| Some((name.to_owned(), user.get(name)?.clone()))));
     }
     wanted.retain(|name, value| copy.get(name) != Some(value));
-    if wanted.is_empty() {
+    if wanted.is_empty() && gone.is_empty() {
         return None;
     }
     wanted.insert("lastUpdated".to_owned(), Value::Timestamp(now));
-    let mask = wanted.keys().map(FieldPath::top).collect();
+    let mask = wanted.keys().map(FieldPath::top).chain(gone).collect();
     Some((wanted, mask))
 }
 

@@ -51,17 +51,17 @@ pub fn grade_text(value: &Value) -> Option<String> {
     }
 }
 
-/// The level of school that a grade belongs to (rostering §8); `None` for ungraded, other, and what
-/// names no grade.
-pub fn school_level(grade: &Value) -> Option<&'static str> {
-    match value_grade_order(grade)? {
+/// The level of school that a grade belongs to (rostering §8): `Some(None)` for ungraded and other, which
+/// have none, and `None` for what names no grade.
+pub fn level_of(grade: &Value) -> Option<Option<&'static str>> {
+    Some(match value_grade_order(grade)? {
         0..=3 => Some("early-childhood"),
         4..=9 => Some("elementary"),
         10..=12 => Some("middle"),
         13..=16 => Some("high"),
         17..=18 => Some("postsecondary"),
         _ => None,
-    }
+    })
 }
 
 #[cfg(test)]
@@ -118,8 +118,9 @@ mod tests {
             ("seventh", None),
         ];
         for (grade, level) in table {
-            assert_eq!(school_level(&Value::from(grade)), level, "{grade}");
+            assert_eq!(level_of(&Value::from(grade)).flatten(), level, "{grade}");
         }
-        assert_eq!(school_level(&Value::Integer(7)), Some("middle"));
+        assert_eq!(level_of(&Value::Integer(7)), Some(Some("middle")));
+        assert_eq!((level_of(&Value::from("UG")), level_of(&Value::from("seventh"))), (Some(None), None));
     }
 }

@@ -51,6 +51,11 @@ pub fn history_changes(user: &Fields, left: &OrgLists, at: Timestamp) -> Option<
             mask.push(FieldPath::of([org_type.plural(), "dates"]));
             map.insert("dates".to_owned(), Value::Map(dates));
         }
+        // Pages read `current` unguarded wherever there's a map (dashboard-contract §4.4).
+        if !map.is_empty() && !stored.is_some_and(|map| matches!(map.get("current"), Some(Value::Array(_)))) {
+            mask.push(FieldPath::of([org_type.plural(), "current"]));
+            map.insert("current".to_owned(), Value::Array(Vec::new()));
+        }
         if !map.is_empty() {
             changes.insert(org_type.plural().to_owned(), Value::Map(map));
         }
@@ -130,6 +135,16 @@ mod tests {
             );
         }
         assert_eq!(history_changes(&open, &left(&[]), at(100)), None);
+    }
+
+    #[test]
+    fn what_is_written_has_current_orgs_and_names_that_can_be_stored() {
+        let bare = fields! { "createdAt" => at(5) };
+        let (changes, mask) = history_changes(&bare, &left(&["s1"]), at(100)).unwrap();
+        assert_eq!(mask.len(), 3);
+        assert_eq!(with_history(&bare, &changes), schools(&[], &["s1"], &[("s1", 5, Some(100))]));
+        let odd = schools(&["", "__x__", "a/b"], &[], &[]);
+        assert_eq!(history_changes(&odd, &left(&[]), at(100)), None);
     }
 
     proptest! {

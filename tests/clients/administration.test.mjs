@@ -7,10 +7,11 @@ import { after, before, test } from 'node:test';
 
 import { collection, deleteDoc, doc, getDoc, getDocs, serverTimestamp, setDoc, writeBatch } from 'firebase/firestore';
 
-import { asSets, counters, plain, recount, sameDocument } from './support/compare.mjs';
+import { checksOn, comparable, expectedAssignment, memberships } from './support/checks.mjs';
+import { asSets, sameDocument } from './support/compare.mjs';
 import { eventually } from './support/processes.mjs';
 import { openSdks } from './support/sdk.mjs';
-import { DISTRICT_1, emailOf, ORG_TYPES, orgLists, OTHERS, seed, STUDENTS, withAncestors } from './support/seed.mjs';
+import { DISTRICT_1, emailOf, orgLists, OTHERS, seed, STUDENTS, withAncestors } from './support/seed.mjs';
 import { completeTask, startTask } from './support/student.mjs';
 import { startSuite } from './support/suite.mjs';
 
@@ -68,6 +69,7 @@ const REQUEST = {
 
 let suite;
 let sdks;
+let checks;
 let admin;
 let otherAdmin;
 let superAdmin;
@@ -77,6 +79,7 @@ let id; // the administration's
 before(async () => {
   suite = await startSuite();
   sdks = openSdks(suite);
+  checks = checksOn(sdks.db);
   await seed(sdks, [FULL, EXTERNAL, OPTIONAL, FIFTH]);
   [admin, otherAdmin, superAdmin] = await Promise.all(
     ['district-admin', 'other-admin', 'super'].map((who) => sdks.signIn(emailOf(who))),
@@ -91,87 +94,12 @@ after(async () => {
   await suite?.stop();
 });
 
-// ---- What is in the database ---------------------------------------------------------------------------
-
 const pathOf = (student) => `users/${student}/assignments/${id}`;
 
-async function collectionOf(path) {
-  const snapshot = await sdks.db.collection(path).get();
-  return Object.fromEntries(snapshot.docs.map((each) => [each.id, each.data()]));
-}
+/** Waits until the given holds of the administration, and everything that must hold always. */
+const settled = (what, ...probes) => checks.settled(id, what, ...probes);
 
-/** All assignments of an administration, by user. */
-async function assignmentsOf(administration = id) {
-  const snapshot = await sdks.db.collectionGroup('assignments').where('id', '==', administration).get();
-  return Object.fromEntries(snapshot.docs.map((each) => [each.ref.parent.parent.id, each.data()]));
-}
-
-// ---- What must hold at every quiet moment ---------------------------------------------------------------
-
-/** Every count equals the recount over all assignments. */
-async function countsAgree() {
-  const assignments = Object.values(await assignmentsOf());
-  const stats = await collectionOf(`administrations/${id}/stats`);
-  sameDocument(`administrations/${id}/stats`, counters(stats), recount(assignments));
-}
-
-/** Every user's lists, and the dates beside them, name what the user has. */
-async function listsAgree() {
-  const assignments = await assignmentsOf();
-  const users = await collectionOf('users');
-  for (const [user, fields] of Object.entries(users)) {
-    const assignment = assignments[user];
-    for (const [list, dates, holds] of [
-      ['assigned', 'assignmentsAssigned', assignment !== undefined],
-      ['started', 'assignmentsStarted', assignment?.started === true],
-      ['completed', 'assignmentsCompleted', assignment?.completed === true],
-    ]) {
-      const ids = (fields.assignments?.[list] ?? []).filter((each) => each === id);
-      sameDocument(`users/${user} assignments.${list}`, ids, holds ? [id] : []);
-      const date = fields[dates]?.[id];
-      assert.equal(date !== undefined, holds, `users/${user} ${dates} ${holds ? 'lacks' : 'still has'} ${id}`);
-      if (holds) assert.equal(typeof date.toDate, 'function', `users/${user} ${dates} has no timestamp`);
-      if (list === 'assigned' && holds) {
-        sameDocument(`users/${user} ${dates}`, date, assignment.dateAssigned);
-      }
-    }
-  }
-}
-
-/** No work is left undone. */
-async function tasksAreDone() {
-  const left = await sdks.db.collection('functionTasks').get();
-  assert.equal(left.size, 0, `tasks are left: ${left.docs.map((each) => each.id).join(', ')}`);
-}
-
-async function isSynced(administration = id) {
-  const { syncStatus, syncErrorMessage } = (await sdks.db.doc(`administrations/${administration}`).get()).data();
-  assert.equal(syncStatus, 'complete', `administrations/${administration}: ${syncStatus} ${syncErrorMessage ?? ''}`);
-}
-
-/** Waits until the given holds, and everything that must hold always. */
-const settled = (what, ...probes) =>
-  eventually(what, async () => {
-    for (const probe of [...probes, countsAgree, listsAgree, tasksAreDone]) await probe();
-  });
-
-async function fails(call, code, message = /./) {
-  await assert.rejects(call, (error) => {
-    assert.equal(error.code, `functions/${code}`, `${error.code}: ${error.message}`);
-    assert.match(error.message, message);
-    return true;
-  });
-}
-
-// ---- What an assignment must be ---------------------------------------------------------------------------
-
-/** The orgs of a list that a user is in. */
-function memberships(user, orgs) {
-  return orgLists(
-    Object.fromEntries(ORG_TYPES.map((type) => [type, user[type].current.filter((org) => orgs[type].includes(org))])),
-  );
-}
-
+/** The tasks of a student by grade; the conditions of `REQUEST`, worked out by hand. */
 function expectedTasks(grade) {
   const [swr, pa, inference] = REQUEST.assessments.map(({ conditions, ...rest }) => rest);
   return [
@@ -181,36 +109,12 @@ function expectedTasks(grade) {
   ];
 }
 
-function expectedAssignment(user, administration) {
-  const assigningOrgs = memberships(user, DISTRICT_1);
-  const assessments = expectedTasks(user.studentData.grade);
-  return {
-    id,
-    started: false,
-    completed: false,
-    dateOpened: REQUEST.dateOpen,
-    dateClosed: REQUEST.dateClose,
-    dateCreated: administration.dateCreated,
-    createdBy: 'district-admin',
-    name: REQUEST.name,
-    publicName: REQUEST.publicName,
-    sequential: true,
-    legal: REQUEST.legal,
-    assigningOrgs: asSets(assigningOrgs),
-    readOrgs: asSets(withAncestors(assigningOrgs)),
-    assessments,
-    progress: Object.fromEntries(assessments.map(({ taskId }) => [taskId.replaceAll('-', '_'), 'assigned'])),
-    userData: {
-      ...user.studentData,
-      name: user.name,
-      assessmentPid: user.assessmentPid,
-      assessmentUid: user.assessmentUid,
-      email: user.email,
-      username: user.username,
-    },
-    testData: false,
-    demoData: false,
-  };
+async function fails(call, code, message = /./) {
+  await assert.rejects(call, (error) => {
+    assert.equal(error.code, `functions/${code}`, `${error.code}: ${error.message}`);
+    assert.match(error.message, message);
+    return true;
+  });
 }
 
 // ---- The story ------------------------------------------------------------------------------------------
@@ -229,7 +133,7 @@ test('people without the right to, and wrong requests, are told so', async () =>
   await fails(call(admin, { orgs: {} }), 'invalid-argument', /orgs/);
   await fails(call(admin, { administrationId: 'no-such-administration' }), 'not-found');
 
-  assert.deepEqual(await collectionOf('administrations'), {}, 'a refused request wrote something');
+  assert.deepEqual(await checks.collectionOf('administrations'), {}, 'a refused request wrote something');
 });
 
 test('an administration reaches all students of its district', async () => {
@@ -237,9 +141,9 @@ test('an administration reaches all students of its district', async () => {
   assert.equal(result.status, 'ok');
   id = result.administrationId;
   assert.equal(typeof id, 'string');
-  await settled('all assignments are made', isSynced);
+  await settled('all assignments are made', checks.isSynced);
 
-  const administration = (await sdks.db.doc(`administrations/${id}`).get()).data();
+  const administration = await checks.documentAt(`administrations/${id}`);
   sameDocument(
     `administrations/${id}`,
     Object.fromEntries(
@@ -264,31 +168,30 @@ test('an administration reaches all students of its district', async () => {
   sameDocument(`administrations/${id} readOrgs`, asSets(administration.readOrgs), asSets(DISTRICT_1));
   assert.equal(administration.syncChunksCompleted, administration.syncChunksTotal);
 
-  const creator = (await sdks.db.doc('users/district-admin').get()).data();
+  const creator = await checks.documentAt('users/district-admin');
   assert.deepEqual(creator.adminData.administrationsCreated, [id]);
 });
 
 test('each assignment is right in every field', async () => {
-  const administration = (await sdks.db.doc(`administrations/${id}`).get()).data();
-  const assignments = await assignmentsOf();
+  const administration = await checks.documentAt(`administrations/${id}`);
+  const assignments = await checks.assignmentsOf(id);
   assert.deepEqual(Object.keys(assignments).sort(), [...STUDENTS.keys()].sort());
   for (const [student, user] of STUDENTS) {
-    const { dateAssigned, lastSyncedFromAdministration, counted, ...assignment } = assignments[student];
-    assignment.assigningOrgs = asSets(assignment.assigningOrgs);
-    assignment.readOrgs = asSets(assignment.readOrgs);
-    sameDocument(pathOf(student), assignment, expectedAssignment(user, administration));
+    const { dateAssigned, lastSyncedFromAdministration } = assignments[student];
+    const expected = expectedAssignment(id, administration, DISTRICT_1, user, expectedTasks(user.studentData.grade));
+    sameDocument(pathOf(student), comparable(assignments[student]), expected);
     sameDocument(`${pathOf(student)} dateAssigned`, dateAssigned, lastSyncedFromAdministration);
     assert.ok(dateAssigned.toMillis() >= administration.dateCreated.toMillis(), `${pathOf(student)} was assigned too early`);
     assert.ok(dateAssigned.toMillis() <= Date.now(), `${pathOf(student)} was assigned in the future`);
   }
   for (const other of OTHERS.keys()) {
     assert.equal((await sdks.db.collection(`users/${other}/assignments`).get()).size, 0, `${other} has an assignment`);
-    assert.equal((await sdks.db.doc(`users/${other}`).get()).data().assignments, undefined);
+    assert.equal((await checks.documentAt(`users/${other}`)).assignments, undefined);
   }
 });
 
 test('the counts are right by hand, too', async () => {
-  const stats = counters(await collectionOf(`administrations/${id}/stats`));
+  const stats = await checks.countsOf(id);
   assert.deepEqual(Object.keys(stats).sort(), ['total', ...Object.values(DISTRICT_1).flat()].sort());
   assert.deepEqual(stats.total, {
     assignment: { assigned: 61 },
@@ -302,46 +205,15 @@ test('the counts are right by hand, too', async () => {
 });
 
 test('the orgs of an administration are listed in its subcollections', async () => {
-  await subcollectionsAre(DISTRICT_1, DISTRICT_1);
+  await checks.subcollectionsAre(id, DISTRICT_1, DISTRICT_1);
 });
-
-async function subcollectionsAre(assigned, read) {
-  const administration = (await sdks.db.doc(`administrations/${id}`).get()).data();
-  for (const [name, orgs] of [['assignedOrgs', assigned], ['readOrgs', read]]) {
-    const path = `administrations/${id}/${name}`;
-    const stored = await collectionOf(path);
-    sameDocument(path, Object.keys(stored).sort(), Object.values(orgs).flat().sort());
-    for (const type of ORG_TYPES) {
-      for (const org of orgs[type]) {
-        const { administrationId, orgId, orgType, dateClosed, dateOpened, dateCreated, createdBy, testData, timestamp, ...rest } =
-          stored[org];
-        sameDocument(
-          `${path}/${org}`,
-          { administrationId, orgId, orgType, dateClosed, dateOpened, dateCreated, createdBy, testData, name: rest.name },
-          {
-            administrationId: id,
-            orgId: org,
-            orgType: type,
-            dateClosed: administration.dateClosed,
-            dateOpened: administration.dateOpened,
-            dateCreated: administration.dateCreated,
-            createdBy: 'district-admin',
-            testData: false,
-            name: administration.name,
-          },
-        );
-        assert.equal(typeof timestamp?.toDate, 'function', `${path}/${org} has no timestamp`);
-      }
-    }
-  }
-}
 
 test('a repeated request makes nothing new', async () => {
   const before = await sdks.db.doc(`administrations/${id}`).get();
   assert.deepEqual(await admin.call('createAdministration', REQUEST), { status: 'ok', administrationId: id });
   const after = await sdks.db.doc(`administrations/${id}`).get();
   assert.ok(after.updateTime.isEqual(before.updateTime), 'the administration was written again');
-  assert.deepEqual(Object.keys(await collectionOf('administrations')), [id]);
+  assert.deepEqual(Object.keys(await checks.collectionOf('administrations')), [id]);
 });
 
 test('a running administration is not changed through the callable', async () => {
@@ -353,7 +225,7 @@ test('a running administration is not changed through the callable', async () =>
 // Every step names what it adds to the counts of `total` and of one org, so that a recount of wrong
 // documents can't agree with wrong counts.
 async function totals(org = 'total') {
-  const stats = counters(await collectionOf(`administrations/${id}/stats`));
+  const stats = await checks.countsOf(id);
   const of = (what) => [stats[org][what]?.started ?? 0, stats[org][what]?.completed ?? 0];
   return { assignment: of('assignment'), swr: of('swr'), pa: of('pa'), inference: of('roar-inference') };
 }
@@ -402,7 +274,7 @@ test('students who work at the same time are all counted', async () => {
 });
 
 test("an edit in the dashboard's way adds a task and keeps all work", async () => {
-  const before = await assignmentsOf();
+  const before = await checks.assignmentsOf(id);
   const reference = doc(admin.db, 'administrations', id);
   const { dateCreated, minimalOrgs } = (await getDoc(reference)).data();
   await setDoc(
@@ -422,8 +294,8 @@ test("an edit in the dashboard's way adds a task and keeps all work", async () =
     },
     { merge: true },
   );
-  await settled('all assignments have the task', isSynced, async () => {
-    const assignments = await assignmentsOf();
+  await settled('all assignments have the task', checks.isSynced, async () => {
+    const assignments = await checks.assignmentsOf(id);
     assert.deepEqual(Object.keys(assignments).sort(), [...STUDENTS.keys()].sort());
     for (const [student, assignment] of Object.entries(assignments)) {
       assert.equal(assignment.publicName, 'Fall reading games, with letters', `${pathOf(student)} has the old name`);
@@ -443,11 +315,11 @@ test("an edit in the dashboard's way adds a task and keeps all work", async () =
 });
 
 test('taking a school away takes the assignments of its students', async () => {
-  const before = await assignmentsOf();
+  const before = await checks.assignmentsOf(id);
   const assigned = orgLists({ schools: ['school-1'], classes: ['class-1', 'class-2'], groups: ['group-1'] });
   await setDoc(doc(admin.db, 'administrations', id), { minimalOrgs: orgLists({ schools: ['school-1'] }) }, { merge: true });
-  await settled('only the other school is left', isSynced, async () => {
-    const assignments = await assignmentsOf();
+  await settled('only the other school is left', checks.isSynced, async () => {
+    const assignments = await checks.assignmentsOf(id);
     const left = [...STUDENTS].filter(([, user]) => user.classes.current.some((each) => assigned.classes.includes(each)));
     assert.deepEqual(Object.keys(assignments).sort(), left.map(([student]) => student).sort());
     for (const [student, user] of left) {
@@ -456,27 +328,12 @@ test('taking a school away takes the assignments of its students', async () => {
       sameDocument(`${pathOf(student)} readOrgs`, asSets(assignments[student].readOrgs), asSets(withAncestors(orgs)));
       sameDocument(`${pathOf(student)} assessments`, assignments[student].assessments, before[student].assessments);
     }
-    await subcollectionsAre(assigned, withAncestors(assigned));
+    await checks.subcollectionsAre(id, assigned, withAncestors(assigned));
   });
-  const stats = counters(await collectionOf(`administrations/${id}/stats`));
+  const stats = await checks.countsOf(id);
   assert.deepEqual(Object.keys(stats).sort(), ['total', ...Object.values(assigned).flat()].sort());
   assert.deepEqual(await totals(), { assignment: [2, 0], swr: [1, 1], pa: [2, 2], inference: [1, 0] });
 });
-
-async function nothingIsLeftOf(administration) {
-  assert.deepEqual(Object.keys(await assignmentsOf(administration)), [], 'assignments are left');
-  for (const name of ['stats', 'assignedOrgs', 'readOrgs']) {
-    const path = `administrations/${administration}/${name}`;
-    assert.deepEqual(Object.keys(await collectionOf(path)), [], `${path} has documents left`);
-  }
-  for (const [user, fields] of Object.entries(await collectionOf('users'))) {
-    const traces = JSON.stringify(plain([
-      fields.assignments ?? {}, fields.assignmentsAssigned ?? {}, fields.assignmentsStarted ?? {},
-      fields.assignmentsCompleted ?? {}, fields.adminData ?? {},
-    ]));
-    assert.ok(!traces.includes(administration), `users/${user} still names it: ${traces}`);
-  }
-}
 
 test('deleting the administration leaves nothing of it', async () => {
   // The client library deletes the subcollections that it knows, then the document.
@@ -488,8 +345,8 @@ test('deleting the administration leaves nothing of it', async () => {
   }
   await deleteDoc(doc(superAdmin.db, 'administrations', id));
   await eventually('nothing is left', async () => {
-    await nothingIsLeftOf(id);
-    await tasksAreDone();
+    await checks.nothingIsLeftOf(id);
+    await checks.tasksAreDone();
   });
 });
 
@@ -514,11 +371,11 @@ test('an administration that the dashboard writes itself reaches its class; noth
   });
   await batch.commit();
   id = reference.id;
-  await settled('the class has its assignments', isSynced);
+  await settled('the class has its assignments', checks.isSynced);
   const expected = [...STUDENTS].filter(
     ([, user]) => user.classes.current.includes('class-4') && user.studentData.grade !== 'Kindergarten',
   );
-  assert.deepEqual(Object.keys(await assignmentsOf()).sort(), expected.map(([student]) => student).sort());
+  assert.deepEqual(Object.keys(await checks.assignmentsOf(id)).sort(), expected.map(([student]) => student).sort());
   // Events are delivered in turn: by now, all that the deletion caused have been.
-  await nothingIsLeftOf(old);
+  await checks.nothingIsLeftOf(old);
 });

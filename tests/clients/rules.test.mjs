@@ -47,6 +47,7 @@ before(async () => {
   await sdks.db.doc(MINE).set(ASSIGNMENT);
   await sdks.db.doc('administrations/fall').set(ADMINISTRATION);
   await sdks.db.doc('administrations/fall/stats/total').set({ assignment: { assigned: 1 } });
+  await sdks.db.doc('users/student-03/externalData/clever').set({ id: 'clever-3' });
   await sdks.db.doc('legal/consent').set({ fileName: 'consent.md' });
   nobody = sdks.anonymous();
   [student, stranger, admin, otherAdmin, superAdmin] = await Promise.all(
@@ -141,6 +142,17 @@ describe('users', () => {
     await refused(members(student, 'school-1'));
   });
 
+  test("read what an identity provider knows of them; the backend's copy", async () => {
+    const external = (who) => getDocs(collection(who.db, 'users/student-03/externalData'));
+    assert.equal((await external(student)).size, 1);
+    assert.equal((await external(admin)).size, 1);
+    assert.equal((await external(superAdmin)).size, 1);
+    for (const who of [stranger, otherAdmin, nobody]) await refused(external(who));
+    for (const who of [student, admin, superAdmin]) {
+      await refused(update(who, 'users/student-03/externalData/clever', { id: 'mine' }));
+    }
+  });
+
   test('never write claims', async () => {
     await read(admin, 'userClaims/uid-district-admin');
     await refused(read(otherAdmin, 'userClaims/uid-district-admin'));
@@ -181,6 +193,9 @@ describe('administrations', () => {
   });
 
   test('are deleted by super admins, with what was computed for them', async () => {
+    for (const name of ['stats', 'assigningOrgs', 'assignedOrgs', 'readOrgs']) {
+      await getDocs(collection(superAdmin.db, `administrations/fall/${name}`));
+    }
     await refused(deleteDoc(doc(admin.db, 'administrations/mine')));
     await refused(deleteDoc(doc(admin.db, 'administrations/fall/stats/total')));
     await refused(update(superAdmin, 'administrations/fall/stats/total', { assignment: { assigned: 2 } }));

@@ -7,7 +7,7 @@ use roar_functions::store::{DocPath, Query, Value, Write};
 
 use crate::local::LocalWorld;
 use crate::scenario::{STUDENTS, assignment, create, delete, edit_tasks, fill, keep_one_school, merge, study};
-use crate::world::{admin_uid, assert_consistent, assignments, open_administration};
+use crate::world::{admin_uid, assert_consistent, assignments, open_administration, set};
 
 /// Runs the task in a document as the queue would, past the queue.
 async fn run_task(world: &LocalWorld, path: &DocPath, fields: &roar_functions::store::Fields) -> TaskOutcome {
@@ -243,6 +243,9 @@ async fn an_administration_deleted_while_it_is_assigned_leaves_nothing() {
     run_task(&world, &plan.path, &plan.fields).await;
     let chunks: Vec<_> = tasks(&world).await.into_iter().filter(|task| task.path != plan.path).collect();
     run_task(&world, &chunks[0].path, &chunks[0].fields).await;
+    // Somebody edited it: the dashboard notes them as a creator, too.
+    let made = Value::Map(fields! { "administrationsCreated" => Value::strings([&id, "another"]) });
+    set(world.admin(), "users/editor", fields! { "userType" => "admin", "adminData" => made }).await;
     delete(&world, &format!("administrations/{id}")).await;
     world.service.start_tasks();
     world.settle().await;
@@ -261,6 +264,9 @@ async fn an_administration_deleted_while_it_is_assigned_leaves_nothing() {
     let creator = world.get(&format!("users/{}", admin_uid())).await.expect("the creator");
     let created = roar_functions::store::lookup(&creator.fields, "adminData.administrationsCreated");
     assert_eq!(created, Some(&Value::Array(vec![])));
+    let editor = world.get("users/editor").await.expect("the editor");
+    let created = roar_functions::store::lookup(&editor.fields, "adminData.administrationsCreated");
+    assert_eq!(created, Some(&Value::strings(["another"])));
 }
 
 #[tokio::test]

@@ -291,10 +291,10 @@ impl<'a> Chunk<'a> {
             let definition = &prepared.definition;
             let decision = match (self.phase.flow, fields) {
                 (Flow::Remove, None) => Decision::Nothing,
-                // Still assigned through another org: the assign phase updates the assignment, which
-                // keeps the work in it.
-                (Flow::Remove, Some(_)) if is_living(&user.fields) && definition.assigns(&user.fields) => {
-                    Decision::Nothing
+                // Still assigned through another org, which keeps the work in it. Decided now: the student may
+                // have left that org too when the assign phase comes.
+                (Flow::Remove, Some(fields)) if is_living(&user.fields) && definition.assigns(&user.fields) => {
+                    definition.decide(&user.fields, Some(fields), now)
                 }
                 (Flow::Remove, Some(fields)) => definition.subtract(fields, &prepared.removing, now),
                 (Flow::Assign, None) if prepared.details_only => Decision::Nothing,

@@ -62,7 +62,9 @@ pub async fn fail(database: &Database, administration: &str, version: i64, task:
     });
     match failed.await {
         // The administration is gone, or the task was taken back: nobody waits for this version.
-        Ok(_) | Err(StoreError::Conflict(_)) => Ok(()),
-        Err(error) => Err(error),
+        Ok(_) | Err(StoreError::Conflict(_)) => {}
+        Err(error) => return Err(error),
     }
+    // Its other chunks, which know it from before.
+    take_back_older(database, administration, version + 1).await.map(|_| ())
 }

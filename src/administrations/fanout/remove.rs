@@ -7,15 +7,19 @@ use crate::assignments::side_effects::user_write;
 use crate::assignments::waiting_collection;
 use crate::fields;
 use crate::runtime::{HandlerError, Task, TaskOutcome};
-use crate::store::{Direction, DocPath, Document, FieldPath, Precondition, Query, StoreError, Transform, Value, Write};
+use crate::store::{
+    Direction, DocPath, Document, FieldOp, FieldPath, Precondition, Query, StoreError, Transform, Value, Write,
+};
 
 /// Assignments a commit: each is a delete and a write to its student's document.
 const PAGE: u32 = 200;
 /// Documents of a subcollection a commit.
 const BATCH: u32 = 400;
-/// Subcollections that go with the administration. The dashboard knows the first by another name too
-/// (ambiguities A-07).
-const SUBCOLLECTIONS: [&str; 4] = ["assignedOrgs", "assigningOrgs", "readOrgs", "stats"];
+/// What leads students to the administration, by its two names (ambiguities A-07). It goes before the
+/// assignments, so that none is made behind the removal's back.
+const LEADING: [&str; 2] = ["assignedOrgs", "assigningOrgs"];
+/// What else goes with the administration, after the assignments. Counts last.
+const TRAILING: [&str; 2] = ["readOrgs", "stats"];
 
 /// Runs a remove task to its end.
 pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
@@ -29,6 +33,9 @@ pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
         return Err(HandlerError::Permanent("a removal without an administration".to_owned()));
     }
     take_back_older(&app.stores.admin, &removal.administration, removal.version).await?;
+    for subcollection in LEADING {
+        removal.delete_all(&format!("administrations/{}/{subcollection}", removal.administration)).await?;
+    }
     loop {
         let page = match removal.page(&task, Users::Exist).await {
             Err(StoreError::Conflict(_)) => {
@@ -44,12 +51,12 @@ pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
             Page::Last => break,
         }
     }
-    for subcollection in SUBCOLLECTIONS {
+    for subcollection in TRAILING {
         removal.delete_all(&format!("administrations/{}/{subcollection}", removal.administration)).await?;
     }
     removal.delete_all(&format!("{}/progress", Control::path(&removal.administration)?)).await?;
     removal.delete_all(&waiting_collection(&removal.administration)?).await?;
-    removal.forget_creator(&text("createdBy")).await?;
+    removal.forget_creators().await?;
     removal.finish(&task).await
 }
 
@@ -111,16 +118,30 @@ impl Removal<'_> {
         }
     }
 
-    /// Takes the administration from its creator's list, if the creator is still there.
-    async fn forget_creator(&self, creator: &str) -> Result<(), StoreError> {
-        let Ok(path) = DocPath::in_collection("users", creator) else { return Ok(()) };
-        let created = FieldPath::of(["adminData", "administrationsCreated"]);
-        let write = Write::transform(path, Vec::new())
-            .when(Precondition::Exists)
-            .with(created, Transform::Remove(vec![Value::from(self.administration.as_str())]));
-        match self.app.stores.admin.commit(vec![write]).await {
-            Ok(_) | Err(StoreError::Conflict(_)) => Ok(()),
-            Err(error) => Err(error),
+    /// Takes the administration from the lists of those who made it. There are several when people edited
+    /// each other's: the dashboard's form sends its user as the creator at every save, and notes it with them.
+    async fn forget_creators(&self) -> Result<(), StoreError> {
+        const CREATED: &str = "adminData.administrationsCreated";
+        let query = Query::collection("users")
+            .filter(CREATED, FieldOp::ArrayContains, self.administration.as_str())
+            .select(&[])
+            .limit(BATCH);
+        loop {
+            let found = self.app.stores.admin.query(query.clone()).await?;
+            let last = found.len() < BATCH as usize;
+            for creator in found {
+                let write = Write::transform(creator.path, Vec::new()).when(Precondition::Exists).with(
+                    FieldPath::of(["adminData", "administrationsCreated"]),
+                    Transform::Remove(vec![Value::from(self.administration.as_str())]),
+                );
+                match self.app.stores.admin.commit(vec![write]).await {
+                    Ok(_) | Err(StoreError::Conflict(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            if last {
+                return Ok(());
+            }
         }
     }
 

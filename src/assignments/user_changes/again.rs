@@ -12,7 +12,7 @@ use crate::fields;
 use crate::orgs::OrgLists;
 use crate::runtime::{HandlerError, NewTask, Task, TaskOutcome};
 use crate::store::{
-    Database, DocPath, Document, Fields, Precondition, Query, StoreError, Timestamp, Transaction, Value, Write,
+    Direction, DocPath, Document, FieldOp, Fields, Query, StoreError, Timestamp, Transaction, Value, Write,
 };
 use crate::users::change::UserChange;
 
@@ -37,7 +37,9 @@ pub(super) async fn leave_with_syncs(
 ) -> Result<(), StoreError> {
     let mut orgs = current_orgs(user);
     orgs.extend(&change.left);
-    let pending = Query::collection("administrationSyncs").equal("state", State::Pending.name());
+    // A failed sync is under way again with the next save; until its tasks are taken back, so are they.
+    let names = Value::strings([State::Pending.name(), State::Failed.name()]);
+    let pending = Query::collection("administrationSyncs").filter("state", FieldOp::In, names);
     for sync in app.stores.admin.query(pending).await? {
         let control = Control::read(&sync);
         if !concerns(&control, &orgs) {
@@ -53,7 +55,7 @@ pub(super) async fn leave_with_syncs(
                     return Ok(());
                 };
                 // Ended by now: whatever it wrote is there for the work that follows.
-                if Control::read(&control).state != State::Pending {
+                if !is_under_way(&control) {
                     return Ok(());
                 }
                 let known = waiting.as_ref().map(|waiting| UserChange::read(&waiting.fields));
@@ -67,6 +69,10 @@ pub(super) async fn leave_with_syncs(
         left.await?;
     }
     Ok(())
+}
+
+fn is_under_way(control: &Document) -> bool {
+    matches!(Control::read(control).state, State::Pending | State::Failed)
 }
 
 /// True when students of these orgs may be dealt with by the sync. Before it is planned it has read nobody.
@@ -100,29 +106,52 @@ pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
     let Some(administration) = task.payload.get("administrationId").and_then(Value::as_str) else {
         return Err(HandlerError::Permanent("users to follow without an administration".to_owned()));
     };
+    let database = &app.stores.admin;
     let collection = waiting_collection(administration)?;
+    let mut after: Option<DocPath> = None;
     loop {
-        let page = app.stores.admin.query(Query::collection(&collection).limit(PAGE)).await?;
-        let last = page.len() < PAGE as usize;
+        let mut query =
+            Query::collection(&collection).order_by(crate::store::path::NAME_FIELD, Direction::Ascending).limit(PAGE);
+        if let Some(after) = &after {
+            query = query.start_after(vec![database.reference(after)]);
+        }
+        let page = database.query(query).await?;
+        let Some(last) = page.last().map(|waiting| waiting.path.clone()) else { return Ok(TaskOutcome::Finished) };
         for waiting in page {
-            follow_waiting(&app, &app.stores.admin, waiting).await?;
+            follow_waiting(&app, administration, waiting).await?;
         }
-        if last {
-            return Ok(TaskOutcome::Finished);
-        }
+        after = Some(last);
     }
 }
 
-async fn follow_waiting(app: &App, database: &Database, waiting: Document) -> Result<(), StoreError> {
+async fn follow_waiting(app: &App, administration: &str, waiting: Document) -> Result<(), StoreError> {
+    let database = &app.stores.admin;
     let change = UserChange::read(&waiting.fields);
     let at = waiting.fields.get("at").and_then(Value::as_timestamp).unwrap_or_else(|| app.now());
     if let Some(user) = database.get(&DocPath::in_collection("users", waiting.id())?).await? {
-        follow(app, user, &change, at).await?;
+        match follow(app, user, &change, at).await {
+            // One document that can't be stored is no reason to leave everybody else.
+            Err(StoreError::InvalidArgument(why)) => {
+                tracing::error!(roar_uid = waiting.id(), why, "a user can't be followed after a sync");
+            }
+            followed => followed?,
+        }
     }
-    // Left here again meanwhile, they stay.
-    let unchanged = Precondition::UpdatedAt(waiting.update_time);
-    match database.commit(vec![Write::delete(waiting.path).when(unchanged)]).await {
-        Ok(_) | Err(StoreError::Conflict(_)) => Ok(()),
-        Err(error) => Err(error),
-    }
+    let control = Control::path(administration)?;
+    let removed = database.transaction(|tx| {
+        let (control, waiting) = (&control, &waiting);
+        async move {
+            let found = tx.get_all(&[control.clone(), waiting.path.clone()]).await?;
+            let [control, now] = <[Option<Document>; 2]>::try_from(found).unwrap_or_default();
+            // Under way again, the sync may have read the user before this; its own end comes for them. Left
+            // here once more meanwhile, they stay too.
+            let stays = control.as_ref().is_some_and(is_under_way)
+                || now.is_none_or(|now| now.update_time != waiting.update_time);
+            if !stays {
+                tx.write(Write::delete(waiting.path.clone())).await;
+            }
+            Ok::<_, StoreError>(())
+        }
+    });
+    removed.await.map(|_| ())
 }

@@ -14,6 +14,7 @@ pub use again::{FOLLOW_AGAIN, collection as waiting_collection, run as run_follo
 use pass::{Followed, Pass};
 
 use crate::app::App;
+use crate::assignments::build::current_orgs;
 use crate::orgs::{OrgLists, OrgType};
 use crate::runs::student::{Changes, assignment_of, birth_changes, org_changes};
 use crate::runtime::{DocumentEvent, HandlerError};
@@ -85,7 +86,7 @@ async fn follow(app: &App, mut seen: Document, change: &UserChange, at: Timestam
             seen = followed.user;
             continue;
         }
-        if !change.orgs || !runs_follow(app, &seen.path, &followed).await? {
+        if !change.orgs || change.new || !runs_follow(app, &followed).await? {
             return Ok(());
         }
         // Somebody may have moved the user on while the runs were written.
@@ -123,7 +124,7 @@ async fn copy(app: &App, user: &Document, change: &UserChange, at: Timestamp) ->
             }
         }
     }
-    if let Some(born) = date_of_birth(&user.fields).filter(|_| change.birth) {
+    if let Some(born) = date_of_birth(&user.fields).filter(|_| change.birth && !change.new) {
         // Scores that depend on age are not computed anew; whoever keeps norms may want to know.
         tracing::info!(roar_uid = user.id(), "a date of birth was corrected; ages in runs follow");
         let runs = runs_of(app, &user.path).await?;
@@ -133,7 +134,9 @@ async fn copy(app: &App, user: &Document, change: &UserChange, at: Timestamp) ->
 }
 
 /// Gives runs the orgs of their assignments, as far as these are open. True when any was written.
-async fn runs_follow(app: &App, user: &DocPath, followed: &Followed) -> Result<bool, StoreError> {
+async fn runs_follow(app: &App, followed: &Followed) -> Result<bool, StoreError> {
+    let user = &followed.user.path;
+    let current = current_orgs(&followed.user.fields).to_set();
     let mut lists: BTreeMap<String, Option<(OrgLists, OrgLists)>> = followed.lists.clone();
     let runs = runs_of(app, user).await?;
     // An assignment that went in an attempt before this one, or one that's closed.
@@ -146,8 +149,9 @@ async fn runs_follow(app: &App, user: &DocPath, followed: &Followed) -> Result<b
         lists.insert(id, None);
     }
     change_runs(app, &runs, |run| {
+        // As the client starts a run: the assignment's orgs that the student is in (dashboard-contract §5).
         let (assigning, read) = lists.get(assignment_of(run)?)?.clone().unwrap_or_default();
-        org_changes(run, &assigning, &read)
+        org_changes(run, &assigning.intersection(&current), &read.intersection(&current))
     })
     .await
 }

@@ -9,20 +9,24 @@ use crate::app::App;
 use crate::assignments::build::{Decision, current_orgs};
 use crate::assignments::follow::{Follower, assigned_by, is_open, needs_administration};
 use crate::assignments::settlement::{Settlement, assignment_path};
-use crate::assignments::side_effects::user_writes;
+use crate::assignments::side_effects::{lists_assignment, user_writes};
+use crate::fields;
 use crate::orgs::lists::OrgSet;
 use crate::orgs::{OrgLists, OrgTree, Reach, load_tree};
+use crate::store::size::fields_size;
 use crate::store::{
     DocPath, Document, FieldOp, FieldPath, Fields, Precondition, Query, StoreError, Timestamp, Transaction, Value,
     Write, lookup,
 };
 use crate::users::change::UserChange;
-use crate::users::grade::school_level;
+use crate::users::grade::level_of;
 use crate::users::is_of_type;
 use crate::users::membership::{history_changes, with_history};
 
 /// Writes of one transaction, about; users with more to change take several.
 const MOST_WRITES: usize = 400;
+/// And bytes of assignments, with Firestore taking 10 MiB.
+const MOST_BYTES: usize = 5 << 20;
 /// Firestore's limit on the values of one `in`.
 const IN_LIMIT: usize = 30;
 
@@ -94,7 +98,9 @@ async fn attempt(
     let assignments = assignments(&tx, path, change, now).await?;
     let assignable = is_of_type(&user.fields, &app.settings.assigned_user_types);
     let orgs = current_orgs(&user.fields);
-    let asks = change.orgs && assignable && crate::users::is_living(&user.fields);
+    let asks = (change.orgs || (change.grade && app.settings.assign_on_promotion))
+        && assignable
+        && crate::users::is_living(&user.fields);
     let (assigned, tree) = if asks { assigned(app, &tx, &orgs, now).await? } else { Default::default() };
     let follower = Follower {
         user: &user.fields,
@@ -112,6 +118,7 @@ async fn attempt(
     let mut lists = BTreeMap::new();
     let mut steps = Vec::new();
     let mut more = false;
+    let mut bytes = 0;
     let ids: BTreeSet<&String> = known_assignments.keys().chain(&missing).collect();
     for id in ids {
         let existing = known_assignments.get(id);
@@ -126,7 +133,8 @@ async fn attempt(
             Some(existing) => {
                 let needed = needs_administration(&existing.fields, change);
                 if needed && administration.is_none() && follower.is_assigned() {
-                    // Its administration is gone, and its own turn to go comes.
+                    // Its own turn to go comes with the administration's removal.
+                    tracing::info!(administration = id, "an assignment without an administration stays as it is");
                     continue;
                 }
                 follower.open(&existing.fields, of_user, administration.filter(|_| needed))
@@ -141,10 +149,14 @@ async fn attempt(
             let of = |fields: &Fields, name: &str| OrgLists::from_value(fields.get(name));
             lists.insert(id.clone(), after.map(|fields| (of(fields, "assigningOrgs"), of(fields, "readOrgs"))));
         }
-        if decision == Decision::Nothing {
+        let unlisted = existing.is_some() && !lists_assignment(&user.fields, id);
+        if decision == Decision::Nothing && !unlisted {
             continue;
         }
-        if writes.len() >= MOST_WRITES {
+        if let Decision::Create(fields) | Decision::Update(fields) = &decision {
+            bytes += fields_size(fields);
+        }
+        if writes.len() >= MOST_WRITES || (bytes > MOST_BYTES && !writes.is_empty()) {
             more = true;
             break;
         }
@@ -166,14 +178,21 @@ fn own_changes(user: &mut Document, change: &UserChange, at: Timestamp) -> Optio
     let mut fields = Fields::new();
     let mut mask = Vec::new();
     if change.grade
-        && let Some(level) = lookup(&user.fields, "studentData.grade").and_then(school_level)
-        && lookup(&user.fields, "studentData.schoolLevel").and_then(Value::as_str) != Some(level)
+        && let Some(level) = lookup(&user.fields, "studentData.grade").and_then(level_of)
+        && let level = level.map(Value::from)
+        && lookup(&user.fields, "studentData.schoolLevel") != level.as_ref()
         && let Some(Value::Map(data)) = user.fields.get_mut("studentData")
     {
-        data.insert("schoolLevel".to_owned(), Value::from(level));
-        let level = Fields::from([("schoolLevel".to_owned(), Value::from(level))]);
-        fields.insert("studentData".to_owned(), Value::Map(level));
         mask.push(FieldPath::of(["studentData", "schoolLevel"]));
+        match level {
+            Some(level) => {
+                data.insert("schoolLevel".to_owned(), level.clone());
+                fields.insert("studentData".to_owned(), Value::Map(fields! { "schoolLevel" => level }));
+            }
+            None => {
+                data.remove("schoolLevel");
+            }
+        }
     }
     if change.orgs
         && let Some((history, of_history)) = history_changes(&user.fields, &change.left, at)

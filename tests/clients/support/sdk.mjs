@@ -9,18 +9,20 @@ import { connectAuthEmulator, getAuth, signInWithEmailAndPassword } from 'fireba
 import { connectFirestoreEmulator, getFirestore, setLogLevel, terminate } from 'firebase/firestore';
 import { connectFunctionsEmulator, getFunctions, httpsCallable } from 'firebase/functions';
 
-import { ADMIN_PROJECT } from './suite.mjs';
+import { ADMIN_PROJECT, ASSESSMENT_PROJECT } from './projects.mjs';
 
 // A refused write is what some tests want; the SDK would report each on the console.
 setLogLevel('silent');
 
-const PASSWORD = 'reading-is-fun-1';
+export const PASSWORD = 'reading-is-fun-1';
 
 /** The SDKs against a suite of servers. `close` lets the process end. */
 export function openSdks(suite) {
   const adminApp = initializeAdminApp({ projectId: ADMIN_PROJECT });
   const db = getAdminFirestore(adminApp);
   const auth = getAdminAuth(adminApp);
+  const assessmentApp = initializeAdminApp({ projectId: ASSESSMENT_PROJECT }, 'assessment');
+  const assessment = { db: getAdminFirestore(assessmentApp), auth: getAdminAuth(assessmentApp) };
   const clients = [];
 
   /** A client app; nobody is signed in. */
@@ -43,11 +45,24 @@ export function openSdks(suite) {
   return {
     db,
     auth,
+    /** The same for the assessment project. */
+    assessment,
     anonymous: () => client('nobody'),
     /** Makes the person's Auth account. ROAR's custom claims name the user document. */
     async createAccount({ uid, email, claims }) {
       await auth.createUser({ uid, email, password: PASSWORD });
       await auth.setCustomUserClaims(uid, claims);
+    },
+    /**
+     * Makes the assessment project's account of a person who has one in the admin project. The library
+     * signs in to it with the other's ID token, as with that of an identity provider: an account with the
+     * same e-mail that isn't linked to this provider keeps the person out
+     * (`auth/account-exists-with-different-credential`).
+     */
+    async createAssessmentAccount({ uid, adminUid, email }) {
+      await assessment.auth.createUser({ uid, email });
+      const providerId = `oidc.${ADMIN_PROJECT}`;
+      await assessment.auth.updateUser(uid, { providerToLink: { providerId, uid: adminUid, email } });
     },
     /** A client app with the person signed in. */
     async signIn(email) {
@@ -62,7 +77,7 @@ export function openSdks(suite) {
           await deleteApp(app);
         }),
       );
-      await deleteAdminApp(adminApp);
+      await Promise.all([adminApp, assessmentApp].map((app) => deleteAdminApp(app)));
     },
   };
 }

@@ -1,43 +1,12 @@
-// The servers that a test needs: Google's Firestore emulator, Firebase's Auth emulator, and ours.
+// The servers that a test needs: Google's Firestore emulator, Firebase's Auth emulators, and ours.
 
-import { execFileSync } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 
-import { answers, freePorts, run, start, workDir } from './processes.mjs';
-
-// A `demo-` project is one that Google's tools never look for in the cloud.
-export const ADMIN_PROJECT = 'demo-roar-admin';
-export const ASSESSMENT_PROJECT = 'demo-roar-assessment';
-
-const repository = fileURLToPath(new URL('../../../', import.meta.url));
-const require = createRequire(import.meta.url);
-
-/** Finds the Firestore emulator, or says how to get it. Nothing is ever skipped for want of it. */
-function firestoreJar() {
-  const how =
-    'It comes with the Google Cloud CLI (`gcloud components install cloud-firestore-emulator`, or the package ' +
-    'google-cloud-cli-firestore-emulator); or name the jar in FIRESTORE_EMULATOR_JAR.';
-  const named = process.env.FIRESTORE_EMULATOR_JAR;
-  if (named) {
-    if (!existsSync(named)) throw new Error(`FIRESTORE_EMULATOR_JAR names ${named}, which doesn't exist. ${how}`);
-    return resolve(named);
-  }
-  let root;
-  try {
-    root = execFileSync('gcloud', ['info', '--format=value(installation.sdk_root)'], {
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-    }).trim();
-  } catch {
-    throw new Error(`The Firestore emulator is missing: there is no gcloud to ask for it. ${how}`);
-  }
-  const jar = join(root, 'platform/cloud-firestore-emulator/cloud-firestore-emulator.jar');
-  if (!existsSync(jar)) throw new Error(`The Firestore emulator is missing: there is no ${jar}. ${how}`);
-  return jar;
-}
+import { startAuth, startFirestore } from './emulators.mjs';
+import { startFront } from './front.mjs';
+import { answers, freePorts, run, start } from './processes.mjs';
+import { ADMIN_PROJECT, ASSESSMENT_PROJECT, repository } from './projects.mjs';
 
 /** Our server's binary. */
 function serverBinary() {
@@ -48,45 +17,6 @@ function serverBinary() {
   return binary;
 }
 
-async function startFirestore(port, functionsPort) {
-  const emulator = start('firestore-emulator', 'java', [
-    '-cp', firestoreJar(),
-    'com.google.cloud.datastore.emulator.firestore.CloudFirestore',
-    '--host', '127.0.0.1',
-    '--port', String(port),
-    // Where it delivers document events: no functions emulator stands between it and our server.
-    '--functions_emulator', `127.0.0.1:${functionsPort}`,
-    '--rules', join(repository, 'firestore.rules'),
-  ]);
-  await answers(`http://127.0.0.1:${port}/`, emulator);
-  return emulator;
-}
-
-async function startAuth([port, hub, logging]) {
-  const config = join(workDir, 'firebase.json');
-  writeFileSync(
-    config,
-    JSON.stringify({
-      emulators: {
-        auth: { host: '127.0.0.1', port },
-        hub: { host: '127.0.0.1', port: hub },
-        logging: { host: '127.0.0.1', port: logging },
-        ui: { enabled: false }, // the only part that would be downloaded
-      },
-    }),
-  );
-  const cli = join(dirname(require.resolve('firebase-tools/package.json')), 'lib/bin/firebase.js');
-  const emulator = start(
-    'auth-emulator',
-    process.execPath,
-    [cli, 'emulators:start', '--only', 'auth', '--project', ADMIN_PROJECT, '--config', config],
-    // Its settings go to the work directory, not to the home of whoever runs the tests.
-    { env: { XDG_CONFIG_HOME: workDir, NO_UPDATE_NOTIFIER: '1', CI: 'true' } },
-  );
-  await answers(`http://127.0.0.1:${port}/`, emulator);
-  return emulator;
-}
-
 async function startServer(binary, port, env) {
   const server = start('roar-functions', binary, ['serve'], { env });
   await answers(`http://127.0.0.1:${port}/readyz`, server);
@@ -95,19 +25,37 @@ async function startServer(binary, port, env) {
 }
 
 /**
- * Starts the emulators and, unless `server` is false, our server with its triggers installed.
+ * The accounts of several projects behind one address, for those who have only one: our server and
+ * firebase-admin name the project in the path. Whoever names none is served by the admin project.
+ */
+function startAuthFront(port, ports) {
+  return startFront('auth-front', port, ({ url }) => {
+    const project = /\/projects\/([^/]+)\//.exec(url)?.[1] ?? ADMIN_PROJECT;
+    if (ports[project] === undefined) return { status: 404, json: { error: `No emulator has the accounts of ${project}.` } };
+    return { port: ports[project] };
+  });
+}
+
+/** All, or nothing: what has been started is in `started` either way. */
+async function startAll(started, starting) {
+  const results = await Promise.allSettled(starting);
+  started.push(...results.filter((each) => each.status === 'fulfilled').map((each) => each.value));
+  const failed = results.find((each) => each.status === 'rejected');
+  if (failed) throw failed.reason;
+}
+
+/**
+ * Starts the emulators and, unless `server` is false, our server with its triggers installed. People have
+ * accounts in the admin project; with `bothProjects`, in the assessment project too.
  * `stop` ends them all; they also end with this process, however it ends.
  */
-export async function startSuite({ server = true } = {}) {
+export async function startSuite({ server = true, bothProjects = false } = {}) {
   const binary = server && serverBinary(); // before anything is started
-  const [functionsPort, firestorePort, ...authPorts] = await freePorts(5);
-  const firestore = `127.0.0.1:${firestorePort}`;
-  const auth = `127.0.0.1:${authPorts[0]}`;
-  // Read by firebase-admin in this process too.
-  process.env.FIRESTORE_EMULATOR_HOST = firestore;
-  process.env.FIREBASE_AUTH_EMULATOR_HOST = auth;
-  // firebase-admin would look for Google Cloud around it.
-  process.env.METADATA_SERVER_DETECTION = 'none';
+  const projects = bothProjects ? [ADMIN_PROJECT, ASSESSMENT_PROJECT] : [ADMIN_PROJECT];
+  const [functionsPort, firestorePort, frontPort, ...rest] = await freePorts(3 + 3 * projects.length);
+  const portsOf = Object.fromEntries(projects.map((project, i) => [project, rest.slice(3 * i, 3 * i + 3)]));
+  const authPorts = Object.fromEntries(projects.map((project) => [project, portsOf[project][0]]));
+  const authPort = bothProjects ? frontPort : authPorts[ADMIN_PROJECT];
 
   const started = [];
   const stop = async () => {
@@ -115,28 +63,34 @@ export async function startSuite({ server = true } = {}) {
     while (started.length > 0) await started.pop().stop();
   };
   try {
-    const emulators = await Promise.allSettled([startFirestore(firestorePort, functionsPort), startAuth(authPorts)]);
-    started.push(...emulators.filter((each) => each.status === 'fulfilled').map((each) => each.value));
-    const failed = emulators.find((each) => each.status === 'rejected');
-    if (failed) throw failed.reason;
+    await startAll(started, [
+      startFirestore(firestorePort, functionsPort),
+      ...projects.map((project) => startAuth(project, portsOf[project])),
+      ...(bothProjects ? [startAuthFront(authPort, authPorts)] : []),
+    ]);
+    const emulators = {
+      FIRESTORE_EMULATOR_HOST: `127.0.0.1:${firestorePort}`,
+      FIREBASE_AUTH_EMULATOR_HOST: `127.0.0.1:${authPort}`,
+    };
+    // Read by firebase-admin in this process too, which would look for Google Cloud around it.
+    Object.assign(process.env, emulators, { METADATA_SERVER_DETECTION: 'none' });
     if (server) {
       started.push(
         await startServer(binary, functionsPort, {
+          ...emulators,
           ROAR_STORE: 'firestore',
           ROAR_LISTEN: `127.0.0.1:${functionsPort}`,
           ROAR_ADMIN_PROJECT: ADMIN_PROJECT,
           ROAR_ASSESSMENT_PROJECT: ASSESSMENT_PROJECT,
-          FIRESTORE_EMULATOR_HOST: firestore,
-          FIREBASE_AUTH_EMULATOR_HOST: auth,
           // A proxy of the machine has no part in talking to servers on it.
           NO_PROXY: '127.0.0.1,localhost',
           no_proxy: '127.0.0.1,localhost',
         }),
       );
     }
+    return { firestorePort, authPort, authPorts, functionsPort, stop };
   } catch (error) {
     await stop();
     throw error;
   }
-  return { firestorePort, authPort: authPorts[0], functionsPort, stop };
 }
