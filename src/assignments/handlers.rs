@@ -166,21 +166,12 @@ impl Assignment {
         let recorded = Contribution::recorded(&before.fields);
         if listed && !another && current.is_none() {
             tx.write_all(user_write(&self.user, &self.administration, recorded.as_ref(), None, now)).await;
-        } else if !self.lived_with_administration(&tx, before).await? {
-            // It went with a former life of the administration, and so did its counts.
-            return Ok(());
         }
         tx.write(mark).await;
         let mut delta = CountsDelta::default();
         delta.step(recorded.as_ref(), None);
         tx.write_all(self.counts_writes(&tx, &delta, known).await?).await;
         Ok(())
-    }
-
-    /// True when the administration that exists now is the one that the assignment was made for.
-    async fn lived_with_administration(&self, tx: &Transaction, before: &Document) -> Result<bool, StoreError> {
-        let administration = tx.get(&DocPath::in_collection("administrations", &self.administration)?).await?;
-        Ok(administration.is_some_and(|administration| administration.create_time <= before.create_time))
     }
 
     /// The increments; none when the administration is gone, so that no counts come to life again.

@@ -94,7 +94,7 @@ async fn start(world: &LocalWorld, id: &str) {
 
 async fn write_run(database: &Database, id: &str, assignment: Option<&str>, run: Fields) {
     let mut fields = fields! {
-        "id" => id, "taskId" => "swr", "completed" => true, "reliable" => true,
+        "id" => id, "taskId" => "swr", "completed" => false, "reliable" => true,
         "assignmentId" => assignment.map_or(Value::Null, Value::from),
     };
     fields.extend(run);

@@ -3,6 +3,7 @@
 use super::control::Control;
 use super::fence::take_back_older;
 use crate::app::App;
+use crate::assignments::settlement::deletion_mark;
 use crate::assignments::side_effects::user_write;
 use crate::assignments::waiting_collection;
 use crate::fields;
@@ -11,8 +12,8 @@ use crate::store::{
     Direction, DocPath, Document, FieldOp, FieldPath, Precondition, Query, StoreError, Transform, Value, Write,
 };
 
-/// Assignments a commit: each is a delete and a write to its student's document.
-const PAGE: u32 = 200;
+/// Assignments a commit: each is a delete, its mark, and a write to its student's document.
+const PAGE: u32 = 160;
 /// Documents of a subcollection a commit.
 const BATCH: u32 = 400;
 /// What leads students to the administration, by its two names (ambiguities A-07). It goes before the
@@ -98,6 +99,8 @@ impl Removal<'_> {
         let mut writes = vec![task.advance(fields! { "administrationId" => self.administration.as_str() })];
         for ((assignment, user), present) in assignments.iter().zip(present) {
             writes.push(Write::delete(assignment.path.clone()));
+            // Its event must not take it from the counts of a next life of the administration.
+            writes.push(deletion_mark(assignment, now)?);
             if present {
                 writes.extend(user_write(user, &self.administration, None, None, now));
             }
