@@ -44,12 +44,16 @@ async fn changed(app: &App, id: &str) -> Result<(), HandlerError> {
         };
         let print = fingerprint(&Administration::from_document(&document));
         let previous = control.as_ref().map(Control::read);
-        if previous.as_ref().is_some_and(|previous| previous.fingerprint == print && previous.state != State::Deleting)
-        {
+        let is_known = |previous: &Control| {
+            previous.fingerprint == print
+                && previous.born == Some(document.create_time)
+                && previous.state != State::Deleting
+        };
+        if previous.as_ref().is_some_and(is_known) {
             // This state is applied, or under way: a repeated or late event, or our own write.
             return Ok(None);
         }
-        let control = Control::next(previous, print);
+        let control = Control::next(previous, print, document.create_time);
         let task = NewTask {
             id: format!("{id}-{}-plan", control.version),
             function: PLAN,

@@ -48,6 +48,9 @@ pub struct Control {
     pub version: i64,
     /// The administration's state that this version brings about.
     pub fingerprint: String,
+    /// When the administration's document came into being: deleted and made anew, it is another, even with
+    /// the same content.
+    pub born: Option<Timestamp>,
     /// Where it stands.
     pub state: State,
     /// Orgs through which assignments may exist; `None` before the first plan.
@@ -75,9 +78,9 @@ impl Control {
     }
 
     /// The next version, for a state of the administration with that fingerprint.
-    pub fn next(previous: Option<Control>, fingerprint: String) -> Control {
+    pub fn next(previous: Option<Control>, fingerprint: String, born: Timestamp) -> Control {
         let previous = previous.unwrap_or_default();
-        Control { version: previous.version + 1, fingerprint, state: State::Pending, ..previous }
+        Control { version: previous.version + 1, fingerprint, born: Some(born), state: State::Pending, ..previous }
     }
 
     /// Reads the document.
@@ -95,6 +98,7 @@ impl Control {
             removing: OrgLists::from_value(fields.get("removing")),
             details_only: flag("detailsOnly"),
             assigned_once: flag("assignedOnce"),
+            born: fields.get("born").and_then(Value::as_timestamp),
             closes: fields.get("closes").and_then(Value::as_timestamp),
             sweep: flag("sweep"),
         }
@@ -113,7 +117,8 @@ impl Control {
             "assignedOnce" => self.assigned_once,
             "sweep" => self.sweep,
         };
-        fields.extend(self.closes.map(|closes| ("closes".to_owned(), Value::Timestamp(closes))));
+        let dates = [("born", self.born), ("closes", self.closes)];
+        fields.extend(dates.into_iter().filter_map(|(name, date)| Some((name.to_owned(), Value::Timestamp(date?)))));
         if let Some(applied) = &self.applied {
             fields.insert("applied".to_owned(), applied.to_value());
         }
