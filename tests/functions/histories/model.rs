@@ -57,7 +57,8 @@ pub async fn look(stage: &Stage) -> Complaints {
         for n in 0..3_u8 {
             let user = users.iter().find(|user| user.path == user_path(n));
             let assignment = of(user_path(n).id(), &id);
-            let changed_since = stage.changed[usize::from(n)] > stage.saved[usize::from(administration)];
+            let changed_since = stage.changed[usize::from(n)] > stage.saved[usize::from(administration)]
+                || stage.deleted.contains(&(n, administration));
             matches(&mut complaints, stage, user, assignment, &document, &assigned, changed_since);
         }
     }
@@ -76,11 +77,39 @@ pub async fn look(stage: &Stage) -> Complaints {
         }
         copy(&mut complaints, stage, user).await;
     }
+    runs(&mut complaints, stage, &all).await;
     for left in ["functionTasks", "usersToFollow"] {
         let found = world.admin().query(Query::group(left)).await.expect("documents");
         complaints.expect(found.is_empty(), || format!("{left} are left: {found:?}"));
     }
     complaints
+}
+
+/// Each assignment's runs of a task have one best, and the assignment names it if it names any.
+async fn runs(complaints: &mut Complaints, stage: &Stage, assignments: &[Document]) {
+    let all = stage.world.service.app.stores.assessment.query(Query::group("runs")).await.expect("runs");
+    let mut by_assignment: BTreeMap<String, Vec<&Document>> = BTreeMap::new();
+    for run in &all {
+        let user = run.path.parent().expect("a user");
+        by_assignment.entry(format!("{user}/assignments/{}", text(&run.fields, "assignmentId"))).or_default().push(run);
+    }
+    for (path, runs) in &by_assignment {
+        let is = |run: &&&Document, name: &str| run.fields.get(name) == Some(&Value::Boolean(true));
+        let order =
+            |run: &&&Document| (!is(run, "completed"), run.fields["timeStarted"].as_timestamp(), run.id().to_owned());
+        let expected = runs.iter().min_by_key(order).map(|run| run.id());
+        let best: Vec<&str> = runs.iter().filter(|run| is(run, "bestRun")).map(|run| run.id()).collect();
+        complaints.expect(best == expected.into_iter().collect::<Vec<_>>(), || {
+            format!("of {path}, {best:?} are best, not {expected:?}")
+        });
+        let Some(assignment) = assignments.iter().find(|assignment| assignment.path.as_str() == path) else { continue };
+        let named = entries(assignment).into_iter().find_map(|entry| entry.get("runId").and_then(Value::as_str));
+        complaints.expect(named.is_none() || named == expected, || format!("{path} names {named:?}, not {expected:?}"));
+    }
+    for assignment in assignments.iter().filter(|assignment| !by_assignment.contains_key(assignment.path.as_str())) {
+        let named = entries(assignment).into_iter().find_map(|entry| entry.get("runId"));
+        complaints.expect(named.is_none(), || format!("{} names a run that's gone", assignment.path));
+    }
 }
 
 /// The orgs that a subcollection of the administration lists.
@@ -163,11 +192,13 @@ fn matches(
     complaints.expect(shown == read, || format!("{path} readable by {shown:?}, not {read:?}"));
     let mut has = BTreeMap::new();
     for entry in entries(assignment) {
-        let begun = ["startedOn", "completedOn"].iter().any(|name| entry.contains_key(*name));
+        let begun = ["startedOn", "completedOn", "runId"].iter().any(|name| entry.contains_key(*name));
         has.insert(text(entry, "taskId"), begun);
     }
     for (task, begun) in &has {
-        complaints.expect(*begun || wanted.contains(task), || format!("{path} has {task} for no reason"));
+        // What a run had begun and gave back stays until somebody looks at it again.
+        let begun = *begun || stage.ran.iter().any(|ran| *ran);
+        complaints.expect(begun || wanted.contains(task), || format!("{path} has {task} for no reason"));
     }
     for task in &wanted {
         complaints.expect(has.contains_key(task) || changed_since, || format!("{path} lacks {task}"));

@@ -1,5 +1,7 @@
 //! What can happen in a history: steps of people and clients, and of the machinery between them.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use roar_functions::demo::play::{Step as Play, play};
@@ -76,6 +78,23 @@ pub enum Step {
         administration: u8,
         task: u8,
     },
+    /// A run of a task is written, in the assessment database.
+    Run {
+        user: u8,
+        administration: u8,
+        run: u8,
+        minute: u8,
+        done: bool,
+    },
+    DeleteRun {
+        user: u8,
+        run: u8,
+    },
+    /// Somebody deletes an assignment past the service.
+    DeleteAssignment {
+        user: u8,
+        administration: u8,
+    },
     /// An event that waits is delivered, whichever.
     Deliver(u8),
     /// An event that was delivered comes again.
@@ -107,6 +126,11 @@ pub fn steps() -> impl Strategy<Value = Step> {
             .prop_map(|(user, administration, task)| Step::Start { user, administration, task }),
         3 => (user(), administration(), 0..3_u8)
             .prop_map(|(user, administration, task)| Step::Complete { user, administration, task }),
+        3 => (user(), administration(), 0..3_u8, 0..60_u8, any::<bool>())
+            .prop_map(|(user, administration, run, minute, done)| Step::Run { user, administration, run, minute, done }),
+        1 => (user(), 0..3_u8).prop_map(|(user, run)| Step::DeleteRun { user, run }),
+        1 => (user(), administration())
+            .prop_map(|(user, administration)| Step::DeleteAssignment { user, administration }),
         14 => any::<u8>().prop_map(Step::Deliver),
         3 => any::<u8>().prop_map(Step::Again),
         10 => any::<u8>().prop_map(Step::Work),
@@ -143,6 +167,10 @@ pub struct Stage {
     pub clock: usize,
     pub saved: [usize; ADMINISTRATIONS as usize],
     pub changed: [usize; USERS as usize],
+    /// Whose tasks runs have begun, and perhaps given back.
+    pub ran: [bool; USERS as usize],
+    /// Assignments that somebody has deleted: they come back with the next save, or not.
+    pub deleted: BTreeSet<(u8, u8)>,
 }
 
 impl Stage {
@@ -159,12 +187,15 @@ impl Stage {
             clock: 0,
             saved: Default::default(),
             changed: Default::default(),
+            ran: Default::default(),
+            deleted: BTreeSet::new(),
         }
     }
 
     /// Takes a step. `true`: the documents should be looked at now.
     pub async fn take(&mut self, step: &Step) -> bool {
         self.clock += 1;
+        self.world.clock.advance(jiff::SignedDuration::from_millis(1));
         match *step {
             Step::Administer { administration, to, tasks, open } => {
                 self.administer(administration, to, tasks, open).await
@@ -199,6 +230,27 @@ impl Stage {
             }
             Step::Complete { user, administration, task } => {
                 self.play(user, administration, Play::Complete(usize::from(task))).await;
+            }
+            Step::Run { user, administration, run, minute, done } => {
+                self.ran[usize::from(user)] = true;
+                let started = at(&format!("2026-09-14T10:{minute:02}:00Z"));
+                let fields = fields! {
+                    "id" => format!("r{run}"), "taskId" => "pa", "assignmentId" => administration_id(administration),
+                    "completed" => done, "timeStarted" => started, "userData" => Fields::new(),
+                };
+                let path = DocPath::new(format!("{}/runs/r{run}", user_path(user))).expect("a path");
+                let mask = fields.keys().map(FieldPath::top).collect();
+                let assessment = &self.world.service.app.stores.assessment;
+                assessment.commit(vec![Write::merge(path, fields, mask)]).await.expect("written");
+            }
+            Step::DeleteRun { user, run } => {
+                let path = DocPath::new(format!("{}/runs/r{run}", user_path(user))).expect("a path");
+                let assessment = &self.world.service.app.stores.assessment;
+                assessment.commit(vec![Write::delete(path)]).await.expect("deleted");
+            }
+            Step::DeleteAssignment { user, administration } => {
+                self.deleted.insert((user, administration));
+                self.delete(&format!("{}/assignments/{}", user_path(user), administration_id(administration))).await;
             }
             Step::Deliver(which) => {
                 self.collect().await;
