@@ -6,6 +6,8 @@
 mod model;
 mod story;
 
+use std::time::{Duration, Instant};
+
 use proptest::prelude::prop;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -15,6 +17,8 @@ use story::{Stage, Step, steps};
 /// Histories of a test, and steps of a history.
 const HISTORIES: u32 = 80;
 const STEPS: usize = 60;
+/// Histories on the Firestore emulator.
+const ON_EMULATOR: usize = 4;
 
 async fn live(history: &[Step]) -> Result<(), String> {
     let mut stage = Stage::set_up().await;
@@ -27,6 +31,33 @@ async fn live(history: &[Step]) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// A history of people's steps on the emulator, which delivers their events by itself.
+async fn live_on_emulator(history: &[Step]) {
+    let mut stage = Stage::set_up_on_emulator().await;
+    for step in history {
+        stage.take(step).await;
+    }
+    let began = Instant::now();
+    loop {
+        let complaints = model::look(&stage).await.0;
+        if complaints.is_empty() {
+            return;
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "{}\n{history:#?}", complaints.join("\n"));
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn histories_on_the_emulator() {
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[9; 32]);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    for _ in 0..ON_EMULATOR {
+        let steps = prop::collection::vec(steps(), STEPS);
+        live_on_emulator(&steps.new_tree(&mut runner).expect("a history").current()).await;
+    }
 }
 
 /// The shortest part of a failing history that still fails: whatever can be left out is.

@@ -25,27 +25,26 @@ impl Complaints {
 
 pub async fn look(stage: &Stage) -> Complaints {
     let mut complaints = Complaints::default();
-    let world = &stage.world;
-    let users: Vec<Document> = world.admin().query(Query::collection("users")).await.expect("users");
-    let all: Vec<Document> = world.admin().query(Query::group("assignments")).await.expect("assignments");
+    let users: Vec<Document> = stage.admin().query(Query::collection("users")).await.expect("users");
+    let all: Vec<Document> = stage.admin().query(Query::group("assignments")).await.expect("assignments");
     let of = |user: &str, id: &str| {
         all.iter().find(|document| document.path.as_str() == format!("users/{user}/assignments/{id}"))
     };
     for administration in 0..3 {
         let id = administration_id(administration);
-        let document = world.get(&format!("administrations/{id}")).await;
+        let document = stage.get(&format!("administrations/{id}")).await;
         let assigned = listed(stage, &id, "assignedOrgs").await;
         let Some(document) = document else {
             complaints.expect(assigned.is_empty(), || format!("{id} is gone, its orgs aren't"));
-            let stats = world.admin().query(Query::collection(format!("administrations/{id}/stats"))).await;
+            let stats = stage.admin().query(Query::collection(format!("administrations/{id}/stats"))).await;
             complaints.expect(stats.expect("counts").is_empty(), || format!("{id} is gone, its counts aren't"));
             complaints.expect(all.iter().all(|a| a.id() != id), || format!("{id} is gone, assignments aren't"));
             continue;
         };
         let status = document.fields.get("syncStatus").and_then(Value::as_str).unwrap_or_default().to_owned();
         complaints.expect(status == "complete", || format!("{id} is {status}"));
-        let is_open = document.fields["dateClosed"].as_timestamp().expect("a date") > world.now();
-        let stored = crate::world::stored_counts(world.admin(), &id).await;
+        let is_open = document.fields["dateClosed"].as_timestamp().expect("a date") > stage.now();
+        let stored = crate::world::stored_counts(stage.admin(), &id).await;
         let recounted = roar_functions::assignments::recount::Counts::of_assignments(
             all.iter().filter(|assignment| assignment.id() == id).map(|assignment| &assignment.fields),
         );
@@ -79,7 +78,7 @@ pub async fn look(stage: &Stage) -> Complaints {
     }
     runs(&mut complaints, stage, &all).await;
     for left in ["functionTasks", "usersToFollow"] {
-        let found = world.admin().query(Query::group(left)).await.expect("documents");
+        let found = stage.admin().query(Query::group(left)).await.expect("documents");
         complaints.expect(found.is_empty(), || format!("{left} are left: {found:?}"));
     }
     complaints
@@ -87,7 +86,7 @@ pub async fn look(stage: &Stage) -> Complaints {
 
 /// Each assignment's runs of a task have one best, and the assignment names it if it names any.
 async fn runs(complaints: &mut Complaints, stage: &Stage, assignments: &[Document]) {
-    let all = stage.world.service.app.stores.assessment.query(Query::group("runs")).await.expect("runs");
+    let all = stage.assessment().query(Query::group("runs")).await.expect("runs");
     let mut by_assignment: BTreeMap<String, Vec<&Document>> = BTreeMap::new();
     for run in &all {
         let user = run.path.parent().expect("a user");
@@ -114,7 +113,7 @@ async fn runs(complaints: &mut Complaints, stage: &Stage, assignments: &[Documen
 
 /// The orgs that a subcollection of the administration lists.
 async fn listed(stage: &Stage, id: &str, name: &str) -> OrgLists {
-    let found = stage.world.admin().query(Query::collection(format!("administrations/{id}/{name}"))).await;
+    let found = stage.admin().query(Query::collection(format!("administrations/{id}/{name}"))).await;
     let text = |org: &Document, name: &str| org.fields[name].as_str().expect("text").to_owned();
     let pairs: Vec<(OrgType, String)> = found
         .expect("orgs")
@@ -138,7 +137,7 @@ fn applies(task: &str, user: &Fields, stage: &Stage) -> bool {
     match task {
         "swr" => grade <= 5,
         "morphology" => grade >= 6,
-        "letter" => age_in_years(user, stage.world.now()).is_some_and(|age| age < 11),
+        "letter" => age_in_years(user, stage.now()).is_some_and(|age| age < 11),
         _ => true,
     }
 }
@@ -252,7 +251,7 @@ fn history(complaints: &mut Complaints, user: &Document) {
 
 /// The de-identified copy says what it should and nothing more.
 async fn copy(complaints: &mut Complaints, stage: &Stage, user: &Document) {
-    let copy = stage.world.service.app.stores.assessment.get(&user.path).await.expect("readable").expect("a copy");
+    let copy = stage.assessment().get(&user.path).await.expect("readable").expect("a copy");
     let path = &user.path;
     for private in ["name", "email", "username", "studentData", "dob"] {
         complaints.expect(!copy.fields.contains_key(private), || format!("the copy of {path} has {private}"));

@@ -4,13 +4,16 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
+use roar_functions::app::App;
 use roar_functions::demo::play::{Step as Play, play};
 use roar_functions::fields;
-use roar_functions::store::{DocPath, FieldPath, Fields, Precondition, Value, Write, lookup};
+use roar_functions::store::{
+    Database, DocPath, Document, FieldPath, Fields, Precondition, Timestamp, Value, Write, lookup,
+};
 
 use crate::local::{Event, LocalWorld};
 use crate::small::{administration, at, condition, copy_of, lists, org_maps, student, task};
-use crate::world::set;
+use crate::world::{EmulatorWorld, set};
 
 /// Where a student can be: a whole chain, a class without its school, nowhere.
 pub const PLACES: [&[&str]; 7] = [
@@ -26,7 +29,7 @@ pub const PLACES: [&[&str]; 7] = [
 const TARGETS: [&[&str]; 6] = [&["D1"], &["S1"], &["C1", "S3"], &["G1"], &["D1", "D2"], &["C3"]];
 const USERS: u8 = 3;
 const ADMINISTRATIONS: u8 = 3;
-const OPEN: &str = "2026-12-01T00:00:00Z";
+const OPEN: &str = "2099-12-01T00:00:00Z";
 const CLOSED: &str = "2026-09-10T00:00:00Z";
 
 /// A step of a history. Its `Debug` form is the story that a failure tells.
@@ -157,9 +160,17 @@ pub fn administration_id(administration: u8) -> String {
     format!("a{administration}")
 }
 
-/// A world in which events and tasks move only when the history says so.
+/// Where a history happens.
+enum Place {
+    /// On the embedded store, where events and tasks move only when the history says so.
+    Local(LocalWorld),
+    /// On the Firestore emulator, which delivers by itself.
+    Emulator(Box<EmulatorWorld>),
+}
+
+/// A world, and what its history has come to.
 pub struct Stage {
-    pub world: LocalWorld,
+    place: Place,
     waiting: Vec<Event>,
     delivered: Vec<Event>,
     /// How many steps have been taken, and when each administration was last saved, and each user last
@@ -177,11 +188,16 @@ impl Stage {
     pub async fn set_up() -> Stage {
         let world = LocalWorld::start().await;
         world.service.queue.stop(std::time::Duration::from_secs(5)).await;
-        crate::small::write_orgs(world.admin()).await;
-        let group = fields! { "archived" => false, "parentOrgType" => "district", "parentOrgId" => "D1" };
-        set(world.admin(), "groups/G1", group).await;
-        Stage {
-            world,
+        Stage::at(Place::Local(world)).await
+    }
+
+    pub async fn set_up_on_emulator() -> Stage {
+        Stage::at(Place::Emulator(Box::new(EmulatorWorld::start().await))).await
+    }
+
+    async fn at(place: Place) -> Stage {
+        let stage = Stage {
+            place,
             waiting: Vec::new(),
             delivered: Vec::new(),
             clock: 0,
@@ -189,13 +205,42 @@ impl Stage {
             changed: Default::default(),
             ran: Default::default(),
             deleted: BTreeSet::new(),
+        };
+        crate::small::write_orgs(stage.admin()).await;
+        let group = fields! { "archived" => false, "parentOrgType" => "district", "parentOrgId" => "D1" };
+        set(stage.admin(), "groups/G1", group).await;
+        stage
+    }
+
+    fn app(&self) -> &App {
+        match &self.place {
+            Place::Local(world) => &world.service.app,
+            Place::Emulator(world) => &world.service.app,
         }
+    }
+
+    pub fn admin(&self) -> &Database {
+        &self.app().stores.admin
+    }
+
+    pub fn assessment(&self) -> &Database {
+        &self.app().stores.assessment
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.app().now()
+    }
+
+    pub async fn get(&self, path: &str) -> Option<Document> {
+        self.admin().get(&DocPath::new(path).expect("a path")).await.expect("readable")
     }
 
     /// Takes a step. `true`: the documents should be looked at now.
     pub async fn take(&mut self, step: &Step) -> bool {
         self.clock += 1;
-        self.world.clock.advance(jiff::SignedDuration::from_millis(1));
+        if let Place::Local(world) = &self.place {
+            world.clock.advance(jiff::SignedDuration::from_millis(1));
+        }
         match *step {
             Step::Administer { administration, to, tasks, open } => {
                 self.administer(administration, to, tasks, open).await
@@ -223,7 +268,7 @@ impl Stage {
             Step::ArchiveClass { class, archived } => {
                 let path = DocPath::in_collection("classes", &format!("C{class}")).expect("a path");
                 let write = Write::update(path, fields! { "archived" => archived });
-                self.world.admin().commit(vec![write]).await.expect("written");
+                self.admin().commit(vec![write]).await.expect("written");
             }
             Step::Start { user, administration, task } => {
                 self.play(user, administration, Play::Start(usize::from(task))).await;
@@ -240,12 +285,12 @@ impl Stage {
                 };
                 let path = DocPath::new(format!("{}/runs/r{run}", user_path(user))).expect("a path");
                 let mask = fields.keys().map(FieldPath::top).collect();
-                let assessment = &self.world.service.app.stores.assessment;
+                let assessment = self.assessment();
                 assessment.commit(vec![Write::merge(path, fields, mask)]).await.expect("written");
             }
             Step::DeleteRun { user, run } => {
                 let path = DocPath::new(format!("{}/runs/r{run}", user_path(user))).expect("a path");
-                let assessment = &self.world.service.app.stores.assessment;
+                let assessment = self.assessment();
                 assessment.commit(vec![Write::delete(path)]).await.expect("deleted");
             }
             Step::DeleteAssignment { user, administration } => {
@@ -266,10 +311,12 @@ impl Stage {
                 }
             }
             Step::Work(which) => {
-                let tasks = crate::races::tasks(&self.world).await;
-                if !tasks.is_empty() {
-                    let task = &tasks[usize::from(which) % tasks.len()];
-                    crate::races::run_task_to_its_end(&self.world, task).await;
+                if let Place::Local(world) = &self.place {
+                    let tasks = crate::races::tasks(world).await;
+                    if !tasks.is_empty() {
+                        let task = &tasks[usize::from(which) % tasks.len()];
+                        crate::races::run_task_to_its_end(world, task).await;
+                    }
                 }
             }
             Step::Rest => {
@@ -281,11 +328,14 @@ impl Stage {
     }
 
     async fn collect(&mut self) {
-        self.waiting.extend(self.world.events().await);
+        if let Place::Local(world) = &self.place {
+            self.waiting.extend(world.events().await);
+        }
     }
 
     async fn deliver(&mut self, event: Event) {
-        if self.world.deliver(event.clone()).await {
+        let Place::Local(world) = &self.place else { return };
+        if world.deliver(event.clone()).await {
             self.delivered.push(event);
         } else {
             self.waiting.push(event);
@@ -300,12 +350,13 @@ impl Stage {
                 self.deliver(event).await;
                 continue;
             }
-            let tasks = crate::races::tasks(&self.world).await;
+            let Place::Local(world) = &self.place else { return };
+            let tasks = crate::races::tasks(world).await;
             if tasks.is_empty() {
                 return;
             }
             for task in tasks {
-                crate::races::run_task_to_its_end(&self.world, &task).await;
+                crate::races::run_task_to_its_end(world, &task).await;
             }
         }
         // What is left is complained of by whoever looks.
@@ -318,22 +369,22 @@ impl Stage {
         let path = DocPath::in_collection("administrations", &administration_id(id)).expect("a path");
         // As the dashboard does: the document is merged, so that what the service computed stays.
         let mask = fields.keys().map(FieldPath::top).collect();
-        self.world.admin().commit(vec![Write::merge(path, fields, mask)]).await.expect("written");
+        self.admin().commit(vec![Write::merge(path, fields, mask)]).await.expect("written");
     }
 
     async fn enrol(&mut self, user: u8, place: u8, grade: u8) {
-        if self.world.get(user_path(user).as_str()).await.is_some() {
+        if self.get(user_path(user).as_str()).await.is_some() {
             return;
         }
         let fields = student(PLACES[usize::from(place)], &grade.to_string());
-        set(&self.world.service.app.stores.assessment, user_path(user).as_str(), copy_of(&fields)).await;
-        set(self.world.admin(), user_path(user).as_str(), fields).await;
+        set(self.assessment(), user_path(user).as_str(), copy_of(&fields)).await;
+        set(self.admin(), user_path(user).as_str(), fields).await;
     }
 
     async fn move_to(&mut self, user: u8, place: u8, sloppily: bool) {
         let place = PLACES[usize::from(place)];
         if !sloppily {
-            return self.edit(user, org_maps(place, self.world.now())).await;
+            return self.edit(user, org_maps(place, self.now())).await;
         }
         // An importer that leaves the history to others.
         let orgs = lists(place);
@@ -343,7 +394,7 @@ impl Stage {
     }
 
     async fn promote(&mut self, user: u8) {
-        let Some(document) = self.world.get(user_path(user).as_str()).await else { return };
+        let Some(document) = self.get(user_path(user).as_str()).await else { return };
         let grade = lookup(&document.fields, "studentData.grade").and_then(Value::as_str).unwrap_or("3");
         let next: i64 = grade.parse::<i64>().expect("a number") + 1;
         if next <= 12 {
@@ -364,15 +415,16 @@ impl Stage {
             }
         }
         let write = Write::merge(user_path(user), changed, mask).when(Precondition::Exists);
-        let _ = self.world.admin().commit(vec![write]).await;
+        let _ = self.admin().commit(vec![write]).await;
     }
 
     async fn delete(&mut self, path: &str) {
-        crate::scenario::delete(&self.world, path).await;
+        let path = DocPath::new(path).expect("a path");
+        self.admin().commit(vec![Write::delete(path)]).await.expect("deleted");
     }
 
     async fn play(&mut self, user: u8, administration: u8, step: Play) {
         let path = user_path(user).child("assignments", &administration_id(administration)).expect("a path");
-        play(self.world.admin(), &path, step, self.world.now()).await.expect("played");
+        play(self.admin(), &path, step, self.now()).await.expect("played");
     }
 }
