@@ -1,0 +1,152 @@
+//! How fast assignments follow a whole district's promotion: `cargo bench --bench promotions`.
+//!
+//! All students move up a grade in one batch; measured until every assignment shows it. Each line is a
+//! process of its own, for its peak memory.
+
+#[path = "../tests/support/mod.rs"]
+mod support;
+#[path = "../tests/functions/world.rs"]
+mod world;
+
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use roar_functions::app::{Settings, Stores};
+use roar_functions::context::Context;
+use roar_functions::fields;
+use roar_functions::service::Service;
+use roar_functions::store::{Database, DocPath, FieldPath, Value, Write, lookup};
+
+use roar_functions::demo::district::District;
+use world::{EmulatorWorld, PROJECT, admin_uid, fill, open_administration, service};
+
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Promotions in one commit.
+const BATCH: usize = 400;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [one, students] = arguments.as_slice()
+        && let Ok(students) = students.parse()
+    {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        match one.as_str() {
+            "embedded" => runtime.block_on(embedded(students)),
+            _ => runtime.block_on(emulator(students)),
+        }
+        runtime.shutdown_background();
+        return;
+    }
+    println!("| store | promotions | seconds | promotions/s | reads each | writes each | peak MiB |");
+    println!("|---|---|---|---|---|---|---|");
+    for (store, students) in [("embedded", 1000), ("embedded", 10_000), ("emulator", 1000)] {
+        let program = std::env::current_exe().expect("this program");
+        let output = Command::new(program).args([store, &students.to_string()]).output().expect("a run");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        print!("{}", String::from_utf8_lossy(&output.stdout));
+    }
+}
+
+async fn embedded(students: usize) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let context = Context::system();
+    let open = |label| world::open(directory.path(), label, &context);
+    let (admin, assessment) = (open("admin"), open("assessment"));
+    let stores = Stores { admin: Database::new(admin.clone()), assessment: Database::new(assessment) };
+    let service = service(stores, PROJECT, context.clone(), Settings::default());
+    fill(&service.app.stores.admin, students).await;
+    service.start_tasks();
+    let dispatcher = admin.start_dispatcher(Arc::new(service.runtime.clone()), Default::default());
+    let settled = async || {
+        admin.drained().await;
+        service.queue.idle().await;
+    };
+    settled().await;
+    measure("embedded", students, &service, settled).await;
+    dispatcher.stop().await;
+}
+
+async fn emulator(students: usize) {
+    let world = EmulatorWorld::start().await;
+    fill(world.admin(), students).await;
+    measure("emulator", students, &world.service, async || {}).await;
+}
+
+async fn measure(store: &str, students: usize, service: &Service, settled: impl AsyncFn()) {
+    let database = &service.app.stores.admin;
+    let id = world::create_in(service, admin_uid(), open_administration(service.app.now())).await;
+    let path = DocPath::new(format!("administrations/{id}")).expect("a path");
+    let complete = async || {
+        let document = database.get(&path).await.expect("readable").expect("the administration");
+        document.fields.get("syncStatus") == Some(&Value::from("complete"))
+    };
+    while !complete().await {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    settled().await;
+    followed(database, "last-before").await;
+    settled().await;
+    let before = database.cost() + service.app.stores.assessment.cost();
+    let began = Instant::now();
+    for first in (0..students).step_by(BATCH) {
+        database.commit(promotions(database, first..students.min(first + BATCH)).await).await.expect("promoted");
+    }
+    settled().await;
+    let looks = followed(database, "last").await;
+    let took = began.elapsed();
+    let cost = database.cost() + service.app.stores.assessment.cost() - before;
+    let each = |number: u64| number as f64 / students as f64;
+    println!(
+        "| {store} | {students} | {:.2} | {:.0} | {:.2} | {:.2} | {:.0} |",
+        took.as_secs_f64(),
+        students as f64 / took.as_secs_f64(),
+        each(cost.reads - looks - students as u64),
+        each(cost.writes + cost.deletes),
+        peak_mib(),
+    );
+}
+
+/// The next grade for these students.
+async fn promotions(database: &Database, students: std::ops::Range<usize>) -> Vec<Write> {
+    let paths: Vec<DocPath> =
+        students.map(|n| DocPath::in_collection("users", &District::student_id(n)).expect("a path")).collect();
+    let grade = FieldPath::of(["studentData", "grade"]);
+    let found = database.get_fields(&paths, Some(std::slice::from_ref(&grade))).await.expect("users");
+    let promotion = |user: roar_functions::store::Document| {
+        let grade_now = lookup(&user.fields, "studentData.grade").and_then(Value::as_str).unwrap_or_default();
+        let next = grade_now.parse::<u8>().map_or_else(|_| "1".to_owned(), |grade| (grade + 1).to_string());
+        Write::merge(user.path, fields! { "studentData" => fields! { "grade" => next } }, vec![grade.clone()])
+    };
+    found.into_iter().flatten().map(promotion).collect()
+}
+
+/// Waits until everything before is handled: events come in order on the emulator, so a last student's level
+/// of school, which the handler writes, tells that all others are followed.
+async fn followed(database: &Database, name: &str) -> u64 {
+    let path = DocPath::in_collection("users", name).expect("a path");
+    let student = fields! {
+        "userType" => "student", "archived" => false, "studentData" => fields! { "grade" => "7" },
+    };
+    database.commit(vec![Write::set(path.clone(), student)]).await.expect("written");
+    let mut looks = 0;
+    loop {
+        looks += 1;
+        let user = database.get(&path).await.expect("readable").expect("the last student");
+        if lookup(&user.fields, "studentData.schoolLevel").is_some() {
+            return looks;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// The largest resident set so far, in MiB.
+fn peak_mib() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    let kib: f64 = line.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(f64::NAN);
+    kib / 1024.0
+}
