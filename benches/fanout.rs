@@ -91,6 +91,7 @@ async fn embedded(students: usize) -> String {
 async fn emulator(students: usize) -> String {
     let world = EmulatorWorld::start().await;
     fill(world.admin(), students).await;
+    world::followed(world.admin(), "last-of-all").await;
     let (id, took, cost) = fan_out(&world.service, async || {}).await;
     let peak = peak_mib();
     // An emulator of its own: the first may still be delivering the fan-out's events.

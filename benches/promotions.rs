@@ -19,7 +19,7 @@ use roar_functions::service::Service;
 use roar_functions::store::{Database, DocPath, FieldPath, Value, Write, lookup};
 
 use roar_functions::demo::district::District;
-use world::{EmulatorWorld, PROJECT, admin_uid, fill, open_administration, service};
+use world::{EmulatorWorld, PROJECT, admin_uid, fill, followed, open_administration, service};
 
 /// As in the program.
 #[global_allocator]
@@ -122,25 +122,6 @@ async fn promotions(database: &Database, students: std::ops::Range<usize>) -> Ve
         Write::merge(user.path, fields! { "studentData" => fields! { "grade" => next } }, vec![grade.clone()])
     };
     found.into_iter().flatten().map(promotion).collect()
-}
-
-/// Waits until everything before is handled: events come in order on the emulator, so a last student's level
-/// of school, which the handler writes, tells that all others are followed.
-async fn followed(database: &Database, name: &str) -> u64 {
-    let path = DocPath::in_collection("users", name).expect("a path");
-    let student = fields! {
-        "userType" => "student", "archived" => false, "studentData" => fields! { "grade" => "7" },
-    };
-    database.commit(vec![Write::set(path.clone(), student)]).await.expect("written");
-    let mut looks = 0;
-    loop {
-        looks += 1;
-        let user = database.get(&path).await.expect("readable").expect("the last student");
-        if lookup(&user.fields, "studentData.schoolLevel").is_some() {
-            return looks;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
 }
 
 /// The largest resident set so far, in MiB.

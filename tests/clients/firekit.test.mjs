@@ -224,7 +224,11 @@ test('a student begins a task, and a run of it', async () => {
     },
   });
   assert.ok(timeFinished.toMillis() >= timeStarted.toMillis());
-  // What the server makes of a run (`bestRun`, `runId` and `allRunIds` of the assignment) belongs here.
+  await settled('the run is the best', async () => {
+    assert.equal((await written.ref.get()).data().bestRun, true);
+    const [swr] = (await checks.documentAt(pathOf(FULL))).assessments;
+    assert.deepEqual([swr.runId, swr.allRunIds], [written.id, [written.id]]);
+  });
 });
 
 test('a student completes all required tasks', async () => {
@@ -249,8 +253,8 @@ test('a student completes all required tasks', async () => {
   for (const done of [swr, pa]) assert.ok(done.completedOn.toMillis() >= done.startedOn.toMillis());
   assert.ok(pa.videoCompletedOn && pa.videoStartedOn, 'the times of the video are lost');
   assert.equal(inference.startedOn, undefined);
-  // The library leaves this field as it was.
-  assert.deepEqual(assignment.progress, { swr: 'assigned', pa: 'assigned', roar_inference: 'assigned' });
+  // The library leaves this field as it was; the run has moved it.
+  assert.deepEqual(assignment.progress, { swr: 'completed', pa: 'assigned', roar_inference: 'assigned' });
   const user = await checks.documentAt(`users/${FULL}`);
   assert.deepEqual(user.assignments, { assigned: [id], started: [id], completed: [id] });
 });

@@ -143,6 +143,26 @@ pub async fn fill(database: &Database, students: usize) -> District {
     district
 }
 
+/// Waits until everything before is handled: events come in order on the emulator, so a last student's level
+/// of school, which the handler writes, tells that all others are followed. Gives how many reads that took.
+#[allow(dead_code, reason = "only benchmarks wait like this")]
+pub async fn followed(database: &Database, name: &str) -> u64 {
+    let path = DocPath::in_collection("users", name).expect("a path");
+    let student = roar_functions::fields! {
+        "userType" => "student", "archived" => false, "studentData" => roar_functions::fields! { "grade" => "7" },
+    };
+    database.commit(vec![Write::set(path.clone(), student)]).await.expect("written");
+    let mut looks = 0;
+    loop {
+        looks += 1;
+        let user = database.get(&path).await.expect("readable").expect("the last student");
+        if roar_functions::store::lookup(&user.fields, "studentData.schoolLevel").is_some() {
+            return looks;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}
+
 /// A `createAdministration` payload that is open now.
 pub fn open_administration(now: Timestamp) -> serde_json::Value {
     let hours = jiff::SignedDuration::from_hours;

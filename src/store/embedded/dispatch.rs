@@ -33,11 +33,11 @@ pub struct DispatchOptions {
 }
 
 impl Default for DispatchOptions {
-    /// 16 at a time, 256 in memory, again after 100 ms to 60 s.
+    /// 16 at a time, 64 in memory, again after 100 ms to 60 s.
     fn default() -> Self {
         DispatchOptions {
             concurrency: 16,
-            batch: 256,
+            batch: 64,
             backoff: Duration::from_millis(100),
             longest_backoff: Duration::from_secs(60),
         }

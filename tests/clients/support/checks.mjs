@@ -155,6 +155,8 @@ export function expectedAssignment(id, administration, orgs, user, assessments) 
     progress: Object.fromEntries(assessments.map(({ taskId }) => [taskId.replaceAll('-', '_'), 'assigned'])),
     userData: {
       ...user.studentData,
+      // The service adds it to whoever comes without; all students are in kindergarten to grade 5.
+      schoolLevel: 'elementary',
       name: user.name,
       assessmentPid: user.assessmentPid,
       assessmentUid: user.assessmentUid,
@@ -168,6 +170,6 @@ export function expectedAssignment(id, administration, orgs, user, assessments) 
 
 /** An assignment, to be compared: without what only the server knows. */
 export function comparable(assignment) {
-  const { dateAssigned, lastSyncedFromAdministration, counted, ...rest } = assignment;
+  const { dateAssigned, lastSyncedFromAdministration, counted, conditionFields, ...rest } = assignment;
   return { ...rest, assigningOrgs: asSets(rest.assigningOrgs), readOrgs: asSets(rest.readOrgs) };
 }
