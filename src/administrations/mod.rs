@@ -1,6 +1,6 @@
 //! Administrations: creating and editing them, and bringing every assignment in line with them.
 //!
-//! [`create`] is the callable. [`sync`] is the event: it notes what has to be done and hands a task
+//! [`create`] is the callable. `sync` is the event: it notes what has to be done and hands a task
 //! over ([`fanout`]), which normalises the org lists and then works through the students in chunks.
 
 pub mod create;

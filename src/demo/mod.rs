@@ -60,6 +60,7 @@ impl Stage<'_> {
     pub async fn show(&self, settled: impl AsyncFn()) -> Result<(), DemoError> {
         let district = District::new(Size::of(self.students));
         self.enrol(&district).await?;
+        settled().await;
         let (id, began) = self.create().await?;
         self.watch(&id, began).await?;
         settled().await;

@@ -2,7 +2,7 @@
 //!
 //! A thin layer of our own on the generated client, so that nothing is lost between our values and
 //! the wire ([`convert`]), one write carries fields, mask, transforms and precondition together, and
-//! every kind of call is retried by its own rule ([`retry`]). [`event`] reads the documents in
+//! every kind of call is retried by its own rule (`retry`). [`event`] reads the documents in
 //! Firestore's change events.
 
 mod connection;
