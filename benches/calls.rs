@@ -24,7 +24,11 @@ const CALLS: usize = 4000;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .max_blocking_threads(roar_functions::cli::BLOCKING_THREADS)
+        .enable_all()
+        .build()
+        .expect("a runtime");
     runtime.block_on(calls());
     start_up();
     runtime.shutdown_background();

@@ -34,7 +34,11 @@ fn main() {
     if let [one, students] = arguments.as_slice()
         && let Ok(students) = students.parse()
     {
-        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .max_blocking_threads(roar_functions::cli::BLOCKING_THREADS)
+            .enable_all()
+            .build()
+            .expect("a runtime");
         let line = match one.as_str() {
             "embedded" => runtime.block_on(embedded(students)),
             _ => runtime.block_on(emulator(students)),
