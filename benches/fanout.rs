@@ -4,12 +4,12 @@
 //! administration over all of it, until every count is complete; then the same documents committed
 //! blindly, in batches, by the same client into an empty store of the same kind with the same triggers.
 
+mod shared;
 #[path = "../tests/support/mod.rs"]
 mod support;
 #[path = "../tests/functions/world.rs"]
 mod world;
 
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -30,16 +30,9 @@ const PARALLEL: usize = 4;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [one, students] = arguments.as_slice()
-        && let Ok(students) = students.parse()
-    {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .max_blocking_threads(roar_functions::cli::BLOCKING_THREADS)
-            .enable_all()
-            .build()
-            .expect("a runtime");
-        let line = match one.as_str() {
+    if let Some((store, students)) = shared::own_line() {
+        let runtime = shared::runtime();
+        let line = match store.as_str() {
             "embedded" => runtime.block_on(embedded(students)),
             _ => runtime.block_on(emulator(students)),
         };
@@ -51,18 +44,13 @@ fn main() {
         "| store | students | seconds | assignments/s | raw documents/s | ratio | reads/student | writes/student | peak MiB |"
     );
     println!("|---|---|---|---|---|---|---|---|---|");
-    let only = std::env::var("ROAR_BENCH_ONLY").unwrap_or_default();
-    for (store, students) in
-        [("embedded", 1000), ("embedded", 10_000), ("embedded", 100_000), ("emulator", 1000), ("emulator", 5000)]
-    {
-        if !format!("{store} {students}").contains(&only) {
-            continue;
-        }
-        let program = std::env::current_exe().expect("this program");
-        let output = Command::new(program).args([store, &students.to_string()]).output().expect("a run");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        print!("{}", String::from_utf8_lossy(&output.stdout));
-    }
+    shared::measure_each(&[
+        ("embedded", 1000),
+        ("embedded", 10_000),
+        ("embedded", 100_000),
+        ("emulator", 1000),
+        ("emulator", 5000),
+    ]);
 }
 
 async fn embedded(students: usize) -> String {
@@ -82,7 +70,7 @@ async fn embedded(students: usize) -> String {
         service.queue.idle().await;
     })
     .await;
-    let peak = peak_mib();
+    let peak = shared::peak_mib();
     dispatcher.stop().await;
     let database = Database::new(raw.clone());
     let sink = Arc::new(service.runtime.clone());
@@ -97,7 +85,7 @@ async fn emulator(students: usize) -> String {
     fill(world.admin(), students).await;
     world::followed(world.admin(), "last-of-all").await;
     let (id, took, cost) = fan_out(&world.service, async || {}).await;
-    let peak = peak_mib();
+    let peak = shared::peak_mib();
     // An emulator of its own: the first may still be delivering the fan-out's events.
     let other = EmulatorWorld::start().await;
     let rate = blindly(world.admin(), &id, other.admin()).await;
@@ -169,12 +157,4 @@ fn line(
         cost.reads as f64 / students as f64,
         writes / students as f64,
     )
-}
-
-/// The most memory that this process has held.
-fn peak_mib() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-    let kib: f64 = line.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(f64::NAN);
-    kib / 1024.0
 }

@@ -3,12 +3,12 @@
 //! All students move up a grade in one batch; measured until every assignment shows it. Each line is a
 //! process of its own, for its peak memory.
 
+mod shared;
 #[path = "../tests/support/mod.rs"]
 mod support;
 #[path = "../tests/functions/world.rs"]
 mod world;
 
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -29,16 +29,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const BATCH: usize = 400;
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [one, students] = arguments.as_slice()
-        && let Ok(students) = students.parse()
-    {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .max_blocking_threads(roar_functions::cli::BLOCKING_THREADS)
-            .enable_all()
-            .build()
-            .expect("a runtime");
-        match one.as_str() {
+    if let Some((store, students)) = shared::own_line() {
+        let runtime = shared::runtime();
+        match store.as_str() {
             "embedded" => runtime.block_on(embedded(students)),
             _ => runtime.block_on(emulator(students)),
         }
@@ -47,12 +40,7 @@ fn main() {
     }
     println!("| store | promotions | seconds | promotions/s | reads each | writes each | peak MiB |");
     println!("|---|---|---|---|---|---|---|");
-    for (store, students) in [("embedded", 1000), ("embedded", 10_000), ("emulator", 1000)] {
-        let program = std::env::current_exe().expect("this program");
-        let output = Command::new(program).args([store, &students.to_string()]).output().expect("a run");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        print!("{}", String::from_utf8_lossy(&output.stdout));
-    }
+    shared::measure_each(&[("embedded", 1000), ("embedded", 10_000), ("emulator", 1000)]);
 }
 
 async fn embedded(students: usize) {
@@ -110,7 +98,7 @@ async fn measure(store: &str, students: usize, service: &Service, settled: impl 
         students as f64 / took.as_secs_f64(),
         each(cost.reads - looks - students as u64),
         each(cost.writes + cost.deletes),
-        peak_mib(),
+        shared::peak_mib(),
     );
 }
 
@@ -126,12 +114,4 @@ async fn promotions(database: &Database, students: std::ops::Range<usize>) -> Ve
         Write::merge(user.path, fields! { "studentData" => fields! { "grade" => next } }, vec![grade.clone()])
     };
     found.into_iter().flatten().map(promotion).collect()
-}
-
-/// The largest resident set so far, in MiB.
-fn peak_mib() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-    let kib: f64 = line.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(f64::NAN);
-    kib / 1024.0
 }

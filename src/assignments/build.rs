@@ -115,7 +115,7 @@ impl Definition {
             return Decision::Delete;
         }
         let old = assessments_of(existing);
-        let assessments = self.assessments(user, &old, now);
+        let assessments = assessments(&self.administration, user, &old, now);
         if assessments.is_empty() {
             return Decision::Delete;
         }
@@ -183,39 +183,44 @@ impl Definition {
         }
         details
     }
+}
 
-    /// The assessments of an assignment that has `old` ones: started work stays whatever happens, the
-    /// rest follows the administration. In the administration's order, so that nothing moves that
-    /// needn't; kept work that the administration no longer has comes last.
-    pub(super) fn assessments(&self, user: &Fields, old: &[Fields], now: Timestamp) -> Vec<Value> {
-        let by_task: BTreeMap<&str, &Fields> =
-            old.iter().filter_map(|entry| Some((task_id(entry)?, entry))).rev().collect();
-        let mut placed = HashSet::new();
-        let mut result = Vec::new();
-        for assessment in &self.administration.assessments {
-            if !placed.insert(assessment.task_id.as_str()) {
-                continue;
-            }
-            match by_task.get(assessment.task_id.as_str()) {
-                Some(kept) if has_begun(kept) => {
-                    let mut kept = (*kept).clone();
-                    kept.insert("optional".to_owned(), Value::Boolean(assessment.is_optional_for(user, now)));
-                    result.push(Value::Map(kept));
-                }
-                known if assessment.is_assigned_to(user, now) => {
-                    let known = known.map(|known| (*known).clone()).unwrap_or_default();
-                    result.push(Value::Map(entry(assessment, known, user, now)));
-                }
-                _ => {}
-            }
+/// The assessments of an assignment that has `old` ones: started work stays whatever happens, the
+/// rest follows the administration. In the administration's order, so that nothing moves that
+/// needn't; kept work that the administration no longer has comes last.
+pub(super) fn assessments(
+    administration: &Administration,
+    user: &Fields,
+    old: &[Fields],
+    now: Timestamp,
+) -> Vec<Value> {
+    let by_task: BTreeMap<&str, &Fields> =
+        old.iter().filter_map(|entry| Some((task_id(entry)?, entry))).rev().collect();
+    let mut placed = HashSet::new();
+    let mut result = Vec::new();
+    for assessment in &administration.assessments {
+        if !placed.insert(assessment.task_id.as_str()) {
+            continue;
         }
-        let left = old.iter().filter(|entry| has_begun(entry));
-        result.extend(
-            left.filter(|entry| task_id(entry).is_none_or(|task| !placed.contains(task)))
-                .map(|entry| Value::Map(entry.clone())),
-        );
-        result
+        match by_task.get(assessment.task_id.as_str()) {
+            Some(kept) if has_begun(kept) => {
+                let mut kept = (*kept).clone();
+                kept.insert("optional".to_owned(), Value::Boolean(assessment.is_optional_for(user, now)));
+                result.push(Value::Map(kept));
+            }
+            known if assessment.is_assigned_to(user, now) => {
+                let known = known.map(|known| (*known).clone()).unwrap_or_default();
+                result.push(Value::Map(entry(assessment, known, user, now)));
+            }
+            _ => {}
+        }
     }
+    let left = old.iter().filter(|entry| has_begun(entry));
+    result.extend(
+        left.filter(|entry| task_id(entry).is_none_or(|task| !placed.contains(task)))
+            .map(|entry| Value::Map(entry.clone())),
+    );
+    result
 }
 
 /// An assessment as an assignment holds it, on top of what an unstarted entry `known` had.

@@ -4,16 +4,17 @@
 //! show the student as they are, follow them from org to org, and lose what a promotion has made
 //! pointless, never what was begun.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::build::{
-    CONDITION_FIELDS, Decision, Definition, assessments_of, current_orgs, has_begun, is_complete, progress,
-    requirements, task_id, user_data,
+    CONDITION_FIELDS, Decision, Definition, assessments, assessments_of, current_orgs, has_begun, is_complete,
+    progress, requirements, task_id, user_data,
 };
 use super::counts::Contribution;
 use crate::administrations::model::Administration;
 use crate::orgs::lists::OrgSet;
-use crate::orgs::{OrgLists, OrgTree};
+use crate::orgs::{OrgLists, OrgTree, OrgType};
 use crate::store::{Fields, Timestamp, Value, lookup};
 use crate::users::age::{age_in_months, date_of_birth, day};
 use crate::users::change::UserChange;
@@ -64,7 +65,7 @@ impl Follower<'_> {
 
     /// The assignment that the student doesn't have yet of an administration that is assigned to `assigned`
     /// of their orgs.
-    pub fn join(&self, administration: Administration, assigned: OrgSet, tree: std::sync::Arc<OrgTree>) -> Decision {
+    pub fn join(&self, administration: Administration, assigned: OrgSet, tree: Arc<OrgTree>) -> Decision {
         if !self.is_assigned() || !is_open(&administration.fields, self.now) {
             return Decision::Nothing;
         }
@@ -116,9 +117,7 @@ impl Follower<'_> {
     /// whether they're optional follows the student.
     fn assessments(&self, old: &[Fields], administration: &Administration) -> Vec<Value> {
         if self.assign_on_promotion && self.change.grade {
-            let (assigned, tree) = (OrgSet::default(), std::sync::Arc::default());
-            let definition = Definition { administration: administration.clone(), assigned, tree };
-            return definition.assessments(self.user, old, self.now);
+            return assessments(administration, self.user, old, self.now);
         }
         let followed = old.iter().filter_map(|entry| {
             let known = administration.assessments.iter().find(|known| task_id(entry) == Some(&known.task_id));
@@ -171,8 +170,8 @@ fn updated(existing: &Fields, mut assignment: Fields) -> Decision {
 
 /// The administrations that a student's orgs lead to, with those of the orgs that do: from the documents
 /// of `assignedOrgs` that were found for these orgs.
-pub fn assigned_by<'a>(found: impl IntoIterator<Item = &'a Fields>) -> std::collections::BTreeMap<String, OrgSet> {
-    let mut administrations: std::collections::BTreeMap<String, OrgSet> = std::collections::BTreeMap::new();
+pub fn assigned_by<'a>(found: impl IntoIterator<Item = &'a Fields>) -> BTreeMap<String, OrgSet> {
+    let mut administrations: BTreeMap<String, OrgSet> = BTreeMap::new();
     let mut seen = BTreeSet::new();
     for org in found {
         let text = |name: &str| org.get(name).and_then(Value::as_str);
@@ -180,7 +179,7 @@ pub fn assigned_by<'a>(found: impl IntoIterator<Item = &'a Fields>) -> std::coll
         else {
             continue;
         };
-        let Some(of) = crate::orgs::OrgType::parse(of) else { continue };
+        let Some(of) = OrgType::parse(of) else { continue };
         if seen.insert((administration, of, id)) {
             administrations.entry(administration.to_owned()).or_default().insert(of, id);
         }

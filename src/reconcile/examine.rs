@@ -11,6 +11,7 @@ use crate::orgs::OrgLists;
 use crate::store::{
     DocPath, Document, FieldPath, Fields, Precondition, Result, Timestamp, Transform, Value, Write, lookup,
 };
+use crate::users::{is_living, is_of_type};
 
 /// The lists of a user's document, each with the map that dates its entries.
 pub const LISTS: [(&str, &str); 3] =
@@ -90,11 +91,6 @@ pub fn traces(user: &Fields, administration: &str) -> [(bool, bool); 3] {
             dated.is_some_and(|dates| dates.contains_key(administration)),
         )
     })
-}
-
-/// True unless the user is archived.
-fn is_living(user: &Fields) -> bool {
-    user.get("archived").and_then(Value::as_bool) != Some(true)
 }
 
 impl Rules<'_> {
@@ -223,8 +219,7 @@ impl Rules<'_> {
     }
 
     fn is_assigned_type(&self, user: &Fields) -> bool {
-        let user_type = user.get("userType").and_then(Value::as_str);
-        self.settings.assigned_user_types.iter().any(|known| Some(known.as_str()) == user_type)
+        is_of_type(user, &self.settings.assigned_user_types)
     }
 
     fn assignment_writes(&self, subject: Subject<'_>, target: Option<Fields>) -> Result<Vec<Write>> {

@@ -8,6 +8,7 @@ use crate::administrations::fanout::ownership::PHASE_TYPES;
 use crate::assignments::build::current_orgs;
 use crate::orgs::{OrgLists, OrgType};
 use crate::store::{Fields, Value};
+use crate::users::is_of_type;
 
 /// Orgs of one type that one query can be about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,9 +45,8 @@ impl Members {
 
     /// The runs that the query for members would find the user in.
     fn runs_of(&self, user: &Fields) -> BTreeSet<usize> {
-        let user_type = user.get("userType").and_then(Value::as_str).unwrap_or_default();
         // As the query has it: a user without the field isn't found.
-        if user.get("archived") != Some(&Value::Boolean(false)) || !self.types.iter().any(|known| known == user_type) {
+        if user.get("archived") != Some(&Value::Boolean(false)) || !is_of_type(user, &self.types) {
             return BTreeSet::new();
         }
         let current = current_orgs(user);

@@ -23,7 +23,8 @@ const WAITING: &str = "usersToFollow";
 /// Users read at once.
 const PAGE: u32 = 100;
 
-fn waiting_collection(administration: &str) -> Result<String, StoreError> {
+/// The collection of the users left with an administration's syncs.
+pub fn waiting_collection(administration: &str) -> Result<String, StoreError> {
     Ok(format!("{}/{WAITING}", Control::path(administration)?))
 }
 
@@ -94,11 +95,6 @@ pub async fn task_for_waiting(
         function: FOLLOW_AGAIN,
         payload: fields! { "administrationId" => administration },
     }))
-}
-
-/// The collection of users left with an administration's syncs, for whoever deletes it.
-pub fn collection(administration: &str) -> Result<String, StoreError> {
-    waiting_collection(administration)
 }
 
 /// Runs [`FOLLOW_AGAIN`].

@@ -10,7 +10,7 @@ mod pass;
 
 use std::collections::BTreeMap;
 
-pub use again::{FOLLOW_AGAIN, collection as waiting_collection, run as run_follow_again, task_for_waiting};
+pub use again::{FOLLOW_AGAIN, run as run_follow_again, task_for_waiting, waiting_collection};
 use pass::{Followed, Pass};
 
 use crate::app::App;

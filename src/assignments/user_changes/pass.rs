@@ -20,8 +20,8 @@ use crate::store::{
 };
 use crate::users::change::UserChange;
 use crate::users::grade::level_of;
-use crate::users::is_of_type;
 use crate::users::membership::{history_changes, with_history};
+use crate::users::{is_living, is_of_type};
 
 /// Writes of one transaction, about; users with more to change take several.
 const MOST_WRITES: usize = 400;
@@ -98,9 +98,8 @@ async fn attempt(
     let assignments = assignments(&tx, path, change, now).await?;
     let assignable = is_of_type(&user.fields, &app.settings.assigned_user_types);
     let orgs = current_orgs(&user.fields);
-    let asks = (change.orgs || (change.grade && app.settings.assign_on_promotion))
-        && assignable
-        && crate::users::is_living(&user.fields);
+    let asks =
+        (change.orgs || (change.grade && app.settings.assign_on_promotion)) && assignable && is_living(&user.fields);
     let (assigned, tree) = if asks { assigned(app, &tx, &orgs, now).await? } else { Default::default() };
     let follower = Follower {
         user: &user.fields,
@@ -163,7 +162,6 @@ async fn attempt(
         let mut settlement = Settlement::new(id, now);
         let settled = settlement.settle(&user, existing, decision)?;
         writes.extend(settled.of_assignment);
-        // A step that leaves every list as it is, is none.
         steps.extend(settled.step);
         writes.extend(counts(&tx, &settlement, id, known, existing.is_none() || assigned.contains_key(id)).await?);
     }
