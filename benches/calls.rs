@@ -40,7 +40,7 @@ async fn calls() {
     let open = |label| world::open(directory.path(), label, &context);
     let (admin, assessment) = (open("admin"), open("assessment"));
     let stores = Stores { admin: Database::new(admin), assessment: Database::new(assessment) };
-    let service = service(stores, PROJECT, context, Settings::default());
+    let service = service(stores, directory.path(), PROJECT, context, Settings::default());
     fill(&service.app.stores.admin, 10).await;
     let server = service.bind(([127, 0, 0, 1], 0).into(), Duration::from_secs(5)).await.expect("a port");
     let url = format!("http://{}/createAdministration", server.address().expect("an address"));

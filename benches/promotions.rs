@@ -49,7 +49,7 @@ async fn embedded(students: usize) {
     let open = |label| world::open(directory.path(), label, &context);
     let (admin, assessment) = (open("admin"), open("assessment"));
     let stores = Stores { admin: Database::new(admin.clone()), assessment: Database::new(assessment) };
-    let service = service(stores, PROJECT, context.clone(), Settings::default());
+    let service = service(stores, directory.path(), PROJECT, context.clone(), Settings::default());
     fill(&service.app.stores.admin, students).await;
     service.start_tasks();
     let dispatcher = admin.start_dispatcher(Arc::new(service.runtime.clone()), Default::default());

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::accounts::Projects;
 use crate::administrations::definitions::Definitions;
 use crate::context::Context;
 use crate::runtime::TaskQueue;
@@ -60,6 +61,8 @@ pub enum EditInProgress {
 pub struct App {
     /// The databases.
     pub stores: Stores,
+    /// The accounts of the two projects.
+    pub accounts: Projects,
     /// The clock and IDs.
     pub context: Context,
     /// Where tasks are handed in.
@@ -72,8 +75,14 @@ pub struct App {
 
 impl App {
     /// An application over the given parts.
-    pub fn new(stores: Stores, context: Context, tasks: Arc<dyn TaskQueue>, settings: Settings) -> Self {
-        App { stores, context, tasks, settings: Arc::new(settings), definitions: Arc::default() }
+    pub fn new(
+        stores: Stores,
+        accounts: Projects,
+        context: Context,
+        tasks: Arc<dyn TaskQueue>,
+        settings: Settings,
+    ) -> Self {
+        App { stores, accounts, context, tasks, settings: Arc::new(settings), definitions: Arc::default() }
     }
 
     /// The time now.

@@ -160,6 +160,17 @@ pub struct StoreConfig {
     pub admin: DatabaseName,
     /// The assessment database.
     pub assessment: DatabaseName,
+    /// The directory of what is embedded.
+    pub data_dir: PathBuf,
+}
+
+impl StoreConfig {
+    /// The projects of the two databases, whose users may call.
+    pub fn projects(&self) -> Vec<String> {
+        let mut projects = vec![self.admin.project.clone(), self.assessment.project.clone()];
+        projects.dedup();
+        projects
+    }
 }
 
 /// The backend.
@@ -192,7 +203,7 @@ impl StoreArgs {
             (StoreKind::Firestore, Some(host)) => BackendConfig::Emulator(host),
             (StoreKind::Firestore, None) => BackendConfig::Cloud,
         };
-        Ok(StoreConfig { backend, admin, assessment })
+        Ok(StoreConfig { backend, admin, assessment, data_dir: PathBuf::from(&self.data_dir) })
     }
 }
 
@@ -238,9 +249,6 @@ pub struct ServeArgs {
     /// Whether unsigned ID tokens count: auto (with the Auth emulator or the embedded store) or never.
     #[arg(long, env = "ROAR_UNSIGNED_TOKENS", default_value = "auto", value_parser = named("ROAR_UNSIGNED_TOKENS", choice::<UnsignedTokens>), help_heading = "Callers")]
     pub unsigned_tokens: UnsignedTokens,
-    /// The projects whose users may call, separated by commas. Default: the admin project.
-    #[arg(long, value_name = "PROJECTS", env = "ROAR_ID_TOKEN_PROJECTS", value_parser = named("ROAR_ID_TOKEN_PROJECTS", any), help_heading = "Callers")]
-    pub id_token_projects: Option<String>,
     /// App Check: off, monitor (a bad token is logged) or enforce (a call without a good one fails).
     #[arg(long, env = "ROAR_APP_CHECK", default_value = "off", value_parser = named("ROAR_APP_CHECK", choice::<AppCheckMode>), help_heading = "Callers")]
     pub app_check: AppCheckMode,
@@ -305,12 +313,13 @@ impl Config {
         Ok(Config {
             server: ServerConfig { listen, grace: Duration::from_secs(5) },
             store: StoreConfig {
+                data_dir: directory.clone(),
                 backend: BackendConfig::Embedded(directory),
                 admin: database("demo-roar-admin"),
                 assessment: database("demo-roar-assessment"),
             },
             callers: CallerConfig {
-                projects: vec!["demo-roar-admin".to_owned()],
+                projects: vec!["demo-roar-admin".to_owned(), "demo-roar-assessment".to_owned()],
                 allow_unsigned: true,
                 app_check: AppCheckMode::Off,
                 id_token_keys: auth::ID_TOKEN_KEYS.to_owned(),
@@ -408,9 +417,8 @@ impl ServeArgs {
                 listen.port()
             )));
         }
-        let projects = list(&self.id_token_projects);
         let callers = CallerConfig {
-            projects: if projects.is_empty() { vec![store.admin.project.clone()] } else { projects },
+            projects: store.projects(),
             allow_unsigned,
             app_check: self.app_check,
             id_token_keys: self.id_token_keys_url.clone(),

@@ -7,6 +7,7 @@ use crate::administrations::{self, fanout};
 use crate::app::{ADMIN, ASSESSMENT, App};
 use crate::assignments;
 use crate::reconcile;
+use crate::rights::callable;
 use crate::runs;
 use crate::runtime::{DocumentEventType, Function};
 
@@ -18,12 +19,12 @@ pub fn table() -> Vec<Function<App>> {
     use DocumentEventType::{Created, Deleted, Updated, Written};
     let assignment = "users/{roarUid}/assignments/{assignmentUid}";
     vec![
-        Function::callable(
+        callable(
             "createAdministration",
             "Makes an administration, or changes one.",
             administrations::create_administration,
         ),
-        Function::callable(
+        callable(
             "reconcileAdministration",
             "Compares an administration's assignments, counts and lists, and mends them (super admins).",
             reconcile::reconcile_administration,

@@ -4,6 +4,7 @@
 //! with the pure modules of its room and commits to a [`store`]; the commit causes document events,
 //! which reach [`runtime`] again. ARCHITECTURE.md has the map.
 
+pub mod accounts;
 pub mod administrations;
 pub mod app;
 pub mod assignments;
@@ -14,7 +15,9 @@ pub mod context;
 pub mod demo;
 pub mod functions;
 pub mod orgs;
+pub mod payload;
 pub mod reconcile;
+pub mod rights;
 pub mod runs;
 pub mod runtime;
 pub mod service;

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::accounts::Projects;
 use crate::app::{ADMIN, ASSESSMENT, App, Settings, Stores};
 use crate::context::Context;
 use crate::functions;
@@ -61,6 +62,8 @@ pub fn open_embedded(
 pub struct Parts {
     /// The databases.
     pub stores: Stores,
+    /// The accounts of the two projects.
+    pub accounts: Projects,
     /// Project and database ID of the admin database.
     pub admin: DatabaseName,
     /// Project and database ID of the assessment database.
@@ -92,7 +95,7 @@ impl Service {
     /// Puts the parts together. Nothing runs yet.
     pub fn assemble(parts: Parts) -> Result<Service, RuntimeError> {
         let queue = LocalQueue::new(parts.stores.admin.clone(), parts.queue);
-        let app = App::new(parts.stores, parts.context.clone(), queue.clone(), parts.settings);
+        let app = App::new(parts.stores, parts.accounts, parts.context.clone(), queue.clone(), parts.settings);
         let options = Options {
             context: parts.context,
             callers: parts.callers,

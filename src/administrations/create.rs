@@ -12,7 +12,8 @@ use crate::app::{App, EditInProgress};
 use crate::claims::Claims;
 use crate::fields;
 use crate::orgs::{OrgLists, OrgTree, OrgType, Reach, load_tree};
-use crate::runtime::{Call, FunctionError, Status};
+use crate::rights::{NamesOrgs, OrgAdmin, Payload, Requester};
+use crate::runtime::{FunctionError, Status};
 use crate::store::{
     DocPath, Document, FieldPath, Fields, Precondition, StoreError, Timestamp, Transaction, Transform, Value, Write,
 };
@@ -20,23 +21,32 @@ use crate::store::{
 /// How long a `requestId` is remembered.
 const REQUEST_MEMORY: SignedDuration = SignedDuration::from_hours(24);
 
-/// Handles a call.
-pub async fn create_administration(app: App, call: Call) -> Result<serde_json::Value, FunctionError> {
-    let uid = call.signed_in()?.uid.clone();
-    let request = Request::read(&call.data)?;
-    let claims_path = Claims::path(&uid)?;
-    let claims = Claims::read(&uid, app.stores.admin.get(&claims_path).await?.as_ref());
-    if !claims.administers_all(&request.orgs) {
-        return Err(forbidden());
+impl Payload for Request {
+    fn read(data: &serde_json::Value) -> Result<Self, FunctionError> {
+        Request::read(data)
     }
+}
+
+impl NamesOrgs for Request {
+    fn orgs(&self) -> &OrgLists {
+        &self.orgs
+    }
+}
+
+/// Handles a call.
+pub async fn create_administration(
+    app: App,
+    permit: OrgAdmin,
+    request: Request,
+) -> Result<serde_json::Value, FunctionError> {
+    let Requester { uid, claims, .. } = &permit.requester;
     let memory = match &request.request_id {
-        Some(id) => Some(memory_path(&uid, id)?),
+        Some(id) => Some(memory_path(uid, id)?),
         None => None,
     };
     let tree = load_tree(&app.stores.admin, &request.orgs, Reach::Up).await?;
     let new_id = app.context.document_id();
-    let mut work =
-        Work { app: &app, claims: &claims, request: &request, memory, tree: &tree, new_id: &new_id, lists: true };
+    let mut work = Work { app: &app, claims, request: &request, memory, tree: &tree, new_id: &new_id, lists: true };
     let mut done = app.stores.admin.transaction(|tx| work.run(tx)).await;
     if done.as_ref().is_err_and(is_conflict) {
         // The creator has no users document, which is no error.

@@ -70,7 +70,8 @@ pub async fn run(args: ReconcileArgs) -> Result<(), CliError> {
             let waiting = opened.embedded.iter().map(|store| store.pending_events()).sum();
             let queue = LocalQueue::new(opened.stores.admin.clone(), QueueOptions::default());
             let patience = if is_embedded { Duration::ZERO } else { PATIENCE };
-            let app = App::new(opened.stores, context, queue, settings);
+            let accounts = wiring::accounts(&store, &context)?;
+            let app = App::new(opened.stores, accounts, context, queue, settings);
             (reconcile(&app, &args, patience, &bar).await?, waiting)
         }
     };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::CliError;
+use crate::accounts::{self, Projects};
 use crate::app::{self, ADMIN, ASSESSMENT, Settings, Stores};
 use crate::config::{self, AppCheckMode, BackendConfig, CallerConfig, Config, DeliveryConfig, StoreConfig};
 use crate::context::Context;
@@ -45,6 +46,16 @@ pub async fn open(config: &StoreConfig, context: &Context) -> Result<Opened, Cli
     let [admin, assessment] =
         <[Database; 2]>::try_from(databases).map_err(|_| CliError::Other("two databases were asked for".to_owned()))?;
     Ok(Opened { stores: Stores { admin, assessment }, embedded })
+}
+
+/// The accounts of the two projects.
+pub fn accounts(config: &StoreConfig, context: &Context) -> Result<Projects, CliError> {
+    let (admin, assessment) = (&config.admin.project, &config.assessment.project);
+    let directory = match &config.backend {
+        BackendConfig::Embedded(directory) => directory.clone(),
+        BackendConfig::Cloud | BackendConfig::Emulator(_) => config.data_dir.clone(),
+    };
+    Ok(accounts::embedded::open_projects(&directory, admin, assessment, context)?)
 }
 
 /// A service with the embedded stores whose events it handles.
@@ -89,6 +100,7 @@ pub async fn build(config: &Config) -> Result<Built, CliError> {
     let Opened { stores, embedded } = open(&config.store, &context).await?;
     let parts = service::Parts {
         stores,
+        accounts: accounts(&config.store, &context)?,
         admin: config.store.admin.clone(),
         assessment: config.store.assessment.clone(),
         context,
@@ -109,11 +121,13 @@ pub async fn build(config: &Config) -> Result<Built, CliError> {
 pub fn closed(opened: Opened, config: &StoreConfig, settings: Settings) -> Result<Built, CliError> {
     let Opened { stores, embedded } = opened;
     let keys = KeySource::new("", http_client(KEYS_LIMIT)?);
+    let context = Context::system();
     let parts = service::Parts {
         stores,
+        accounts: accounts(config, &context)?,
         admin: config.admin.clone(),
         assessment: config.assessment.clone(),
-        context: Context::system(),
+        context,
         settings,
         queue: QueueOptions::default(),
         callers: Callers {

@@ -6,31 +6,34 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use super::{Options, reconcile_one};
-use crate::administrations::fanout::control::administration_path;
 use crate::app::App;
-use crate::claims::Claims;
-use crate::runtime::{Call, FunctionError, Status};
+use crate::payload::{flag, object, required_id};
+use crate::rights::{Payload, SuperAdmin};
+use crate::runtime::{FunctionError, Status};
 
 /// How long a difference must stay: events that are on their way arrive meanwhile.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Handles a call.
-pub async fn reconcile_administration(app: App, call: Call) -> Result<Json, FunctionError> {
-    let uid = &call.signed_in()?.uid;
-    let claims = Claims::read(uid, app.stores.admin.get(&Claims::path(uid)?).await?.as_ref());
-    if !claims.super_admin {
-        return Err(FunctionError::new(Status::PermissionDenied, "Only super admins may reconcile."));
+/// Which administration, and whether to mend it.
+pub struct Request {
+    id: String,
+    fix: bool,
+}
+
+impl Payload for Request {
+    fn read(data: &Json) -> Result<Self, FunctionError> {
+        let fields = object(data)?;
+        Ok(Request {
+            id: required_id(fields, "administrationId", "an administration")?,
+            fix: flag(fields, "fix")?.unwrap_or(false),
+        })
     }
-    let id = match call.data.get("administrationId") {
-        Some(Json::String(id)) if administration_path(id).is_ok() => id,
-        _ => return Err(FunctionError::invalid("administrationId must be the ID of an administration.")),
-    };
-    let fix = match call.data.get("fix") {
-        None | Some(Json::Null) => false,
-        Some(Json::Bool(fix)) => *fix,
-        Some(_) => return Err(FunctionError::invalid("fix must be true or false.")),
-    };
-    let report = reconcile_one(&app, id, &Options { fix, patience: PATIENCE }, &|_| {}).await?;
+}
+
+/// Handles a call.
+pub async fn reconcile_administration(app: App, _: SuperAdmin, request: Request) -> Result<Json, FunctionError> {
+    let Request { id, fix } = request;
+    let report = reconcile_one(&app, &id, &Options { fix, patience: PATIENCE }, &|_| {}).await?;
     let Some(report) = report else {
         return Err(FunctionError::new(Status::NotFound, "There is no such administration, nor anything of one."));
     };

@@ -18,6 +18,8 @@ pub type Outcome<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub struct Caller {
     /// The Auth UID (`sub` of the ID token).
     pub uid: String,
+    /// The project whose user this is (`aud` of the ID token).
+    pub project: String,
     /// All claims of the ID token.
     pub claims: serde_json::Map<String, serde_json::Value>,
 }
@@ -133,6 +135,8 @@ pub struct Function<S> {
     pub aliases: &'static [&'static str],
     /// One line for people.
     pub summary: &'static str,
+    /// Who may call it, for people; empty for what isn't called.
+    pub access: &'static str,
     /// What sets it off and what it does.
     pub trigger: Trigger<S>,
     /// How long a run may take.
@@ -159,6 +163,7 @@ impl<S> Function<S> {
             name,
             aliases: &[],
             summary,
+            access: "",
             trigger: Trigger::Callable(Arc::new(move |state, call| Box::pin(handler(state, call)))),
             timeout: CALLABLE_TIMEOUT,
             body_limit: BODY_LIMIT,
@@ -183,6 +188,7 @@ impl<S> Function<S> {
             name,
             aliases: &[],
             summary,
+            access: "",
             trigger: Trigger::Document {
                 database,
                 event,
@@ -204,6 +210,7 @@ impl<S> Function<S> {
             name,
             aliases: &[],
             summary,
+            access: "",
             trigger: Trigger::Task(Arc::new(move |state, task| Box::pin(handler(state, task)))),
             timeout: BACKGROUND_TIMEOUT,
             body_limit: BODY_LIMIT,
@@ -213,6 +220,12 @@ impl<S> Function<S> {
     /// The same function under further names.
     pub fn with_aliases(mut self, aliases: &'static [&'static str]) -> Self {
         self.aliases = aliases;
+        self
+    }
+
+    /// The same function with a text that says who may call it.
+    pub fn with_access(mut self, access: &'static str) -> Self {
+        self.access = access;
         self
     }
 

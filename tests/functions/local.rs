@@ -27,6 +27,11 @@ pub struct LocalWorld {
 
 pub const NOW: &str = "2026-09-15T10:00:00Z";
 
+/// A user of a project, whose token says nothing else.
+pub fn caller(project: &str, uid: &str) -> Caller {
+    Caller { uid: uid.to_owned(), project: project.to_owned(), claims: Default::default() }
+}
+
 impl LocalWorld {
     pub async fn start() -> LocalWorld {
         LocalWorld::with(Settings::default()).await
@@ -40,7 +45,7 @@ impl LocalWorld {
         let assessment_store = crate::world::open(directory.path(), "assessment", &context);
         let stores =
             Stores { admin: Database::new(store.clone()), assessment: Database::new(assessment_store.clone()) };
-        let service = crate::world::service(stores, PROJECT, context, settings);
+        let service = crate::world::service(stores, directory.path(), PROJECT, context, settings);
         service.start_tasks();
         LocalWorld { service, store, assessment_store, clock, _directory: directory }
     }
@@ -57,12 +62,31 @@ impl LocalWorld {
         self.service.app.now()
     }
 
-    /// Calls a callable as that user, past HTTP.
+    /// Calls `createAdministration` as that user, past HTTP.
     pub async fn call(&self, uid: &str, data: serde_json::Value) -> Result<serde_json::Value, FunctionError> {
-        let function = self.service.runtime.registry().find("createAdministration").expect("it's in the index");
+        self.call_function("createAdministration", uid, data).await
+    }
+
+    /// Calls a callable as that user of the admin project, past HTTP.
+    pub async fn call_function(
+        &self,
+        name: &str,
+        uid: &str,
+        data: serde_json::Value,
+    ) -> Result<serde_json::Value, FunctionError> {
+        self.call_as(name, Some(caller(PROJECT, uid)), data).await
+    }
+
+    /// Calls a callable, past HTTP.
+    pub async fn call_as(
+        &self,
+        name: &str,
+        caller: Option<Caller>,
+        data: serde_json::Value,
+    ) -> Result<serde_json::Value, FunctionError> {
+        let function = self.service.runtime.registry().find(name).expect("it's in the index");
         let Trigger::Callable(handler) = &function.trigger else { panic!("a callable") };
-        let caller = Caller { uid: uid.to_owned(), claims: Default::default() };
-        handler(self.service.app.clone(), Call { data, caller: Some(caller), app_id: None }).await
+        handler(self.service.app.clone(), Call { data, caller, app_id: None }).await
     }
 
     /// Calls `createAdministration` and gives the ID.

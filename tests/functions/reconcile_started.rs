@@ -17,7 +17,11 @@ use crate::world::{assert_consistent, set};
 async fn call(world: &LocalWorld, uid: Option<&str>, data: Json) -> Result<Json, FunctionError> {
     let function = world.service.runtime.registry().find("reconcileAdministration").expect("it's in the index");
     let Trigger::Callable(handler) = &function.trigger else { panic!("a callable") };
-    let caller = uid.map(|uid| Caller { uid: uid.to_owned(), claims: Default::default() });
+    let caller = uid.map(|uid| Caller {
+        uid: uid.to_owned(),
+        project: crate::world::PROJECT.to_owned(),
+        claims: Default::default(),
+    });
     handler(world.service.app.clone(), Call { data, caller, app_id: None }).await
 }
 

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use roar_functions::accounts::embedded;
 use roar_functions::app::{ADMIN, ASSESSMENT, Settings, Stores};
 use roar_functions::assignments::recount::Counts;
 use roar_functions::cli::triggers::{document_triggers, register};
@@ -36,19 +37,31 @@ pub fn open(directory: &std::path::Path, label: &'static str, context: &Context)
 }
 
 /// The service over the given databases.
-pub fn service(stores: Stores, project: &str, context: Context, settings: Settings) -> Service {
+pub fn service(
+    stores: Stores,
+    accounts: &std::path::Path,
+    project: &str,
+    context: Context,
+    settings: Settings,
+) -> Service {
+    let accounts = embedded::open_projects(accounts, project, &format!("{project}-assessment"), &context);
     // No signed token comes here, so nobody asks for keys.
     let keys = KeySource::new("http://127.0.0.1:9/", reqwest::Client::builder().build().expect("a client"));
     let name = |project: &str| DatabaseName { project: project.to_owned(), database: "(default)".to_owned() };
     Service::assemble(Parts {
         stores,
+        accounts: accounts.expect("accounts"),
         admin: name(project),
         assessment: name(&format!("{project}-assessment")),
         context,
         settings,
         queue: QueueOptions::default(),
         callers: Callers {
-            id_tokens: IdTokens { projects: vec![project.to_owned()], keys, allow_unsigned: true },
+            id_tokens: IdTokens {
+                projects: vec![project.to_owned(), format!("{project}-assessment")],
+                keys,
+                allow_unsigned: true,
+            },
             app_check: AppCheck::Off,
         },
         deliveries: Deliveries::Open,
@@ -63,6 +76,7 @@ pub struct EmulatorWorld {
     pub project: String,
     http: reqwest::Client,
     emulator: Emulator,
+    _accounts: tempfile::TempDir,
 }
 
 impl EmulatorWorld {
@@ -77,12 +91,14 @@ impl EmulatorWorld {
         };
         let stores =
             Stores { admin: open(project.clone()).await, assessment: open(format!("{project}-assessment")).await };
-        let service = service(stores, &project, Context::system(), Settings::default());
+        let accounts = directory();
+        let service = service(stores, accounts.path(), &project, Context::system(), Settings::default());
         service.start_tasks();
         let server = service.bind(address, Duration::from_secs(5)).await.expect("the port is free");
         tokio::spawn(server.run(std::future::pending()));
         let http = reqwest::Client::builder().timeout(Duration::from_secs(60)).build().expect("a client");
-        let world = EmulatorWorld { service, url: format!("http://{address}"), project, http, emulator };
+        let world =
+            EmulatorWorld { service, url: format!("http://{address}"), project, http, emulator, _accounts: accounts };
         world.register().await;
         world
     }
@@ -214,7 +230,7 @@ pub async fn set(database: &Database, path: &str, fields: Fields) {
 pub async fn create_in(service: &Service, uid: &str, data: serde_json::Value) -> String {
     let function = service.runtime.registry().find("createAdministration").expect("it's in the index");
     let Trigger::Callable(handler) = &function.trigger else { panic!("a callable") };
-    let caller = Caller { uid: uid.to_owned(), claims: Default::default() };
+    let caller = Caller { uid: uid.to_owned(), project: crate::world::PROJECT.to_owned(), claims: Default::default() };
     let call = Call { data, caller: Some(caller), app_id: None };
     let answer = handler(service.app.clone(), call).await.expect("an administration");
     answer["administrationId"].as_str().expect("an ID").to_owned()

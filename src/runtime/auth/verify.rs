@@ -45,7 +45,7 @@ impl IdTokens {
         if !unsigned {
             jwt.check_signature(&self.keys, now, false).await?;
         }
-        Ok(Caller { uid: uid.to_owned(), claims: jwt.claims })
+        Ok(Caller { uid: uid.to_owned(), project: audience.to_owned(), claims: jwt.claims })
     }
 }
 

@@ -163,7 +163,7 @@ pub fn administration_id(administration: u8) -> String {
 /// Where a history happens.
 enum Place {
     /// On the embedded store, where events and tasks move only when the history says so.
-    Local(LocalWorld),
+    Local(Box<LocalWorld>),
     /// On the Firestore emulator, which delivers by itself.
     Emulator(Box<EmulatorWorld>),
 }
@@ -188,7 +188,7 @@ impl Stage {
     pub async fn set_up() -> Stage {
         let world = LocalWorld::start().await;
         world.service.queue.stop(std::time::Duration::from_secs(5)).await;
-        Stage::at(Place::Local(world)).await
+        Stage::at(Place::Local(Box::new(world))).await
     }
 
     pub async fn set_up_on_emulator() -> Stage {

@@ -1,0 +1,179 @@
+//! Reading what callers send: fields of a payload, each with an error that names it. Null is the same as
+//! absent everywhere (dashboard-contract G1). Pure.
+
+use serde_json::{Map, Value as Json};
+
+use crate::orgs::{OrgLists, OrgType};
+use crate::runtime::FunctionError;
+use crate::store::{DocPath, Value};
+
+/// Longest Auth UID, and longest ID of anything a caller names.
+pub const ID_LIMIT: usize = 128;
+/// Firestore's limit on the depth of maps and lists, less the levels above a payload's values.
+const VALUE_DEPTH: usize = 16;
+
+/// What was read, or INVALID_ARGUMENT with a message that names the field.
+pub type Checked<T> = Result<T, FunctionError>;
+
+/// The payload of a call, which must be an object.
+pub fn object(data: &Json) -> Checked<&Map<String, Json>> {
+    data.as_object().ok_or_else(|| FunctionError::invalid("The request must be an object with the function's fields."))
+}
+
+/// A field that's there and isn't null.
+pub fn present<'a>(fields: &'a Map<String, Json>, name: &str) -> Option<&'a Json> {
+    fields.get(name).filter(|value| !value.is_null())
+}
+
+/// Text that isn't blank.
+pub fn required_text(fields: &Map<String, Json>, name: &str) -> Checked<String> {
+    match present(fields, name) {
+        Some(Json::String(text)) if !text.trim().is_empty() => Ok(text.clone()),
+        _ => Err(FunctionError::invalid(format!("{name} must be text that isn't empty."))),
+    }
+}
+
+/// Text; what's absent or blank is `None`.
+pub fn optional_text(fields: &Map<String, Json>, name: &str) -> Checked<Option<String>> {
+    match present(fields, name) {
+        None => Ok(None),
+        Some(Json::String(text)) => Ok(Some(text.clone()).filter(|text| !text.trim().is_empty())),
+        Some(_) => Err(FunctionError::invalid(format!("{name} must be text."))),
+    }
+}
+
+/// True or false.
+pub fn flag(fields: &Map<String, Json>, name: &str) -> Checked<Option<bool>> {
+    match present(fields, name) {
+        None => Ok(None),
+        Some(Json::Bool(flag)) => Ok(Some(*flag)),
+        Some(_) => Err(FunctionError::invalid(format!("{name} must be true or false."))),
+    }
+}
+
+/// An ID that can be a document's, of what `what` says: "an org".
+pub fn optional_id(fields: &Map<String, Json>, name: &str, what: &str) -> Checked<Option<String>> {
+    match present(fields, name) {
+        None => Ok(None),
+        Some(Json::String(id)) if is_id(id) => Ok(Some(id.clone())),
+        Some(_) => Err(FunctionError::invalid(format!("{name} must be the ID of {what}."))),
+    }
+}
+
+/// As [`optional_id`], but it must be there.
+pub fn required_id(fields: &Map<String, Json>, name: &str, what: &str) -> Checked<String> {
+    optional_id(fields, name, what)?.ok_or_else(|| FunctionError::invalid(format!("{name} must be the ID of {what}.")))
+}
+
+/// IDs that can be documents'; null entries are passed over, repeated ones kept once. `None` without the
+/// field.
+pub fn optional_ids(fields: &Map<String, Json>, name: &str, what: &str) -> Checked<Option<Vec<String>>> {
+    let Some(sent) = present(fields, name) else { return Ok(None) };
+    let list = sent.as_array().ok_or_else(|| FunctionError::invalid(format!("{name} must be a list of IDs.")))?;
+    let mut ids: Vec<String> = Vec::new();
+    let mut known = std::collections::HashSet::new();
+    for (index, id) in list.iter().enumerate().filter(|(_, id)| !id.is_null()) {
+        match id {
+            Json::String(id) if is_id(id) => {
+                if known.insert(id) {
+                    ids.push(id.clone());
+                }
+            }
+            _ => return Err(FunctionError::invalid(format!("{name}[{index}] must be the ID of {what}."))),
+        }
+    }
+    Ok(Some(ids))
+}
+
+/// True for text that can name a document.
+pub fn is_id(id: &str) -> bool {
+    DocPath::in_collection("ids", id).is_ok()
+}
+
+/// Org lists by type, as many as are sent; empty without the field. Flat lists are refused: they don't say
+/// of which type their orgs are (ambiguities A-24).
+pub fn optional_orgs(fields: &Map<String, Json>, at: &str) -> Checked<OrgLists> {
+    let lists = match present(fields, at) {
+        None => return Ok(OrgLists::new()),
+        Some(Json::Object(lists)) => lists,
+        Some(_) => return Err(FunctionError::invalid(format!("{at} must be an object with lists of org IDs."))),
+    };
+    if let Some(unknown) = lists.keys().find(|key| OrgType::ALL.iter().all(|org_type| org_type.plural() != *key)) {
+        let unknown: String = unknown.chars().take(40).collect();
+        return Err(FunctionError::invalid(format!("{at}.{unknown} is not a type of org.")));
+    }
+    let mut orgs = OrgLists::new();
+    for org_type in OrgType::ALL {
+        let name = org_type.plural();
+        let Some(ids) = present(lists, name) else { continue };
+        let ids =
+            ids.as_array().ok_or_else(|| FunctionError::invalid(format!("{at}.{name} must be a list of IDs.")))?;
+        for (index, id) in ids.iter().enumerate().filter(|(_, id)| !id.is_null()) {
+            match id {
+                Json::String(id) if is_id(id) => {
+                    orgs.add(org_type, id);
+                }
+                _ => return Err(FunctionError::invalid(format!("{at}.{name}[{index}] must be the ID of an org."))),
+            }
+        }
+    }
+    Ok(orgs)
+}
+
+/// As [`optional_orgs`], but there must be one.
+pub fn required_orgs(fields: &Map<String, Json>, at: &str) -> Checked<OrgLists> {
+    if !matches!(present(fields, at), Some(Json::Object(_))) {
+        return Err(FunctionError::invalid(format!("{at} must be an object with lists of org IDs.")));
+    }
+    let orgs = optional_orgs(fields, at)?;
+    if orgs.is_empty() {
+        return Err(FunctionError::invalid(format!("{at} must name at least one org.")));
+    }
+    Ok(orgs)
+}
+
+/// A JSON value as Firestore stores it. Refuses what Firestore can't: lists directly in lists, empty or
+/// reserved keys, too deep a nest.
+pub fn value(json: &Json, at: &str) -> Checked<Value> {
+    value_within(json, at, VALUE_DEPTH)
+}
+
+/// As [`value`], with the depth given.
+pub fn value_within(json: &Json, at: &str, depth: usize) -> Checked<Value> {
+    let deeper = || depth.checked_sub(1).ok_or_else(|| FunctionError::invalid(format!("{at} is nested too deep.")));
+    Ok(match json {
+        Json::Null => Value::Null,
+        Json::Bool(flag) => Value::Boolean(*flag),
+        Json::Number(number) => match number.as_i64() {
+            Some(integer) => Value::Integer(integer),
+            None => Value::Double(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        Json::String(text) => Value::String(text.clone()),
+        Json::Array(items) => {
+            let depth = deeper()?;
+            if items.iter().any(Json::is_array) {
+                return Err(FunctionError::invalid(format!("{at} holds a list directly in a list.")));
+            }
+            let items =
+                items.iter().enumerate().map(|(index, item)| value_within(item, &format!("{at}[{index}]"), depth));
+            Value::Array(items.collect::<Checked<_>>()?)
+        }
+        Json::Object(entries) => {
+            let depth = deeper()?;
+            let entries = entries.iter().map(|(key, entry)| {
+                check_key(key, at)?;
+                Ok((key.clone(), value_within(entry, &format!("{at}.{key}"), depth)?))
+            });
+            Value::Map(entries.collect::<Checked<_>>()?)
+        }
+    })
+}
+
+/// Refuses a key that Firestore can't store.
+pub fn check_key(key: &str, at: &str) -> Checked<()> {
+    let reserved = key.len() >= 4 && key.starts_with("__") && key.ends_with("__");
+    if key.is_empty() || reserved || key.len() > 1500 {
+        return Err(FunctionError::invalid(format!("{at} has a key that can't be stored.")));
+    }
+    Ok(())
+}

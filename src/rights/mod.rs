@@ -1,0 +1,87 @@
+//! Rights: who may call what. The one place that decides.
+//!
+//! A callable is registered with [`callable`], which gives its handler no caller but a *permit*: a value
+//! that only this room makes, after its rule was asked. So a handler can't forget its check, and the index
+//! knows each function's rule ([`Rule`]), from which the documentation's table and its test are made.
+//!
+//! Rights come from the caller's `userClaims` document in the admin database, never from the token or the
+//! payload (design §4). The token only says who calls, and in which of the two projects.
+
+mod permits;
+mod rule;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::Value as Json;
+
+pub use permits::{Itself, NamesOrgs, OrgAdmin, Requester, SuperAdmin};
+pub use rule::{Expected, Role, Rule, table};
+
+use crate::app::App;
+use crate::runtime::{Call, Caller, Function, FunctionError};
+
+/// The payload of a call, read and checked. Pure.
+pub trait Payload: Sized + Send + Sync + 'static {
+    /// Reads it: INVALID_ARGUMENT with a message that names the field.
+    fn read(data: &Json) -> Result<Self, FunctionError>;
+}
+
+/// The projects that a function takes callers from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum From {
+    /// The admin project.
+    Admin,
+    /// The assessment project.
+    Assessment,
+    /// Either: one name, two functions (functions §2.10, 4.1).
+    Either,
+}
+
+/// Leave to do what a request asks for. Made by [`Permit::grant`] alone.
+#[async_trait]
+pub trait Permit<R: Payload>: Sized + Send + 'static {
+    /// The rule that is asked.
+    const RULE: Rule;
+    /// Whose tokens count.
+    const FROM: From = From::Admin;
+
+    /// Asks the rule: PERMISSION_DENIED when it says no.
+    async fn grant(app: &App, caller: &Caller, request: &R) -> Result<Self, FunctionError>;
+}
+
+/// A callable function, for the index: the caller is signed in, the payload is good and the permit's rule
+/// says yes before `handler` runs, in that order.
+pub fn callable<R, P, H, F>(name: &'static str, summary: &'static str, handler: H) -> Function<App>
+where
+    R: Payload,
+    P: Permit<R>,
+    H: Fn(App, P, R) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<Json, FunctionError>> + Send + 'static,
+{
+    let handler = Arc::new(handler);
+    let checked = move |app: App, call: Call| {
+        let handler = handler.clone();
+        async move {
+            let caller = call.signed_in()?;
+            check_project(&app, caller, P::FROM)?;
+            let request = R::read(&call.data)?;
+            let permit = P::grant(&app, caller, &request).await?;
+            handler(app, permit, request).await
+        }
+    };
+    Function::callable(name, summary, checked).with_access(P::RULE.text())
+}
+
+/// A token of the other project names somebody else: UIDs of the two projects have nothing to do with each
+/// other.
+fn check_project(app: &App, caller: &Caller, from: From) -> Result<(), FunctionError> {
+    let (admin, assessment) = (app.accounts.admin.project(), app.accounts.assessment.project());
+    let fits = match from {
+        From::Admin => caller.project == admin,
+        From::Assessment => caller.project == assessment,
+        From::Either => caller.project == admin || caller.project == assessment,
+    };
+    if fits { Ok(()) } else { Err(FunctionError::unauthenticated()) }
+}

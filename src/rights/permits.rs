@@ -1,0 +1,97 @@
+//! Permits: what handlers get instead of a caller.
+
+use async_trait::async_trait;
+
+use super::{From, Payload, Permit, Rule};
+use crate::app::App;
+use crate::claims::Claims;
+use crate::orgs::OrgLists;
+use crate::runtime::{Caller, FunctionError, Status};
+use crate::store::Document;
+
+/// Who asks, with their rights.
+#[derive(Clone, Debug)]
+pub struct Requester {
+    /// The Auth UID in the admin project.
+    pub uid: String,
+    /// What their `userClaims` document lets them do.
+    pub claims: Claims,
+    /// That document, if there is one.
+    pub document: Option<Document>,
+}
+
+impl Requester {
+    /// Reads the caller's rights: one document.
+    pub async fn of(app: &App, caller: &Caller) -> Result<Requester, FunctionError> {
+        let document = app.stores.admin.get(&Claims::path(&caller.uid)?).await?;
+        Ok(Requester { uid: caller.uid.clone(), claims: Claims::read(&caller.uid, document.as_ref()), document })
+    }
+}
+
+/// PERMISSION_DENIED.
+pub fn denied(message: &str) -> FunctionError {
+    FunctionError::new(Status::PermissionDenied, message)
+}
+
+/// Leave of anybody signed in to act about themselves. Nothing is read.
+#[derive(Clone, Debug)]
+pub struct Itself {
+    /// Who.
+    pub caller: Caller,
+}
+
+#[async_trait]
+impl<R: Payload> Permit<R> for Itself {
+    const RULE: Rule = Rule::Itself;
+    const FROM: From = From::Either;
+
+    async fn grant(_: &App, caller: &Caller, _: &R) -> Result<Self, FunctionError> {
+        Ok(Itself { caller: caller.clone() })
+    }
+}
+
+/// Leave of a super admin.
+#[derive(Clone, Debug)]
+pub struct SuperAdmin {
+    /// Who.
+    pub requester: Requester,
+}
+
+#[async_trait]
+impl<R: Payload> Permit<R> for SuperAdmin {
+    const RULE: Rule = Rule::SuperAdmin;
+
+    async fn grant(app: &App, caller: &Caller, _: &R) -> Result<Self, FunctionError> {
+        let requester = Requester::of(app, caller).await?;
+        match requester.claims.super_admin {
+            true => Ok(SuperAdmin { requester }),
+            false => Err(denied("Only super admins may do this.")),
+        }
+    }
+}
+
+/// A request that names orgs.
+pub trait NamesOrgs {
+    /// The orgs.
+    fn orgs(&self) -> &OrgLists;
+}
+
+/// Leave of somebody who administers every org that the request names.
+#[derive(Clone, Debug)]
+pub struct OrgAdmin {
+    /// Who.
+    pub requester: Requester,
+}
+
+#[async_trait]
+impl<R: Payload + NamesOrgs> Permit<R> for OrgAdmin {
+    const RULE: Rule = Rule::EveryOrg;
+
+    async fn grant(app: &App, caller: &Caller, request: &R) -> Result<Self, FunctionError> {
+        let requester = Requester::of(app, caller).await?;
+        match requester.claims.administers_all(request.orgs()) {
+            true => Ok(OrgAdmin { requester }),
+            false => Err(denied("You don't administer all of the orgs that this is about.")),
+        }
+    }
+}
