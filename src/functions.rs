@@ -6,10 +6,12 @@ use std::time::Duration;
 use crate::administrations::{self, fanout};
 use crate::app::{ADMIN, ASSESSMENT, App};
 use crate::assignments;
+use crate::claims;
 use crate::reconcile;
 use crate::rights::callable;
 use crate::runs;
 use crate::runtime::{DocumentEventType, Function};
+use crate::users;
 
 /// What operators call may take longer than what people wait for.
 const OPERATOR_TIMEOUT: Duration = Duration::from_secs(540);
@@ -30,6 +32,34 @@ pub fn table() -> Vec<Function<App>> {
             reconcile::reconcile_administration,
         )
         .with_timeout(OPERATOR_TIMEOUT),
+        callable("appendToAdminClaims", "Gives somebody rights over orgs.", claims::append_to_admin_claims),
+        callable("removeFromAdminClaims", "Takes somebody's rights over orgs away.", claims::remove_from_admin_claims),
+        callable("setUidClaims", "Tells both projects who somebody is, at every sign-in.", claims::set_uid_claims)
+            .with_aliases(&["setUidCustomClaims"]),
+        callable(
+            "associateAssessmentUid",
+            "Makes an assessment account the caller's.",
+            claims::associate_assessment_uid,
+        ),
+        callable(
+            "createAdministratorAccount",
+            "Makes somebody an administrator, with accounts in both projects.",
+            users::administrator::create_administrator_account,
+        ),
+        callable(
+            "updateUserRecord",
+            "Changes a user's account: password, e-mail address, …",
+            users::record::update_user_record,
+        ),
+        callable("createLevanteGroup", "Makes a group, and its maker its admin.", claims::create_group),
+        Function::on_document(
+            ADMIN,
+            Written,
+            "userClaims/{targetUid}",
+            "mirrorCustomClaims",
+            "Lets custom claims, the assessment project's copy and the user's type follow the claims.",
+            claims::written,
+        ),
         Function::on_document(
             ADMIN,
             Written,

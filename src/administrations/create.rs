@@ -9,9 +9,9 @@ use super::fanout::control::administration_path;
 use super::model::Administration;
 use super::payload::Request;
 use crate::app::{App, EditInProgress};
-use crate::claims::Claims;
 use crate::fields;
 use crate::orgs::{OrgLists, OrgTree, OrgType, Reach, load_tree};
+use crate::rights::Claims;
 use crate::rights::{NamesOrgs, OrgAdmin, Payload, Requester};
 use crate::runtime::{FunctionError, Status};
 use crate::store::{

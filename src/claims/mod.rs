@@ -1,85 +1,30 @@
-//! Rights: what the `userClaims` documents let a caller do. The ID token and the payload have no say
-//! (design: rights come from the document).
+//! Claims: who administers which orgs, and who is who in the two projects. `userClaims` documents are the
+//! truth; ID tokens and the assessment project's copy follow them.
+//!
+//! [`lists`] and [`custom`] are pure. What changes claims does it in one transaction with a record of who
+//! did it ([`audit`]), then publishes it ([`publish`]); the document's event publishes again, so that
+//! nothing stays behind when somebody dies in between.
 
-use crate::orgs::OrgLists;
-use crate::store::{DocPath, Document, Result, Value};
+pub mod admin_orgs;
+pub mod audit;
+pub mod binding;
+pub mod custom;
+pub mod group;
+pub mod lists;
+mod publish;
+mod written;
 
-/// A caller's rights and identity across the two projects (data-model §2.4).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Claims {
-    /// ID of the caller's `users` document.
-    pub roar_uid: String,
-    /// May do everything.
-    pub super_admin: bool,
-    /// Orgs that the caller administers, exhaustive.
-    pub admin_orgs: OrgLists,
-}
+pub use admin_orgs::{append_to_admin_claims, remove_from_admin_claims};
+pub use binding::{associate_assessment_uid, set_uid_claims};
+pub use group::create_group;
+pub use publish::{ClaimsError, publish};
+pub use written::written;
 
-impl Claims {
-    /// Where the claims of an Auth user of the admin project are.
-    pub fn path(admin_uid: &str) -> Result<DocPath> {
-        DocPath::in_collection("userClaims", admin_uid)
-    }
+use crate::store::{Document, Timestamp, Value};
 
-    /// Reads the document of `admin_uid`. Without one there are no rights, and the users document is
-    /// taken to bear the Auth UID.
-    pub fn read(admin_uid: &str, document: Option<&Document>) -> Claims {
-        let claims = document.and_then(|document| document.fields.get("claims")).and_then(Value::as_map);
-        let field = |name: &str| claims.and_then(|claims| claims.get(name));
-        let roar_uid = field("roarUid").and_then(Value::as_str).filter(|uid| !uid.is_empty());
-        Claims {
-            roar_uid: roar_uid.unwrap_or(admin_uid).to_owned(),
-            super_admin: field("super_admin").and_then(Value::as_bool).unwrap_or(false),
-            admin_orgs: OrgLists::from_value(field("adminOrgs")),
-        }
-    }
-
-    /// True for super admins, and for callers who administer every one of `orgs`.
-    pub fn administers_all(&self, orgs: &OrgLists) -> bool {
-        self.super_admin || orgs.difference(&self.admin_orgs.to_set()).is_empty()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fields;
-    use crate::orgs::OrgType;
-    use crate::store::{Fields, Timestamp};
-
-    fn claims(fields: Fields) -> Claims {
-        let document = Document {
-            path: Claims::path("a1").unwrap(),
-            fields,
-            create_time: Timestamp::UNIX_EPOCH,
-            update_time: Timestamp::UNIX_EPOCH,
-        };
-        Claims::read("a1", Some(&document))
-    }
-
-    #[test]
-    fn who_may_act_for_which_orgs() {
-        let lists = |ids: &[(OrgType, &'static str)]| ids.iter().copied().collect::<OrgLists>();
-        let d1 = lists(&[(OrgType::District, "d1")]);
-        let s1 = lists(&[(OrgType::School, "s1")]);
-        let both = lists(&[(OrgType::District, "d1"), (OrgType::School, "s1")]);
-        let nobody = Claims::read("a1", None);
-        let admin = claims(fields! { "claims" => fields! { "adminOrgs" => s1.to_value(), "roarUid" => "r1" } });
-        let super_admin = claims(fields! { "claims" => fields! { "super_admin" => true } });
-        let pretender = claims(fields! { "super_admin" => true, "adminOrgs" => d1.to_value() });
-        let text = claims(fields! { "claims" => fields! { "super_admin" => "true" } });
-        // Who; d1, s1, both.
-        let table = [
-            (&nobody, [false, false, false]),
-            (&admin, [false, true, false]),
-            (&super_admin, [true, true, true]),
-            (&pretender, [false, false, false]),
-            (&text, [false, false, false]),
-        ];
-        for (who, expected) in table {
-            assert_eq!([&d1, &s1, &both].map(|orgs| who.administers_all(orgs)), expected, "{who:?}");
-        }
-        assert_eq!(admin.roar_uid, "r1");
-        assert_eq!(nobody.roar_uid, "a1");
-    }
+/// The `lastUpdated` of claims that change now, in milliseconds: later than the one before, so that clients
+/// notice, whatever the clock says.
+pub fn next_update(before: Option<&Document>, now: Timestamp) -> i64 {
+    let last = before.and_then(|document| document.fields.get("lastUpdated")).and_then(Value::as_i64);
+    now.as_millisecond().max(last.map_or(i64::MIN, |last| last.saturating_add(1)))
 }

@@ -7,8 +7,11 @@
 //! Rights come from the caller's `userClaims` document in the admin database, never from the token or the
 //! payload (design §4). The token only says who calls, and in which of the two projects.
 
+mod above;
+mod claims;
 mod permits;
 mod rule;
+mod user_admin;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -16,8 +19,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::Value as Json;
 
-pub use permits::{Itself, NamesOrgs, OrgAdmin, Requester, SuperAdmin};
+pub use above::AboveOrgs;
+pub use claims::{Claims, claims_map};
+pub use permits::{Itself, ItselfOrSuperAdmin, NamesOrgs, NamesUser, OrgAdmin, Requester, SuperAdmin, denied};
 pub use rule::{Expected, Role, Rule, table};
+pub use user_admin::{Target, UserAdmin};
 
 use crate::app::App;
 use crate::runtime::{Call, Caller, Function, FunctionError};

@@ -2,9 +2,8 @@
 
 use async_trait::async_trait;
 
-use super::{From, Payload, Permit, Rule};
+use super::{Claims, From, Payload, Permit, Rule};
 use crate::app::App;
-use crate::claims::Claims;
 use crate::orgs::OrgLists;
 use crate::runtime::{Caller, FunctionError, Status};
 use crate::store::Document;
@@ -70,10 +69,41 @@ impl<R: Payload> Permit<R> for SuperAdmin {
     }
 }
 
+/// A request about one user.
+pub trait NamesUser {
+    /// The user's Auth UID in the admin project.
+    fn user(&self) -> &str;
+}
+
+/// Leave of somebody to act about themselves, or of a super admin to act about anybody.
+#[derive(Clone, Debug)]
+pub struct ItselfOrSuperAdmin {
+    /// Who.
+    pub requester: Requester,
+}
+
+#[async_trait]
+impl<R: Payload + NamesUser> Permit<R> for ItselfOrSuperAdmin {
+    const RULE: Rule = Rule::ItselfOrSuperAdmin;
+
+    async fn grant(app: &App, caller: &Caller, request: &R) -> Result<Self, FunctionError> {
+        let requester = Requester::of(app, caller).await?;
+        match requester.uid == request.user() || requester.claims.super_admin {
+            true => Ok(ItselfOrSuperAdmin { requester }),
+            false => Err(denied("Only super admins may do this for somebody else.")),
+        }
+    }
+}
+
 /// A request that names orgs.
 pub trait NamesOrgs {
     /// The orgs.
     fn orgs(&self) -> &OrgLists;
+
+    /// True when a super admin may name orgs that don't exist, to be rid of them.
+    fn may_be_missing(&self) -> bool {
+        false
+    }
 }
 
 /// Leave of somebody who administers every org that the request names.

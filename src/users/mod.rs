@@ -1,10 +1,13 @@
 //! Users: what rules need to know about a person's document, and what a change of it means.
 
+pub mod administrator;
 pub mod age;
 pub mod change;
 pub mod copy;
 pub mod grade;
 pub mod membership;
+pub mod person;
+pub mod record;
 
 use crate::store::{Fields, Value};
 

@@ -22,7 +22,7 @@ pub struct LocalWorld {
     /// The assessment database's.
     pub assessment_store: Arc<EmbeddedStore>,
     pub clock: Arc<ManualClock>,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 pub const NOW: &str = "2026-09-15T10:00:00Z";
@@ -47,7 +47,7 @@ impl LocalWorld {
             Stores { admin: Database::new(store.clone()), assessment: Database::new(assessment_store.clone()) };
         let service = crate::world::service(stores, directory.path(), PROJECT, context, settings);
         service.start_tasks();
-        LocalWorld { service, store, assessment_store, clock, _directory: directory }
+        LocalWorld { service, store, assessment_store, clock, directory: directory }
     }
 
     pub fn admin(&self) -> &Database {
@@ -56,6 +56,13 @@ impl LocalWorld {
 
     pub fn assessment(&self) -> &Database {
         &self.service.app.stores.assessment
+    }
+
+    /// What the files of the stores hold.
+    pub fn files(&self) -> Vec<Vec<u8>> {
+        let entries = std::fs::read_dir(self.directory.path()).expect("a directory");
+        let paths = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
+        paths.filter_map(|path| std::fs::read(path).ok()).collect()
     }
 
     pub fn now(&self) -> Timestamp {

@@ -3,7 +3,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod administrators;
 mod calls;
+mod claims;
 mod cost;
 mod documents;
 mod emulator;
@@ -15,9 +17,12 @@ mod races;
 mod reconcile;
 mod reconcile_started;
 mod replay;
+mod rights;
 mod runs;
 mod scenario;
+mod sign_in;
 mod small;
 mod snapshot;
+mod town;
 mod users;
 mod world;

@@ -1,0 +1,203 @@
+//! The callables `appendToAdminClaims` and `removeFromAdminClaims` (functions §2.1, 2.2).
+
+use serde_json::{Value as Json, json};
+
+use super::audit::{Action, Record};
+use super::custom::{all_to_json, custom_claims};
+use super::lists::{AdminOrgs, granted, stored};
+use super::next_update;
+use super::publish::publish;
+use crate::accounts::{Account, check_claims};
+use crate::app::App;
+use crate::fields;
+use crate::orgs::{OrgLists, OrgTree, OrgType, Reach, load_tree};
+use crate::payload::{Checked, object, optional_id, optional_ids, required_id};
+use crate::rights::{AboveOrgs, Claims, NamesOrgs, Payload, claims_map};
+use crate::runtime::{FunctionError, Status};
+use crate::store::{FieldPath, Fields, Transaction, Value, Write};
+
+/// How often a change starts anew when somebody else changes the same claims.
+const ATTEMPTS: usize = 10;
+
+/// Whose rights, over which orgs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request<const REMOVES: bool> {
+    target: String,
+    orgs: OrgLists,
+}
+
+/// One ID a type (`districtId`), or a list a type (`districts`), or both.
+fn orgs(data: &serde_json::Map<String, Json>) -> Checked<OrgLists> {
+    let mut orgs = OrgLists::new();
+    for org_type in OrgType::ALL {
+        let single = format!("{}Id", org_type.singular());
+        let what = format!("a {}", org_type.singular());
+        let listed = optional_ids(data, org_type.plural(), &what)?.unwrap_or_default();
+        for id in optional_id(data, &single, &what)?.into_iter().chain(listed) {
+            orgs.add(org_type, &id);
+        }
+    }
+    if orgs.is_empty() {
+        return Err(FunctionError::invalid(
+            "One of districtId, schoolId, classId, groupId, familyId, or of districts, schools, classes, groups, \
+             families, must name an org.",
+        ));
+    }
+    Ok(orgs)
+}
+
+impl<const REMOVES: bool> Payload for Request<REMOVES> {
+    fn read(data: &Json) -> Result<Self, FunctionError> {
+        let data = object(data)?;
+        Ok(Request { target: required_id(data, "targetUid", "an account")?, orgs: orgs(data)? })
+    }
+}
+
+impl<const REMOVES: bool> NamesOrgs for Request<REMOVES> {
+    fn orgs(&self) -> &OrgLists {
+        &self.orgs
+    }
+
+    /// Super admins may clean up after orgs that are gone.
+    fn may_be_missing(&self) -> bool {
+        REMOVES
+    }
+}
+
+/// Gives rights over orgs. Again, and nothing changes.
+pub async fn append_to_admin_claims(
+    app: App,
+    permit: AboveOrgs,
+    request: Request<false>,
+) -> Result<Json, FunctionError> {
+    let Request { target, orgs } = &request;
+    let change =
+        Change { function: "appendToAdminClaims", by: &permit.requester.uid, target, orgs, action: Action::Append };
+    let claims = change.apply(&app).await?;
+    Ok(json!({ "status": "ok", "userClaims": all_to_json(&claims) }))
+}
+
+/// Takes rights over orgs away. What isn't held stays so; what's held through an org above it can't go alone
+/// (FAILED_PRECONDITION).
+pub async fn remove_from_admin_claims(
+    app: App,
+    permit: AboveOrgs,
+    request: Request<true>,
+) -> Result<Json, FunctionError> {
+    let Request { target, orgs } = &request;
+    let change =
+        Change { function: "removeFromAdminClaims", by: &permit.requester.uid, target, orgs, action: Action::Remove };
+    let claims = change.apply(&app).await?;
+    Ok(json!({ "status": "ok", "userClaims": all_to_json(&claims) }))
+}
+
+/// A change of somebody's rights over orgs.
+pub struct Change<'a> {
+    /// The function that makes it.
+    pub function: &'static str,
+    /// The Auth UID of who makes it.
+    pub by: &'a str,
+    /// The Auth UID of whose rights they are.
+    pub target: &'a str,
+    /// The orgs.
+    pub orgs: &'a OrgLists,
+    /// [`Action::Append`] or [`Action::Remove`].
+    pub action: Action,
+}
+
+impl Change<'_> {
+    /// Makes the change and publishes it; gives the claims as they are then.
+    ///
+    /// Reads the claims, the granted orgs with everything below them, and the claims again; writes the
+    /// claims and a record, unless nothing changes.
+    pub async fn apply(&self, app: &App) -> Result<Fields, FunctionError> {
+        let account = app.accounts.admin.get(self.target).await?;
+        let account = account.ok_or_else(|| FunctionError::new(Status::NotFound, "targetUid names no account."))?;
+        let path = Claims::path(self.target)?;
+        for _ in 0..ATTEMPTS {
+            let document = app.stores.admin.get(&path).await?;
+            let known = granted(document.as_ref().and_then(|document| claims_map(&document.fields)));
+            let relevant = match self.action {
+                Action::Remove => known.difference(&self.orgs.to_set()),
+                _ => known.iter().chain(self.orgs.iter()).collect(),
+            };
+            let tree = load_tree(&app.stores.admin, &relevant, Reach::Down { include_archived: false }).await?;
+            let (account, tree, known) = (&account, &tree, &known);
+            let work = |tx| self.within(app, tx, account, tree, known);
+            let (changed, _) = app.stores.admin.transaction(work).await?;
+            // Somebody granted other orgs meanwhile, of which the snapshot knows nothing.
+            let Some(claims) = changed else { continue };
+            publish(app, self.target, &[]).await?;
+            return Ok(claims);
+        }
+        Err(FunctionError::new(Status::Aborted, "Too many changes at once. Please try again."))
+    }
+
+    async fn within(
+        &self,
+        app: &App,
+        tx: Transaction,
+        account: &Account,
+        tree: &OrgTree,
+        known: &OrgLists,
+    ) -> Result<Option<Fields>, FunctionError> {
+        let path = Claims::path(self.target)?;
+        let document = tx.get(&path).await?;
+        if document.is_none() && self.action == Action::Remove {
+            return Err(FunctionError::new(Status::NotFound, "targetUid names somebody who holds no claims."));
+        }
+        let claims = document.as_ref().and_then(|document| claims_map(&document.fields));
+        if !granted(claims).same_orgs(known) {
+            return Ok(None);
+        }
+        let orgs = match self.action {
+            Action::Remove => AdminOrgs::without(known, self.orgs, tree).map_err(held)?,
+            _ => AdminOrgs::of(&known.iter().chain(self.orgs.iter()).collect(), tree),
+        };
+        let before = stored(claims);
+        let mut fields = claims.cloned().unwrap_or_default();
+        fields.extend(orgs.to_fields());
+        let mut mask: Vec<FieldPath> = AdminOrgs::mask().into();
+        for (name, value) in [("adminUid", self.target), ("role", "admin")] {
+            // Who is something already stays it (ambiguities A-03).
+            if self.action == Action::Append && !fields.contains_key(name) {
+                fields.insert(name.to_owned(), Value::from(value));
+                mask.push(FieldPath::of(["claims", name]));
+            }
+        }
+        let is_new = mask.len() > AdminOrgs::mask().len();
+        if before.same(&orgs) && !is_new && document.is_some() {
+            return Ok(Some(fields));
+        }
+        check_claims(&custom_claims(&account.custom_claims, &fields, &[]))?;
+        mask.push(FieldPath::top("lastUpdated"));
+        let written =
+            fields! { "claims" => fields.clone(), "lastUpdated" => next_update(document.as_ref(), app.now()) };
+        let record = Record {
+            function: self.function,
+            action: self.action,
+            by: self.by,
+            target: self.target,
+            orgs: Some(self.orgs),
+            minimal: Some((&before.minimal, &orgs.minimal)),
+            details: Fields::new(),
+        };
+        tx.write(Write::merge(path, written, mask)).await;
+        tx.write(record.write(app)?).await;
+        Ok(Some(fields))
+    }
+}
+
+fn held(held: super::lists::HeldThrough) -> FunctionError {
+    let (org, ancestor) = (&held.org, &held.ancestor);
+    FunctionError::new(
+        Status::FailedPrecondition,
+        format!(
+            "The {} {} is administered through the {} {}, so it can't be removed alone.",
+            org.org_type.singular(),
+            org.id,
+            ancestor.org_type.singular(),
+            ancestor.id
+        ),
+    )
+}

@@ -1,0 +1,74 @@
+//! Who changed whose rights, and when: records that are only ever added, in the commit of the change.
+//! They hold UIDs and org IDs, no name and no address.
+
+use crate::app::App;
+use crate::fields;
+use crate::orgs::OrgLists;
+use crate::store::{DocPath, Fields, StoreError, Value, Write};
+
+/// The collection, in the admin database. No rule opens it to clients.
+pub const COLLECTION: &str = "claimsAudit";
+
+/// What was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Rights over orgs were given.
+    Append,
+    /// Rights over orgs were taken away.
+    Remove,
+    /// Accounts of the two projects, or of a roster, became one user's.
+    Bind,
+    /// An account was changed by somebody else than its user, or its way to sign in by anybody.
+    Account,
+}
+
+impl Action {
+    fn name(self) -> &'static str {
+        match self {
+            Action::Append => "append",
+            Action::Remove => "remove",
+            Action::Bind => "bind",
+            Action::Account => "account",
+        }
+    }
+}
+
+/// A record, to be written in the commit of what it's about.
+pub struct Record<'a> {
+    /// The function.
+    pub function: &'static str,
+    /// What was done.
+    pub action: Action,
+    /// The Auth UID of who did it.
+    pub by: &'a str,
+    /// The Auth UID of whose rights they are.
+    pub target: &'a str,
+    /// The orgs that were given or taken away.
+    pub orgs: Option<&'a OrgLists>,
+    /// The granted orgs before and after.
+    pub minimal: Option<(&'a OrgLists, &'a OrgLists)>,
+    /// Anything else. No personal data.
+    pub details: Fields,
+}
+
+impl Record<'_> {
+    /// The write that adds it.
+    pub fn write(&self, app: &App) -> Result<Write, StoreError> {
+        let path = DocPath::in_collection(COLLECTION, &app.context.document_id())?;
+        let mut fields = fields! {
+            "at" => app.now(), "function" => self.function, "action" => self.action.name(),
+            "by" => self.by, "target" => self.target,
+        };
+        if let Some(orgs) = self.orgs {
+            fields.insert("orgs".to_owned(), orgs.to_value());
+        }
+        if let Some((before, after)) = self.minimal {
+            fields.insert("minimalBefore".to_owned(), before.to_value());
+            fields.insert("minimalAfter".to_owned(), after.to_value());
+        }
+        if !self.details.is_empty() {
+            fields.insert("details".to_owned(), Value::Map(self.details.clone()));
+        }
+        Ok(Write::create(path, fields))
+    }
+}

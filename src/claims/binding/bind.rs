@@ -1,0 +1,329 @@
+//! Binding two accounts to one user: reads what there is, decides, and writes what's missing.
+
+use serde_json::{Map, Value as Json};
+
+use super::identity::{Question, RosterEntry, account_provider, is_owner, user_of};
+use crate::accounts::{Account, AccountError, check_claims};
+use crate::app::App;
+use crate::claims::audit::{Action, Record};
+use crate::claims::custom::{custom_claims, from_json};
+use crate::claims::lists::{AdminOrgs, granted, stored};
+use crate::claims::{next_update, publish};
+use crate::fields;
+use crate::orgs::{OrgTree, Reach, load_tree};
+use crate::rights::{Claims, claims_map, denied};
+use crate::runtime::{FunctionError, Status};
+use crate::store::{DocPath, Document, FieldPath, Fields, Query, Transaction, Value, Write};
+
+/// What is to be bound.
+pub struct Binding<'a> {
+    /// The function that does it.
+    pub function: &'static str,
+    /// The Auth UID, in the admin project, of who does it.
+    pub by: &'a str,
+    /// The account in the admin project.
+    pub admin_uid: &'a str,
+    /// The account in the assessment project.
+    pub assessment_uid: &'a str,
+    /// The ID of the user's documents, where it's said and not found.
+    pub roar_uid: Option<&'a str>,
+    /// A provider of rosters and the user's ID there.
+    pub identity: Option<(&'a str, Option<&'a str>)>,
+    /// Nobody needs to show that the assessment account is the user's.
+    pub is_trusted: bool,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bound {
+    /// The ID of the user's documents.
+    pub roar_uid: String,
+    /// The custom claims of the account in the admin project.
+    pub custom_claims: Map<String, Json>,
+    /// The claims document in the admin database is new.
+    pub is_new: bool,
+}
+
+/// Binds the accounts. Repeated, it finds nothing to do; cut short anywhere, the repetition does the rest.
+///
+/// NOT_FOUND for a missing account, PERMISSION_DENIED when the assessment account isn't shown to be the
+/// user's, ALREADY_EXISTS and FAILED_PRECONDITION for what is bound otherwise, RESOURCE_EXHAUSTED when the
+/// custom claims don't fit: nothing is written then.
+pub async fn bind(app: &App, binding: &Binding<'_>) -> Result<Bound, FunctionError> {
+    let Binding { admin_uid, assessment_uid, .. } = *binding;
+    let (admin, assessment) = accounts(app, admin_uid, assessment_uid).await?;
+    let (admin_path, assessment_path) = (Claims::path(admin_uid)?, Claims::path(assessment_uid)?);
+    let (admin_document, assessment_document) =
+        futures::try_join!(app.stores.admin.get(&admin_path), app.stores.assessment.get(&assessment_path))?;
+    let assessment_claims = assessment_document.as_ref().and_then(|document| claims_map(&document.fields));
+    let (one, other) = (app.accounts.admin.project(), app.accounts.assessment.project());
+    if !binding.is_trusted && !is_owner(&admin, one, &assessment, other, assessment_claims) {
+        return Err(denied("The assessment account isn't shown to be yours."));
+    }
+    let entry = match binding.identity {
+        Some((kind, id)) => roster_entry(app, &admin, kind, id).await?,
+        None => None,
+    };
+    let known = Claims::read(admin_uid, admin_document.as_ref());
+    let former = known.assessment_uid.as_deref().filter(|former| *former != assessment_uid);
+    let other_account_lives = match former {
+        Some(former) => app.accounts.assessment.get(former).await?.is_some(),
+        None => false,
+    };
+    let tree = match &entry {
+        Some(entry) if !entry.activated && !entry.admin_orgs.is_empty() => {
+            let held = granted(admin_document.as_ref().and_then(|document| claims_map(&document.fields)));
+            let all = held.iter().chain(entry.admin_orgs.iter()).collect();
+            load_tree(&app.stores.admin, &all, Reach::Down { include_archived: false }).await?
+        }
+        _ => OrgTree::default(),
+    };
+    let work = Work { app, binding, admin: &admin, entry: entry.as_ref(), other_account_lives, tree: &tree };
+
+    let question = work.question(admin_document.as_ref(), assessment_claims);
+    let roar_uid = user_of(&question)?;
+    let claims = work.claims(admin_document.as_ref(), &roar_uid);
+    let custom = custom_claims(&admin.custom_claims, &claims, &[]);
+    let assessment_custom = custom_claims(&assessment.custom_claims, &claims, &[]);
+    check_claims(&custom)?;
+    check_claims(&assessment_custom)?;
+
+    let (lags, copy_lags) = futures::try_join!(
+        work.user_lags(&app.stores.admin, &roar_uid),
+        work.user_lags(&app.stores.assessment, &roar_uid)
+    )?;
+    // The assessment account first: its claims document is what makes it this user's and nobody else's.
+    let copies = copy_lags || work.copied(assessment_document.as_ref(), &claims).is_some();
+    if copies {
+        app.stores.assessment.transaction(|tx| work.write_copy(tx, &claims, &roar_uid)).await?;
+    }
+    let writes = lags || !work.is_settled(admin_document.as_ref(), &claims);
+    if writes {
+        app.stores.admin.transaction(|tx| work.write_claims(tx, &roar_uid)).await?;
+    }
+    if copies || writes || custom != admin.custom_claims || assessment_custom != assessment.custom_claims {
+        publish(app, admin_uid, &[]).await?;
+    }
+    Ok(Bound { roar_uid, custom_claims: custom, is_new: admin_document.is_none() })
+}
+
+async fn accounts(app: &App, admin_uid: &str, assessment_uid: &str) -> Result<(Account, Account), FunctionError> {
+    let found: Result<_, AccountError> =
+        futures::try_join!(app.accounts.admin.get(admin_uid), app.accounts.assessment.get(assessment_uid));
+    match found? {
+        (Some(admin), Some(assessment)) => Ok((admin, assessment)),
+        (None, _) => Err(FunctionError::new(Status::NotFound, "adminUid names no account.")),
+        (_, None) => Err(FunctionError::new(Status::NotFound, "assessmentUid names no account.")),
+    }
+}
+
+/// The roster's entry for an account: by the ID at the provider, which the account must have shown to have,
+/// else by its verified e-mail address (rostering §9).
+async fn roster_entry(
+    app: &App,
+    account: &Account,
+    kind: &str,
+    id: Option<&str>,
+) -> Result<Option<RosterEntry>, FunctionError> {
+    let entries = |name: &'static str, value: String| {
+        let query = Query::collection("identityProviderIds").equal("providerType", kind).equal(name, value);
+        app.stores.admin.query(query.limit(2))
+    };
+    let only = |found: Vec<Document>| match found.as_slice() {
+        [] => Ok(None),
+        [one] => Ok(RosterEntry::of(one)),
+        _ => Err(FunctionError::invalid("identityProviderId fits several entries of rosters.")),
+    };
+    if let Some(id) = id {
+        if !account.is_linked(&account_provider(kind), id) {
+            return Err(denied("identityProviderId isn't shown to be yours."));
+        }
+        if let Some(entry) = only(entries("providerId", id.to_owned()).await?)? {
+            return Ok(Some(entry));
+        }
+    }
+    match &account.email {
+        Some(email) if account.email_verified => only(entries("email", email.to_lowercase()).await?),
+        _ => Ok(None),
+    }
+}
+
+struct Work<'a> {
+    app: &'a App,
+    binding: &'a Binding<'a>,
+    admin: &'a Account,
+    entry: Option<&'a RosterEntry>,
+    other_account_lives: bool,
+    /// The orgs that come with the roster's entry, and all below them.
+    tree: &'a OrgTree,
+}
+
+impl Work<'_> {
+    fn question<'q>(&'q self, admin: Option<&'q Document>, assessment_claims: Option<&'q Fields>) -> Question<'q> {
+        Question {
+            admin_uid: self.binding.admin_uid,
+            assessment_uid: self.binding.assessment_uid,
+            admin_claims: admin.and_then(|document| claims_map(&document.fields)),
+            assessment_claims,
+            entry: self.entry,
+            roar_uid: self.binding.roar_uid,
+            other_account_lives: self.other_account_lives,
+        }
+    }
+
+    /// The claims that the admin document should hold: what it holds, or what the account was given without
+    /// one, with the three UIDs and what comes with the roster's entry.
+    fn claims(&self, document: Option<&Document>, roar_uid: &str) -> Fields {
+        let held = document.and_then(|document| claims_map(&document.fields)).cloned();
+        let mut claims = held.unwrap_or_else(|| {
+            self.admin.custom_claims.iter().map(|(name, claim)| (name.clone(), from_json(claim))).collect()
+        });
+        for (name, uid) in [
+            ("roarUid", roar_uid),
+            ("adminUid", self.binding.admin_uid),
+            ("assessmentUid", self.binding.assessment_uid),
+        ] {
+            claims.insert(name.to_owned(), Value::from(uid));
+        }
+        let Some(entry) = self.entry.filter(|entry| !entry.activated) else { return claims };
+        if !entry.admin_orgs.is_empty() {
+            let all = granted(Some(&claims)).iter().chain(entry.admin_orgs.iter()).collect();
+            claims.extend(AdminOrgs::of(&all, self.tree).to_fields());
+        }
+        // Rosters make nobody a super admin, whatever they say.
+        let role = match (entry.role.as_deref(), entry.admin_orgs.is_empty()) {
+            (_, false) => Some("admin"),
+            (Some("student"), true) => Some("student"),
+            _ => None,
+        };
+        if let (Some(role), false) = (role, claims.contains_key("role")) {
+            claims.insert("role".to_owned(), Value::from(role));
+        }
+        claims
+    }
+
+    fn is_settled(&self, document: Option<&Document>, claims: &Fields) -> bool {
+        let held = document.and_then(|document| claims_map(&document.fields));
+        held == Some(claims) && self.entry.is_none_or(|entry| !self.entry_lags(entry))
+    }
+
+    fn entry_lags(&self, entry: &RosterEntry) -> bool {
+        let id = self.binding.identity.and_then(|(_, id)| id).unwrap_or(&entry.provider_id);
+        !entry.activated || entry.admin_uid.is_none() || entry.provider_id != id
+    }
+
+    /// The assessment database's copy of the claims; `None` when it's right.
+    fn copied(&self, document: Option<&Document>, claims: &Fields) -> Option<Write> {
+        if document.and_then(|document| claims_map(&document.fields)) == Some(claims) {
+            return None;
+        }
+        let path = Claims::path(self.binding.assessment_uid).ok()?;
+        let updated = next_update(document, self.app.now());
+        let fields = fields! { "claims" => claims.clone(), "lastUpdated" => updated };
+        Some(match document {
+            Some(_) => Write::update(path, fields),
+            None => {
+                let mut fields = fields;
+                fields.insert("testData".to_owned(), Value::Boolean(false));
+                Write::create(path, fields)
+            }
+        })
+    }
+
+    /// True when there's a users document that names no or another assessment account.
+    async fn user_lags(&self, database: &crate::store::Database, roar_uid: &str) -> Result<bool, FunctionError> {
+        let mask = [FieldPath::top("assessmentUid")];
+        let found = database.get_fields(&[user_path(roar_uid)?], Some(&mask)).await?;
+        Ok(found.first().is_some_and(|user| user.as_ref().is_some_and(|user| self.names_another(user))))
+    }
+
+    fn names_another(&self, user: &Document) -> bool {
+        user.fields.get("assessmentUid").and_then(Value::as_str) != Some(self.binding.assessment_uid)
+    }
+
+    async fn write_user(&self, tx: &Transaction, roar_uid: &str) -> Result<(), FunctionError> {
+        let path = user_path(roar_uid)?;
+        if tx.get(&path).await?.is_some_and(|user| self.names_another(&user)) {
+            tx.write(Write::update(path, fields! { "assessmentUid" => self.binding.assessment_uid })).await;
+        }
+        Ok(())
+    }
+
+    async fn write_copy(&self, tx: Transaction, claims: &Fields, roar_uid: &str) -> Result<(), FunctionError> {
+        let document = tx.get(&Claims::path(self.binding.assessment_uid)?).await?;
+        let held = document.as_ref().and_then(|document| claims_map(&document.fields));
+        // Somebody else may have bound the account since it was looked at.
+        let question = Question { roar_uid: Some(roar_uid), entry: None, ..self.question(None, held) };
+        user_of(&question)?;
+        self.write_user(&tx, roar_uid).await?;
+        if let Some(write) = self.copied(document.as_ref(), claims) {
+            tx.write(write).await;
+        }
+        Ok(())
+    }
+
+    async fn write_claims(&self, tx: Transaction, expected: &str) -> Result<(), FunctionError> {
+        let path = Claims::path(self.binding.admin_uid)?;
+        let document = tx.get(&path).await?;
+        let roar_uid = user_of(&self.question(document.as_ref(), None))?;
+        if roar_uid != expected {
+            return Err(FunctionError::new(Status::Aborted, "Too many changes at once. Please try again."));
+        }
+        if let Some(entry) = self.entry {
+            let current = tx.get(&entry.path).await?.as_ref().and_then(RosterEntry::of);
+            let bound = current.and_then(|current| current.admin_uid);
+            if bound.is_some_and(|bound| bound != self.binding.admin_uid) {
+                return Err(FunctionError::new(Status::AlreadyExists, "This identity belongs to another account."));
+            }
+        }
+        self.write_user(&tx, &roar_uid).await?;
+        let claims = self.claims(document.as_ref(), &roar_uid);
+        if self.is_settled(document.as_ref(), &claims) {
+            return Ok(());
+        }
+        self.write_entry(&tx).await;
+        let before = stored(document.as_ref().and_then(|document| claims_map(&document.fields)));
+        let after = stored(Some(&claims));
+        let updated = next_update(document.as_ref(), self.app.now());
+        let mut details = fields! { "roarUid" => roar_uid.as_str(), "assessmentUid" => self.binding.assessment_uid };
+        if let (Some(entry), Some((kind, id))) = (self.entry, self.binding.identity) {
+            let is_by_id = id == Some(entry.provider_id.as_str());
+            details.extend(fields! { "provider" => kind, "match" => if is_by_id { "id" } else { "email" } });
+        }
+        let record = Record {
+            function: self.binding.function,
+            action: Action::Bind,
+            by: self.binding.by,
+            target: self.binding.admin_uid,
+            orgs: None,
+            minimal: (!before.same(&after)).then_some((&before.minimal, &after.minimal)),
+            details,
+        };
+        tx.write(record.write(self.app)?).await;
+        let mut fields = fields! { "claims" => claims, "lastUpdated" => updated };
+        let write = match document {
+            Some(_) => Write::update(path, fields),
+            None => {
+                fields.insert("testData".to_owned(), Value::Boolean(false));
+                Write::create(path, fields)
+            }
+        };
+        tx.write(write).await;
+        Ok(())
+    }
+
+    async fn write_entry(&self, tx: &Transaction) {
+        let Some(entry) = self.entry.filter(|entry| self.entry_lags(entry)) else { return };
+        let mut fields = fields! {
+            "adminUid" => self.binding.admin_uid, "activated" => true, "lastSync" => self.app.now(),
+        };
+        if let Some((_, Some(id))) = self.binding.identity {
+            fields.insert("providerId".to_owned(), Value::from(id));
+        }
+        tx.write(Write::update(entry.path.clone(), fields)).await;
+    }
+}
+
+fn user_path(roar_uid: &str) -> Result<DocPath, FunctionError> {
+    Ok(DocPath::in_collection("users", roar_uid)?)
+}

@@ -1,0 +1,253 @@
+//! Who is who: decides whether two accounts, and an entry of a roster, may become one user's. Pure
+//! (functions §2.3, 2.10, 4.1; rostering §9; ambiguities A-04).
+
+use crate::accounts::Account;
+use crate::orgs::OrgLists;
+use crate::runtime::{FunctionError, Status};
+use crate::store::{DocPath, Document, Fields, Value};
+
+/// The providers whose users are in rosters before they have an account. Others' IDs say nothing.
+const ROSTER_PROVIDERS: [&str; 3] = ["clever", "classlink", "nycps"];
+
+/// True for a provider of rosters.
+pub fn is_roster_provider(provider_type: &str) -> bool {
+    ROSTER_PROVIDERS.contains(&provider_type)
+}
+
+/// The name of a roster's provider in accounts: `oidc.clever`.
+pub fn account_provider(provider_type: &str) -> String {
+    format!("oidc.{provider_type}")
+}
+
+/// The provider under which accounts of the admin project sign in to the assessment project.
+pub fn admin_provider(admin_project: &str) -> String {
+    format!("oidc.{admin_project}")
+}
+
+/// An entry of a roster that waits for its user, or has found them (data-model §2.5).
+#[derive(Clone, Debug, PartialEq)]
+pub struct RosterEntry {
+    /// Its document.
+    pub path: DocPath,
+    /// The users document that was made for it.
+    pub roar_uid: String,
+    /// The account that it is bound to.
+    pub admin_uid: Option<String>,
+    /// The user's ID at the provider, as the entry knows it.
+    pub provider_id: String,
+    /// Rights that come with it.
+    pub admin_orgs: OrgLists,
+    /// What the user is.
+    pub role: Option<String>,
+    /// Bound before.
+    pub activated: bool,
+}
+
+impl RosterEntry {
+    /// Reads a document; `None` for one that names no user.
+    pub fn of(document: &Document) -> Option<RosterEntry> {
+        let text = |name: &str| {
+            let text = document.fields.get(name).and_then(Value::as_str);
+            text.filter(|text| !text.is_empty()).map(str::to_owned)
+        };
+        Some(RosterEntry {
+            path: document.path.clone(),
+            roar_uid: text("roarUid")?,
+            admin_uid: text("adminUid"),
+            provider_id: text("providerId").unwrap_or_default(),
+            admin_orgs: OrgLists::from_value(document.fields.get("adminOrgs")),
+            role: text("role"),
+            activated: document.fields.get("activated").and_then(Value::as_bool).unwrap_or(false),
+        })
+    }
+}
+
+/// All that a decision looks at.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// The Auth UID in the admin project.
+    pub admin_uid: &'a str,
+    /// The Auth UID in the assessment project.
+    pub assessment_uid: &'a str,
+    /// The claims of the former, as the admin database has them.
+    pub admin_claims: Option<&'a Fields>,
+    /// The claims of the latter, as the assessment database has them.
+    pub assessment_claims: Option<&'a Fields>,
+    /// The entry of a roster that the user was found in.
+    pub entry: Option<&'a RosterEntry>,
+    /// The ID of the users document that a super admin names.
+    pub roar_uid: Option<&'a str>,
+    /// The assessment account that the claims name still exists, though it's another one.
+    pub other_account_lives: bool,
+}
+
+/// The ID of the user's documents, if everything fits. Whoever is bound to somebody else stays so.
+pub fn user_of(question: &Question) -> Result<String, FunctionError> {
+    let text = |claims: Option<&Fields>, name: &str| -> Option<String> {
+        let text = claims?.get(name)?.as_str()?;
+        (!text.is_empty()).then(|| text.to_owned())
+    };
+    let refuse = |status, message: &str| Err(FunctionError::new(status, message));
+    let known = text(question.admin_claims, "roarUid");
+    if let Some(entry) = question.entry
+        && entry.admin_uid.as_deref().is_some_and(|bound| bound != question.admin_uid)
+    {
+        return refuse(Status::AlreadyExists, "This identity belongs to another account.");
+    }
+    let wanted = question.entry.map(|entry| entry.roar_uid.as_str()).or(question.roar_uid);
+    let roar_uid = match (wanted, &known) {
+        (Some(wanted), Some(known)) if wanted != known => {
+            return refuse(
+                Status::FailedPrecondition,
+                "This account belongs to another user already; the two have to be merged by hand.",
+            );
+        }
+        (Some(wanted), _) => wanted.to_owned(),
+        (None, Some(known)) => known.clone(),
+        (None, None) => question.admin_uid.to_owned(),
+    };
+    let bound = (text(question.assessment_claims, "roarUid"), text(question.assessment_claims, "adminUid"));
+    if bound.0.is_some_and(|bound| bound != roar_uid) || bound.1.is_some_and(|bound| bound != question.admin_uid) {
+        return refuse(Status::AlreadyExists, "The assessment account belongs to another user.");
+    }
+    let other = text(question.admin_claims, "assessmentUid").is_some_and(|uid| uid != question.assessment_uid);
+    if other && question.other_account_lives {
+        return refuse(Status::AlreadyExists, "This account has another assessment account.");
+    }
+    Ok(roar_uid)
+}
+
+/// True when the assessment account is shown to be the admin account's user's: they are bound already, one
+/// signs in to the other, or both have shown that they have the same e-mail address (ambiguities A-04).
+pub fn is_owner(
+    admin: &Account,
+    admin_project: &str,
+    assessment: &Account,
+    assessment_project: &str,
+    assessment_claims: Option<&Fields>,
+) -> bool {
+    let bound = assessment_claims.and_then(|claims| claims.get("adminUid")).and_then(Value::as_str);
+    let same_address = admin.email_verified && assessment.email_verified && admin.email == assessment.email;
+    bound == Some(&admin.uid)
+        || (admin_project == assessment_project && admin.uid == assessment.uid)
+        || assessment.is_linked(&admin_provider(admin_project), &admin.uid)
+        || (same_address && admin.email.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accounts::Provider;
+    use crate::fields;
+
+    fn claims(roar_uid: &str, admin_uid: &str, assessment_uid: &str) -> Fields {
+        let mut claims = Fields::new();
+        for (name, uid) in [("roarUid", roar_uid), ("adminUid", admin_uid), ("assessmentUid", assessment_uid)] {
+            if !uid.is_empty() {
+                claims.insert(name.to_owned(), Value::from(uid));
+            }
+        }
+        claims
+    }
+
+    fn entry(roar_uid: &str, admin_uid: Option<&str>) -> RosterEntry {
+        RosterEntry {
+            path: DocPath::new("identityProviderIds/i1").unwrap(),
+            roar_uid: roar_uid.to_owned(),
+            admin_uid: admin_uid.map(str::to_owned),
+            provider_id: "p1".to_owned(),
+            admin_orgs: OrgLists::new(),
+            role: None,
+            activated: admin_uid.is_some(),
+        }
+    }
+
+    #[test]
+    fn who_is_who() {
+        let none = || None::<Fields>;
+        // Admin claims, assessment claims, roster entry, named user, another account lives; the user or why not.
+        let table = [
+            (none(), none(), None, None, false, Ok("a1")),
+            (Some(claims("r1", "a1", "")), none(), None, None, false, Ok("r1")),
+            (Some(claims("r1", "a1", "s1")), Some(claims("r1", "a1", "s1")), None, None, false, Ok("r1")),
+            (Some(claims("", "", "")), none(), None, None, false, Ok("a1")),
+            // Rosters.
+            (none(), none(), Some(entry("r2", None)), None, false, Ok("r2")),
+            (none(), none(), Some(entry("r2", Some("a1"))), None, false, Ok("r2")),
+            (none(), none(), Some(entry("r2", Some("a9"))), None, false, Err(Status::AlreadyExists)),
+            (
+                Some(claims("r1", "a1", "")),
+                none(),
+                Some(entry("r2", None)),
+                None,
+                false,
+                Err(Status::FailedPrecondition),
+            ),
+            (Some(claims("r2", "a1", "")), none(), Some(entry("r2", None)), None, false, Ok("r2")),
+            // Somebody else's assessment account.
+            (none(), Some(claims("r9", "", "s1")), None, None, false, Err(Status::AlreadyExists)),
+            (none(), Some(claims("", "a9", "s1")), None, None, false, Err(Status::AlreadyExists)),
+            (
+                Some(claims("r1", "a1", "")),
+                Some(claims("r1", "a9", "s1")),
+                None,
+                None,
+                false,
+                Err(Status::AlreadyExists),
+            ),
+            // Another assessment account of one's own.
+            (Some(claims("r1", "a1", "s9")), none(), None, None, true, Err(Status::AlreadyExists)),
+            (Some(claims("r1", "a1", "s9")), none(), None, None, false, Ok("r1")),
+            // A super admin names the user.
+            (none(), none(), None, Some("r5"), false, Ok("r5")),
+            (Some(claims("r1", "a1", "")), none(), None, Some("r5"), false, Err(Status::FailedPrecondition)),
+        ];
+        for (admin_claims, assessment_claims, entry, roar_uid, other_account_lives, expected) in table {
+            let question = Question {
+                admin_uid: "a1",
+                assessment_uid: "s1",
+                admin_claims: admin_claims.as_ref(),
+                assessment_claims: assessment_claims.as_ref(),
+                entry: entry.as_ref(),
+                roar_uid,
+                other_account_lives,
+            };
+            let decided = user_of(&question).map_err(|error| error.status);
+            assert_eq!(decided, expected.map(str::to_owned), "{question:?}");
+        }
+    }
+
+    #[test]
+    fn what_shows_that_an_account_is_ones_own() {
+        let account = |uid: &str, email: Option<&str>, email_verified| Account {
+            uid: uid.to_owned(),
+            email: email.map(str::to_owned),
+            email_verified,
+            ..Account::default()
+        };
+        let linked = |provider: &str, raw: &str| Account {
+            providers: vec![Provider { provider_id: provider.to_owned(), raw_id: raw.to_owned() }],
+            ..account("s1", None, false)
+        };
+        let admin = account("a1", Some("a@b.org"), true);
+        let bound = fields! { "adminUid" => "a1" };
+        let foreign = fields! { "adminUid" => "a9" };
+        for (admin, assessment, claims, expected) in [
+            (&admin, account("s1", Some("a@b.org"), true), None, true),
+            (&admin, account("s1", Some("a@b.org"), false), None, false),
+            (&admin, account("s1", Some("x@b.org"), true), None, false),
+            (&account("a1", Some("a@b.org"), false), account("s1", Some("a@b.org"), true), None, false),
+            (&account("a1", None, true), account("s1", None, true), None, false),
+            (&admin, linked("oidc.roar-admin", "a1"), None, true),
+            (&admin, linked("oidc.roar-admin", "a9"), None, false),
+            (&admin, linked("oidc.clever", "a1"), None, false),
+            (&admin, account("s1", None, false), Some(&bound), true),
+            (&admin, account("s1", None, false), Some(&foreign), false),
+            (&admin, account("a1", None, false), None, false),
+        ] {
+            let owner = is_owner(admin, "roar-admin", &assessment, "roar-assessment", claims);
+            assert_eq!(owner, expected, "{assessment:?}");
+        }
+        assert!(is_owner(&admin, "one", &account("a1", None, false), "one", None));
+    }
+}

@@ -1,0 +1,98 @@
+//! Custom claims: what ID tokens tell of a `userClaims` document. Pure.
+
+use serde_json::{Map, Value as Json, json};
+
+use crate::store::{Fields, Value};
+
+/// The org lists stay in the document: they don't fit into tokens (data-model §2.4).
+const NOT_IN_TOKENS: [&str; 2] = ["adminOrgs", "minimalAdminOrgs"];
+
+/// The custom claims that an account should have: those of the document, and those that the account has
+/// besides. `lost` are claims that the document once had and hasn't now, which go.
+///
+/// Claims that never were in the document stay: somebody gave them to the account alone.
+pub fn custom_claims(current: &Map<String, Json>, document: &Fields, lost: &[String]) -> Map<String, Json> {
+    let mut claims = current.clone();
+    for name in NOT_IN_TOKENS.into_iter().chain(lost.iter().map(String::as_str)) {
+        claims.remove(name);
+    }
+    for (name, value) in document.iter().filter(|(name, _)| !NOT_IN_TOKENS.contains(&name.as_str())) {
+        claims.insert(name.clone(), to_json(value));
+    }
+    claims
+}
+
+/// A claim as tokens and answers hold it.
+pub fn to_json(value: &Value) -> Json {
+    match value {
+        Value::Null => Json::Null,
+        Value::Boolean(flag) => json!(flag),
+        Value::Integer(number) => json!(number),
+        Value::Double(number) => json!(number),
+        Value::String(text) => json!(text),
+        Value::Timestamp(instant) => json!(instant.to_string()),
+        Value::Array(items) => items.iter().map(to_json).collect(),
+        Value::Map(entries) => all_to_json(entries).into(),
+        // Nothing of the kind is a claim.
+        Value::Bytes(_) | Value::Reference(_) | Value::GeoPoint { .. } => Json::Null,
+    }
+}
+
+/// All claims, org lists included, as answers hold them.
+pub fn all_to_json(claims: &Fields) -> Map<String, Json> {
+    claims.iter().map(|(name, value)| (name.clone(), to_json(value))).collect()
+}
+
+/// A claim as documents hold it.
+pub fn from_json(claim: &Json) -> Value {
+    match claim {
+        Json::Null => Value::Null,
+        Json::Bool(flag) => Value::Boolean(*flag),
+        Json::Number(number) => match number.as_i64() {
+            Some(integer) => Value::Integer(integer),
+            None => Value::Double(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        Json::String(text) => Value::String(text.clone()),
+        Json::Array(items) => Value::Array(items.iter().map(from_json).collect()),
+        Json::Object(entries) => {
+            Value::Map(entries.iter().map(|(name, claim)| (name.clone(), from_json(claim))).collect())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fields;
+
+    #[test]
+    fn tokens_follow_the_document() {
+        let object = |json: Json| json.as_object().cloned().unwrap_or_default();
+        let document = fields! {
+            "roarUid" => "r1", "role" => "admin",
+            "adminOrgs" => fields! { "schools" => Value::strings(["s1"]) },
+            "minimalAdminOrgs" => fields! { "schools" => Value::strings(["s1"]) },
+        };
+        // What the account has; what the document lost; what it should have.
+        for (current, lost, expected) in [
+            (json!({}), vec![], json!({"roarUid": "r1", "role": "admin"})),
+            (json!({"role": "guest"}), vec![], json!({"roarUid": "r1", "role": "admin"})),
+            (json!({"super_admin": true}), vec![], json!({"roarUid": "r1", "role": "admin", "super_admin": true})),
+            (json!({"super_admin": true}), vec!["super_admin"], json!({"roarUid": "r1", "role": "admin"})),
+            // It was given again since.
+            (json!({}), vec!["role"], json!({"roarUid": "r1", "role": "admin"})),
+            (json!({"adminOrgs": {"schools": ["s9"]}}), vec![], json!({"roarUid": "r1", "role": "admin"})),
+        ] {
+            let lost: Vec<String> = lost.into_iter().map(str::to_owned).collect();
+            let claims = custom_claims(&object(current.clone()), &document, &lost);
+            assert_eq!(Json::Object(claims.clone()), expected, "{current} without {lost:?}");
+            assert_eq!(custom_claims(&claims, &document, &lost), claims);
+        }
+    }
+
+    #[test]
+    fn claims_survive_the_way_there_and_back() {
+        let claims = json!({"a": null, "b": true, "c": 7, "d": 1.5, "e": ["x", {"f": "y"}]});
+        assert_eq!(to_json(&from_json(&claims)), claims);
+    }
+}

@@ -1,0 +1,205 @@
+//! The callable `createLevanteGroup`: a group, and its maker's rights over it (functions §2.7).
+
+use async_trait::async_trait;
+use serde_json::{Map, Value as Json, json};
+
+use super::audit::{Action, Record};
+use super::custom::custom_claims;
+use super::lists::{AdminOrgs, granted, stored};
+use super::{next_update, publish};
+use crate::accounts::check_claims;
+use crate::app::App;
+use crate::fields;
+use crate::orgs::{OrgKey, OrgLists, OrgTree, OrgType, Reach, load_tree};
+use crate::payload::{Checked, check_key, object, optional_id, optional_text, present, required_text, value};
+use crate::rights::{Claims, Payload, Permit, Requester, Rule, claims_map, denied};
+use crate::runtime::{Caller, FunctionError, Status};
+use crate::store::{DocPath, FieldPath, Fields, Precondition, StoreError, Transaction, Transform, Value, Write};
+
+/// Fields of a group that the service keeps itself.
+const OWN_FIELDS: [&str; 6] = ["id", "collection", "archived", "createdBy", "createdAt", "subGroups"];
+/// How often the work starts anew when somebody else changes the same claims.
+const ATTEMPTS: usize = 10;
+
+/// A group to be made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// Its fields, as they're stored.
+    fields: Fields,
+    /// The org that it's part of, and the family.
+    parents: Vec<OrgKey>,
+}
+
+impl Payload for Request {
+    fn read(data: &Json) -> Result<Self, FunctionError> {
+        let data = object(data)?;
+        let Some(Json::Object(group)) = present(data, "groupData") else {
+            return Err(FunctionError::invalid("groupData must be an object with the group's fields."));
+        };
+        let at = |error: FunctionError| FunctionError::invalid(format!("groupData.{}", error.message));
+        required_text(group, "name").map_err(at)?;
+        optional_text(group, "abbreviation").map_err(at)?;
+        let parents = parents(group).map_err(at)?;
+        let mut fields = Fields::new();
+        for (name, sent) in group.iter().filter(|(_, sent)| !sent.is_null()) {
+            check_key(name, "groupData")?;
+            if OWN_FIELDS.contains(&name.as_str()) {
+                return Err(FunctionError::invalid(format!("groupData.{name} is the service's to set.")));
+            }
+            fields.insert(name.clone(), value(sent, &format!("groupData.{name}"))?);
+        }
+        if let Some(parent) = parents.iter().find(|parent| parent.org_type != OrgType::Family) {
+            fields.insert("parentOrgType".to_owned(), Value::from(parent.org_type.singular()));
+        }
+        Ok(Request { fields, parents })
+    }
+}
+
+fn parents(group: &Map<String, Json>) -> Checked<Vec<OrgKey>> {
+    let parent_type = match optional_text(group, "parentOrgType")? {
+        Some(name) => Some(OrgType::parse(&name).ok_or_else(|| {
+            FunctionError::invalid("parentOrgType must be district, school, class, group or family.")
+        })?),
+        None => None,
+    };
+    let parent = match (parent_type, optional_id(group, "parentOrgId", "an org")?) {
+        (Some(org_type), Some(id)) => Some(OrgKey::new(org_type, id)),
+        (None, None) => None,
+        _ => return Err(FunctionError::invalid("parentOrgType and parentOrgId go together.")),
+    };
+    let family = optional_id(group, "familyId", "a family")?.map(|id| OrgKey::new(OrgType::Family, id));
+    Ok(parent.into_iter().chain(family).collect())
+}
+
+/// Leave to make groups, in orgs that one administers.
+#[derive(Clone, Debug)]
+pub struct GroupMaker {
+    requester: Requester,
+}
+
+#[async_trait]
+impl Permit<Request> for GroupMaker {
+    const RULE: Rule = Rule::AdminClaim;
+
+    /// Whoever is made a member of a group in an org is given that org's administrations; so the claim alone
+    /// isn't enough there.
+    async fn grant(app: &App, caller: &Caller, request: &Request) -> Result<Self, FunctionError> {
+        let requester = Requester::of(app, caller).await?;
+        let claims = &requester.claims;
+        if !claims.super_admin && !claims.admin {
+            return Err(denied("Only admins may make groups."));
+        }
+        let parents: OrgLists = request.parents.iter().map(|key| (key.org_type, key.id.as_str())).collect();
+        match claims.administers_all(&parents) {
+            true => Ok(GroupMaker { requester }),
+            false => Err(denied("You don't administer the org that the group is to be part of.")),
+        }
+    }
+}
+
+/// Makes a group, links it with its parents, and gives its maker the rights over it: all at once, or not at
+/// all. Each call makes another group.
+pub async fn create_group(app: App, permit: GroupMaker, request: Request) -> Result<Json, FunctionError> {
+    let id = app.context.document_id();
+    let uid = &permit.requester.uid;
+    let account = app.accounts.admin.get(uid).await?;
+    let path = Claims::path(uid)?;
+    for _ in 0..ATTEMPTS {
+        let document = app.stores.admin.get(&path).await?;
+        let known = granted(document.as_ref().and_then(|document| claims_map(&document.fields)));
+        let mut tree = load_tree(&app.stores.admin, &known, Reach::Down { include_archived: false }).await?;
+        // The group isn't there yet.
+        tree.insert(OrgKey::new(OrgType::Group, &id), crate::orgs::Org::from_fields(OrgType::Group, &request.fields));
+        let custom = account.as_ref().map(|account| &account.custom_claims);
+        let work = Work { app: &app, uid, id: &id, request: &request, custom, tree: &tree, known: &known };
+        let made = app.stores.admin.transaction(|tx| work.run(tx)).await;
+        match made {
+            Ok((true, _)) => {
+                publish(&app, uid, &[]).await?;
+                return Ok(json!({ "status": "ok", "groupId": id }));
+            }
+            Ok((false, _)) => continue,
+            Err(error) => return Err(too_large(error)),
+        }
+    }
+    Err(FunctionError::new(Status::Aborted, "Too many changes at once. Please try again."))
+}
+
+fn too_large(error: FunctionError) -> FunctionError {
+    match error.cause.as_ref().and_then(|cause| cause.downcast_ref()) {
+        Some(StoreError::InvalidArgument(_)) => FunctionError::invalid("groupData is too large to be stored."),
+        _ => error,
+    }
+}
+
+struct Work<'a> {
+    app: &'a App,
+    uid: &'a str,
+    id: &'a str,
+    request: &'a Request,
+    custom: Option<&'a Map<String, Json>>,
+    /// The orgs that the maker was granted, with the new group, and all below them.
+    tree: &'a OrgTree,
+    known: &'a OrgLists,
+}
+
+impl Work<'_> {
+    /// False when the maker's claims are others than those that the snapshot was made for.
+    async fn run(&self, tx: Transaction) -> Result<bool, FunctionError> {
+        let path = Claims::path(self.uid)?;
+        let parents: Result<Vec<DocPath>, StoreError> = self
+            .request
+            .parents
+            .iter()
+            .map(|parent| DocPath::in_collection(parent.org_type.plural(), &parent.id))
+            .collect();
+        let parents = parents?;
+        let found = tx.get_all(&parents).await?;
+        for (parent, found) in self.request.parents.iter().zip(&found) {
+            let archived = |name: &str| found.as_ref().and_then(|org| org.fields.get(name)).and_then(Value::as_bool);
+            if found.is_none() || archived("archived") == Some(true) {
+                let message = format!("The {} {} doesn't exist or is archived.", parent.org_type.singular(), parent.id);
+                return Err(FunctionError::new(Status::NotFound, message));
+            }
+        }
+        let document = tx.get(&path).await?;
+        let claims = document.as_ref().and_then(|document| claims_map(&document.fields));
+        if !granted(claims).same_orgs(self.known) {
+            return Ok(false);
+        }
+        let before = stored(claims);
+        let group = [(OrgType::Group, self.id)];
+        let orgs = AdminOrgs::of(&self.known.iter().chain(group).collect(), self.tree);
+        let mut all = claims.cloned().unwrap_or_default();
+        all.extend(orgs.to_fields());
+        if let Some(custom) = self.custom {
+            check_claims(&custom_claims(custom, &all, &[]))?;
+        }
+        let created_by = Claims::read(self.uid, document.as_ref()).roar_uid;
+        let mut fields = self.request.fields.clone();
+        fields.extend(fields! { "archived" => false, "createdBy" => created_by });
+        let path_of_group = DocPath::in_collection(OrgType::Group.plural(), self.id)?;
+        tx.write(Write::create(path_of_group, fields).with(FieldPath::top("createdAt"), Transform::ServerTime)).await;
+        for parent in parents {
+            let listed = Transform::Union(vec![Value::from(self.id)]);
+            let write = Write::transform(parent, Vec::new()).when(Precondition::Exists);
+            tx.write(write.with(FieldPath::top("subGroups"), listed)).await;
+        }
+        let updated = next_update(document.as_ref(), self.app.now());
+        let mask = AdminOrgs::mask().into_iter().chain([FieldPath::top("lastUpdated")]).collect();
+        let written = fields! { "claims" => orgs.to_fields(), "lastUpdated" => updated };
+        tx.write(Write::merge(path, written, mask)).await;
+        let given = group.into_iter().collect();
+        let record = Record {
+            function: "createLevanteGroup",
+            action: Action::Append,
+            by: self.uid,
+            target: self.uid,
+            orgs: Some(&given),
+            minimal: Some((&before.minimal, &orgs.minimal)),
+            details: Fields::new(),
+        };
+        tx.write(record.write(self.app)?).await;
+        Ok(true)
+    }
+}

@@ -1,0 +1,156 @@
+//! The two lists of orgs that an admin's claims hold: the top-most ones that were granted, and all that
+//! these come to (data-model §2.4). Pure.
+
+use crate::fields;
+use crate::orgs::{OrgKey, OrgLists, OrgTree, OrgType};
+use crate::store::{FieldPath, Fields};
+
+/// Both lists.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AdminOrgs {
+    /// What was granted, without what is below other orgs of it.
+    pub minimal: OrgLists,
+    /// That, and everything below it.
+    pub exhaustive: OrgLists,
+}
+
+/// Orgs that can't be taken away, because an org above them is held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldThrough {
+    /// Which.
+    pub org: OrgKey,
+    /// The org above it.
+    pub ancestor: OrgKey,
+}
+
+/// What was granted, as the claims tell: the minimal list, or the exhaustive one where only that is stored.
+pub fn granted(claims: Option<&Fields>) -> OrgLists {
+    let AdminOrgs { minimal, exhaustive } = stored(claims);
+    if minimal.is_empty() { exhaustive } else { minimal }
+}
+
+/// Both lists as the claims hold them.
+pub fn stored(claims: Option<&Fields>) -> AdminOrgs {
+    let list = |name: &str| OrgLists::from_value(claims.and_then(|claims| claims.get(name)));
+    AdminOrgs { minimal: list("minimalAdminOrgs"), exhaustive: list("adminOrgs") }
+}
+
+impl AdminOrgs {
+    /// What granting `orgs` comes to, by a snapshot of them and everything below. Orgs that don't exist are
+    /// dropped: pages of admins whose claims name such orgs fail (dashboard-contract §4.5).
+    pub fn of(orgs: &OrgLists, tree: &OrgTree) -> AdminOrgs {
+        let minimal = tree.minimal(orgs);
+        AdminOrgs { exhaustive: tree.exhaustive(&minimal, false), minimal }
+    }
+
+    /// What is left of `granted` without `removed`, by a snapshot of what's left and everything below.
+    /// What is held through an org above it can't be taken away alone (ambiguities A-02).
+    pub fn without(granted: &OrgLists, removed: &OrgLists, tree: &OrgTree) -> Result<AdminOrgs, HeldThrough> {
+        let rest = AdminOrgs::of(&granted.difference(&removed.to_set()), tree);
+        let held = removed.iter().find(|(org_type, id)| rest.exhaustive.contains(*org_type, id));
+        let Some((org_type, id)) = held else { return Ok(rest) };
+        let holds = |(above, above_id): &(OrgType, &str)| {
+            let alone = OrgLists::from_iter([(*above, *above_id)]);
+            tree.exhaustive(&alone, false).contains(org_type, id)
+        };
+        let ancestor = rest.minimal.iter().find(holds).unwrap_or((org_type, id));
+        Err(HeldThrough { org: OrgKey::new(org_type, id), ancestor: OrgKey::new(ancestor.0, ancestor.1) })
+    }
+
+    /// True when both name the same orgs, in whatever order.
+    pub fn same(&self, other: &AdminOrgs) -> bool {
+        self.minimal.same_orgs(&other.minimal) && self.exhaustive.same_orgs(&other.exhaustive)
+    }
+
+    /// As fields of the claims.
+    pub fn to_fields(&self) -> Fields {
+        fields! { "adminOrgs" => self.exhaustive.to_value(), "minimalAdminOrgs" => self.minimal.to_value() }
+    }
+
+    /// The mask to write [`AdminOrgs::to_fields`] with.
+    pub fn mask() -> [FieldPath; 2] {
+        ["adminOrgs", "minimalAdminOrgs"].map(|name| FieldPath::of(["claims", name]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::orgs::Org;
+    use OrgType::{Class, District, Group, School};
+    use proptest::prelude::*;
+
+    fn tree() -> OrgTree {
+        let org = |org_type, id: &str, fields: Fields| (OrgKey::new(org_type, id), Org::from_fields(org_type, &fields));
+        OrgTree::new([
+            org(District, "d1", Fields::new()),
+            org(School, "s1", fields! { "districtId" => "d1" }),
+            org(School, "s2", fields! { "districtId" => "d1" }),
+            org(Class, "c1", fields! { "schoolId" => "s1", "districtId" => "d1" }),
+            org(Class, "c2", fields! { "schoolId" => "s2", "districtId" => "d1" }),
+            org(Group, "g1", fields! { "parentOrgType" => "class", "parentOrgId" => "c1" }),
+            org(Group, "g2", Fields::new()),
+        ])
+    }
+
+    const ALL: [(OrgType, &str); 8] = [
+        (District, "d1"),
+        (School, "s1"),
+        (School, "s2"),
+        (Class, "c1"),
+        (Class, "c2"),
+        (Group, "g1"),
+        (Group, "g2"),
+        (School, "gone"),
+    ];
+
+    fn lists(orgs: &[(OrgType, &'static str)]) -> OrgLists {
+        orgs.iter().copied().collect()
+    }
+
+    #[test]
+    fn removal_knows_what_is_held_through_what() {
+        let through = |org_type, id: &str, above, above_id: &str| {
+            Err(HeldThrough { org: OrgKey::new(org_type, id), ancestor: OrgKey::new(above, above_id) })
+        };
+        // Granted; removed; what's left, or what's held through what.
+        let table: [(&[(OrgType, &str)], &[(OrgType, &str)], Result<&[(OrgType, &str)], _>); 8] = [
+            (&[(School, "s1"), (Group, "g2")], &[(Group, "g2")], Ok(&[(School, "s1")])),
+            (&[(School, "s1")], &[(School, "s2")], Ok(&[(School, "s1")])),
+            (&[(School, "s1")], &[(School, "s1")], Ok(&[])),
+            (&[(District, "d1")], &[(School, "s1")], through(School, "s1", District, "d1")),
+            (&[(District, "d1")], &[(Group, "g1")], through(Group, "g1", District, "d1")),
+            (&[(District, "d1"), (School, "s1")], &[(School, "s1")], through(School, "s1", District, "d1")),
+            (&[(District, "d1"), (School, "s1")], &[(District, "d1")], Ok(&[(School, "s1")])),
+            (&[(District, "d1")], &[(District, "d1"), (School, "s1")], Ok(&[])),
+        ];
+        for (granted, removed, expected) in table {
+            let left = AdminOrgs::without(&lists(granted), &lists(removed), &tree()).map(|left| left.minimal);
+            assert_eq!(left, expected.map(lists), "{granted:?} without {removed:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_lists_belong_together(granted: [bool; 8], removed: [bool; 8]) {
+            let pick = |chosen: [bool; 8]| -> OrgLists {
+                ALL.into_iter().zip(chosen).filter(|(_, chosen)| *chosen).map(|(org, _)| org).collect()
+            };
+            let (granted, removed) = (pick(granted), pick(removed));
+            let orgs = AdminOrgs::of(&granted, &tree());
+            prop_assert!(tree().minimal(&orgs.exhaustive).same_orgs(&orgs.minimal));
+            prop_assert!(tree().exhaustive(&orgs.minimal, false).same_orgs(&orgs.exhaustive));
+            prop_assert!(!orgs.exhaustive.contains(School, "gone"));
+            // Granting again changes nothing; nor does the order of two grants.
+            let both = AdminOrgs::of(&OrgLists::from_iter(orgs.minimal.iter().chain(removed.iter())), &tree());
+            let turned = AdminOrgs::of(&OrgLists::from_iter(removed.iter().chain(granted.iter())), &tree());
+            prop_assert!(both.same(&turned));
+            prop_assert!(AdminOrgs::of(&orgs.minimal, &tree()).same(&orgs));
+            // What was taken away is gone, or nothing was.
+            if let Ok(left) = AdminOrgs::without(&orgs.minimal, &removed, &tree()) {
+                prop_assert!(left.exhaustive.intersection(&removed.to_set()).is_empty());
+                prop_assert!(left.exhaustive.difference(&orgs.exhaustive.to_set()).is_empty());
+            }
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! What a `userClaims` document lets its user do. The ID token and the payload have no say (design §4).
+
+use crate::orgs::OrgLists;
+use crate::store::{DocPath, Document, Fields, Result, Value};
+
+/// A caller's rights and identity across the two projects (data-model §2.4).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claims {
+    /// ID of the caller's `users` document.
+    pub roar_uid: String,
+    /// Their Auth UID in the assessment project, once it's known.
+    pub assessment_uid: Option<String>,
+    /// What the dashboard shows them: `admin`, `student`, …
+    pub role: Option<String>,
+    /// May do everything.
+    pub super_admin: bool,
+    /// May make groups, where groups are made by admins.
+    pub admin: bool,
+    /// Orgs that the caller administers, exhaustive.
+    pub admin_orgs: OrgLists,
+    /// The top-most of them.
+    pub minimal_admin_orgs: OrgLists,
+}
+
+impl Claims {
+    /// Where the claims of an Auth user of the admin project are.
+    pub fn path(admin_uid: &str) -> Result<DocPath> {
+        DocPath::in_collection("userClaims", admin_uid)
+    }
+
+    /// Reads the document of `admin_uid`. Without one there are no rights, and the users document is
+    /// taken to bear the Auth UID.
+    pub fn read(admin_uid: &str, document: Option<&Document>) -> Claims {
+        let none = Fields::new();
+        let claims = document.and_then(|document| claims_map(&document.fields)).unwrap_or(&none);
+        let text = |name: &str| claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let flag = |name: &str| claims.get(name).and_then(Value::as_bool).unwrap_or(false);
+        Claims {
+            roar_uid: text("roarUid").unwrap_or(admin_uid).to_owned(),
+            assessment_uid: text("assessmentUid").map(str::to_owned),
+            role: text("role").map(str::to_owned),
+            super_admin: flag("super_admin"),
+            admin: flag("admin"),
+            admin_orgs: OrgLists::from_value(claims.get("adminOrgs")),
+            minimal_admin_orgs: OrgLists::from_value(claims.get("minimalAdminOrgs")),
+        }
+    }
+
+    /// True when these rights include all of `other`'s: who has them may decide about who has those.
+    pub fn include(&self, other: &Claims) -> bool {
+        self.super_admin || (!other.super_admin && !other.admin && self.administers_all(&other.admin_orgs))
+    }
+
+    /// True for super admins, and for callers who administer every one of `orgs`.
+    pub fn administers_all(&self, orgs: &OrgLists) -> bool {
+        self.super_admin || orgs.difference(&self.admin_orgs.to_set()).is_empty()
+    }
+}
+
+/// The claims in a `userClaims` document.
+pub fn claims_map(document: &Fields) -> Option<&Fields> {
+    document.get("claims").and_then(Value::as_map)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fields;
+    use crate::orgs::OrgType;
+    use crate::store::Timestamp;
+
+    fn claims(fields: Fields) -> Claims {
+        let document = Document {
+            path: Claims::path("a1").unwrap(),
+            fields,
+            create_time: Timestamp::UNIX_EPOCH,
+            update_time: Timestamp::UNIX_EPOCH,
+        };
+        Claims::read("a1", Some(&document))
+    }
+
+    #[test]
+    fn who_may_act_for_which_orgs() {
+        let lists = |ids: &[(OrgType, &'static str)]| ids.iter().copied().collect::<OrgLists>();
+        let d1 = lists(&[(OrgType::District, "d1")]);
+        let s1 = lists(&[(OrgType::School, "s1")]);
+        let both = lists(&[(OrgType::District, "d1"), (OrgType::School, "s1")]);
+        let nobody = Claims::read("a1", None);
+        let admin = claims(fields! { "claims" => fields! { "adminOrgs" => s1.to_value(), "roarUid" => "r1" } });
+        let super_admin = claims(fields! { "claims" => fields! { "super_admin" => true } });
+        let pretender = claims(fields! { "super_admin" => true, "adminOrgs" => d1.to_value() });
+        let text = claims(fields! { "claims" => fields! { "super_admin" => "true" } });
+        // Who; d1, s1, both.
+        let table = [
+            (&nobody, [false, false, false]),
+            (&admin, [false, true, false]),
+            (&super_admin, [true, true, true]),
+            (&pretender, [false, false, false]),
+            (&text, [false, false, false]),
+        ];
+        for (who, expected) in table {
+            assert_eq!([&d1, &s1, &both].map(|orgs| who.administers_all(orgs)), expected, "{who:?}");
+        }
+        for (one, other, expected) in [
+            (&super_admin, &super_admin, true),
+            (&super_admin, &admin, true),
+            (&admin, &super_admin, false),
+            (&admin, &admin, true),
+            (&admin, &nobody, true),
+            (&nobody, &admin, false),
+        ] {
+            assert_eq!(one.include(other), expected, "{one:?} {other:?}");
+        }
+        assert_eq!(admin.roar_uid, "r1");
+        assert_eq!(nobody.roar_uid, "a1");
+    }
+}

@@ -1,0 +1,153 @@
+//! Who may change whose account.
+
+use async_trait::async_trait;
+
+use super::{Claims, NamesUser, Payload, Permit, Requester, Rule, denied};
+use crate::app::App;
+use crate::orgs::{OrgLists, OrgType};
+use crate::runtime::{Caller, FunctionError, Status};
+use crate::store::{DocPath, Document, Fields, Query, Value, lookup};
+
+/// Whose account it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Their Auth UID in the admin project.
+    pub admin_uid: String,
+    /// Their Auth UID in the assessment project, once it's known.
+    pub assessment_uid: Option<String>,
+    /// It's the caller's own.
+    pub is_caller: bool,
+}
+
+/// Leave to change the account of the user that the request names, by Auth UID or by the ID of the users
+/// document.
+#[derive(Clone, Debug)]
+pub struct UserAdmin {
+    /// Who.
+    pub requester: Requester,
+    /// Whose.
+    pub target: Target,
+}
+
+#[async_trait]
+impl<R: Payload + NamesUser> Permit<R> for UserAdmin {
+    const RULE: Rule = Rule::UserAdmin;
+
+    /// Reads the caller's rights and the user's document and rights: at most four documents, and one query
+    /// when the user is named by their document.
+    async fn grant(app: &App, caller: &Caller, request: &R) -> Result<Self, FunctionError> {
+        let requester = Requester::of(app, caller).await?;
+        let own = || Found { admin_uid: requester.uid.clone(), claims: Claims::default(), user: None };
+        let found = Found::of(app, request.user()).await?;
+        let Some(found) = found.or_else(|| (requester.uid == request.user()).then(own)) else {
+            // To others, who is there is none of their business.
+            return Err(match requester.claims.super_admin {
+                true => FunctionError::new(Status::NotFound, "There is no such user."),
+                false => denied(DENIED),
+            });
+        };
+        let is_caller = requester.uid == found.admin_uid;
+        if !is_caller && !administers(&requester.claims, &found.claims, found.user.as_ref()) {
+            return Err(denied(DENIED));
+        }
+        let assessment_uid = found.claims.assessment_uid;
+        Ok(UserAdmin { requester, target: Target { admin_uid: found.admin_uid, assessment_uid, is_caller } })
+    }
+}
+
+const DENIED: &str = "You don't administer this user.";
+
+/// Super admins administer everybody; others the users in an org of theirs, unless these have rights that
+/// they haven't: a teacher's password is not for the admins of another class.
+fn administers(claims: &Claims, target: &Claims, user: Option<&Fields>) -> bool {
+    if claims.super_admin {
+        return true;
+    }
+    let current: OrgLists = user.into_iter().flat_map(current_orgs).collect();
+    let shared = current.intersection(&claims.admin_orgs.to_set());
+    !shared.is_empty() && claims.include(target)
+}
+
+fn current_orgs(user: &Fields) -> impl Iterator<Item = (OrgType, &str)> {
+    OrgType::ALL.into_iter().flat_map(move |org_type| {
+        let current = lookup(user, &format!("{}.current", org_type.plural())).and_then(Value::as_array);
+        current.unwrap_or_default().iter().filter_map(move |id| Some((org_type, id.as_str()?)))
+    })
+}
+
+struct Found {
+    admin_uid: String,
+    claims: Claims,
+    user: Option<Fields>,
+}
+
+impl Found {
+    async fn of(app: &App, uid: &str) -> Result<Option<Found>, FunctionError> {
+        let admin = &app.stores.admin;
+        let user_path = DocPath::in_collection("users", uid)?;
+        let found = admin.get_all(&[Claims::path(uid)?, user_path]).await?;
+        let [claims, user] = <[Option<Document>; 2]>::try_from(found).unwrap_or_default();
+        if let Some(document) = claims {
+            let claims = Claims::read(uid, Some(&document));
+            let user = match claims.roar_uid == uid {
+                true => user,
+                false => admin.get(&DocPath::in_collection("users", &claims.roar_uid)?).await?,
+            };
+            return Ok(Some(Found { admin_uid: uid.to_owned(), claims, user: user.map(|user| user.fields) }));
+        }
+        let Some(user) = user else { return Ok(None) };
+        let holders = admin.query(Query::collection("userClaims").equal("claims.roarUid", uid).limit(2)).await?;
+        let (admin_uid, document) = match holders.as_slice() {
+            // Nobody signed in yet: the account, if there is one, has the document's ID (data-model §1).
+            [] => (uid.to_owned(), None),
+            [holder] => (holder.id().to_owned(), Some(holder)),
+            _ => {
+                let message = "Several accounts belong to this user, which a super admin has to mend.";
+                return Err(FunctionError::new(Status::FailedPrecondition, message));
+            }
+        };
+        let claims = Claims::read(&admin_uid, document);
+        Ok(Some(Found { admin_uid, claims, user: Some(user.fields) }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fields;
+
+    #[test]
+    fn who_administers_whom() {
+        let rights = |orgs: &[(OrgType, &'static str)]| Claims {
+            admin_orgs: orgs.iter().copied().collect(),
+            ..Claims::default()
+        };
+        use OrgType::{Class, District, School};
+        let everything = Claims { super_admin: true, ..Claims::default() };
+        let district = rights(&[(District, "d1"), (School, "s1"), (Class, "c1")]);
+        let class = rights(&[(Class, "c1")]);
+        let other = rights(&[(Class, "c2")]);
+        let none = Claims::default();
+        let user = fields! {
+            "districts" => fields! { "current" => Value::strings(["d1"]) },
+            "classes" => fields! { "current" => Value::strings(["c1"]), "all" => Value::strings(["c1", "c2"]) },
+        };
+        // The caller; the rights of the user; what is said.
+        for (caller, target, expected) in [
+            (&everything, &everything, true),
+            (&district, &none, true),
+            (&district, &class, true),
+            (&class, &none, true),
+            (&class, &class, true),
+            (&class, &district, false),
+            (&district, &everything, false),
+            (&district, &other, false),
+            (&other, &none, false),
+            (&none, &none, false),
+        ] {
+            assert_eq!(administers(caller, target, Some(&user)), expected, "{caller:?} {target:?}");
+        }
+        assert!(!administers(&district, &none, None));
+        assert!(administers(&everything, &none, None));
+    }
+}

@@ -1,0 +1,214 @@
+//! The callable `updateUserRecord`: changes of a user's account by those who look after them (functions §5;
+//! dashboard-contract §2.9).
+
+use secrecy::SecretString;
+use serde_json::{Map, Value as Json, json};
+
+use crate::accounts::{Account, AccountUpdate, Accounts};
+use crate::app::App;
+use crate::claims::audit::{Action, Record};
+use crate::fields;
+use crate::payload::{Checked, flag, object, optional_text, present, required_id};
+use crate::rights::{NamesUser, Payload, UserAdmin, denied};
+use crate::runtime::{FunctionError, Status};
+use crate::store::Value;
+
+/// As Firebase has it.
+const SHORTEST_PASSWORD: usize = 6;
+/// The fields of `userRecord`.
+const FIELDS: [&str; 7] = ["email", "phoneNumber", "password", "displayName", "photoURL", "disabled", "emailVerified"];
+
+/// Whose account, and what changes.
+#[derive(Debug)]
+pub struct Request {
+    uid: String,
+    update: AccountUpdate,
+}
+
+impl Payload for Request {
+    fn read(data: &Json) -> Result<Self, FunctionError> {
+        let data = object(data)?;
+        let uid = required_id(data, "uid", "a user")?;
+        let Some(Json::Object(record)) = present(data, "userRecord") else {
+            return Err(FunctionError::invalid("userRecord must be an object with the fields to change."));
+        };
+        let at = |error: FunctionError| FunctionError::invalid(format!("userRecord.{}", error.message));
+        let update = update(record).map_err(at)?;
+        if FIELDS.iter().all(|name| present(record, name).is_none()) {
+            return Err(FunctionError::invalid(format!("userRecord must have one of {}.", FIELDS.join(", "))));
+        }
+        Ok(Request { uid, update })
+    }
+}
+
+fn update(record: &Map<String, Json>) -> Checked<AccountUpdate> {
+    if let Some(unknown) = record.keys().find(|name| !FIELDS.contains(&name.as_str())) {
+        let unknown: String = unknown.chars().take(40).collect();
+        return Err(FunctionError::invalid(format!("{unknown} can't be changed.")));
+    }
+    let text = |name: &str| match present(record, name) {
+        Some(Json::String(text)) if text.trim().is_empty() => {
+            Err(FunctionError::invalid(format!("{name} must not be empty.")))
+        }
+        _ => optional_text(record, name),
+    };
+    let email = text("email")?;
+    if email.as_deref().is_some_and(|email| !is_email(email)) {
+        return Err(FunctionError::invalid("email must be an e-mail address."));
+    }
+    let password = text("password")?;
+    if password.as_ref().is_some_and(|password| password.chars().count() < SHORTEST_PASSWORD) {
+        return Err(FunctionError::invalid(format!("password must have at least {SHORTEST_PASSWORD} characters.")));
+    }
+    Ok(AccountUpdate {
+        email: email.map(|email| email.to_lowercase()),
+        email_verified: flag(record, "emailVerified")?,
+        display_name: text("displayName")?,
+        photo_url: text("photoURL")?,
+        phone_number: text("phoneNumber")?,
+        password: password.map(SecretString::from),
+        disabled: flag(record, "disabled")?,
+        ..AccountUpdate::default()
+    })
+}
+
+/// Something, an `@`, and something with a dot or a host's name; no blanks.
+pub fn is_email(text: &str) -> bool {
+    let Some((name, host)) = text.rsplit_once('@') else { return false };
+    let blank = |c: char| c.is_whitespace() || c.is_control();
+    !name.is_empty() && !host.is_empty() && text.len() <= 254 && !text.contains(blank) && !name.contains('@')
+}
+
+impl NamesUser for Request {
+    fn user(&self) -> &str {
+        &self.uid
+    }
+}
+
+/// Changes the account in the admin project; the one in the assessment project takes over the e-mail
+/// address, by which people are found there.
+pub async fn update_user_record(app: App, permit: UserAdmin, request: Request) -> Result<Json, FunctionError> {
+    let Request { mut update, .. } = request;
+    let (requester, target) = (&permit.requester, &permit.target);
+    if !requester.claims.super_admin {
+        // A verified address opens what a roster holds ready for it.
+        if update.email_verified == Some(true) {
+            return Err(denied("Only super admins may declare an e-mail address verified."));
+        }
+        if target.is_caller && update.disabled == Some(true) {
+            return Err(denied("You can't disable your own account."));
+        }
+    }
+    let account = app.accounts.admin.get(&target.admin_uid).await?;
+    let account = account.ok_or_else(|| FunctionError::new(Status::NotFound, "This user has no account."))?;
+    if update.email == account.email {
+        update.email = None;
+    }
+    if !changes(&update, &account) {
+        return Ok(json!({ "status": "ok" }));
+    }
+    // First where the address may be taken: the two projects stay alike.
+    let moved = match (&update.email, &target.assessment_uid) {
+        (Some(email), Some(uid)) => move_address(&app.accounts.assessment, uid, email).await?,
+        _ => None,
+    };
+    if let Err(error) = app.accounts.admin.update(&target.admin_uid, &update).await {
+        if let (Some(former), Some(uid)) = (moved, &target.assessment_uid) {
+            restore(&app.accounts.assessment, uid, former).await;
+        }
+        return Err(error.into());
+    }
+    let changed = [
+        ("email", update.email.is_some()),
+        ("emailVerified", update.email_verified.is_some()),
+        ("displayName", update.display_name.is_some()),
+        ("photoURL", update.photo_url.is_some()),
+        ("phoneNumber", update.phone_number.is_some()),
+        ("password", update.password.is_some()),
+        ("disabled", update.disabled.is_some()),
+    ];
+    let record = Record {
+        function: "updateUserRecord",
+        action: Action::Account,
+        by: &requester.uid,
+        target: &target.admin_uid,
+        orgs: None,
+        minimal: None,
+        // Which fields; their values are nobody's business.
+        details: fields! {
+            "fields" => Value::strings(changed.iter().filter(|(_, changed)| *changed).map(|(name, _)| *name)),
+        },
+    };
+    app.stores.admin.commit(vec![record.write(&app)?]).await?;
+    Ok(json!({ "status": "ok" }))
+}
+
+/// A password is never known to be the same.
+fn changes(update: &AccountUpdate, account: &Account) -> bool {
+    let differs = |wanted: &Option<String>, held: &Option<String>| wanted.is_some() && wanted != held;
+    update.password.is_some()
+        || differs(&update.email, &account.email)
+        || differs(&update.display_name, &account.display_name)
+        || differs(&update.photo_url, &account.photo_url)
+        || differs(&update.phone_number, &account.phone_number)
+        || update.disabled.is_some_and(|disabled| disabled != account.disabled)
+        || update.email_verified.is_some_and(|verified| verified != account.email_verified)
+}
+
+/// Gives an account of the assessment project another address; its former state, if it's there and had
+/// another one.
+async fn move_address(accounts: &Accounts, uid: &str, email: &str) -> Result<Option<Account>, FunctionError> {
+    let Some(account) = accounts.get(uid).await? else { return Ok(None) };
+    if account.email.as_deref() == Some(email) {
+        return Ok(None);
+    }
+    let update = AccountUpdate { email: Some(email.to_owned()), ..AccountUpdate::default() };
+    accounts.update(uid, &update).await?;
+    Ok(Some(account))
+}
+
+async fn restore(accounts: &Accounts, uid: &str, former: Account) {
+    let update =
+        AccountUpdate { email: former.email, email_verified: Some(former.email_verified), ..AccountUpdate::default() };
+    if let Err(error) = accounts.update(uid, &update).await {
+        tracing::error!(uid, %error, "an account of the assessment project kept an address that was refused");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_looks_like_an_address() {
+        for good in ["a@b.org", "a.b+c@sub.b.org", "user@roar-auth.com", "a@localhost"] {
+            assert!(is_email(good), "{good}");
+        }
+        let long = format!("{}@b.org", "a".repeat(260));
+        for bad in ["", "a", "@", "a@", "@b.org", "a b@c.org", "a@b\n.org", "a@b@c.org", &long] {
+            assert!(!is_email(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_sent() {
+        for (record, expected) in [
+            (json!({}), "userRecord must have one of email, phoneNumber"),
+            (json!({"email": null}), "userRecord must have one of"),
+            (json!({"email": "nobody"}), "userRecord.email must be an e-mail address"),
+            (json!({"email": 7}), "userRecord.email must be text"),
+            (json!({"password": "12345"}), "userRecord.password must have at least 6"),
+            (json!({"password": ""}), "userRecord.password must not be empty"),
+            (json!({"disabled": "yes"}), "userRecord.disabled must be true or false"),
+            (json!({"customClaims": {"super_admin": true}}), "userRecord.customClaims can't be changed"),
+            (json!("x"), "userRecord must be an object"),
+        ] {
+            let data = json!({ "uid": "u1", "userRecord": record });
+            let error = Request::read(&data).expect_err("it's refused");
+            assert!(error.message.starts_with(expected), "{record}: {}", error.message);
+        }
+        let request = Request::read(&json!({"uid": "u1", "userRecord": {"email": "A@B.org"}})).expect("good");
+        assert_eq!(request.update.email.as_deref(), Some("a@b.org"));
+        assert!(Request::read(&json!({"userRecord": {"disabled": true}})).is_err());
+    }
+}
