@@ -114,7 +114,8 @@ mod tests {
             Err(HeldThrough { org: OrgKey::new(org_type, id), ancestor: OrgKey::new(above, above_id) })
         };
         // Granted; removed; what's left, or what's held through what.
-        let table: [(&[(OrgType, &str)], &[(OrgType, &str)], Result<&[(OrgType, &str)], _>); 8] = [
+        type Orgs = &'static [(OrgType, &'static str)];
+        let table: [(Orgs, Orgs, Result<Orgs, HeldThrough>); 8] = [
             (&[(School, "s1"), (Group, "g2")], &[(Group, "g2")], Ok(&[(School, "s1")])),
             (&[(School, "s1")], &[(School, "s2")], Ok(&[(School, "s1")])),
             (&[(School, "s1")], &[(School, "s1")], Ok(&[])),

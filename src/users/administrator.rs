@@ -25,7 +25,7 @@ pub struct Request {
     email: String,
     name: Name,
     /// The orgs that they are in.
-    orgs: OrgLists,
+    member_of: OrgLists,
     /// The orgs that they administer.
     admin_orgs: OrgLists,
     is_test_data: bool,
@@ -41,7 +41,7 @@ impl Payload for Request {
         Ok(Request {
             email,
             name: Name::read(data, "name")?,
-            orgs: optional_orgs(data, "orgs")?,
+            member_of: optional_orgs(data, "orgs")?,
             admin_orgs: optional_orgs(data, "adminOrgs")?,
             is_test_data: flag(data, "isTestData")?.unwrap_or(false),
         })
@@ -66,14 +66,15 @@ impl Permit<Request> for Appoint {
     /// By the matrix for what they administer; what they are members of must be that, or above it.
     async fn grant(app: &App, caller: &Caller, request: &Request) -> Result<Self, FunctionError> {
         let AboveOrgs { requester } = <AboveOrgs as Permit<Request>>::grant(app, caller, request).await?;
-        let all = request.orgs.iter().chain(request.admin_orgs.iter()).collect();
+        let all = request.member_of.iter().chain(request.admin_orgs.iter()).collect();
         let tree = load_tree(&app.stores.admin, &all, Reach::Up).await?;
-        if let Some((org_type, id)) = request.orgs.iter().find(|(org_type, id)| tree.get(*org_type, id).is_none()) {
+        if let Some((org_type, id)) = request.member_of.iter().find(|(org_type, id)| tree.get(*org_type, id).is_none())
+        {
             let message = format!("The {} {id} doesn't exist.", org_type.singular());
             return Err(FunctionError::new(Status::NotFound, message));
         }
         let covered = tree.read_orgs(&request.admin_orgs).to_set();
-        if !requester.claims.super_admin && !request.orgs.difference(&covered).is_empty() {
+        if !requester.claims.super_admin && !request.member_of.difference(&covered).is_empty() {
             return Err(denied("orgs may only name the orgs of adminOrgs and those above them."));
         }
         Ok(Appoint { requester })
@@ -291,7 +292,7 @@ impl User<'_> {
         }
         for org_type in OrgType::ALL {
             let held = document.and_then(|document| document.fields.get(org_type.plural()));
-            let map = with_orgs(held.and_then(Value::as_map), self.request.orgs.of(org_type), now);
+            let map = with_orgs(held.and_then(Value::as_map), self.request.member_of.of(org_type), now);
             fields.insert(org_type.plural().to_owned(), Value::Map(map));
         }
         let Some(document) = document else {

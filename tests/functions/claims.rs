@@ -1,6 +1,8 @@
 //! Rights over orgs: given, taken away, and followed by everything that shows them.
 
+use roar_functions::claims::lists::{AdminOrgs, stored};
 use roar_functions::fields;
+use roar_functions::orgs::{Reach, load_tree};
 use roar_functions::rights::Role;
 use roar_functions::runtime::Status;
 use roar_functions::store::{DocPath, FieldPath, Fields, Value, Write};
@@ -304,4 +306,76 @@ async fn what_is_written_costs_little_to_follow() {
     let spent = (town.world.admin().cost() - before.0, town.world.assessment().cost() - before.1);
     assert_eq!((spent.0.reads, spent.1.reads), (2, 2), "the claims, their copy, and the user in both databases");
     assert_eq!((spent.0.writes, spent.1.writes), (0, 0));
+}
+
+/// One of many: rights are given, taken and edited by hand, by several at once; events come late, twice and in
+/// any order. In the end everything follows the claims.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_comes_of_the_events_all_follows_the_claims_shuffled() {
+    use rand::rngs::StdRng;
+    use rand::seq::{IndexedRandom, SliceRandom};
+    use rand::{RngExt, SeedableRng};
+    for seed in 0..60 {
+        let mut random = StdRng::seed_from_u64(seed);
+        let town = Town::open().await;
+        let targets = [uid(Role::Admin), uid(Role::ParentAdmin)];
+        let mut events = Vec::new();
+        for _ in 0..8 {
+            let target = targets.choose(&mut random).expect("one");
+            let org = *[("schoolId", "s1"), ("schoolId", "s3"), ("groupId", "g1"), ("classId", "c3")]
+                .choose(&mut random)
+                .expect("one");
+            let sent = json!({"targetUid": target, org.0: org.1});
+            match random.random_range(0..4) {
+                0 => drop(town.call(Role::SuperAdmin, APPEND, sent).await),
+                1 => drop(town.call(Role::SuperAdmin, REMOVE, sent).await),
+                2 => {
+                    let role = *["admin", "platform_admin", "launch_admin"].choose(&mut random).expect("one");
+                    let path = DocPath::new(format!("userClaims/{target}")).unwrap();
+                    let (fields, mask) = match random.random() {
+                        true => (fields! { "role" => role }, "role"),
+                        false => (Fields::new(), "role"),
+                    };
+                    let fields = fields! { "claims" => fields };
+                    let write = Write::merge(path, fields, vec![FieldPath::of(["claims", mask])]);
+                    town.world.admin().commit(vec![write]).await.expect("written");
+                }
+                _ => {
+                    let path = DocPath::new(format!("userClaims/{target}")).unwrap();
+                    let fields =
+                        fields! { "claims" => fields! { "adminOrgs" => lists(&json!({"schools": ["s2", "s3"]})) } };
+                    let write = Write::merge(path, fields, vec![FieldPath::of(["claims", "adminOrgs"])]);
+                    town.world.admin().commit(vec![write]).await.expect("written");
+                }
+            }
+            events.extend(town.world.events().await);
+            if random.random_range(0..3) == 0 {
+                events.shuffle(&mut random);
+                let some: Vec<_> = events.iter().take(3).cloned().collect();
+                let deliveries = some.into_iter().map(|event| town.world.deliver(event));
+                futures::future::join_all(deliveries).await;
+            }
+        }
+        let twice: Vec<_> = events.iter().chain(&events).cloned().collect();
+        let mut late = twice;
+        late.shuffle(&mut random);
+        for pair in late.chunks(2) {
+            let deliveries = pair.iter().map(|event| town.world.deliver(event.clone()));
+            futures::future::join_all(deliveries).await;
+        }
+        town.settle().await;
+        for (target, assessment) in [Role::Admin, Role::ParentAdmin].map(|role| (uid(role), assessment_uid(role))) {
+            let claims = town.claims(&target).await;
+            let held = stored(Some(&claims));
+            let reach = Reach::Down { include_archived: false };
+            let tree = load_tree(town.world.admin(), &held.exhaustive, reach).await.expect("a tree");
+            assert!(AdminOrgs::of(&held.minimal, &tree).same(&held), "seed {seed}: {held:?}");
+            let copy = town.assessment_document(&format!("userClaims/{assessment}")).await.expect("a copy");
+            assert_eq!(copy.fields.get("claims"), Some(&Value::Map(claims.clone())), "seed {seed}");
+            for account in [town.admin_account(&target).await, town.assessment_account(&assessment).await] {
+                let role = account.expect("an account").custom_claims.get("role").cloned();
+                assert_eq!(role, text(&claims, "role").map(Json::from), "seed {seed}");
+            }
+        }
+    }
 }

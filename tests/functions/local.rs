@@ -47,7 +47,7 @@ impl LocalWorld {
             Stores { admin: Database::new(store.clone()), assessment: Database::new(assessment_store.clone()) };
         let service = crate::world::service(stores, directory.path(), PROJECT, context, settings);
         service.start_tasks();
-        LocalWorld { service, store, assessment_store, clock, directory: directory }
+        LocalWorld { service, store, assessment_store, clock, directory }
     }
 
     pub fn admin(&self) -> &Database {
