@@ -9,6 +9,7 @@ import { FieldValue } from 'firebase-admin/firestore';
 import { eventually } from './processes.mjs';
 import { ADMIN_PROJECT, ASSESSMENT_PROJECT } from './projects.mjs';
 import { PASSWORD } from './sdk.mjs';
+import { secret } from './secrets.mjs';
 import { emailOf, ORG_TYPES, STUDENTS } from './seed.mjs';
 
 const require = createRequire(import.meta.url);
@@ -53,6 +54,7 @@ export async function openFirekit(suite, functionsPort, email) {
     await firekit.logInWithEmailAndPassword({ email, password: PASSWORD });
     await eventually('the library knows who signed in', () => {
       if (!firekit.roarUid || !firekit.idTokens.admin || !firekit.idTokens.app) throw new Error('It does not yet.');
+      secret(PASSWORD, firekit.idTokens.admin, firekit.idTokens.app);
     });
   } catch (error) {
     await close();

@@ -10,6 +10,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 /** Logs and configuration of this run; removed at the end unless something failed. */
 export const workDir = mkdtempSync(join(tmpdir(), 'roar-clients-'));
 
+/** Where a server's output goes. */
+export const logOf = (name) => join(workDir, `${name}.log`);
+
 const running = new Set();
 
 // The last resort: on any way out, what still runs is killed, with all its children.
@@ -35,7 +38,7 @@ function killGroup(child, signal) {
  * `check()` throws, with the end of the log, once the process has ended.
  */
 export function start(name, command, args, { env = {}, cwd = workDir } = {}) {
-  const logFile = join(workDir, `${name}.log`);
+  const logFile = logOf(name);
   const log = openSync(logFile, 'a');
   const child = spawn(command, args, {
     cwd,

@@ -5,11 +5,12 @@ import { deleteApp as deleteAdminApp, initializeApp as initializeAdminApp } from
 import { getAuth as getAdminAuth } from 'firebase-admin/auth';
 import { getFirestore as getAdminFirestore } from 'firebase-admin/firestore';
 import { deleteApp, initializeApp } from 'firebase/app';
-import { connectAuthEmulator, getAuth, signInWithEmailAndPassword } from 'firebase/auth';
+import { connectAuthEmulator, getAuth, onIdTokenChanged, signInWithEmailAndPassword } from 'firebase/auth';
 import { connectFirestoreEmulator, getFirestore, setLogLevel, terminate } from 'firebase/firestore';
 import { connectFunctionsEmulator, getFunctions, httpsCallable } from 'firebase/functions';
 
 import { ADMIN_PROJECT, ASSESSMENT_PROJECT } from './projects.mjs';
+import { secret } from './secrets.mjs';
 
 // A refused write is what some tests want; the SDK would report each on the console.
 setLogLevel('silent');
@@ -65,9 +66,12 @@ export function openSdks(suite) {
       await assessment.auth.updateUser(uid, { providerToLink: { providerId, uid: adminUid, email } });
     },
     /** A client app with the person signed in. */
-    async signIn(email) {
+    async signIn(email, password = PASSWORD) {
+      secret(email, password);
       const signedIn = client(email);
-      await signInWithEmailAndPassword(signedIn.auth, email, PASSWORD);
+      await signInWithEmailAndPassword(signedIn.auth, email, password);
+      // Each token that the SDK comes to use.
+      onIdTokenChanged(signedIn.auth, async (user) => user && secret(await user.getIdToken(), user.refreshToken));
       return signedIn;
     },
     async close() {

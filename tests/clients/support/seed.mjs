@@ -3,6 +3,8 @@
 
 import { Timestamp } from 'firebase-admin/firestore';
 
+import { secret } from './secrets.mjs';
+
 export const ORG_TYPES = ['districts', 'schools', 'classes', 'groups', 'families'];
 const GRADES = ['Kindergarten', '1', '2', '3', '4', '5'];
 const ENROLLED = Timestamp.fromDate(new Date('2025-08-18T00:00:00Z'));
@@ -60,6 +62,7 @@ function orgsMap(ids) {
 
 function user(id, orgs, { userType = 'student', grade = '3', archived = false } = {}) {
   const lists = orgLists(orgs);
+  secret(`First ${id}`, `Last ${id}`, `${id}@example.org`, '2016-02-29');
   return {
     userType,
     name: { first: `First ${id}`, middle: null, last: `Last ${id}` },

@@ -5,8 +5,9 @@ import { join, resolve } from 'node:path';
 
 import { startAuth, startFirestore } from './emulators.mjs';
 import { startFront } from './front.mjs';
-import { answers, freePorts, run, start } from './processes.mjs';
+import { answers, freePorts, logOf, run, start } from './processes.mjs';
 import { ADMIN_PROJECT, ASSESSMENT_PROJECT, repository } from './projects.mjs';
+import { checkLog } from './secrets.mjs';
 
 /** Our server's binary. */
 function serverBinary() {
@@ -61,6 +62,7 @@ export async function startSuite({ server = true, bothProjects = false } = {}) {
   const stop = async () => {
     // Our server first: it has nothing to say once the emulators are gone.
     while (started.length > 0) await started.pop().stop();
+    if (server) checkLog(logOf('roar-functions'));
   };
   try {
     await startAll(started, [
@@ -78,6 +80,8 @@ export async function startSuite({ server = true, bothProjects = false } = {}) {
       started.push(
         await startServer(binary, functionsPort, {
           ...emulators,
+          // Everything that it could ever say; `stop` looks for what it must not.
+          ROAR_LOG: 'trace',
           ROAR_STORE: 'firestore',
           ROAR_LISTEN: `127.0.0.1:${functionsPort}`,
           ROAR_ADMIN_PROJECT: ADMIN_PROJECT,
