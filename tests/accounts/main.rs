@@ -7,6 +7,7 @@ mod support;
 mod backends;
 mod changes;
 mod embedded;
+mod emulator;
 mod fake;
 mod faults;
 mod lookups;

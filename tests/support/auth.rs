@@ -13,6 +13,9 @@ use super::free_port;
 /// Names an emulator that runs already, `host:port`.
 pub const SHARED_EMULATOR: &str = "ROAR_TEST_AUTH";
 
+/// The project that those get whose requests name none: users who sign in.
+pub const DEFAULT_PROJECT: &str = "demo-accounts";
+
 const TOOLS: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/node_modules/firebase-tools/lib/bin/firebase.js");
 
@@ -70,7 +73,7 @@ impl AuthEmulator {
             .arg("node \"$@\" </dev/null 2>&1 & emulator=$!; exec >/dev/null 2>&1; read -r _; kill -9 $emulator")
             .arg("emulator")
             .arg(tools)
-            .args(["emulators:start", "--only", "auth", "--project", "demo-accounts", "--config"])
+            .args(["emulators:start", "--only", "auth", "--project", DEFAULT_PROJECT, "--config"])
             .arg(&file)
             .current_dir(directory.path())
             // Its settings and notes stay in the temporary directory.

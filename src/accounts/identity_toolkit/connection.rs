@@ -190,32 +190,4 @@ fn retry_after(response: &Response) -> Option<Duration> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn pauses_grow_and_end() {
-        let connection = Connection::open(Some("127.0.0.1:9"), Options::default()).await.unwrap();
-        let pause = |attempt, asked| connection.pause(attempt, asked);
-        for (attempt, least, most) in [(1, 100, 200), (2, 200, 400), (3, 400, 800), (4, 800, 1600)] {
-            let pause = pause(attempt, None).unwrap().as_millis();
-            assert!((least..=most).contains(&pause), "{attempt}: {pause} ms");
-        }
-        assert_eq!(pause(5, None), None);
-        assert_eq!(pause(1, Some(Duration::from_secs(3))), Some(Duration::from_secs(3)));
-        assert_eq!(pause(1, Some(Duration::from_secs(21))), None);
-        let patient = Connection { options: Options { attempts: 99, ..Options::default() }, ..connection };
-        assert!(patient.pause(98, None).unwrap() <= LONGEST_PAUSE);
-    }
-
-    #[tokio::test]
-    async fn a_project_is_one_segment() {
-        let connection = Connection::open(Some("127.0.0.1:9"), Options::default()).await.unwrap();
-        let base = "http://127.0.0.1:9/identitytoolkit.googleapis.com/v1/projects";
-        assert_eq!(connection.project("demo-roar").unwrap().as_str(), format!("{base}/demo-roar"));
-        assert_eq!(connection.project("a/b?c").unwrap().as_str(), format!("{base}/a%2Fb%3Fc"));
-        for bad in ["", ".", ".."] {
-            assert!(connection.project(bad).is_err());
-        }
-    }
-}
+mod tests;
