@@ -1,5 +1,7 @@
 //! Settings: flags and environment variables, checked at the start, one struct a concern.
 
+mod accounts;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -8,6 +10,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use thiserror::Error;
 
+pub use self::accounts::AccountsArgs;
 use crate::runtime::{DatabaseName, auth};
 
 /// Settings that don't go together, or lack one. The message names the variable.
@@ -173,14 +176,14 @@ impl StoreConfig {
     }
 }
 
-/// The backend.
+/// The backend, of documents or of accounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BackendConfig {
     /// SQLite files in this directory.
     Embedded(PathBuf),
-    /// Cloud Firestore.
+    /// Cloud Firestore, or Firebase Authentication.
     Cloud,
-    /// The Firestore emulator at this host and port.
+    /// The emulator at this host and port.
     Emulator(String),
 }
 
@@ -231,6 +234,9 @@ pub struct ServeArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub store: StoreArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub accounts: AccountsArgs,
     /// The address to listen on. Port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS:PORT", env = "ROAR_LISTEN", value_parser = named("ROAR_LISTEN", address), help_heading = "Server")]
     pub listen: Option<SocketAddr>,
@@ -243,9 +249,6 @@ pub struct ServeArgs {
     /// How many tasks run at once.
     #[arg(long, value_name = "N", env = "ROAR_TASK_CONCURRENCY", default_value = "4", value_parser = named("ROAR_TASK_CONCURRENCY", count), help_heading = "Server")]
     pub task_concurrency: usize,
-    /// The Auth emulator (host:port): its unsigned ID tokens count.
-    #[arg(long, value_name = "HOST:PORT", env = "FIREBASE_AUTH_EMULATOR_HOST", value_parser = named("FIREBASE_AUTH_EMULATOR_HOST", host), help_heading = "Callers")]
-    pub auth_emulator: Option<String>,
     /// Whether unsigned ID tokens count: auto (with the Auth emulator or the embedded store) or never.
     #[arg(long, env = "ROAR_UNSIGNED_TOKENS", default_value = "auto", value_parser = named("ROAR_UNSIGNED_TOKENS", choice::<UnsignedTokens>), help_heading = "Callers")]
     pub unsigned_tokens: UnsignedTokens,
@@ -288,6 +291,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// Where the documents are.
     pub store: StoreConfig,
+    /// Where the accounts are.
+    pub accounts: BackendConfig,
     /// Who may call.
     pub callers: CallerConfig,
     /// Who may deliver events and tasks.
@@ -314,10 +319,11 @@ impl Config {
             server: ServerConfig { listen, grace: Duration::from_secs(5) },
             store: StoreConfig {
                 data_dir: directory.clone(),
-                backend: BackendConfig::Embedded(directory),
+                backend: BackendConfig::Embedded(directory.clone()),
                 admin: database("demo-roar-admin"),
                 assessment: database("demo-roar-assessment"),
             },
+            accounts: BackendConfig::Embedded(directory),
             callers: CallerConfig {
                 projects: vec!["demo-roar-admin".to_owned(), "demo-roar-assessment".to_owned()],
                 allow_unsigned: true,
@@ -399,16 +405,10 @@ impl ServeArgs {
             (None, None) => SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080),
         };
         let is_local = listen.ip().is_loopback();
-        let auth_emulator = present(&self.auth_emulator);
-        if auth_emulator.is_some() && store.backend == BackendConfig::Cloud {
-            return Err(ConfigError(
-                "FIREBASE_AUTH_EMULATOR_HOST is set, but the store is Cloud Firestore: anybody could call as anybody. \
-                 Unset it, or set FIRESTORE_EMULATOR_HOST too"
-                    .to_owned(),
-            ));
-        }
+        let accounts = self.accounts.check(&store)?;
+        let has_auth_emulator = matches!(accounts, BackendConfig::Emulator(_));
         let is_embedded = matches!(store.backend, BackendConfig::Embedded(_));
-        let allow_unsigned = self.unsigned_tokens == UnsignedTokens::Auto && (is_embedded || auth_emulator.is_some());
+        let allow_unsigned = self.unsigned_tokens == UnsignedTokens::Auto && (is_embedded || has_auth_emulator);
         if allow_unsigned && !is_local {
             return Err(ConfigError(format!(
                 "unsigned ID tokens would be accepted on {listen}, so that anybody who reaches it could call as \
@@ -429,6 +429,7 @@ impl ServeArgs {
             server: ServerConfig { listen, grace: self.shutdown_grace },
             deliveries: self.deliveries(&store, is_local)?,
             store,
+            accounts,
             callers,
             task_concurrency: self.task_concurrency,
             behaviour: BehaviourConfig {

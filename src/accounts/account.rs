@@ -23,8 +23,11 @@ pub struct Account {
     pub disabled: bool,
     /// What its ID tokens say besides.
     pub custom_claims: Map<String, Value>,
-    /// Identities at other providers that sign in to it.
+    /// Identities that sign in to it: at other providers, and its own e-mail address with a password
+    /// (`password`) and phone number (`phone`).
     pub providers: Vec<Provider>,
+    /// Tokens from before can't be refreshed. Whole seconds.
+    pub valid_since: Option<Timestamp>,
 }
 
 impl Account {
@@ -63,9 +66,9 @@ pub struct AccountUpdate {
     pub email: Option<String>,
     /// Whether the address was shown to be the user's.
     pub email_verified: Option<bool>,
-    /// The name that's shown.
+    /// The name that's shown; an empty one is taken away.
     pub display_name: Option<String>,
-    /// Where the picture is.
+    /// Where the picture is; an empty one is taken away.
     pub photo_url: Option<String>,
     /// The phone number, E.164.
     pub phone_number: Option<String>,
@@ -75,8 +78,8 @@ pub struct AccountUpdate {
     pub disabled: Option<bool>,
     /// All custom claims.
     pub custom_claims: Option<Map<String, Value>>,
-    /// Tokens from before can't be refreshed.
+    /// Tokens from before can't be refreshed. Whole seconds; what is finer is dropped.
     pub valid_since: Option<Timestamp>,
-    /// An identity that signs in to the account from now on.
+    /// An identity that signs in to the account from now on, instead of an earlier one at that provider.
     pub link: Option<Provider>,
 }

@@ -22,9 +22,6 @@ use crate::store::{
     Database, DocPath, Document, Fields, Precondition, StoreError, Timestamp, Transaction, Value, Write,
 };
 
-/// As Firebase has it.
-const SHORTEST_PASSWORD: usize = 6;
-
 /// Accounts of one project.
 pub struct EmbeddedAccounts {
     database: Database,
@@ -66,9 +63,6 @@ impl EmbeddedAccounts {
     /// Hashes on a thread for blocking work: it takes tens of milliseconds and much memory, on purpose.
     async fn hash(&self, password: Option<&SecretString>) -> Result<Option<String>> {
         let Some(password) = password.cloned() else { return Ok(None) };
-        if password.expose_secret().chars().count() < SHORTEST_PASSWORD {
-            return Err(AccountError::WeakPassword);
-        }
         let salt = self.context.document_id();
         let hash = move || -> argon2::password_hash::Result<String> {
             let salt = SaltString::encode_b64(salt.as_bytes())?;
@@ -113,32 +107,31 @@ fn account(document: &Document) -> Account {
         let linked = value.as_map()?;
         Some(Provider { provider_id: text(linked, "providerId")?, raw_id: text(linked, "rawId")? })
     };
+    let own = |provider: &str, raw_id: Option<String>| {
+        raw_id.map(|raw_id| Provider { provider_id: provider.to_owned(), raw_id })
+    };
+    let (email, phone_number) = (text(fields, "email"), text(fields, "phoneNumber"));
+    let by_password = own("password", email.clone().filter(|_| fields.contains_key("passwordHash")));
+    let by_phone = own("phone", phone_number.clone());
     Account {
         uid: document.id().to_owned(),
-        email: text(fields, "email"),
+        email,
         email_verified: flag("emailVerified"),
         display_name: text(fields, "displayName"),
         photo_url: text(fields, "photoUrl"),
-        phone_number: text(fields, "phoneNumber"),
+        phone_number,
         disabled: flag("disabled"),
         custom_claims: text(fields, "customClaims")
             .and_then(|claims| serde_json::from_str::<Map<String, serde_json::Value>>(&claims).ok())
             .unwrap_or_default(),
-        providers: providers.filter_map(provider).collect(),
+        providers: providers.filter_map(provider).chain(by_password).chain(by_phone).collect(),
+        valid_since: fields.get("validSince").and_then(Value::as_timestamp),
     }
 }
 
-/// Something with an `@` inside and no blank, in lower case: all that Firebase's emulator asks for too.
-fn email(text: &str) -> Result<String> {
-    let (name, host) = text.rsplit_once('@').ok_or(AccountError::InvalidEmail)?;
-    let is_good = !name.is_empty() && !host.is_empty() && !text.contains(char::is_whitespace);
-    if is_good { Ok(text.to_lowercase()) } else { Err(AccountError::InvalidEmail) }
-}
-
-fn phone(text: &str) -> Result<String> {
-    let digits = text.strip_prefix('+').ok_or(AccountError::InvalidPhone)?;
-    let is_good = (7..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
-    if is_good { Ok(text.to_owned()) } else { Err(AccountError::InvalidPhone) }
+/// The whole second: finer than that, Firebase doesn't keep it.
+fn whole_second(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
 /// Why a transaction gave up.
@@ -192,17 +185,20 @@ async fn hold(
     Ok(())
 }
 
+/// True when the identity comes of the account's own e-mail address or phone number.
+fn is_own(provider: &Provider) -> bool {
+    matches!(provider.provider_id.as_str(), "password" | "phone")
+}
+
 fn identity(provider: &Provider) -> String {
     format!("{}\n{}", provider.provider_id, provider.raw_id)
 }
 
-/// A checked change of an account.
+/// A change of an account.
 struct Change<'a> {
     uid: &'a str,
     path: DocPath,
     update: &'a AccountUpdate,
-    email: Option<String>,
-    phone: Option<String>,
     hash: Option<String>,
     now: Timestamp,
 }
@@ -210,55 +206,62 @@ struct Change<'a> {
 impl Change<'_> {
     async fn apply(&self, tx: Transaction) -> std::result::Result<(), Stop> {
         let Some(document) = tx.get(&self.path).await? else { return Err(AccountError::NotFound.into()) };
-        let before = account(&document);
+        let (before, update) = (account(&document), self.update);
         let mut fields = document.fields.clone();
-        if let Some(email) = &self.email {
-            let held = (before.email.as_deref(), Some(email.as_str()));
+        let mut set = |name: &str, value: Value| fields.insert(name.to_owned(), value);
+        let mut changes_sign_in = self.hash.is_some();
+        if let Some(email) = update.email.as_deref().filter(|email| before.email.as_deref() != Some(email)) {
+            let held = (before.email.as_deref(), Some(email));
             hold(&tx, "emails", self.uid, held, AccountError::EmailExists).await?;
-            fields.insert("emailVerified".to_owned(), Value::Boolean(held.0 == held.1 && before.email_verified));
+            set("email", Value::from(email));
+            set("emailVerified", Value::Boolean(false));
+            changes_sign_in = true;
         }
-        if let Some(phone) = &self.phone {
-            let held = (before.phone_number.as_deref(), Some(phone.as_str()));
+        if let Some(phone) = update.phone_number.as_deref() {
+            let held = (before.phone_number.as_deref(), Some(phone));
             hold(&tx, "phones", self.uid, held, AccountError::PhoneExists).await?;
+            set("phoneNumber", Value::from(phone));
         }
-        if let Some(link) = &self.update.link {
-            let former = before.providers.iter().find(|linked| linked.provider_id == link.provider_id);
-            let (former, key) = (former.map(identity), identity(link));
-            let held = (former.as_deref(), Some(key.as_str()));
-            hold(&tx, "identities", self.uid, held, AccountError::ProviderExists).await?;
-            let others = before.providers.iter().filter(|linked| linked.provider_id != link.provider_id);
-            let linked = others.chain([link]).map(|linked| {
-                let (provider, raw) = (linked.provider_id.as_str(), linked.raw_id.as_str());
-                Value::Map(fields! { "providerId" => provider, "rawId" => raw })
-            });
-            fields.insert("providers".to_owned(), Value::Array(linked.collect()));
+        if let Some(link) = &update.link {
+            set("providers", self.link(&tx, &before, link).await?);
         }
-        let claims = self.update.custom_claims.clone().map(|claims| serde_json::Value::Object(claims).to_string());
-        for (name, value) in [
-            ("email", &self.email),
-            ("phoneNumber", &self.phone),
-            ("displayName", &self.update.display_name),
-            ("photoUrl", &self.update.photo_url),
-            ("passwordHash", &self.hash),
-            ("customClaims", &claims),
-        ] {
-            if let Some(value) = value {
-                fields.insert(name.to_owned(), Value::from(value.as_str()));
-            }
+        if let Some(claims) = update.custom_claims.clone() {
+            set("customClaims", Value::from(serde_json::Value::Object(claims).to_string().as_str()));
         }
-        for (name, value) in [("emailVerified", self.update.email_verified), ("disabled", self.update.disabled)] {
-            if let Some(value) = value {
-                fields.insert(name.to_owned(), Value::Boolean(value));
-            }
+        if let Some(hash) = &self.hash {
+            set("passwordHash", Value::from(hash.as_str()));
         }
-        let changes_sign_in = self.hash.is_some() || self.email.is_some();
-        if let Some(since) = self.update.valid_since.or(changes_sign_in.then_some(self.now)) {
-            fields.insert("validSince".to_owned(), Value::from(since));
+        for (name, value) in [("emailVerified", update.email_verified), ("disabled", update.disabled)] {
+            value.map(|value| set(name, Value::Boolean(value)));
+        }
+        if let Some(since) = update.valid_since.or(changes_sign_in.then_some(self.now)) {
+            set("validSince", Value::from(whole_second(since)));
+        }
+        for (name, value) in [("displayName", &update.display_name), ("photoUrl", &update.photo_url)] {
+            match value.as_deref() {
+                None => None,
+                Some("") => fields.remove(name),
+                Some(value) => fields.insert(name.to_owned(), Value::from(value)),
+            };
         }
         if fields != document.fields {
             tx.write(Write::set(self.path.clone(), fields).when(Precondition::Exists)).await;
         }
         Ok(())
+    }
+
+    /// Takes an identity for the account, instead of an earlier one at that provider. All it's linked to then.
+    async fn link(&self, tx: &Transaction, before: &Account, link: &Provider) -> std::result::Result<Value, Stop> {
+        let is_former = |linked: &&Provider| linked.provider_id == link.provider_id;
+        let former = before.providers.iter().find(is_former).map(identity);
+        let held = (former.as_deref(), Some(&*identity(link)));
+        hold(tx, "identities", self.uid, held, AccountError::ProviderExists).await?;
+        let others = before.providers.iter().filter(|linked| !is_former(linked) && !is_own(linked));
+        let linked = others.chain([link]).map(|linked| {
+            let (provider, raw) = (linked.provider_id.as_str(), linked.raw_id.as_str());
+            Value::Map(fields! { "providerId" => provider, "rawId" => raw })
+        });
+        Ok(Value::Array(linked.collect()))
     }
 }
 
@@ -266,15 +269,19 @@ impl Change<'_> {
 impl Backend for EmbeddedAccounts {
     async fn create(&self, uid: &str, new: &NewAccount) -> Result<()> {
         let path = &account_path(uid)?;
-        let email = &new.email.as_deref().map(email).transpose()?;
+        let email = &new.email.as_deref();
         let hash = self.hash(new.password.as_ref()).await?;
         let now = self.context.now();
         let mut fields = fields! {
-            "emailVerified" => new.email_verified, "disabled" => false, "createdAt" => now, "validSince" => now,
+            "emailVerified" => new.email_verified, "disabled" => false, "createdAt" => now,
         };
-        for (name, value) in [("email", email), ("displayName", &new.display_name), ("passwordHash", &hash)] {
+        if hash.is_some() {
+            fields.insert("validSince".to_owned(), Value::from(whole_second(now)));
+        }
+        let name = new.display_name.as_deref().filter(|name| !name.is_empty());
+        for (name, value) in [("email", *email), ("displayName", name), ("passwordHash", hash.as_deref())] {
             if let Some(value) = value {
-                fields.insert(name.to_owned(), Value::from(value.as_str()));
+                fields.insert(name.to_owned(), Value::from(value));
             }
         }
         let fields = &fields;
@@ -282,7 +289,7 @@ impl Backend for EmbeddedAccounts {
             if tx.get(path).await?.is_some() {
                 return Err(AccountError::UidExists.into());
             }
-            hold(&tx, "emails", uid, (None, email.as_deref()), AccountError::EmailExists).await?;
+            hold(&tx, "emails", uid, (None, *email), AccountError::EmailExists).await?;
             tx.write(Write::set(path.clone(), fields.clone())).await;
             Ok(())
         };
@@ -306,10 +313,8 @@ impl Backend for EmbeddedAccounts {
     async fn update(&self, uid: &str, update: &AccountUpdate) -> Result<()> {
         let change = Change {
             uid,
-            path: account_path(uid)?,
+            path: account_path(uid).map_err(|_| AccountError::NotFound)?,
             update,
-            email: update.email.as_deref().map(email).transpose()?,
-            phone: update.phone_number.as_deref().map(phone).transpose()?,
             hash: self.hash(update.password.as_ref()).await?,
             now: self.context.now(),
         };
@@ -318,7 +323,7 @@ impl Backend for EmbeddedAccounts {
     }
 
     async fn delete(&self, uid: &str) -> Result<()> {
-        let path = &account_path(uid)?;
+        let path = &account_path(uid).map_err(|_| AccountError::NotFound)?;
         let delete = async move |tx: Transaction| -> std::result::Result<(), Stop> {
             let Some(document) = tx.get(path).await? else { return Err(AccountError::NotFound.into()) };
             let before = account(&document);
@@ -326,7 +331,7 @@ impl Backend for EmbeddedAccounts {
             for (kind, key) in held.into_iter().filter_map(|(kind, key)| Some((kind, key?))) {
                 tx.write(Write::delete(holder_path(kind, &key)?)).await;
             }
-            for provider in &before.providers {
+            for provider in before.providers.iter().filter(|linked| !is_own(linked)) {
                 tx.write(Write::delete(holder_path("identities", &identity(provider))?)).await;
             }
             tx.write(Write::delete(path.clone())).await;

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::accounts::AccountError;
 use crate::config::{ConfigError, LogArgs, ServeArgs};
 use crate::runtime::RuntimeError;
 use crate::store::StoreError;
@@ -93,6 +94,8 @@ enum CliError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Accounts(#[from] AccountError),
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
     #[error("{0}")]

@@ -9,8 +9,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::wiring::Opened;
 use super::{CliError, wiring};
+use crate::accounts::Projects;
 use crate::app::{App, Settings};
-use crate::config::{BackendConfig, StoreArgs, assigned_user_types};
+use crate::config::{AccountsArgs, BackendConfig, StoreArgs, StoreConfig, assigned_user_types};
 use crate::context::Context;
 use crate::reconcile::report::{AdministrationReport, Kind, State};
 use crate::reconcile::{Options, Report, Step, reconcile_all, reconcile_one};
@@ -42,6 +43,8 @@ pub struct ReconcileArgs {
     assigned_user_types: String,
     #[command(flatten)]
     store: StoreArgs,
+    #[command(flatten)]
+    accounts: AccountsArgs,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -54,6 +57,7 @@ pub async fn run(args: ReconcileArgs) -> Result<(), CliError> {
     let settings =
         Settings { assigned_user_types: assigned_user_types(&args.assigned_user_types)?, ..Settings::default() };
     let store = args.store.check()?;
+    let accounts = args.accounts.check(&store)?;
     let context = Context::system();
     let is_embedded = matches!(store.backend, BackendConfig::Embedded(_));
     let opened = wiring::open(&store, &context).await.map_err(|error| match error {
@@ -63,14 +67,20 @@ pub async fn run(args: ReconcileArgs) -> Result<(), CliError> {
         )),
         error => error,
     })?;
+    let accounts = wiring::accounts(&accounts, &store, &context).await.map_err(|error| match error {
+        CliError::Store(StoreError::Unavailable(why)) => CliError::Other(format!(
+            "{why}. If that's a running server, stop it first, or let both have the Auth emulator \
+             (FIREBASE_AUTH_EMULATOR_HOST)"
+        )),
+        error => error,
+    })?;
     let bar = bar();
     let (report, waiting) = match args.fix && is_embedded {
-        true => (settled(opened, &args, settings, &bar).await?, 0),
+        true => (settled(opened, accounts, &store, &args, settings, &bar).await?, 0),
         false => {
             let waiting = opened.embedded.iter().map(|store| store.pending_events()).sum();
             let queue = LocalQueue::new(opened.stores.admin.clone(), QueueOptions::default());
             let patience = if is_embedded { Duration::ZERO } else { PATIENCE };
-            let accounts = wiring::accounts(&store, &context)?;
             let app = App::new(opened.stores, accounts, context, queue, settings);
             (reconcile(&app, &args, patience, &bar).await?, waiting)
         }
@@ -92,11 +102,13 @@ pub async fn run(args: ReconcileArgs) -> Result<(), CliError> {
 /// done first: what they are about to change is no difference. What the repairs cause is done afterwards.
 async fn settled(
     opened: Opened,
+    accounts: Projects,
+    store: &StoreConfig,
     args: &ReconcileArgs,
     settings: Settings,
     bar: &ProgressBar,
 ) -> Result<Report, CliError> {
-    let built = wiring::closed(opened, &args.store.check()?, settings)?;
+    let built = wiring::closed(opened, accounts, store, settings)?;
     let dispatchers = built.start();
     let settle = async || {
         let settled = tokio::time::timeout(SETTLE, built.settled()).await;

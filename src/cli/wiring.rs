@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::CliError;
-use crate::accounts::{self, Projects};
+use crate::accounts::{Projects, embedded, identity_toolkit};
 use crate::app::{self, ADMIN, ASSESSMENT, Settings, Stores};
 use crate::config::{self, AppCheckMode, BackendConfig, CallerConfig, Config, DeliveryConfig, StoreConfig};
 use crate::context::Context;
@@ -49,13 +49,13 @@ pub async fn open(config: &StoreConfig, context: &Context) -> Result<Opened, Cli
 }
 
 /// The accounts of the two projects.
-pub fn accounts(config: &StoreConfig, context: &Context) -> Result<Projects, CliError> {
-    let (admin, assessment) = (&config.admin.project, &config.assessment.project);
-    let directory = match &config.backend {
-        BackendConfig::Embedded(directory) => directory.clone(),
-        BackendConfig::Cloud | BackendConfig::Emulator(_) => config.data_dir.clone(),
-    };
-    Ok(accounts::embedded::open_projects(&directory, admin, assessment, context)?)
+pub async fn accounts(config: &BackendConfig, store: &StoreConfig, context: &Context) -> Result<Projects, CliError> {
+    let (admin, assessment) = (store.admin.project.as_str(), store.assessment.project.as_str());
+    Ok(match config {
+        BackendConfig::Embedded(directory) => embedded::open_projects(directory, admin, assessment, context)?,
+        BackendConfig::Emulator(host) => identity_toolkit::open_projects(admin, assessment, Some(host)).await?,
+        BackendConfig::Cloud => identity_toolkit::open_projects(admin, assessment, None).await?,
+    })
 }
 
 /// A service with the embedded stores whose events it handles.
@@ -100,7 +100,7 @@ pub async fn build(config: &Config) -> Result<Built, CliError> {
     let Opened { stores, embedded } = open(&config.store, &context).await?;
     let parts = service::Parts {
         stores,
-        accounts: accounts(&config.store, &context)?,
+        accounts: accounts(&config.accounts, &config.store, &context).await?,
         admin: config.store.admin.clone(),
         assessment: config.store.assessment.clone(),
         context,
@@ -116,15 +116,15 @@ pub async fn build(config: &Config) -> Result<Built, CliError> {
     Ok(Built { service: Service::assemble(parts)?, embedded })
 }
 
-/// A service over stores that are open already, which nobody can call: for commands that need its tasks
-/// and events.
-pub fn closed(opened: Opened, config: &StoreConfig, settings: Settings) -> Result<Built, CliError> {
+/// A service over stores and accounts that are open already, which nobody can call: for commands that need its
+/// tasks and events.
+pub fn closed(opened: Opened, accounts: Projects, config: &StoreConfig, settings: Settings) -> Result<Built, CliError> {
     let Opened { stores, embedded } = opened;
     let keys = KeySource::new("", http_client(KEYS_LIMIT)?);
     let context = Context::system();
     let parts = service::Parts {
         stores,
-        accounts: accounts(config, &context)?,
+        accounts,
         admin: config.admin.clone(),
         assessment: config.assessment.clone(),
         context,

@@ -57,6 +57,17 @@ fn wrong_settings_fail_at_the_start_and_are_named() {
 }
 
 #[test]
+fn no_command_mixes_real_documents_with_the_auth_emulators_accounts() {
+    let variables = [FIRESTORE, ("FIREBASE_AUTH_EMULATOR_HOST", "127.0.0.1:9099")];
+    for args in [&["serve"][..], &["reconcile"], &["reconcile", "--fix"]] {
+        let (code, _, stderr) = run(args, &variables);
+        assert!(code == 2 && stderr.contains("FIREBASE_AUTH_EMULATOR_HOST is set, but"), "{args:?}: {code} {stderr}");
+    }
+    let (code, _, stderr) = run(&["reconcile"], &[("FIREBASE_AUTH_EMULATOR_HOST", "localhost")]);
+    assert!(code == 2 && stderr.contains("FIREBASE_AUTH_EMULATOR_HOST must be a host and a port"), "{code} {stderr}");
+}
+
+#[test]
 fn every_command_explains_itself() {
     for args in [
         &["--help"][..],

@@ -5,6 +5,8 @@
 //! project of its own, so tests never see each other's documents.
 #![allow(dead_code, reason = "each test target uses its part")]
 
+pub mod auth;
+
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
