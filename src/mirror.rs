@@ -43,7 +43,8 @@ fn is_of_family(org_type: OrgType, org: &Fields) -> bool {
 /// short is made good by the event's next delivery: it doesn't ask what was done before.
 ///
 /// Costs nothing when the mirror's part of the org didn't change. Otherwise 2 reads in the admin database
-/// and 1 read (none, for a new org) and 1 write in the other; 1 read in each when the mirror is right.
+/// and 1 read (none, for a new org) and 1 write in the other; 1 read in each when the mirror is right (2
+/// in the admin database, when an org's creation is told of again).
 pub async fn written(app: App, event: DocumentEvent) -> Result<(), HandlerError> {
     let change = &event.change;
     let path = &change.path;

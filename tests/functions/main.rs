@@ -3,13 +3,16 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod archives;
 mod calls;
 mod cost;
 mod documents;
 mod emulator;
 mod histories;
+mod kept;
 mod killed;
 mod local;
+mod mirrors;
 mod orgs;
 mod races;
 mod reconcile;
