@@ -1,16 +1,28 @@
 //! Orgs and documents that come, change, go and come back, with events twice, late, in any order and at
-//! once: mirrors equal their orgs, archives the last deletion.
+//! once, handlers that are cut short anywhere, and answers that get lost: in the end mirrors equal their
+//! orgs, and archives the last deletion.
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 
+use async_trait::async_trait;
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
+use roar_functions::app::App;
 use roar_functions::fields;
+use roar_functions::runtime::{DocumentEvent, Trigger};
 use roar_functions::store::{Database, DocPath, Fields, Query, Timestamp, Value, Write};
+use tokio::task::JoinHandle;
 
 use crate::local::{Event, LocalWorld};
+use crate::meddled::{Meddler, meddled};
 
-const STEPS: usize = 100;
+/// Acts of a story; all comes to rest after each, and is looked at.
+const ACTS: usize = 10;
+/// Steps of an act, about; short ones leave little behind them that would put things right.
+const STEPS: usize = 30;
+/// Handlers at work at once, at most.
+const FLYING: usize = 8;
 const ORGS: [&str; 5] = ["districts", "schools", "classes", "groups", "families"];
 /// Collections with archives: the database, with `#` for an ID, and the group that their archives are in.
 const KEPT: [(bool, &str, &str); 9] = [
@@ -28,20 +40,63 @@ const KEPT: [(bool, &str, &str); 9] = [
 /// Path and fields.
 type Documents = BTreeMap<String, Fields>;
 
+/// Lets others go first for a while, and loses one answer in ten.
+struct Dawdling(Mutex<TestRng>);
+
+impl Dawdling {
+    fn below(&self, bound: u64) -> u64 {
+        self.0.lock().expect("nobody panicked").next_u64() % bound
+    }
+
+    async fn dawdle(&self) {
+        let turns = [0, 0, 10, 100, 1000][self.below(5) as usize];
+        for _ in 0..turns {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[async_trait]
+impl Meddler for Dawdling {
+    async fn before_read(&self) {
+        self.dawdle().await;
+    }
+
+    async fn before_commit(&self) {
+        self.dawdle().await;
+    }
+
+    fn loses_answer(&self) -> bool {
+        self.below(10) == 0
+    }
+}
+
 struct Story {
     world: LocalWorld,
+    /// What handlers get.
+    app: App,
+    seed: usize,
     random: TestRng,
     waiting: Vec<Event>,
+    flying: Vec<(Event, JoinHandle<bool>)>,
     /// By whether it's the admin database's, and the path: when it was last deleted, and in which state.
     deleted: BTreeMap<(bool, String), (Timestamp, Fields)>,
 }
 
+fn random(seed: u64, purpose: u8) -> TestRng {
+    let mut bytes = [purpose; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    TestRng::from_seed(RngAlgorithm::ChaCha, &bytes)
+}
+
 impl Story {
     async fn begin(seed: u64) -> Story {
-        let mut bytes = [1; 32];
-        bytes[..8].copy_from_slice(&seed.to_le_bytes());
-        let random = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-        Story { world: LocalWorld::start().await, random, waiting: Vec::new(), deleted: BTreeMap::new() }
+        let world = LocalWorld::start().await;
+        let mut app = world.service.app.clone();
+        app.stores.admin = meddled(world.store.clone(), Dawdling(Mutex::new(random(seed, 2))));
+        app.stores.assessment = meddled(world.assessment_store.clone(), Dawdling(Mutex::new(random(seed, 3))));
+        let (waiting, flying) = (Vec::new(), Vec::new());
+        Story { world, app, seed: seed as usize, random: random(seed, 1), waiting, flying, deleted: BTreeMap::new() }
     }
 
     fn below(&mut self, bound: usize) -> usize {
@@ -52,7 +107,7 @@ impl Story {
         if is_admin { self.world.admin().clone() } else { self.world.assessment().clone() }
     }
 
-    /// Takes one to three copies of each new event.
+    /// Takes one or two copies of each new event.
     async fn collect(&mut self) {
         for (is_admin, store) in [(true, self.world.store.clone()), (false, self.world.assessment_store.clone())] {
             for event in store.take_events().await.expect("events") {
@@ -65,27 +120,28 @@ impl Story {
                         *last = (time, before.fields.clone());
                     }
                 }
-                for _ in 0..1 + self.below(3) {
+                for _ in 0..1 + self.below(2) {
                     self.waiting.push(event.clone());
                 }
             }
         }
     }
 
-    /// Some change of an org or of a document with an archive, by a client.
+    /// Some change of an org or of a document with an archive, by a client. A story is about a few of them, so
+    /// that much happens to each.
     fn change(&mut self) -> (Database, Write) {
-        let id = format!("x{}", self.below(2));
+        let seed = self.seed;
         let goes = self.below(5) < 2;
         let (is_admin, path, fields) = if self.below(5) < 2 {
-            let collection = ORGS[self.below(ORGS.len())];
-            (true, format!("{collection}/{id}"), self.org())
+            let collection = ORGS[(seed + self.below(2)) % ORGS.len()];
+            (true, format!("{collection}/x"), self.org())
         } else {
-            let (is_admin, pattern, _) = KEPT[self.below(KEPT.len())];
+            let (is_admin, pattern, _) = KEPT[(seed + self.below(3)) % KEPT.len()];
             let mut fields = fields! { "n" => self.below(1000) as i64 };
             if self.below(2) == 0 {
                 fields.insert("more".to_owned(), Value::Null);
             }
-            (is_admin, pattern.replace('#', &id), fields)
+            (is_admin, pattern.replace('#', "x"), fields)
         };
         let path = DocPath::new(path).expect("a path");
         let write = if goes { Write::delete(path) } else { Write::set(path, fields) };
@@ -94,64 +150,78 @@ impl Story {
 
     /// Few contents, so that orgs often come back to what they were.
     fn org(&mut self) -> Fields {
-        let mut org = fields! { "name" => format!("name {}", self.below(2)), "archived" => self.below(2) == 0 };
-        for name in ["districtContact", "principal", "phone", "createdBy", "familyId", "tags"] {
-            if self.below(3) == 0 {
+        let mut org = fields! { "name" => format!("name {}", self.below(2)), "archived" => false };
+        for (name, one_in) in
+            [("districtContact", 3), ("principal", 3), ("phone", 3), ("createdBy", 3), ("familyId", 5), ("tags", 5)]
+        {
+            if self.below(one_in) == 0 {
                 org.insert(name.to_owned(), Value::from(format!("{name} {}", self.below(2))));
             }
         }
         org
     }
 
-    fn draw(&mut self, count: usize) -> Vec<Event> {
-        let count = count.min(self.waiting.len());
-        (0..count)
-            .map(|_| {
-                let next = self.below(self.waiting.len());
-                self.waiting.swap_remove(next)
-            })
-            .collect()
+    /// Sets a handler to work.
+    fn launch(&mut self) {
+        if self.waiting.is_empty() || self.flying.len() >= FLYING {
+            return;
+        }
+        let next = self.below(self.waiting.len());
+        let event = self.waiting.swap_remove(next);
+        let (trigger, change) = event.clone();
+        let function = self.world.service.runtime.registry().find(&trigger).expect("it's in the index");
+        let Trigger::Document { pattern, handler, .. } = &function.trigger else { panic!("a document trigger") };
+        let params = pattern.matches(&change.path).expect("a document of the function");
+        let work = handler(self.app.clone(), DocumentEvent { change, params });
+        self.flying.push((event, tokio::spawn(async move { work.await.is_ok() })));
     }
 
-    /// Delivers a few events at once, beside a client's change.
-    async fn deliver(&mut self, count: usize, change: Option<(Database, Write)>) {
-        let events = self.draw(count);
-        let deliveries = futures::future::join_all(events.iter().map(|event| self.world.deliver(event.clone())));
-        let changing = async {
-            if let Some((database, write)) = change {
-                database.commit(vec![write]).await.expect("written");
+    /// Waits for one of the handlers, or cuts it short; then its event comes again.
+    async fn land(&mut self) {
+        if self.flying.is_empty() {
+            return;
+        }
+        let next = self.below(self.flying.len());
+        let (event, handler) = self.flying.swap_remove(next);
+        if self.below(5) == 0 {
+            handler.abort();
+        }
+        let done = match handler.await {
+            Ok(done) => done,
+            Err(error) => {
+                assert!(error.is_cancelled(), "{}: {error}", event.0);
+                // What it had sent is done before this, as it is when an event comes again after a while.
+                for is_admin in [true, false] {
+                    crate::world::set(&self.database(is_admin), "fences/f", fields! {}).await;
+                }
+                false
             }
         };
-        let (delivered, ()) = futures::future::join(deliveries, changing).await;
-        self.waiting.extend(events.into_iter().zip(delivered).filter(|(_, done)| !done).map(|(event, _)| event));
-        self.collect().await;
+        if !done {
+            self.waiting.push(event);
+        }
     }
 
-    async fn run(&mut self) {
-        for _ in 0..STEPS {
-            match self.below(3) {
+    async fn act(&mut self) {
+        for _ in 0..1 + self.below(2 * STEPS) {
+            match self.below(5) {
                 0 => {
-                    let change = self.change();
-                    self.deliver(0, Some(change)).await;
+                    let (database, write) = self.change();
+                    database.commit(vec![write]).await.expect("written");
                 }
-                1 => {
-                    let (change, count) = (self.change(), 1 + self.below(3));
-                    self.deliver(count, Some(change)).await;
-                }
-                _ => {
-                    let count = 1 + self.below(3);
-                    self.deliver(count, None).await;
-                }
+                1 | 2 => self.launch(),
+                _ => self.land().await,
             }
+            self.collect().await;
         }
         loop {
+            self.launch();
+            self.land().await;
             self.world.service.queue.idle().await;
             self.collect().await;
-            if self.waiting.is_empty() {
+            if self.waiting.is_empty() && self.flying.is_empty() {
                 return;
             }
-            let count = 1 + self.below(4);
-            self.deliver(count, None).await;
         }
     }
 
@@ -173,42 +243,51 @@ fn stripped(path: &str, org: &Fields) -> Fields {
     org
 }
 
-async fn seeds(seeds: std::ops::Range<u64>) {
+/// What must be true at rest. Gives how many mirrors and archives there are.
+async fn look(story: &Story, seed: u64) -> (usize, usize) {
     let (mut mirrors, mut archives) = (0, 0);
+    for collection in ORGS {
+        let orgs = story.documents(true, Query::collection(collection)).await;
+        let expected: Documents = orgs.into_iter().map(|(path, org)| (path.clone(), stripped(&path, &org))).collect();
+        mirrors += expected.len();
+        assert_eq!(story.documents(false, Query::collection(collection)).await, expected, "seed {seed}");
+    }
+    for is_admin in [true, false] {
+        let mut kept = Documents::new();
+        for (_, _, group) in KEPT.iter().filter(|(of_admin, ..)| *of_admin == is_admin) {
+            kept.extend(story.documents(is_admin, Query::group(*group)).await);
+        }
+        let of_database = story.deleted.iter().filter(|((of_admin, _), _)| *of_admin == is_admin);
+        let expected: Documents = of_database
+            .map(|((_, path), (time, last))| {
+                let mut last = last.clone();
+                last.insert("deletedAt".to_owned(), Value::Timestamp(*time));
+                (archive(path), last)
+            })
+            .collect();
+        archives += expected.len();
+        assert_eq!(kept, expected, "seed {seed}, admin: {is_admin}");
+    }
+    (mirrors, archives)
+}
+
+fn archive(path: &str) -> String {
+    let name = |(n, part): (usize, &str)| if n % 2 == 0 { format!("deleted-{part}") } else { part.to_owned() };
+    path.split('/').enumerate().map(name).collect::<Vec<_>>().join("/")
+}
+
+async fn seeds(seeds: std::ops::Range<u64>) {
+    let mut seen = (0, 0);
     for seed in seeds {
         let mut story = Story::begin(seed).await;
-        story.run().await;
-        for collection in ORGS {
-            let orgs = story.documents(true, Query::collection(collection)).await;
-            let expected: Documents =
-                orgs.into_iter().map(|(path, org)| (path.clone(), stripped(&path, &org))).collect();
-            mirrors += expected.len();
-            assert_eq!(story.documents(false, Query::collection(collection)).await, expected, "seed {seed}");
-        }
-        for is_admin in [true, false] {
-            let mut kept = Documents::new();
-            for (_, _, group) in KEPT.iter().filter(|(of_admin, ..)| *of_admin == is_admin) {
-                kept.extend(story.documents(is_admin, Query::group(*group)).await);
-            }
-            let of_database = story.deleted.iter().filter(|((of_admin, _), _)| *of_admin == is_admin);
-            let expected: Documents = of_database
-                .map(|((_, path), (time, last))| {
-                    let archive: Vec<String> = path
-                        .split('/')
-                        .enumerate()
-                        .map(|(n, part)| if n % 2 == 0 { format!("deleted-{part}") } else { part.to_owned() })
-                        .collect();
-                    let mut last = last.clone();
-                    last.insert("deletedAt".to_owned(), Value::Timestamp(*time));
-                    (archive.join("/"), last)
-                })
-                .collect();
-            archives += expected.len();
-            assert_eq!(kept, expected, "seed {seed}, admin: {is_admin}");
+        for _ in 0..ACTS {
+            story.act().await;
+            let (mirrors, archives) = look(&story, seed).await;
+            seen = (seen.0 + mirrors, seen.1 + archives);
         }
     }
-    println!("{mirrors} mirrors, {archives} archives");
-    assert!(mirrors > 100 && archives > 100, "the story is about something");
+    println!("{seen:?} mirrors and archives");
+    assert!(seen.0 > 300 && seen.1 > 500, "the stories are about something");
 }
 
 // In four, so that they run beside each other.

@@ -12,6 +12,7 @@ mod histories;
 mod kept;
 mod killed;
 mod local;
+mod meddled;
 mod mirrors;
 mod orgs;
 mod races;

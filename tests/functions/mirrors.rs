@@ -1,23 +1,18 @@
 //! Mirrors of orgs in the assessment database.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use futures::future::BoxFuture;
-use futures::stream::BoxStream;
 use roar_functions::app::{App, Settings};
 use roar_functions::orgs::OrgType;
 use roar_functions::runtime::{DocumentEvent, HandlerError};
-use roar_functions::store::embedded::EmbeddedStore;
-use roar_functions::store::{
-    Backend, BackendTransaction, Committed, Cost, Database, DocPath, Document, FieldPath, Fields, Query, StoreError,
-    Value, Write,
-};
+use roar_functions::store::{Cost, DocPath, Fields, Value, Write};
 use roar_functions::{fields, mirror};
 use tokio::sync::Mutex;
 
 use crate::local::{Event, LocalWorld};
+use crate::meddled::{Meddler, meddled};
 use crate::world::set;
 
 /// An org with everything personal in it.
@@ -147,64 +142,30 @@ async fn a_number_that_is_none_ends_too() {
     assert_eq!(mirror_of(&world, "schools/s").await.expect("a mirror").len(), 2);
 }
 
-/// The assessment database with something that happens just before a commit, and answers that get lost.
-struct Interrupted {
-    store: Arc<EmbeddedStore>,
-    before: Mutex<Option<BoxFuture<'static, ()>>>,
+/// Something that happens once, just before a commit, whose answer may get lost.
+struct Interruption {
+    happens: Mutex<Option<BoxFuture<'static, ()>>>,
     loses_answer: AtomicBool,
 }
 
 #[async_trait]
-impl Backend for Interrupted {
-    fn root(&self) -> &str {
-        self.store.root()
-    }
-
-    async fn get_all(
-        &self,
-        paths: &[DocPath],
-        mask: Option<&[FieldPath]>,
-    ) -> Result<Vec<Option<Document>>, StoreError> {
-        self.store.get_all(paths, mask).await
-    }
-
-    fn query(&self, query: Query) -> BoxStream<'static, Result<Document, StoreError>> {
-        self.store.query(query)
-    }
-
-    async fn count(&self, query: Query) -> Result<u64, StoreError> {
-        self.store.count(query).await
-    }
-
-    async fn commit(&self, writes: Vec<Write>) -> Result<Committed, StoreError> {
-        if let Some(before) = self.before.lock().await.take() {
-            before.await;
-        }
-        let committed = self.store.commit(writes).await;
-        match self.loses_answer.swap(false, Ordering::SeqCst) {
-            true => Err(StoreError::Unavailable("the answer was lost".to_owned())),
-            false => committed,
+impl Meddler for Interruption {
+    async fn before_commit(&self) {
+        if let Some(happens) = self.happens.lock().await.take() {
+            happens.await;
         }
     }
 
-    fn begin(&self, retry_of: Option<Vec<u8>>) -> Box<dyn BackendTransaction> {
-        self.store.begin(retry_of)
-    }
-
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.store.ping().await
+    fn loses_answer(&self) -> bool {
+        self.loses_answer.swap(false, Ordering::SeqCst)
     }
 }
 
-/// The application with `before` just before its next commit to the assessment database.
-fn interrupted(world: &LocalWorld, loses_answer: bool, before: BoxFuture<'static, ()>) -> App {
-    let backend = Interrupted {
-        store: world.assessment_store.clone(),
-        before: Mutex::new(Some(before)),
-        loses_answer: AtomicBool::new(loses_answer),
-    };
+/// The application with something that happens just before its next commit to the assessment database.
+fn interrupted(world: &LocalWorld, loses_answer: bool, happens: BoxFuture<'static, ()>) -> App {
+    let interruption = Interruption { happens: Mutex::new(Some(happens)), loses_answer: AtomicBool::new(loses_answer) };
     let mut app = world.service.app.clone();
-    app.stores.assessment = Database::new(Arc::new(backend));
+    app.stores.assessment = meddled(world.assessment_store.clone(), interruption);
     app
 }
 
