@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::accounts::Projects;
 use crate::administrations::definitions::Definitions;
 use crate::context::Context;
+use crate::mirror;
 use crate::runtime::TaskQueue;
 use crate::store::{Database, Timestamp};
 
@@ -33,6 +34,8 @@ pub struct Settings {
     /// A promotion also brings the assessments that apply from then on, instead of the next change of
     /// their administration (ambiguities A-22).
     pub assign_on_promotion: bool,
+    /// Fields of orgs that their mirrors leave out (ambiguities A-18).
+    pub mirror_omit: Vec<String>,
 }
 
 impl Default for Settings {
@@ -41,6 +44,7 @@ impl Default for Settings {
             assigned_user_types: vec!["student".to_owned()],
             edit_in_progress: EditInProgress::Deny,
             assign_on_promotion: false,
+            mirror_omit: mirror::PERSONAL.map(str::to_owned).to_vec(),
         }
     }
 }

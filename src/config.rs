@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 use thiserror::Error;
 
 pub use self::accounts::AccountsArgs;
+use crate::mirror;
 use crate::runtime::{DatabaseName, auth};
 
 /// Settings that don't go together, or lack one. The message names the variable.
@@ -221,11 +222,13 @@ fn list(value: &Option<String>) -> Vec<String> {
 
 /// Types of users, separated by commas.
 pub fn assigned_user_types(text: &str) -> Result<Vec<String>, ConfigError> {
-    let types = list(&Some(text.to_owned()));
-    match types.is_empty() {
-        true => Err(ConfigError("ROAR_ASSIGNED_USER_TYPES must name a type of user".to_owned())),
-        false => Ok(types),
-    }
+    some(text, "ROAR_ASSIGNED_USER_TYPES must name a type of user")
+}
+
+/// What stands between commas; `why` not, when that's nothing.
+fn some(text: &str, why: &str) -> Result<Vec<String>, ConfigError> {
+    let items = list(&Some(text.to_owned()));
+    if items.is_empty() { Err(ConfigError(why.to_owned())) } else { Ok(items) }
 }
 
 /// The settings of `serve`.
@@ -282,6 +285,10 @@ pub struct ServeArgs {
     /// administration does.
     #[arg(long, value_name = "BOOL", env = "ROAR_ASSIGN_ON_PROMOTION", default_value = "false", value_parser = named("ROAR_ASSIGN_ON_PROMOTION", flag), action = clap::ArgAction::Set, help_heading = "Behaviour")]
     pub assign_on_promotion: bool,
+    /// The fields of orgs that aren't copied to the assessment database, separated by commas. The list counts
+    /// for an org from its next change on.
+    #[arg(long, value_name = "FIELDS", env = "ROAR_MIRROR_OMIT", default_value_t = mirror::PERSONAL.join(","), value_parser = named("ROAR_MIRROR_OMIT", text), help_heading = "Behaviour")]
+    pub mirror_omit: String,
 }
 
 /// The settings of `serve`, checked.
@@ -337,6 +344,7 @@ impl Config {
                 edit_in_progress: EditInProgress::Deny,
                 assigned_user_types: vec!["student".to_owned()],
                 assign_on_promotion: false,
+                mirror_omit: mirror::PERSONAL.map(str::to_owned).to_vec(),
             },
         })
     }
@@ -393,6 +401,8 @@ pub struct BehaviourConfig {
     pub assigned_user_types: Vec<String>,
     /// A promotion also brings what applies from then on.
     pub assign_on_promotion: bool,
+    /// Fields of orgs that their mirrors leave out.
+    pub mirror_omit: Vec<String>,
 }
 
 impl ServeArgs {
@@ -425,6 +435,8 @@ impl ServeArgs {
             app_check_keys: self.app_check_keys_url.clone(),
         };
         let assigned_user_types = assigned_user_types(&self.assigned_user_types)?;
+        // Nothing at all would publish whoever is named in an org; that's not to happen by an empty variable.
+        let mirror_omit = some(&self.mirror_omit, "ROAR_MIRROR_OMIT must name a field")?;
         Ok(Config {
             server: ServerConfig { listen, grace: self.shutdown_grace },
             deliveries: self.deliveries(&store, is_local)?,
@@ -436,6 +448,7 @@ impl ServeArgs {
                 edit_in_progress: self.edit_in_progress,
                 assigned_user_types,
                 assign_on_promotion: self.assign_on_promotion,
+                mirror_omit,
             },
         })
     }

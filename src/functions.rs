@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use crate::administrations::{self, fanout};
 use crate::app::{ADMIN, ASSESSMENT, App};
+use crate::archive;
 use crate::assignments;
 use crate::claims;
+use crate::mirror;
 use crate::reconcile;
 use crate::rights::callable;
 use crate::runs;
@@ -15,6 +17,9 @@ use crate::users;
 
 /// What operators call may take longer than what people wait for.
 const OPERATOR_TIMEOUT: Duration = Duration::from_secs(540);
+
+/// Mirrors write one small document (functions §3.2).
+const MIRROR_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// All functions.
 pub fn table() -> Vec<Function<App>> {
@@ -108,6 +113,32 @@ pub fn table() -> Vec<Function<App>> {
             "Marks the best run of a task and brings the assignment in line with it.",
             runs::written,
         ),
+        mirrors("districts/{documentId}", "mirrorDistricts", "Mirrors districts, without personal data."),
+        mirrors("schools/{documentId}", "mirrorSchools", "Mirrors schools, without personal data."),
+        mirrors("classes/{documentId}", "mirrorClasses", "Mirrors classes, without personal data."),
+        mirrors("groups/{documentId}", "mirrorGroups", "Mirrors groups, without personal data."),
+        mirrors("families/{documentId}", "mirrorFamilies", "Mirrors families, without personal data."),
+        archives_admin("users/{doc0}", "softDeleteUser", "Archives a deleted user."),
+        archives_admin("users/{doc0}/assignments/{doc1}", "softDeleteUserAssignment", "Archives a deleted assignment."),
+        archives_admin(
+            "users/{doc0}/externalData/{doc1}",
+            "softDeleteUserExternalData",
+            "Archives deleted data of an identity provider.",
+        ),
+        archives_assessment("users/{doc0}", "softDeleteAssessmentUser", "Archives a deleted de-identified user."),
+        archives_assessment("users/{doc0}/runs/{doc1}", "softDeleteUserRun", "Archives a user's deleted run."),
+        archives_assessment(
+            "users/{doc0}/runs/{doc1}/trials/{doc2}",
+            "softDeleteUserTrial",
+            "Archives a user's deleted trial.",
+        ),
+        archives_assessment("guests/{doc0}", "softDeleteGuest", "Archives a deleted guest."),
+        archives_assessment("guests/{doc0}/runs/{doc1}", "softDeleteGuestRun", "Archives a guest's deleted run."),
+        archives_assessment(
+            "guests/{doc0}/runs/{doc1}/trials/{doc2}",
+            "softDeleteGuestTrial",
+            "Archives a guest's deleted trial.",
+        ),
         Function::task(
             assignments::FOLLOW_AGAIN,
             "Follows the users who changed during a sync.",
@@ -124,6 +155,23 @@ pub fn table() -> Vec<Function<App>> {
     ]
 }
 
+/// A mirror of one type of org.
+fn mirrors(pattern: &'static str, name: &'static str, summary: &'static str) -> Function<App> {
+    let written = DocumentEventType::Written;
+    Function::on_document(ADMIN, written, pattern, name, summary, mirror::written).with_timeout(MIRROR_TIMEOUT)
+}
+
+/// An archive of documents of the admin database.
+fn archives_admin(pattern: &'static str, name: &'static str, summary: &'static str) -> Function<App> {
+    Function::on_document(ADMIN, DocumentEventType::Deleted, pattern, name, summary, archive::deleted_in_admin)
+}
+
+/// An archive of documents of the assessment database.
+fn archives_assessment(pattern: &'static str, name: &'static str, summary: &'static str) -> Function<App> {
+    let deleted = DocumentEventType::Deleted;
+    Function::on_document(ASSESSMENT, deleted, pattern, name, summary, archive::deleted_in_assessment)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
@@ -138,6 +186,15 @@ mod tests {
             for name in [function.name].iter().chain(function.aliases) {
                 assert!(names.insert(name.to_lowercase()), "{name} is listed twice");
             }
+        }
+    }
+
+    #[test]
+    fn nothing_is_set_off_by_an_archive() {
+        for function in table() {
+            let Trigger::Document { pattern, .. } = &function.trigger else { continue };
+            let mut collections = pattern.as_str().split('/').step_by(2);
+            assert!(collections.all(|name| !name.starts_with("deleted-") && !name.contains('{')), "{}", function.name);
         }
     }
 

@@ -7,6 +7,7 @@
 pub mod accounts;
 pub mod administrations;
 pub mod app;
+pub mod archive;
 pub mod assignments;
 pub mod claims;
 pub mod cli;
@@ -14,6 +15,7 @@ pub mod config;
 pub mod context;
 pub mod demo;
 pub mod functions;
+pub mod mirror;
 pub mod orgs;
 pub mod payload;
 pub mod reconcile;

@@ -108,6 +108,7 @@ pub async fn build(config: &Config) -> Result<Built, CliError> {
             assigned_user_types: config.behaviour.assigned_user_types.clone(),
             edit_in_progress,
             assign_on_promotion: config.behaviour.assign_on_promotion,
+            mirror_omit: config.behaviour.mirror_omit.clone(),
         },
         queue: QueueOptions { concurrency: config.task_concurrency, ..QueueOptions::default() },
         callers: callers(&config.callers)?,

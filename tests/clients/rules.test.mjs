@@ -228,7 +228,9 @@ test('legal texts are public', async () => {
 });
 
 test("the backend's own collections are closed to everybody", async () => {
-  for (const name of ['functionTasks', 'administrationSyncs', 'processedEvents', 'requestIds', 'identityProviderIds']) {
+  const own = ['functionTasks', 'administrationSyncs', 'processedEvents', 'requestIds', 'identityProviderIds'];
+  const archives = ['deleted-users', 'deleted-users/student-03/deleted-assignments'];
+  for (const name of [...own, ...archives]) {
     for (const who of [nobody, student, admin, superAdmin]) {
       await refused(read(who, `${name}/x`));
       await refused(setDoc(doc(who.db, `${name}/x`), {}));

@@ -4,14 +4,18 @@
 mod support;
 
 mod administrators;
+mod archives;
 mod calls;
 mod claims;
 mod cost;
 mod documents;
 mod emulator;
 mod histories;
+mod kept;
 mod killed;
 mod local;
+mod meddled;
+mod mirrors;
 mod orgs;
 mod races;
 mod reconcile;

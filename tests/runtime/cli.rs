@@ -35,6 +35,8 @@ fn wrong_settings_fail_at_the_start_and_are_named() {
         (&[("ROAR_EDIT_IN_PROGRESS", "maybe")], "ROAR_EDIT_IN_PROGRESS must be one of deny, extend, allow"),
         (&[("ROAR_ASSIGN_ON_PROMOTION", "perhaps")], "ROAR_ASSIGN_ON_PROMOTION must be true or false"),
         (&[("ROAR_ASSIGNED_USER_TYPES", ",")], "ROAR_ASSIGNED_USER_TYPES must name a type of user"),
+        (&[("ROAR_MIRROR_OMIT", " , ")], "ROAR_MIRROR_OMIT must name a field"),
+        (&[("ROAR_MIRROR_OMIT", "")], "ROAR_MIRROR_OMIT must not be empty"),
         (&[("ROAR_TASK_CONCURRENCY", "0")], "ROAR_TASK_CONCURRENCY must be a number from 1 to 1000"),
         (&[("ROAR_SHUTDOWN_GRACE", "-1")], "ROAR_SHUTDOWN_GRACE must be a number of seconds"),
         (&[("ROAR_ID_TOKEN_KEYS_URL", "file:///keys")], "ROAR_ID_TOKEN_KEYS_URL must be an http or https URL"),
