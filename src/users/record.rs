@@ -4,7 +4,7 @@
 use secrecy::SecretString;
 use serde_json::{Map, Value as Json, json};
 
-use crate::accounts::{Account, AccountUpdate, Accounts};
+use crate::accounts::{Account, AccountError, AccountUpdate, Accounts};
 use crate::app::App;
 use crate::claims::audit::{Action, Record};
 use crate::fields;
@@ -107,7 +107,17 @@ pub async fn update_user_record(app: App, permit: UserAdmin, request: Request) -
     if !changes(&update, &account) {
         return Ok(json!({ "status": "ok" }));
     }
-    // First where the address may be taken: the two projects stay alike.
+    if let Some(email) = &update.email {
+        // Asked first, because a change that's taken back signs people out.
+        for accounts in [&app.accounts.admin, &app.accounts.assessment] {
+            let held = accounts.find(email).await?;
+            let own = |held: &Account| held.uid == account.uid || Some(&held.uid) == target.assessment_uid.as_ref();
+            if held.is_some_and(|held| !own(&held)) {
+                return Err(AccountError::EmailExists.into());
+            }
+        }
+    }
+    // The two projects stay alike, also when somebody takes the address this moment.
     let moved = match (&update.email, &target.assessment_uid) {
         (Some(email), Some(uid)) => move_address(&app.accounts.assessment, uid, email).await?,
         _ => None,

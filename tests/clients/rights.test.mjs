@@ -11,6 +11,7 @@ import { plain } from './support/compare.mjs';
 import { eventually } from './support/processes.mjs';
 import { openSdks, PASSWORD } from './support/sdk.mjs';
 import { emailOf, orgLists, seed } from './support/seed.mjs';
+import { secret } from './support/secrets.mjs';
 import { startSuite } from './support/suite.mjs';
 
 const STUDENT = 'student-03'; // class 1
@@ -87,6 +88,7 @@ test('an administrator can sign in, and is one, as soon as the call returns', as
     adminOrgs: { ...EMPTY, schools: ['school-2'] },
     isTestData: false,
   };
+  secret(...Object.values(request.name), request.email);
   const { status, adminUid, assessmentUid, roarUid } = await districtAdmin.call('createAdministratorAccount', request);
   assert.equal(status, 'ok');
   // They'd set a password by the link in an e-mail.
@@ -117,8 +119,11 @@ test('an administrator can sign in, and is one, as soon as the call returns', as
 });
 
 test('a password that an admin sets is the one to sign in with', async () => {
+  const uids = { roarUid: STUDENT, adminUid: `uid-${STUDENT}` };
+  await sdks.db.doc(`userClaims/${uids.adminUid}`).set({ claims: uids, lastUpdated: Date.now() });
   const districtAdmin = await sdks.signIn(emailOf('district-admin'));
   const password = 'another-good-book-2';
+  secret(password);
   await districtAdmin.call('updateUserRecord', { uid: STUDENT, userRecord: { password } });
   await assert.rejects(sdks.signIn(emailOf(STUDENT)), { code: 'auth/wrong-password' });
   await sdks.signIn(emailOf(STUDENT), password);
@@ -162,6 +167,7 @@ test('orgs appear in the assessment project without their contacts, and go from 
     principal: { name: 'Ignatius Featherstone', email: 'head@pier.example' },
   };
   const family = { name: 'Featherstone', archived: false };
+  secret('Quintanilla', 'Featherstone', 'marisol@coast.example', 'head@pier.example', '555 0100');
   const written = { 'districts/district-9': district, 'schools/school-9': school, 'families/family-9': family };
   for (const [path, fields] of Object.entries(written)) await sdks.db.doc(path).set(fields);
   const mirrored = async (path) => plain((await sdks.assessment.db.doc(path).get()).data());
