@@ -162,9 +162,11 @@ async fn on_the_emulator() {
         "ListEntryMissing student-000002 assignments.assigned",
         "ListEntryStray student-000003 assignments.completed",
         "ReadOrgsDiffer student-000001 readOrgs",
-        "UserGone student-000010",
     ];
-    assert_eq!(findings(&fixed).into_iter().collect::<Vec<_>>(), expected);
+    let mut found = findings(&fixed);
+    // Unless the event of the user's deletion was faster, and took the assignment along.
+    found.remove("UserGone student-000010");
+    assert_eq!(found.into_iter().collect::<Vec<_>>(), expected);
     // The events of the repair come, and find nothing to do.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let clean = run(true).await;
