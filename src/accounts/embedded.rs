@@ -210,6 +210,10 @@ impl Change<'_> {
         let mut fields = document.fields.clone();
         let mut set = |name: &str, value: Value| fields.insert(name.to_owned(), value);
         let mut changes_sign_in = self.hash.is_some();
+        // First, as it is with Firebase, where identities are looked up before anything is changed.
+        if let Some(link) = &update.link {
+            set("providers", self.link(&tx, &before, link).await?);
+        }
         if let Some(email) = update.email.as_deref().filter(|email| before.email.as_deref() != Some(email)) {
             let held = (before.email.as_deref(), Some(email));
             hold(&tx, "emails", self.uid, held, AccountError::EmailExists).await?;
@@ -221,9 +225,6 @@ impl Change<'_> {
             let held = (before.phone_number.as_deref(), Some(phone));
             hold(&tx, "phones", self.uid, held, AccountError::PhoneExists).await?;
             set("phoneNumber", Value::from(phone));
-        }
-        if let Some(link) = &update.link {
-            set("providers", self.link(&tx, &before, link).await?);
         }
         if let Some(claims) = update.custom_claims.clone() {
             set("customClaims", Value::from(serde_json::Value::Object(claims).to_string().as_str()));

@@ -210,15 +210,23 @@ async fn errors_repeat_nothing_of_what_was_said() {
 
 #[tokio::test]
 async fn an_identity_of_another_account_is_not_taken() {
-    let linked = |uid: &str| {
-        found(json!([{"localId": uid, "providerUserInfo": [{"providerId": "oidc.clever", "rawId": "c1"}]}]))
-    };
+    let clever = || json!([{"providerId": "oidc.clever", "rawId": "c1"}]);
+    let (plain, linked) =
+        (|uid: &str| json!({"localId": uid}), |uid: &str| json!({"localId": uid, "providerUserInfo": clever()}));
     let link = AccountUpdate { link: Some(identity("oidc.clever", "c1")), ..change() };
-    let fake = Fake::start([linked("u2")]).await;
-    assert_eq!(fake.accounts.update("u1", &link).await, Err(AccountError::ProviderExists));
-    assert_eq!(fake.asked()[0].body, json!({"federatedUserId": [{"providerId": "oidc.clever", "rawId": "c1"}]}));
-    for free in [linked("u1"), Reply::ok(json!({}))] {
-        let fake = Fake::start([free, done()]).await;
+    for (users, error) in [
+        (json!([linked("u2"), plain("u1")]), AccountError::ProviderExists),
+        (json!([linked("u2")]), AccountError::NotFound),
+        (json!([]), AccountError::NotFound),
+    ] {
+        let fake = Fake::start([found(users)]).await;
+        assert_eq!(fake.accounts.update("u1", &link).await, Err(error));
+        assert_eq!(fake.operations(), ["accounts:lookup"]);
+        assert_eq!(fake.asked()[0].body, json!({"localId": ["u1"], "federatedUserId": clever()}));
+    }
+    // The emulator goes on to find an account by an identity that it has exchanged.
+    for users in [json!([plain("u1")]), json!([linked("u1")]), json!([plain("u1"), plain("u2")])] {
+        let fake = Fake::start([found(users), done()]).await;
         fake.accounts.update("u1", &link).await.unwrap();
         assert_eq!(fake.operations(), ["accounts:lookup", "accounts:update"]);
     }

@@ -50,10 +50,16 @@ impl IdentityToolkit {
     /// Refuses an identity that another account has. Neither is there a documented error for that, nor does the
     /// emulator refuse it: there, the other account loses it silently.
     async fn check_free(&self, uid: &str, link: &Provider) -> Result<()> {
-        let asked = json!({"federatedUserId": [{"providerId": link.provider_id, "rawId": link.raw_id}]});
-        let found = self.lookup(asked).await?;
+        let identity = json!({"providerId": link.provider_id, "rawId": link.raw_id});
+        let found = self.lookup(json!({"localId": [uid], "federatedUserId": [identity]})).await?;
         let is_taken = |account: &Account| account.uid != uid && account.is_linked(&link.provider_id, &link.raw_id);
-        if found.iter().any(is_taken) { Err(AccountError::ProviderExists) } else { Ok(()) }
+        if !found.iter().any(|account| account.uid == uid) {
+            Err(AccountError::NotFound)
+        } else if found.iter().any(is_taken) {
+            Err(AccountError::ProviderExists)
+        } else {
+            Ok(())
+        }
     }
 }
 
