@@ -7,6 +7,7 @@ use crate::administrations::{self, fanout};
 use crate::app::{ADMIN, ASSESSMENT, App};
 use crate::assignments;
 use crate::reconcile;
+use crate::reports;
 use crate::rights::callable;
 use crate::runs;
 use crate::runtime::{DocumentEventType, Function};
@@ -23,6 +24,21 @@ pub fn table() -> Vec<Function<App>> {
             "createAdministration",
             "Makes an administration, or changes one.",
             administrations::create_administration,
+        ),
+        callable(
+            "getAdministrations",
+            "Lists the administrations that the caller may read.",
+            reports::get_administrations,
+        ),
+        callable(
+            "getAssignmentStats",
+            "Says for administrations how many students have yet to start, have started, have completed.",
+            reports::get_assignment_stats,
+        ),
+        callable(
+            "getAdministrationOrgsAndStats",
+            "Shows an administration's orgs with their counts, level by level.",
+            reports::get_administration_orgs_and_stats,
         ),
         callable(
             "reconcileAdministration",

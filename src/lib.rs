@@ -17,6 +17,7 @@ pub mod functions;
 pub mod orgs;
 pub mod payload;
 pub mod reconcile;
+pub mod reports;
 pub mod rights;
 pub mod runs;
 pub mod runtime;

@@ -1,6 +1,8 @@
 //! Rights: what the `userClaims` documents let a caller do. The ID token and the payload have no say
 //! (design: rights come from the document).
 
+use std::borrow::Cow;
+
 use crate::orgs::OrgLists;
 use crate::store::{DocPath, Document, Result, Value};
 
@@ -13,6 +15,8 @@ pub struct Claims {
     pub super_admin: bool,
     /// Orgs that the caller administers, exhaustive.
     pub admin_orgs: OrgLists,
+    /// The top-most of these, as stored: not every writer keeps the list. Ask [`Claims::topmost`].
+    pub minimal_admin_orgs: OrgLists,
 }
 
 impl Claims {
@@ -31,7 +35,15 @@ impl Claims {
             roar_uid: roar_uid.unwrap_or(admin_uid).to_owned(),
             super_admin: field("super_admin").and_then(Value::as_bool).unwrap_or(false),
             admin_orgs: OrgLists::from_value(field("adminOrgs")),
+            minimal_admin_orgs: OrgLists::from_value(field("minimalAdminOrgs")),
         }
+    }
+
+    /// The top-most orgs that the caller administers; all of them where the claims don't say which are.
+    /// An org that the exhaustive list lacks gives no right, so it's left out.
+    pub fn topmost(&self) -> Cow<'_, OrgLists> {
+        let minimal = self.minimal_admin_orgs.intersection(&self.admin_orgs.to_set());
+        if minimal.is_empty() { Cow::Borrowed(&self.admin_orgs) } else { Cow::Owned(minimal) }
     }
 
     /// True for super admins, and for callers who administer every one of `orgs`.
@@ -81,5 +93,24 @@ mod tests {
         }
         assert_eq!(admin.roar_uid, "r1");
         assert_eq!(nobody.roar_uid, "a1");
+    }
+
+    #[test]
+    fn the_topmost_orgs_are_those_that_count() {
+        let lists = |ids: &[(OrgType, &'static str)]| ids.iter().copied().collect::<OrgLists>();
+        let d1 = lists(&[(OrgType::District, "d1")]);
+        let s1 = lists(&[(OrgType::School, "s1")]);
+        let both = lists(&[(OrgType::District, "d1"), (OrgType::School, "s1")]);
+        // Exhaustive, minimal as stored, top-most.
+        let table = [
+            (&both, &d1, &d1),
+            (&both, &OrgLists::new(), &both),
+            (&s1, &both, &s1),
+            (&OrgLists::new(), &d1, &OrgLists::new()),
+        ];
+        for (all, minimal, expected) in table {
+            let orgs = fields! { "adminOrgs" => all.to_value(), "minimalAdminOrgs" => minimal.to_value() };
+            assert_eq!(claims(fields! { "claims" => orgs }).topmost().as_ref(), expected, "{all:?} {minimal:?}");
+        }
     }
 }

@@ -8,6 +8,7 @@
 //! payload (design §4). The token only says who calls, and in which of the two projects.
 
 mod permits;
+mod readers;
 mod rule;
 
 use std::future::Future;
@@ -17,6 +18,7 @@ use async_trait::async_trait;
 use serde_json::Value as Json;
 
 pub use permits::{Itself, NamesOrgs, OrgAdmin, Requester, SuperAdmin};
+pub use readers::{AdministrationReader, Claimed, NamesAdministration, READERSHIP_FIELDS, Readable, Readership};
 pub use rule::{Expected, Role, Rule, table};
 
 use crate::app::App;

@@ -15,6 +15,7 @@ mod races;
 mod reconcile;
 mod reconcile_started;
 mod replay;
+mod reports;
 mod runs;
 mod scenario;
 mod small;
