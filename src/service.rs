@@ -129,3 +129,37 @@ impl Service {
         Server::bind(address, self.runtime.clone(), options).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The fields of an index in a line.
+    fn lines(indexes: &IndexSet, collection_id: &str, group: bool) -> Vec<String> {
+        let of_collection = indexes.iter().filter(|index| index.collection_id == collection_id && index.group == group);
+        let fields =
+            |index: &Index| index.fields.iter().map(|field| field.path.to_string()).collect::<Vec<_>>().join(" ");
+        of_collection.map(fields).collect()
+    }
+
+    /// An embedded store answers several queries from one index, which Firestore doesn't: those need theirs.
+    #[test]
+    fn what_an_embedded_store_leaves_out_is_deployed() {
+        let deployed = IndexSet::parse(include_str!("../firestore.indexes.json")).expect("definitions");
+        let embedded = embedded_indexes().expect("definitions");
+        let listing = ["orgId", "orgId testData", "orgId dateClosed", "orgId testData dateClosed"];
+        for fields in listing {
+            assert!(lines(&deployed, "readOrgs", true).contains(&fields.to_owned()), "readOrgs: {fields}");
+        }
+        assert_eq!(lines(&embedded, "readOrgs", true), ["orgId"]);
+        for fields in ["createdBy", "testData", "dateClosed", "testData dateClosed"] {
+            assert!(
+                lines(&deployed, "administrations", false).contains(&fields.to_owned()),
+                "administrations: {fields}"
+            );
+        }
+        assert_eq!(lines(&embedded, "administrations", false), ["createdBy", "dateClosed", "testData"]);
+        let classes = "districtId archived schoolId".to_owned();
+        assert!(lines(&deployed, "classes", false).contains(&classes), "to count the classes without a school");
+    }
+}

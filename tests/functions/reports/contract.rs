@@ -37,7 +37,7 @@ async fn the_pages_of_a_district() {
         json!({ "administrationIds": [id], "orgId": null, "orgType": null, "taskIds": null, "fetchAllTaskIds": true });
     let level = |parent: Json, org_type: Json| json!({ "administrationId": id, "parentOrgId": parent, "parentOrgType": org_type });
     let tree = "getAdministrationOrgsAndStats";
-    let answers = json!({
+    let mut answers = json!({
         "administrations": data(&world, "getAdministrations", uid, json!({ "testData": false, "restrictToOpenAdministrations": false })).await,
         "described": data(&world, "getAdministrations", uid, json!({ "testData": false, "idsOnly": false })).await,
         "stats": data(&world, "getAssignmentStats", uid, stats).await,
@@ -57,5 +57,8 @@ async fn the_pages_of_a_district() {
     let mut total = answers["stats"][&id].clone();
     total.as_object_mut().expect("a map").remove("byTask");
     assert_eq!(total, counted(&all, None));
+    // The time of the commit, which goes on by microseconds.
+    let created = answers["described"][0]["dateCreated"].take();
+    assert!(created.as_str().is_some_and(|created| created.starts_with("2026-09-15T10:00:00")), "{created}");
     insta::assert_json_snapshot!(answers);
 }
