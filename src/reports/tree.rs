@@ -34,8 +34,7 @@ pub async fn get_administration_orgs_and_stats(
         None => tree.roots().await?,
         Some(parent) => tree.children(parent).await?,
     };
-    let counts = tree.counts(&rows).await?;
-    let parents = tree.parents(&rows).await?;
+    let (counts, parents) = futures::try_join!(tree.counts(&rows), tree.parents(&rows))?;
     let shown = |row: &Row| row.to_json(parents.contains(&row.key), counts.get(&row.key).copied());
     let data: Vec<Json> = rows.iter().map(shown).collect();
     Ok(json!({ "status": "ok", "data": data }))
