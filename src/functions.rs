@@ -10,6 +10,7 @@ use crate::assignments;
 use crate::claims;
 use crate::mirror;
 use crate::reconcile;
+use crate::reports;
 use crate::rights::callable;
 use crate::runs;
 use crate::runtime::{DocumentEventType, Function};
@@ -30,6 +31,21 @@ pub fn table() -> Vec<Function<App>> {
             "createAdministration",
             "Makes an administration, or changes one.",
             administrations::create_administration,
+        ),
+        callable(
+            "getAdministrations",
+            "Lists the administrations that the caller may read.",
+            reports::get_administrations,
+        ),
+        callable(
+            "getAssignmentStats",
+            "Says for administrations how many students have yet to start, have started, have completed.",
+            reports::get_assignment_stats,
+        ),
+        callable(
+            "getAdministrationOrgsAndStats",
+            "Shows an administration's orgs with their counts, level by level.",
+            reports::get_administration_orgs_and_stats,
         ),
         callable(
             "reconcileAdministration",

@@ -19,6 +19,7 @@ pub mod mirror;
 pub mod orgs;
 pub mod payload;
 pub mod reconcile;
+pub mod reports;
 pub mod rights;
 pub mod runs;
 pub mod runtime;

@@ -14,7 +14,7 @@ pub const COUNTED: &str = "counted";
 /// The counts over all orgs.
 pub const TOTAL: &str = "total";
 /// The counts of assignments, beside the counts of each task.
-const ASSIGNMENT: &str = "assignment";
+pub const ASSIGNMENT: &str = "assignment";
 
 /// How many are assigned, how many of these started, how many of those completed (cumulative).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,6 +28,13 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// Reads a block of counters; what's absent is zero. `None` when the value is no block.
+    pub fn read(block: &Value) -> Option<Counters> {
+        let block = block.as_map()?;
+        let number = |name: &str| block.get(name).and_then(Value::as_i64).unwrap_or(0);
+        Some(Counters { assigned: number("assigned"), started: number("started"), completed: number("completed") })
+    }
+
     /// What has to be added to `self` to come to `other`.
     pub fn until(self, other: Counters) -> Counters {
         let mut difference = Counters::default();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::counts::{Contribution, Counters, CountsDelta};
-use crate::store::{Document, Fields, Value};
+use crate::store::{Document, Fields};
 
 /// Counters by key (an org's ID, or `total`) and block (`assignment`, or a task's ID). What's absent
 /// is zero.
@@ -40,13 +40,7 @@ impl Counts {
         let mut blocks = BTreeMap::new();
         for document in documents {
             for (block, value) in &document.fields {
-                let Some(counters) = value.as_map() else { continue };
-                let number = |name: &str| counters.get(name).and_then(Value::as_i64).unwrap_or(0);
-                let counters = Counters {
-                    assigned: number("assigned"),
-                    started: number("started"),
-                    completed: number("completed"),
-                };
+                let Some(counters) = Counters::read(value) else { continue };
                 if counters != Counters::default() {
                     blocks.insert((document.id().to_owned(), block.clone()), counters);
                 }
@@ -92,7 +86,7 @@ impl From<&CountsDelta> for Counts {
 mod tests {
     use super::*;
     use crate::fields;
-    use crate::store::{DocPath, Timestamp};
+    use crate::store::{DocPath, Timestamp, Value};
 
     #[test]
     fn counts_that_disagree_are_found() {

@@ -1,5 +1,7 @@
 //! What a `userClaims` document lets its user do. The ID token and the payload have no say (design §4).
 
+use std::borrow::Cow;
+
 use crate::orgs::OrgLists;
 use crate::store::{DocPath, Document, Fields, Result, Value};
 
@@ -18,7 +20,7 @@ pub struct Claims {
     pub admin: bool,
     /// Orgs that the caller administers, exhaustive.
     pub admin_orgs: OrgLists,
-    /// The top-most of them.
+    /// The top-most of these, as stored: not every writer keeps the list. Ask [`Claims::topmost`].
     pub minimal_admin_orgs: OrgLists,
 }
 
@@ -49,6 +51,13 @@ impl Claims {
     /// True when these rights include all of `other`'s: who has them may decide about who has those.
     pub fn include(&self, other: &Claims) -> bool {
         self.super_admin || (!other.super_admin && !other.admin && self.administers_all(&other.admin_orgs))
+    }
+
+    /// The top-most orgs that the caller administers; all of them where the claims don't say which are.
+    /// An org that the exhaustive list lacks gives no right, so it's left out.
+    pub fn topmost(&self) -> Cow<'_, OrgLists> {
+        let minimal = self.minimal_admin_orgs.intersection(&self.admin_orgs.to_set());
+        if minimal.is_empty() { Cow::Borrowed(&self.admin_orgs) } else { Cow::Owned(minimal) }
     }
 
     /// True for super admins, and for callers who administer every one of `orgs`.
@@ -113,5 +122,24 @@ mod tests {
         }
         assert_eq!(admin.roar_uid, "r1");
         assert_eq!(nobody.roar_uid, "a1");
+    }
+
+    #[test]
+    fn the_topmost_orgs_are_those_that_count() {
+        let lists = |ids: &[(OrgType, &'static str)]| ids.iter().copied().collect::<OrgLists>();
+        let d1 = lists(&[(OrgType::District, "d1")]);
+        let s1 = lists(&[(OrgType::School, "s1")]);
+        let both = lists(&[(OrgType::District, "d1"), (OrgType::School, "s1")]);
+        // Exhaustive, minimal as stored, top-most.
+        let table = [
+            (&both, &d1, &d1),
+            (&both, &OrgLists::new(), &both),
+            (&s1, &both, &s1),
+            (&OrgLists::new(), &d1, &OrgLists::new()),
+        ];
+        for (all, minimal, expected) in table {
+            let orgs = fields! { "adminOrgs" => all.to_value(), "minimalAdminOrgs" => minimal.to_value() };
+            assert_eq!(claims(fields! { "claims" => orgs }).topmost().as_ref(), expected, "{all:?} {minimal:?}");
+        }
     }
 }

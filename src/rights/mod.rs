@@ -10,6 +10,7 @@
 mod above;
 mod claims;
 mod permits;
+mod readers;
 mod rule;
 mod user_admin;
 
@@ -22,6 +23,7 @@ use serde_json::Value as Json;
 pub use above::AboveOrgs;
 pub use claims::{Claims, claims_map};
 pub use permits::{Itself, ItselfOrSuperAdmin, NamesOrgs, NamesUser, OrgAdmin, Requester, SuperAdmin, denied};
+pub use readers::{AdministrationReader, Claimed, NamesAdministration, READERSHIP_FIELDS, Readable, Readership};
 pub use rule::{Expected, Role, Rule, table};
 pub use user_admin::{Target, UserAdmin};
 

@@ -180,6 +180,9 @@ describe('administrations', () => {
 
   test('are made and changed for orgs that one administers', async () => {
     await create(admin, 'mine', made('district-admin', { schools: ['school-1'] }));
+    // The page gets it at once, before the backend has written who may read it.
+    await read(admin, 'administrations/mine');
+    await refused(read(otherAdmin, 'administrations/mine'));
     await refused(create(admin, 'theirs', made('district-admin', { schools: ['school-3'] })));
     await refused(create(admin, 'not-mine', made('super', { schools: ['school-1'] })));
     await refused(create(student, 'prank', made('student-03', {})));

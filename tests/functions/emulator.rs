@@ -4,8 +4,25 @@ use std::time::{Duration, Instant};
 
 use roar_functions::fields;
 use roar_functions::store::{Database, DocPath, Fields, Value, Write};
+use serde_json::{Value as Json, json};
 
-use crate::world::{EmulatorWorld, admin_uid, assert_consistent, assignments, fill, open_administration, set};
+use crate::world::{
+    EmulatorWorld, admin_uid, assert_consistent, assignments, district, fill, open_administration, set,
+};
+
+/// Waits until the administration's students have their assignments.
+async fn synced(world: &EmulatorWorld, id: &str) {
+    let started = Instant::now();
+    let path = DocPath::new(format!("administrations/{id}")).unwrap();
+    loop {
+        let document = world.admin().get(&path).await.unwrap().expect("the administration");
+        if document.fields.get("syncStatus") == Some(&Value::from("complete")) {
+            return;
+        }
+        assert!(started.elapsed() < Duration::from_secs(60), "{document:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_administration_reaches_every_student_of_the_district() {
@@ -17,18 +34,69 @@ async fn an_administration_reaches_every_student_of_the_district() {
         world.call(admin_uid(), "createAdministration", open_administration(world.service.app.now())).await;
     assert_eq!(status, 200, "{answer}");
     let id = answer["result"]["administrationId"].as_str().expect("an ID").to_owned();
-    let path = DocPath::new(format!("administrations/{id}")).unwrap();
-    loop {
-        let document = world.admin().get(&path).await.unwrap().expect("the administration");
-        if document.fields.get("syncStatus") == Some(&Value::from("complete")) {
-            break;
-        }
-        assert!(started.elapsed() < Duration::from_secs(60), "{document:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    synced(&world, &id).await;
     println!("{:?} {:?}", started.elapsed(), world.admin().cost() - before);
     assert_eq!(assignments(world.admin(), &id).await.len(), 1000);
     assert_consistent(world.admin(), &id).await;
+}
+
+/// The pages of administrators, for a super admin, the district's, and one of a school.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_administration_is_reported() {
+    let world = EmulatorWorld::start().await;
+    fill(world.admin(), 100).await;
+    let claims = fields! { "super_admin" => true, "roarUid" => "super" };
+    set(world.admin(), "userClaims/super", fields! { "claims" => claims }).await;
+    let minimal = fields! { "schools" => Value::strings(["school-0001"]) };
+    let mut all = minimal.clone();
+    all.insert("classes".to_owned(), Value::strings(["class-00001", "class-00002"]));
+    let claims = fields! { "roarUid" => "of-school", "adminOrgs" => all, "minimalAdminOrgs" => minimal };
+    set(world.admin(), "userClaims/of-school", fields! { "claims" => claims }).await;
+    let now = world.service.app.now();
+    let (status, answer) = world.call(admin_uid(), "createAdministration", open_administration(now)).await;
+    assert_eq!(status, 200, "{answer}");
+    let id = answer["result"]["administrationId"].as_str().expect("an ID").to_owned();
+    synced(&world, &id).await;
+
+    let ask = async |uid: &str, function: &str, data: Json| {
+        let (status, answer) = world.call(uid, function, data).await;
+        assert_eq!((status, &answer["result"]["status"]), (200, &json!("ok")), "{uid} {function}: {answer}");
+        answer["result"]["data"].clone()
+    };
+    let net = |assigned: usize| json!({ "assigned": assigned, "started": 0, "completed": 0 });
+    for (uid, root) in [("super", district()), (admin_uid(), district()), ("of-school", "school-0001")] {
+        for open in [false, true] {
+            for test_data in [json!(false), Json::Null] {
+                let payload = json!({ "testData": test_data, "restrictToOpenAdministrations": open });
+                assert_eq!(ask(uid, "getAdministrations", payload).await, json!([id]), "{uid}");
+            }
+        }
+        let payload = json!({ "testData": true, "restrictToOpenAdministrations": true });
+        assert_eq!(ask(uid, "getAdministrations", payload).await, json!([]), "{uid}");
+        let payload = json!({ "administrationIds": [id, "nowhere"], "orgId": null, "fetchAllTaskIds": false });
+        assert_eq!(ask(uid, "getAssignmentStats", payload).await, json!({ &*id: net(100) }), "{uid}");
+        let payload = json!({ "administrationIds": [id], "orgId": "school-0001", "taskIds": ["roar-inference", "pa"] });
+        let stats = ask(uid, "getAssignmentStats", payload).await;
+        let mut expected = net(100);
+        expected["byTask"] = json!({ "roar-inference": net(0), "pa": net(100) });
+        assert_eq!(stats[&id], expected, "{uid}");
+        let payload = json!({ "administrationId": id, "parentOrgId": null, "parentOrgType": null });
+        let rows = ask(uid, "getAdministrationOrgsAndStats", payload).await;
+        assert_eq!((&rows[0]["orgId"], &rows[0]["hasChildren"]), (&json!(root), &json!(true)), "{uid}: {rows}");
+        let payload = json!({ "administrationId": id, "parentOrgId": "school-0001", "parentOrgType": "school" });
+        let rows = ask(uid, "getAdministrationOrgsAndStats", payload).await;
+        let classes = rows.as_array().expect("a list");
+        assert!(classes.len() == 2 && classes.iter().all(|row| row["stats"]["assignment"]["assigned"] == 50), "{rows}");
+    }
+    let payload = json!({ "administrationId": id, "parentOrgId": district(), "parentOrgType": "district" });
+    let rows = ask("super", "getAdministrationOrgsAndStats", payload).await;
+    let school = json!({
+        "orgId": "school-0001", "name": "Willow Creek Elementary", "orgType": "school", "districtId": district(),
+        "hasChildren": true, "stats": { "assignment": net(100) },
+    });
+    assert_eq!(rows, json!([school]));
+    let (status, answer) = world.call("nobody", "getAdministrations", Json::Null).await;
+    assert_eq!((status, &answer["error"]["status"]), (403, &json!("PERMISSION_DENIED")));
 }
 
 /// Waits until the document is there with these fields; `None` for its absence.

@@ -21,6 +21,7 @@ mod races;
 mod reconcile;
 mod reconcile_started;
 mod replay;
+mod reports;
 mod rights;
 mod runs;
 mod scenario;

@@ -37,6 +37,11 @@ fn request(town: &Town, function: &str, role: Role) -> Json {
             "orgs": {"schools": ["s1"]}, "adminOrgs": {"schools": ["s1"]},
         }),
         "updateUserRecord" => json!({"uid": "uid-pupil", "userRecord": {"displayName": "P"}}),
+        "getAdministrations" => json!({"testData": false, "restrictToOpenAdministrations": false}),
+        "getAssignmentStats" => json!({"administrationIds": ["a1"], "orgId": null, "orgType": null, "taskIds": null}),
+        "getAdministrationOrgsAndStats" => {
+            json!({"administrationId": "a1", "parentOrgId": null, "parentOrgType": null})
+        }
         "createLevanteGroup" => json!({"groupData": {"name": "G", "parentOrgType": "school", "parentOrgId": "s1"}}),
         other => panic!("{other} needs a request here"),
     }

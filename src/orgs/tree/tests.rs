@@ -183,6 +183,18 @@ fn forest() -> impl Strategy<Value = (OrgTree, Vec<OrgLists>)> {
     )
 }
 
+/// The forest with every link on both sides, as whoever writes orgs keeps them (data-model §2.2).
+fn linked_on_both_sides(tree: &OrgTree) -> OrgTree {
+    let mut orgs: Vec<(OrgKey, Org)> = tree.orgs().map(|(key, org)| (key.clone(), org.clone())).collect();
+    for (key, org) in &mut orgs {
+        let above = tree.orgs().filter(|(_, other)| other.children.contains(key));
+        let missing: Vec<OrgKey> =
+            above.map(|(above, _)| above.clone()).filter(|above| !org.parents.contains(above)).collect();
+        org.parents.extend(missing);
+    }
+    OrgTree::new(orgs)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
@@ -203,6 +215,22 @@ proptest! {
             prop_assert!(tree.read_orgs(&read).same_orgs(&read));
             prop_assert!(all.difference(&tree.exhaustive(input, true).to_set()).is_empty());
             prop_assert_eq!(minimal.is_empty(), existing.is_empty());
+        }
+    }
+
+    /// What lets reports ask for few orgs: somebody's orgs meet an administration's read orgs just when their
+    /// top-most ones do.
+    #[test]
+    fn read_orgs_that_meet_somebodys_orgs_meet_their_topmost_ones((tree, inputs) in forest()) {
+        let tree = linked_on_both_sides(&tree);
+        let meet = |one: &OrgLists, other: &OrgLists| !one.intersection(&other.to_set()).is_empty();
+        for administered in &inputs {
+            let all = tree.exhaustive(administered, false);
+            let topmost = tree.minimal(&all);
+            for assigned in &inputs {
+                let read = tree.read_orgs(&tree.exhaustive(assigned, false));
+                prop_assert_eq!(meet(&all, &read), meet(&topmost, &read), "{:?} {:?}", administered, assigned);
+            }
         }
     }
 }

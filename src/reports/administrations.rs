@@ -1,0 +1,168 @@
+//! `getAdministrations`: the administrations that the caller may read (functions §5, dashboard-contract §2.1).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::{StreamExt, TryStreamExt};
+use serde_json::{Value as Json, json};
+
+use super::payload::Listing;
+use super::{IN_LIMIT, PARALLEL};
+use crate::administrations::Administration;
+use crate::administrations::fanout::control::administration_path;
+use crate::app::App;
+use crate::orgs::OrgType;
+use crate::rights::Claims;
+use crate::rights::{Claimed, Readership};
+use crate::runtime::FunctionError;
+use crate::store::{Database, Document, FieldOp, FieldPath, Fields, Query, Result, Timestamp, Value};
+
+/// Administrations got at once.
+const BATCH: usize = 300;
+
+/// Handles a call. The page gets what is listed with the caller's own rights, and fails when one document
+/// can't be got; so an administration is only listed after a look at its document.
+///
+/// Cost: for super admins a read for each administration of the answer. For others, with n of them, about 2n,
+/// and one for each 30 of their top-most orgs that have none; a district's admin has one such org, whatever
+/// is in it.
+pub async fn get_administrations(
+    app: App,
+    permit: Claimed,
+    request: Listing,
+) -> std::result::Result<Json, FunctionError> {
+    let claims = &permit.requester.claims;
+    let search = Search { database: &app.stores.admin, claims, request: &request, now: app.now() };
+    let found = if claims.super_admin {
+        search.all().await?
+    } else if claims.admin_orgs.is_empty() {
+        Vec::new()
+    } else {
+        search.readable().await?
+    };
+    let data: Vec<Json> = found.iter().map(|document| shown(document, request.ids_only)).collect();
+    Ok(json!({ "status": "ok", "data": data }))
+}
+
+struct Search<'a> {
+    database: &'a Database,
+    claims: &'a Claims,
+    request: &'a Listing,
+    now: Timestamp,
+}
+
+impl Search<'_> {
+    /// Every administration that the request's filters admit.
+    async fn all(&self) -> Result<Vec<Document>> {
+        let fields = if self.request.ids_only { &[] as &[&str] } else { &SHOWN };
+        self.database.query(self.filtered(Query::collection("administrations").select(fields))).await
+    }
+
+    /// Those that the caller may read, by name.
+    ///
+    /// Whoever administers an org that an administration's `readOrgs` list also administers a top-most org
+    /// there, for the lists hold all ancestors of their orgs; so only the top-most are asked for
+    /// (`orgs::tree` has the property, as a test). What the subcollection says may be older than the document:
+    /// it finds, the document decides.
+    async fn readable(&self) -> Result<Vec<Document>> {
+        let mask: Vec<FieldPath> = self.mask().iter().map(|path| FieldPath::dotted(path)).collect();
+        let (listed, created) = futures::try_join!(self.listed(), self.created())?;
+        let mut found: BTreeMap<String, Document> =
+            created.into_iter().map(|document| (document.id().to_owned(), document)).collect();
+        let missing: Vec<String> = listed.into_iter().filter(|id| !found.contains_key(id)).collect();
+        for batch in missing.chunks(BATCH) {
+            let paths = batch.iter().map(|id| administration_path(id)).collect::<Result<Vec<_>>>()?;
+            let documents = self.database.get_fields(&paths, Some(&mask)).await?.into_iter().flatten();
+            found.extend(documents.map(|document| (document.id().to_owned(), document)));
+        }
+        let readership = Readership::of(self.claims);
+        found.retain(|_, document| readership.may_read(&document.fields) && self.admits(&document.fields));
+        Ok(found.into_values().collect())
+    }
+
+    /// IDs of administrations whose subcollections list a top-most org of the caller.
+    async fn listed(&self) -> Result<BTreeSet<String>> {
+        let orgs = self.claims.topmost().flatten();
+        let queries: Vec<Query> = orgs
+            .chunks(IN_LIMIT)
+            .map(|chunk| {
+                let query = Query::group("readOrgs").select(&[]);
+                self.filtered(match chunk {
+                    [one] => query.equal("orgId", one.as_str()),
+                    several => query.filter("orgId", FieldOp::In, Value::strings(several)),
+                })
+            })
+            .collect();
+        let database = self.database.clone();
+        let found: Vec<Vec<Document>> = futures::stream::iter(queries)
+            .map(move |query| {
+                let database = database.clone();
+                async move { database.query(query).await }
+            })
+            .buffer_unordered(PARALLEL)
+            .try_collect()
+            .await?;
+        let parents = found.iter().flatten().filter_map(|document| document.path.parent());
+        Ok(parents.filter(|path| path.collection() == "administrations").map(|path| path.id().to_owned()).collect())
+    }
+
+    /// The administrations that the caller made: of the last of them, the trigger may not have run.
+    async fn created(&self) -> Result<Vec<Document>> {
+        let query = Query::collection("administrations").equal("createdBy", self.claims.roar_uid.as_str());
+        self.database.query(query.select(&self.mask())).await
+    }
+
+    /// What decides, and what is shown: of `readOrgs`, which may hold thousands, only the types that matter.
+    fn mask(&self) -> Vec<&'static str> {
+        let topmost = self.claims.topmost();
+        let read_orgs = [
+            (OrgType::District, "readOrgs.districts"),
+            (OrgType::School, "readOrgs.schools"),
+            (OrgType::Class, "readOrgs.classes"),
+            (OrgType::Group, "readOrgs.groups"),
+            (OrgType::Family, "readOrgs.families"),
+        ];
+        let mut mask = vec!["createdBy", "minimalOrgs", "testData", "dateClosed"];
+        mask.extend(read_orgs.iter().filter(|(org_type, _)| !topmost.of(*org_type).is_empty()).map(|(_, path)| path));
+        if !self.request.ids_only {
+            mask.extend(SHOWN.iter().filter(|name| !matches!(**name, "testData" | "dateClosed")));
+        }
+        mask
+    }
+
+    /// The request's filters, on administrations or on what copies their fields.
+    fn filtered(&self, query: Query) -> Query {
+        let query = match self.request.test_data {
+            Some(wanted) => query.equal("testData", wanted),
+            None => query,
+        };
+        if self.request.only_open { query.filter("dateClosed", FieldOp::GreaterThan, self.now) } else { query }
+    }
+
+    /// The same, on a document.
+    fn admits(&self, fields: &Fields) -> bool {
+        let is_test = fields.get("testData").and_then(Value::as_bool).unwrap_or(false);
+        let closes = fields.get("dateClosed").and_then(Value::as_timestamp);
+        self.request.test_data.is_none_or(|wanted| wanted == is_test)
+            && (!self.request.only_open || closes.is_some_and(|closes| closes > self.now))
+    }
+}
+
+/// The fields of an administration that are shown beside its ID.
+const SHOWN: [&str; 6] = ["name", "publicName", "dateCreated", "dateOpened", "dateClosed", "testData"];
+
+fn shown(document: &Document, ids_only: bool) -> Json {
+    if ids_only {
+        return Json::from(document.id());
+    }
+    let administration = Administration::from_document(document);
+    let date = |name: &str| administration.date(name).map(|date| date.to_string());
+    json!({
+        "id": administration.id,
+        "name": administration.text("name"),
+        "publicName": administration.public_name(),
+        "dateCreated": date("dateCreated"),
+        "dateOpened": date("dateOpened"),
+        "dateClosed": date("dateClosed"),
+        "testData": administration.flag("testData"),
+    })
+}

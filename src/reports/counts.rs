@@ -1,0 +1,148 @@
+//! `getAssignmentStats`: how far an administration's students are (functions §5, dashboard-contract §2.2).
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::{Map, Value as Json, json};
+
+use super::net;
+use super::payload::{Counting, Tasks};
+use crate::administrations::Administration;
+use crate::administrations::fanout::control::administration_path;
+use crate::app::App;
+use crate::assignments::counts::{ASSIGNMENT, TOTAL, counts_path};
+use crate::rights::{READERSHIP_FIELDS, Readable, Readership};
+use crate::runtime::FunctionError;
+use crate::store::{Database, DocPath, Document, FieldPath, Fields, Result};
+
+/// Administrations dealt with at once; with all of their assessments, they may take up much memory.
+const BATCH: usize = 200;
+/// The document that held all counts of an administration once.
+pub(super) const LEGACY: &str = "completion";
+
+/// Handles a call. What the caller may not read, and what doesn't exist, is left out of the answer.
+///
+/// Cost: a read for each administration; another for its document, except for super admins who don't ask for
+/// all tasks; and where there are no counts yet, one for the place where they were kept once, and one to see
+/// whether there is such an administration. (An administration that is being deleted may be answered for as
+/// long as its counts are there.)
+pub async fn get_assignment_stats(
+    app: App,
+    permit: Readable,
+    request: Counting,
+) -> std::result::Result<Json, FunctionError> {
+    let claims = &permit.requester.claims;
+    let mut data = Map::new();
+    if claims.super_admin || !claims.admin_orgs.is_empty() {
+        let question = Question {
+            database: &app.stores.admin,
+            readership: Readership::of(claims),
+            key: request.org.as_deref().unwrap_or(TOTAL),
+            tasks: &request.tasks,
+        };
+        for batch in request.administrations.chunks(BATCH) {
+            data.extend(question.answer(batch).await?);
+        }
+    }
+    Ok(json!({ "status": "ok", "data": data }))
+}
+
+struct Question<'a> {
+    database: &'a Database,
+    readership: Readership,
+    /// An org's ID, or `total`.
+    key: &'a str,
+    tasks: &'a Tasks,
+}
+
+impl Question<'_> {
+    async fn answer(&self, ids: &[String]) -> Result<BTreeMap<String, Json>> {
+        let known = self.administrations(ids).await?;
+        let readable: Vec<&str> = match &known {
+            Some(known) => ids.iter().map(String::as_str).filter(|id| known.contains_key(*id)).collect(),
+            None => ids.iter().map(String::as_str).collect(),
+        };
+        let mut counts = self.counts(&readable).await?;
+        let without: Vec<&str> = readable.iter().copied().filter(|id| !counts.contains_key(*id)).collect();
+        let (legacy, existing) = futures::try_join!(self.legacy(&without), self.existing(&without, known.is_some()))?;
+        counts.extend(existing.into_iter().map(|id| (id, Fields::new())));
+        // Last, for these are counts.
+        counts.extend(legacy);
+        let shown = |(id, counts): (String, Fields)| {
+            let answer = match self.tasks {
+                Tasks::None => net::flat(&counts, None),
+                Tasks::Named(tasks) => net::flat(&counts, Some(tasks)),
+                Tasks::All => net::flat(&counts, Some(known.as_ref()?.get(&id)?)),
+            };
+            Some((id, answer))
+        };
+        Ok(counts.into_iter().filter_map(shown).collect())
+    }
+
+    /// The administrations that there are and that the caller may read, each with its tasks. `None` when
+    /// neither has to be known.
+    async fn administrations(&self, ids: &[String]) -> Result<Option<HashMap<String, Vec<String>>>> {
+        let mut mask = Vec::new();
+        if !self.readership.is_super_admin() {
+            mask.extend(READERSHIP_FIELDS);
+        }
+        if *self.tasks == Tasks::All {
+            mask.push("assessments");
+        }
+        if mask.is_empty() {
+            return Ok(None);
+        }
+        let mask: Vec<FieldPath> = mask.into_iter().map(FieldPath::top).collect();
+        let paths = ids.iter().map(|id| administration_path(id)).collect::<Result<Vec<_>>>()?;
+        let found = self.database.get_fields(&paths, Some(&mask)).await?.into_iter().flatten();
+        let readable = found.filter(|document| self.readership.may_read(&document.fields));
+        let tasks_of = |document: Document| {
+            let administration = Administration::from_document(&document);
+            let tasks = administration.assessments.into_iter().map(|assessment| assessment.task_id).collect();
+            (administration.id, tasks)
+        };
+        Ok(Some(readable.map(tasks_of).collect()))
+    }
+
+    /// The counts of those administrations that have them.
+    async fn counts(&self, ids: &[&str]) -> Result<HashMap<String, Fields>> {
+        let mask: Option<Vec<FieldPath>> = match self.tasks {
+            Tasks::None => Some(vec![FieldPath::top(ASSIGNMENT)]),
+            Tasks::Named(tasks) => {
+                let others = tasks.iter().filter(|task| *task != ASSIGNMENT).cloned();
+                Some(others.chain([ASSIGNMENT.to_owned()]).map(FieldPath::top).collect())
+            }
+            Tasks::All => None,
+        };
+        let documents = self.get(ids, |id| counts_path(id, self.key), mask.as_deref()).await?;
+        Ok(documents.into_iter().map(|(id, document)| (id, document.fields)).collect())
+    }
+
+    /// The counts where they were kept once.
+    async fn legacy(&self, ids: &[&str]) -> Result<Vec<(String, Fields)>> {
+        let mask = [FieldPath::top(self.key)];
+        let documents = self.get(ids, |id| counts_path(id, LEGACY), Some(&mask)).await?;
+        let counts = |(id, document): (String, Document)| Some((id, net::legacy(&document.fields, self.key)?.clone()));
+        Ok(documents.into_iter().filter_map(counts).collect())
+    }
+
+    /// Those that exist, though they have no counts.
+    async fn existing(&self, ids: &[&str], known: bool) -> Result<Vec<String>> {
+        if known {
+            return Ok(ids.iter().map(|id| (*id).to_owned()).collect());
+        }
+        let documents = self.get(ids, administration_path, Some(&[FieldPath::top("createdBy")])).await?;
+        Ok(documents.into_iter().map(|(id, _)| id).collect())
+    }
+
+    async fn get(
+        &self,
+        ids: &[&str],
+        path: impl Fn(&str) -> Result<DocPath>,
+        mask: Option<&[FieldPath]>,
+    ) -> Result<Vec<(String, Document)>> {
+        let paths = ids.iter().map(|id| path(id)).collect::<Result<Vec<_>>>()?;
+        let documents = self.database.get_fields(&paths, mask).await?;
+        let found = ids.iter().zip(documents).filter_map(|(id, document)| Some(((*id).to_owned(), document?)));
+        Ok(found.collect())
+    }
+}

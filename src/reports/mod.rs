@@ -1,0 +1,20 @@
+//! Reports: what the dashboard's pages for administrators ask of administrations, and nothing that writes.
+//!
+//! [`administrations`] lists those that somebody may read, [`counts`] says how far their students are, and
+//! [`tree`] shows their orgs, level by level. [`net`] and [`rows`] shape the answers; they are pure.
+
+pub mod administrations;
+pub mod counts;
+pub mod net;
+pub mod payload;
+pub mod rows;
+pub mod tree;
+
+pub use administrations::get_administrations;
+pub use counts::get_assignment_stats;
+pub use tree::get_administration_orgs_and_stats;
+
+/// Firestore's limit on the values of one `in`.
+const IN_LIMIT: usize = 30;
+/// Queries under way at once.
+const PARALLEL: usize = 8;

@@ -1,0 +1,199 @@
+//! The rows of an administration's tree of orgs: which are seen, and what each shows (dashboard-contract §2.3).
+//! Pure.
+
+use serde_json::{Map, Value as Json, json};
+
+use super::net::net;
+use crate::assignments::counts::Counters;
+use crate::orgs::lists::OrgSet;
+use crate::orgs::{Org, OrgKey, OrgLists, OrgTree, OrgType};
+use crate::rights::Claims;
+use crate::store::{Document, Fields, Value};
+
+/// The fields of orgs that rows are made of.
+pub const ROW_FIELDS: [&str; 7] =
+    ["name", "districtId", "schoolId", "schools", "archivedSchools", "classes", "archivedClasses"];
+
+/// An org of the tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Which org.
+    pub key: OrgKey,
+    /// What it's called.
+    pub name: String,
+    /// The district of a school or class.
+    pub district: Option<String>,
+    /// The school of a class.
+    pub school: Option<String>,
+    /// Schools and classes that its own lists name.
+    pub children: Vec<OrgKey>,
+}
+
+impl Row {
+    /// Reads an org's document. An org without a name is called by its ID: pages sort by it.
+    pub fn read(document: &Document) -> Option<Row> {
+        let org_type = OrgType::parse(document.path.collection_id())?;
+        let text = |name: &str| {
+            let text = document.fields.get(name).and_then(Value::as_str);
+            text.filter(|text| !text.is_empty()).map(str::to_owned)
+        };
+        let in_district = matches!(org_type, OrgType::School | OrgType::Class);
+        Some(Row {
+            key: OrgKey::new(org_type, document.id()),
+            name: text("name").unwrap_or_else(|| document.id().to_owned()),
+            district: text("districtId").filter(|_| in_district),
+            school: text("schoolId").filter(|_| org_type == OrgType::Class),
+            children: Org::from_fields(org_type, &document.fields).children,
+        })
+    }
+
+    /// The row as the page reads it. Only districts and schools say whether they have children: on others it
+    /// would leave a row that loads for ever.
+    pub fn to_json(&self, has_children: bool, counts: Option<Counters>) -> Json {
+        let org_type = self.key.org_type;
+        let mut row = Map::new();
+        let mut put = |name: &str, value: Json| row.insert(name.to_owned(), value);
+        put("orgId", Json::from(self.key.id.as_str()));
+        put("name", Json::from(self.name.as_str()));
+        put("orgType", Json::from(org_type.singular()));
+        if matches!(org_type, OrgType::District | OrgType::School) {
+            put("hasChildren", Json::Bool(has_children));
+        }
+        for (name, id) in [("districtId", &self.district), ("schoolId", &self.school)] {
+            if let Some(id) = id {
+                put(name, Json::from(id.as_str()));
+            }
+        }
+        if let Some(counts) = counts {
+            put("stats", json!({ "assignment": net(counts) }));
+        }
+        Json::Object(row)
+    }
+}
+
+/// What of an administration's orgs somebody sees.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The administration's top-most orgs.
+    minimal: OrgSet,
+    /// Those that the caller administers.
+    roots: OrgLists,
+    candidates: OrgLists,
+    /// The orgs that are assigned, or above assigned ones, and that the caller administers.
+    seen: OrgLists,
+    seen_set: OrgSet,
+}
+
+impl View {
+    /// The view that somebody with those claims has of an administration.
+    pub fn new(administration: &Fields, claims: &Claims) -> View {
+        let lists = |name: &str| OrgLists::from_value(administration.get(name));
+        let (minimal, read) = (lists("minimalOrgs"), lists("readOrgs"));
+        let set = minimal.to_set();
+        if claims.super_admin {
+            let seen_set = read.to_set();
+            return View { minimal: set, roots: minimal, candidates: OrgLists::new(), seen: read, seen_set };
+        }
+        let administered = claims.admin_orgs.to_set();
+        let seen = read.intersection(&administered);
+        let seen_set = seen.to_set();
+        let mut candidates = claims.topmost().intersection(&seen_set).difference(&set);
+        // A family may read what its sub-groups are in, but isn't in it: there, the groups are top-most.
+        if !candidates.of(OrgType::Family).is_empty() {
+            let groups = seen.of(OrgType::Group).iter().map(|id| (OrgType::Group, id.as_str()));
+            candidates.extend(&groups.collect::<OrgLists>().difference(&set));
+        }
+        let roots = minimal.intersection(&administered);
+        if roots.same_orgs(&minimal) {
+            // Everything that's assigned lies below them.
+            candidates = OrgLists::new();
+        }
+        View { minimal: set, roots, candidates, seen, seen_set }
+    }
+
+    /// The administration's top-most orgs that the caller administers.
+    pub fn roots(&self) -> &OrgLists {
+        &self.roots
+    }
+
+    /// Orgs of the caller that may lie below others of the administration; [`View::roots_below`] tells which
+    /// do, from a snapshot of these and their ancestors.
+    pub fn candidates(&self) -> &OrgLists {
+        &self.candidates
+    }
+
+    /// The caller's own top-most orgs below those of the administration that are not theirs.
+    pub fn roots_below(&self, tree: &OrgTree) -> OrgLists {
+        let roots = self.roots.to_set();
+        let is_below = |(org_type, id): &(OrgType, &str)| {
+            let alone: OrgLists = [(*org_type, *id)].into_iter().collect();
+            let above = tree.read_orgs(&alone);
+            // Below a root, it's found by expanding that.
+            above.intersection(&roots).is_empty() && !above.intersection(&self.minimal).is_empty()
+        };
+        tree.minimal(&self.candidates.iter().filter(is_below).collect())
+    }
+
+    /// True when the org is assigned, or above an assigned one, and the caller administers it.
+    pub fn sees(&self, org: &OrgKey) -> bool {
+        self.seen_set.contains(org.org_type, &org.id)
+    }
+
+    /// True when the caller sees any org of that type.
+    pub fn sees_any(&self, org_type: OrgType) -> bool {
+        !self.seen.of(org_type).is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fields;
+    use crate::store::{DocPath, Timestamp};
+
+    fn org(path: &str, fields: Fields) -> Document {
+        let path = DocPath::new(path).unwrap();
+        Document { path, fields, create_time: Timestamp::UNIX_EPOCH, update_time: Timestamp::UNIX_EPOCH }
+    }
+
+    #[test]
+    fn a_row_has_what_the_page_reads_and_nothing_else() {
+        let class = fields! { "name" => "Grade 1", "districtId" => "d", "schoolId" => "s", "extra" => 1 };
+        let school =
+            fields! { "name" => "Oak", "districtId" => "d", "schoolId" => "odd", "classes" => Value::strings(["c"]) };
+        let counts = Counters { assigned: 5, started: 3, completed: 1 };
+        // The org, its counts, the row.
+        let table = [
+            (
+                org("classes/c", class),
+                Some(counts),
+                json!({
+                    "orgId": "c", "name": "Grade 1", "orgType": "class", "districtId": "d", "schoolId": "s",
+                    "stats": { "assignment": { "assigned": 2, "started": 2, "completed": 1 } },
+                }),
+            ),
+            (
+                org("schools/s", school),
+                None,
+                json!({ "orgId": "s", "name": "Oak", "orgType": "school", "districtId": "d", "hasChildren": true }),
+            ),
+            (
+                org("districts/d", fields! { "name" => Value::Null, "districtId" => "odd" }),
+                None,
+                json!({ "orgId": "d", "name": "d", "orgType": "district", "hasChildren": true }),
+            ),
+            (
+                org("groups/g", fields! { "name" => "Club", "districtId" => "odd", "schoolId" => "" }),
+                Some(Counters::default()),
+                json!({
+                    "orgId": "g", "name": "Club", "orgType": "group",
+                    "stats": { "assignment": { "assigned": 0, "started": 0, "completed": 0 } },
+                }),
+            ),
+        ];
+        for (document, counts, expected) in table {
+            assert_eq!(Row::read(&document).unwrap().to_json(true, counts), expected);
+        }
+        assert_eq!(Row::read(&org("users/u", Fields::new())), None);
+    }
+}

@@ -1,0 +1,225 @@
+//! `getAdministrationOrgsAndStats`: an administration's orgs with their counts, one level of the tree at a
+//! time (functions §5, dashboard-contract §2.3).
+
+use std::collections::{BTreeMap, HashSet};
+
+use futures::{StreamExt, TryStreamExt};
+use serde_json::{Value as Json, json};
+
+use super::counts::LEGACY;
+use super::payload::Level;
+use super::rows::{ROW_FIELDS, Row, View};
+use super::{IN_LIMIT, PARALLEL, net};
+use crate::app::App;
+use crate::assignments::counts::{ASSIGNMENT, Counters, counts_path};
+use crate::orgs::{OrgKey, OrgType, Reach, load_tree};
+use crate::rights::AdministrationReader;
+use crate::runtime::FunctionError;
+use crate::store::{Database, DocPath, Document, FieldOp, FieldPath, Fields, Query, Result, Value};
+
+/// Handles a call.
+///
+/// Cost: two reads for each row, its org and its counts. To these come the caller's claims and the
+/// administration; for children, the parent and, of a district, two counts of its classes; a query for each 30
+/// districts or schools that list no child; and a read where counts were kept once, when some row has none.
+/// For admins of orgs below those of the administration: these orgs and their ancestors.
+pub async fn get_administration_orgs_and_stats(
+    app: App,
+    permit: AdministrationReader,
+    request: Level,
+) -> std::result::Result<Json, FunctionError> {
+    let view = View::new(&permit.administration.fields, &permit.requester.claims);
+    let tree = Tree { database: &app.stores.admin, administration: &request.administration, view };
+    let rows = match &request.parent {
+        None => tree.roots().await?,
+        Some(parent) => tree.children(parent).await?,
+    };
+    let (counts, parents) = futures::try_join!(tree.counts(&rows), tree.parents(&rows))?;
+    let shown = |row: &Row| row.to_json(parents.contains(&row.key), counts.get(&row.key).copied());
+    let data: Vec<Json> = rows.iter().map(shown).collect();
+    Ok(json!({ "status": "ok", "data": data }))
+}
+
+struct Tree<'a> {
+    database: &'a Database,
+    administration: &'a str,
+    view: View,
+}
+
+/// Rows by org, so that each is there once and in an order of its own.
+type Rows = BTreeMap<OrgKey, Row>;
+
+impl Tree<'_> {
+    /// The top-most orgs: the administration's, and where the caller administers but a part of one, that part.
+    async fn roots(&self) -> Result<Vec<Row>> {
+        let mut roots = self.view.roots().clone();
+        let candidates = self.view.candidates();
+        if !candidates.is_empty() {
+            let tree = load_tree(self.database, candidates, Reach::Up).await?;
+            roots.extend(&self.view.roots_below(&tree));
+        }
+        let rows = self.rows(roots.iter().map(|(org_type, id)| OrgKey::new(org_type, id))).await?;
+        Ok(sorted(rows))
+    }
+
+    /// A district's schools, and those of its classes that have no school; a school's classes. Pages expand
+    /// nothing else.
+    async fn children(&self, parent: &OrgKey) -> Result<Vec<Row>> {
+        // The list holds the ancestors of all assigned orgs: below others, nothing is assigned.
+        if !self.view.sees(parent) {
+            return Ok(Vec::new());
+        }
+        let rows = match parent.org_type {
+            OrgType::District => {
+                let (mut schools, classes) = futures::try_join!(
+                    self.linked(parent, OrgType::School, "districtId"),
+                    self.classes_without_school(&parent.id)
+                )?;
+                schools.extend(classes);
+                schools
+            }
+            OrgType::School => self.linked(parent, OrgType::Class, "schoolId").await?,
+            OrgType::Class | OrgType::Group | OrgType::Family => Rows::new(),
+        };
+        Ok(sorted(rows))
+    }
+
+    /// The children of that type that are seen: by their own links, and by the parent's lists. Archived ones
+    /// too, for as long as something below them is assigned.
+    async fn linked(&self, parent: &OrgKey, child_type: OrgType, link: &str) -> Result<Rows> {
+        if !self.view.sees_any(child_type) {
+            return Ok(Rows::new());
+        }
+        let query = Query::collection(child_type.plural()).equal(link, parent.id.as_str()).select(&ROW_FIELDS);
+        let (linked, above) = futures::try_join!(self.database.query(query), self.rows([parent.clone()]))?;
+        let mut rows = self.seen(&linked);
+        let listed = above.into_values().flat_map(|row| row.children);
+        let missing: Vec<OrgKey> = listed
+            .filter(|child| child.org_type == child_type && self.view.sees(child) && !rows.contains_key(child))
+            .collect();
+        rows.extend(self.rows(missing).await?);
+        Ok(rows)
+    }
+
+    /// The classes of a district that no school is between. Nearly every district has none, so they are counted
+    /// first: a class without the field can't be asked for.
+    async fn classes_without_school(&self, district: &str) -> Result<Rows> {
+        if !self.view.sees_any(OrgType::Class) {
+            return Ok(Rows::new());
+        }
+        let classes = Query::collection("classes").equal("districtId", district).equal("archived", false);
+        let in_schools = classes.clone().filter("schoolId", FieldOp::GreaterThan, "");
+        let (all, in_schools) =
+            futures::try_join!(self.database.count(classes.clone()), self.database.count(in_schools))?;
+        if all == in_schools {
+            return Ok(Rows::new());
+        }
+        let mut rows = self.seen(&self.database.query(classes.select(&ROW_FIELDS)).await?);
+        rows.retain(|_, row| row.school.is_none());
+        Ok(rows)
+    }
+
+    /// The rows of orgs by their names; those that don't exist are left out.
+    async fn rows(&self, keys: impl IntoIterator<Item = OrgKey>) -> Result<Rows> {
+        let paths = keys
+            .into_iter()
+            .filter_map(|key| DocPath::in_collection(key.org_type.plural(), &key.id).ok())
+            .collect::<Vec<_>>();
+        let mask = ROW_FIELDS.map(FieldPath::top);
+        let documents = self.database.get_fields(&paths, Some(&mask)).await?;
+        let rows = documents.iter().flatten().filter_map(Row::read);
+        Ok(rows.map(|row| (row.key.clone(), row)).collect())
+    }
+
+    fn seen(&self, documents: &[Document]) -> Rows {
+        let rows = documents.iter().filter_map(Row::read).filter(|row| self.view.sees(&row.key));
+        rows.map(|row| (row.key.clone(), row)).collect()
+    }
+
+    /// The counts of those rows that have them.
+    async fn counts(&self, rows: &[Row]) -> Result<BTreeMap<OrgKey, Counters>> {
+        let path = |row: &Row| counts_path(self.administration, &row.key.id);
+        let paths = rows.iter().map(path).collect::<Result<Vec<_>>>()?;
+        let documents = self.database.get_fields(&paths, Some(&[FieldPath::top(ASSIGNMENT)])).await?;
+        let legacy = match documents.iter().any(Option::is_none) {
+            true => self.database.get(&counts_path(self.administration, LEGACY)?).await?,
+            false => None,
+        };
+        let counts_of = |row: &Row, document: Option<Document>| {
+            let kept_once = || net::legacy(&legacy.as_ref()?.fields, &row.key.id);
+            let counts: Option<&Fields> = document.as_ref().map(|document| &document.fields).or_else(kept_once);
+            counts.map(net::of_assignments)
+        };
+        let counts = rows.iter().zip(documents);
+        Ok(counts.filter_map(|(row, document)| Some((row.key.clone(), counts_of(row, document)?))).collect())
+    }
+
+    /// The districts and schools of `rows` below which something is seen. Their own lists tell of most;
+    /// children that only say themselves where they belong are looked for.
+    async fn parents(&self, rows: &[Row]) -> Result<HashSet<OrgKey>> {
+        let of_type = |org_type| rows.iter().filter(move |row: &&Row| row.key.org_type == org_type);
+        let mut parents = HashSet::new();
+        let unknown = |parents: &mut HashSet<OrgKey>, org_type, child_type| {
+            let (known, unknown): (Vec<&Row>, Vec<&Row>) = of_type(org_type).partition(|row| {
+                row.children.iter().any(|child| child.org_type == child_type && self.view.sees(child))
+            });
+            parents.extend(known.into_iter().map(|row| row.key.clone()));
+            unknown.into_iter().map(|row| row.key.id.clone()).collect::<Vec<String>>()
+        };
+        let districts = unknown(&mut parents, OrgType::District, OrgType::School);
+        let schools = unknown(&mut parents, OrgType::School, OrgType::Class);
+        let (of_districts, of_schools) = futures::try_join!(
+            self.having(&districts, OrgType::School, "districtId", |_| true),
+            self.having(&schools, OrgType::Class, "schoolId", |_| true)
+        )?;
+        let districts: Vec<String> = districts.into_iter().filter(|id| !of_districts.contains(id)).collect();
+        let direct = |row: &Row| row.school.is_none();
+        let of_classes = self.having(&districts, OrgType::Class, "districtId", direct).await?;
+        let found = of_districts.into_iter().chain(of_classes).map(|id| OrgKey::new(OrgType::District, id));
+        parents.extend(found);
+        parents.extend(of_schools.into_iter().map(|id| OrgKey::new(OrgType::School, id)));
+        Ok(parents)
+    }
+
+    /// Which of `parents` a child of that type that is seen, and that `counts`, links to.
+    async fn having(
+        &self,
+        parents: &[String],
+        child_type: OrgType,
+        link: &str,
+        counts: impl Fn(&Row) -> bool,
+    ) -> Result<HashSet<String>> {
+        if !self.view.sees_any(child_type) {
+            return Ok(HashSet::new());
+        }
+        let queries: Vec<Query> = parents
+            .chunks(IN_LIMIT)
+            .map(|chunk| {
+                let query = Query::collection(child_type.plural()).select(&["districtId", "schoolId"]);
+                match chunk {
+                    [one] => query.equal(link, one.as_str()),
+                    several => query.filter(link, FieldOp::In, Value::strings(several)),
+                }
+            })
+            .collect();
+        let database = self.database.clone();
+        let found: Vec<Vec<Document>> = futures::stream::iter(queries)
+            .map(move |query| {
+                let database = database.clone();
+                async move { database.query(query).await }
+            })
+            .buffer_unordered(PARALLEL)
+            .try_collect()
+            .await?;
+        let rows = found.iter().flat_map(|documents| self.seen(documents).into_values());
+        let parent = |row: Row| if link == "schoolId" { row.school } else { row.district };
+        Ok(rows.filter(|row| counts(row)).filter_map(parent).collect())
+    }
+}
+
+/// By type, then by name.
+fn sorted(rows: Rows) -> Vec<Row> {
+    let mut rows: Vec<Row> = rows.into_values().collect();
+    rows.sort_by(|one, other| (one.key.org_type, &one.name).cmp(&(other.key.org_type, &other.name)));
+    rows
+}
