@@ -42,7 +42,8 @@ impl Payload for Request {
 }
 
 fn update(record: &Map<String, Json>) -> Checked<AccountUpdate> {
-    if let Some(unknown) = record.keys().find(|name| !FIELDS.contains(&name.as_str())) {
+    let unknown = |(name, sent): &(&String, &Json)| !sent.is_null() && !FIELDS.contains(&name.as_str());
+    if let Some((unknown, _)) = record.iter().find(unknown) {
         let unknown: String = unknown.chars().take(40).collect();
         return Err(FunctionError::invalid(format!("{unknown} can't be changed.")));
     }

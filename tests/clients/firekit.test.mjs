@@ -9,9 +9,8 @@ import { checksOn, comparable, expectedAssignment } from './support/checks.mjs';
 import { asSets, plain, sameDocument } from './support/compare.mjs';
 import { loadAssessmentRules, openFirekit, readOwnAssignments, seedAssessment } from './support/firekit.mjs';
 import { eventually } from './support/processes.mjs';
-import { openSdks } from './support/sdk.mjs';
+import { openSdks, PASSWORD } from './support/sdk.mjs';
 import { DISTRICT_1, emailOf, orgLists, OTHERS, seed, STUDENTS, withAncestors } from './support/seed.mjs';
-import { startStandIns } from './support/stand-ins.mjs';
 import { startSuite } from './support/suite.mjs';
 
 const DAY = 86_400_000;
@@ -70,7 +69,6 @@ const FORM = {
 let suite;
 let sdks;
 let checks;
-let standIns;
 let page; // of whoever is signed in
 let id; // the administration's
 
@@ -78,18 +76,18 @@ before(async () => {
   suite = await startSuite({ bothProjects: true });
   sdks = openSdks(suite);
   checks = checksOn(sdks.db);
-  standIns = await startStandIns(suite, sdks);
   const people = ['super', 'district-admin', 'other-admin', FULL, OTHER];
   await Promise.all([
     loadAssessmentRules(suite),
     seed(sdks, [FULL, OTHER]),
     seedAssessment(sdks, [...ASSESSMENTS, LETTER], people),
   ]);
+  // Who they are is for the server to tell both accounts.
+  await Promise.all(people.map((person) => sdks.auth.setCustomUserClaims(`uid-${person}`, null)));
 });
 
 after(async () => {
   await page?.close();
-  await standIns?.stop();
   await sdks?.close();
   await suite?.stop();
 });
@@ -97,7 +95,7 @@ after(async () => {
 /** Has somebody sign in, after whoever is has closed the page. */
 async function open(who) {
   await page?.close();
-  page = await openFirekit(suite, standIns.port, emailOf(who));
+  page = await openFirekit(suite, suite.functionsPort, emailOf(who));
   return page.firekit;
 }
 
@@ -267,6 +265,66 @@ test('a task hosted elsewhere is completed without a start', async () => {
 });
 
 let second; // an administration of a school that the district's admin makes
+
+test('the pages of an administrator show what has come of it', async () => {
+  const firekit = await open('district-admin');
+  assert.deepEqual(await firekit.getAdministrations({ testData: false }), [id]);
+  assert.deepEqual(await firekit.getAdministrations({ testData: true }), []);
+  // Net: whoever has completed it no longer counts as started.
+  const { data } = await firekit.getAssignmentStats({ administrationIds: [id], fetchAllTaskIds: true });
+  assert.deepEqual(data, {
+    [id]: {
+      assigned: 60, started: 0, completed: 1,
+      byTask: {
+        swr: { assigned: 40, started: 0, completed: 1 },
+        pa: { assigned: 49, started: 0, completed: 2 },
+        'roar-inference': { assigned: 51, started: 0, completed: 0 },
+      },
+    },
+  });
+  const inSchool = { administrationIds: [id], orgId: 'school-2', orgType: 'school', taskIds: ['swr', 'letter'] };
+  const ofSchool = (await firekit.getAssignmentStats(inSchool)).data[id];
+  assert.deepEqual(ofSchool.byTask.letter, { assigned: 0, started: 0, completed: 0 });
+  const root = await firekit.getAdministrationOrgsAndStats(id);
+  const net = (assigned, started, completed) => ({ assignment: { assigned, started, completed } });
+  assert.deepEqual(root.data, [
+    { orgId: 'district-1', name: 'Valley Unified', orgType: 'district', hasChildren: true, stats: root.data[0].stats },
+  ]);
+  const { assigned, started, completed } = root.data[0].stats.assignment;
+  assert.deepEqual([started, completed], [0, 1]);
+  const schools = await firekit.getAdministrationOrgsAndStats(id, 'district-1', 'district');
+  const rows = Object.fromEntries(schools.data.map(({ orgId, ...row }) => [orgId, row]));
+  assert.deepEqual(Object.keys(rows).sort(), ['school-1', 'school-2']);
+  assert.equal(rows['school-1'].name, 'Oak Elementary');
+  assert.equal(rows['school-1'].districtId, 'district-1');
+  assert.deepEqual([rows['school-1'].stats.assignment.completed, rows['school-2'].stats.assignment.completed], [1, 0]);
+  const sum = rows['school-1'].stats.assignment.assigned + rows['school-2'].stats.assignment.assigned;
+  assert.equal(sum, assigned, 'the schools have all of the district');
+  const classes = await firekit.getAdministrationOrgsAndStats(id, 'school-2', 'school');
+  assert.deepEqual(
+    classes.data.map(({ orgId, orgType, schoolId, stats }) => ({ orgId, orgType, schoolId, stats })).sort((a, b) => (a.orgId < b.orgId ? -1 : 1)),
+    ['class-3', 'class-4'].map((orgId) => {
+      const students = [...STUDENTS.values()].filter((user) => user.classes.current.includes(orgId)).length;
+      return { orgId, orgType: 'class', schoolId: 'school-2', stats: net(students, 0, 0) };
+    }),
+  );
+});
+
+test('an administrator makes another, and sets a password', async () => {
+  const { firekit } = page;
+  const name = { first: 'Amara', middle: null, last: 'Lindqvist' };
+  const school = orgLists({ schools: ['school-1'] });
+  await firekit.createAdministrator(emailOf('principal'), name, { ...school, districts: ['district-1'] }, school);
+  const { uid } = await sdks.auth.getUserByEmail(emailOf('principal'));
+  // As ListUsers does, with every field of its form.
+  await firekit.updateUserRecord(uid, { password: PASSWORD, email: null, displayName: undefined });
+  const principal = await open('principal');
+  assert.equal(principal.roarUid, uid);
+  assert.equal(claimsOf(principal.idTokens.admin).role, 'admin');
+  assert.equal(claimsOf(principal.idTokens.app).roarUid, uid);
+  assert.equal(principal.isAdmin(), true);
+  assert.deepEqual(await principal.getAdministrations({}), [id]);
+});
 
 test("an administrator makes one for a school of theirs, and of nobody else's", async (context) => {
   const firekit = await open('district-admin');
