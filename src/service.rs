@@ -39,6 +39,8 @@ pub fn embedded_indexes() -> Result<IndexSet, StoreError> {
         }
         // Overrides repeat what Firestore does for every field; one direction of it serves the queries.
         let repeated = match index.fields.as_slice() {
+            // Lists are asked for what they contain.
+            [only] if only.path.to_string().starts_with("claims.adminOrgs.") => only.mode != IndexMode::Contains,
             [only] if !index.group => only.path.to_string() == "id" || only.mode != ASCENDING,
             _ => false,
         };

@@ -1,13 +1,13 @@
 //! The callables `appendToAdminClaims` and `removeFromAdminClaims` (functions §2.1, 2.2).
 
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 
 use super::audit::{Action, Record};
 use super::custom::{all_to_json, custom_claims};
 use super::lists::{AdminOrgs, granted, stored};
 use super::next_update;
 use super::publish::publish;
-use crate::accounts::{Account, check_claims};
+use crate::accounts::check_claims;
 use crate::app::App;
 use crate::fields;
 use crate::orgs::{OrgLists, OrgTree, OrgType, Reach, load_tree};
@@ -27,7 +27,7 @@ pub struct Request<const REMOVES: bool> {
 }
 
 /// One ID a type (`districtId`), or a list a type (`districts`), or both.
-fn orgs(data: &serde_json::Map<String, Json>) -> Checked<OrgLists> {
+fn orgs(data: &Map<String, Json>) -> Checked<OrgLists> {
     let mut orgs = OrgLists::new();
     for org_type in OrgType::ALL {
         let single = format!("{}Id", org_type.singular());
@@ -113,6 +113,15 @@ impl Change<'_> {
     pub async fn apply(&self, app: &App) -> Result<Fields, FunctionError> {
         let account = app.accounts.admin.get(self.target).await?;
         let account = account.ok_or_else(|| FunctionError::new(Status::NotFound, "targetUid names no account."))?;
+        self.apply_with(app, &account.custom_claims).await
+    }
+
+    /// The same for claims whose account may be gone.
+    pub async fn apply_to_whoever(&self, app: &App) -> Result<Fields, FunctionError> {
+        self.apply_with(app, &Map::new()).await
+    }
+
+    async fn apply_with(&self, app: &App, custom: &Map<String, Json>) -> Result<Fields, FunctionError> {
         let path = Claims::path(self.target)?;
         for _ in 0..ATTEMPTS {
             let document = app.stores.admin.get(&path).await?;
@@ -122,8 +131,8 @@ impl Change<'_> {
                 _ => known.iter().chain(self.orgs.iter()).collect(),
             };
             let tree = load_tree(&app.stores.admin, &relevant, Reach::Down { include_archived: false }).await?;
-            let (account, tree, known) = (&account, &tree, &known);
-            let work = |tx| self.within(app, tx, account, tree, known);
+            let (tree, known) = (&tree, &known);
+            let work = |tx| self.within(app, tx, custom, tree, known);
             let (changed, _) = app.stores.admin.transaction(work).await?;
             // Somebody granted other orgs meanwhile, of which the snapshot knows nothing.
             let Some(claims) = changed else { continue };
@@ -137,7 +146,7 @@ impl Change<'_> {
         &self,
         app: &App,
         tx: Transaction,
-        account: &Account,
+        custom: &Map<String, Json>,
         tree: &OrgTree,
         known: &OrgLists,
     ) -> Result<Option<Fields>, FunctionError> {
@@ -169,7 +178,10 @@ impl Change<'_> {
         if before.same(&orgs) && !is_new && document.is_some() {
             return Ok(Some(fields));
         }
-        check_claims(&custom_claims(&account.custom_claims, &fields, &[]))?;
+        // What takes rights away is never refused for the size of what is left.
+        if self.action == Action::Append {
+            check_claims(&custom_claims(custom, &fields, &[]))?;
+        }
         mask.push(FieldPath::top("lastUpdated"));
         let written =
             fields! { "claims" => fields.clone(), "lastUpdated" => next_update(document.as_ref(), app.now()) };

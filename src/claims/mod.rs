@@ -9,6 +9,7 @@ pub mod admin_orgs;
 pub mod audit;
 pub mod binding;
 pub mod custom;
+mod gone;
 pub mod group;
 pub mod lists;
 mod publish;
@@ -16,6 +17,7 @@ mod written;
 
 pub use admin_orgs::{append_to_admin_claims, remove_from_admin_claims};
 pub use binding::{associate_assessment_uid, set_uid_claims};
+pub use gone::org_deleted;
 pub use group::create_group;
 pub use publish::{ClaimsError, publish};
 pub use written::written;

@@ -379,3 +379,44 @@ async fn whatever_comes_of_the_events_all_follows_the_claims_shuffled() {
         }
     }
 }
+
+#[tokio::test]
+async fn an_org_that_is_deleted_goes_from_all_claims() {
+    let town = Town::open().await;
+    town.settle().await;
+    let before = town.world.admin().cost();
+    town.delete("classes/c3").await;
+    let removed = async |town: &Town, name: &str| {
+        let events: Vec<_> = town.world.events().await.into_iter().filter(|(trigger, _)| trigger == name).collect();
+        // Twice, as events come.
+        for event in events.iter().chain(&events) {
+            assert!(town.world.deliver(event.clone()).await);
+        }
+        events.len()
+    };
+    assert_eq!(removed(&town, "removeClassFromClaims").await, 1);
+    for role in [Role::SiblingAdmin, Role::ParentAdmin] {
+        let claims = town.claims(&uid(role)).await;
+        assert!(!ids(&claims, "adminOrgs", "classes").contains(&"c3".to_owned()), "{role:?}");
+        let copy = town.assessment_document(&format!("userClaims/{}", assessment_uid(role))).await.expect("a copy");
+        assert_eq!(copy.fields.get("claims"), Some(&Value::Map(claims)));
+    }
+    assert_eq!(ids(&town.claims(&uid(Role::SiblingAdmin)).await, "minimalAdminOrgs", "schools"), ["s2"]);
+    assert_eq!(town.audit().await.len(), 2);
+    assert_eq!(town.world.store.scans(), [""; 0]);
+    assert!((town.world.admin().cost() - before).reads < 60);
+    // What nobody administers costs a read.
+    town.settle().await;
+    town.delete("schools/s3").await;
+    let before = town.world.admin().cost();
+    assert_eq!(removed(&town, "removeSchoolFromClaims").await, 1);
+    assert_eq!((town.world.admin().cost() - before).reads, 2, "one for each delivery");
+    // A late event of an org that is back takes nothing.
+    town.delete("schools/s1").await;
+    let events = town.world.events().await;
+    set(town.world.admin(), "schools/s1", fields! { "name" => "S", "districtId" => "d1", "archived" => false }).await;
+    for event in events {
+        assert!(town.world.deliver(event).await);
+    }
+    assert_eq!(ids(&town.claims(&uid(Role::Admin)).await, "minimalAdminOrgs", "schools"), ["s1"]);
+}

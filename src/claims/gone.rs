@@ -1,0 +1,55 @@
+//! Orgs that are deleted go from everybody's claims: pages of admins get each org that their claims name, and
+//! one that's missing fails the page (dashboard-contract §4.5, §7).
+
+use super::admin_orgs::Change;
+use super::audit::Action;
+use crate::app::App;
+use crate::orgs::{OrgLists, OrgType};
+use crate::runtime::{DocumentEvent, FunctionError, HandlerError, Status};
+use crate::store::{FieldOp, Query};
+
+/// Who changes claims on nobody's behalf, in records.
+const SERVICE: &str = "service";
+
+/// Takes a deleted org from the claims that name it. Costs one read where none does, besides the org's own.
+pub async fn org_deleted(app: App, event: DocumentEvent) -> Result<(), HandlerError> {
+    let path = &event.change.path;
+    let Some(org_type) = OrgType::parse(path.collection_id()) else {
+        return Err(HandlerError::Permanent("not an org's path".to_owned()));
+    };
+    let holders = Query::collection("userClaims").filter(
+        &format!("claims.adminOrgs.{}", org_type.plural()),
+        FieldOp::ArrayContains,
+        path.id(),
+    );
+    let holders = app.stores.admin.query(holders.select(&[])).await?;
+    // It may be back: this event may be late.
+    if holders.is_empty() || app.stores.admin.get(path).await?.is_some() {
+        return Ok(());
+    }
+    let orgs = OrgLists::from_iter([(org_type, path.id())]);
+    for holder in holders {
+        let change = Change {
+            function: "removeOrgFromClaims",
+            by: SERVICE,
+            target: holder.id(),
+            orgs: &orgs,
+            action: Action::Remove,
+        };
+        match change.apply_to_whoever(&app).await {
+            // Deleted this moment.
+            Err(error) if error.status == Status::NotFound => {}
+            other => {
+                other.map_err(transient)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn transient(error: FunctionError) -> HandlerError {
+    match error.cause {
+        Some(cause) => HandlerError::Transient(cause.to_string()),
+        None => HandlerError::Transient(error.message),
+    }
+}
