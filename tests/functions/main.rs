@@ -10,6 +10,7 @@ mod claims;
 mod cost;
 mod documents;
 mod emulator;
+mod faults;
 mod histories;
 mod kept;
 mod killed;
