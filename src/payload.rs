@@ -85,6 +85,14 @@ pub fn optional_ids(fields: &Map<String, Json>, name: &str, what: &str) -> Check
     Ok(Some(ids))
 }
 
+/// What callers named, as errors and logs may repeat it: only what looks like an ID or a field. Other text may
+/// be anything, somebody's name too.
+pub fn shown(named: &str) -> &str {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let is_plain = (1..=64).contains(&named.len()) && named.chars().all(plain);
+    if is_plain { named } else { "(…)" }
+}
+
 /// True for text that can name a document.
 pub fn is_id(id: &str) -> bool {
     DocPath::in_collection("ids", id).is_ok()
@@ -99,8 +107,7 @@ pub fn optional_orgs(fields: &Map<String, Json>, at: &str) -> Checked<OrgLists> 
         Some(_) => return Err(FunctionError::invalid(format!("{at} must be an object with lists of org IDs."))),
     };
     if let Some(unknown) = lists.keys().find(|key| OrgType::ALL.iter().all(|org_type| org_type.plural() != *key)) {
-        let unknown: String = unknown.chars().take(40).collect();
-        return Err(FunctionError::invalid(format!("{at}.{unknown} is not a type of org.")));
+        return Err(FunctionError::invalid(format!("{at}.{} is not a type of org.", shown(unknown))));
     }
     let mut orgs = OrgLists::new();
     for org_type in OrgType::ALL {
@@ -162,7 +169,7 @@ pub fn value_within(json: &Json, at: &str, depth: usize) -> Checked<Value> {
             let depth = deeper()?;
             let entries = entries.iter().map(|(key, entry)| {
                 check_key(key, at)?;
-                Ok((key.clone(), value_within(entry, &format!("{at}.{key}"), depth)?))
+                Ok((key.clone(), value_within(entry, &format!("{at}.{}", shown(key)), depth)?))
             });
             Value::Map(entries.collect::<Checked<_>>()?)
         }

@@ -9,7 +9,7 @@ use super::model::progress_key;
 use crate::assignments::conditions::{normalise, parse_instant};
 use crate::orgs::OrgLists;
 use crate::payload::{
-    Checked, check_key, flag, object, optional_id, optional_text, present, required_orgs, required_text, value,
+    Checked, check_key, flag, object, optional_id, optional_text, present, required_orgs, required_text, shown, value,
     value_within,
 };
 use crate::runtime::FunctionError;
@@ -137,7 +137,7 @@ fn assessments(fields: &Map<String, Json>) -> Checked<Vec<Value>> {
             let mut stored = Fields::new();
             for (name, sent) in assessment.iter().filter(|(name, sent)| *name != "conditions" && !sent.is_null()) {
                 check_key(name, &at)?;
-                stored.insert(name.clone(), value(sent, &format!("{at}.{name}"))?);
+                stored.insert(name.clone(), value(sent, &format!("{at}.{}", shown(name)))?);
             }
             if let Some(sent) = present(assessment, "conditions") {
                 stored.insert("conditions".to_owned(), conditions(sent, &at)?);
@@ -166,8 +166,7 @@ fn conditions(sent: &Json, at: &str) -> Checked<Value> {
     let mut stored = Fields::new();
     for (name, sent) in sent.iter().filter(|(_, sent)| !sent.is_null()) {
         if !matches!(name.as_str(), "assigned" | "optional") {
-            let name: String = name.chars().take(40).collect();
-            return Err(FunctionError::invalid(format!("{at}.{name} is neither assigned nor optional.")));
+            return Err(FunctionError::invalid(format!("{at}.{} is neither assigned nor optional.", shown(name))));
         }
         let at = format!("{at}.{name}");
         // The depth is bounded by the language's own rule, with a message of its own.

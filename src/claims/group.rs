@@ -11,7 +11,7 @@ use crate::accounts::check_claims;
 use crate::app::App;
 use crate::fields;
 use crate::orgs::{OrgKey, OrgLists, OrgTree, OrgType, Reach, load_tree};
-use crate::payload::{Checked, check_key, object, optional_id, optional_text, present, required_text, value};
+use crate::payload::{Checked, check_key, object, optional_id, optional_text, present, required_text, shown, value};
 use crate::rights::{Claims, Payload, Permit, Requester, Rule, claims_map, denied};
 use crate::runtime::{Caller, FunctionError, Status};
 use crate::store::{DocPath, FieldPath, Fields, Precondition, StoreError, Transaction, Transform, Value, Write};
@@ -46,7 +46,7 @@ impl Payload for Request {
             if OWN_FIELDS.contains(&name.as_str()) {
                 return Err(FunctionError::invalid(format!("groupData.{name} is the service's to set.")));
             }
-            fields.insert(name.clone(), value(sent, &format!("groupData.{name}"))?);
+            fields.insert(name.clone(), value(sent, &format!("groupData.{}", shown(name)))?);
         }
         if let Some(parent) = parents.iter().find(|parent| parent.org_type != OrgType::Family) {
             fields.insert("parentOrgType".to_owned(), Value::from(parent.org_type.singular()));
@@ -158,7 +158,8 @@ impl Work<'_> {
         for (parent, found) in self.request.parents.iter().zip(&found) {
             let archived = |name: &str| found.as_ref().and_then(|org| org.fields.get(name)).and_then(Value::as_bool);
             if found.is_none() || archived("archived") == Some(true) {
-                let message = format!("The {} {} doesn't exist or is archived.", parent.org_type.singular(), parent.id);
+                let (kind, id) = (parent.org_type.singular(), shown(&parent.id));
+                let message = format!("The {kind} {id} doesn't exist or is archived.");
                 return Err(FunctionError::new(Status::NotFound, message));
             }
         }

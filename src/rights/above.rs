@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use super::{Claims, NamesOrgs, Payload, Permit, Requester, Rule, denied};
 use crate::app::App;
 use crate::orgs::{OrgKey, OrgLists, OrgTree, OrgType, Reach, load_tree};
+use crate::payload::shown;
 use crate::runtime::{Caller, FunctionError, Status};
 
 /// Leave to give or take rights over the orgs that the request names.
@@ -43,7 +44,7 @@ fn check(claims: &Claims, orgs: &OrgLists, tree: &OrgTree, may_be_missing: bool)
     for (org_type, id) in orgs.iter() {
         let org = tree.get(org_type, id);
         let missing = || {
-            let message = format!("The {} {id} doesn't exist.", org_type.singular());
+            let message = format!("The {} {} doesn't exist.", org_type.singular(), shown(id));
             Err(FunctionError::new(Status::NotFound, message))
         };
         if claims.super_admin {

@@ -14,7 +14,7 @@ use crate::claims::audit::Action;
 use crate::claims::binding::{Binding, bind, identity::admin_provider};
 use crate::fields;
 use crate::orgs::{OrgLists, OrgType, Reach, load_tree};
-use crate::payload::{flag, object, optional_orgs, required_text};
+use crate::payload::{flag, object, optional_orgs, required_text, shown};
 use crate::rights::{AboveOrgs, Claims, NamesOrgs, Payload, Permit, Requester, Rule, denied};
 use crate::runtime::{Caller, FunctionError, Status};
 use crate::store::{DocPath, Document, FieldPath, Fields, StoreError, Timestamp, Transaction, Value, Write};
@@ -70,7 +70,7 @@ impl Permit<Request> for Appoint {
         let tree = load_tree(&app.stores.admin, &all, Reach::Up).await?;
         if let Some((org_type, id)) = request.member_of.iter().find(|(org_type, id)| tree.get(*org_type, id).is_none())
         {
-            let message = format!("The {} {id} doesn't exist.", org_type.singular());
+            let message = format!("The {} {} doesn't exist.", org_type.singular(), shown(id));
             return Err(FunctionError::new(Status::NotFound, message));
         }
         let covered = tree.read_orgs(&request.admin_orgs).to_set();

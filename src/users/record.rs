@@ -8,7 +8,7 @@ use crate::accounts::{Account, AccountError, AccountUpdate, Accounts};
 use crate::app::App;
 use crate::claims::audit::{Action, Record};
 use crate::fields;
-use crate::payload::{Checked, flag, object, optional_text, present, required_id};
+use crate::payload::{Checked, flag, object, optional_text, present, required_id, shown};
 use crate::rights::{NamesUser, Payload, UserAdmin, denied};
 use crate::runtime::{FunctionError, Status};
 use crate::store::Value;
@@ -44,8 +44,7 @@ impl Payload for Request {
 fn update(record: &Map<String, Json>) -> Checked<AccountUpdate> {
     let unknown = |(name, sent): &(&String, &Json)| !sent.is_null() && !FIELDS.contains(&name.as_str());
     if let Some((unknown, _)) = record.iter().find(unknown) {
-        let unknown: String = unknown.chars().take(40).collect();
-        return Err(FunctionError::invalid(format!("{unknown} can't be changed.")));
+        return Err(FunctionError::invalid(format!("{} can't be changed.", shown(unknown))));
     }
     let text = |name: &str| match present(record, name) {
         Some(Json::String(text)) if text.trim().is_empty() => {

@@ -15,6 +15,7 @@ mod histories;
 mod kept;
 mod killed;
 mod local;
+mod logs;
 mod meddled;
 mod mirrors;
 mod orgs;
