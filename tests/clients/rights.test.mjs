@@ -118,6 +118,44 @@ test('an administrator can sign in, and is one, as soon as the call returns', as
   await refused(districtAdmin.call('createAdministratorAccount', { ...request, adminOrgs: { schools: ['school-3'] } }), 'permission-denied');
 });
 
+test('calls at once lose nothing', async () => {
+  const uid = 'uid-many';
+  await sdks.createAccount({ uid, email: emailOf('many'), claims: {} });
+  const give = (orgs) => superAdmin.call('appendToAdminClaims', { targetUid: uid, ...orgs });
+  await Promise.all([
+    give({ schoolId: 'school-1' }), give({ classId: 'class-3' }), give({ districtId: 'district-2' }), give({ groups: ['group-1'] }),
+  ]);
+  const { claims } = (await sdks.db.doc(`userClaims/${uid}`).get()).data();
+  // The group is part of a class of the school.
+  assert.deepEqual(claims.minimalAdminOrgs, { ...EMPTY, districts: ['district-2'], schools: ['school-1'], classes: ['class-3'] });
+  const audited = await sdks.db.collection('claimsAudit').where('target', '==', uid).get();
+  assert.deepEqual(audited.docs.map((each) => [each.get('by'), each.get('action')]), Array(4).fill(['uid-super', 'append']));
+});
+
+test('a rostered teacher who signs in through the district finds their rights', async () => {
+  const rostered = 'rostered-teacher';
+  await sdks.db.doc(`users/${rostered}`).set({ userType: 'educator', archived: false });
+  await sdks.db.doc('identityProviderIds/entry-1').set({
+    providerType: 'clever', providerId: 'clever-0815', roarUid: rostered, activated: false, adminOrgs: { classes: ['class-4'] },
+  });
+  const teacher = await sdks.signInThrough('oidc.clever', { sub: 'clever-0815', email: emailOf('rostered') });
+  const { uid, providerData } = teacher.auth.currentUser;
+  const [{ uid: identityProviderId }] = providerData.filter((each) => each.providerId === 'oidc.clever');
+  await sdks.createAssessmentAccount({ uid: 'assessment-rostered', adminUid: uid, email: emailOf('rostered') });
+  const signIn = (id) => teacher.call('setUidClaims', {
+    assessmentUid: 'assessment-rostered', identityProviderId: id, identityProviderType: 'clever',
+  });
+  await refused(signIn('clever-of-somebody-else'), 'permission-denied');
+  const { userClaims } = await signIn(identityProviderId);
+  assert.deepEqual(userClaims, { roarUid: rostered, adminUid: uid, assessmentUid: 'assessment-rostered', role: 'admin' });
+  const { roarUid, role } = await token(teacher);
+  assert.deepEqual([roarUid, role], [rostered, 'admin']);
+  const entry = (await sdks.db.doc('identityProviderIds/entry-1').get()).data();
+  assert.deepEqual([entry.activated, entry.adminUid], [true, uid]);
+  assert.deepEqual((await copyOf('assessment-rostered')).claims.minimalAdminOrgs, { ...EMPTY, classes: ['class-4'] });
+  assert.deepEqual((await signIn(identityProviderId)).userClaims, userClaims);
+});
+
 test('a password that an admin sets is the one to sign in with', async () => {
   const uids = { roarUid: STUDENT, adminUid: `uid-${STUDENT}` };
   await sdks.db.doc(`userClaims/${uids.adminUid}`).set({ claims: uids, lastUpdated: Date.now() });
