@@ -152,8 +152,11 @@ pub fn http_client(limit: Duration) -> Result<reqwest::Client, CliError> {
 
 fn callers(config: &CallerConfig) -> Result<Callers, CliError> {
     let http = http_client(KEYS_LIMIT)?;
-    let apps =
-        || AppTokens { projects: config.projects.clone(), keys: KeySource::new(&config.app_check_keys, http.clone()) };
+    let apps = || AppTokens {
+        projects: config.projects.clone(),
+        apps: Vec::new(),
+        keys: KeySource::new(&config.app_check_keys, http.clone()),
+    };
     Ok(Callers {
         id_tokens: IdTokens {
             projects: config.projects.clone(),

@@ -278,7 +278,8 @@ fn app_claims() -> Value {
 }
 
 async fn app_server(keys: &KeyServer, mode: fn(AppTokens) -> AppCheck) -> TestServer {
-    let apps = AppTokens { projects: vec![PROJECT.to_owned()], keys: KeySource::new(&keys.url, http()) };
+    let apps =
+        AppTokens { projects: vec![PROJECT.to_owned()], apps: Vec::new(), keys: KeySource::new(&keys.url, http()) };
     let callers = Callers { id_tokens: id_tokens(keys, true), app_check: mode(apps) };
     TestServer::with(Setup { callers, ..Setup::new() }).await
 }

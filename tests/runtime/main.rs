@@ -6,6 +6,7 @@ mod cli;
 mod deliveries;
 mod emulator;
 mod events;
+mod forged;
 mod server;
 #[path = "../support/mod.rs"]
 mod shared;

@@ -22,9 +22,6 @@ use crate::store::Cost;
 
 pub(super) use respond::envelope;
 
-/// The header that carries App Check tokens.
-const APP_CHECK: &str = "x-firebase-appcheck";
-
 /// How long a request's body may take to come.
 const BODY_TIME: Duration = Duration::from_secs(60);
 
@@ -89,10 +86,11 @@ async fn begin<S: Clone + Send + Sync + 'static>(
     let data = read(&parts.method, &parts.headers, body, function).await?;
     let callers = &runtime.inner.options.callers;
     let now = runtime.inner.options.context.now();
-    let (caller, app_id) = futures::join!(
-        callers.caller(parts.headers.get(header::AUTHORIZATION), now),
-        callers.app(parts.headers.get(APP_CHECK), now)
-    );
+    let (caller, (app_token, app_id)) =
+        futures::join!(callers.caller(&parts.headers, now), callers.app(&parts.headers, now));
+    if let Some(outcome) = app_token.name() {
+        runtime.metrics().app_check(function.name, outcome);
+    }
     let (caller, app_id) = (caller?, app_id?);
     let data = decode::decode(data).map_err(FunctionError::internal)?;
 
