@@ -24,6 +24,7 @@ pub use self::log::{LogArgs, LogFormat};
 pub use self::server::{ServerArgs, ServerConfig};
 pub use self::store::{BackendConfig, StoreArgs, StoreConfig, StoreKind};
 use crate::mirror;
+use crate::runtime::limits::CALLS_A_MINUTE;
 use crate::runtime::{DatabaseName, auth};
 
 /// Settings that don't go together, or lack one. The message names the variable.
@@ -98,6 +99,9 @@ impl Config {
                 projects: vec!["demo-roar-admin".to_owned(), "demo-roar-assessment".to_owned()],
                 allow_unsigned: true,
                 app_check: AppCheckMode::Off,
+                app_check_apps: Vec::new(),
+                signed_out_limit: Some(CALLS_A_MINUTE),
+                trusted_proxies: 0,
                 id_token_keys: auth::ID_TOKEN_KEYS.to_owned(),
                 app_check_keys: auth::APP_CHECK_KEYS.to_owned(),
             },

@@ -35,6 +35,31 @@ pub fn count(value: &str) -> Result<usize, String> {
     value.parse().ok().filter(|n| (1..=1000).contains(n)).ok_or_else(|| "must be a number from 1 to 1000".to_owned())
 }
 
+pub fn calls(value: &str) -> Result<u32, String> {
+    value.parse().ok().filter(|n| *n <= 1_000_000).ok_or_else(|| "must be a number from 0 to 1000000".to_owned())
+}
+
+pub fn proxies(value: &str) -> Result<usize, String> {
+    value.parse().ok().filter(|n| *n <= 10).ok_or_else(|| "must be a number from 0 to 10".to_owned())
+}
+
+/// Firebase's app IDs, as `1:123456:web:0a1b2c`, between commas. A list with a slip in it would lock apps out.
+pub fn app_ids(value: &str) -> Result<String, String> {
+    let is_id = |id: &str| {
+        let parts: Vec<_> = id.split(':').collect();
+        let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        let is_word = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        matches!(parts[..], [version, project, platform, app]
+            if is_number(version) && is_number(project) && is_word(platform) && is_word(app))
+    };
+    let value = value.to_owned();
+    let wrong = list(&Some(value.clone())).into_iter().find(|id| !is_id(id));
+    match wrong {
+        Some(wrong) => Err(format!("must be app IDs like 1:123456:web:0a1b2c between commas; {wrong:?} isn't one")),
+        None => Ok(value),
+    }
+}
+
 pub fn seconds(value: &str) -> Result<Duration, String> {
     let seconds = value.parse().ok().filter(|n| *n <= 3600);
     seconds.map(Duration::from_secs).ok_or_else(|| "must be a number of seconds, 3600 at most".to_owned())

@@ -28,10 +28,12 @@ pub enum Metric {
     Deletes,
     /// Calls by what their App Check token was worth, by function.
     AppCheck,
+    /// Calls too many of who isn't signed in, by function.
+    SignedOutRefused,
 }
 
 impl Metric {
-    const ALL: [Metric; 8] = [
+    const ALL: [Metric; 9] = [
         Metric::Calls,
         Metric::Events,
         Metric::Tasks,
@@ -40,6 +42,7 @@ impl Metric {
         Metric::Writes,
         Metric::Deletes,
         Metric::AppCheck,
+        Metric::SignedOutRefused,
     ];
 
     /// The name that Prometheus sees.
@@ -53,6 +56,7 @@ impl Metric {
             Metric::Writes => "function_billed_writes_total",
             Metric::Deletes => "function_billed_deletes_total",
             Metric::AppCheck => "function_app_check_total",
+            Metric::SignedOutRefused => "function_signed_out_refused_total",
         }
     }
 
@@ -65,6 +69,7 @@ impl Metric {
             Metric::Reads => "Document reads as Firestore bills them, by function.",
             Metric::Writes => "Document writes as Firestore bills them, by function.",
             Metric::Deletes => "Document deletes as Firestore bills them, by function.",
+            Metric::SignedOutRefused => "Calls refused because their address made too many without being signed in.",
             Metric::AppCheck => "Calls by their App Check token: good, bad, missing or unchecked for want of keys.",
         }
     }
@@ -161,6 +166,11 @@ impl Metrics {
     /// Takes note of what a call's App Check token was worth.
     pub fn app_check(&self, function: &'static str, outcome: &'static str) {
         self.count(Metric::AppCheck, function, vec![Label::from_static_parts("outcome", outcome)], 1);
+    }
+
+    /// Takes note of a call that was one too many.
+    pub fn signed_out_refused(&self, function: &'static str) {
+        self.count(Metric::SignedOutRefused, function, Vec::new(), 1);
     }
 
     fn count(&self, metric: Metric, function: &'static str, mut labels: Vec<Label>, by: u64) {

@@ -7,6 +7,7 @@ mod deliveries;
 mod emulator;
 mod events;
 mod forged;
+mod limits;
 mod server;
 #[path = "../support/mod.rs"]
 mod shared;

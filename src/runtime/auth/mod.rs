@@ -14,6 +14,7 @@ pub use verify::{AppTokens, IdTokens, ServiceTokens, development_token};
 
 use super::error::{FunctionError, Status};
 use super::function::Caller;
+use super::limits::SignedOut;
 
 /// Where Google publishes the keys of Firebase ID tokens.
 pub const ID_TOKEN_KEYS: &str =
@@ -32,6 +33,8 @@ pub struct Callers {
     pub id_tokens: IdTokens,
     /// Checks App Check tokens.
     pub app_check: AppCheck,
+    /// How often those may call who have no ID token that holds.
+    pub signed_out: SignedOut,
 }
 
 /// What App Check tokens are good for.

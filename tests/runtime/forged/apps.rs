@@ -2,6 +2,7 @@
 
 use jsonwebtoken::{Algorithm, EncodingKey};
 use roar_functions::runtime::auth::{AppCheck, AppTokens, Callers, IdTokens, KeySource};
+use roar_functions::runtime::limits::SignedOut;
 use serde_json::{Value, json};
 
 use super::{CANARY, Forge, Forged, Log, assert_tells_nothing, call, claims, raw, refused, with, without};
@@ -132,7 +133,11 @@ async fn server(keys: &KeyServer, apps: &[&str], mode: fn(AppTokens) -> AppCheck
     let id_tokens = IdTokens { projects: vec![PROJECT.to_owned()], keys: source(), allow_unsigned: true };
     let apps = apps.iter().map(|app| (*app).to_owned()).collect();
     let app_check = mode(AppTokens { projects: vec![PROJECT.to_owned()], apps, keys: source() });
-    TestServer::with(Setup { callers: Callers { id_tokens, app_check }, ..Setup::new() }).await
+    TestServer::with(Setup {
+        callers: Callers { id_tokens, app_check, signed_out: SignedOut::unlimited() },
+        ..Setup::new()
+    })
+    .await
 }
 
 /// How often a call's token was worth that.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use reqwest::header::HeaderValue;
 use roar_functions::runtime::auth::{AppCheck, Callers, IdTokens, KeySource};
+use roar_functions::runtime::limits::SignedOut;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -153,7 +154,11 @@ fn assert_tells_nothing(text: &str, forgery: &Forged) {
 async fn server(keys: &KeyServer, allow_unsigned: bool) -> TestServer {
     let keys = KeySource::new(&keys.url, http());
     let id_tokens = IdTokens { projects: vec![PROJECT.to_owned()], keys, allow_unsigned };
-    TestServer::with(Setup { callers: Callers { id_tokens, app_check: AppCheck::Off }, ..Setup::new() }).await
+    TestServer::with(Setup {
+        callers: Callers { id_tokens, app_check: AppCheck::Off, signed_out: SignedOut::unlimited() },
+        ..Setup::new()
+    })
+    .await
 }
 
 async fn call(server: &TestServer, name: &str, headers: &[Vec<u8>]) -> (u16, Value) {
@@ -233,7 +238,7 @@ async fn what_is_no_header_is_refused_by_http_itself() {
     let keys = forge.issuer().await;
     let server = server(&keys, true).await;
     let good = forge.good();
-    let at = |index: usize, byte: &[u8]| [good[..index].as_bytes(), byte, good[index..].as_bytes()].concat();
+    let at = |index: usize, byte: &[u8]| [&good.as_bytes()[..index], byte, &good.as_bytes()[index..]].concat();
     for (name, token, statuses) in [
         ("a NUL within", at(40, b"\0"), "400"),
         ("a NUL at the end", at(good.len(), b"\0"), "400"),

@@ -182,7 +182,7 @@ pub fn shapes(forge: &Forge) -> Vec<Forged> {
     }
     for (name, byte) in [("not UTF-8", 0xff), ("half of a character", 0xc3), ("Latin-1", 0xe9)] {
         all.push(forged(format!("{name}, behind"), [good.as_bytes(), &[byte]].concat()));
-        all.push(forged(format!("{name}, within"), [good[..50].as_bytes(), &[byte], good[50..].as_bytes()].concat()));
+        all.push(forged(format!("{name}, within"), [&good.as_bytes()[..50], &[byte], &good.as_bytes()[50..]].concat()));
     }
     all.push(forged("a character that looks like a dot", format!("{head}\u{2024}{body}\u{2024}{signature}")));
     all

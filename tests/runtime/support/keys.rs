@@ -44,7 +44,7 @@ impl SigningKey {
 
     /// A token with any header, signed with RS256 all the same.
     pub fn sign_with(&self, header: &Value, claims: &Value) -> String {
-        self.sign_text(&header.to_string(), claims.to_string())
+        self.sign_text(header.to_string(), claims.to_string())
     }
 
     /// A token of any text, JSON or not.
