@@ -53,7 +53,12 @@ async fn answer<S: Clone + Send + Sync + 'static>(runtime: &Runtime<S>, request:
         Ok(run) => respond::whole(run.await),
         Err(Refused { error, retry_after }) => {
             let (name, status, cause) = (function.name, error.status.name(), error.cause.as_deref());
-            tracing::info!(function = name, status, cause = cause.map(tracing::field::display), "a call was refused");
+            let cause = cause.map(tracing::field::display);
+            match retry_after {
+                // There's a metric for these; a line for each would let anybody fill the log.
+                Some(_) => tracing::debug!(function = name, status, cause, "a call was refused"),
+                None => tracing::info!(function = name, status, cause, "a call was refused"),
+            }
             runtime.metrics().refused(name, status);
             let mut response = if streaming { respond::frame(&error) } else { envelope(&error) };
             if let Some(wait) = retry_after {
