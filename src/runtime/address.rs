@@ -37,6 +37,9 @@ pub(super) fn network(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     fn headers(values: &[&[u8]]) -> HeaderMap {
@@ -80,6 +83,26 @@ mod tests {
             assert_eq!(client(&headers(values), Some(peer), proxies), Some(expected), "{values:?} {proxies}");
         }
         assert_eq!(client(&headers(&[]), None, 1), None);
+    }
+
+    proptest! {
+        /// Whatever a client sends in whatever headers of its own, in front of what our proxies append.
+        #[test]
+        fn a_client_cannot_choose_its_address(
+            own in vec(vec(prop_oneof![Just(b','), 0x20_u8..0x7f, 0x80_u8..=0xff], 0..60), 0..4),
+            in_one_header: bool,
+            proxies in 1_usize..4,
+        ) {
+            let appended = ["203.0.113.1", "198.51.100.1", "[2001:db8::1]:443"][..proxies].join(", ");
+            let mut own = own;
+            match own.last_mut() {
+                Some(last) if in_one_header => last.extend([b", ", appended.as_bytes()].concat()),
+                _ => own.push(appended.into_bytes()),
+            }
+            let values: Vec<_> = own.iter().map(Vec::as_slice).collect();
+            let peer = "9.9.9.9".parse().unwrap();
+            prop_assert_eq!(client(&headers(&values), Some(peer), proxies), Some("203.0.113.1".parse().unwrap()));
+        }
     }
 
     #[test]

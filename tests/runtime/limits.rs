@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::forged::Log;
 use crate::support::keys::unsigned;
 use crate::support::world::{NOW, PROJECT, answer, error, http};
 use crate::support::{KeyServer, Setup, SigningKey, TestServer};
@@ -156,6 +157,7 @@ async fn keys_that_cannot_be_had_are_nobodys_fault() {
 
 #[tokio::test]
 async fn each_client_behind_our_proxies_is_counted_alone() {
+    let log = Log::start();
     let clock = FakeRelativeClock::default();
     let keys = KeyServer::start(&[]).await;
     let server = server(1, 1, &keys, &clock).await;
@@ -184,6 +186,9 @@ async fn each_client_behind_our_proxies_is_counted_alone() {
     let spread = |first, second| [("x-forwarded-for", first), ("x-forwarded-for", second)];
     assert_eq!(calls(&server, &spread("203.0.113.9", "203.0.113.1"), 1).await, [429]);
     assert_eq!(calls(&server, &spread("203.0.113.1", "203.0.113.9"), 1).await, [200]);
+    // Nobody's address gets into the log.
+    let log = log.text();
+    assert!(log.contains("RESOURCE_EXHAUSTED") && !log.contains("203.0.113.") && !log.contains("2001:db8"), "{log}");
 }
 
 #[tokio::test]
@@ -207,9 +212,13 @@ async fn a_function_may_be_stricter_than_all() {
         let refused = strict(&[]).await;
         assert_eq!(refused.headers()["retry-after"], "60");
         assert_eq!(answer(refused).await, (429, too_many()));
+        // By whatever name.
+        for path in ["/STRICT", "/demo/us-central1/strict/", "/%73trict"] {
+            assert_eq!(call_function(&server, path, &[]).await.status(), 429, "{path}");
+        }
         // What its own limit refused isn't counted among all calls.
         assert_eq!(calls(&server, &[], 3).await, others);
-        assert_eq!(counted(&server, "strict"), 1);
+        assert_eq!(counted(&server, "strict"), 4);
         assert_eq!(strict(&[("authorization", good.as_str())]).await.status(), 200);
     }
 }

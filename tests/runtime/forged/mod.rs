@@ -103,7 +103,7 @@ fn without(mut object: Value, name: &str) -> Value {
 }
 
 /// All that is logged on this thread, at any level.
-struct Log {
+pub struct Log {
     text: Arc<Mutex<Vec<u8>>>,
     _guard: tracing::subscriber::DefaultGuard,
 }
@@ -123,7 +123,7 @@ impl Write for LogWriter {
 }
 
 impl Log {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let text = Arc::<Mutex<Vec<u8>>>::default();
         let writer = LogWriter(text.clone());
         let subscriber = tracing_subscriber::fmt()
@@ -134,7 +134,7 @@ impl Log {
         Log { text, _guard: tracing::subscriber::set_default(subscriber) }
     }
 
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.text.lock()).into_owned()
     }
 }
