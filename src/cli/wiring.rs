@@ -10,6 +10,7 @@ use crate::app::{self, ADMIN, ASSESSMENT, Settings, Stores};
 use crate::config::{self, AppCheckMode, BackendConfig, CallerConfig, Config, DeliveryConfig, StoreConfig};
 use crate::context::Context;
 use crate::runtime::auth::{AppCheck, AppTokens, Callers, Deliveries, IdTokens, KeySource, ServiceTokens};
+use crate::runtime::limits::SignedOut;
 use crate::runtime::{DatabaseName, QueueOptions};
 use crate::service::{self, Service};
 use crate::store::Database;
@@ -134,6 +135,7 @@ pub fn closed(opened: Opened, accounts: Projects, config: &StoreConfig, settings
         callers: Callers {
             id_tokens: IdTokens { projects: Vec::new(), keys, allow_unsigned: false },
             app_check: AppCheck::Off,
+            signed_out: SignedOut::unlimited(),
         },
         deliveries: Deliveries::Closed,
     };
@@ -152,8 +154,11 @@ pub fn http_client(limit: Duration) -> Result<reqwest::Client, CliError> {
 
 fn callers(config: &CallerConfig) -> Result<Callers, CliError> {
     let http = http_client(KEYS_LIMIT)?;
-    let apps =
-        || AppTokens { projects: config.projects.clone(), keys: KeySource::new(&config.app_check_keys, http.clone()) };
+    let apps = || AppTokens {
+        projects: config.projects.clone(),
+        apps: config.app_check_apps.clone(),
+        keys: KeySource::new(&config.app_check_keys, http.clone()),
+    };
     Ok(Callers {
         id_tokens: IdTokens {
             projects: config.projects.clone(),
@@ -164,6 +169,11 @@ fn callers(config: &CallerConfig) -> Result<Callers, CliError> {
             AppCheckMode::Off => AppCheck::Off,
             AppCheckMode::Monitor => AppCheck::Monitor(apps()),
             AppCheckMode::Enforce => AppCheck::Enforce(apps()),
+        },
+        signed_out: SignedOut {
+            calls_a_minute: config.signed_out_limit,
+            trusted_proxies: config.trusted_proxies,
+            ..SignedOut::default()
         },
     })
 }

@@ -2,7 +2,8 @@
 
 use clap::Args;
 
-use super::{BackendConfig, ConfigError, StoreConfig, host, named, present};
+use super::parsers::{host, named, present};
+use super::{BackendConfig, ConfigError, StoreConfig};
 
 /// Where the accounts are.
 #[derive(Clone, Debug, Args)]

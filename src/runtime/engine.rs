@@ -16,6 +16,7 @@ use tracing::Instrument;
 
 use super::auth::{Callers, Deliveries};
 use super::function::Function;
+use super::limits::Limits;
 use super::observe::{FunctionCost, Kind, Metrics};
 use super::registry::{Registry, RegistryError};
 use crate::context::Context;
@@ -78,6 +79,7 @@ pub(super) struct Inner<S> {
     pub(super) registry: Registry<S>,
     pub(super) options: Options,
     pub(super) metrics: Metrics,
+    pub(super) limits: Limits,
     state: S,
     /// How many functions run.
     runs: watch::Sender<usize>,
@@ -115,7 +117,8 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
                 return Err(RuntimeError::UnknownDatabase { function: function.name, database });
             }
         }
-        let inner = Inner { registry, options, metrics: Metrics::new()?, state, runs: watch::Sender::new(0) };
+        let limits = Limits::new(&options.callers.signed_out, &registry);
+        let inner = Inner { registry, options, metrics: Metrics::new()?, limits, state, runs: watch::Sender::new(0) };
         Ok(Runtime { inner: Arc::new(inner) })
     }
 
@@ -127,6 +130,12 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
     /// The metrics.
     pub fn metrics(&self) -> &Metrics {
         &self.inner.metrics
+    }
+
+    /// Tidies up: to be called every half minute or so.
+    pub(super) fn upkeep(&self) {
+        self.inner.metrics.upkeep();
+        self.inner.limits.upkeep();
     }
 
     /// What each function's runs have cost since the start.

@@ -2,6 +2,7 @@
 //! from these (`functions.rs`); everything else that needs to know them reads that table.
 
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -143,6 +144,8 @@ pub struct Function<S> {
     pub timeout: Duration,
     /// The largest request body, in bytes.
     pub body_limit: usize,
+    /// How many calls a minute an address may make that isn't signed in, besides the limit for all functions.
+    pub signed_out_limit: Option<NonZeroU32>,
 }
 
 /// Callables: 70 s, what the client SDK waits for by default, and 10 MiB, what Google's front end
@@ -167,6 +170,7 @@ impl<S> Function<S> {
             trigger: Trigger::Callable(Arc::new(move |state, call| Box::pin(handler(state, call)))),
             timeout: CALLABLE_TIMEOUT,
             body_limit: BODY_LIMIT,
+            signed_out_limit: None,
         }
     }
 
@@ -197,6 +201,7 @@ impl<S> Function<S> {
             },
             timeout: BACKGROUND_TIMEOUT,
             body_limit: BODY_LIMIT,
+            signed_out_limit: None,
         }
     }
 
@@ -214,6 +219,7 @@ impl<S> Function<S> {
             trigger: Trigger::Task(Arc::new(move |state, task| Box::pin(handler(state, task)))),
             timeout: BACKGROUND_TIMEOUT,
             body_limit: BODY_LIMIT,
+            signed_out_limit: None,
         }
     }
 
@@ -226,6 +232,13 @@ impl<S> Function<S> {
     /// The same function with a text that says who may call it.
     pub fn with_access(mut self, access: &'static str) -> Self {
         self.access = access;
+        self
+    }
+
+    /// The same function, of which an address that isn't signed in may make no more calls a minute than that; for
+    /// functions that are there for such callers, and must not be tried out.
+    pub fn with_signed_out_limit(mut self, calls_a_minute: NonZeroU32) -> Self {
+        self.signed_out_limit = Some(calls_a_minute);
         self
     }
 

@@ -1,12 +1,14 @@
 //! What Google runs for functions elsewhere: the server, the callable protocol, document events,
 //! tasks and the verification of callers. Knows no word of ROAR.
 
+mod address;
 pub mod auth;
 mod callable;
 mod engine;
 pub mod error;
 mod events;
 pub mod function;
+pub mod limits;
 pub mod observe;
 pub mod registry;
 pub mod server;

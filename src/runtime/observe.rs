@@ -26,10 +26,14 @@ pub enum Metric {
     Writes,
     /// Billed document deletes, by function.
     Deletes,
+    /// Calls by what their App Check token was worth, by function.
+    AppCheck,
+    /// Calls too many of who isn't signed in, by function.
+    SignedOutRefused,
 }
 
 impl Metric {
-    const ALL: [Metric; 7] = [
+    const ALL: [Metric; 9] = [
         Metric::Calls,
         Metric::Events,
         Metric::Tasks,
@@ -37,6 +41,8 @@ impl Metric {
         Metric::Reads,
         Metric::Writes,
         Metric::Deletes,
+        Metric::AppCheck,
+        Metric::SignedOutRefused,
     ];
 
     /// The name that Prometheus sees.
@@ -49,6 +55,8 @@ impl Metric {
             Metric::Reads => "function_billed_reads_total",
             Metric::Writes => "function_billed_writes_total",
             Metric::Deletes => "function_billed_deletes_total",
+            Metric::AppCheck => "function_app_check_total",
+            Metric::SignedOutRefused => "function_signed_out_refused_total",
         }
     }
 
@@ -61,6 +69,8 @@ impl Metric {
             Metric::Reads => "Document reads as Firestore bills them, by function.",
             Metric::Writes => "Document writes as Firestore bills them, by function.",
             Metric::Deletes => "Document deletes as Firestore bills them, by function.",
+            Metric::SignedOutRefused => "Calls refused because their address made too many without being signed in.",
+            Metric::AppCheck => "Calls by their App Check token: good, bad, missing or unchecked for want of keys.",
         }
     }
 }
@@ -151,6 +161,16 @@ impl Metrics {
     /// Takes note of a call that was refused before its handler began.
     pub fn refused(&self, function: &'static str, status: &'static str) {
         self.count(Metric::Calls, function, vec![Label::from_static_parts("outcome", status)], 1);
+    }
+
+    /// Takes note of what a call's App Check token was worth.
+    pub fn app_check(&self, function: &'static str, outcome: &'static str) {
+        self.count(Metric::AppCheck, function, vec![Label::from_static_parts("outcome", outcome)], 1);
+    }
+
+    /// Takes note of a call that was one too many.
+    pub fn signed_out_refused(&self, function: &'static str) {
+        self.count(Metric::SignedOutRefused, function, Vec::new(), 1);
     }
 
     fn count(&self, metric: Metric, function: &'static str, mut labels: Vec<Label>, by: u64) {

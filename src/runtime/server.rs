@@ -22,7 +22,7 @@ use crate::store::Database;
 
 /// How long a store may take to show that it's there.
 const PING_LIMIT: Duration = Duration::from_secs(5);
-/// How often recorded durations are folded into their buckets.
+/// How often recorded durations are folded into their buckets, and addresses forgotten that matter no more.
 const UPKEEP: Duration = Duration::from_secs(30);
 
 /// What a server needs besides its runtime.
@@ -78,6 +78,7 @@ impl<S: Clone + Send + Sync + 'static> Server<S> {
             Readiness { databases: options.databases.into(), queue: options.queue.clone(), stopping: stopping.clone() };
         let router = routes(&runtime, options.queue.clone(), readiness).merge(extra);
         let closing = CancellationToken::new();
+        let router = router.into_make_service_with_connect_info::<SocketAddr>();
         let serving = axum::serve(listener, router).with_graceful_shutdown(closing.clone().cancelled_owned());
         let mut serving = tokio::spawn(serving.into_future());
         let upkeep = tokio::spawn(upkeep(runtime.clone()));
@@ -106,7 +107,7 @@ async fn upkeep<S: Clone + Send + Sync + 'static>(runtime: Runtime<S>) {
     let mut ticks = tokio::time::interval(UPKEEP);
     loop {
         ticks.tick().await;
-        runtime.metrics().upkeep();
+        runtime.upkeep();
     }
 }
 

@@ -14,6 +14,7 @@ use roar_functions::context::Context;
 use roar_functions::demo::district::{ADMIN_UID, DISTRICT, District, Size, administration};
 use roar_functions::functions;
 use roar_functions::runtime::auth::{AppCheck, Callers, Deliveries, IdTokens, KeySource, development_token};
+use roar_functions::runtime::limits::SignedOut;
 use roar_functions::runtime::{Call, Caller, DatabaseName, QueueOptions, Trigger};
 use roar_functions::service::{self, Parts, Service};
 use roar_functions::store::embedded::EmbeddedStore;
@@ -63,6 +64,7 @@ pub fn service(
                 allow_unsigned: true,
             },
             app_check: AppCheck::Off,
+            signed_out: SignedOut::unlimited(),
         },
         deliveries: Deliveries::Open,
     })

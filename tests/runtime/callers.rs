@@ -3,6 +3,7 @@
 use jiff::SignedDuration;
 use jsonwebtoken::{Algorithm, EncodingKey};
 use roar_functions::runtime::auth::{AppCheck, AppTokens, Callers, IdTokens, KeySource, development_token};
+use roar_functions::runtime::limits::SignedOut;
 use serde_json::{Map, Value, json};
 
 use crate::support::keys::{unsigned, unsigned_message};
@@ -36,7 +37,11 @@ fn id_tokens(keys: &KeyServer, allow_unsigned: bool) -> IdTokens {
 }
 
 async fn server(keys: &KeyServer, allow_unsigned: bool) -> TestServer {
-    let callers = Callers { id_tokens: id_tokens(keys, allow_unsigned), app_check: AppCheck::Off };
+    let callers = Callers {
+        id_tokens: id_tokens(keys, allow_unsigned),
+        app_check: AppCheck::Off,
+        signed_out: SignedOut::unlimited(),
+    };
     TestServer::with(Setup { callers, ..Setup::new() }).await
 }
 
@@ -278,8 +283,10 @@ fn app_claims() -> Value {
 }
 
 async fn app_server(keys: &KeyServer, mode: fn(AppTokens) -> AppCheck) -> TestServer {
-    let apps = AppTokens { projects: vec![PROJECT.to_owned()], keys: KeySource::new(&keys.url, http()) };
-    let callers = Callers { id_tokens: id_tokens(keys, true), app_check: mode(apps) };
+    let apps =
+        AppTokens { projects: vec![PROJECT.to_owned()], apps: Vec::new(), keys: KeySource::new(&keys.url, http()) };
+    let callers =
+        Callers { id_tokens: id_tokens(keys, true), app_check: mode(apps), signed_out: SignedOut::unlimited() };
     TestServer::with(Setup { callers, ..Setup::new() }).await
 }
 

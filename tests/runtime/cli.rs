@@ -32,6 +32,13 @@ fn wrong_settings_fail_at_the_start_and_are_named() {
         (&[("FIREBASE_AUTH_EMULATOR_HOST", "localhost")], "FIREBASE_AUTH_EMULATOR_HOST must be a host and a port"),
         (&[("ROAR_UNSIGNED_TOKENS", "yes")], "ROAR_UNSIGNED_TOKENS must be one of auto, never"),
         (&[("ROAR_APP_CHECK", "on")], "ROAR_APP_CHECK must be one of off, monitor, enforce"),
+        (&[("ROAR_APP_CHECK_APPS", "web")], "ROAR_APP_CHECK_APPS must be app IDs like 1:123456:web:0a1b2c"),
+        (&[("ROAR_APP_CHECK_APPS", "1:1:web:a, 1:1:web:b:")], r#""1:1:web:b:" isn't one"#),
+        (&[("ROAR_SIGNED_OUT_LIMIT", "-1")], "ROAR_SIGNED_OUT_LIMIT must be a number from 0 to 1000000"),
+        (&[("ROAR_SIGNED_OUT_LIMIT", "1000001")], "ROAR_SIGNED_OUT_LIMIT must be a number from 0 to 1000000"),
+        (&[("ROAR_SIGNED_OUT_LIMIT", "many")], "ROAR_SIGNED_OUT_LIMIT must be a number from 0 to 1000000"),
+        (&[("ROAR_TRUSTED_PROXIES", "true")], "ROAR_TRUSTED_PROXIES must be a number from 0 to 10"),
+        (&[("ROAR_TRUSTED_PROXIES", "11")], "ROAR_TRUSTED_PROXIES must be a number from 0 to 10"),
         (&[("ROAR_EDIT_IN_PROGRESS", "maybe")], "ROAR_EDIT_IN_PROGRESS must be one of deny, extend, allow"),
         (&[("ROAR_ASSIGN_ON_PROMOTION", "perhaps")], "ROAR_ASSIGN_ON_PROMOTION must be true or false"),
         (&[("ROAR_ASSIGNED_USER_TYPES", ",")], "ROAR_ASSIGNED_USER_TYPES must name a type of user"),
@@ -158,6 +165,8 @@ async fn serve_tells_its_address_and_stops_when_asked() {
         ("ROAR_LISTEN", "127.0.0.1:0"),
         ("ROAR_LOG_FORMAT", "json"),
         ("ROAR_SHUTDOWN_GRACE", "1"),
+        ("ROAR_SIGNED_OUT_LIMIT", "2"),
+        ("ROAR_TRUSTED_PROXIES", "1"),
     ];
     let mut running = Running(program(&["serve"], &variables).stderr(Stdio::piped()).spawn().unwrap());
     let mut lines = BufReader::new(running.0.stderr.take().unwrap()).lines();
@@ -173,6 +182,12 @@ async fn serve_tells_its_address_and_stops_when_asked() {
     let http = crate::support::world::http();
     assert_eq!(http.get(format!("{url}/healthz")).send().await.unwrap().status(), 200);
     assert_eq!(http.post(format!("{url}/nothing")).json(&json!({"data": 1})).send().await.unwrap().status(), 404);
+    for (address, expected) in
+        [("203.0.113.1", 401), ("203.0.113.1", 401), ("203.0.113.1", 429), ("6.6.6.6, 203.0.113.1", 429), ("::1", 401)]
+    {
+        let request = http.post(format!("{url}/createAdministration")).header("x-forwarded-for", address);
+        assert_eq!(request.json(&json!({"data": {}})).send().await.unwrap().status(), expected, "{address}");
+    }
     let stopped = Command::new("kill").arg(running.0.id().to_string()).status().unwrap();
     assert!(stopped.success());
     let status = tokio::task::spawn_blocking(move || running.0.wait().unwrap()).await.unwrap();

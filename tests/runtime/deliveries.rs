@@ -76,6 +76,21 @@ async fn the_service_account_may_deliver_and_nobody_else() {
 }
 
 #[tokio::test]
+async fn two_tokens_are_none() {
+    let key = SigningKey::new("k1");
+    let keys = KeyServer::start(&[&key]).await;
+    let server = server(&keys).await;
+    let (good, bad) = (key.sign(&claims()), SigningKey::new("k1").sign(&claims()));
+    for (one, other) in [(&good, &bad), (&bad, &good), (&good, &good)] {
+        let request = server.post("/events/onWritten").json(&json!({"data": {"id": "t1"}}));
+        let request = request.header("authorization", format!("Bearer {one}"));
+        let request = request.header("authorization", format!("Bearer {other}"));
+        assert_eq!(request.send().await.unwrap().status(), 401);
+    }
+    assert_eq!(deliver(&server, Some(&good)).await, [204; 3]);
+}
+
+#[tokio::test]
 async fn a_key_server_that_is_down_makes_deliveries_come_again() {
     let key = SigningKey::new("k1");
     let keys = KeyServer::start(&[&key]).await;

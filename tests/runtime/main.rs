@@ -6,6 +6,8 @@ mod cli;
 mod deliveries;
 mod emulator;
 mod events;
+mod forged;
+mod limits;
 mod server;
 #[path = "../support/mod.rs"]
 mod shared;

@@ -1,16 +1,21 @@
 //! JSON Web Tokens: taken apart here, so that a token's own header never chooses how it's checked.
 
+use std::fmt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, DecodingKey};
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::keys::{KeyError, KeySource};
 
 /// How far the clocks of two machines may be apart, in seconds.
-const LEEWAY: f64 = 5.0;
+const LEEWAY: i64 = 5;
+/// The longest that a token of any of our issuers is good for: App Check's, at the most. What claims more isn't theirs.
+const LONGEST_LIFE: i64 = 7 * 24 * 60 * 60;
 /// Tokens longer than this are no tokens. Google's stay below 4 KiB.
 const MAX_LENGTH: usize = 32 * 1024;
 
@@ -29,6 +34,9 @@ pub enum Rejection {
     /// `exp` has passed.
     #[error("it has expired")]
     Expired,
+    /// The app isn't among those that may call.
+    #[error("its app isn't one of those that may call")]
+    App,
     /// No key of that ID.
     #[error("no key has its key ID")]
     UnknownKey,
@@ -67,6 +75,10 @@ impl<'a> Jwt<'a> {
             return Err(Rejection::Malformed);
         }
         let text = |name: &str| header.get(name).and_then(Value::as_str).map(str::to_owned);
+        // A key ID that is no text isn't none: the token does say who signed it.
+        if header.get("kid").is_some_and(|kid| !kid.is_string()) {
+            return Err(Rejection::Malformed);
+        }
         Ok(Jwt {
             alg: text("alg").ok_or(Rejection::Algorithm)?,
             typ: text("typ"),
@@ -77,9 +89,10 @@ impl<'a> Jwt<'a> {
         })
     }
 
-    /// True for `alg: none` with no signature, as emulators make tokens.
+    /// True for `alg: none` with neither key ID nor signature, as emulators make tokens (auth §1.1). What claims
+    /// a key is held to it.
     pub fn is_unsigned(&self) -> bool {
-        self.alg == "none" && self.signature.is_empty()
+        self.alg == "none" && self.kid.is_none() && self.signature.is_empty()
     }
 
     /// Fails unless the header says RS256: the only algorithm that any of our issuers uses.
@@ -108,29 +121,67 @@ impl<'a> Jwt<'a> {
         self.claims.get(name).and_then(Value::as_str).ok_or(Rejection::Claim(name))
     }
 
-    /// Fails unless `exp` lies ahead.
+    /// Fails unless `exp` lies ahead, and no further than any token's does.
     pub fn check_expiry(&self, now: Timestamp) -> Result<(), Rejection> {
-        let expiry = self.claims.get("exp").and_then(Value::as_f64).ok_or(Rejection::Claim("exp"))?;
-        if expiry + LEEWAY > seconds(now) { Ok(()) } else { Err(Rejection::Expired) }
+        let (expiry, now) = (self.time("exp")?.ok_or(Rejection::Claim("exp"))?, now.as_second());
+        match expiry.saturating_add(LEEWAY) {
+            until if until <= now => Err(Rejection::Expired),
+            _ if expiry > now + LONGEST_LIFE + LEEWAY => Err(Rejection::Claim("exp")),
+            _ => Ok(()),
+        }
     }
 
     /// Fails unless the time in the claim has come. A missing claim passes when it's `optional`.
     pub fn check_past(&self, name: &'static str, now: Timestamp, optional: bool) -> Result<(), Rejection> {
-        match self.claims.get(name) {
+        match self.time(name)? {
             None if optional => Ok(()),
-            Some(Value::Number(time)) if time.as_f64().is_some_and(|time| time - LEEWAY <= seconds(now)) => Ok(()),
+            Some(time) if time.saturating_sub(LEEWAY) <= now.as_second() => Ok(()),
             _ => Err(Rejection::Claim(name)),
         }
     }
-}
 
-fn seconds(instant: Timestamp) -> f64 {
-    instant.as_millisecond() as f64 / 1000.0
+    /// A claim that is a time, in whole seconds: none of our issuers writes anything else, and comparing other
+    /// numbers holds surprises.
+    fn time(&self, name: &'static str) -> Result<Option<i64>, Rejection> {
+        let time = |value: &Value| value.as_i64().ok_or(Rejection::Claim(name));
+        self.claims.get(name).map(time).transpose()
+    }
 }
 
 fn json_object(part: &str) -> Result<Map<String, Value>, Rejection> {
     let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| Rejection::Malformed)?;
-    serde_json::from_slice(&bytes).map_err(|_| Rejection::Malformed)
+    let object: Object = serde_json::from_slice(&bytes).map_err(|_| Rejection::Malformed)?;
+    Ok(object.0)
+}
+
+/// A JSON object that has each key once. RFC 7519 §4 leaves duplicates to the reader, and two readers that choose
+/// differently are how a token comes to mean two things. Of objects within, the last one counts: no rule asks them.
+struct Object(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor)
+    }
+}
+
+struct ObjectVisitor;
+
+impl<'de> Visitor<'de> for ObjectVisitor {
+    type Value = Object;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Object, A::Error> {
+        let mut object = Map::new();
+        while let Some((key, value)) = entries.next_entry::<String, Value>()? {
+            if object.insert(key, value).is_some() {
+                return Err(A::Error::custom("a key stands twice"));
+            }
+        }
+        Ok(Object(object))
+    }
 }
 
 impl From<KeyError> for Rejection {

@@ -5,7 +5,7 @@ mod jwt;
 mod keys;
 mod verify;
 
-use axum::http::HeaderValue;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use jiff::Timestamp;
 
 pub use jwt::Rejection;
@@ -14,6 +14,7 @@ pub use verify::{AppTokens, IdTokens, ServiceTokens, development_token};
 
 use super::error::{FunctionError, Status};
 use super::function::Caller;
+use super::limits::SignedOut;
 
 /// Where Google publishes the keys of Firebase ID tokens.
 pub const ID_TOKEN_KEYS: &str =
@@ -23,62 +24,108 @@ pub const APP_CHECK_KEYS: &str = "https://firebaseappcheck.googleapis.com/v1/jwk
 /// Where Google publishes the keys of its OIDC tokens.
 pub const OIDC_KEYS: &str = "https://www.googleapis.com/oauth2/v3/certs";
 
+/// The header that carries App Check tokens.
+const APP_CHECK: HeaderName = HeaderName::from_static("x-firebase-appcheck");
+
 /// Who may call callables.
 pub struct Callers {
     /// Checks ID tokens.
     pub id_tokens: IdTokens,
     /// Checks App Check tokens.
     pub app_check: AppCheck,
+    /// How often those may call who have no ID token that holds.
+    pub signed_out: SignedOut,
 }
 
 /// What App Check tokens are good for.
 pub enum AppCheck {
     /// They aren't looked at.
     Off,
-    /// A bad one is logged.
+    /// A bad one is logged and counted, and the call goes on.
     Monitor(AppTokens),
     /// A call without a good one is refused.
     Enforce(AppTokens),
 }
 
 impl Callers {
-    /// The caller that an `Authorization` header names; `None` without one. A bad one is refused
+    /// The caller that the `Authorization` header names; `None` without one. A bad one is refused
     /// even where nobody asks for the caller.
-    pub(super) async fn caller(
-        &self,
-        header: Option<&HeaderValue>,
-        now: Timestamp,
-    ) -> Result<Option<Caller>, FunctionError> {
-        let Some(header) = header else { return Ok(None) };
+    pub(super) async fn caller(&self, headers: &HeaderMap, now: Timestamp) -> Result<Option<Caller>, FunctionError> {
+        let Some(header) = only(headers, &header::AUTHORIZATION).map_err(refusal)? else { return Ok(None) };
         let token = bearer(header).ok_or_else(FunctionError::unauthenticated)?;
         self.id_tokens.verify(token, now).await.map(Some).map_err(refusal)
     }
 
-    /// The app that an App Check header names, by the mode's rules.
+    /// The app that the App Check header names, by the mode's rules, and what the header was worth.
     pub(super) async fn app(
         &self,
-        header: Option<&HeaderValue>,
+        headers: &HeaderMap,
         now: Timestamp,
-    ) -> Result<Option<String>, FunctionError> {
+    ) -> (AppToken, Result<Option<String>, FunctionError>) {
         let (tokens, enforced) = match &self.app_check {
-            AppCheck::Off => return Ok(None),
+            AppCheck::Off => return (AppToken::Ignored, Ok(None)),
             AppCheck::Monitor(tokens) => (tokens, false),
             AppCheck::Enforce(tokens) => (tokens, true),
         };
-        let verified = match header.map(HeaderValue::to_str) {
-            Some(Ok(token)) => tokens.verify(token, now).await,
-            Some(Err(_)) => Err(Rejection::Malformed),
-            None if enforced => return Err(FunctionError::unauthenticated()),
-            None => return Ok(None),
+        let verified = match only(headers, &APP_CHECK).map(|header| header.map(HeaderValue::to_str)) {
+            Ok(Some(Ok(token))) => tokens.verify(token, now).await,
+            Ok(Some(Err(_))) => Err(Rejection::Malformed),
+            Ok(None) if enforced => return (AppToken::Missing, Err(FunctionError::unauthenticated())),
+            Ok(None) => return (AppToken::Missing, Ok(None)),
+            Err(why) => Err(why),
         };
         match verified {
-            Ok(app) => Ok(Some(app)),
-            Err(why) if enforced => Err(refusal(why)),
+            Ok(app) => (AppToken::Good, Ok(Some(app))),
             Err(why) => {
+                let worth = match why {
+                    Rejection::KeysUnavailable(_) => AppToken::Unchecked,
+                    _ => AppToken::Bad,
+                };
+                if enforced {
+                    return (worth, Err(refusal(why)));
+                }
                 tracing::warn!(%why, "an App Check token doesn't count");
-                Ok(None)
+                (worth, Ok(None))
             }
         }
+    }
+}
+
+/// What a call's App Check header was worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AppToken {
+    /// Nobody looked.
+    Ignored,
+    /// It names an app that may call.
+    Good,
+    /// It doesn't hold.
+    Bad,
+    /// There is none.
+    Missing,
+    /// The keys couldn't be had.
+    Unchecked,
+}
+
+impl AppToken {
+    /// The word for the metrics, where it was looked at.
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            AppToken::Ignored => None,
+            AppToken::Good => Some("good"),
+            AppToken::Bad => Some("bad"),
+            AppToken::Missing => Some("missing"),
+            AppToken::Unchecked => Some("unchecked"),
+        }
+    }
+}
+
+/// The header's one value. Of two, a proxy in front may have looked at the one and we at the other, so neither
+/// counts.
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, Rejection> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (_, Some(_)) => Err(Rejection::Malformed),
+        (value, None) => Ok(value),
     }
 }
 
@@ -108,13 +155,13 @@ pub enum Deliveries {
 }
 
 impl Deliveries {
-    /// Fails, with the reason for the log, unless the header's bearer may deliver.
-    pub(super) async fn check(&self, header: Option<&HeaderValue>, now: Timestamp) -> Result<(), Rejection> {
+    /// Fails, with the reason for the log, unless the bearer that the headers name may deliver.
+    pub(super) async fn check(&self, headers: &HeaderMap, now: Timestamp) -> Result<(), Rejection> {
         match self {
             Deliveries::Open => Ok(()),
             Deliveries::Closed => Err(Rejection::Closed),
             Deliveries::Service(tokens) => {
-                let token = header.and_then(bearer).ok_or(Rejection::Malformed)?;
+                let token = only(headers, &header::AUTHORIZATION)?.and_then(bearer).ok_or(Rejection::Malformed)?;
                 tokens.verify(token, now).await
             }
         }

@@ -42,6 +42,7 @@ impl IdTokens {
         jwt.check_expiry(now)?;
         jwt.check_past("iat", now, unsigned)?;
         jwt.check_past("auth_time", now, true)?;
+        jwt.check_past("nbf", now, true)?;
         if !unsigned {
             jwt.check_signature(&self.keys, now, false).await?;
         }
@@ -53,6 +54,8 @@ impl IdTokens {
 pub struct AppTokens {
     /// The projects whose apps may call.
     pub projects: Vec<String>,
+    /// The IDs of the apps that may call; empty for any of the projects'.
+    pub apps: Vec<String>,
     /// App Check's keys.
     pub keys: KeySource,
 }
@@ -65,7 +68,9 @@ impl AppTokens {
         if jwt.typ.as_deref() != Some("JWT") {
             return Err(Rejection::Malformed);
         }
-        if !jwt.text("iss")?.starts_with(APP_CHECK_ISSUER) {
+        // The issuer is named after the project's number, which no setting of ours knows.
+        let number = jwt.text("iss")?.strip_prefix(APP_CHECK_ISSUER).unwrap_or_default();
+        if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(Rejection::Claim("iss"));
         }
         // Always a list: the project by its ID and by its number.
@@ -81,8 +86,12 @@ impl AppTokens {
         if app.is_empty() {
             return Err(Rejection::Claim("sub"));
         }
+        if !self.apps.is_empty() && !self.apps.iter().any(|ours| ours == app) {
+            return Err(Rejection::App);
+        }
         jwt.check_expiry(now)?;
         jwt.check_past("iat", now, true)?;
+        jwt.check_past("nbf", now, true)?;
         jwt.check_signature(&self.keys, now, true).await?;
         Ok(app.to_owned())
     }
@@ -119,6 +128,7 @@ impl ServiceTokens {
         }
         jwt.check_expiry(now)?;
         jwt.check_past("iat", now, false)?;
+        jwt.check_past("nbf", now, true)?;
         jwt.check_signature(&self.keys, now, false).await
     }
 }

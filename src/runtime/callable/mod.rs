@@ -4,12 +4,13 @@ mod cors;
 mod decode;
 mod respond;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, header};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::Response;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
@@ -17,13 +18,11 @@ use serde_json::{Map, Value};
 use super::engine::{Ended, Run, Runtime};
 use super::error::{FunctionError, Status};
 use super::function::{Call, Function, Trigger};
+use super::limits::TooMany;
 use super::observe::{Kind, trace_id};
 use crate::store::Cost;
 
 pub(super) use respond::envelope;
-
-/// The header that carries App Check tokens.
-const APP_CHECK: &str = "x-firebase-appcheck";
 
 /// How long a request's body may take to come.
 const BODY_TIME: Duration = Duration::from_secs(60);
@@ -52,11 +51,21 @@ async fn answer<S: Clone + Send + Sync + 'static>(runtime: &Runtime<S>, request:
     match begin(runtime, &function, request).await {
         Ok(run) if streaming => respond::stream(run, runtime.inner.options.heartbeat),
         Ok(run) => respond::whole(run.await),
-        Err(error) => {
+        Err(Refused { error, retry_after }) => {
             let (name, status, cause) = (function.name, error.status.name(), error.cause.as_deref());
-            tracing::info!(function = name, status, cause = cause.map(tracing::field::display), "a call was refused");
+            let cause = cause.map(tracing::field::display);
+            match retry_after {
+                // There's a metric for these; a line for each would let anybody fill the log.
+                Some(_) => tracing::debug!(function = name, status, cause, "a call was refused"),
+                None => tracing::info!(function = name, status, cause, "a call was refused"),
+            }
             runtime.metrics().refused(name, status);
-            if streaming { respond::frame(&error) } else { envelope(&error) }
+            let mut response = if streaming { respond::frame(&error) } else { envelope(&error) };
+            if let Some(wait) = retry_after {
+                let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+            }
+            response
         }
     }
 }
@@ -79,25 +88,55 @@ fn find<S: Clone + Send + Sync + 'static>(runtime: &Runtime<S>, path: &str) -> O
 /// The outcome of a call, once its handler has ended.
 type Running = futures::future::BoxFuture<'static, Result<Value, FunctionError>>;
 
-/// All that comes before the handler, in the protocol's order; then sets the handler going.
+/// Why a call's handler doesn't begin.
+struct Refused {
+    error: FunctionError,
+    /// How long the caller should wait.
+    retry_after: Option<Duration>,
+}
+
+impl From<FunctionError> for Refused {
+    fn from(error: FunctionError) -> Self {
+        Refused { error, retry_after: None }
+    }
+}
+
+/// All that comes before the handler; then sets the handler going. What is wrong is answered in the protocol's order,
+/// but who calls is looked at first: a body isn't waited for from an address that calls too often.
 async fn begin<S: Clone + Send + Sync + 'static>(
     runtime: &Runtime<S>,
     function: &Arc<Function<S>>,
     request: Request,
-) -> Result<Running, FunctionError> {
+) -> Result<Running, Refused> {
     let (parts, body) = request.into_parts();
-    let data = read(&parts.method, &parts.headers, body, function).await?;
+    let admit = || {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
+        runtime.inner.limits.admit(function.name, &parts.headers, peer).map_err(|TooMany(wait)| {
+            runtime.metrics().signed_out_refused(function.name);
+            let error = FunctionError::new(Status::ResourceExhausted, "Too many calls. Please try again later.");
+            Refused { error, retry_after: Some(wait) }
+        })
+    };
+    if !parts.headers.contains_key(header::AUTHORIZATION) {
+        admit()?;
+    }
     let callers = &runtime.inner.options.callers;
     let now = runtime.inner.options.context.now();
-    let (caller, app_id) = futures::join!(
-        callers.caller(parts.headers.get(header::AUTHORIZATION), now),
-        callers.app(parts.headers.get(APP_CHECK), now)
-    );
+    let (caller, (app_token, app_id)) =
+        futures::join!(callers.caller(&parts.headers, now), callers.app(&parts.headers, now));
+    if let Some(outcome) = app_token.name() {
+        runtime.metrics().app_check(function.name, outcome);
+    }
+    // Keys that can't be had say nothing of the token, so this is no reason to count the call.
+    if caller.as_ref().is_err_and(|error| error.status == Status::Unauthenticated) {
+        admit()?;
+    }
+    let data = read(&parts.method, &parts.headers, body, function).await?;
     let (caller, app_id) = (caller?, app_id?);
     let data = decode::decode(data).map_err(FunctionError::internal)?;
 
     let Trigger::Callable(handler) = &function.trigger else {
-        return Err(FunctionError::internal("the function found isn't callable"));
+        return Err(FunctionError::internal("the function found isn't callable").into());
     };
     let handler = handler.clone();
     let run = Run {

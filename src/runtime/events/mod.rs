@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::engine::{Ended, Run, Runtime};
@@ -144,7 +144,7 @@ async fn receive<S: Clone + Send + Sync + 'static>(
     let options = &runtime.inner.options;
     let (parts, body) = request.into_parts();
     let now = options.context.now();
-    if let Err(why) = options.deliveries.check(parts.headers.get(header::AUTHORIZATION), now).await {
+    if let Err(why) = options.deliveries.check(&parts.headers, now).await {
         tracing::warn!(name, %why, "the sender of an event couldn't be verified");
         return unverified(&why);
     }

@@ -143,7 +143,7 @@ pub async fn receive<S: Clone + Send + Sync + 'static>(
     let options = &runtime.inner.options;
     let (parts, body) = request.into_parts();
     let now = options.context.now();
-    if let Err(why) = options.deliveries.check(parts.headers.get(header::AUTHORIZATION), now).await {
+    if let Err(why) = options.deliveries.check(&parts.headers, now).await {
         tracing::warn!(queue = name, %why, "the sender of a task couldn't be verified");
         return unverified(&why);
     }

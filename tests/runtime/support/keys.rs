@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair, KeySize};
-use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
+use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256, RsaEncoding};
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -44,10 +44,21 @@ impl SigningKey {
 
     /// A token with any header, signed with RS256 all the same.
     pub fn sign_with(&self, header: &Value, claims: &Value) -> String {
-        let message = unsigned_message(header, claims);
+        self.sign_text(header.to_string(), claims.to_string())
+    }
+
+    /// A token of any text, JSON or not.
+    pub fn sign_text(&self, header: impl AsRef<[u8]>, payload: impl AsRef<[u8]>) -> String {
+        let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
+        let signature = URL_SAFE_NO_PAD.encode(self.signature(&RSA_PKCS1_SHA256, &message));
+        format!("{message}.{signature}")
+    }
+
+    /// The signature of any message, in any way that the key can sign.
+    pub fn signature(&self, encoding: &'static dyn RsaEncoding, message: &str) -> Vec<u8> {
         let mut signature = vec![0; self.pair.public_modulus_len()];
-        self.pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signature).unwrap();
-        format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
+        self.pair.sign(encoding, &SystemRandom::new(), message.as_bytes(), &mut signature).unwrap();
+        signature
     }
 }
 

@@ -1,6 +1,7 @@
 //! Functions whose behaviour each test scripts, and the server that runs them.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use parking_lot::Mutex;
 use reqwest::{Client, RequestBuilder, Response};
 use roar_functions::context::{Context, CountingIds, ManualClock};
 use roar_functions::runtime::auth::{AppCheck, Callers, Deliveries, IdTokens, KeySource};
+use roar_functions::runtime::limits::SignedOut;
 use roar_functions::runtime::tasks::Backoff;
 use roar_functions::runtime::{
     Call, DatabaseName, DocumentEvent, DocumentEventType, Function, FunctionError, HandlerError, LocalQueue, Options,
@@ -171,6 +173,7 @@ pub fn table() -> Vec<Function<World>> {
         .with_timeout(Duration::from_millis(30)),
         Function::callable("hold", "waits", hold),
         small,
+        Function::callable("strict", "echoes, once a minute", echo).with_signed_out_limit(NonZeroU32::MIN),
         on(DocumentEventType::Written, "onWritten").with_timeout(Duration::from_millis(200)),
         on(DocumentEventType::Created, "onCreated"),
         on(DocumentEventType::Updated, "onUpdated"),
@@ -190,7 +193,7 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Unsigned tokens, no App Check, open deliveries.
+    /// Unsigned tokens, no App Check, any number of calls, open deliveries.
     pub fn new() -> Self {
         Setup {
             memory: Memory::default(),
@@ -201,6 +204,7 @@ impl Setup {
                     allow_unsigned: true,
                 },
                 app_check: AppCheck::Off,
+                signed_out: SignedOut::unlimited(),
             },
             deliveries: Deliveries::Open,
             heartbeat: Duration::from_secs(30),

@@ -1,0 +1,112 @@
+//! Who may call.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+
+use clap::{Args, ValueEnum};
+
+use super::parsers::{app_ids, calls, choice, list, named, proxies, url};
+use super::{BackendConfig, ConfigError, StoreConfig};
+use crate::runtime::auth;
+use crate::runtime::limits::CALLS_A_MINUTE;
+
+/// What App Check tokens are good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AppCheckMode {
+    /// They aren't looked at.
+    Off,
+    /// A bad one is logged.
+    Monitor,
+    /// A call without a good one is refused.
+    Enforce,
+}
+
+/// Whether unsigned ID tokens count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum UnsignedTokens {
+    /// With the Auth emulator, and with the embedded store.
+    Auto,
+    /// Never.
+    Never,
+}
+
+/// Who may call, as it's set.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Callers")]
+pub struct CallerArgs {
+    /// Whether unsigned ID tokens count: auto (with the Auth emulator or the embedded store) or never.
+    #[arg(long, env = "ROAR_UNSIGNED_TOKENS", default_value = "auto", value_parser = named("ROAR_UNSIGNED_TOKENS", choice::<UnsignedTokens>))]
+    pub unsigned_tokens: UnsignedTokens,
+    /// App Check: off, monitor (a bad token is logged) or enforce (a call without a good one fails).
+    #[arg(long, env = "ROAR_APP_CHECK", default_value = "off", value_parser = named("ROAR_APP_CHECK", choice::<AppCheckMode>))]
+    pub app_check: AppCheckMode,
+    /// The IDs of the apps whose App Check tokens count, separated by commas. Default: any of the projects'.
+    #[arg(long, value_name = "APP_IDS", env = "ROAR_APP_CHECK_APPS", value_parser = named("ROAR_APP_CHECK_APPS", app_ids))]
+    pub app_check_apps: Option<String>,
+    /// How many calls a minute an address may make without a good ID token. 0: any number.
+    #[arg(long, value_name = "CALLS", env = "ROAR_SIGNED_OUT_LIMIT", default_value_t = CALLS_A_MINUTE.get(), value_parser = named("ROAR_SIGNED_OUT_LIMIT", calls))]
+    pub signed_out_limit: u32,
+    /// How many proxies in front append to X-Forwarded-For: 0 for none, 1 on Cloud Run. With fewer than there are,
+    /// callers share a proxy's address; with more, they choose their own.
+    #[arg(long, value_name = "N", env = "ROAR_TRUSTED_PROXIES", default_value = "0", value_parser = named("ROAR_TRUSTED_PROXIES", proxies))]
+    pub trusted_proxies: usize,
+    /// The JWK set of ID tokens.
+    #[arg(long, value_name = "URL", env = "ROAR_ID_TOKEN_KEYS_URL", default_value = auth::ID_TOKEN_KEYS, value_parser = named("ROAR_ID_TOKEN_KEYS_URL", url))]
+    pub id_token_keys_url: String,
+    /// The JWK set of App Check tokens.
+    #[arg(long, value_name = "URL", env = "ROAR_APP_CHECK_KEYS_URL", default_value = auth::APP_CHECK_KEYS, value_parser = named("ROAR_APP_CHECK_KEYS_URL", url))]
+    pub app_check_keys_url: String,
+}
+
+/// Who may call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallerConfig {
+    /// The projects whose users may call.
+    pub projects: Vec<String>,
+    /// True when unsigned ID tokens count.
+    pub allow_unsigned: bool,
+    /// What App Check tokens are good for.
+    pub app_check: AppCheckMode,
+    /// The apps whose App Check tokens count; empty for any.
+    pub app_check_apps: Vec<String>,
+    /// Calls a minute and address without a good ID token; `None` for any number.
+    pub signed_out_limit: Option<NonZeroU32>,
+    /// How many proxies in front append to `X-Forwarded-For`.
+    pub trusted_proxies: usize,
+    /// The JWK set of ID tokens.
+    pub id_token_keys: String,
+    /// The JWK set of App Check tokens.
+    pub app_check_keys: String,
+}
+
+impl CallerArgs {
+    /// Checks the settings as a whole. Refuses unsigned tokens on an address that others can reach.
+    pub fn check(
+        &self,
+        store: &StoreConfig,
+        accounts: &BackendConfig,
+        listen: SocketAddr,
+    ) -> Result<CallerConfig, ConfigError> {
+        let has_auth_emulator = matches!(accounts, BackendConfig::Emulator(_));
+        let is_embedded = matches!(store.backend, BackendConfig::Embedded(_));
+        let allow_unsigned = self.unsigned_tokens == UnsignedTokens::Auto && (is_embedded || has_auth_emulator);
+        if allow_unsigned && !listen.ip().is_loopback() {
+            return Err(ConfigError(format!(
+                "unsigned ID tokens would be accepted on {listen}, so that anybody who reaches it could call as \
+                 anybody. Listen on a loopback address (ROAR_LISTEN=127.0.0.1:{}, PORT unset) or set \
+                 ROAR_UNSIGNED_TOKENS=never",
+                listen.port()
+            )));
+        }
+        Ok(CallerConfig {
+            projects: store.projects(),
+            allow_unsigned,
+            app_check: self.app_check,
+            app_check_apps: list(&self.app_check_apps),
+            signed_out_limit: NonZeroU32::new(self.signed_out_limit),
+            trusted_proxies: self.trusted_proxies,
+            id_token_keys: self.id_token_keys_url.clone(),
+            app_check_keys: self.app_check_keys_url.clone(),
+        })
+    }
+}

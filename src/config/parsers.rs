@@ -1,0 +1,108 @@
+//! Parsers of values. Their complaints name the variable, and say what it must be.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+use super::ConfigError;
+
+/// A parser of a flag's value whose complaint names the environment variable too.
+pub fn named<T: Send + Sync + Clone + 'static>(
+    variable: &'static str,
+    parse: fn(&str) -> Result<T, String>,
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static {
+    move |text| parse(text).map_err(|why| format!("{variable} {why}"))
+}
+
+pub fn choice<T: ValueEnum>(text: &str) -> Result<T, String> {
+    T::from_str(text, true).map_err(|_| {
+        let all: Vec<_> =
+            T::value_variants().iter().filter_map(|v| v.to_possible_value()).map(|v| v.get_name().to_owned()).collect();
+        format!("must be one of {}", all.join(", "))
+    })
+}
+
+pub fn text(value: &str) -> Result<String, String> {
+    if value.trim().is_empty() { Err("must not be empty".to_owned()) } else { Ok(value.to_owned()) }
+}
+
+pub fn flag(value: &str) -> Result<bool, String> {
+    value.parse().map_err(|_| "must be true or false".to_owned())
+}
+
+pub fn count(value: &str) -> Result<usize, String> {
+    value.parse().ok().filter(|n| (1..=1000).contains(n)).ok_or_else(|| "must be a number from 1 to 1000".to_owned())
+}
+
+pub fn calls(value: &str) -> Result<u32, String> {
+    value.parse().ok().filter(|n| *n <= 1_000_000).ok_or_else(|| "must be a number from 0 to 1000000".to_owned())
+}
+
+pub fn proxies(value: &str) -> Result<usize, String> {
+    value.parse().ok().filter(|n| *n <= 10).ok_or_else(|| "must be a number from 0 to 10".to_owned())
+}
+
+/// Firebase's app IDs, as `1:123456:web:0a1b2c`, between commas. A list with a slip in it would lock apps out.
+pub fn app_ids(value: &str) -> Result<String, String> {
+    let is_id = |id: &str| {
+        let parts: Vec<_> = id.split(':').collect();
+        let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        let is_word = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        matches!(parts[..], [version, project, platform, app]
+            if is_number(version) && is_number(project) && is_word(platform) && is_word(app))
+    };
+    let value = value.to_owned();
+    let wrong = list(&Some(value.clone())).into_iter().find(|id| !is_id(id));
+    match wrong {
+        Some(wrong) => Err(format!("must be app IDs like 1:123456:web:0a1b2c between commas; {wrong:?} isn't one")),
+        None => Ok(value),
+    }
+}
+
+pub fn seconds(value: &str) -> Result<Duration, String> {
+    let seconds = value.parse().ok().filter(|n| *n <= 3600);
+    seconds.map(Duration::from_secs).ok_or_else(|| "must be a number of seconds, 3600 at most".to_owned())
+}
+
+pub fn address(value: &str) -> Result<SocketAddr, String> {
+    let value = value.strip_prefix("localhost:").map_or(value.to_owned(), |port| format!("127.0.0.1:{port}"));
+    value.parse().map_err(|_| "must be an address and a port, as 127.0.0.1:8080".to_owned())
+}
+
+pub fn port(value: &str) -> Result<u16, String> {
+    value.parse().map_err(|_| "must be a port, 0 to 65535".to_owned())
+}
+
+pub fn url(value: &str) -> Result<String, String> {
+    match reqwest::Url::parse(value) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(value.to_owned()),
+        _ => Err("must be an http or https URL".to_owned()),
+    }
+}
+
+/// `host:port`, or nothing where the variable is set but empty.
+pub fn host(value: &str) -> Result<String, String> {
+    let is_host = value.is_empty()
+        || (!value.contains('/') && value.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()));
+    if is_host { Ok(value.to_owned()) } else { Err("must be a host and a port without http://".to_owned()) }
+}
+
+pub fn any(value: &str) -> Result<String, String> {
+    Ok(value.to_owned())
+}
+
+pub fn present(value: &Option<String>) -> Option<String> {
+    value.clone().filter(|value| !value.is_empty())
+}
+
+pub fn list(value: &Option<String>) -> Vec<String> {
+    let items = value.iter().flat_map(|value| value.split(','));
+    items.map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+}
+
+/// What stands between commas; `why` not, when that's nothing.
+pub fn some(text: &str, why: &str) -> Result<Vec<String>, ConfigError> {
+    let items = list(&Some(text.to_owned()));
+    if items.is_empty() { Err(ConfigError(why.to_owned())) } else { Ok(items) }
+}
