@@ -237,7 +237,8 @@ async fn calls_at_once_lose_nothing() {
     assert_eq!(held("groups"), ["g1"]);
     assert_eq!(held("families"), ["f1"]);
     assert_eq!(ids(&claims, "adminOrgs", "classes"), ["c3"]);
-    assert_eq!(town.audit().await.len(), 6);
+    // Where the school came before its class, the class changed nothing.
+    assert!((5..=6).contains(&town.audit().await.len()));
     let copy = town.assessment_document(&format!("userClaims/{}", assessment_uid(Role::Admin))).await.expect("a copy");
     assert_eq!(copy.fields.get("claims"), Some(&Value::Map(claims)));
 }
