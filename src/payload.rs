@@ -109,7 +109,7 @@ pub fn optional_orgs(fields: &Map<String, Json>, at: &str) -> Checked<OrgLists> 
     if let Some(unknown) = lists.keys().find(|key| OrgType::ALL.iter().all(|org_type| org_type.plural() != *key)) {
         return Err(FunctionError::invalid(format!("{at}.{} is not a type of org.", shown(unknown))));
     }
-    let mut orgs = OrgLists::new();
+    let mut orgs: Vec<(OrgType, &str)> = Vec::new();
     for org_type in OrgType::ALL {
         let name = org_type.plural();
         let Some(ids) = present(lists, name) else { continue };
@@ -117,14 +117,31 @@ pub fn optional_orgs(fields: &Map<String, Json>, at: &str) -> Checked<OrgLists> 
             ids.as_array().ok_or_else(|| FunctionError::invalid(format!("{at}.{name} must be a list of IDs.")))?;
         for (index, id) in ids.iter().enumerate().filter(|(_, id)| !id.is_null()) {
             match id {
-                Json::String(id) if is_id(id) => {
-                    orgs.add(org_type, id);
-                }
+                Json::String(id) if is_id(id) => orgs.push((org_type, id)),
                 _ => return Err(FunctionError::invalid(format!("{at}.{name}[{index}] must be the ID of an org."))),
             }
         }
     }
-    Ok(orgs)
+    Ok(orgs.into_iter().collect())
+}
+
+/// How many orgs one request may give or take rights over.
+pub const MOST_ORGS: usize = 1000;
+
+/// Refuses more than [`MOST_ORGS`]: each is read, with what is above it.
+pub fn few_orgs(orgs: OrgLists, at: &str) -> Checked<OrgLists> {
+    match orgs.iter().count() > MOST_ORGS {
+        true => Err(FunctionError::invalid(format!("{at} may name {MOST_ORGS} orgs at most."))),
+        false => Ok(orgs),
+    }
+}
+
+/// Text of so many characters at most.
+pub fn short(text: Option<String>, name: &str, most: usize) -> Checked<Option<String>> {
+    match text.as_ref().is_some_and(|text| text.chars().count() > most) {
+        true => Err(FunctionError::invalid(format!("{name} must have {most} characters at most."))),
+        false => Ok(text),
+    }
 }
 
 /// As [`optional_orgs`], but there must be one.

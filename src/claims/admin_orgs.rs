@@ -3,16 +3,16 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::audit::{Action, Record};
-use super::custom::{all_to_json, custom_claims};
-use super::lists::{AdminOrgs, granted, stored};
+use super::custom::{all_to_json, custom_claims, imported, is_open};
+use super::lists::{AdminOrgs, granted, snapshot, stored};
 use super::next_update;
-use super::publish::publish;
-use crate::accounts::check_claims;
+use super::publish::{ClaimsError, publish};
+use crate::accounts::{AccountError, check_claims};
 use crate::app::App;
 use crate::fields;
-use crate::orgs::{OrgLists, OrgTree, OrgType, Reach, load_tree};
-use crate::payload::{Checked, object, optional_id, optional_ids, required_id};
-use crate::rights::{AboveOrgs, Claims, NamesOrgs, Payload, claims_map};
+use crate::orgs::{OrgLists, OrgTree, OrgType};
+use crate::payload::{Checked, few_orgs, object, optional_id, optional_ids, required_id};
+use crate::rights::{AboveOrgs, Claims, NamesOrgs, Payload, check_appointable, claims_map};
 use crate::runtime::{FunctionError, Status};
 use crate::store::{FieldPath, Fields, Transaction, Value, Write};
 
@@ -28,22 +28,21 @@ pub struct Request<const REMOVES: bool> {
 
 /// One ID a type (`districtId`), or a list a type (`districts`), or both.
 fn orgs(data: &Map<String, Json>) -> Checked<OrgLists> {
-    let mut orgs = OrgLists::new();
+    let mut orgs = Vec::new();
     for org_type in OrgType::ALL {
         let single = format!("{}Id", org_type.singular());
         let what = format!("a {}", org_type.singular());
         let listed = optional_ids(data, org_type.plural(), &what)?.unwrap_or_default();
-        for id in optional_id(data, &single, &what)?.into_iter().chain(listed) {
-            orgs.add(org_type, &id);
-        }
+        orgs.extend(optional_id(data, &single, &what)?.into_iter().chain(listed).map(|id| (org_type, id)));
     }
+    let orgs: OrgLists = orgs.iter().map(|(org_type, id)| (*org_type, id.as_str())).collect();
     if orgs.is_empty() {
         return Err(FunctionError::invalid(
             "One of districtId, schoolId, classId, groupId, familyId, or of districts, schools, classes, groups, \
              families, must name an org.",
         ));
     }
-    Ok(orgs)
+    few_orgs(orgs, "The request")
 }
 
 impl<const REMOVES: bool> Payload for Request<REMOVES> {
@@ -71,6 +70,7 @@ pub async fn append_to_admin_claims(
     request: Request<false>,
 ) -> Result<Json, FunctionError> {
     let Request { target, orgs } = &request;
+    check_appointable(&app, &permit.requester, target).await?;
     let change =
         Change { function: "appendToAdminClaims", by: &permit.requester.uid, target, orgs, action: Action::Append };
     let claims = change.apply(&app).await?;
@@ -130,14 +130,20 @@ impl Change<'_> {
                 Action::Remove => known.difference(&self.orgs.to_set()),
                 _ => known.iter().chain(self.orgs.iter()).collect(),
             };
-            let tree = load_tree(&app.stores.admin, &relevant, Reach::Down { include_archived: false }).await?;
+            let tree = snapshot(&app.stores.admin, &relevant).await?;
             let (tree, known) = (&tree, &known);
             let work = |tx| self.within(app, tx, custom, tree, known);
             let (changed, _) = app.stores.admin.transaction(work).await?;
             // Somebody granted other orgs meanwhile, of which the snapshot knows nothing.
             let Some(claims) = changed else { continue };
-            publish(app, self.target, &[]).await?;
-            return Ok(claims);
+            return match publish(app, self.target, &[]).await {
+                // Rights that are taken away are gone, whatever else is in the claims.
+                Err(ClaimsError::Account(AccountError::ClaimsTooLarge { .. })) if self.action == Action::Remove => {
+                    tracing::error!(uid = self.target, "the claims are too large for tokens");
+                    Ok(claims)
+                }
+                other => other.map(|()| claims).map_err(FunctionError::from),
+            };
         }
         Err(FunctionError::new(Status::Aborted, "Too many changes at once. Please try again."))
     }
@@ -164,12 +170,20 @@ impl Change<'_> {
             _ => AdminOrgs::of(&known.iter().chain(self.orgs.iter()).collect(), tree),
         };
         let before = stored(claims);
-        let mut fields = claims.cloned().unwrap_or_default();
+        let mut fields = claims.cloned().unwrap_or_else(|| imported(custom));
+        let taken_over: Vec<String> = if claims.is_none() { fields.keys().cloned().collect() } else { Vec::new() };
         fields.extend(orgs.to_fields());
         let mut mask: Vec<FieldPath> = AdminOrgs::mask().into();
-        for (name, value) in [("adminUid", self.target), ("role", "admin")] {
-            // Who is something already stays it (ambiguities A-03).
-            if self.action == Action::Append && !fields.contains_key(name) {
+        mask.extend(taken_over.iter().map(|name| FieldPath::of(["claims", name])));
+        // Who is something already stays it (ambiguities A-03); a family's admins launch tasks (A-32).
+        let is_family =
+            orgs.minimal.iter().all(|(org_type, _)| org_type == OrgType::Family) && !orgs.minimal.is_empty();
+        let role = if is_family { "launch_admin" } else { "admin" };
+        let open = is_open(fields.get("role"));
+        for (name, value, missing) in
+            [("adminUid", self.target, !fields.contains_key("adminUid")), ("role", role, open)]
+        {
+            if self.action == Action::Append && missing {
                 fields.insert(name.to_owned(), Value::from(value));
                 mask.push(FieldPath::of(["claims", name]));
             }

@@ -6,20 +6,42 @@ use crate::store::{Fields, Value};
 
 /// The org lists stay in the document: they don't fit into tokens (data-model §2.4).
 const NOT_IN_TOKENS: [&str; 2] = ["adminOrgs", "minimalAdminOrgs"];
+/// Rights, which the document alone gives; a token that says more is wrong.
+const RIGHTS: [&str; 3] = ["super_admin", "admin", "role"];
 
 /// The custom claims that an account should have: those of the document, and those that the account has
 /// besides. `lost` are claims that the document once had and hasn't now, which go.
 ///
-/// Claims that never were in the document stay: somebody gave them to the account alone.
+/// Claims that never were in the document stay, unless they are rights: somebody gave them to the account
+/// alone.
 pub fn custom_claims(current: &Map<String, Json>, document: &Fields, lost: &[String]) -> Map<String, Json> {
     let mut claims = current.clone();
-    for name in NOT_IN_TOKENS.into_iter().chain(lost.iter().map(String::as_str)) {
+    for name in NOT_IN_TOKENS.into_iter().chain(RIGHTS).chain(lost.iter().map(String::as_str)) {
         claims.remove(name);
     }
     for (name, value) in document.iter().filter(|(name, _)| !NOT_IN_TOKENS.contains(&name.as_str())) {
         claims.insert(name.clone(), to_json(value));
     }
     claims
+}
+
+/// The custom claims of an account whose document is gone: without rights.
+pub fn without_rights(current: &Map<String, Json>) -> Map<String, Json> {
+    custom_claims(current, &Fields::new(), &[])
+}
+
+/// The claims that a new document takes over from its account's custom claims: who the user is, and their role.
+/// Nobody becomes a super admin that way: the document gives that right, and had none to give.
+pub fn imported(current: &Map<String, Json>) -> Fields {
+    let names = ["roarUid", "assessmentUid", "role"];
+    let texts = names.into_iter().filter_map(|name| Some((name, current.get(name)?.as_str()?)));
+    let good = texts.filter(|(_, text)| !text.is_empty() && *text != "super_admin");
+    good.map(|(name, text)| (name.to_owned(), Value::from(text))).collect()
+}
+
+/// True when somebody without this role is better off with another: guests are nobody yet.
+pub fn is_open(role: Option<&Value>) -> bool {
+    role.and_then(Value::as_str).is_none_or(|role| role.is_empty() || role == "guest")
 }
 
 /// A claim as tokens and answers hold it.
@@ -77,7 +99,9 @@ mod tests {
         for (current, lost, expected) in [
             (json!({}), vec![], json!({"roarUid": "r1", "role": "admin"})),
             (json!({"role": "guest"}), vec![], json!({"roarUid": "r1", "role": "admin"})),
-            (json!({"super_admin": true}), vec![], json!({"roarUid": "r1", "role": "admin", "super_admin": true})),
+            (json!({"super_admin": true}), vec![], json!({"roarUid": "r1", "role": "admin"})),
+            (json!({"lab": "x"}), vec![], json!({"roarUid": "r1", "role": "admin", "lab": "x"})),
+            (json!({"lab": "x"}), vec!["lab"], json!({"roarUid": "r1", "role": "admin"})),
             (json!({"super_admin": true}), vec!["super_admin"], json!({"roarUid": "r1", "role": "admin"})),
             // It was given again since.
             (json!({}), vec!["role"], json!({"roarUid": "r1", "role": "admin"})),
@@ -88,6 +112,15 @@ mod tests {
             assert_eq!(Json::Object(claims.clone()), expected, "{current} without {lost:?}");
             assert_eq!(custom_claims(&claims, &document, &lost), claims);
         }
+    }
+
+    #[test]
+    fn a_new_document_takes_over_no_rights() {
+        let held = json!({"roarUid": "r1", "role": "platform_admin", "super_admin": true, "admin": true, "lab": "x"});
+        let expected = fields! { "roarUid" => "r1", "role" => "platform_admin" };
+        assert_eq!(imported(held.as_object().unwrap()), expected);
+        let held = json!({"role": "super_admin", "roarUid": "", "assessmentUid": 7});
+        assert_eq!(imported(held.as_object().unwrap()), Fields::new());
     }
 
     #[test]

@@ -5,19 +5,36 @@ use serde_json::{Map, Value as Json, json};
 
 use super::audit::{Action, Record};
 use super::custom::custom_claims;
-use super::lists::{AdminOrgs, granted, stored};
+use super::lists::{AdminOrgs, granted, snapshot, stored};
 use super::{next_update, publish};
 use crate::accounts::check_claims;
 use crate::app::App;
 use crate::fields;
-use crate::orgs::{OrgKey, OrgLists, OrgTree, OrgType, Reach, load_tree};
+use crate::orgs::{OrgKey, OrgLists, OrgTree, OrgType};
 use crate::payload::{Checked, check_key, object, optional_id, optional_text, present, required_text, shown, value};
 use crate::rights::{Claims, Payload, Permit, Requester, Rule, claims_map, denied};
 use crate::runtime::{Caller, FunctionError, Status};
 use crate::store::{DocPath, FieldPath, Fields, Precondition, StoreError, Transaction, Transform, Value, Write};
 
-/// Fields of a group that the service keeps itself.
-const OWN_FIELDS: [&str; 6] = ["id", "collection", "archived", "createdBy", "createdAt", "subGroups"];
+/// Fields that the service keeps itself, and what makes others part of a group.
+const OWN_FIELDS: [&str; 16] = [
+    "id",
+    "collection",
+    "archived",
+    "createdBy",
+    "createdAt",
+    "subGroups",
+    "archivedSubGroups",
+    "schools",
+    "archivedSchools",
+    "classes",
+    "archivedClasses",
+    "districtId",
+    "schoolId",
+    "currentActivationCode",
+    "validActivationCodes",
+    "lastUpdated",
+];
 /// How often the work starts anew when somebody else changes the same claims.
 const ATTEMPTS: usize = 10;
 
@@ -48,8 +65,9 @@ impl Payload for Request {
             }
             fields.insert(name.clone(), value(sent, &format!("groupData.{}", shown(name)))?);
         }
-        if let Some(parent) = parents.iter().find(|parent| parent.org_type != OrgType::Family) {
-            fields.insert("parentOrgType".to_owned(), Value::from(parent.org_type.singular()));
+        // Of the two forms of the name, the one that others read.
+        if let Some(parent_type) = fields.get("parentOrgType").and_then(Value::as_str).and_then(OrgType::parse) {
+            fields.insert("parentOrgType".to_owned(), Value::from(parent_type.singular()));
         }
         Ok(Request { fields, parents })
     }
@@ -107,7 +125,7 @@ pub async fn create_group(app: App, permit: GroupMaker, request: Request) -> Res
     for _ in 0..ATTEMPTS {
         let document = app.stores.admin.get(&path).await?;
         let known = granted(document.as_ref().and_then(|document| claims_map(&document.fields)));
-        let mut tree = load_tree(&app.stores.admin, &known, Reach::Down { include_archived: false }).await?;
+        let mut tree = snapshot(&app.stores.admin, &known).await?;
         // The group isn't there yet.
         tree.insert(OrgKey::new(OrgType::Group, &id), crate::orgs::Org::from_fields(OrgType::Group, &request.fields));
         let custom = account.as_ref().map(|account| &account.custom_claims);
@@ -115,7 +133,10 @@ pub async fn create_group(app: App, permit: GroupMaker, request: Request) -> Res
         let made = app.stores.admin.transaction(|tx| work.run(tx)).await;
         match made {
             Ok((true, _)) => {
-                publish(&app, uid, &[]).await?;
+                // It's made; the document's event publishes what can't be published now.
+                if let Err(error) = publish(&app, uid, &[]).await {
+                    tracing::warn!(uid, %error, "the rights over a new group aren't published yet");
+                }
                 return Ok(json!({ "status": "ok", "groupId": id }));
             }
             Ok((false, _)) => continue,

@@ -1,9 +1,9 @@
 //! The two lists of orgs that an admin's claims hold: the top-most ones that were granted, and all that
-//! these come to (data-model §2.4). Pure.
+//! these come to (data-model §2.4). Pure, but for [`snapshot`].
 
 use crate::fields;
-use crate::orgs::{OrgKey, OrgLists, OrgTree, OrgType};
-use crate::store::{FieldPath, Fields};
+use crate::orgs::{OrgKey, OrgLists, OrgTree, OrgType, Reach, load_tree};
+use crate::store::{Database, FieldPath, Fields, StoreError, Value};
 
 /// Both lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,10 +23,21 @@ pub struct HeldThrough {
     pub ancestor: OrgKey,
 }
 
-/// What was granted, as the claims tell: the minimal list, or the exhaustive one where only that is stored.
+/// What was granted, as the claims tell: the minimal list as far as the exhaustive one, which gives the rights,
+/// has it too; the exhaustive one where only that is stored.
 pub fn granted(claims: Option<&Fields>) -> OrgLists {
     let AdminOrgs { minimal, exhaustive } = stored(claims);
-    if minimal.is_empty() { exhaustive } else { minimal }
+    if !matches!(claims.and_then(|claims| claims.get("adminOrgs")), Some(Value::Map(_))) {
+        return minimal;
+    }
+    let both = minimal.intersection(&exhaustive.to_set());
+    if both.is_empty() { exhaustive } else { both }
+}
+
+/// A snapshot of `orgs` and everything below them, for rights: by the links of the children, because the lists
+/// of parents are for their admins to write.
+pub async fn snapshot(database: &Database, orgs: &OrgLists) -> Result<OrgTree, StoreError> {
+    Ok(load_tree(database, orgs, Reach::Down { include_archived: false }).await?.by_links_of_children())
 }
 
 /// Both lists as the claims hold them.

@@ -4,14 +4,14 @@
 use serde_json::{Map, Value as Json};
 use thiserror::Error;
 
-use super::custom::custom_claims;
+use super::custom::{custom_claims, without_rights};
 use crate::accounts::{Account, AccountError, Accounts};
 use crate::app::App;
 use crate::fields;
 use crate::orgs::OrgType;
 use crate::rights::{Claims, claims_map};
 use crate::runtime::{FunctionError, HandlerError};
-use crate::store::{Database, DocPath, Document, StoreError, Timestamp, Value, Write};
+use crate::store::{Database, DocPath, Document, Precondition, StoreError, Timestamp, Value, Write};
 
 /// Why claims couldn't be published.
 #[derive(Debug, Error)]
@@ -46,36 +46,59 @@ impl From<ClaimsError> for HandlerError {
     }
 }
 
+/// How often claims are published anew when they change all the time.
+const ROUNDS: usize = 20;
+
 /// Publishes the claims of an Auth user of the admin project, as they are now. `lost` are claims that the
 /// document had before. Converges: what agrees isn't written, so a repetition costs four reads.
 ///
 /// Nothing spans two databases and two projects. So what was written is held against the document once
-/// more until it's still the same; who comes late with an older state finds out.
+/// more until it's still the same; who comes late with an older state finds out. The copy, which gives rights
+/// in the assessment database, comes first and never goes back; an account that can't be changed doesn't keep
+/// it from the rest.
 pub async fn publish(app: &App, admin_uid: &str, lost: &[String]) -> Result<(), ClaimsError> {
     let path = Claims::path(admin_uid)?;
     let mut published: Option<Timestamp> = None;
-    loop {
+    for _ in 0..ROUNDS {
         let Some(document) = app.stores.admin.get(&path).await? else { return Ok(()) };
-        if published == Some(document.update_time) || !publish_once(app, admin_uid, &document, lost).await? {
+        if published == Some(document.update_time) {
             return Ok(());
         }
-        published = Some(document.update_time);
+        match publish_once(app, admin_uid, &document, lost).await? {
+            Round::Done => return Ok(()),
+            Round::Wrote => published = Some(document.update_time),
+            Round::Outdated => {}
+        }
     }
+    Err(StoreError::Contention.into())
 }
 
-/// One round; true when something was written.
-async fn publish_once(app: &App, admin_uid: &str, document: &Document, lost: &[String]) -> Result<bool, ClaimsError> {
-    let Some(map) = claims_map(&document.fields) else { return Ok(false) };
+/// What a round came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Round {
+    /// Nothing was to be written.
+    Done,
+    /// Something was.
+    Wrote,
+    /// The document has changed, or somebody else publishes.
+    Outdated,
+}
+
+async fn publish_once(app: &App, admin_uid: &str, document: &Document, lost: &[String]) -> Result<Round, ClaimsError> {
+    let Some(map) = claims_map(&document.fields) else { return Ok(Round::Done) };
     let claims = Claims::read(admin_uid, Some(document));
     let wanted = |current: &Map<String, Json>| custom_claims(current, map, lost);
-    let mut wrote = set_claims(&app.accounts.admin, admin_uid, wanted).await?;
+    let mut wrote = false;
+    let mut copied = None;
     if let Some(assessment_uid) = &claims.assessment_uid {
-        if !copy_claims(app, admin_uid, assessment_uid, document, &mut wrote).await? {
-            return Ok(wrote);
-        }
-        let same_account = app.accounts.admin.project() == app.accounts.assessment.project();
-        if !(same_account && assessment_uid == admin_uid) {
-            wrote |= set_claims(&app.accounts.assessment, assessment_uid, wanted).await?;
+        match copy_claims(app, admin_uid, assessment_uid, document).await? {
+            Copied::Outdated => return Ok(Round::Outdated),
+            // Another user's account is left alone.
+            Copied::Foreign => {}
+            outcome => {
+                wrote |= outcome == Copied::Wrote;
+                copied = Some(assessment_uid);
+            }
         }
     }
     if is_admin(&claims) {
@@ -83,7 +106,30 @@ async fn publish_once(app: &App, admin_uid: &str, document: &Document, lost: &[S
             wrote |= set_user_type(database, &claims.roar_uid).await?;
         }
     }
-    Ok(wrote)
+    let admin = set_claims(&app.accounts.admin, admin_uid, wanted).await;
+    let one_account = app.accounts.admin.project() == app.accounts.assessment.project();
+    let assessment = match copied.filter(|uid| !(one_account && *uid == admin_uid)) {
+        Some(uid) => set_claims(&app.accounts.assessment, uid, wanted).await,
+        None => Ok(false),
+    };
+    wrote |= admin? | assessment?;
+    Ok(if wrote { Round::Wrote } else { Round::Done })
+}
+
+/// Takes the rights of somebody whose claims are gone out of the assessment database and out of tokens. That
+/// database's rules would let them go on otherwise.
+pub async fn withdraw(app: &App, admin_uid: &str, assessment_uid: Option<&str>) -> Result<(), ClaimsError> {
+    if let Some(assessment_uid) = assessment_uid {
+        let path = Claims::path(assessment_uid)?;
+        let copy = app.stores.assessment.get(&path).await?;
+        if copy.as_ref().is_some_and(|copy| owner(copy) == Some(admin_uid)) {
+            app.stores.assessment.commit(vec![Write::delete(path)]).await?;
+        }
+        set_claims(&app.accounts.assessment, assessment_uid, without_rights).await?;
+    }
+    set_claims(&app.accounts.admin, admin_uid, without_rights).await?;
+    // They may be back.
+    publish(app, admin_uid, &[]).await
 }
 
 async fn set_claims(
@@ -106,28 +152,52 @@ async fn set_claims(
     }
 }
 
-/// The security rules of the assessment database read rights from its own copy. False when that document
-/// is another user's, which is left alone.
+/// What became of the copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Copied {
+    /// It's right.
+    Agrees,
+    /// It was written.
+    Wrote,
+    /// It's another user's.
+    Foreign,
+    /// What was to be written is no longer so.
+    Outdated,
+}
+
+fn owner(copy: &Document) -> Option<&str> {
+    claims_map(&copy.fields).and_then(|claims| claims.get("adminUid")).and_then(Value::as_str)
+}
+
+/// The security rules of the assessment database read rights from its own copy.
+///
+/// The copy is read before the document is looked at again, and written only over what was read. So an older
+/// state never replaces a newer one, even when nobody is left to look again.
 async fn copy_claims(
     app: &App,
     admin_uid: &str,
     assessment_uid: &str,
     document: &Document,
-    wrote: &mut bool,
-) -> Result<bool, StoreError> {
+) -> Result<Copied, StoreError> {
     let path = Claims::path(assessment_uid)?;
     let copy = app.stores.assessment.get(&path).await?;
-    let copied = copy.as_ref().and_then(|copy| claims_map(&copy.fields));
-    let owner = copied.and_then(|claims| claims.get("adminUid")).and_then(Value::as_str);
-    if owner.is_some_and(|owner| owner != admin_uid) {
+    if copy.as_ref().and_then(owner).is_some_and(|owner| owner != admin_uid) {
         tracing::error!(uid = admin_uid, assessment_uid, "the assessment account is bound to another user");
-        return Ok(false);
+        return Ok(Copied::Foreign);
     }
-    if copied != claims_map(&document.fields) {
-        app.stores.assessment.commit(vec![Write::set(path, document.fields.clone())]).await?;
-        *wrote = true;
+    if copy.as_ref().and_then(|copy| claims_map(&copy.fields)) == claims_map(&document.fields) {
+        return Ok(Copied::Agrees);
     }
-    Ok(true)
+    let current = app.stores.admin.get(&document.path).await?;
+    if current.map(|current| current.update_time) != Some(document.update_time) {
+        return Ok(Copied::Outdated);
+    }
+    let expected = copy.map_or(Precondition::Missing, |copy| Precondition::UpdatedAt(copy.update_time));
+    let write = Write::set(path, document.fields.clone()).when(expected);
+    match app.stores.assessment.commit(vec![write]).await {
+        Err(StoreError::Conflict(_)) => Ok(Copied::Outdated),
+        other => other.map(|_| Copied::Wrote),
+    }
 }
 
 /// Rights over a family alone make nobody an administrator (ambiguities A-32).

@@ -1,14 +1,14 @@
 //! `mirrorCustomClaims`: the event of `userClaims` documents (functions §3.3).
 
-use super::lists::{AdminOrgs, stored};
+use super::lists::{AdminOrgs, granted, snapshot, stored};
 use super::next_update;
-use super::publish::{ClaimsError, publish};
+use super::publish::{ClaimsError, publish, withdraw};
 use crate::app::App;
 use crate::fields;
-use crate::orgs::{OrgLists, Reach, load_tree};
+use crate::orgs::OrgLists;
 use crate::rights::claims_map;
 use crate::runtime::{DocumentEvent, HandlerError};
-use crate::store::{DocPath, Document, FieldPath, Precondition, StoreError, Value, Write};
+use crate::store::{DocPath, Document, DocumentChange, FieldPath, Fields, Precondition, StoreError, Value, Write};
 
 /// How often the lists are worked out anew when somebody changes them meanwhile.
 const ATTEMPTS: usize = 5;
@@ -17,51 +17,74 @@ const ATTEMPTS: usize = 5;
 ///
 /// Functions move `lastUpdated` with the claims they write, and write both lists complete; so only other
 /// writes need the hierarchy. But all are published: a function may have died between its commit and the
-/// accounts.
+/// accounts. Where the claims are gone, so are the rights they gave, also in the other project.
 pub async fn written(app: App, event: DocumentEvent) -> Result<(), HandlerError> {
     let change = &event.change;
-    let Some(after) = &change.after else { return Ok(()) };
-    let Some(claims) = claims_map(&after.fields) else { return Ok(()) };
-    let before = change.before.as_ref().and_then(|before| claims_map(&before.fields));
-    if before == Some(claims) {
+    let claims_of = |document: &Option<Document>| document.as_ref().and_then(|d| claims_map(&d.fields)).cloned();
+    let (before, after) = (claims_of(&change.before), claims_of(&change.after));
+    let Some(claims) = after else {
+        if let Some(before) = before {
+            let gone =
+                app.stores.admin.get(&change.path).await?.is_none_or(|document| claims_map(&document.fields).is_none());
+            if gone {
+                let assessment_uid = before.get("assessmentUid").and_then(Value::as_str);
+                withdraw(&app, change.path.id(), assessment_uid).await?;
+            }
+        }
+        return Ok(());
+    };
+    if before.as_ref() == Some(&claims) {
         return Ok(());
     }
-    let lost: Vec<String> = before
-        .into_iter()
-        .flat_map(|before| before.keys())
-        .filter(|name| !claims.contains_key(*name))
-        .cloned()
-        .collect();
-    if !is_by_function(change.before.as_ref(), after) {
-        complete_lists(&app, &change.path).await?;
+    let held = before.unwrap_or_default();
+    let lost: Vec<String> = held.keys().filter(|name| !claims.contains_key(*name)).cloned().collect();
+    if is_by_hand(change, &held, &claims) {
+        complete_lists(&app, &change.path, &added(&held, &claims)).await?;
     }
     publish(&app, change.path.id(), &lost).await?;
     Ok(())
 }
 
-fn is_by_function(before: Option<&Document>, after: &Document) -> bool {
-    let moved = |document: &Document| document.fields.get("lastUpdated").cloned();
-    match (before.and_then(moved), moved(after)) {
+/// True when the org lists were written by somebody else than a function: other lists, and a `lastUpdated` that
+/// stays, or lists that don't fit together.
+fn is_by_hand(change: &DocumentChange, before: &Fields, after: &Fields) -> bool {
+    let (held, lists) = (stored(Some(before)), stored(Some(after)));
+    if held.same(&lists) && change.before.is_some() {
+        return false;
+    }
+    let moved = |document: &Option<Document>| document.as_ref().and_then(|d| d.fields.get("lastUpdated")).cloned();
+    let is_moved = match (moved(&change.before), moved(&change.after)) {
         (Some(before), Some(after)) => before != after,
         _ => false,
+    };
+    !is_moved || !lists.minimal.difference(&lists.exhaustive.to_set()).is_empty()
+}
+
+/// The orgs that an edit added: to the exhaustive list, which gives the rights, or to the minimal one where it's
+/// the only one.
+fn added(before: &Fields, after: &Fields) -> OrgLists {
+    let (held, lists) = (stored(Some(before)), stored(Some(after)));
+    match after.get("adminOrgs") {
+        Some(Value::Map(_)) => lists.exhaustive.difference(&held.exhaustive.to_set()),
+        _ => lists.minimal.difference(&held.minimal.to_set()),
     }
 }
 
-async fn complete_lists(app: &App, path: &DocPath) -> Result<(), HandlerError> {
+/// Works out both lists from what was granted and what an edit added, as far as it's still there.
+async fn complete_lists(app: &App, path: &DocPath, added: &OrgLists) -> Result<(), HandlerError> {
     for _ in 0..ATTEMPTS {
         let Some(document) = app.stores.admin.get(path).await.map_err(ClaimsError::from)? else { return Ok(()) };
         let Some(claims) = claims_map(&document.fields) else { return Ok(()) };
         let before = stored(Some(claims));
-        // The exhaustive list is what people edit; where there is none, the minimal one.
-        let given: &OrgLists = match claims.get("adminOrgs") {
-            Some(Value::Map(_)) => &before.exhaustive,
-            _ => &before.minimal,
+        let there: OrgLists = before.minimal.iter().chain(before.exhaustive.iter()).collect();
+        let kept = match claims.get("minimalAdminOrgs") {
+            // Only what was added counts where nothing was granted before.
+            Some(Value::Map(_)) => before.minimal.intersection(&before.exhaustive.to_set()),
+            _ => granted(Some(claims)),
         };
-        if given.is_empty() && before.minimal.is_empty() {
-            return Ok(());
-        }
-        let tree = load_tree(&app.stores.admin, given, Reach::Down { include_archived: false }).await?;
-        let orgs = AdminOrgs::of(given, &tree);
+        let added = added.intersection(&there.to_set());
+        let given: OrgLists = kept.iter().chain(added.iter()).collect();
+        let orgs = AdminOrgs::of(&given, &snapshot(&app.stores.admin, &given).await?);
         if orgs.same(&before) {
             return Ok(());
         }
@@ -69,7 +92,8 @@ async fn complete_lists(app: &App, path: &DocPath) -> Result<(), HandlerError> {
         if dropped > 0 {
             tracing::warn!(uid = path.id(), dropped, "claims named orgs that don't exist");
         }
-        let fields = fields! { "claims" => orgs.to_fields(), "lastUpdated" => next_update(Some(&document), app.now()) };
+        let updated = next_update(Some(&document), app.now());
+        let fields = fields! { "claims" => orgs.to_fields(), "lastUpdated" => updated };
         let mask = AdminOrgs::mask().into_iter().chain([FieldPath::top("lastUpdated")]).collect();
         let write = Write::merge(path.clone(), fields, mask).when(Precondition::UpdatedAt(document.update_time));
         match app.stores.admin.commit(vec![write]).await {

@@ -92,6 +92,13 @@ impl OrgTree {
         tree
     }
 
+    /// The same snapshot with the links of the children alone: what an org's own lists name, without a link
+    /// back, is no child of it. So nobody gains an org by writing its ID into a list of theirs.
+    pub fn by_links_of_children(&self) -> OrgTree {
+        let linked = |(key, org): (&OrgKey, &Org)| (key.clone(), Org { children: Vec::new(), ..org.clone() });
+        OrgTree::new(self.orgs().map(linked))
+    }
+
     /// Adds one org; the first version of an org stays.
     pub fn insert(&mut self, key: OrgKey, org: Org) {
         if self.orgs.contains_key(&key) {

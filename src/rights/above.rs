@@ -23,8 +23,8 @@ impl<R: Payload + NamesOrgs> Permit<R> for AboveOrgs {
     async fn grant(app: &App, caller: &Caller, request: &R) -> Result<Self, FunctionError> {
         let requester = Requester::of(app, caller).await?;
         let orgs = request.orgs();
-        // Who holds no rights at all needs no look at the orgs.
-        if !requester.claims.super_admin && requester.claims.admin_orgs.is_empty() {
+        // What is refused by its type, or to who holds nothing above, needs no look at the orgs.
+        if !may_be_above(&requester.claims, orgs) {
             return Err(denied(DENIED));
         }
         let tree = load_tree(&app.stores.admin, orgs, Reach::Up).await?;
@@ -34,6 +34,19 @@ impl<R: Payload + NamesOrgs> Permit<R> for AboveOrgs {
 }
 
 const DENIED: &str = "You may not change rights over all of these orgs.";
+
+/// False for what the matrix refuses whatever the hierarchy says.
+fn may_be_above(claims: &Claims, orgs: &OrgLists) -> bool {
+    let holds = |types: &[OrgType]| types.iter().any(|org_type| !claims.admin_orgs.of(*org_type).is_empty());
+    claims.super_admin
+        || !orgs.is_empty()
+            && orgs.iter().all(|(org_type, id)| match org_type {
+                OrgType::District | OrgType::Group => false,
+                OrgType::School => holds(&[OrgType::District]),
+                OrgType::Class => holds(&[OrgType::District, OrgType::School]),
+                OrgType::Family => claims.admin_orgs.contains(OrgType::Family, id),
+            })
+}
 
 /// Asks the matrix. Only super admins may do it for no org at all. PERMISSION_DENIED, or NOT_FOUND for an
 /// org that doesn't exist.

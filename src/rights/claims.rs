@@ -48,9 +48,30 @@ impl Claims {
         }
     }
 
+    /// The same with the rights that an account's custom claims speak of.
+    pub fn with_token(mut self, custom: &serde_json::Map<String, serde_json::Value>) -> Claims {
+        let flag = |name: &str| custom.get(name).and_then(serde_json::Value::as_bool).unwrap_or(false);
+        self.super_admin |= flag("super_admin");
+        self.admin |= flag("admin");
+        let role = custom.get("role").and_then(serde_json::Value::as_str);
+        self.role = self.role.or(role.map(str::to_owned));
+        self
+    }
+
     /// True when these rights include all of `other`'s: who has them may decide about who has those.
     pub fn include(&self, other: &Claims) -> bool {
-        self.super_admin || (!other.super_admin && !other.admin && self.administers_all(&other.admin_orgs))
+        let has_more = other.super_admin || (other.admin && !self.admin) || other.rank() > self.rank();
+        self.super_admin || (!has_more && self.administers_all(&other.admin_orgs))
+    }
+
+    /// How far the role goes in the dashboard (dashboard-contract §4.5).
+    fn rank(&self) -> u8 {
+        match self.role.as_deref() {
+            Some("super_admin") => 3,
+            Some("platform_admin") => 2,
+            Some("admin" | "launch_admin") => 1,
+            _ => 0,
+        }
     }
 
     /// The top-most orgs that the caller administers; all of them where the claims don't say which are.
@@ -110,6 +131,7 @@ mod tests {
         for (who, expected) in table {
             assert_eq!([&d1, &s1, &both].map(|orgs| who.administers_all(orgs)), expected, "{who:?}");
         }
+        let platform = Claims { role: Some("platform_admin".to_owned()), ..admin.clone() };
         for (one, other, expected) in [
             (&super_admin, &super_admin, true),
             (&super_admin, &admin, true),
@@ -117,6 +139,8 @@ mod tests {
             (&admin, &admin, true),
             (&admin, &nobody, true),
             (&nobody, &admin, false),
+            (&admin, &platform, false),
+            (&platform, &admin, true),
         ] {
             assert_eq!(one.include(other), expected, "{one:?} {other:?}");
         }

@@ -25,7 +25,7 @@ pub use claims::{Claims, claims_map};
 pub use permits::{Itself, ItselfOrSuperAdmin, NamesOrgs, NamesUser, OrgAdmin, Requester, SuperAdmin, denied};
 pub use readers::{AdministrationReader, Claimed, NamesAdministration, READERSHIP_FIELDS, Readable, Readership};
 pub use rule::{Expected, Role, Rule, table};
-pub use user_admin::{Target, UserAdmin};
+pub use user_admin::{Target, UserAdmin, check_appointable, looks_after};
 
 use crate::app::App;
 use crate::runtime::{Call, Caller, Function, FunctionError};

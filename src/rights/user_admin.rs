@@ -37,8 +37,18 @@ impl<R: Payload + NamesUser> Permit<R> for UserAdmin {
     /// when the user is named by their document.
     async fn grant(app: &App, caller: &Caller, request: &R) -> Result<Self, FunctionError> {
         let requester = Requester::of(app, caller).await?;
-        let own = || Found { admin_uid: requester.uid.clone(), claims: Claims::default(), user: None };
-        let found = Found::of(app, request.user()).await?;
+        let own = || Found { admin_uid: requester.uid.clone(), ..Found::default() };
+        let found = match Found::of(app, request.user()).await? {
+            // Whose account it is, nothing on record says, or too much does: for super admins to find out.
+            Some(found) if found.is_doubtful && !requester.claims.super_admin && requester.uid != found.admin_uid => {
+                return Err(denied(DENIED));
+            }
+            Some(found) if found.is_double => {
+                let message = "Several accounts belong to this user; name the account itself.";
+                return Err(FunctionError::new(Status::FailedPrecondition, message));
+            }
+            found => found,
+        };
         let Some(found) = found.or_else(|| (requester.uid == request.user()).then(own)) else {
             // To others, who is there is none of their business.
             return Err(match requester.claims.super_admin {
@@ -56,6 +66,32 @@ impl<R: Payload + NamesUser> Permit<R> for UserAdmin {
 }
 
 const DENIED: &str = "You don't administer this user.";
+
+/// True when the caller may say who the owner of an account is: a super admin, or somebody who administers them.
+/// Reads the user's rights and document.
+pub async fn looks_after(app: &App, requester: &Requester, admin_uid: &str) -> Result<bool, FunctionError> {
+    if requester.claims.super_admin {
+        return Ok(true);
+    }
+    let found = Found::of(app, admin_uid).await?;
+    Ok(found
+        .is_some_and(|found| !found.is_doubtful && administers(&requester.claims, &found.claims, found.user.as_ref())))
+}
+
+/// Fails unless the caller may give the owner of an account rights: students are for those who administer them,
+/// because whoever becomes an admin is no student any more, and loses their assignments.
+pub async fn check_appointable(app: &App, requester: &Requester, admin_uid: &str) -> Result<(), FunctionError> {
+    if requester.claims.super_admin {
+        return Ok(());
+    }
+    let Some(found) = Found::of(app, admin_uid).await? else { return Ok(()) };
+    let user_type = found.user.as_ref().and_then(|user| user.get("userType")).and_then(Value::as_str);
+    let is_student = user_type == Some("student");
+    match is_student && !administers(&requester.claims, &found.claims, found.user.as_ref()) {
+        true => Err(denied("This is a student whom you don't administer.")),
+        false => Ok(()),
+    }
+}
 
 /// Super admins administer everybody; others the users in an org of theirs, unless these have rights that
 /// they haven't: a teacher's password is not for the admins of another class.
@@ -75,10 +111,15 @@ fn current_orgs(user: &Fields) -> impl Iterator<Item = (OrgType, &str)> {
     })
 }
 
+#[derive(Default)]
 struct Found {
     admin_uid: String,
     claims: Claims,
     user: Option<Fields>,
+    /// No claims say that the account is the user's: anybody who may make users documents could say so.
+    is_doubtful: bool,
+    /// The claims of several accounts say so.
+    is_double: bool,
 }
 
 impl Found {
@@ -93,7 +134,8 @@ impl Found {
                 true => user,
                 false => admin.get(&DocPath::in_collection("users", &claims.roar_uid)?).await?,
             };
-            return Ok(Some(Found { admin_uid: uid.to_owned(), claims, user: user.map(|user| user.fields) }));
+            let user = user.map(|user| user.fields);
+            return Ok(Some(Found { admin_uid: uid.to_owned(), claims, user, ..Found::default() }));
         }
         let Some(user) = user else { return Ok(None) };
         let holders = admin.query(Query::collection("userClaims").equal("claims.roarUid", uid).limit(2)).await?;
@@ -101,13 +143,11 @@ impl Found {
             // Nobody signed in yet: the account, if there is one, has the document's ID (data-model §1).
             [] => (uid.to_owned(), None),
             [holder] => (holder.id().to_owned(), Some(holder)),
-            _ => {
-                let message = "Several accounts belong to this user, which a super admin has to mend.";
-                return Err(FunctionError::new(Status::FailedPrecondition, message));
-            }
+            _ => (uid.to_owned(), None),
         };
         let claims = Claims::read(&admin_uid, document);
-        Ok(Some(Found { admin_uid, claims, user: Some(user.fields) }))
+        let (is_doubtful, is_double) = (document.is_none(), holders.len() > 1);
+        Ok(Some(Found { admin_uid, claims, user: Some(user.fields), is_doubtful, is_double }))
     }
 }
 

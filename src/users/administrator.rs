@@ -9,13 +9,15 @@ use super::person::Name;
 use super::record::is_email;
 use crate::accounts::{Account, AccountError, AccountUpdate, Accounts, NewAccount, Provider};
 use crate::app::App;
+use crate::claims::ClaimsError;
 use crate::claims::admin_orgs::Change;
-use crate::claims::audit::Action;
+use crate::claims::audit::{Action, Record};
 use crate::claims::binding::{Binding, bind, identity::admin_provider};
+use crate::claims::lists::granted;
 use crate::fields;
 use crate::orgs::{OrgLists, OrgType, Reach, load_tree};
-use crate::payload::{flag, object, optional_orgs, required_text, shown};
-use crate::rights::{AboveOrgs, Claims, NamesOrgs, Payload, Permit, Requester, Rule, denied};
+use crate::payload::{few_orgs, flag, object, optional_orgs, required_text, shown};
+use crate::rights::{AboveOrgs, Claims, NamesOrgs, Payload, Permit, Requester, Rule, claims_map, denied, looks_after};
 use crate::runtime::{Caller, FunctionError, Status};
 use crate::store::{DocPath, Document, FieldPath, Fields, StoreError, Timestamp, Transaction, Value, Write};
 
@@ -41,8 +43,8 @@ impl Payload for Request {
         Ok(Request {
             email,
             name: Name::read(data, "name")?,
-            member_of: optional_orgs(data, "orgs")?,
-            admin_orgs: optional_orgs(data, "adminOrgs")?,
+            member_of: few_orgs(optional_orgs(data, "orgs")?, "orgs")?,
+            admin_orgs: few_orgs(optional_orgs(data, "adminOrgs")?, "adminOrgs")?,
             is_test_data: flag(data, "isTestData")?.unwrap_or(false),
         })
     }
@@ -66,6 +68,9 @@ impl Permit<Request> for Appoint {
     /// By the matrix for what they administer; what they are members of must be that, or above it.
     async fn grant(app: &App, caller: &Caller, request: &Request) -> Result<Self, FunctionError> {
         let AboveOrgs { requester } = <AboveOrgs as Permit<Request>>::grant(app, caller, request).await?;
+        if !requester.claims.super_admin && !request.admin_orgs.of(OrgType::Family).is_empty() {
+            return Err(denied("Only super admins may make administrators of families."));
+        }
         let all = request.member_of.iter().chain(request.admin_orgs.iter()).collect();
         let tree = load_tree(&app.stores.admin, &all, Reach::Up).await?;
         if let Some((org_type, id)) = request.member_of.iter().find(|(org_type, id)| tree.get(*org_type, id).is_none())
@@ -102,56 +107,60 @@ struct Made {
 }
 
 impl Made {
-    /// Deletes it, as far as that goes: claims that nobody can sign in with give no rights.
+    /// Deletes it, as far as that goes, unless rights hang on it by now: by this call or by another one, which
+    /// found the account. A repetition does the rest then.
     async fn undo(&self, app: &App) {
+        if let Err(error) = self.try_to_undo(app).await {
+            tracing::error!(error = %error, "accounts that aren't needed stay");
+        }
+    }
+
+    async fn try_to_undo(&self, app: &App) -> Result<(), ClaimsError> {
+        if let Some(uid) = &self.admin {
+            let document = app.stores.admin.get(&Claims::path(uid)?).await?;
+            let claims = document.as_ref().and_then(|document| claims_map(&document.fields));
+            if !granted(claims).is_empty() {
+                return Ok(());
+            }
+        }
         let sides = [
             (&self.admin, &app.accounts.admin, &app.stores.admin),
             (&self.assessment, &app.accounts.assessment, &app.stores.assessment),
         ];
         for (uid, accounts, database) in sides {
             let Some(uid) = uid else { continue };
-            if let Err(error) = accounts.delete(uid).await {
-                tracing::error!(uid, project = accounts.project(), %error, "an account that wasn't needed stays");
+            match accounts.delete(uid).await {
+                Ok(()) | Err(AccountError::NotFound) => {}
+                Err(error) => return Err(error.into()),
             }
-            let claims = Claims::path(uid).map(Write::delete);
-            let deleted = match claims {
-                Ok(delete) => database.commit(vec![delete]).await.map(|_| ()),
-                Err(error) => Err(error),
-            };
-            if let Err(error) = deleted {
-                tracing::error!(uid, %error, "claims that weren't needed stay");
-            }
+            database.commit(vec![Write::delete(Claims::path(uid)?)]).await?;
         }
+        Ok(())
     }
 }
 
 async fn appoint(app: &App, requester: &Requester, request: &Request, made: &mut Made) -> Result<Json, FunctionError> {
     let by = requester.uid.as_str();
     let found = app.accounts.admin.find(&request.email).await?;
-    let document = match &found {
-        Some(account) => app.stores.admin.get(&Claims::path(&account.uid)?).await?,
-        None => None,
-    };
-    let known = found.as_ref().map(|account| Claims::read(&account.uid, document.as_ref()));
-    // Whoever has rights that the caller hasn't is given these too, but otherwise left alone.
-    let in_charge = known.as_ref().is_none_or(|known| requester.claims.include(known));
-    let admin_uid = match found {
+    let admin = match found {
         Some(account) => {
-            if in_charge {
-                revive(&app.accounts.admin, &account, &request.name).await?;
-            }
-            account.uid
+            check_existing(app, requester, &account, request).await?;
+            revive(app, by, &account, &request.name).await?;
+            account
         }
-        None => match create(app, &app.accounts.admin, request).await? {
-            Created::Now(uid) => {
-                made.admin = Some(uid.clone());
-                uid
+        None => match create(app, &app.accounts.admin, request, true, &mut made.admin).await? {
+            Created::Now(account) => account,
+            Created::Meanwhile(account) => {
+                check_existing(app, requester, &account, request).await?;
+                account
             }
-            Created::Meanwhile(account) => account.uid,
         },
     };
-    let bound = known.as_ref().and_then(|known| known.assessment_uid.as_deref());
-    let assessment_uid = assessment_account(app, &admin_uid, bound, request, made).await?;
+    let admin_uid = admin.uid.clone();
+    let document = app.stores.admin.get(&Claims::path(&admin_uid)?).await?;
+    let bound = Claims::read(&admin_uid, document.as_ref()).assessment_uid;
+    let assessment = assessment_account(app, &admin, bound.as_deref(), request, made).await?;
+    let assessment_uid = assessment.uid.clone();
     let binding = Binding {
         function: "createAdministratorAccount",
         by,
@@ -162,6 +171,7 @@ async fn appoint(app: &App, requester: &Requester, request: &Request, made: &mut
         is_trusted: true,
     };
     let roar_uid = bind(app, &binding).await?.roar_uid;
+    link(app, &assessment, &admin_uid).await?;
     let change = Change {
         function: "createAdministratorAccount",
         by,
@@ -170,43 +180,102 @@ async fn appoint(app: &App, requester: &Requester, request: &Request, made: &mut
         action: Action::Append,
     };
     change.apply(app).await?;
-    let user = User { app, request, assessment_uid: &assessment_uid, in_charge };
+    let user = User { app, request, assessment_uid: &assessment_uid };
     let path = &DocPath::in_collection("users", &roar_uid)?;
     app.stores.admin.transaction(|tx| user.write(tx, path, true)).await?;
     app.stores.assessment.transaction(|tx| user.write(tx, path, false)).await?;
     Ok(json!({ "status": "ok", "adminUid": admin_uid, "assessmentUid": assessment_uid, "roarUid": roar_uid }))
 }
 
+/// Somebody with an account already is for super admins to appoint, or for those who administer them: anybody
+/// else could make anybody's account theirs. And an address that isn't verified says little about whose account
+/// it is; rights meant for its owner don't go there.
+async fn check_existing(
+    app: &App,
+    requester: &Requester,
+    account: &Account,
+    request: &Request,
+) -> Result<(), FunctionError> {
+    if requester.claims.super_admin {
+        return Ok(());
+    }
+    let document = app.stores.admin.get(&Claims::path(&account.uid)?).await?;
+    let known = Claims::read(&account.uid, document.as_ref());
+    let is_known = account.email_verified || known.administers_all(&request.admin_orgs);
+    if is_known && looks_after(app, requester, &account.uid).await? {
+        return Ok(());
+    }
+    let message = "Somebody has an account with this e-mail address already. A super admin can give them these rights.";
+    Err(FunctionError::new(Status::AlreadyExists, message))
+}
+
 /// Lets an account sign in again, and gives it a name if it has none.
-async fn revive(accounts: &Accounts, account: &Account, name: &Name) -> Result<(), FunctionError> {
+async fn revive(app: &App, by: &str, account: &Account, name: &Name) -> Result<(), FunctionError> {
     let update = AccountUpdate {
         disabled: account.disabled.then_some(false),
         display_name: account.display_name.is_none().then(|| name.display()),
         ..AccountUpdate::default()
     };
-    if update.disabled.is_some() || update.display_name.is_some() {
-        accounts.update(&account.uid, &update).await?;
+    let changed = [("disabled", update.disabled.is_some()), ("displayName", update.display_name.is_some())];
+    if changed.iter().all(|(_, changed)| !changed) {
+        return Ok(());
     }
+    let fields = Value::strings(changed.iter().filter(|(_, changed)| *changed).map(|(name, _)| *name));
+    let record = Record {
+        function: "createAdministratorAccount",
+        action: Action::Account,
+        by,
+        target: &account.uid,
+        orgs: None,
+        minimal: None,
+        details: fields! { "fields" => fields },
+    };
+    app.accounts.admin.update(&account.uid, &update).await?;
+    app.stores.admin.commit(vec![record.write(app)?]).await?;
+    Ok(())
+}
+
+/// Lets the assessment account be signed in to through the account of the admin project.
+async fn link(app: &App, assessment: &Account, admin_uid: &str) -> Result<(), FunctionError> {
+    let provider = admin_provider(app.accounts.admin.project());
+    let one_project = app.accounts.assessment.project() == app.accounts.admin.project();
+    if one_project || assessment.is_linked(&provider, admin_uid) {
+        return Ok(());
+    }
+    let link = Provider { provider_id: provider, raw_id: admin_uid.to_owned() };
+    let update = AccountUpdate { link: Some(link), ..AccountUpdate::default() };
+    app.accounts.assessment.update(&assessment.uid, &update).await?;
     Ok(())
 }
 
 /// An account that its user sets a password for: the one that it's made with nobody learns.
-async fn create(app: &App, accounts: &Accounts, request: &Request) -> Result<Created, FunctionError> {
+async fn create(
+    app: &App,
+    accounts: &Accounts,
+    request: &Request,
+    has_address: bool,
+    made: &mut Option<String>,
+) -> Result<Created, FunctionError> {
     // As long as Firebase makes them.
     let uid: String = [app.context.document_id(), app.context.document_id()].concat().chars().take(28).collect();
     let is_personal = accounts.project() == app.accounts.admin.project();
     let new = NewAccount {
-        email: Some(request.email.clone()),
+        email: has_address.then(|| request.email.clone()),
         display_name: is_personal.then(|| request.name.display()),
-        password: Some(SecretString::from([app.context.document_id(), app.context.document_id()].concat())),
+        // Without an address there's nothing to use a password with.
+        password: has_address
+            .then(|| SecretString::from([app.context.document_id(), app.context.document_id()].concat())),
         ..NewAccount::default()
     };
+    // Also where the answer is lost.
+    *made = Some(uid.clone());
     match accounts.create(&uid, &new).await {
-        Ok(()) => Ok(Created::Now(uid)),
-        Err(AccountError::EmailExists) => match accounts.find(&request.email).await? {
-            Some(account) => Ok(Created::Meanwhile(account)),
-            None => Err(AccountError::EmailExists.into()),
-        },
+        Ok(()) => Ok(Created::Now(Account { uid, email: new.email, ..Account::default() })),
+        Err(AccountError::EmailExists) => {
+            *made = None;
+            let account = accounts.find(&request.email).await?;
+            account.map(Created::Meanwhile).ok_or_else(|| AccountError::EmailExists.into())
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -214,51 +283,52 @@ async fn create(app: &App, accounts: &Accounts, request: &Request) -> Result<Cre
 /// An account with the address.
 enum Created {
     /// Made by this call.
-    Now(String),
+    Now(Account),
     /// Made by another one since this one looked.
     Meanwhile(Account),
 }
 
-/// The account in the assessment project: the one that's bound already, the one with the address, or a new
-/// one; linked, so that signing in to the admin project signs in to it.
+/// The account in the assessment project: the one that's bound already, the one that is shown to be the same
+/// person's, or a new one. Anybody can register with any address there; so what has the address without having
+/// verified it is a stranger's, and the new account goes without one.
 async fn assessment_account(
     app: &App,
-    admin_uid: &str,
+    admin: &Account,
     bound: Option<&str>,
     request: &Request,
     made: &mut Made,
-) -> Result<String, FunctionError> {
+) -> Result<Account, FunctionError> {
     let accounts = &app.accounts.assessment;
     if accounts.project() == app.accounts.admin.project() {
-        return Ok(admin_uid.to_owned());
+        return Ok(admin.clone());
     }
     if let Some(bound) = bound
-        && accounts.get(bound).await?.is_some()
+        && let Some(account) = accounts.get(bound).await?
     {
-        return Ok(bound.to_owned());
+        return Ok(account);
     }
     let provider = admin_provider(app.accounts.admin.project());
-    let mut found = accounts.find(&request.email).await?;
-    let uid = match &found {
-        Some(account) => account.uid.clone(),
-        None => match create(app, accounts, request).await? {
-            Created::Now(uid) => {
-                made.assessment = Some(uid.clone());
-                uid
-            }
-            Created::Meanwhile(account) => found.insert(account).uid.clone(),
-        },
+    let is_theirs = |account: &Account| {
+        let linked = account.providers.iter().find(|linked| linked.provider_id == provider);
+        match linked {
+            Some(linked) => linked.raw_id == admin.uid,
+            None => account.email_verified && admin.email_verified,
+        }
     };
-    let linked = found.iter().flat_map(|account| &account.providers).find(|linked| linked.provider_id == provider);
-    if linked.is_some_and(|linked| linked.raw_id != admin_uid) {
-        let message = "The assessment account with this e-mail address belongs to another user.";
-        return Err(FunctionError::new(Status::AlreadyExists, message));
+    let found = accounts.find(&request.email).await?;
+    if let Some(account) = found.as_ref().filter(|account| is_theirs(account)) {
+        return Ok(account.clone());
     }
-    if linked.is_none() {
-        let link = Provider { provider_id: provider, raw_id: admin_uid.to_owned() };
-        accounts.update(&uid, &AccountUpdate { link: Some(link), ..AccountUpdate::default() }).await?;
+    let mut created = create(app, accounts, request, found.is_none(), &mut made.assessment).await?;
+    if let Created::Meanwhile(account) = created {
+        if is_theirs(&account) {
+            return Ok(account);
+        }
+        created = create(app, accounts, request, false, &mut made.assessment).await?;
     }
-    Ok(uid)
+    match created {
+        Created::Now(account) | Created::Meanwhile(account) => Ok(account),
+    }
 }
 
 /// The administrator's users documents.
@@ -266,8 +336,6 @@ struct User<'a> {
     app: &'a App,
     request: &'a Request,
     assessment_uid: &'a str,
-    /// The caller may say who somebody is who exists already.
-    in_charge: bool,
 }
 
 impl User<'_> {
@@ -282,13 +350,19 @@ impl User<'_> {
     /// `None` when nothing would change. Names and addresses are for the admin database only.
     fn merged(&self, path: &DocPath, document: Option<&Document>, is_personal: bool) -> Option<Write> {
         let now = self.app.now();
-        let mut fields = fields! { "userType" => "admin", "assessmentUid" => self.assessment_uid };
-        if document.is_none() || self.in_charge {
-            fields.extend(fields! { "archived" => false, "testData" => self.request.is_test_data });
-            if is_personal {
-                fields
-                    .extend(fields! { "email" => self.request.email.as_str(), "name" => self.request.name.to_value() });
-            }
+        let mut fields = fields! {
+            "assessmentUid" => self.assessment_uid, "archived" => false, "testData" => self.request.is_test_data,
+        };
+        // Rights over families alone make nobody an administrator (ambiguities A-32).
+        let orgs = &self.request.admin_orgs;
+        let is_family = !orgs.is_empty() && orgs.iter().all(|(org_type, _)| org_type == OrgType::Family);
+        match (is_family, document) {
+            (false, _) => drop(fields.insert("userType".to_owned(), Value::from("admin"))),
+            (true, None) => drop(fields.insert("userType".to_owned(), Value::from("caregiver"))),
+            (true, Some(_)) => {}
+        }
+        if is_personal {
+            fields.extend(fields! { "email" => self.request.email.as_str(), "name" => self.request.name.to_value() });
         }
         for org_type in OrgType::ALL {
             let held = document.and_then(|document| document.fields.get(org_type.plural()));

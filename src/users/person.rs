@@ -7,6 +7,9 @@ use crate::payload::{Checked, optional_text, present, required_text};
 use crate::runtime::FunctionError;
 use crate::store::Value;
 
+/// Longer than any part of a name.
+const LONGEST: usize = 200;
+
 /// A person's name.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Name {
@@ -28,6 +31,18 @@ impl std::fmt::Debug for Name {
 impl Name {
     /// Reads a name: a map of its parts, or one text, split at its first and last space (ambiguities A-24).
     pub fn read(data: &Map<String, Json>, field: &str) -> Checked<Name> {
+        let name = Name::read_parts(data, field)?;
+        let parts = [Some(&name.first), name.middle.as_ref(), Some(&name.last)];
+        let is_long = parts.into_iter().flatten().any(|part| part.chars().count() > LONGEST);
+        match is_long {
+            true => {
+                Err(FunctionError::invalid(format!("Each part of {field} must have {LONGEST} characters at most.")))
+            }
+            false => Ok(name),
+        }
+    }
+
+    fn read_parts(data: &Map<String, Json>, field: &str) -> Checked<Name> {
         let wrong = || FunctionError::invalid(format!("{field} must be an object with first and last, both text."));
         match present(data, field) {
             Some(Json::Object(parts)) => {

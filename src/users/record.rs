@@ -8,13 +8,15 @@ use crate::accounts::{Account, AccountError, AccountUpdate, Accounts};
 use crate::app::App;
 use crate::claims::audit::{Action, Record};
 use crate::fields;
-use crate::payload::{Checked, flag, object, optional_text, present, required_id, shown};
-use crate::rights::{NamesUser, Payload, UserAdmin, denied};
+use crate::payload::{Checked, flag, object, optional_text, present, required_id, short, shown};
+use crate::rights::{Claims, NamesUser, Payload, UserAdmin, denied};
 use crate::runtime::{FunctionError, Status};
 use crate::store::Value;
 
 /// As Firebase has it.
 const SHORTEST_PASSWORD: usize = 6;
+/// Longer than any name, address or link of a picture.
+const LONGEST: usize = 2000;
 /// The fields of `userRecord`.
 const FIELDS: [&str; 7] = ["email", "phoneNumber", "password", "displayName", "photoURL", "disabled", "emailVerified"];
 
@@ -50,7 +52,7 @@ fn update(record: &Map<String, Json>) -> Checked<AccountUpdate> {
         Some(Json::String(text)) if text.trim().is_empty() => {
             Err(FunctionError::invalid(format!("{name} must not be empty.")))
         }
-        _ => optional_text(record, name),
+        _ => short(optional_text(record, name)?, name, LONGEST),
     };
     let email = text("email")?;
     if email.as_deref().is_some_and(|email| !is_email(email)) {
@@ -86,21 +88,29 @@ impl NamesUser for Request {
 }
 
 /// Changes the account in the admin project; the one in the assessment project takes over the e-mail
-/// address, by which people are found there.
+/// address, by which people are found there, and whether it can be used.
 pub async fn update_user_record(app: App, permit: UserAdmin, request: Request) -> Result<Json, FunctionError> {
     let Request { mut update, .. } = request;
     let (requester, target) = (&permit.requester, &permit.target);
-    if !requester.claims.super_admin {
-        // A verified address opens what a roster holds ready for it.
-        if update.email_verified == Some(true) {
-            return Err(denied("Only super admins may declare an e-mail address verified."));
-        }
-        if target.is_caller && update.disabled == Some(true) {
-            return Err(denied("You can't disable your own account."));
-        }
+    // A verified address opens what a roster holds ready for it.
+    if !requester.claims.super_admin && update.email_verified == Some(true) {
+        return Err(denied("Only super admins may declare an e-mail address verified."));
+    }
+    // Who can be reached where is for others to vouch for, or for an e-mail with a link.
+    let vouched = update.email.is_some() || update.phone_number.is_some() || update.email_verified.is_some();
+    if target.is_caller && !requester.claims.super_admin && vouched {
+        return Err(denied("You can't change the address of your own account here."));
+    }
+    if target.is_caller && update.disabled.is_some() {
+        return Err(denied("You can't disable your own account."));
     }
     let account = app.accounts.admin.get(&target.admin_uid).await?;
     let account = account.ok_or_else(|| FunctionError::new(Status::NotFound, "This user has no account."))?;
+    // Rights that an account has in its token only are rights to whoever reads tokens.
+    let held = Claims::read(&target.admin_uid, None).with_token(&account.custom_claims);
+    if !target.is_caller && !requester.claims.include(&held) {
+        return Err(denied("You don't administer this user."));
+    }
     if update.email == account.email {
         update.email = None;
     }
@@ -118,9 +128,9 @@ pub async fn update_user_record(app: App, permit: UserAdmin, request: Request) -
         }
     }
     // The two projects stay alike, also when somebody takes the address this moment.
-    let moved = match (&update.email, &target.assessment_uid) {
-        (Some(email), Some(uid)) => move_address(&app.accounts.assessment, uid, email).await?,
-        _ => None,
+    let moved = match &target.assessment_uid {
+        Some(uid) => follow(&app.accounts.assessment, uid, &update).await?,
+        None => None,
     };
     if let Err(error) = app.accounts.admin.update(&target.admin_uid, &update).await {
         if let (Some(former), Some(uid)) = (moved, &target.assessment_uid) {
@@ -165,23 +175,26 @@ fn changes(update: &AccountUpdate, account: &Account) -> bool {
         || update.email_verified.is_some_and(|verified| verified != account.email_verified)
 }
 
-/// Gives an account of the assessment project another address; its former state, if it's there and had
-/// another one.
-async fn move_address(accounts: &Accounts, uid: &str, email: &str) -> Result<Option<Account>, FunctionError> {
+/// Lets an account of the assessment project follow; its former state, if it's there and was another.
+async fn follow(accounts: &Accounts, uid: &str, update: &AccountUpdate) -> Result<Option<Account>, FunctionError> {
+    let update = AccountUpdate { email: update.email.clone(), disabled: update.disabled, ..AccountUpdate::default() };
     let Some(account) = accounts.get(uid).await? else { return Ok(None) };
-    if account.email.as_deref() == Some(email) {
+    if !changes(&update, &account) {
         return Ok(None);
     }
-    let update = AccountUpdate { email: Some(email.to_owned()), ..AccountUpdate::default() };
     accounts.update(uid, &update).await?;
     Ok(Some(account))
 }
 
 async fn restore(accounts: &Accounts, uid: &str, former: Account) {
-    let update =
-        AccountUpdate { email: former.email, email_verified: Some(former.email_verified), ..AccountUpdate::default() };
+    let update = AccountUpdate {
+        email: former.email,
+        email_verified: Some(former.email_verified),
+        disabled: Some(former.disabled),
+        ..AccountUpdate::default()
+    };
     if let Err(error) = accounts.update(uid, &update).await {
-        tracing::error!(uid, %error, "an account of the assessment project kept an address that was refused");
+        tracing::error!(uid, %error, "an account of the assessment project kept a change that was refused");
     }
 }
 

@@ -118,36 +118,46 @@ async fn somebody_with_an_account_becomes_an_administrator_too() {
 }
 
 #[tokio::test]
-async fn who_has_more_rights_is_not_renamed_by_who_has_fewer() {
+async fn who_has_more_rights_is_not_appointed_by_who_has_fewer() {
     let town = Town::open().await;
     let mut sent = of_school();
     sent["email"] = json!(format!("{}@example.org", uid(Role::SuperAdmin)));
     let id = format!("users/roar-{}", uid(Role::SuperAdmin));
     let before = town.document(&id).await.expect("a user").fields;
-    town.call(Role::ParentAdmin, CREATE, sent).await.expect("done");
-    let after = town.document(&id).await.expect("a user").fields;
-    assert_eq!((after.get("name"), after.get("email")), (before.get("name"), before.get("email")));
+    let error = town.call(Role::ParentAdmin, CREATE, sent).await.expect_err("it's refused");
+    assert_eq!((error.status, error.details), (Status::AlreadyExists, None));
+    assert_eq!(town.document(&id).await.expect("a user").fields, before);
     let claims = town.claims(&uid(Role::SuperAdmin)).await;
-    assert_eq!(text(&claims, "role"), Some("super_admin"));
-    assert_eq!(ids(&claims, "minimalAdminOrgs", "schools"), ["s1"]);
+    assert_eq!(ids(&claims, "minimalAdminOrgs", "schools"), [""; 0]);
 }
 
 #[tokio::test]
-async fn nothing_is_left_of_an_administrator_who_could_not_be_made() {
+async fn a_strangers_assessment_account_is_left_alone() {
     let town = Town::open().await;
-    // The address is, in the assessment project, somebody else's.
+    // The address is, in the assessment project, somebody else's; whether linked or only registered.
     let accounts = &town.world.service.app.accounts;
-    let new = NewAccount { email: Some("ada@example.org".to_owned()), ..NewAccount::default() };
-    accounts.assessment.create("theirs", &new).await.expect("an account");
-    let link = Provider { provider_id: format!("oidc.{PROJECT}"), raw_id: "somebody".to_owned() };
-    let update = AccountUpdate { link: Some(link), ..AccountUpdate::default() };
-    accounts.assessment.update("theirs", &update).await.expect("linked");
-    let before = town.everything().await;
-    let error = town.call(Role::SuperAdmin, CREATE, of_school()).await.expect_err("it's refused");
-    assert_eq!(error.status, Status::AlreadyExists);
-    assert!(accounts.admin.find("ada@example.org").await.expect("readable").is_none());
-    assert_eq!(town.everything().await, before);
-    assert!(accounts.assessment.get("theirs").await.expect("readable").is_some());
+    for linked in [true, false] {
+        let email = format!("ada-{linked}@example.org");
+        let theirs = format!("theirs-{linked}");
+        let new = NewAccount { email: Some(email.clone()), ..NewAccount::default() };
+        accounts.assessment.create(&theirs, &new).await.expect("an account");
+        if linked {
+            let link = Provider { provider_id: format!("oidc.{PROJECT}"), raw_id: "somebody".to_owned() };
+            let update = AccountUpdate { link: Some(link), ..AccountUpdate::default() };
+            accounts.assessment.update(&theirs, &update).await.expect("linked");
+        }
+        let before = accounts.assessment.get(&theirs).await.expect("readable");
+        let mut sent = of_school();
+        sent["email"] = json!(email);
+        let answer = town.call(Role::SuperAdmin, CREATE, sent).await.expect("made");
+        let own = answer["assessmentUid"].as_str().expect("an ID");
+        assert_ne!(own, theirs);
+        let account = town.assessment_account(own).await.expect("an account");
+        assert_eq!(account.email, None);
+        assert!(account.is_linked(&format!("oidc.{PROJECT}"), answer["adminUid"].as_str().expect("an ID")));
+        assert_eq!(accounts.assessment.get(&theirs).await.expect("readable"), before);
+        assert!(town.assessment_document(&format!("userClaims/{theirs}")).await.is_none());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,6 +5,7 @@ mod support;
 
 mod administrators;
 mod archives;
+mod attacks;
 mod calls;
 mod claims;
 mod cost;

@@ -88,7 +88,8 @@ async fn the_settings_say_what_is_left_out() {
 /// What deliveries cost: the admin database, the assessment database.
 async fn cost_of(world: &LocalWorld, events: &[Event]) -> (Cost, Cost) {
     let before = (world.admin().cost(), world.assessment().cost());
-    for event in events {
+    // Deletions of orgs set off others, too.
+    for event in events.iter().filter(|(trigger, _)| trigger.starts_with("mirror")) {
         assert!(world.deliver(event.clone()).await);
     }
     (world.admin().cost() - before.0, world.assessment().cost() - before.1)

@@ -6,14 +6,17 @@ use super::identity::{Question, RosterEntry, account_provider, is_owner, user_of
 use crate::accounts::{Account, AccountError, check_claims};
 use crate::app::App;
 use crate::claims::audit::{Action, Record};
-use crate::claims::custom::{custom_claims, from_json};
-use crate::claims::lists::{AdminOrgs, granted, stored};
+use crate::claims::custom::{custom_claims, imported, is_open};
+use crate::claims::lists::{AdminOrgs, granted, snapshot, stored};
 use crate::claims::{next_update, publish};
 use crate::fields;
-use crate::orgs::{OrgTree, Reach, load_tree};
+use crate::orgs::{OrgLists, OrgTree};
 use crate::rights::{Claims, claims_map, denied};
 use crate::runtime::{FunctionError, Status};
 use crate::store::{DocPath, Document, FieldPath, Fields, Query, Transaction, Value, Write};
+
+/// How often a binding starts anew when somebody else changes the same claims.
+const ATTEMPTS: usize = 10;
 
 /// What is to be bound.
 pub struct Binding<'a> {
@@ -50,6 +53,16 @@ pub struct Bound {
 /// user's, ALREADY_EXISTS and FAILED_PRECONDITION for what is bound otherwise, RESOURCE_EXHAUSTED when the
 /// custom claims don't fit: nothing is written then.
 pub async fn bind(app: &App, binding: &Binding<'_>) -> Result<Bound, FunctionError> {
+    for _ in 0..ATTEMPTS {
+        if let Some(bound) = try_to_bind(app, binding).await? {
+            return Ok(bound);
+        }
+    }
+    Err(FunctionError::new(Status::Aborted, "Too many changes at once. Please try again."))
+}
+
+/// `None` when somebody changed the same claims meanwhile.
+async fn try_to_bind(app: &App, binding: &Binding<'_>) -> Result<Option<Bound>, FunctionError> {
     let Binding { admin_uid, assessment_uid, .. } = *binding;
     let (admin, assessment) = accounts(app, admin_uid, assessment_uid).await?;
     let (admin_path, assessment_path) = (Claims::path(admin_uid)?, Claims::path(assessment_uid)?);
@@ -70,41 +83,57 @@ pub async fn bind(app: &App, binding: &Binding<'_>) -> Result<Bound, FunctionErr
         Some(former) => app.accounts.assessment.get(former).await?.is_some(),
         None => false,
     };
-    let tree = match &entry {
-        Some(entry) if !entry.activated && !entry.admin_orgs.is_empty() => {
-            let held = granted(admin_document.as_ref().and_then(|document| claims_map(&document.fields)));
-            let all = held.iter().chain(entry.admin_orgs.iter()).collect();
-            load_tree(&app.stores.admin, &all, Reach::Down { include_archived: false }).await?
-        }
-        _ => OrgTree::default(),
+    if let Some(roar_uid) = binding.roar_uid {
+        check_free(app, roar_uid, admin_uid).await?;
+    }
+    let held = granted(admin_document.as_ref().and_then(|document| claims_map(&document.fields)));
+    let due = entry.as_ref().map(RosterEntry::due_orgs).unwrap_or_default();
+    let tree = match due.is_empty() {
+        true => OrgTree::default(),
+        false => snapshot(&app.stores.admin, &held.iter().chain(due.iter()).collect()).await?,
     };
-    let work = Work { app, binding, admin: &admin, entry: entry.as_ref(), other_account_lives, tree: &tree };
+    let work =
+        Work { app, binding, admin: &admin, entry: entry.as_ref(), other_account_lives, tree: &tree, held: &held };
 
-    let question = work.question(admin_document.as_ref(), assessment_claims);
-    let roar_uid = user_of(&question)?;
-    let claims = work.claims(admin_document.as_ref(), &roar_uid);
+    let roar_uid = user_of(&work.question(admin_document.as_ref(), assessment_claims))?;
+    let claims = work.claims(admin_document.as_ref(), &roar_uid, entry.as_ref());
     let custom = custom_claims(&admin.custom_claims, &claims, &[]);
     let assessment_custom = custom_claims(&assessment.custom_claims, &claims, &[]);
     check_claims(&custom)?;
     check_claims(&assessment_custom)?;
 
-    let (lags, copy_lags) = futures::try_join!(
-        work.user_lags(&app.stores.admin, &roar_uid),
-        work.user_lags(&app.stores.assessment, &roar_uid)
-    )?;
-    // The assessment account first: its claims document is what makes it this user's and nobody else's.
-    let copies = copy_lags || work.copied(assessment_document.as_ref(), &claims).is_some();
-    if copies {
-        app.stores.assessment.transaction(|tx| work.write_copy(tx, &claims, &roar_uid)).await?;
+    // The assessment account first: its claims document is what makes it this user's and nobody else's. All
+    // else comes there once the admin database has it.
+    let is_reserved = assessment_claims.is_some_and(|claims| work.holds(claims));
+    if !is_reserved {
+        app.stores.assessment.transaction(|tx| work.reserve(tx, &roar_uid)).await?;
     }
-    let writes = lags || !work.is_settled(admin_document.as_ref(), &claims);
-    if writes {
-        app.stores.admin.transaction(|tx| work.write_claims(tx, &roar_uid)).await?;
+    let lags = work.user_lags(&app.stores.admin, &roar_uid).await?;
+    let is_settled = work.is_settled(admin_document.as_ref(), &claims);
+    if lags || !is_settled {
+        let (done, _) = app.stores.admin.transaction(|tx| work.write_claims(tx, &roar_uid)).await?;
+        if !done {
+            return Ok(None);
+        }
     }
-    if copies || writes || custom != admin.custom_claims || assessment_custom != assessment.custom_claims {
+    if work.user_lags(&app.stores.assessment, &roar_uid).await? {
+        app.stores.assessment.transaction(|tx| work.write_copied_user(tx, &roar_uid)).await?;
+    }
+    let agrees = assessment_claims == Some(&claims);
+    if !is_settled || !agrees || custom != admin.custom_claims || assessment_custom != assessment.custom_claims {
         publish(app, admin_uid, &[]).await?;
     }
-    Ok(Bound { roar_uid, custom_claims: custom, is_new: admin_document.is_none() })
+    Ok(Some(Bound { roar_uid, custom_claims: custom, is_new: admin_document.is_none() }))
+}
+
+/// A user whose claims are another account's can't become this one's, too.
+async fn check_free(app: &App, roar_uid: &str, admin_uid: &str) -> Result<(), FunctionError> {
+    let holders = Query::collection("userClaims").equal("claims.roarUid", roar_uid).limit(2).select(&[]);
+    let holders = app.stores.admin.query(holders).await?;
+    match holders.iter().any(|holder| holder.id() != admin_uid) {
+        true => Err(FunctionError::new(Status::AlreadyExists, "This user belongs to another account.")),
+        false => Ok(()),
+    }
 }
 
 async fn accounts(app: &App, admin_uid: &str, assessment_uid: &str) -> Result<(Account, Account), FunctionError> {
@@ -154,8 +183,10 @@ struct Work<'a> {
     admin: &'a Account,
     entry: Option<&'a RosterEntry>,
     other_account_lives: bool,
-    /// The orgs that come with the roster's entry, and all below them.
+    /// The orgs that come with the roster's entry and those held already, and all below them.
     tree: &'a OrgTree,
+    /// The orgs held already.
+    held: &'a OrgLists,
 }
 
 impl Work<'_> {
@@ -164,6 +195,7 @@ impl Work<'_> {
             admin_uid: self.binding.admin_uid,
             assessment_uid: self.binding.assessment_uid,
             admin_claims: admin.and_then(|document| claims_map(&document.fields)),
+            custom_roar_uid: self.admin.custom_claims.get("roarUid").and_then(Json::as_str),
             assessment_claims,
             entry: self.entry,
             roar_uid: self.binding.roar_uid,
@@ -171,13 +203,15 @@ impl Work<'_> {
         }
     }
 
-    /// The claims that the admin document should hold: what it holds, or what the account was given without
+    /// The claims that the admin document should hold: what it holds, or who the account was said to be without
     /// one, with the three UIDs and what comes with the roster's entry.
-    fn claims(&self, document: Option<&Document>, roar_uid: &str) -> Fields {
+    fn claims(&self, document: Option<&Document>, roar_uid: &str, entry: Option<&RosterEntry>) -> Fields {
         let held = document.and_then(|document| claims_map(&document.fields)).cloned();
-        let mut claims = held.unwrap_or_else(|| {
-            self.admin.custom_claims.iter().map(|(name, claim)| (name.clone(), from_json(claim))).collect()
-        });
+        let imported = imported(&self.admin.custom_claims);
+        let mut claims = held.unwrap_or_else(|| imported.clone());
+        if let Some(role) = imported.get("role").filter(|_| is_open(claims.get("role"))) {
+            claims.insert("role".to_owned(), role.clone());
+        }
         for (name, uid) in [
             ("roarUid", roar_uid),
             ("adminUid", self.binding.admin_uid),
@@ -185,10 +219,14 @@ impl Work<'_> {
         ] {
             claims.insert(name.to_owned(), Value::from(uid));
         }
-        let Some(entry) = self.entry.filter(|entry| !entry.activated) else { return claims };
-        if !entry.admin_orgs.is_empty() {
-            let all = granted(Some(&claims)).iter().chain(entry.admin_orgs.iter()).collect();
+        let Some(entry) = entry else { return claims };
+        let due = entry.due_orgs();
+        if !due.is_empty() {
+            let all = granted(Some(&claims)).iter().chain(due.iter()).collect();
             claims.extend(AdminOrgs::of(&all, self.tree).to_fields());
+        }
+        if entry.activated && due.is_empty() {
+            return claims;
         }
         // Rosters make nobody a super admin, whatever they say.
         let role = match (entry.role.as_deref(), entry.admin_orgs.is_empty()) {
@@ -196,7 +234,7 @@ impl Work<'_> {
             (Some("student"), true) => Some("student"),
             _ => None,
         };
-        if let (Some(role), false) = (role, claims.contains_key("role")) {
+        if let (Some(role), true) = (role, is_open(claims.get("role"))) {
             claims.insert("role".to_owned(), Value::from(role));
         }
         claims
@@ -209,25 +247,13 @@ impl Work<'_> {
 
     fn entry_lags(&self, entry: &RosterEntry) -> bool {
         let id = self.binding.identity.and_then(|(_, id)| id).unwrap_or(&entry.provider_id);
-        !entry.activated || entry.admin_uid.is_none() || entry.provider_id != id
+        !entry.activated || entry.admin_uid.is_none() || entry.provider_id != id || !entry.due_orgs().is_empty()
     }
 
-    /// The assessment database's copy of the claims; `None` when it's right.
-    fn copied(&self, document: Option<&Document>, claims: &Fields) -> Option<Write> {
-        if document.and_then(|document| claims_map(&document.fields)) == Some(claims) {
-            return None;
-        }
-        let path = Claims::path(self.binding.assessment_uid).ok()?;
-        let updated = next_update(document, self.app.now());
-        let fields = fields! { "claims" => claims.clone(), "lastUpdated" => updated };
-        Some(match document {
-            Some(_) => Write::update(path, fields),
-            None => {
-                let mut fields = fields;
-                fields.insert("testData".to_owned(), Value::Boolean(false));
-                Write::create(path, fields)
-            }
-        })
+    /// True for claims of the assessment account that say whose it is.
+    fn holds(&self, claims: &Fields) -> bool {
+        let says = |name: &str, uid: &str| claims.get(name).and_then(Value::as_str) == Some(uid);
+        says("adminUid", self.binding.admin_uid) && says("assessmentUid", self.binding.assessment_uid)
     }
 
     /// True when there's a users document that names no or another assessment account.
@@ -249,40 +275,53 @@ impl Work<'_> {
         Ok(())
     }
 
-    async fn write_copy(&self, tx: Transaction, claims: &Fields, roar_uid: &str) -> Result<(), FunctionError> {
-        let document = tx.get(&Claims::path(self.binding.assessment_uid)?).await?;
+    async fn write_copied_user(&self, tx: Transaction, roar_uid: &str) -> Result<(), FunctionError> {
+        self.write_user(&tx, roar_uid).await
+    }
+
+    /// Makes the assessment account the admin account's, and nothing more: neither a user nor rights come with
+    /// it, in case that somebody else is faster in the admin database.
+    async fn reserve(&self, tx: Transaction, roar_uid: &str) -> Result<(), FunctionError> {
+        let path = Claims::path(self.binding.assessment_uid)?;
+        let document = tx.get(&path).await?;
         let held = document.as_ref().and_then(|document| claims_map(&document.fields));
         // Somebody else may have bound the account since it was looked at.
         let question = Question { roar_uid: Some(roar_uid), entry: None, ..self.question(None, held) };
         user_of(&question)?;
-        self.write_user(&tx, roar_uid).await?;
-        if let Some(write) = self.copied(document.as_ref(), claims) {
-            tx.write(write).await;
-        }
+        let uids = fields! { "adminUid" => self.binding.admin_uid, "assessmentUid" => self.binding.assessment_uid };
+        let mask: Vec<FieldPath> = uids.keys().map(|name| FieldPath::of(["claims", name.as_str()])).collect();
+        tx.write(Write::merge(path, fields! { "claims" => uids }, mask)).await;
         Ok(())
     }
 
-    async fn write_claims(&self, tx: Transaction, expected: &str) -> Result<(), FunctionError> {
+    /// False when the claims, or the roster's entry, are others than those that were looked at.
+    async fn write_claims(&self, tx: Transaction, expected: &str) -> Result<bool, FunctionError> {
         let path = Claims::path(self.binding.admin_uid)?;
         let document = tx.get(&path).await?;
+        let held = document.as_ref().and_then(|document| claims_map(&document.fields));
         let roar_uid = user_of(&self.question(document.as_ref(), None))?;
         if roar_uid != expected {
-            return Err(FunctionError::new(Status::Aborted, "Too many changes at once. Please try again."));
+            return Ok(false);
         }
-        if let Some(entry) = self.entry {
-            let current = tx.get(&entry.path).await?.as_ref().and_then(RosterEntry::of);
-            let bound = current.and_then(|current| current.admin_uid);
+        let mut entry = None;
+        if let Some(known) = self.entry {
+            entry = tx.get(&known.path).await?.as_ref().and_then(RosterEntry::of);
+            let bound = entry.as_ref().and_then(|current| current.admin_uid.as_deref());
             if bound.is_some_and(|bound| bound != self.binding.admin_uid) {
                 return Err(FunctionError::new(Status::AlreadyExists, "This identity belongs to another account."));
             }
+            let is_same = entry.as_ref().is_some_and(|current| current.due_orgs().same_orgs(&known.due_orgs()));
+            if !is_same || (!known.due_orgs().is_empty() && !granted(held).same_orgs(self.held)) {
+                return Ok(false);
+            }
         }
         self.write_user(&tx, &roar_uid).await?;
-        let claims = self.claims(document.as_ref(), &roar_uid);
+        let claims = self.claims(document.as_ref(), &roar_uid, entry.as_ref());
         if self.is_settled(document.as_ref(), &claims) {
-            return Ok(());
+            return Ok(true);
         }
         self.write_entry(&tx).await;
-        let before = stored(document.as_ref().and_then(|document| claims_map(&document.fields)));
+        let before = stored(held);
         let after = stored(Some(&claims));
         let updated = next_update(document.as_ref(), self.app.now());
         let mut details = fields! { "roarUid" => roar_uid.as_str(), "assessmentUid" => self.binding.assessment_uid };
@@ -309,13 +348,15 @@ impl Work<'_> {
             }
         };
         tx.write(write).await;
-        Ok(())
+        Ok(true)
     }
 
     async fn write_entry(&self, tx: &Transaction) {
         let Some(entry) = self.entry.filter(|entry| self.entry_lags(entry)) else { return };
         let mut fields = fields! {
             "adminUid" => self.binding.admin_uid, "activated" => true, "lastSync" => self.app.now(),
+            // So that what's taken away later doesn't come back, and what's added later comes.
+            "copiedAdminOrgs" => entry.admin_orgs.to_value(),
         };
         if let Some((_, Some(id))) = self.binding.identity {
             fields.insert("providerId".to_owned(), Value::from(id));

@@ -37,6 +37,8 @@ pub struct RosterEntry {
     pub provider_id: String,
     /// Rights that come with it.
     pub admin_orgs: OrgLists,
+    /// Those of them that were given already.
+    pub copied: OrgLists,
     /// What the user is.
     pub role: Option<String>,
     /// Bound before.
@@ -50,15 +52,28 @@ impl RosterEntry {
             let text = document.fields.get(name).and_then(Value::as_str);
             text.filter(|text| !text.is_empty()).map(str::to_owned)
         };
+        let activated = document.fields.get("activated").and_then(Value::as_bool).unwrap_or(false);
+        let admin_orgs = OrgLists::from_value(document.fields.get("adminOrgs"));
+        let copied = match document.fields.get("copiedAdminOrgs") {
+            // From before this was noted down.
+            None if activated => admin_orgs.clone(),
+            copied => OrgLists::from_value(copied),
+        };
         Some(RosterEntry {
             path: document.path.clone(),
             roar_uid: text("roarUid")?,
             admin_uid: text("adminUid"),
             provider_id: text("providerId").unwrap_or_default(),
-            admin_orgs: OrgLists::from_value(document.fields.get("adminOrgs")),
+            admin_orgs,
+            copied,
             role: text("role"),
-            activated: document.fields.get("activated").and_then(Value::as_bool).unwrap_or(false),
+            activated,
         })
+    }
+
+    /// The rights that are still to be given. What was given once and taken away since isn't.
+    pub fn due_orgs(&self) -> OrgLists {
+        self.admin_orgs.difference(&self.copied.to_set())
     }
 }
 
@@ -71,6 +86,8 @@ pub struct Question<'a> {
     pub assessment_uid: &'a str,
     /// The claims of the former, as the admin database has them.
     pub admin_claims: Option<&'a Fields>,
+    /// The user that the former's custom claims name: for accounts whose claims have no document.
+    pub custom_roar_uid: Option<&'a str>,
     /// The claims of the latter, as the assessment database has them.
     pub assessment_claims: Option<&'a Fields>,
     /// The entry of a roster that the user was found in.
@@ -88,7 +105,8 @@ pub fn user_of(question: &Question) -> Result<String, FunctionError> {
         (!text.is_empty()).then(|| text.to_owned())
     };
     let refuse = |status, message: &str| Err(FunctionError::new(status, message));
-    let known = text(question.admin_claims, "roarUid");
+    let custom = question.custom_roar_uid.filter(|uid| question.admin_claims.is_none() && !uid.is_empty());
+    let known = text(question.admin_claims, "roarUid").or(custom.map(str::to_owned));
     if let Some(entry) = question.entry
         && entry.admin_uid.as_deref().is_some_and(|bound| bound != question.admin_uid)
     {
@@ -157,6 +175,7 @@ mod tests {
             admin_uid: admin_uid.map(str::to_owned),
             provider_id: "p1".to_owned(),
             admin_orgs: OrgLists::new(),
+            copied: OrgLists::new(),
             role: None,
             activated: admin_uid.is_some(),
         }
@@ -207,6 +226,7 @@ mod tests {
                 admin_uid: "a1",
                 assessment_uid: "s1",
                 admin_claims: admin_claims.as_ref(),
+                custom_roar_uid: None,
                 assessment_claims: assessment_claims.as_ref(),
                 entry: entry.as_ref(),
                 roar_uid,
