@@ -64,13 +64,14 @@ impl Claims {
         self.super_admin || (!has_more && self.administers_all(&other.admin_orgs))
     }
 
-    /// How far the role goes in the dashboard (dashboard-contract §4.5).
+    /// How far the role goes in the dashboard, which takes whoever administers an org for an admin, whatever
+    /// their role is called (dashboard-contract §4.5).
     fn rank(&self) -> u8 {
         match self.role.as_deref() {
             Some("super_admin") => 3,
             Some("platform_admin") => 2,
             Some("admin" | "launch_admin") => 1,
-            _ => 0,
+            _ => u8::from(!self.admin_orgs.is_empty()),
         }
     }
 
@@ -132,6 +133,7 @@ mod tests {
             assert_eq!([&d1, &s1, &both].map(|orgs| who.administers_all(orgs)), expected, "{who:?}");
         }
         let platform = Claims { role: Some("platform_admin".to_owned()), ..admin.clone() };
+        let named = Claims { role: Some("admin".to_owned()), ..admin.clone() };
         for (one, other, expected) in [
             (&super_admin, &super_admin, true),
             (&super_admin, &admin, true),
@@ -139,6 +141,7 @@ mod tests {
             (&admin, &admin, true),
             (&admin, &nobody, true),
             (&nobody, &admin, false),
+            (&admin, &named, true),
             (&admin, &platform, false),
             (&platform, &admin, true),
         ] {

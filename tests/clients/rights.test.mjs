@@ -129,7 +129,9 @@ test('calls at once lose nothing', async () => {
   // The group is part of a class of the school.
   assert.deepEqual(claims.minimalAdminOrgs, { ...EMPTY, districts: ['district-2'], schools: ['school-1'], classes: ['class-3'] });
   const audited = await sdks.db.collection('claimsAudit').where('target', '==', uid).get();
-  assert.deepEqual(audited.docs.map((each) => [each.get('by'), each.get('action')]), Array(4).fill(['uid-super', 'append']));
+  // The group changes nothing where its class's school came first.
+  assert.ok([3, 4].includes(audited.size), `${audited.size} records`);
+  for (const each of audited.docs) assert.deepEqual([each.get('by'), each.get('action')], ['uid-super', 'append']);
 });
 
 test('a rostered teacher who signs in through the district finds their rights', async () => {
