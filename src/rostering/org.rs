@@ -1,6 +1,8 @@
 //! What a roster's record of an org changes about its document, and about the lists of its parent (rostering §5–7,
 //! data-model §2.2). Pure.
 
+use sha2::{Digest, Sha256};
+
 use crate::fields;
 use crate::orgs::OrgKey;
 use crate::store::{FieldPath, Fields, Timestamp, Value};
@@ -21,6 +23,17 @@ pub struct RosterOrg {
     pub owned: &'static [&'static str],
     /// Changes when anything of it does.
     pub fingerprint: String,
+}
+
+impl RosterOrg {
+    /// An org of those fields; its fingerprint is made of all of them.
+    pub fn new(key: OrgKey, parents: Vec<OrgKey>, fields: Fields, owned: &'static [&'static str]) -> RosterOrg {
+        // Maps are sorted, so the text is the same for the same fields.
+        let text = format!("{parents:?}\n{fields:?}");
+        let digest = Sha256::digest(text);
+        let fingerprint = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        RosterOrg { key, parents, fields, owned, fingerprint }
+    }
 }
 
 /// Where a document remembers which roster's record it was made of.
@@ -63,7 +76,8 @@ pub fn change(stored: &Fields, org: &RosterOrg, provider: &str, now: Timestamp) 
     wanted.extend(fields! { "archived" => false, provider => true, ROSTER => mark(org, provider) });
     wanted.retain(|field, value| stored.get(field) != Some(value));
     let gone = org.owned.iter().filter(|field| stored.contains_key(**field) && !org.fields.contains_key(**field));
-    let mut mask: Vec<FieldPath> = wanted.keys().map(FieldPath::top).chain(gone.map(|field| FieldPath::top(*field))).collect();
+    let mut mask: Vec<FieldPath> =
+        wanted.keys().map(FieldPath::top).chain(gone.map(|field| FieldPath::top(*field))).collect();
     wanted.insert("lastUpdated".to_owned(), Value::from(now));
     mask.push(FieldPath::top("lastUpdated"));
     Some((wanted, mask))
@@ -152,7 +166,8 @@ mod tests {
         assert_eq!(document.get("clever"), Some(&Value::Boolean(true)));
         assert_eq!(document.get("id"), None, "pages take it for the document's");
         assert_eq!(change(&document, &school("Oak", "f1"), "clever", NOW), None);
-        document.extend(fields! { "tags" => Value::strings(["x"]), "ncesId" => "7", "classes" => Value::strings(["c1"]) });
+        document
+            .extend(fields! { "tags" => Value::strings(["x"]), "ncesId" => "7", "classes" => Value::strings(["c1"]) });
         // By hand; the roster's record is the same, so it stays.
         document.insert("name".to_owned(), Value::from("Oak Elementary"));
         assert_eq!(change(&document, &school("Oak", "f1"), "clever", NOW), None);

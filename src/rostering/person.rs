@@ -171,13 +171,7 @@ fn list(map: Option<&Fields>, name: &str) -> Vec<String> {
 
 /// A user's orgs of one type, when those that are `owned` are to be `wanted`: who joins an org is there from
 /// now, who leaves it was there until now, and nothing of the past is forgotten (data-model §5).
-fn membership(
-    stored: Option<&Fields>,
-    org_type: OrgType,
-    wanted: &OrgLists,
-    owned: &OrgSet,
-    now: Timestamp,
-) -> Fields {
+fn membership(stored: Option<&Fields>, org_type: OrgType, wanted: &OrgLists, owned: &OrgSet, now: Timestamp) -> Fields {
     let before = list(stored, "current");
     let stays = |id: &String| !owned.contains(org_type, id) || wanted.contains(org_type, id);
     let mut current: Vec<String> = before.iter().filter(|id| stays(id)).cloned().collect();
@@ -263,7 +257,10 @@ mod tests {
         let user = new_user(&student(&[(OrgType::School, "s1")]), "clever", NOW);
         let data = user.get("studentData").and_then(Value::as_map).unwrap();
         assert_eq!(data.get("schoolLevel"), Some(&Value::from("elementary")));
-        assert_eq!(user.get("name"), Some(&Value::Map(fields! { "first" => "Ada", "middle" => Value::Null, "last" => "Byron" })));
+        assert_eq!(
+            user.get("name"),
+            Some(&Value::Map(fields! { "first" => "Ada", "middle" => Value::Null, "last" => "Byron" }))
+        );
         assert_eq!(current(&user, OrgType::School), ["s1"]);
         assert_eq!(current(&user, OrgType::Family), [""; 0]);
         assert_eq!(history_changes(&user, &OrgLists::new(), later(1)), None, "the history is sound");
@@ -314,7 +311,10 @@ mod tests {
         assert_eq!(user.get("archived"), Some(&true.into()));
         // And may come back.
         let user = apply(&user, change(&user, &moved, &owned(), later(4)));
-        assert_eq!((current(&user, OrgType::School), user.get("archived")), (vec!["s2".to_owned()], Some(&false.into())));
+        assert_eq!(
+            (current(&user, OrgType::School), user.get("archived")),
+            (vec!["s2".to_owned()], Some(&false.into()))
+        );
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod budget;
 mod district;
 mod error;
 mod link;
+pub mod map;
 mod pages;
 pub mod records;
 mod request;
