@@ -1,6 +1,7 @@
 //! Settings: flags and environment variables, checked at the start, one struct a concern.
 
 mod accounts;
+mod clever;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -11,6 +12,7 @@ use clap::{Args, ValueEnum};
 use thiserror::Error;
 
 pub use self::accounts::AccountsArgs;
+pub use self::clever::CleverArgs;
 use crate::mirror;
 use crate::runtime::{DatabaseName, auth};
 
