@@ -59,6 +59,8 @@ fn convert(schema: &Value) -> Value {
     }
     if converted.contains_key("properties") {
         converted.insert("additionalProperties".to_owned(), json!(false));
+        // `Roles` doesn't say so.
+        converted.insert("type".to_owned(), json!("object"));
     }
     match fields.get("format").and_then(Value::as_str) {
         Some("datetime") => {
