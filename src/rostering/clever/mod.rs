@@ -82,6 +82,9 @@ struct Owner {
 /// What `/me` answers, as far as it matters.
 #[derive(Deserialize)]
 struct Me {
+    /// `user`, for people (wire/clever §1.2).
+    #[serde(rename = "type")]
+    kind: String,
     data: Myself,
     links: Vec<Link>,
 }
@@ -159,6 +162,9 @@ impl Clever {
         let bearer = Who::Bearer(access_token);
         let url = self.path(["me"])?;
         let me: Me = self.0.requests.get(&url, &bearer, None, json).await?;
+        if me.kind != "user" {
+            return Err(CleverError::NotFound);
+        }
         let link = me.links.iter().find(|link| link.rel == "canonical");
         let link = link.ok_or(CleverError::Malformed("/me has no canonical link"))?;
         let url = link::follow(&url, &link.uri)?;
