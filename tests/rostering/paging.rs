@@ -1,11 +1,18 @@
 //! Lists, page by page.
 
+use std::sync::Arc;
+
+use async_trait::async_trait;
 use futures::TryStreamExt;
+use reqwest::StatusCode;
 use roar_functions::demo::clever::{Fault, Kind, Links, Options, Size, Sockless};
 use roar_functions::rostering::clever::records::Role;
-use roar_functions::rostering::clever::{CleverError, Settings};
+use roar_functions::rostering::clever::{
+    Clever, CleverError, DistrictToken, Lost, Request, Response, Settings, Transport,
+};
+use serde_json::json;
 
-use crate::{Scene, all, ids};
+use crate::{Scene, all, context, ids};
 
 #[tokio::test(start_paused = true)]
 async fn lists_are_whole_with_pages_of_any_size() {
@@ -171,6 +178,28 @@ async fn pages_are_a_stream() {
     let mut stream = std::pin::pin!(scene.district.users(None).into_stream());
     assert_eq!(stream.try_next().await.err(), Some(CleverError::Refused(400)));
     assert!(stream.try_next().await.unwrap().is_none());
+}
+
+/// A Clever whose pages lead round in a circle.
+struct Circle;
+
+#[async_trait]
+impl Transport for Circle {
+    async fn get(&self, request: Request) -> Result<Response, Lost> {
+        let next = if request.url.query().unwrap_or_default().ends_with("5c") { "5b" } else { "5c" };
+        let body = json!({
+            "data": [{"data": {"id": next}}],
+            "links": [{"rel": "next", "uri": format!("/v3.1/users?starting_after={next}")}],
+        });
+        Ok(Response { status: StatusCode::OK, headers: Default::default(), body: body.to_string().into() })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_goes_round_in_circles() {
+    let clever = Clever::by(Arc::new(Circle), Sockless::settings(), context());
+    let district = clever.district(DistrictToken { district: "d1".to_owned(), token: "t".into() });
+    assert_eq!(ids(district.users(None)).await, Err(CleverError::Malformed("the next page doesn't lead on")));
 }
 
 #[tokio::test(start_paused = true)]

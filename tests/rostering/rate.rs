@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use jiff::Timestamp;
-use roar_functions::demo::clever::{FakeClever, Kind, Options, Size, Sockless};
+use roar_functions::demo::clever::{FakeClever, Fault, Kind, Options, Size, Sockless};
 use roar_functions::rostering::clever::{Clever, Settings};
 use secrecy::SecretString;
 use tokio::time::Instant;
@@ -107,6 +107,37 @@ async fn a_token_that_somebody_else_uses_too_is_waited_for() {
         assert_eq!(other.unwrap(), scene.there.ids(Kind::User));
     }
     assert!(busiest_minute(&scene.fake.arrivals(&token(&scene))) <= 80, "in any window");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_else_used_up_is_noticed() {
+    let options = Options { rate: 40, ..Options::of(Size::of(100)) };
+    let scene = Scene::new(options, Settings { page_limit: 3, ..Sockless::settings() });
+    let clock = context();
+    let elsewhere = Clever::by(Arc::new(scene.fake.transport()), scene.clever.settings().clone(), clock);
+    let elsewhere = elsewhere.district(scene.there.token().unwrap());
+    for _ in 0..25 {
+        elsewhere.district().await.unwrap();
+    }
+    // The first answer says that fourteen are left.
+    let found = ids(scene.district.users(None)).await.unwrap();
+    assert_eq!(found, scene.there.ids(Kind::User));
+    assert!(found.len() > 3 * 15);
+    assert_eq!(scene.fake.over_rate(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_refusal_stops_all_streams_of_the_token() {
+    let scene = Scene::of(100, 10);
+    scene.fake.fail("/users", [Fault::RateLimited(Duration::from_secs(30))]);
+    let began = Instant::now();
+    let later = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        scene.district.district().await.map(|_| began.elapsed().as_secs())
+    };
+    let (users, later) = futures::future::join(ids(scene.district.users(None)), later).await;
+    assert_eq!(users.unwrap(), scene.there.ids(Kind::User));
+    assert_eq!(later, Ok(30));
 }
 
 #[tokio::test(start_paused = true)]

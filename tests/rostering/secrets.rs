@@ -18,7 +18,8 @@ pub struct Says(pub u16, pub String);
 
 #[async_trait]
 impl Transport for Says {
-    async fn get(&self, _: Request) -> Result<Response, Lost> {
+    async fn get(&self, request: Request) -> Result<Response, Lost> {
+        assert!(request.authorization.is_sensitive());
         let status = StatusCode::from_u16(self.0).unwrap();
         Ok(Response { status, headers: Default::default(), body: self.1.clone().into() })
     }

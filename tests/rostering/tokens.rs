@@ -1,9 +1,10 @@
 //! Tokens: found, replaced, gone; and who signed in.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::join_all;
-use roar_functions::demo::clever::{CLIENT_ID, Kind, Options, Size, Sockless};
+use roar_functions::demo::clever::{CLIENT_ID, Fault, Kind, Options, Size, Sockless};
 use roar_functions::rostering::clever::records::Role;
 use roar_functions::rostering::clever::{Clever, CleverError, Settings};
 use secrecy::ExposeSecret;
@@ -46,8 +47,9 @@ async fn a_refused_token_is_fetched_anew_once() {
     scene.fake.after("/users", 3, move |_| there.replace_token());
     assert_eq!(ids(scene.district.users(None)).await.unwrap(), scene.there.ids(Kind::User));
     assert_eq!(scene.fake.asked("/oauth/tokens"), 1);
-    // However many are refused at once.
+    // However many are refused at once: all are asked for before the first is answered.
     scene.there.replace_token();
+    scene.fake.fail("/districts", vec![Fault::Slow(Duration::from_millis(5)); 20]);
     let found = join_all((0..20).map(|_| scene.district.district())).await;
     assert!(found.iter().all(Result::is_ok));
     assert_eq!(scene.fake.asked("/oauth/tokens"), 2);

@@ -59,7 +59,8 @@ pub struct DistrictToken {
     pub token: SecretString,
 }
 
-/// What `/oauth/tokens` answers, as far as it matters.
+/// What `/oauth/tokens` answers, as far as it matters. One entry that can't be read fails them all: a district that's
+/// left out would be taken for disconnected.
 #[derive(Deserialize)]
 struct Tokens {
     data: Vec<Token>,
