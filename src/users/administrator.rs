@@ -157,20 +157,18 @@ async fn appoint(app: &App, requester: &Requester, request: &Request, made: &mut
         },
     };
     let admin_uid = admin.uid.clone();
-    let document = app.stores.admin.get(&Claims::path(&admin_uid)?).await?;
-    let bound = Claims::read(&admin_uid, document.as_ref()).assessment_uid;
-    let assessment = assessment_account(app, &admin, bound.as_deref(), request, made).await?;
-    let assessment_uid = assessment.uid.clone();
-    let binding = Binding {
-        function: "createAdministratorAccount",
-        by,
-        admin_uid: &admin_uid,
-        assessment_uid: &assessment_uid,
-        roar_uid: None,
-        identity: None,
-        is_trusted: true,
+    let (assessment, roar_uid) = match bind_accounts(app, by, &admin, request, made).await {
+        // Another call made the assessment account first; its is the one.
+        Err(error) if error.status == Status::AlreadyExists && made.assessment.is_some() => {
+            if let Some(uid) = made.assessment.take() {
+                app.accounts.assessment.delete(&uid).await?;
+                app.stores.assessment.commit(vec![Write::delete(Claims::path(&uid)?)]).await?;
+            }
+            bind_accounts(app, by, &admin, request, made).await?
+        }
+        bound => bound?,
     };
-    let roar_uid = bind(app, &binding).await?.roar_uid;
+    let assessment_uid = assessment.uid.clone();
     link(app, &assessment, &admin_uid).await?;
     let change = Change {
         function: "createAdministratorAccount",
@@ -185,6 +183,30 @@ async fn appoint(app: &App, requester: &Requester, request: &Request, made: &mut
     app.stores.admin.transaction(|tx| user.write(tx, path, true)).await?;
     app.stores.assessment.transaction(|tx| user.write(tx, path, false)).await?;
     Ok(json!({ "status": "ok", "adminUid": admin_uid, "assessmentUid": assessment_uid, "roarUid": roar_uid }))
+}
+
+/// Finds or makes the assessment account and binds it; with it, the ID of the user's documents.
+async fn bind_accounts(
+    app: &App,
+    by: &str,
+    admin: &Account,
+    request: &Request,
+    made: &mut Made,
+) -> Result<(Account, String), FunctionError> {
+    let document = app.stores.admin.get(&Claims::path(&admin.uid)?).await?;
+    let bound = Claims::read(&admin.uid, document.as_ref()).assessment_uid;
+    let assessment = assessment_account(app, admin, bound.as_deref(), request, made).await?;
+    let binding = Binding {
+        function: "createAdministratorAccount",
+        by,
+        admin_uid: &admin.uid,
+        assessment_uid: &assessment.uid,
+        roar_uid: None,
+        identity: None,
+        is_trusted: true,
+    };
+    let roar_uid = bind(app, &binding).await?.roar_uid;
+    Ok((assessment, roar_uid))
 }
 
 /// Somebody with an account already is for super admins to appoint, or for those who administer them: anybody
@@ -326,9 +348,11 @@ async fn assessment_account(
         }
         created = create(app, accounts, request, false, &mut made.assessment).await?;
     }
-    match created {
-        Created::Now(account) | Created::Meanwhile(account) => Ok(account),
-    }
+    let (Created::Now(mut account) | Created::Meanwhile(mut account)) = created;
+    // At once, so that another call that finds the address finds whose it is.
+    link(app, &account, &admin.uid).await?;
+    account.providers.push(Provider { provider_id: provider, raw_id: admin.uid.clone() });
+    Ok(account)
 }
 
 /// The administrator's users documents.

@@ -96,11 +96,6 @@ pub async fn update_user_record(app: App, permit: UserAdmin, request: Request) -
     if !requester.claims.super_admin && update.email_verified == Some(true) {
         return Err(denied("Only super admins may declare an e-mail address verified."));
     }
-    // Who can be reached where is for others to vouch for, or for an e-mail with a link.
-    let vouched = update.email.is_some() || update.phone_number.is_some() || update.email_verified.is_some();
-    if target.is_caller && !requester.claims.super_admin && vouched {
-        return Err(denied("You can't change the address of your own account here."));
-    }
     if target.is_caller && update.disabled.is_some() {
         return Err(denied("You can't disable your own account."));
     }
@@ -111,11 +106,15 @@ pub async fn update_user_record(app: App, permit: UserAdmin, request: Request) -
     if !target.is_caller && !requester.claims.include(&held) {
         return Err(denied("You don't administer this user."));
     }
+    // What the other project's account is to follow, also when only that is left of an earlier call.
+    let followed = AccountUpdate { email: update.email.clone(), disabled: update.disabled, ..AccountUpdate::default() };
     if update.email == account.email {
         update.email = None;
     }
-    if !changes(&update, &account) {
-        return Ok(json!({ "status": "ok" }));
+    // Who can be reached where is for others to vouch for, or for an e-mail with a link.
+    let vouched = update.email.is_some() || update.phone_number.is_some() || update.email_verified.is_some();
+    if target.is_caller && !requester.claims.super_admin && vouched {
+        return Err(denied("You can't change the address of your own account here."));
     }
     if let Some(email) = &update.email {
         // Asked first, because a change that's taken back signs people out.
@@ -129,9 +128,12 @@ pub async fn update_user_record(app: App, permit: UserAdmin, request: Request) -
     }
     // The two projects stay alike, also when somebody takes the address this moment.
     let moved = match &target.assessment_uid {
-        Some(uid) => follow(&app.accounts.assessment, uid, &update).await?,
+        Some(uid) => follow(&app.accounts.assessment, uid, &followed).await?,
         None => None,
     };
+    if !changes(&update, &account) {
+        return Ok(json!({ "status": "ok" }));
+    }
     if let Err(error) = app.accounts.admin.update(&target.admin_uid, &update).await {
         if let (Some(former), Some(uid)) = (moved, &target.assessment_uid) {
             restore(&app.accounts.assessment, uid, former).await;
@@ -177,12 +179,14 @@ fn changes(update: &AccountUpdate, account: &Account) -> bool {
 
 /// Lets an account of the assessment project follow; its former state, if it's there and was another.
 async fn follow(accounts: &Accounts, uid: &str, update: &AccountUpdate) -> Result<Option<Account>, FunctionError> {
-    let update = AccountUpdate { email: update.email.clone(), disabled: update.disabled, ..AccountUpdate::default() };
-    let Some(account) = accounts.get(uid).await? else { return Ok(None) };
-    if !changes(&update, &account) {
+    if update.email.is_none() && update.disabled.is_none() {
         return Ok(None);
     }
-    accounts.update(uid, &update).await?;
+    let Some(account) = accounts.get(uid).await? else { return Ok(None) };
+    if !changes(update, &account) {
+        return Ok(None);
+    }
+    accounts.update(uid, update).await?;
     Ok(Some(account))
 }
 

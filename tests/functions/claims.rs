@@ -421,3 +421,25 @@ async fn an_org_that_is_deleted_goes_from_all_claims() {
     }
     assert_eq!(ids(&town.claims(&uid(Role::Admin)).await, "minimalAdminOrgs", "schools"), ["s1"]);
 }
+
+#[tokio::test]
+async fn claims_that_name_anothers_assessment_account_leave_it_alone() {
+    let town = Town::open().await;
+    town.settle().await;
+    let (target, theirs) = (uid(Role::Admin), assessment_uid(Role::ParentAdmin));
+    let before = (
+        town.assessment_document(&format!("userClaims/{theirs}")).await.expect("a copy").fields,
+        town.assessment_account(&theirs).await.expect("an account").custom_claims,
+    );
+    let path = DocPath::new(format!("userClaims/{target}")).unwrap();
+    let edit = fields! { "claims" => fields! { "assessmentUid" => theirs.as_str(), "role" => "platform_admin" } };
+    let mask = ["assessmentUid", "role"].map(|name| FieldPath::of(["claims", name])).to_vec();
+    town.world.admin().commit(vec![Write::merge(path, edit, mask)]).await.expect("written");
+    town.settle().await;
+    let after = (
+        town.assessment_document(&format!("userClaims/{theirs}")).await.expect("a copy").fields,
+        town.assessment_account(&theirs).await.expect("an account").custom_claims,
+    );
+    assert_eq!(after, before);
+    assert_eq!(town.admin_account(&target).await.expect("an account").custom_claims["role"], "platform_admin");
+}

@@ -223,3 +223,36 @@ async fn callers_that_die_at_any_moment_leave_nothing_half_done() {
         assert_published(&town, "uid-new", "assessment-new", &format!("cut after {after:?}")).await;
     }
 }
+
+#[tokio::test]
+async fn an_account_that_cannot_be_changed_is_changed_in_neither_project() {
+    for fails in [Fails::Before, Fails::After] {
+        for request in 0.. {
+            let (town, sound, countdown) = town(request, fails).await;
+            town.settle().await;
+            let (admin, assessment) = (uid(Role::Student), assessment_uid(Role::Student));
+            let sent = json!({"uid": admin, "userRecord": {"email": "new@example.org", "disabled": true}});
+            let answer = town.call(Role::SuperAdmin, "updateUserRecord", sent.clone()).await;
+            let failed = countdown.load(Ordering::SeqCst) < 0;
+            assert_eq!(answer.is_err(), failed);
+            let of = async |accounts: &Accounts, uid: &str| {
+                let account = accounts.get(uid).await.expect("readable").expect("an account");
+                (account.email, account.disabled)
+            };
+            let both = (of(&sound.admin, &admin).await, of(&sound.assessment, &assessment).await);
+            let what = format!("request {request} fails {fails:?}: {both:?}");
+            // An answer that was lost leaves the question open until the call is repeated.
+            if matches!(fails, Fails::Before) {
+                assert_eq!(both.0, both.1, "{what}");
+            }
+            countdown.store(i64::MAX, Ordering::SeqCst);
+            town.call(Role::SuperAdmin, "updateUserRecord", sent).await.expect(&what);
+            let done = (Some("new@example.org".to_owned()), true);
+            assert_eq!(of(&sound.admin, &admin).await, done, "{what}");
+            assert_eq!(of(&sound.assessment, &assessment).await, done, "{what}");
+            if !failed {
+                break;
+            }
+        }
+    }
+}
