@@ -94,17 +94,19 @@ pub fn archive(stored: &Fields, now: Timestamp) -> Option<Change> {
 }
 
 /// What has to change in a parent's two lists of children, `schools` and `archivedSchools`, so that the living
-/// and the archived are where they belong; `None` when they are. Children that the roster doesn't know stay.
+/// and the archived are where they belong; `None` when they are. Those that have another parent now are in
+/// neither; children that the roster doesn't know stay.
 pub fn children_change(
     parent: &Fields,
     [list, archived_list]: [&str; 2],
     living: &[&str],
     archived: &[&str],
+    elsewhere: &[&str],
     now: Timestamp,
 ) -> Option<Change> {
     let held = |name: &str| parent.get(name).and_then(Value::as_string_list).unwrap_or_default();
     let moved = |mut ids: Vec<String>, out: &[&str], into: &[&str]| {
-        ids.retain(|id| !out.contains(&id.as_str()));
+        ids.retain(|id| !out.contains(&id.as_str()) && !elsewhere.contains(&id.as_str()));
         for id in into {
             if !ids.iter().any(|known| known == id) {
                 ids.push((*id).to_owned());
@@ -194,13 +196,13 @@ mod tests {
             (vec!["b", "c"], vec!["a"], [ids(&["b", "c"]), ids(&["a"])]),
             (vec!["a", "b", "c"], vec![], [ids(&["b", "c", "a"]), ids(&[])]),
         ] {
-            parent = apply(&parent, children_change(&parent, names, &living, &archived, NOW));
+            parent = apply(&parent, children_change(&parent, names, &living, &archived, &[], NOW));
             assert_eq!(lists(&parent), expected);
-            assert_eq!(children_change(&parent, names, &living, &archived, NOW), None);
+            assert_eq!(children_change(&parent, names, &living, &archived, &[], NOW), None);
         }
-        let by_hand = fields! { "schools" => Value::strings(["mine"]) };
-        let after = apply(&by_hand, children_change(&by_hand, names, &["a"], &[], NOW));
+        let by_hand = fields! { "schools" => Value::strings(["mine", "b"]) };
+        let after = apply(&by_hand, children_change(&by_hand, names, &["a"], &[], &["b"], NOW));
         assert_eq!(lists(&after), [ids(&["mine", "a"]), None]);
-        assert_eq!(children_change(&Fields::new(), names, &[], &[], NOW).map(|(fields, _)| fields.len()), Some(2));
+        assert_eq!(children_change(&Fields::new(), names, &[], &[], &[], NOW).map(|(fields, _)| fields.len()), Some(2));
     }
 }

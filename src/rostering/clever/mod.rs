@@ -13,6 +13,7 @@ mod pages;
 pub mod records;
 mod request;
 mod settings;
+pub mod sync;
 mod transport;
 
 use std::collections::HashMap;
