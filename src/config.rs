@@ -3,6 +3,7 @@
 mod accounts;
 mod behaviour;
 mod callers;
+mod clever;
 mod deliveries;
 mod log;
 mod parsers;
@@ -19,6 +20,7 @@ use thiserror::Error;
 pub use self::accounts::AccountsArgs;
 pub use self::behaviour::{BehaviourArgs, BehaviourConfig, EditInProgress, assigned_user_types};
 pub use self::callers::{AppCheckMode, CallerArgs, CallerConfig, UnsignedTokens};
+pub use self::clever::CleverArgs;
 pub use self::deliveries::{DeliveryArgs, DeliveryConfig};
 pub use self::log::{LogArgs, LogFormat};
 pub use self::server::{ServerArgs, ServerConfig};

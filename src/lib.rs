@@ -21,6 +21,7 @@ pub mod payload;
 pub mod reconcile;
 pub mod reports;
 pub mod rights;
+pub mod rostering;
 pub mod runs;
 pub mod runtime;
 pub mod service;

@@ -1,5 +1,6 @@
 //! `roar-functions demo`: the main job from start to end, on an embedded store, for people to see.
 
+pub mod clever;
 pub mod district;
 pub mod play;
 pub mod report;

@@ -8,6 +8,7 @@ mod archives;
 mod attacks;
 mod calls;
 mod claims;
+mod clever;
 mod cost;
 mod documents;
 mod emulator;

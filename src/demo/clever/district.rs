@@ -1,0 +1,167 @@
+//! A district as it is now: the made-up roster, and what has changed since.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use serde_json::{Value, json};
+
+use super::records::put;
+use super::roster::{Kind, Person, Roster};
+use crate::rostering::clever::Version;
+
+/// A record, by what it is and its index.
+type Key = (Kind, u64);
+
+/// A district as it is now.
+pub(super) struct State {
+    pub(super) roster: Roster,
+    /// Whether some values are ones that nobody has documented.
+    pub(super) unknown_values: bool,
+    gone: HashSet<Key>,
+    /// Fields that are other than the roster has them.
+    changed: HashMap<Key, Changes>,
+    /// The sections that students came to, and left.
+    joined: HashMap<u64, BTreeSet<u64>>,
+    left: HashMap<u64, BTreeSet<u64>>,
+    /// The sections of newcomers.
+    newcomers: Vec<u64>,
+    /// How often the token was replaced; `None` while the district isn't connected.
+    pub(super) token: Option<u64>,
+    /// How many tokens there have been.
+    tokens: u64,
+}
+
+#[derive(Default)]
+struct Changes {
+    fields: BTreeMap<String, Option<Value>>,
+    /// How often it changed.
+    times: u32,
+}
+
+impl State {
+    pub(super) fn new(roster: Roster, unknown_values: bool) -> State {
+        State {
+            roster,
+            unknown_values,
+            gone: HashSet::new(),
+            changed: HashMap::new(),
+            joined: HashMap::new(),
+            left: HashMap::new(),
+            newcomers: Vec::new(),
+            token: Some(0),
+            tokens: 0,
+        }
+    }
+
+    /// How many records of a kind there are or have been. Their indexes are below.
+    pub(super) fn length(&self, kind: Kind) -> u64 {
+        match kind {
+            Kind::District => 1,
+            Kind::School => self.roster.size.schools.max(1),
+            Kind::Section => self.roster.sections(),
+            Kind::User => self.roster.users() + self.newcomers.len() as u64,
+            Kind::Course | Kind::Term | Kind::Legacy => 0,
+        }
+    }
+
+    pub(super) fn is_there(&self, kind: Kind, index: u64) -> bool {
+        index < self.length(kind) && !self.gone.contains(&(kind, index))
+    }
+
+    pub(super) fn holds(&self, index: u64, role: &str) -> bool {
+        self.roster.holds(self.roster.person(index), role)
+    }
+
+    /// The record as it is now; `None` when it's gone.
+    pub(super) fn record(&self, kind: Kind, index: u64, version: Version) -> Option<Value> {
+        if !self.is_there(kind, index) {
+            return None;
+        }
+        let mut record = match kind {
+            Kind::District => self.roster.district_json(version),
+            Kind::School => self.roster.school_json(index),
+            Kind::Section => {
+                let is_user = |user: &u64| self.is_there(Kind::User, *user);
+                let teachers: Vec<u64> = self.roster.teachers_of(index).into_iter().filter(is_user).collect();
+                self.roster.section_json(index, version, &teachers, &self.students_of(index))
+            }
+            Kind::User => {
+                let home = match self.roster.person(index) {
+                    Person::Newcomer(n) => self.newcomers.get(n as usize).copied(),
+                    _ => None,
+                };
+                self.roster.user_json(index, version, home, self.unknown_values)
+            }
+            Kind::Course | Kind::Term | Kind::Legacy => return None,
+        };
+        if let Some(changes) = self.changed.get(&(kind, index)) {
+            for (path, value) in &changes.fields {
+                put(&mut record, path, value.clone());
+            }
+            if kind != Kind::District {
+                let (hours, minutes) = (changes.times / 60 % 24, changes.times % 60);
+                record["last_modified"] = json!(format!("2026-09-02T{hours:02}:{minutes:02}:00.000Z"));
+            }
+        }
+        Some(record)
+    }
+
+    /// The students of a section now, in order.
+    pub(super) fn students_of(&self, section: u64) -> Vec<u64> {
+        let mut students = self.roster.students_of(section);
+        if let Some(left) = self.left.get(&section) {
+            students.retain(|student| !left.contains(student));
+        }
+        students.extend(self.joined.get(&section).into_iter().flatten());
+        students.retain(|student| self.is_there(Kind::User, *student));
+        students
+    }
+
+    pub(super) fn set(&mut self, key: Key, path: &str, value: Option<Value>) {
+        let changes = self.changed.entry(key).or_default();
+        changes.fields.insert(path.to_owned(), value);
+        changes.times += 1;
+    }
+
+    /// Says that something about the record changed which isn't one of its own fields.
+    fn touch(&mut self, key: Key) {
+        self.changed.entry(key).or_default().times += 1;
+    }
+
+    pub(super) fn remove(&mut self, key: Key) {
+        self.gone.insert(key);
+    }
+
+    pub(super) fn bring_back(&mut self, key: Key) {
+        self.gone.remove(&key);
+    }
+
+    pub(super) fn join(&mut self, student: u64, section: u64) {
+        if self.students_of(section).contains(&student) {
+            return;
+        }
+        self.left.entry(section).or_default().remove(&student);
+        if !self.roster.students_of(section).contains(&student) {
+            self.joined.entry(section).or_default().insert(student);
+        }
+        self.touch((Kind::Section, section));
+    }
+
+    pub(super) fn leave(&mut self, student: u64, section: u64) {
+        self.joined.entry(section).or_default().remove(&student);
+        self.left.entry(section).or_default().insert(student);
+        self.touch((Kind::Section, section));
+    }
+
+    /// A student who comes to that section; their index.
+    pub(super) fn add(&mut self, section: u64) -> u64 {
+        let index = self.length(Kind::User);
+        self.newcomers.push(section);
+        self.join(index, section);
+        index
+    }
+
+    pub(super) fn replace_token(&mut self) {
+        self.tokens += 1;
+        self.token = Some(self.tokens);
+    }
+}

@@ -1,0 +1,190 @@
+//! What tests and demonstrations do to a fake Clever's districts.
+
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+use super::FakeClever;
+use super::district::State;
+use super::roster::{Kind, Roster};
+use crate::rostering::clever::{DistrictToken, Version};
+
+/// One district of a fake Clever. What happens to it shows in the next answer.
+///
+/// Records are named by their IDs. Those that the district never had make these methods panic.
+#[derive(Clone)]
+pub struct FakeDistrict {
+    pub(super) fake: FakeClever,
+    pub(super) number: usize,
+}
+
+impl FakeDistrict {
+    fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        change(&mut self.fake.0.state.lock().districts[self.number])
+    }
+
+    /// What it's made of: IDs, numbers, who is where at first.
+    pub fn roster(&self) -> Roster {
+        self.with(|state| state.roster)
+    }
+
+    /// The district's ID.
+    pub fn id(&self) -> String {
+        self.roster().id(Kind::District, 0)
+    }
+
+    /// Its token as it is now.
+    pub fn token(&self) -> Option<DistrictToken> {
+        let serial = self.with(|state| state.token)?;
+        let token = SecretString::from(self.fake.district_token(&self.roster(), serial));
+        Some(DistrictToken { district: self.id(), token })
+    }
+
+    fn key(&self, id: &str) -> (Kind, u64) {
+        self.roster().read_id(id).unwrap_or_else(|| panic!("{id} is no ID of this district's"))
+    }
+
+    /// The record as it's answered now; `None` when it's gone.
+    pub fn record(&self, id: &str) -> Option<Value> {
+        let (kind, index) = self.key(id);
+        self.with(|state| state.record(kind, index, Version::V3_1))
+    }
+
+    /// IDs of all that there is of a kind now, in order.
+    pub fn ids(&self, kind: Kind) -> Vec<String> {
+        self.with(|state| {
+            let there = (0..state.length(kind)).filter(|index| state.is_there(kind, *index));
+            there.map(|index| state.roster.id(kind, index)).collect()
+        })
+    }
+
+    /// IDs of the users who hold a role now, in order.
+    pub fn users(&self, role: &str) -> Vec<String> {
+        self.with(|state| {
+            let there = (0..state.length(Kind::User)).filter(|index| state.is_there(Kind::User, *index));
+            there.filter(|index| state.holds(*index, role)).map(|index| state.roster.id(Kind::User, index)).collect()
+        })
+    }
+
+    /// IDs of a section's students now.
+    pub fn students_of(&self, section: &str) -> Vec<String> {
+        let (_, index) = self.key(section);
+        self.with(|state| state.students_of(index).into_iter().map(|n| state.roster.id(Kind::User, n)).collect())
+    }
+
+    /// Sets a field of a record, as `roles/student/grade`.
+    pub fn set(&self, id: &str, path: &str, value: impl Into<Value>) {
+        let key = self.key(id);
+        self.with(|state| state.set(key, path, Some(value.into())));
+    }
+
+    /// Takes a field out of a record.
+    pub fn unset(&self, id: &str, path: &str) {
+        let key = self.key(id);
+        self.with(|state| state.set(key, path, None));
+    }
+
+    /// A student goes to the next grade, or any.
+    pub fn promote(&self, student: &str, grade: &str) {
+        self.set(student, "roles/student/grade", grade);
+    }
+
+    /// A date of birth is mended, as M/D/YYYY.
+    pub fn set_dob(&self, student: &str, dob: &str) {
+        self.set(student, "roles/student/dob", dob);
+    }
+
+    /// Somebody's e-mail address changes, or goes.
+    pub fn set_email(&self, user: &str, email: Option<&str>) {
+        self.set(user, "email", email.map_or(Value::Null, Value::from));
+    }
+
+    /// A school, a section or the district gets another name.
+    pub fn rename(&self, id: &str, name: &str) {
+        self.set(id, "name", name);
+    }
+
+    /// A student leaves one section for another; their school follows.
+    pub fn move_student(&self, student: &str, from: &str, to: &str) {
+        self.leave(student, from);
+        self.join(student, to);
+        let school = self.roster().id(Kind::School, self.roster().school_of_section(self.key(to).1));
+        self.set(student, "roles/student/school", school.clone());
+        self.set(student, "roles/student/schools", json!([school]));
+        let enrollment = json!({
+            "school": school, "start_date": "2026-09-02T00:00:00.000Z", "end_date": "2027-06-10T00:00:00.000Z",
+        });
+        self.set(student, "roles/student/enrollments", json!([enrollment]));
+    }
+
+    /// A student comes to a section, beside those that they are in.
+    pub fn join(&self, student: &str, section: &str) {
+        let (student, section) = (self.key(student).1, self.key(section).1);
+        self.with(|state| state.join(student, section));
+    }
+
+    /// A student leaves a section.
+    pub fn leave(&self, student: &str, section: &str) {
+        let (student, section) = (self.key(student).1, self.key(section).1);
+        self.with(|state| state.leave(student, section));
+    }
+
+    /// That many students come to a section. Their IDs.
+    pub fn add_students(&self, number: u64, section: &str) -> Vec<String> {
+        let (_, section) = self.key(section);
+        let add = |state: &mut State| {
+            let index = state.add(section);
+            state.roster.id(Kind::User, index)
+        };
+        (0..number).map(|_| self.with(add)).collect()
+    }
+
+    /// A record vanishes: deleted, or shared no more.
+    pub fn remove(&self, id: &str) {
+        let key = self.key(id);
+        self.with(|state| state.remove(key));
+    }
+
+    /// A record that vanished is there again, with the same ID.
+    pub fn bring_back(&self, id: &str) {
+        let key = self.key(id);
+        self.with(|state| state.bring_back(key));
+    }
+
+    /// The district's state: running, pending, error, paused, success, or nothing.
+    pub fn set_state(&self, state: &str) {
+        let id = self.id();
+        self.set(&id, "state", state);
+        let pause = |time: &str| if state == "paused" { Value::from(time) } else { Value::Null };
+        self.set(&id, "pause_start", pause("2026-09-01T00:00:00.000Z"));
+        self.set(&id, "pause_end", pause("2026-09-15T00:00:00.000Z"));
+        self.set(&id, "error", if state == "error" { "The data can't be read" } else { "" });
+    }
+
+    /// The token is taken no more; a new one can be fetched.
+    pub fn replace_token(&self) {
+        self.with(State::replace_token);
+    }
+
+    /// The district disconnects: its token is taken no more, and there's no other.
+    pub fn disconnect(&self) {
+        self.with(|state| state.token = None);
+    }
+
+    /// The district connects again, with another token.
+    pub fn connect(&self) {
+        self.replace_token();
+    }
+
+    /// Somebody signs in: a token of their own.
+    pub fn sign_in(&self, user: &str) -> SecretString {
+        self.key(user);
+        let mut state = self.fake.0.state.lock();
+        let token = format!("il{:016x}{:04}", self.roster_of(&state).dice("sign-in", 0), state.users.len());
+        state.users.insert(token.clone(), (self.number, user.to_owned()));
+        token.into()
+    }
+
+    fn roster_of(&self, state: &super::All) -> Roster {
+        state.districts[self.number].roster
+    }
+}

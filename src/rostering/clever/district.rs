@@ -1,0 +1,127 @@
+//! One district, read with its token.
+
+use std::fmt;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use reqwest::Url;
+use secrecy::SecretString;
+
+use super::budget::Budget;
+use super::pages::Pages;
+use super::records::{self, DistrictInfo, Record, Role, School, Section, User};
+use super::request::Who;
+use super::{Clever, CleverError, DistrictToken, Result};
+
+/// One district, read with its token. Cheap to clone; clones share the token and its rate limit.
+#[derive(Clone)]
+pub struct District(Arc<Reader>);
+
+struct Reader {
+    clever: Clever,
+    id: String,
+    budget: Arc<Budget>,
+    token: Mutex<Current>,
+    /// Held while a token is fetched anew, so that many who are refused at once fetch one.
+    renewing: tokio::sync::Mutex<()>,
+}
+
+/// The token in use. `serial` counts how often it was fetched anew.
+#[derive(Clone)]
+struct Current {
+    token: SecretString,
+    serial: u64,
+}
+
+impl fmt::Debug for District {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "District({})", self.0.id)
+    }
+}
+
+impl District {
+    pub(super) fn new(clever: Clever, token: DistrictToken, budget: Arc<Budget>) -> District {
+        let DistrictToken { district: id, token } = token;
+        let token = Mutex::new(Current { token, serial: 0 });
+        District(Arc::new(Reader { clever, id, budget, token, renewing: tokio::sync::Mutex::default() }))
+    }
+
+    /// The district's ID.
+    pub fn id(&self) -> &str {
+        &self.0.id
+    }
+
+    /// The district's own record. A paused one answers still, and so does one with an error: look at its state.
+    pub async fn district(&self) -> Result<DistrictInfo> {
+        self.single("districts", &self.0.id).await
+    }
+
+    /// One school; [`CleverError::NotFound`] when there's none, or it isn't shared.
+    pub async fn school(&self, id: &str) -> Result<School> {
+        self.single("schools", id).await
+    }
+
+    /// One section; [`CleverError::NotFound`] when there's none, or it isn't shared.
+    pub async fn section(&self, id: &str) -> Result<Section> {
+        self.single("sections", id).await
+    }
+
+    /// One user; [`CleverError::NotFound`] when there's none, or they aren't shared.
+    pub async fn user(&self, id: &str) -> Result<User> {
+        self.single("users", id).await
+    }
+
+    /// The schools, in pages.
+    pub fn schools(&self) -> Pages<School> {
+        Pages::new(self.clone(), "schools", None)
+    }
+
+    /// The sections, in pages.
+    pub fn sections(&self) -> Pages<Section> {
+        Pages::new(self.clone(), "sections", None)
+    }
+
+    /// The users, in pages: all of them, or those who hold that role (beside others, perhaps).
+    pub fn users(&self, role: Option<Role>) -> Pages<User> {
+        Pages::new(self.clone(), "users", role)
+    }
+
+    async fn single<T: Record>(&self, list: &str, id: &str) -> Result<T> {
+        let url = self.0.clever.path([list, id])?;
+        let found: T = self.get(&url, records::single).await?;
+        if found.id() == id { Ok(found) } else { Err(CleverError::Malformed("it's another record")) }
+    }
+
+    pub(super) fn clever(&self) -> &Clever {
+        &self.0.clever
+    }
+
+    /// Asks with the token. When it's refused, it's fetched anew, once.
+    pub(super) async fn get<T>(&self, url: &Url, read: impl Fn(&[u8]) -> Result<T>) -> Result<T> {
+        let current = self.0.token.lock().clone();
+        match self.get_with(&current.token, url, &read).await {
+            Err(CleverError::Unauthorized) => {
+                let fresh = self.renewed(current.serial).await?;
+                self.get_with(&fresh, url, &read).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn get_with<T>(&self, token: &SecretString, url: &Url, read: impl Fn(&[u8]) -> Result<T>) -> Result<T> {
+        self.0.clever.0.requests.get(url, &Who::Bearer(token), Some(&self.0.budget), read).await
+    }
+
+    /// A token that is younger than the one of that serial number.
+    async fn renewed(&self, serial: u64) -> Result<SecretString> {
+        let _alone = self.0.renewing.lock().await;
+        let current = self.0.token.lock().clone();
+        if current.serial > serial {
+            return Ok(current.token);
+        }
+        tracing::info!(district = self.0.id, "the token is refused, and fetched anew");
+        let fresh = self.0.clever.refresh(&self.0.id).await?.ok_or(CleverError::Disconnected)?;
+        *self.0.token.lock() = Current { token: fresh.token.clone(), serial: serial + 1 };
+        Ok(fresh.token)
+    }
+}

@@ -1,0 +1,346 @@
+//! What Clever's records mean in ROAR (rostering §5). Pure.
+
+use std::collections::HashMap;
+
+use super::records::{DistrictInfo, Roles, School, Section, User};
+use crate::orgs::{OrgKey, OrgLists, OrgType};
+use crate::rostering::org::RosterOrg;
+use crate::rostering::person::Person;
+use crate::store::{Fields, Timestamp, Value};
+use crate::users::grade::level_of;
+
+const DISTRICT_FIELDS: &[&str] = &[
+    "districtContact",
+    "launchDate",
+    "loginMethods",
+    "mdrNumber",
+    "name",
+    "ncesId",
+    "pauseEnd",
+    "pauseStart",
+    "portalUrl",
+    "sisType",
+];
+const SCHOOL_FIELDS: &[&str] = &[
+    "highGrade",
+    "location",
+    "lowGrade",
+    "mdrNumber",
+    "name",
+    "ncesId",
+    "phone",
+    "principal",
+    "schoolNumber",
+    "stateId",
+];
+const SECTION_FIELDS: &[&str] = &["grade", "name", "schoolLevel", "sectionId", "sectionNumber", "subject"];
+
+/// Fields of what is known; what isn't is left out.
+fn known<const N: usize>(entries: [(&str, Option<&String>); N]) -> Fields {
+    let known = entries.into_iter().filter_map(|(name, text)| Some((name.to_owned(), Value::from(text?.as_str()))));
+    known.collect()
+}
+
+/// A district.
+pub fn district(info: &DistrictInfo) -> RosterOrg {
+    let mut fields = known([
+        ("name", info.name.as_ref()),
+        ("sisType", info.sis_type.as_ref()),
+        ("portalUrl", info.portal_url.as_ref()),
+        ("launchDate", info.launch_date.as_ref()),
+        ("mdrNumber", info.mdr_number.as_ref()),
+        ("ncesId", info.nces_id.as_ref()),
+    ]);
+    fields.insert("loginMethods".to_owned(), Value::strings(&info.login_methods));
+    for (name, time) in [("pauseStart", info.pause_start), ("pauseEnd", info.pause_end)] {
+        if let Some(time) = time {
+            fields.insert(name.to_owned(), Value::from(time));
+        }
+    }
+    if let Some(contact) = &info.district_contact {
+        let mut person = known([
+            ("id", contact.id.as_ref()),
+            ("district", contact.district.as_ref()),
+            ("title", contact.title.as_ref()),
+            ("email", contact.email.as_ref()),
+        ]);
+        let name = known([("first", contact.name.first.as_ref()), ("last", contact.name.last.as_ref())]);
+        person.insert("name".to_owned(), Value::Map(name));
+        fields.insert("districtContact".to_owned(), Value::Map(person));
+    }
+    RosterOrg::new(OrgKey::new(OrgType::District, &info.id), Vec::new(), fields, DISTRICT_FIELDS)
+}
+
+/// A school of that district.
+pub fn school(school: &School, district: &str) -> RosterOrg {
+    let mut fields = known([
+        ("name", school.name.as_ref()),
+        ("schoolNumber", school.school_number.as_ref()),
+        ("stateId", school.state_id.as_ref()),
+        ("ncesId", school.nces_id.as_ref()),
+        ("mdrNumber", school.mdr_number.as_ref()),
+        ("phone", school.phone.as_ref()),
+        ("lowGrade", school.low_grade.as_ref()),
+        ("highGrade", school.high_grade.as_ref()),
+    ]);
+    if let Some(place) = &school.location {
+        let place = known([
+            ("address", place.address.as_ref()),
+            ("city", place.city.as_ref()),
+            ("state", place.state.as_ref()),
+            ("zip", place.zip.as_ref()),
+        ]);
+        fields.insert("location".to_owned(), Value::Map(place));
+    }
+    if let Some(head) = &school.principal {
+        let head = known([("name", head.name.as_ref()), ("email", head.email.as_ref())]);
+        fields.insert("principal".to_owned(), Value::Map(head));
+    }
+    let parents = vec![OrgKey::new(OrgType::District, district)];
+    RosterOrg::new(OrgKey::new(OrgType::School, &school.id), parents, fields, SCHOOL_FIELDS)
+}
+
+/// A section, which is a class in ROAR; `None` for one without a school, which nothing could hold.
+pub fn section(section: &Section, district: &str) -> Option<RosterOrg> {
+    let school = section.school.as_ref()?;
+    let mut fields = known([
+        ("name", section.name.as_ref()),
+        ("sectionId", Some(&section.id)),
+        ("sectionNumber", section.section_number.as_ref()),
+        ("subject", section.subject.as_ref()),
+        ("grade", section.grade.as_ref()),
+    ]);
+    if let Some(level) = fields.get("grade").and_then(level_of).flatten() {
+        fields.insert("schoolLevel".to_owned(), Value::from(level));
+    }
+    let parents = vec![OrgKey::new(OrgType::School, school), OrgKey::new(OrgType::District, district)];
+    Some(RosterOrg::new(OrgKey::new(OrgType::Class, &section.id), parents, fields, SECTION_FIELDS))
+}
+
+/// The sections that somebody is in, as a student or a teacher, each with its school.
+pub type SectionsOf<'a> = &'a [(&'a str, &'a str)];
+
+/// A person: their type is that of the role that goes furthest, administrators before teachers before students
+/// before contacts. Contacts are in no org. `None` for somebody without any role.
+pub fn person(user: &User, district: &str, sections: SectionsOf) -> Option<Person> {
+    let roles = &user.roles;
+    let user_type = if roles.district_admin.is_some() || roles.staff.is_some() {
+        "admin"
+    } else if roles.teacher.is_some() {
+        "educator"
+    } else if roles.student.is_some() {
+        "student"
+    } else if roles.contact.is_some() {
+        "caregiver"
+    } else {
+        return None;
+    };
+    let mut orgs = Vec::new();
+    if user_type != "caregiver" {
+        orgs.push((OrgType::District, district));
+        orgs.extend(schools(roles).map(|school| (OrgType::School, school)));
+        for (section, school) in sections {
+            orgs.extend([(OrgType::School, *school), (OrgType::Class, *section)]);
+        }
+    }
+    Some(Person {
+        user_type,
+        name: [user.name.first.clone(), user.name.middle.clone(), user.name.last.clone()],
+        email: user.email.as_ref().map(|email| email.to_lowercase()),
+        student: if user_type == "student" { student(roles) } else { Fields::new() },
+        orgs: orgs.into_iter().collect(),
+    })
+}
+
+fn schools(roles: &Roles) -> impl Iterator<Item = &str> {
+    let student = roles.student.iter().flat_map(|role| &role.schools);
+    let teacher = roles.teacher.iter().flat_map(|role| &role.schools);
+    let staff = roles.staff.iter().flat_map(|role| &role.schools);
+    student.chain(teacher).chain(staff).map(String::as_str)
+}
+
+/// What ROAR keeps of a student; flags in Clever's own form.
+fn student(roles: &Roles) -> Fields {
+    let Some(student) = &roles.student else { return Fields::new() };
+    let mut data = known([
+        ("grade", student.grade.as_ref()),
+        ("gender", student.gender.as_ref()),
+        ("sis_id", student.sis_id.as_ref()),
+        ("state_id", student.state_id.as_ref()),
+        ("student_number", student.student_number.as_ref()),
+        ("frl_status", student.frl_status.as_ref()),
+        ("username", student.credentials.district_username.as_ref()),
+    ]);
+    for (name, flag) in [
+        ("hispanic_ethnicity", student.hispanic_ethnicity),
+        ("ell_status", student.ell_status),
+        ("iep_status", student.iep_status),
+    ] {
+        if let Some(flag) = flag {
+            data.insert(name.to_owned(), Value::from(if flag { "Y" } else { "N" }));
+        }
+    }
+    for (name, text) in [("race", &student.race), ("home_language", &student.home_language)] {
+        if let Some(text) = text {
+            data.insert(name.to_owned(), Value::strings([text]));
+        }
+    }
+    let born = student.dob.and_then(|born| born.to_zoned(jiff::tz::TimeZone::UTC).ok());
+    if let Some(born) = born {
+        data.insert("dob".to_owned(), Value::from(born.timestamp()));
+    }
+    data
+}
+
+/// The orgs that the roles of a user give rights over: an administrator's district, the schools of staff, a
+/// teacher's own sections. Students and contacts have none.
+pub fn admin_orgs(user: &User, district: &str, taught: &[&str]) -> OrgLists {
+    let roles = &user.roles;
+    let mut orgs = Vec::new();
+    if roles.district_admin.is_some() {
+        orgs.push((OrgType::District, district));
+    }
+    orgs.extend(roles.staff.iter().flat_map(|staff| &staff.schools).map(|school| (OrgType::School, school.as_str())));
+    if roles.teacher.is_some() {
+        orgs.extend(taught.iter().map(|section| (OrgType::Class, *section)));
+    }
+    orgs.into_iter().collect()
+}
+
+/// Who is in which sections: the index of a user's sections by the user's ID. Each ID is kept once, and a section
+/// as its place in the list, so that a large district fits into little memory.
+#[derive(Default)]
+pub struct Enrolments {
+    sections: Vec<(String, String)>,
+    of_user: HashMap<String, Vec<(u32, bool)>>,
+}
+
+impl Enrolments {
+    /// Notes a section's students and teachers. One without a school is left out.
+    pub fn add(&mut self, section: &Section) {
+        let Some(school) = &section.school else { return };
+        let Ok(place) = u32::try_from(self.sections.len()) else { return };
+        self.sections.push((section.id.clone(), school.clone()));
+        let teachers = section.teachers.iter().chain(&section.teacher).map(|id| (id, true));
+        for (user, teaches) in section.students.iter().map(|id| (id, false)).chain(teachers) {
+            let held = self.of_user.entry(user.clone()).or_default();
+            if held.last() != Some(&(place, teaches)) {
+                held.push((place, teaches));
+            }
+        }
+    }
+
+    /// The sections of a user, each with its school.
+    pub fn sections_of(&self, user: &str) -> Vec<(&str, &str)> {
+        self.places(user, false)
+    }
+
+    /// The sections that a user teaches.
+    pub fn taught_by(&self, user: &str) -> Vec<&str> {
+        self.places(user, true).into_iter().map(|(section, _)| section).collect()
+    }
+
+    fn places(&self, user: &str, only_taught: bool) -> Vec<(&str, &str)> {
+        let held = self.of_user.get(user).map(Vec::as_slice).unwrap_or_default();
+        let places = held.iter().filter(|(_, teaches)| *teaches || !only_taught).map(|(place, _)| *place as usize);
+        let found = places.filter_map(|place| self.sections.get(place));
+        found.map(|(section, school)| (section.as_str(), school.as_str())).collect()
+    }
+}
+
+/// True while the district has stopped its data: what is missing then isn't gone.
+pub fn is_paused(info: &DistrictInfo, now: Timestamp) -> bool {
+    let (start, end) = (info.pause_start, info.pause_end);
+    start.is_some_and(|start| start <= now) && end.is_none_or(|end| now < end)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::records::record;
+    use super::*;
+    use crate::fields;
+
+    fn user(roles: serde_json::Value) -> User {
+        let user = json!({
+            "id": "65a1b2c3d4e5f60718293a01", "email": "T@School.org", "name": {"first": "A", "last": "B"}, "roles": roles,
+        });
+        record(user).expect("a user")
+    }
+
+    #[test]
+    fn roles_come_to_types_orgs_and_rights() {
+        let student = json!({"student": {"school": "s1", "schools": ["s1", "s2"], "grade": "3", "dob": "2/9/2016",
+            "ell_status": "Y", "race": "Asian", "home_language": "Spanish"}});
+        let teacher = json!({"teacher": {"school": "s1", "schools": ["s1"]}});
+        let both = json!({"teacher": {"schools": ["s1"]}, "staff": {"schools": ["s2"]}});
+        let head = json!({"district_admin": {"title": "Head"}, "staff": {"schools": []}});
+        let contact = json!({"contact": {"student_relationships": []}});
+        let sections = [("c1", "s1"), ("c3", "s3")];
+        let lists = |orgs: &OrgLists| orgs.iter().map(|(_, id)| id.to_owned()).collect::<Vec<_>>().join(" ");
+        // Roles; type; orgs; rights.
+        for (roles, user_type, orgs, rights) in [
+            (student.clone(), "student", "d1 s1 s2 s3 c1 c3", ""),
+            (teacher, "educator", "d1 s1 s3 c1 c3", "c1 c3"),
+            (both, "admin", "d1 s1 s2 s3 c1 c3", "s2 c1 c3"),
+            (head, "admin", "d1 s1 s3 c1 c3", "d1"),
+            (contact, "caregiver", "", ""),
+        ] {
+            let user = user(roles);
+            let person = person(&user, "d1", &sections).expect("somebody");
+            assert_eq!((person.user_type, lists(&person.orgs).as_str()), (user_type, orgs));
+            assert_eq!(lists(&admin_orgs(&user, "d1", &["c1", "c3"])), rights, "{user_type}");
+        }
+        assert!(person(&user(json!({})), "d1", &[]).is_none());
+        let person = person(&user(student), "d1", &[]).expect("a student");
+        assert_eq!(person.email.as_deref(), Some("t@school.org"));
+        let born: Timestamp = "2016-02-09T00:00:00Z".parse().unwrap();
+        let expected = fields! {
+            "grade" => "3", "dob" => born, "ell_status" => "Y", "race" => Value::strings(["Asian"]),
+            "home_language" => Value::strings(["Spanish"]),
+        };
+        assert_eq!(person.student, expected);
+    }
+
+    #[test]
+    fn sections_are_classes_of_schools() {
+        let read = |section| record::<Section>(section).expect("a section");
+        let one = read(json!({"id": "c1", "school": "s1", "name": "Room 1", "grade": "7", "students": ["u1", "u2"],
+            "teachers": ["t1", "t2"], "teacher": "t1"}));
+        let other = read(json!({"id": "c2", "school": "s2", "name": "Room 2", "students": ["u1"], "teachers": []}));
+        let lost = read(json!({"id": "c3", "name": "Nowhere", "students": ["u1"], "teachers": ["t1"]}));
+        let class = section(&one, "d1").expect("a class");
+        assert_eq!(class.parents, [OrgKey::new(OrgType::School, "s1"), OrgKey::new(OrgType::District, "d1")]);
+        assert_eq!(class.fields.get("schoolLevel"), Some(&Value::from("middle")));
+        assert_eq!(section(&lost, "d1"), None);
+        let mut enrolments = Enrolments::default();
+        for each in [&one, &other, &lost] {
+            enrolments.add(each);
+        }
+        assert_eq!(enrolments.sections_of("u1"), [("c1", "s1"), ("c2", "s2")]);
+        assert_eq!(enrolments.sections_of("t1"), [("c1", "s1")], "also when they're named twice");
+        assert_eq!((enrolments.taught_by("t2"), enrolments.taught_by("u1")), (vec!["c1"], vec![]));
+        // Whoever comes or goes, the class is the same.
+        let fuller = read(json!({"id": "c1", "school": "s1", "name": "Room 1", "grade": "7", "students": ["u9"]}));
+        assert_eq!(section(&fuller, "d1").expect("a class").fingerprint, class.fingerprint);
+        let renamed = read(json!({"id": "c1", "school": "s1", "name": "Room 9", "grade": "7"}));
+        assert_ne!(section(&renamed, "d1").expect("a class").fingerprint, class.fingerprint);
+    }
+
+    #[test]
+    fn a_pause_has_a_beginning_and_maybe_an_end() {
+        let at = |text: &str| text.parse::<Timestamp>().expect("an instant");
+        let info = |start: Option<&str>, end: Option<&str>| -> DistrictInfo {
+            let info = json!({"id": "d1", "name": "D", "pause_start": start, "pause_end": end});
+            record(info).expect("a district")
+        };
+        let (before, after) = (Some("2026-06-01T00:00:00.000Z"), Some("2026-08-01T00:00:00.000Z"));
+        for (start, end, expected) in
+            [(None, None, false), (before, None, true), (before, after, true), (after, None, false)]
+        {
+            assert_eq!(is_paused(&info(start, end), at("2026-07-01T00:00:00Z")), expected, "{start:?} {end:?}");
+        }
+        assert!(!is_paused(&info(before, after), at("2026-09-01T00:00:00Z")));
+    }
+}

@@ -1,0 +1,180 @@
+//! What Clever's records say, as far as ROAR uses it (wire/clever §6).
+//!
+//! Reading is tolerant: fields that aren't known don't matter, and a value that is null, absent, empty or not one of
+//! those documented is `None`. But a list or an object that can't be read makes its record [`Unreadable`]: taken for
+//! empty, it would unenrol somebody. No record shows more of itself in logs than its ID.
+
+mod object;
+mod org;
+mod person;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+pub use self::org::{Contact as DistrictContact, DistrictInfo, DistrictState, Location, Principal, School, Section};
+pub use self::person::{
+    Contact, Credentials, DistrictAdmin, Name, Relationship, Role, Roles, Staff, Student, Teacher, User,
+};
+
+use self::object::Object;
+use super::CleverError;
+use super::link::Link;
+use super::request::unreadable;
+
+/// Fields that change every night, though nothing has.
+const RESTLESS: [&str; 3] = ["created", "last_modified", "last_sync"];
+
+/// A record that can't be read.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("record {}: {what} can't be read", id.as_deref().unwrap_or("without an ID"))]
+pub struct Unreadable {
+    /// Its ID, where that can be read.
+    pub id: Option<String>,
+    /// The field that can't.
+    pub what: &'static str,
+}
+
+/// A record of Clever's.
+pub trait Record: Serialize + Send + Sized + 'static {
+    /// The list that has it.
+    const LIST: &'static str;
+
+    /// Reads the fields. Fails with the name of the one that can't be read.
+    fn read(fields: &mut Fields) -> Result<Self, &'static str>;
+
+    /// Its ID, 24 hexadecimal digits: what is always there, and stays.
+    fn id(&self) -> &str;
+
+    /// What ROAR uses of it, as JSON in Clever's own form. What isn't there is left out.
+    fn to_json(&self) -> Value {
+        let mut value = serde_json::to_value(self).unwrap_or_default();
+        strip(&mut value);
+        value
+    }
+
+    /// 32 hexadecimal digits that change when a field changes that ROAR uses, and else don't: neither with the order
+    /// of fields and lists, nor with fields that aren't known, nor with times of changes.
+    fn fingerprint(&self) -> String {
+        let mut value = self.to_json();
+        if let Value::Object(fields) = &mut value {
+            fields.retain(|name, _| !RESTLESS.contains(&name.as_str()));
+        }
+        // Keys are sorted in a `Map`.
+        let digest = Sha256::digest(format!("{}\n{value}", Self::LIST));
+        digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// The fields of a record that is being read.
+pub struct Fields(Object);
+
+/// Takes out what isn't there.
+fn strip(value: &mut Value) {
+    let is_nothing = |value: &Value| match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        _ => false,
+    };
+    match value {
+        Value::Object(fields) => {
+            fields.values_mut().for_each(strip);
+            fields.retain(|_, value| !is_nothing(value));
+        }
+        Value::Array(items) => items.iter_mut().for_each(strip),
+        _ => {}
+    }
+}
+
+/// An answer with one record, or one element of a list.
+#[derive(Deserialize)]
+struct Single<D> {
+    data: D,
+}
+
+/// An answer with a list. Its elements are looked at one by one: all at once, a page would take ten times its size.
+#[derive(Deserialize)]
+struct Listed<'a> {
+    #[serde(borrow)]
+    data: Vec<&'a RawValue>,
+    #[serde(default = "Vec::new")]
+    links: Vec<Link>,
+}
+
+/// A list, read.
+pub(super) struct List<T> {
+    pub(super) records: Vec<T>,
+    pub(super) unreadable: Vec<Unreadable>,
+    /// The address of the next page.
+    pub(super) next: Option<String>,
+}
+
+/// Reads an answer with one record.
+pub(super) fn single<T: Record>(body: &[u8]) -> Result<T, CleverError> {
+    let Single { data } = parse::<Single<Value>>(body)?;
+    record(data).map_err(|_| CleverError::Malformed("the record can't be read"))
+}
+
+/// Reads an answer with a list.
+pub(super) fn list<T: Record>(body: &[u8]) -> Result<List<T>, CleverError> {
+    let listed: Listed<'_> = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
+    let mut list = List { records: Vec::with_capacity(listed.data.len()), unreadable: Vec::new(), next: None };
+    for element in listed.data {
+        // Every element is wrapped once more.
+        let read = match serde_json::from_str::<Single<Value>>(element.get()) {
+            Ok(Single { data }) => record(data),
+            Err(_) => Err(Unreadable { id: None, what: "data" }),
+        };
+        match read {
+            Ok(record) => list.records.push(record),
+            Err(unreadable) => list.unreadable.push(unreadable),
+        }
+    }
+    let next = listed.links.into_iter().find(|link| link.rel == "next");
+    list.next = next.map(|link| link.uri).filter(|uri| !uri.is_empty());
+    Ok(list)
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, CleverError> {
+    super::request::json(body)
+}
+
+/// Reads one record.
+pub fn record<T: Record>(value: Value) -> Result<T, Unreadable> {
+    let Value::Object(fields) = value else { return Err(Unreadable { id: None, what: "data" }) };
+    let id = fields.get("id").and_then(Value::as_str).map(str::trim).filter(|id| is_id(id)).map(str::to_owned);
+    let Some(id) = id else { return Err(Unreadable { id: None, what: "id" }) };
+    T::read(&mut Fields(Object::new(fields))).map_err(|what| Unreadable { id: Some(id), what })
+}
+
+/// True for what can be an ID, and nobody's name.
+fn is_id(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+}
+
+/// Shows nothing but the ID.
+macro_rules! show_the_id {
+    ($($record:ident),*) => { $(
+        impl std::fmt::Debug for $record {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(formatter, "{}({})", stringify!($record), self.id)
+            }
+        }
+    )* };
+}
+
+/// Shows nothing.
+macro_rules! show_nothing {
+    ($($record:ident),*) => { $(
+        impl std::fmt::Debug for $record {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str(concat!(stringify!($record), "(…)"))
+            }
+        }
+    )* };
+}
+
+use {show_nothing, show_the_id};

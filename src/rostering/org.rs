@@ -1,0 +1,208 @@
+//! What a roster's record of an org changes about its document, and about the lists of its parent (rostering §5–7,
+//! data-model §2.2). Pure.
+
+use sha2::{Digest, Sha256};
+
+use crate::fields;
+use crate::orgs::OrgKey;
+use crate::store::{FieldPath, Fields, Timestamp, Value};
+
+use super::person::Change;
+
+/// An org as a roster has it. Its document has the provider's ID: so nothing has to be looked up, and a
+/// repetition finds it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RosterOrg {
+    /// Its type and ID.
+    pub key: OrgKey,
+    /// What's above it: a school's district; a class's school and district.
+    pub parents: Vec<OrgKey>,
+    /// The fields that the roster knows.
+    pub fields: Fields,
+    /// The fields that it owns, known or not: others stay as they are.
+    pub owned: &'static [&'static str],
+    /// Changes when anything of it does.
+    pub fingerprint: String,
+}
+
+impl RosterOrg {
+    /// An org of those fields; its fingerprint is made of all of them.
+    pub fn new(key: OrgKey, parents: Vec<OrgKey>, fields: Fields, owned: &'static [&'static str]) -> RosterOrg {
+        // Maps are sorted, so the text is the same for the same fields.
+        let text = format!("{parents:?}\n{fields:?}");
+        let digest = Sha256::digest(text);
+        let fingerprint = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        RosterOrg { key, parents, fields, owned, fingerprint }
+    }
+}
+
+/// Where a document remembers which roster's record it was made of.
+pub const ROSTER: &str = "roster";
+
+/// The fingerprint of the record that an org's document, or an entry of a roster, was made of.
+pub fn fingerprint(document: &Fields) -> Option<&str> {
+    document.get(ROSTER)?.as_map()?.get("fingerprint")?.as_str()
+}
+
+fn is_archived(document: &Fields) -> bool {
+    document.get("archived").and_then(Value::as_bool) == Some(true)
+}
+
+fn mark(org: &RosterOrg, provider: &str) -> Value {
+    Value::Map(fields! { "provider" => provider, "fingerprint" => org.fingerprint.as_str() })
+}
+
+fn links(org: &RosterOrg) -> impl Iterator<Item = (String, Value)> {
+    org.parents.iter().map(|parent| (format!("{}Id", parent.org_type.singular()), Value::from(parent.id.as_str())))
+}
+
+/// The document of an org that's new. Its lists are written with its children.
+pub fn new_org(org: &RosterOrg, provider: &str, now: Timestamp) -> Fields {
+    let mut document = org.fields.clone();
+    document.extend(links(org));
+    document.extend(fields! {
+        "archived" => false, "createdAt" => now, "lastUpdated" => now, provider => true, ROSTER => mark(org, provider),
+    });
+    document
+}
+
+/// What the roster changes about an org that's there; `None` when nothing does. One that was archived is back.
+pub fn change(stored: &Fields, org: &RosterOrg, provider: &str, now: Timestamp) -> Option<Change> {
+    if fingerprint(stored) == Some(org.fingerprint.as_str()) && !is_archived(stored) {
+        return None;
+    }
+    let mut wanted = org.fields.clone();
+    wanted.extend(links(org));
+    wanted.extend(fields! { "archived" => false, provider => true, ROSTER => mark(org, provider) });
+    wanted.retain(|field, value| stored.get(field) != Some(value));
+    let gone = org.owned.iter().filter(|field| stored.contains_key(**field) && !org.fields.contains_key(**field));
+    let mut mask: Vec<FieldPath> =
+        wanted.keys().map(FieldPath::top).chain(gone.map(|field| FieldPath::top(*field))).collect();
+    wanted.insert("lastUpdated".to_owned(), Value::from(now));
+    mask.push(FieldPath::top("lastUpdated"));
+    Some((wanted, mask))
+}
+
+/// What it changes that an org is no longer in the roster: it's archived. `None` when it is already.
+pub fn archive(stored: &Fields, now: Timestamp) -> Option<Change> {
+    if is_archived(stored) {
+        return None;
+    }
+    let wanted = fields! { "archived" => true, "lastUpdated" => now };
+    let mask = wanted.keys().map(FieldPath::top).collect();
+    Some((wanted, mask))
+}
+
+/// What has to change in a parent's two lists of children, `schools` and `archivedSchools`, so that the living
+/// and the archived are where they belong; `None` when they are. Those that have another parent now are in
+/// neither; children that the roster doesn't know stay.
+pub fn children_change(
+    parent: &Fields,
+    [list, archived_list]: [&str; 2],
+    living: &[&str],
+    archived: &[&str],
+    elsewhere: &[&str],
+    now: Timestamp,
+) -> Option<Change> {
+    let held = |name: &str| parent.get(name).and_then(Value::as_string_list).unwrap_or_default();
+    let moved = |mut ids: Vec<String>, out: &[&str], into: &[&str]| {
+        ids.retain(|id| !out.contains(&id.as_str()) && !elsewhere.contains(&id.as_str()));
+        for id in into {
+            if !ids.iter().any(|known| known == id) {
+                ids.push((*id).to_owned());
+            }
+        }
+        ids
+    };
+    let mut wanted = Fields::new();
+    for (name, ids, is_needed) in [
+        (list, moved(held(list), archived, living), true),
+        (archived_list, moved(held(archived_list), living, archived), !archived.is_empty()),
+    ] {
+        let is_there = parent.contains_key(name);
+        if (ids != held(name)) || (!is_there && is_needed) {
+            wanted.insert(name.to_owned(), Value::strings(ids));
+        }
+    }
+    if wanted.is_empty() {
+        return None;
+    }
+    wanted.insert("lastUpdated".to_owned(), Value::from(now));
+    let mask = wanted.keys().map(FieldPath::top).collect();
+    Some((wanted, mask))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::orgs::OrgType;
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn school(name: &str, fingerprint: &str) -> RosterOrg {
+        RosterOrg {
+            key: OrgKey::new(OrgType::School, "s1"),
+            parents: vec![OrgKey::new(OrgType::District, "d1")],
+            fields: fields! { "name" => name, "lowGrade" => "1" },
+            owned: &["name", "lowGrade", "ncesId"],
+            fingerprint: fingerprint.to_owned(),
+        }
+    }
+
+    fn apply(document: &Fields, change: Option<Change>) -> Fields {
+        let mut document = document.clone();
+        for path in change.iter().flat_map(|(_, mask)| mask) {
+            let field = path.to_string();
+            match change.as_ref().and_then(|(fields, _)| fields.get(&field)) {
+                Some(value) => drop(document.insert(field, value.clone())),
+                None => drop(document.remove(&field)),
+            }
+        }
+        document
+    }
+
+    #[test]
+    fn orgs_follow_the_roster_and_keep_what_people_wrote() {
+        let mut document = new_org(&school("Oak", "f1"), "clever", NOW);
+        assert_eq!(document.get("districtId"), Some(&Value::from("d1")));
+        assert_eq!(document.get("clever"), Some(&Value::Boolean(true)));
+        assert_eq!(document.get("id"), None, "pages take it for the document's");
+        assert_eq!(change(&document, &school("Oak", "f1"), "clever", NOW), None);
+        document
+            .extend(fields! { "tags" => Value::strings(["x"]), "ncesId" => "7", "classes" => Value::strings(["c1"]) });
+        // By hand; the roster's record is the same, so it stays.
+        document.insert("name".to_owned(), Value::from("Oak Elementary"));
+        assert_eq!(change(&document, &school("Oak", "f1"), "clever", NOW), None);
+        let after = apply(&document, change(&document, &school("Elm", "f2"), "clever", NOW));
+        assert_eq!((after.get("name"), after.get("ncesId")), (Some(&Value::from("Elm")), None));
+        assert_eq!(after.get("tags"), document.get("tags"));
+        assert_eq!(after.get("classes"), document.get("classes"));
+        let gone = apply(&after, archive(&after, NOW));
+        assert_eq!((gone.get("archived"), archive(&gone, NOW)), (Some(&true.into()), None));
+        let back = apply(&gone, change(&gone, &school("Elm", "f2"), "clever", NOW));
+        assert_eq!(back.get("archived"), Some(&false.into()));
+        assert_eq!(change(&back, &school("Elm", "f2"), "clever", NOW), None);
+    }
+
+    #[test]
+    fn children_are_in_one_list() {
+        let names = ["schools", "archivedSchools"];
+        let lists = |parent: &Fields| names.map(|name| parent.get(name).and_then(Value::as_string_list));
+        let ids = |ids: &[&str]| Some(ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>());
+        let mut parent = Fields::new();
+        // Living, archived; both lists afterwards.
+        for (living, archived, expected) in [
+            (vec!["a", "b"], vec![], [ids(&["a", "b"]), None]),
+            (vec!["b", "c"], vec!["a"], [ids(&["b", "c"]), ids(&["a"])]),
+            (vec!["a", "b", "c"], vec![], [ids(&["b", "c", "a"]), ids(&[])]),
+        ] {
+            parent = apply(&parent, children_change(&parent, names, &living, &archived, &[], NOW));
+            assert_eq!(lists(&parent), expected);
+            assert_eq!(children_change(&parent, names, &living, &archived, &[], NOW), None);
+        }
+        let by_hand = fields! { "schools" => Value::strings(["mine", "b"]) };
+        let after = apply(&by_hand, children_change(&by_hand, names, &["a"], &[], &["b"], NOW));
+        assert_eq!(lists(&after), [ids(&["mine", "a"]), None]);
+        assert_eq!(children_change(&Fields::new(), names, &[], &[], &[], NOW).map(|(fields, _)| fields.len()), Some(2));
+    }
+}

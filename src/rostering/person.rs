@@ -1,0 +1,382 @@
+//! What a roster's record of a person changes about their users document (rostering §5–7, data-model §2.3).
+//! Pure. The document's event does the rest: assignments, runs, the de-identified copy.
+
+use sha2::{Digest, Sha256};
+
+use crate::fields;
+use crate::orgs::lists::OrgSet;
+use crate::orgs::{OrgLists, OrgType};
+use crate::store::{FieldPath, Fields, Timestamp, Value};
+use crate::users::grade::level_of;
+
+/// The fields of `studentData` that rosters own; others, which people keep by hand, stay as they are.
+pub const STUDENT_FIELDS: [&str; 14] = [
+    "dob",
+    "ell_status",
+    "frl_status",
+    "gender",
+    "grade",
+    "hispanic_ethnicity",
+    "home_language",
+    "iep_status",
+    "race",
+    "schoolLevel",
+    "sis_id",
+    "state_id",
+    "student_number",
+    "username",
+];
+
+/// A person as a roster has them.
+#[derive(Clone, PartialEq)]
+pub struct Person {
+    /// `student`, `educator`, `admin` or `caregiver`.
+    pub user_type: &'static str,
+    /// Given name, what's between, family name.
+    pub name: [Option<String>; 3],
+    /// E-mail address, in lower case.
+    pub email: Option<String>,
+    /// Of [`STUDENT_FIELDS`], those that the roster knows; for students.
+    pub student: Fields,
+    /// Their orgs, with all that are above them.
+    pub orgs: OrgLists,
+}
+
+impl Person {
+    /// 32 hexadecimal digits that change when anything of the person does, or the orgs that they have rights over.
+    pub fn fingerprint(&self, rights: &OrgLists) -> String {
+        // Maps are sorted, so the text is the same for the same fields.
+        let parts = (self.user_type, &self.name, &self.email, &self.student, &self.orgs, rights);
+        let digest = Sha256::digest(format!("{parts:?}"));
+        digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// People aren't for logs.
+impl std::fmt::Debug for Person {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Person({}, {} orgs)", self.user_type, self.orgs.iter().count())
+    }
+}
+
+/// A change of a users document: top-level fields, and the mask to write them with.
+pub type Change = (Fields, Vec<FieldPath>);
+
+/// The users document of somebody who is in a roster for the first time.
+pub fn new_user(person: &Person, provider: &str, now: Timestamp) -> Fields {
+    let mut user = fields! {
+        "userType" => person.user_type, "archived" => false, "createdAt" => now, "lastUpdated" => now,
+        "name" => name(person), "ssoType" => provider,
+    };
+    if let Some(email) = &person.email {
+        user.insert("email".to_owned(), Value::from(email.as_str()));
+    }
+    if person.user_type == "student" {
+        user.insert("studentData".to_owned(), Value::Map(student_data(person)));
+    }
+    for org_type in OrgType::ALL {
+        let map = membership(None, org_type, &person.orgs, &OrgSet::default(), now);
+        user.insert(org_type.plural().to_owned(), Value::Map(map));
+    }
+    user
+}
+
+/// What the roster changes about somebody who is known; `None` when nothing does. `owned` are the orgs of the
+/// roster's district: membership of others is none of its business.
+pub fn change(user: &Fields, person: &Person, owned: &OrgSet, now: Timestamp) -> Option<Change> {
+    let mut wanted = Fields::new();
+    wanted.insert("name".to_owned(), name(person));
+    wanted.insert("archived".to_owned(), Value::Boolean(false));
+    if let Some(email) = &person.email {
+        wanted.insert("email".to_owned(), Value::from(email.as_str()));
+    }
+    // An admin by rights that were given by hand stays one, whatever the roster calls them.
+    let held = user.get("userType").and_then(Value::as_str);
+    if held != Some("admin") {
+        wanted.insert("userType".to_owned(), Value::from(person.user_type));
+    }
+    for org_type in OrgType::ALL {
+        let stored = user.get(org_type.plural()).and_then(Value::as_map);
+        let map = membership(stored, org_type, &person.orgs, owned, now);
+        wanted.insert(org_type.plural().to_owned(), Value::Map(map));
+    }
+    wanted.retain(|field, value| user.get(field) != Some(value));
+    let mut mask: Vec<FieldPath> = wanted.keys().map(FieldPath::top).collect();
+    if person.user_type == "student" {
+        let (data, paths) = student_change(user.get("studentData").and_then(Value::as_map), person);
+        if !paths.is_empty() {
+            wanted.insert("studentData".to_owned(), Value::Map(data));
+            mask.extend(paths);
+        }
+    }
+    finish(wanted, mask, now)
+}
+
+/// What it changes that somebody is no longer in the roster: they leave its orgs, and are archived when no other
+/// is left. `None` when they left before.
+pub fn unenrolment(user: &Fields, owned: &OrgSet, now: Timestamp) -> Option<Change> {
+    let mut wanted = Fields::new();
+    let mut is_left = true;
+    for org_type in OrgType::ALL {
+        let Some(stored) = user.get(org_type.plural()).and_then(Value::as_map) else { continue };
+        let map = membership(Some(stored), org_type, &OrgLists::new(), owned, now);
+        is_left &= list(Some(&map), "current").is_empty();
+        wanted.insert(org_type.plural().to_owned(), Value::Map(map));
+    }
+    if is_left {
+        wanted.insert("archived".to_owned(), Value::Boolean(true));
+    }
+    wanted.retain(|field, value| user.get(field) != Some(value));
+    let mask = wanted.keys().map(FieldPath::top).collect();
+    finish(wanted, mask, now)
+}
+
+fn finish(mut wanted: Fields, mut mask: Vec<FieldPath>, now: Timestamp) -> Option<Change> {
+    if mask.is_empty() {
+        return None;
+    }
+    wanted.insert("lastUpdated".to_owned(), Value::from(now));
+    mask.push(FieldPath::top("lastUpdated"));
+    Some((wanted, mask))
+}
+
+fn name(person: &Person) -> Value {
+    let part = |part: &Option<String>| part.as_deref().map_or(Value::Null, Value::from);
+    let [first, middle, last] = &person.name;
+    Value::Map(fields! { "first" => part(first), "middle" => part(middle), "last" => part(last) })
+}
+
+/// What the roster knows of a student, with the level of school that their grade belongs to.
+fn student_data(person: &Person) -> Fields {
+    let mut data = person.student.clone();
+    data.retain(|field, _| STUDENT_FIELDS.contains(&field.as_str()));
+    let level = data.get("grade").and_then(level_of).flatten();
+    if let Some(level) = level {
+        data.insert("schoolLevel".to_owned(), Value::from(level));
+    }
+    data
+}
+
+/// The fields of `studentData` that differ. What the roster doesn't know any more goes, but for the grade and
+/// the date of birth: a gap in the district's data shouldn't unassign anybody.
+fn student_change(stored: Option<&Fields>, person: &Person) -> (Fields, Vec<FieldPath>) {
+    let wanted = student_data(person);
+    let mut changed = Fields::new();
+    let mut mask = Vec::new();
+    for field in STUDENT_FIELDS {
+        let held = stored.and_then(|stored| stored.get(field)).filter(|held| !held.is_null());
+        match (held, wanted.get(field)) {
+            (held, Some(value)) if held != Some(value) => {
+                changed.insert(field.to_owned(), value.clone());
+            }
+            (Some(_), None) if !matches!(field, "grade" | "dob" | "schoolLevel") => {}
+            _ => continue,
+        }
+        mask.push(FieldPath::of(["studentData", field]));
+    }
+    (changed, mask)
+}
+
+fn list(map: Option<&Fields>, name: &str) -> Vec<String> {
+    map.and_then(|map| map.get(name)).and_then(Value::as_string_list).unwrap_or_default()
+}
+
+/// A user's orgs of one type, when those that are `owned` are to be `wanted`: who joins an org is there from
+/// now, who leaves it was there until now, and nothing of the past is forgotten (data-model §5).
+fn membership(stored: Option<&Fields>, org_type: OrgType, wanted: &OrgLists, owned: &OrgSet, now: Timestamp) -> Fields {
+    let before = list(stored, "current");
+    let stays = |id: &String| !owned.contains(org_type, id) || wanted.contains(org_type, id);
+    let mut current: Vec<String> = before.iter().filter(|id| stays(id)).cloned().collect();
+    for id in wanted.of(org_type) {
+        if !current.contains(id) {
+            current.push(id.clone());
+        }
+    }
+    let mut all = list(stored, "all");
+    for id in before.iter().chain(&current) {
+        if !all.contains(id) {
+            all.push(id.clone());
+        }
+    }
+    let dates = stored.and_then(|stored| stored.get("dates")).and_then(Value::as_map);
+    let mut dates = dates.cloned().unwrap_or_default();
+    for id in current.iter().filter(|id| !before.contains(id)) {
+        dates.insert(id.clone(), Value::Map(fields! { "from" => now, "to" => Value::Null }));
+    }
+    for id in before.iter().filter(|id| !current.contains(id)) {
+        let since = dates.get(id).and_then(Value::as_map).and_then(|dates| dates.get("from")).cloned();
+        dates.insert(id.clone(), Value::Map(fields! { "from" => since.unwrap_or(Value::from(now)), "to" => now }));
+    }
+    let mut map = stored.cloned().unwrap_or_default();
+    map.extend(fields! { "current" => Value::strings(current), "all" => Value::strings(all), "dates" => dates });
+    map
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::users::membership::history_changes;
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn later(hours: i64) -> Timestamp {
+        NOW + jiff::SignedDuration::from_hours(hours)
+    }
+
+    fn student(orgs: &[(OrgType, &'static str)]) -> Person {
+        Person {
+            user_type: "student",
+            name: [Some("Ada".to_owned()), None, Some("Byron".to_owned())],
+            email: Some("ada@school.org".to_owned()),
+            student: fields! { "dob" => NOW, "grade" => "3", "gender" => "F", "race" => Value::strings(["Asian"]) },
+            orgs: orgs.iter().copied().collect(),
+        }
+    }
+
+    fn owned() -> OrgSet {
+        use OrgType::{Class, District, School};
+        let orgs = [(District, "d1"), (School, "s1"), (School, "s2"), (Class, "c1"), (Class, "c2")];
+        OrgLists::from_iter(orgs).to_set()
+    }
+
+    fn apply(user: &Fields, change: Option<Change>) -> Fields {
+        let mut user = user.clone();
+        let Some((fields, mask)) = change else { return user };
+        for path in mask {
+            match path.segments() {
+                [top] => drop(user.insert(top.clone(), fields[top].clone())),
+                [top, field] => {
+                    let Some(Value::Map(data)) = user.get_mut(top) else { panic!("student data") };
+                    match fields.get(top).and_then(Value::as_map).and_then(|sent| sent.get(field)) {
+                        Some(value) => drop(data.insert(field.clone(), value.clone())),
+                        None => drop(data.remove(field)),
+                    }
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        user
+    }
+
+    fn current(user: &Fields, org_type: OrgType) -> Vec<String> {
+        list(user.get(org_type.plural()).and_then(Value::as_map), "current")
+    }
+
+    #[test]
+    fn a_new_student_has_all_that_others_read() {
+        let user = new_user(&student(&[(OrgType::School, "s1")]), "clever", NOW);
+        let data = user.get("studentData").and_then(Value::as_map).unwrap();
+        assert_eq!(data.get("schoolLevel"), Some(&Value::from("elementary")));
+        assert_eq!(
+            user.get("name"),
+            Some(&Value::Map(fields! { "first" => "Ada", "middle" => Value::Null, "last" => "Byron" }))
+        );
+        assert_eq!(current(&user, OrgType::School), ["s1"]);
+        assert_eq!(current(&user, OrgType::Family), [""; 0]);
+        assert_eq!(history_changes(&user, &OrgLists::new(), later(1)), None, "the history is sound");
+        assert_eq!(change(&user, &student(&[(OrgType::School, "s1")]), &owned(), later(1)), None);
+    }
+
+    #[test]
+    fn what_differs_is_written_and_nothing_else() {
+        let before = student(&[(OrgType::School, "s1"), (OrgType::Class, "c1")]);
+        let mut user = new_user(&before, "clever", NOW);
+        user.insert("assessmentPid".to_owned(), Value::from("kept"));
+        if let Some(Value::Map(data)) = user.get_mut("studentData") {
+            data.insert("notes".to_owned(), Value::from("by hand"));
+        }
+        let mut promoted = before.clone();
+        promoted.student.insert("grade".to_owned(), Value::from("6"));
+        promoted.student.remove("gender");
+        promoted.student.remove("dob");
+        let change = change(&user, &promoted, &owned(), later(1));
+        let (_, mask) = change.clone().expect("a change");
+        let paths: Vec<String> = mask.iter().map(FieldPath::to_string).collect();
+        assert_eq!(paths, ["studentData.gender", "studentData.grade", "studentData.schoolLevel", "lastUpdated"]);
+        let user = apply(&user, change);
+        let data = user.get("studentData").and_then(Value::as_map).unwrap();
+        assert_eq!((data.get("grade"), data.get("schoolLevel")), (Some(&"6".into()), Some(&"middle".into())));
+        assert_eq!((data.get("gender"), data.get("notes")), (None, Some(&"by hand".into())));
+        assert_eq!(data.get("dob"), Some(&Value::from(NOW)), "a gap takes no date of birth");
+        assert_eq!(super::change(&user, &promoted, &owned(), later(2)), None);
+    }
+
+    #[test]
+    fn moves_keep_orgs_of_others_and_the_past() {
+        let user = new_user(&student(&[(OrgType::School, "s1"), (OrgType::Group, "g9")]), "clever", NOW);
+        let moved = student(&[(OrgType::School, "s2")]);
+        let user = apply(&user, change(&user, &moved, &owned(), later(1)));
+        assert_eq!(current(&user, OrgType::School), ["s2"]);
+        assert_eq!(current(&user, OrgType::Group), ["g9"], "not the roster's");
+        let schools = user.get("schools").and_then(Value::as_map);
+        assert_eq!(list(schools, "all"), ["s1", "s2"]);
+        let until = schools.and_then(|schools| schools.get("dates")).and_then(Value::as_map).unwrap();
+        assert_eq!(until.get("s1").and_then(Value::as_map).unwrap().get("to"), Some(&Value::from(later(1))));
+        // Who leaves the district but not the group isn't archived; who leaves that too is.
+        let user = apply(&user, unenrolment(&user, &owned(), later(2)));
+        assert_eq!((current(&user, OrgType::School), user.get("archived")), (vec![], Some(&false.into())));
+        assert_eq!(unenrolment(&user, &owned(), later(3)), None);
+        let all = OrgLists::from_iter([(OrgType::Group, "g9")]).to_set();
+        let user = apply(&user, unenrolment(&user, &all, later(3)));
+        assert_eq!(user.get("archived"), Some(&true.into()));
+        // And may come back.
+        let user = apply(&user, change(&user, &moved, &owned(), later(4)));
+        assert_eq!(
+            (current(&user, OrgType::School), user.get("archived")),
+            (vec!["s2".to_owned()], Some(&false.into()))
+        );
+    }
+
+    #[test]
+    fn an_admin_by_hand_stays_one() {
+        let mut person = student(&[(OrgType::School, "s1")]);
+        person.user_type = "educator";
+        let mut user = new_user(&person, "clever", NOW);
+        user.insert("userType".to_owned(), Value::from("admin"));
+        assert_eq!(change(&user, &person, &owned(), later(1)), None);
+    }
+
+    const ORGS: [(OrgType, &str); 7] = [
+        (OrgType::District, "d1"),
+        (OrgType::School, "s1"),
+        (OrgType::School, "s2"),
+        (OrgType::Class, "c1"),
+        (OrgType::Class, "c2"),
+        (OrgType::Class, "c9"),
+        (OrgType::Group, "g9"),
+    ];
+
+    proptest! {
+        /// Whatever the roster says one after the other, histories stay sound and a repetition changes nothing.
+        #[test]
+        fn histories_stay_sound(steps in proptest::collection::vec(proptest::option::of(any::<[bool; 7]>()), 1..8)) {
+            let mut user = new_user(&student(&[(OrgType::Group, "g9")]), "clever", NOW);
+            for (hour, step) in steps.into_iter().enumerate() {
+                let now = later(hour as i64 + 1);
+                let (once, twice) = match step {
+                    None => {
+                        let once = apply(&user, unenrolment(&user, &owned(), now));
+                        let again = unenrolment(&once, &owned(), later(99));
+                        (once, again)
+                    }
+                    Some(chosen) => {
+                        let orgs: Vec<_> = ORGS.into_iter().zip(chosen).filter(|(_, chosen)| *chosen).map(|(org, _)| org).collect();
+                        let person = student(&orgs);
+                        let once = apply(&user, change(&user, &person, &owned(), now));
+                        let again = change(&once, &person, &owned(), later(99));
+                        for (org_type, id) in orgs {
+                            prop_assert!(current(&once, org_type).contains(&id.to_owned()));
+                        }
+                        (once, again)
+                    }
+                };
+                prop_assert_eq!(twice, None);
+                prop_assert_eq!(history_changes(&once, &OrgLists::new(), later(99)), None);
+                prop_assert!(current(&once, OrgType::Group).contains(&"g9".to_owned()));
+                user = once;
+            }
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! The fake's answers, held against what Clever publishes of its API.
+
+use std::collections::BTreeMap;
+
+use reqwest::Url;
+use roar_functions::demo::clever::{CLIENT_ID, FakeClever, Kind, Links, Options, Size};
+use secrecy::ExposeSecret;
+use serde_json::{Map, Value, json};
+
+use crate::context;
+
+/// Names Clever's published description (Swagger 2.0, YAML), of version 3.0 or 3.1. It isn't ours to keep here.
+const DESCRIPTION: &str = "CLEVER_OPENAPI";
+
+/// Fields that Clever answers beside the described ones, by definition (wire/clever §3).
+const BESIDE: [(&str, &[&str]); 6] = [
+    ("SchoolResponse", &["uri"]),
+    ("SectionResponse", &["uri"]),
+    ("UserResponse", &["uri"]),
+    ("DistrictResponse", &["uri"]),
+    ("UsersResponse", &["count"]),
+    ("SchoolsResponse", &["count"]),
+];
+
+/// The definitions as JSON Schema: Swagger says `x-nullable` where that says `null`, and lets fields pass that it
+/// doesn't name, which would let misspelt ones pass.
+fn schema_of(definitions: &Map<String, Value>, name: &str) -> jsonschema::Validator {
+    let converted = definitions.iter().map(|(name, schema)| {
+        let mut schema = convert(schema);
+        let beside = BESIDE.iter().filter(|(of, _)| of == name).flat_map(|(_, fields)| *fields);
+        for field in beside {
+            schema["properties"][field] = json!({});
+        }
+        (name.clone(), schema)
+    });
+    let schema = json!({
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "$ref": format!("#/definitions/{name}"),
+        "definitions": converted.collect::<Map<_, _>>(),
+    });
+    jsonschema::validator_for(&schema).unwrap()
+}
+
+fn convert(schema: &Value) -> Value {
+    let Value::Object(fields) = schema else { return schema.clone() };
+    let mut converted = Map::new();
+    for (name, value) in fields {
+        let value = match name.as_str() {
+            "properties" => {
+                let properties = value.as_object().unwrap().iter();
+                Value::Object(properties.map(|(name, schema)| (name.clone(), convert(schema))).collect())
+            }
+            "items" => convert(value),
+            // `datetime` is no format of JSON Schema's; see below.
+            "x-nullable" | "x-validation" | "format" => continue,
+            _ => value.clone(),
+        };
+        converted.insert(name.clone(), value);
+    }
+    if converted.contains_key("properties") {
+        converted.insert("additionalProperties".to_owned(), json!(false));
+        // `Roles` doesn't say so.
+        converted.insert("type".to_owned(), json!("object"));
+    }
+    match fields.get("format").and_then(Value::as_str) {
+        Some("datetime") => {
+            drop(converted.insert("pattern".to_owned(), json!(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")))
+        }
+        Some("date") => drop(converted.insert("pattern".to_owned(), json!(r"^\d{4}-\d\d-\d\d$"))),
+        _ => {}
+    }
+    // Beside a reference, draft 7 sees nothing.
+    if let Some(reference) = converted.remove("$ref") {
+        converted = Map::from_iter([("$ref".to_owned(), reference)]);
+    }
+    let converted = Value::Object(converted);
+    if fields.get("x-nullable") == Some(&json!(true)) {
+        json!({"anyOf": [converted, {"type": "null"}]})
+    } else {
+        converted
+    }
+}
+
+#[tokio::test]
+async fn the_fake_answers_as_clever_describes() {
+    let Some(path) = std::env::var_os(DESCRIPTION) else {
+        eprintln!("skipped: {DESCRIPTION} doesn't name Clever's description");
+        return;
+    };
+    let text = std::fs::read_to_string(&path).expect("the description can be read");
+    let description: Value = serde_saphyr::from_str(&text).expect("the description is YAML");
+    let version = description["basePath"].as_str().unwrap().trim_start_matches('/').to_owned();
+    let definitions = description["definitions"].as_object().unwrap();
+    let paths = description["paths"].as_object().unwrap();
+
+    let fake = FakeClever::new(Options::of(Size::of(3_000)), context());
+    let served = fake.serve().await.unwrap();
+    let there = fake.district(0);
+    change_everything(&fake);
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let get = async |path: &str, token: &str| -> (u16, String) {
+        let url = served.url().join(path).unwrap();
+        let answer = http.get(url).bearer_auth(token).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let token = there.token().unwrap().token;
+    let token = token.expose_secret();
+    // A schema that took anything would prove nothing.
+    let user = schema_of(definitions, "UserResponse");
+    assert!(user.is_valid(&json!({"data": {"id": "5a", "email": null, "roles": {"student": null}}})));
+    for wrong in [
+        json!({"data": {"id": null}}),
+        json!({"data": {"ids": "5a"}}),
+        json!({"data": {"roles": []}}),
+        json!({"data": {"roles": {"student": {"grade": "third"}}}}),
+        json!({"data": {"roles": {"student": {"dob": "2015-01-02"}}}}),
+        json!({"data": {"created": "2026-08-01"}}),
+    ] {
+        assert!(!user.is_valid(&wrong), "{wrong}");
+    }
+    let mut validators = BTreeMap::new();
+    let mut check = |path: &str, described: &str, (status, body): (u16, String)| -> Value {
+        let responses = &paths[described]["get"]["responses"];
+        let response = &responses[status.to_string()];
+        let schema = match response["$ref"].as_str().and_then(|name| name.strip_prefix("#/responses/")) {
+            Some(name) => &description["responses"][name]["schema"]["$ref"],
+            None => &response["schema"]["$ref"],
+        };
+        let schema = schema.as_str().unwrap_or_else(|| panic!("{path}: {status} isn't described"));
+        let name = schema.strip_prefix("#/definitions/").unwrap();
+        let validator = validators.entry(name.to_owned()).or_insert_with(|| schema_of(definitions, name));
+        let body: Value = serde_json::from_str(&body).unwrap();
+        let complaints: Vec<_> =
+            validator.iter_errors(&body).take(5).map(|error| format!("{error} at {}", error.instance_path())).collect();
+        assert!(complaints.is_empty(), "{path}: {complaints:#?}");
+        body
+    };
+    // Every page of every list.
+    for list in ["districts", "schools", "sections", "users"] {
+        let described = format!("/{list}");
+        let mut next = Some(format!("/{version}/{list}?limit=1000&count=true"));
+        if list == "districts" || list == "sections" {
+            next = Some(format!("/{version}/{list}?limit=70"));
+        }
+        while let Some(path) = next {
+            let body = check(&path, &described, get(&path, token).await);
+            assert!(!body["data"].as_array().unwrap().is_empty());
+            let links = body["links"].as_array().unwrap();
+            let link = |rel| links.iter().find(|link| link["rel"] == rel);
+            assert!(link("self").is_some());
+            next = link("next").map(|link| link["uri"].as_str().unwrap().to_owned());
+        }
+    }
+    for role in ["student", "teacher", "staff", "district_admin", "contact"] {
+        let path = format!("/{version}/users?role={role}&ending_before=last&limit=5");
+        check(&path, "/users", get(&path, token).await);
+    }
+    // Single records, there or not.
+    for (kind, list) in [(Kind::School, "schools"), (Kind::Section, "sections"), (Kind::User, "users")] {
+        for id in there.ids(kind).into_iter().take(5).chain(["5f0000000000000000000000".to_owned()]) {
+            let path = format!("/{version}/{list}/{id}");
+            check(&path, &format!("/{list}/{{id}}"), get(&path, token).await);
+        }
+    }
+    let path = format!("/{version}/districts/{}", there.id());
+    check(&path, "/districts/{id}", get(&path, token).await);
+    // Whoever signed in sees themselves.
+    let user = there.users("student").remove(7);
+    let theirs = there.sign_in(&user);
+    let path = format!("/{version}/users/{user}");
+    check(&path, "/users/{id}", get(&path, theirs.expose_secret()).await);
+}
+
+/// Every change that there is has to leave what the schema describes.
+fn change_everything(fake: &FakeClever) {
+    let there = fake.district(0);
+    let (sections, students) = (there.ids(Kind::Section), there.users("student"));
+    there.move_student(&students[0], &sections[0], sections.last().unwrap());
+    there.promote(&students[1], "PostGraduate");
+    there.set_dob(&students[2], "12/31/2014");
+    there.set_email(&students[3], None);
+    there.rename(&there.ids(Kind::School)[0], "Other Elementary");
+    there.add_students(3, &sections[1]);
+    there.remove(&students[4]);
+    there.remove(&students[5]);
+    there.bring_back(&students[5]);
+    there.unset(&students[6], "roles/student/dob");
+    there.set_state("paused");
+}
+
+/// What Clever doesn't describe, but documents (wire/clever §1, 4, 5).
+#[tokio::test]
+async fn the_fake_behaves_as_clever_documents() {
+    let options = Options { links: Links::Absolute, largest_page: 10_000, ..Options::of(Size::of(300)) };
+    let fake = FakeClever::new(options, context());
+    let served = fake.serve().await.unwrap();
+    let there = fake.district(0);
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let url = |path: &str| served.url().join(path).unwrap();
+    let district = there.token().unwrap().token;
+    let user = there.sign_in(&there.users("teacher")[0]);
+    let get = async |path: &str, token: &str| http.get(url(path)).bearer_auth(token).send().await.unwrap();
+    let unknown = "65a1b2c3ffffffffffffffff";
+    for (path, token, status, is_html) in [
+        ("/v3.1/users", district.expose_secret(), 200, false),
+        ("/v3.1/users", "nonsense", 401, false),
+        ("/v3.1/users", "", 401, false),
+        ("/v3.1/users", user.expose_secret(), 404, true),
+        ("/v3.1/me", user.expose_secret(), 200, false),
+        ("/v3.1/me", district.expose_secret(), 404, false),
+        ("/v3.1/users?limit=10001", district.expose_secret(), 413, true),
+        ("/v3.1/users?limit=0", district.expose_secret(), 400, false),
+        ("/v3.1/users?role=nobody", district.expose_secret(), 400, false),
+        ("/v3.1/users?starting_after=x", district.expose_secret(), 400, false),
+        (&format!("/v3.1/users/{unknown}"), district.expose_secret(), 404, false),
+        ("/v3.1/students", district.expose_secret(), 404, false),
+        ("/v2.1/users", district.expose_secret(), 404, false),
+    ] {
+        let answer = get(path, token).await;
+        assert_eq!(answer.status().as_u16(), status, "{path}");
+        let content_type = answer.headers()["content-type"].to_str().unwrap().to_owned();
+        assert_eq!(content_type.starts_with("text/html"), is_html, "{path}");
+        let body = answer.text().await.unwrap();
+        assert_eq!(serde_json::from_str::<Value>(&body).is_err(), is_html, "{path}");
+    }
+    // A hundred records a page, unless asked for otherwise; IDs ascend.
+    let page: Value = get("/v3.1/users?count=true", district.expose_secret()).await.json().await.unwrap();
+    let ids: Vec<_> = page["data"].as_array().unwrap().iter().map(|item| item["data"]["id"].to_string()).collect();
+    assert_eq!(ids.len(), 100);
+    assert!(ids.is_sorted() && ids[0].len() == 26);
+    assert_eq!(page["count"], there.ids(Kind::User).len());
+    let links = page["links"].as_array().unwrap();
+    let next: Url = links.iter().find(|link| link["rel"] == "next").unwrap()["uri"].as_str().unwrap().parse().unwrap();
+    let second: Value = get(next.as_str(), district.expose_secret()).await.json().await.unwrap();
+    let prev = second["links"].as_array().unwrap().iter().find(|link| link["rel"] == "prev").unwrap().clone();
+    let first: Value = get(prev["uri"].as_str().unwrap(), district.expose_secret()).await.json().await.unwrap();
+    assert_eq!(first["data"], page["data"]);
+    // Tokens are for the app alone.
+    for (id, secret, status) in [(CLIENT_ID, "fake-client-secret", 200), (CLIENT_ID, "x", 401), ("x", "x", 401)] {
+        let tokens = url("/oauth/tokens?owner_type=district");
+        let answer = http.get(tokens).basic_auth(id, Some(secret)).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), status);
+    }
+    let rate = get("/v3.1/me", user.expose_secret()).await;
+    assert_eq!(rate.headers()["x-ratelimit-limit"], "1200");
+    assert_eq!(rate.headers()["x-ratelimit-remaining"], "1197");
+    assert!(rate.headers()["x-ratelimit-reset"].to_str().unwrap().parse::<i64>().unwrap() % 60 == 0);
+}
