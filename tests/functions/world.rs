@@ -232,7 +232,11 @@ pub async fn set(database: &Database, path: &str, fields: Fields) {
 pub async fn create_in(service: &Service, uid: &str, data: serde_json::Value) -> String {
     let function = service.runtime.registry().find("createAdministration").expect("it's in the index");
     let Trigger::Callable(handler) = &function.trigger else { panic!("a callable") };
-    let caller = Caller { uid: uid.to_owned(), project: crate::world::PROJECT.to_owned(), claims: Default::default() };
+    let caller = Caller {
+        uid: uid.to_owned(),
+        project: service.app.accounts.admin.project().to_owned(),
+        claims: Default::default(),
+    };
     let call = Call { data, caller: Some(caller), app_id: None };
     let answer = handler(service.app.clone(), call).await.expect("an administration");
     answer["administrationId"].as_str().expect("an ID").to_owned()
