@@ -4,10 +4,8 @@ use futures::{StreamExt, TryStreamExt};
 
 use super::tree::HIERARCHY_FIELDS;
 use super::{OrgKey, OrgLists, OrgTree, OrgType};
-use crate::store::{Database, DocPath, Document, FieldOp, FieldPath, Query, Result, Value};
+use crate::store::{Database, DocPath, Document, FieldPath, Query, Result};
 
-/// Firestore's limit on the values of one `in`.
-const IN_LIMIT: usize = 30;
 /// Queries under way at once.
 const PARALLEL: usize = 8;
 
@@ -80,14 +78,10 @@ impl Loader<'_> {
         include_archived: bool,
     ) -> Result<()> {
         let mut asked = Vec::new();
-        for chunk in parents.chunks(IN_LIMIT) {
-            let query = Query::collection(child_type.plural()).select(&HIERARCHY_FIELDS);
-            let query = match chunk {
-                [one] => query.equal(link, one.as_str()),
-                several => query.filter(link, FieldOp::In, Value::strings(several)),
-            };
+        let children = Query::collection(child_type.plural()).select(&HIERARCHY_FIELDS);
+        for (query, parents) in children.each_of(link, parents) {
             let query = if include_archived { query } else { query.equal("archived", false) };
-            asked.push((query, self.tree.count_children(child_type, chunk, include_archived)));
+            asked.push((query, self.tree.count_children(child_type, parents, include_archived)));
         }
         let database = self.database.clone();
         let found: Vec<Vec<Document>> = futures::stream::iter(asked)

@@ -2,17 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::{StreamExt, TryStreamExt};
 use serde_json::{Value as Json, json};
 
 use super::payload::Listing;
-use super::{IN_LIMIT, PARALLEL};
 use crate::administrations::Administration;
 use crate::administrations::fanout::control::administration_path;
 use crate::app::App;
 use crate::orgs::OrgType;
-use crate::rights::Claims;
-use crate::rights::{Claimed, Readership};
+use crate::rights::{Claimed, Claims, Readership};
 use crate::runtime::FunctionError;
 use crate::store::{Database, Document, FieldOp, FieldPath, Fields, Query, Result, Timestamp, Value};
 
@@ -82,26 +79,9 @@ impl Search<'_> {
     /// IDs of administrations whose subcollections list a top-most org of the caller.
     async fn listed(&self) -> Result<BTreeSet<String>> {
         let orgs = self.claims.topmost().flatten();
-        let queries: Vec<Query> = orgs
-            .chunks(IN_LIMIT)
-            .map(|chunk| {
-                let query = Query::group("readOrgs").select(&[]);
-                self.filtered(match chunk {
-                    [one] => query.equal("orgId", one.as_str()),
-                    several => query.filter("orgId", FieldOp::In, Value::strings(several)),
-                })
-            })
-            .collect();
-        let database = self.database.clone();
-        let found: Vec<Vec<Document>> = futures::stream::iter(queries)
-            .map(move |query| {
-                let database = database.clone();
-                async move { database.query(query).await }
-            })
-            .buffer_unordered(PARALLEL)
-            .try_collect()
-            .await?;
-        let parents = found.iter().flatten().filter_map(|document| document.path.parent());
+        let queries = Query::group("readOrgs").select(&[]).each_of("orgId", &orgs);
+        let found = self.database.query_each(queries.map(|(query, _)| self.filtered(query))).await?;
+        let parents = found.iter().filter_map(|document| document.path.parent());
         Ok(parents.filter(|path| path.collection() == "administrations").map(|path| path.id().to_owned()).collect())
     }
 

@@ -13,8 +13,3 @@ pub mod tree;
 pub use administrations::get_administrations;
 pub use counts::get_assignment_stats;
 pub use tree::get_administration_orgs_and_stats;
-
-/// Firestore's limit on the values of one `in`.
-const IN_LIMIT: usize = 30;
-/// Queries under way at once.
-const PARALLEL: usize = 8;

@@ -3,19 +3,18 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use futures::{StreamExt, TryStreamExt};
 use serde_json::{Value as Json, json};
 
 use super::counts::LEGACY;
+use super::net;
 use super::payload::Level;
 use super::rows::{ROW_FIELDS, Row, View};
-use super::{IN_LIMIT, PARALLEL, net};
 use crate::app::App;
 use crate::assignments::counts::{ASSIGNMENT, Counters, counts_path};
 use crate::orgs::{OrgKey, OrgType, Reach, load_tree};
 use crate::rights::AdministrationReader;
 use crate::runtime::FunctionError;
-use crate::store::{Database, DocPath, Document, FieldOp, FieldPath, Fields, Query, Result, Value};
+use crate::store::{Database, DocPath, Document, FieldOp, FieldPath, Fields, Query, Result};
 
 /// Handles a call.
 ///
@@ -192,26 +191,9 @@ impl Tree<'_> {
         if !self.view.sees_any(child_type) {
             return Ok(HashSet::new());
         }
-        let queries: Vec<Query> = parents
-            .chunks(IN_LIMIT)
-            .map(|chunk| {
-                let query = Query::collection(child_type.plural()).select(&["districtId", "schoolId"]);
-                match chunk {
-                    [one] => query.equal(link, one.as_str()),
-                    several => query.filter(link, FieldOp::In, Value::strings(several)),
-                }
-            })
-            .collect();
-        let database = self.database.clone();
-        let found: Vec<Vec<Document>> = futures::stream::iter(queries)
-            .map(move |query| {
-                let database = database.clone();
-                async move { database.query(query).await }
-            })
-            .buffer_unordered(PARALLEL)
-            .try_collect()
-            .await?;
-        let rows = found.iter().flat_map(|documents| self.seen(documents).into_values());
+        let children = Query::collection(child_type.plural()).select(&["districtId", "schoolId"]);
+        let found = self.database.query_each(children.each_of(link, parents).map(|(query, _)| query)).await?;
+        let rows = self.seen(&found).into_values();
         let parent = |row: Row| if link == "schoolId" { row.school } else { row.district };
         Ok(rows.filter(|row| counts(row)).filter_map(parent).collect())
     }

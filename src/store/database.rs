@@ -14,6 +14,8 @@ use super::{
 
 /// How often a transaction that meets contention is tried before the caller hears of it.
 const TRANSACTION_ATTEMPTS: u32 = 12;
+/// Queries of one question under way at once.
+const PARALLEL_QUERIES: usize = 8;
 
 /// One database. Cheap to clone.
 #[derive(Clone)]
@@ -98,6 +100,12 @@ impl Database {
     /// All of the query's results.
     pub async fn query(&self, query: Query) -> Result<Vec<Document>> {
         self.stream(query).try_collect().await
+    }
+
+    /// The results of several queries, in no order, some queries at a time.
+    pub async fn query_each(&self, queries: impl IntoIterator<Item = Query>) -> Result<Vec<Document>> {
+        let asked: Vec<_> = queries.into_iter().map(|query| self.query(query)).collect();
+        futures::stream::iter(asked).buffer_unordered(PARALLEL_QUERIES).try_concat().await
     }
 
     /// How many documents the query would return.

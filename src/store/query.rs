@@ -2,6 +2,9 @@
 
 use super::{DocPath, FieldPath, Value};
 
+/// Firestore's limit on the values of one `in`.
+const IN_LIMIT: usize = 30;
+
 /// A structured query over one collection, or over all collections of one ID.
 ///
 /// Built with the methods below; what they don't say follows Firestore: results come in the
@@ -163,6 +166,19 @@ impl Query {
         self.filter(path, FieldOp::Equal, value)
     }
 
+    /// Adds that the field is one of `values`, at most 30; of a single one, that it's equal.
+    pub fn one_of(self, path: &str, values: &[String]) -> Query {
+        match values {
+            [one] => self.equal(path, one.as_str()),
+            several => self.filter(path, FieldOp::In, Value::strings(several)),
+        }
+    }
+
+    /// As [`Query::one_of`] for any number of values: a query for each 30 of them, with these values.
+    pub fn each_of<'a>(self, path: &'a str, values: &'a [String]) -> impl Iterator<Item = (Query, &'a [String])> {
+        values.chunks(IN_LIMIT).map(move |chunk| (self.clone().one_of(path, chunk), chunk))
+    }
+
     /// Appends to the order; `path` is plain dotted text, `__name__` for the document name.
     pub fn order_by(mut self, path: &str, direction: Direction) -> Query {
         self.order.push((FieldPath::dotted(path), direction));
@@ -201,5 +217,24 @@ impl Query {
             Scope::Collection(collection) => path.collection() == collection,
             Scope::Group(id) => path.collection_id() == id,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lists_are_split() {
+        let ids: Vec<String> = (0..61).map(|id| id.to_string()).collect();
+        let asked: Vec<(Query, &[String])> = Query::collection("c").each_of("a", &ids).collect();
+        let several = |ids: &[String]| Query::collection("c").filter("a", FieldOp::In, Value::strings(ids));
+        let expected = [
+            (several(&ids[..30]), &ids[..30]),
+            (several(&ids[30..60]), &ids[30..60]),
+            (Query::collection("c").equal("a", "60"), &ids[60..]),
+        ];
+        assert_eq!(asked, expected);
+        assert_eq!(Query::collection("c").each_of("a", &[]).count(), 0);
     }
 }

@@ -24,10 +24,7 @@ pub fn members_query(app: &App, phase: Phase, orgs: &[String]) -> Query {
         [one] => Query::collection("users").filter(&current, FieldOp::ArrayContains, one.as_str()),
         several => Query::collection("users").filter(&current, FieldOp::ArrayContainsAny, Value::strings(several)),
     };
-    let query = match app.settings.assigned_user_types.as_slice() {
-        [one] => query.equal("userType", one.as_str()),
-        several => query.filter("userType", FieldOp::In, Value::strings(several)),
-    };
+    let query = query.one_of("userType", &app.settings.assigned_user_types);
     match phase.flow {
         // Who was archived has assignments still.
         Flow::Remove => query,

@@ -27,8 +27,6 @@ use crate::users::{is_living, is_of_type};
 const MOST_WRITES: usize = 400;
 /// And bytes of assignments, with Firestore taking 10 MiB.
 const MOST_BYTES: usize = 5 << 20;
-/// Firestore's limit on the values of one `in`.
-const IN_LIMIT: usize = 30;
 
 /// What a pass came to.
 pub(super) enum Pass {
@@ -226,11 +224,7 @@ async fn assigned(
     now: Timestamp,
 ) -> Result<(BTreeMap<String, OrgSet>, Arc<OrgTree>), StoreError> {
     let mut found = Vec::new();
-    for ids in orgs.flatten().chunks(IN_LIMIT) {
-        let query = match ids {
-            [one] => Query::group("assignedOrgs").equal("orgId", one.as_str()),
-            several => Query::group("assignedOrgs").filter("orgId", FieldOp::In, Value::strings(several)),
-        };
+    for (query, _) in Query::group("assignedOrgs").each_of("orgId", &orgs.flatten()) {
         found.extend(tx.query(query.filter("dateClosed", FieldOp::GreaterThan, now)).await?);
     }
     let tree = if orgs.is_empty() { OrgTree::default() } else { load_tree(&app.stores.admin, orgs, Reach::Up).await? };
