@@ -125,7 +125,7 @@ impl Change<'_> {
         let path = Claims::path(self.target)?;
         for _ in 0..ATTEMPTS {
             let document = app.stores.admin.get(&path).await?;
-            let known = granted(document.as_ref().and_then(|document| claims_map(&document.fields)));
+            let known = granted(claims_map(document.as_ref()));
             let relevant = match self.action {
                 Action::Remove => known.difference(&self.orgs.to_set()),
                 _ => known.iter().chain(self.orgs.iter()).collect(),
@@ -161,7 +161,7 @@ impl Change<'_> {
         if document.is_none() && self.action == Action::Remove {
             return Err(FunctionError::new(Status::NotFound, "targetUid names somebody who holds no claims."));
         }
-        let claims = document.as_ref().and_then(|document| claims_map(&document.fields));
+        let claims = claims_map(document.as_ref());
         if !granted(claims).same_orgs(known) {
             return Ok(None);
         }

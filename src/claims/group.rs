@@ -124,7 +124,7 @@ pub async fn create_group(app: App, permit: GroupMaker, request: Request) -> Res
     let path = Claims::path(uid)?;
     for _ in 0..ATTEMPTS {
         let document = app.stores.admin.get(&path).await?;
-        let known = granted(document.as_ref().and_then(|document| claims_map(&document.fields)));
+        let known = granted(claims_map(document.as_ref()));
         let mut tree = snapshot(&app.stores.admin, &known).await?;
         // The group isn't there yet.
         tree.insert(OrgKey::new(OrgType::Group, &id), crate::orgs::Org::from_fields(OrgType::Group, &request.fields));
@@ -185,7 +185,7 @@ impl Work<'_> {
             }
         }
         let document = tx.get(&path).await?;
-        let claims = document.as_ref().and_then(|document| claims_map(&document.fields));
+        let claims = claims_map(document.as_ref());
         if !granted(claims).same_orgs(self.known) {
             return Ok(false);
         }

@@ -85,7 +85,7 @@ enum Round {
 }
 
 async fn publish_once(app: &App, admin_uid: &str, document: &Document, lost: &[String]) -> Result<Round, ClaimsError> {
-    let Some(map) = claims_map(&document.fields) else { return Ok(Round::Done) };
+    let Some(map) = claims_map(document) else { return Ok(Round::Done) };
     let claims = Claims::read(admin_uid, Some(document));
     let wanted = |current: &Map<String, Json>| custom_claims(current, map, lost);
     let mut wrote = false;
@@ -166,7 +166,7 @@ enum Copied {
 }
 
 fn owner(copy: &Document) -> Option<&str> {
-    claims_map(&copy.fields).and_then(|claims| claims.get("adminUid")).and_then(Value::as_str)
+    claims_map(copy).and_then(|claims| claims.get("adminUid")).and_then(Value::as_str)
 }
 
 /// The security rules of the assessment database read rights from its own copy.
@@ -185,7 +185,7 @@ async fn copy_claims(
         tracing::error!(uid = admin_uid, assessment_uid, "the assessment account is bound to another user");
         return Ok(Copied::Foreign);
     }
-    if copy.as_ref().and_then(|copy| claims_map(&copy.fields)) == claims_map(&document.fields) {
+    if claims_map(copy.as_ref()) == claims_map(document) {
         return Ok(Copied::Agrees);
     }
     let current = app.stores.admin.get(&document.path).await?;

@@ -20,13 +20,12 @@ const ATTEMPTS: usize = 5;
 /// accounts. Where the claims are gone, so are the rights they gave, also in the other project.
 pub async fn written(app: App, event: DocumentEvent) -> Result<(), HandlerError> {
     let change = &event.change;
-    let claims_of = |document: &Option<Document>| document.as_ref().and_then(|d| claims_map(&d.fields)).cloned();
+    let claims_of = |document: &Option<Document>| claims_map(document.as_ref()).cloned();
     let (before, after) = (claims_of(&change.before), claims_of(&change.after));
     let Some(claims) = after else {
         if let Some(before) = before {
-            let gone =
-                app.stores.admin.get(&change.path).await?.is_none_or(|document| claims_map(&document.fields).is_none());
-            if gone {
+            let current = app.stores.admin.get(&change.path).await?;
+            if claims_map(current.as_ref()).is_none() {
                 let assessment_uid = before.get("assessmentUid").and_then(Value::as_str);
                 withdraw(&app, change.path.id(), assessment_uid).await?;
             }
@@ -74,7 +73,7 @@ fn added(before: &Fields, after: &Fields) -> OrgLists {
 async fn complete_lists(app: &App, path: &DocPath, added: &OrgLists) -> Result<(), HandlerError> {
     for _ in 0..ATTEMPTS {
         let Some(document) = app.stores.admin.get(path).await.map_err(ClaimsError::from)? else { return Ok(()) };
-        let Some(claims) = claims_map(&document.fields) else { return Ok(()) };
+        let Some(claims) = claims_map(&document) else { return Ok(()) };
         let before = stored(Some(claims));
         let there: OrgLists = before.minimal.iter().chain(before.exhaustive.iter()).collect();
         let kept = match claims.get("minimalAdminOrgs") {

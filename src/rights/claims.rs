@@ -34,7 +34,7 @@ impl Claims {
     /// taken to bear the Auth UID.
     pub fn read(admin_uid: &str, document: Option<&Document>) -> Claims {
         let none = Fields::new();
-        let claims = document.and_then(|document| claims_map(&document.fields)).unwrap_or(&none);
+        let claims = claims_map(document).unwrap_or(&none);
         let text = |name: &str| claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         let flag = |name: &str| claims.get(name).and_then(Value::as_bool).unwrap_or(false);
         Claims {
@@ -88,9 +88,9 @@ impl Claims {
     }
 }
 
-/// The claims in a `userClaims` document.
-pub fn claims_map(document: &Fields) -> Option<&Fields> {
-    document.get("claims").and_then(Value::as_map)
+/// The claims in a `userClaims` document, if it's there and has any.
+pub fn claims_map<'a>(document: impl Into<Option<&'a Document>>) -> Option<&'a Fields> {
+    document.into()?.fields.get("claims")?.as_map()
 }
 
 #[cfg(test)]

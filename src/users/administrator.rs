@@ -118,7 +118,7 @@ impl Made {
     async fn try_to_undo(&self, app: &App) -> Result<(), ClaimsError> {
         if let Some(uid) = &self.admin {
             let document = app.stores.admin.get(&Claims::path(uid)?).await?;
-            let claims = document.as_ref().and_then(|document| claims_map(&document.fields));
+            let claims = claims_map(document.as_ref());
             if !granted(claims).is_empty() {
                 return Ok(());
             }

@@ -43,8 +43,6 @@ pub struct Bound {
     pub roar_uid: String,
     /// The custom claims of the account in the admin project.
     pub custom_claims: Map<String, Json>,
-    /// The claims document in the admin database is new.
-    pub is_new: bool,
 }
 
 /// Binds the accounts. Repeated, it finds nothing to do; cut short anywhere, the repetition does the rest.
@@ -68,7 +66,7 @@ async fn try_to_bind(app: &App, binding: &Binding<'_>) -> Result<Option<Bound>, 
     let (admin_path, assessment_path) = (Claims::path(admin_uid)?, Claims::path(assessment_uid)?);
     let (admin_document, assessment_document) =
         futures::try_join!(app.stores.admin.get(&admin_path), app.stores.assessment.get(&assessment_path))?;
-    let assessment_claims = assessment_document.as_ref().and_then(|document| claims_map(&document.fields));
+    let assessment_claims = claims_map(assessment_document.as_ref());
     let (one, other) = (app.accounts.admin.project(), app.accounts.assessment.project());
     if !binding.is_trusted && !is_owner(&admin, one, &assessment, other, assessment_claims) {
         return Err(denied("The assessment account isn't shown to be yours."));
@@ -86,7 +84,7 @@ async fn try_to_bind(app: &App, binding: &Binding<'_>) -> Result<Option<Bound>, 
     if let Some(roar_uid) = binding.roar_uid {
         check_free(app, roar_uid, admin_uid).await?;
     }
-    let held = granted(admin_document.as_ref().and_then(|document| claims_map(&document.fields)));
+    let held = granted(claims_map(admin_document.as_ref()));
     let due = entry.as_ref().map(RosterEntry::due_orgs).unwrap_or_default();
     let tree = match due.is_empty() {
         true => OrgTree::default(),
@@ -117,13 +115,14 @@ async fn try_to_bind(app: &App, binding: &Binding<'_>) -> Result<Option<Bound>, 
         }
     }
     if work.user_lags(&app.stores.assessment, &roar_uid).await? {
-        app.stores.assessment.transaction(|tx| work.write_copied_user(tx, &roar_uid)).await?;
+        let (work, roar_uid) = (&work, roar_uid.as_str());
+        app.stores.assessment.transaction(|tx| async move { work.write_user(&tx, roar_uid).await }).await?;
     }
     let agrees = assessment_claims == Some(&claims);
     if !is_settled || !agrees || custom != admin.custom_claims || assessment_custom != assessment.custom_claims {
         publish(app, admin_uid, &[]).await?;
     }
-    Ok(Some(Bound { roar_uid, custom_claims: custom, is_new: admin_document.is_none() }))
+    Ok(Some(Bound { roar_uid, custom_claims: custom }))
 }
 
 /// A user whose claims are another account's can't become this one's, too.
@@ -194,7 +193,7 @@ impl Work<'_> {
         Question {
             admin_uid: self.binding.admin_uid,
             assessment_uid: self.binding.assessment_uid,
-            admin_claims: admin.and_then(|document| claims_map(&document.fields)),
+            admin_claims: claims_map(admin),
             custom_roar_uid: self.admin.custom_claims.get("roarUid").and_then(Json::as_str),
             assessment_claims,
             entry: self.entry,
@@ -206,7 +205,7 @@ impl Work<'_> {
     /// The claims that the admin document should hold: what it holds, or who the account was said to be without
     /// one, with the three UIDs and what comes with the roster's entry.
     fn claims(&self, document: Option<&Document>, roar_uid: &str, entry: Option<&RosterEntry>) -> Fields {
-        let held = document.and_then(|document| claims_map(&document.fields)).cloned();
+        let held = claims_map(document).cloned();
         let imported = imported(&self.admin.custom_claims);
         let mut claims = held.unwrap_or_else(|| imported.clone());
         if let Some(role) = imported.get("role").filter(|_| is_open(claims.get("role"))) {
@@ -241,7 +240,7 @@ impl Work<'_> {
     }
 
     fn is_settled(&self, document: Option<&Document>, claims: &Fields) -> bool {
-        let held = document.and_then(|document| claims_map(&document.fields));
+        let held = claims_map(document);
         held == Some(claims) && self.entry.is_none_or(|entry| !self.entry_lags(entry))
     }
 
@@ -275,16 +274,12 @@ impl Work<'_> {
         Ok(())
     }
 
-    async fn write_copied_user(&self, tx: Transaction, roar_uid: &str) -> Result<(), FunctionError> {
-        self.write_user(&tx, roar_uid).await
-    }
-
     /// Makes the assessment account the admin account's, and nothing more: neither a user nor rights come with
     /// it, in case that somebody else is faster in the admin database.
     async fn reserve(&self, tx: Transaction, roar_uid: &str) -> Result<(), FunctionError> {
         let path = Claims::path(self.binding.assessment_uid)?;
         let document = tx.get(&path).await?;
-        let held = document.as_ref().and_then(|document| claims_map(&document.fields));
+        let held = claims_map(document.as_ref());
         // Somebody else may have bound the account since it was looked at.
         let question = Question { roar_uid: Some(roar_uid), entry: None, ..self.question(None, held) };
         user_of(&question)?;
@@ -298,7 +293,7 @@ impl Work<'_> {
     async fn write_claims(&self, tx: Transaction, expected: &str) -> Result<bool, FunctionError> {
         let path = Claims::path(self.binding.admin_uid)?;
         let document = tx.get(&path).await?;
-        let held = document.as_ref().and_then(|document| claims_map(&document.fields));
+        let held = claims_map(document.as_ref());
         let roar_uid = user_of(&self.question(document.as_ref(), None))?;
         if roar_uid != expected {
             return Ok(false);
