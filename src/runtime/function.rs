@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::chunks::Chunks;
 use super::error::FunctionError;
 use super::tasks::{Task, TaskOutcome};
 use crate::store::{DocumentChange, PathParams, PathPattern, StoreError};
@@ -34,9 +35,16 @@ pub struct Call {
     pub caller: Option<Caller>,
     /// The Firebase app that calls, when App Check vouched for it.
     pub app_id: Option<String>,
+    /// Where to say something before the answer, for callers who stream.
+    pub chunks: Chunks,
 }
 
 impl Call {
+    /// A plain call of no app.
+    pub fn new(data: serde_json::Value, caller: Option<Caller>) -> Call {
+        Call { data, caller, app_id: None, chunks: Chunks::default() }
+    }
+
     /// The caller, or UNAUTHENTICATED.
     pub fn signed_in(&self) -> Result<&Caller, FunctionError> {
         self.caller.as_ref().ok_or_else(FunctionError::unauthenticated)

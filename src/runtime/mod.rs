@@ -4,6 +4,7 @@
 mod address;
 pub mod auth;
 mod callable;
+mod chunks;
 mod engine;
 pub mod error;
 mod events;
@@ -14,6 +15,7 @@ pub mod registry;
 pub mod server;
 pub mod tasks;
 
+pub use chunks::Chunks;
 pub use engine::{DatabaseName, Options, Runtime, RuntimeError};
 pub use error::{FunctionError, Status};
 pub use events::Dispatch;

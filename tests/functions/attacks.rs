@@ -64,7 +64,7 @@ impl Backend for Hooked {
 async fn call_in(town: &Town, app: App, role: Role, name: &str, data: Json) -> Result<Json, FunctionError> {
     let function = town.world.service.runtime.registry().find(name).expect("it's in the index");
     let Trigger::Callable(handler) = &function.trigger else { panic!("a callable") };
-    handler(app, Call { data, caller: Town::caller(role), app_id: None }).await
+    handler(app, Call::new(data, Town::caller(role))).await
 }
 
 /// Not so: anybody who registered a family takes over any account without rights, by its address.
@@ -334,7 +334,7 @@ async fn a_first_sign_in_loses_no_rights() {
     let function = town.world.service.runtime.registry().find(SET).expect("it's in the index");
     let Trigger::Callable(handler) = &function.trigger else { panic!("a callable") };
     let data = json!({"assessmentUid": "assessment-t", "identityProviderType": "clever"});
-    let call = Call { data, caller: Some(caller(PROJECT, "uid-t")), app_id: None };
+    let call = Call::new(data, Some(caller(PROJECT, "uid-t")));
     let answer = handler(hooked, call).await;
     assert_eq!(ids(&town.claims("uid-t").await, "minimalAdminOrgs", "schools"), ["s1", "s3"], "{answer:?}");
 }
@@ -717,7 +717,7 @@ async fn who_is_refused_an_entry_has_nothing_of_it() {
     let sign_in = |app: App, name: &str, data: Json| {
         let function = town.world.service.runtime.registry().find(SET).expect("it's in the index");
         let Trigger::Callable(handler) = &function.trigger else { panic!("a callable") };
-        handler(app, Call { data, caller: Some(caller(PROJECT, &format!("uid-{name}"))), app_id: None })
+        handler(app, Call::new(data, Some(caller(PROJECT, &format!("uid-{name}")))))
     };
     let shared = town.clone();
     let hook = move |what: &'static str, uids: String| -> BoxFuture<'static, Result<(), AccountError>> {

@@ -93,7 +93,7 @@ impl LocalWorld {
     ) -> Result<serde_json::Value, FunctionError> {
         let function = self.service.runtime.registry().find(name).expect("it's in the index");
         let Trigger::Callable(handler) = &function.trigger else { panic!("a callable") };
-        handler(self.service.app.clone(), Call { data, caller, app_id: None }).await
+        handler(self.service.app.clone(), Call::new(data, caller)).await
     }
 
     /// Calls `createAdministration` and gives the ID.

@@ -22,7 +22,7 @@ async fn call(world: &LocalWorld, uid: Option<&str>, data: Json) -> Result<Json,
         project: crate::world::PROJECT.to_owned(),
         claims: Default::default(),
     });
-    handler(world.service.app.clone(), Call { data, caller, app_id: None }).await
+    handler(world.service.app.clone(), Call::new(data, caller)).await
 }
 
 #[tokio::test]

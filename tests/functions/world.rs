@@ -237,7 +237,7 @@ pub async fn create_in(service: &Service, uid: &str, data: serde_json::Value) ->
         project: service.app.accounts.admin.project().to_owned(),
         claims: Default::default(),
     };
-    let call = Call { data, caller: Some(caller), app_id: None };
+    let call = Call::new(data, Some(caller));
     let answer = handler(service.app.clone(), call).await.expect("an administration");
     answer["administrationId"].as_str().expect("an ID").to_owned()
 }

@@ -73,3 +73,29 @@ async fn heartbeats_come_while_the_handler_runs() {
     let rest = text.trim_start_matches(": ping\n\n");
     assert_eq!(rest, "data: {\"result\":\"held\"}\n\n");
 }
+
+#[tokio::test]
+async fn what_a_function_says_comes_before_its_result() {
+    let server = TestServer::start().await;
+    // More than the channel holds: the function waits for its reader.
+    let items: Vec<u64> = (0..100).collect();
+    let body = json!({ "data": items }).to_string();
+    let (_, _, text) = streamed(&server, "/recite", &body, "text/event-stream").await;
+    let mut expected: String = items.iter().map(|item| format!("data: {{\"message\":{item}}}\n\n")).collect();
+    expected += "data: {\"result\":{\"heard\":100}}\n\n";
+    assert_eq!(text, expected);
+    let (status, _, text) = streamed(&server, "/recite", &body, "*/*").await;
+    assert_eq!((status, text.as_str()), (200, r#"{"result":{"heard":0}}"#), "a plain call has no listener");
+}
+
+#[tokio::test]
+async fn a_function_goes_on_when_its_listener_has_gone() {
+    let server = TestServer::start().await;
+    let items: Vec<u64> = (0..100_000).collect();
+    let request = server.post("/recite").header("accept", "text/event-stream");
+    let mut response = request.json(&json!({ "data": items })).send().await.unwrap();
+    assert!(response.chunk().await.unwrap().is_some());
+    drop(response);
+    let served = tokio::time::timeout(Duration::from_secs(30), server.runtime.quiet());
+    assert!(served.await.is_ok(), "it doesn't wait for nobody");
+}

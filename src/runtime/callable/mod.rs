@@ -15,6 +15,7 @@ use axum::response::Response;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
+use super::chunks::Chunks;
 use super::engine::{Ended, Run, Runtime};
 use super::error::{FunctionError, Status};
 use super::function::{Call, Function, Trigger};
@@ -48,10 +49,17 @@ async fn answer<S: Clone + Send + Sync + 'static>(runtime: &Runtime<S>, request:
     };
     // The protocol wants this exact value: no list, no quality.
     let streaming = request.headers().get(header::ACCEPT).is_some_and(|accept| accept == "text/event-stream");
-    match begin(runtime, &function, request).await {
-        Ok(run) if streaming => respond::stream(run, runtime.inner.options.heartbeat),
-        Ok(run) => respond::whole(run.await),
-        Err(Refused { error, retry_after }) => {
+    let (chunks, listener) = match streaming {
+        true => {
+            let (chunks, said) = Chunks::channel();
+            (chunks, Some(said))
+        }
+        false => (Chunks::default(), None),
+    };
+    match (begin(runtime, &function, request, chunks).await, listener) {
+        (Ok(run), Some(said)) => respond::stream(run, said, runtime.inner.options.heartbeat),
+        (Ok(run), None) => respond::whole(run.await),
+        (Err(Refused { error, retry_after }), _) => {
             let (name, status, cause) = (function.name, error.status.name(), error.cause.as_deref());
             let cause = cause.map(tracing::field::display);
             match retry_after {
@@ -107,6 +115,7 @@ async fn begin<S: Clone + Send + Sync + 'static>(
     runtime: &Runtime<S>,
     function: &Arc<Function<S>>,
     request: Request,
+    chunks: Chunks,
 ) -> Result<Running, Refused> {
     let (parts, body) = request.into_parts();
     let admit = || {
@@ -145,7 +154,7 @@ async fn begin<S: Clone + Send + Sync + 'static>(
         trace: trace_id(&parts.headers),
         spent: Cost::default(),
     };
-    let call = Call { data, caller, app_id };
+    let call = Call { data, caller, app_id, chunks };
     let work = move |state| async move {
         let result = handler(state, call).await;
         if let Err(error) = &result {

@@ -8,6 +8,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use futures::stream::{self, StreamExt};
 use serde_json::{Map, Value, json};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use super::Running;
@@ -44,26 +45,44 @@ fn json_response(status: StatusCode, body: &Value) -> Response {
     response
 }
 
-/// The answer to a call that streams: heartbeats until the handler ends, then its result. The HTTP
+/// The answer to a call that streams: what the handler says as it goes, with heartbeats, then its result. The HTTP
 /// status is 200 whatever comes: the client reads frames only.
-pub fn stream(running: Running, heartbeat: Duration) -> Response {
+pub fn stream(running: Running, said: mpsc::Receiver<Value>, heartbeat: Duration) -> Response {
     let mut pings = tokio::time::interval_at(Instant::now() + heartbeat, heartbeat);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let frames = stream::unfold(Some((running, pings)), next_frame);
+    let frames = stream::unfold(Some(Stream { running, said, pings }), next_frame);
     event_stream(Body::from_stream(frames.map(Ok::<_, Infallible>)))
 }
 
-async fn next_frame(state: Option<(Running, Interval)>) -> Option<(Bytes, Option<(Running, Interval)>)> {
-    let (mut running, mut pings) = state?;
+struct Stream {
+    running: Running,
+    said: mpsc::Receiver<Value>,
+    pings: Interval,
+}
+
+async fn next_frame(state: Option<Stream>) -> Option<(Bytes, Option<Stream>)> {
+    let mut state = state?;
     tokio::select! {
-        result = &mut running => {
+        // What was said comes before the result, however late it's read.
+        biased;
+        Some(chunk) = state.said.recv() => {
+            state.pings.reset();
+            Some((data_frame(&json!({"message": chunk})), Some(state)))
+        }
+        result = &mut state.running => {
             let body = match result {
                 Ok(result) => json!({"result": result}),
                 Err(error) => error_body(&error),
             };
-            Some((data_frame(&body), None))
+            // It may have said something while its result was on the way.
+            let mut frames = Vec::new();
+            while let Ok(chunk) = state.said.try_recv() {
+                frames.extend(data_frame(&json!({"message": chunk})));
+            }
+            frames.extend(data_frame(&body));
+            Some((frames.into(), None))
         }
-        _ = pings.tick() => Some((Bytes::from_static(b": ping\n\n"), Some((running, pings)))),
+        _ = state.pings.tick() => Some((Bytes::from_static(b": ping\n\n"), Some(state))),
     }
 }
 

@@ -108,6 +108,15 @@ pub const ALL_STATUSES: [(Status, &str, u16); 16] = [
     (Status::DataLoss, "DATA_LOSS", 500),
 ];
 
+/// Says each item of the payload, then how many were heard.
+async fn recite(_: World, call: Call) -> Result<Value, FunctionError> {
+    let mut heard = 0;
+    for item in call.data.as_array().into_iter().flatten() {
+        heard += u64::from(call.chunks.send(item.clone()).await);
+    }
+    Ok(json!({ "heard": heard }))
+}
+
 async fn hold(world: World, _: Call) -> Result<Value, FunctionError> {
     world.note("held");
     world.gate.acquire().await.unwrap().forget();
@@ -171,6 +180,7 @@ pub fn table() -> Vec<Function<World>> {
             std::future::pending().await
         })
         .with_timeout(Duration::from_millis(30)),
+        Function::callable("recite", "says what it is told", recite),
         Function::callable("hold", "waits", hold),
         small,
         Function::callable("strict", "echoes, once a minute", echo).with_signed_out_limit(NonZeroU32::MIN),
