@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use roar_functions::app::{Settings, Stores};
 use roar_functions::context::Context;
+use roar_functions::rostering::Rosters;
 use roar_functions::store::Database;
 
 use world::{PROJECT, admin_uid, fill, open_administration, service, token};
@@ -40,7 +41,7 @@ async fn calls() {
     let open = |label| world::open(directory.path(), label, &context);
     let (admin, assessment) = (open("admin"), open("assessment"));
     let stores = Stores { admin: Database::new(admin), assessment: Database::new(assessment) };
-    let service = service(stores, directory.path(), PROJECT, context, Settings::default());
+    let service = service(stores, directory.path(), PROJECT, context, Settings::default(), Rosters::default());
     fill(&service.app.stores.admin, 10).await;
     let server = service.bind(([127, 0, 0, 1], 0).into(), Duration::from_secs(5)).await.expect("a port");
     let url = format!("http://{}/createAdministration", server.address().expect("an address"));

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use futures::{StreamExt, TryStreamExt};
 use roar_functions::app::{Settings, Stores};
 use roar_functions::context::Context;
+use roar_functions::rostering::Rosters;
 use roar_functions::store::{Database, DocPath, Document, Query, Value, Write};
 
 use world::{EmulatorWorld, PROJECT, admin_uid, fill, open_administration, service};
@@ -61,7 +62,7 @@ async fn embedded(students: usize) -> String {
     let empty = tempfile::tempdir().expect("a directory");
     let raw = world::open(empty.path(), "admin", &context);
     let stores = Stores { admin: Database::new(admin.clone()), assessment: Database::new(assessment) };
-    let service = service(stores, directory.path(), PROJECT, context.clone(), Settings::default());
+    let service = service(stores, directory.path(), PROJECT, context.clone(), Settings::default(), Rosters::default());
     fill(&service.app.stores.admin, students).await;
     service.start_tasks();
     let dispatcher = admin.start_dispatcher(Arc::new(service.runtime.clone()), Default::default());

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use roar_functions::app::{Settings, Stores};
 use roar_functions::context::Context;
 use roar_functions::fields;
+use roar_functions::rostering::Rosters;
 use roar_functions::service::Service;
 use roar_functions::store::{Database, DocPath, FieldPath, Value, Write, lookup};
 
@@ -49,7 +50,7 @@ async fn embedded(students: usize) {
     let open = |label| world::open(directory.path(), label, &context);
     let (admin, assessment) = (open("admin"), open("assessment"));
     let stores = Stores { admin: Database::new(admin.clone()), assessment: Database::new(assessment) };
-    let service = service(stores, directory.path(), PROJECT, context.clone(), Settings::default());
+    let service = service(stores, directory.path(), PROJECT, context.clone(), Settings::default(), Rosters::default());
     fill(&service.app.stores.admin, students).await;
     service.start_tasks();
     let dispatcher = admin.start_dispatcher(Arc::new(service.runtime.clone()), Default::default());

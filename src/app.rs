@@ -7,6 +7,7 @@ use crate::accounts::Projects;
 use crate::administrations::definitions::Definitions;
 use crate::context::Context;
 use crate::mirror;
+use crate::rostering::Rosters;
 use crate::runtime::TaskQueue;
 use crate::store::{Database, Timestamp};
 
@@ -25,7 +26,7 @@ pub const ADMIN: &str = "admin";
 pub const ASSESSMENT: &str = "assessment";
 
 /// Settings that rules depend on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Types of users that get assignments; ROAR assigns to students only (ambiguities A-12).
     pub assigned_user_types: Vec<String>,
@@ -36,6 +37,9 @@ pub struct Settings {
     pub assign_on_promotion: bool,
     /// Fields of orgs that their mirrors leave out (ambiguities A-18).
     pub mirror_omit: Vec<String>,
+    /// The largest share of a roster that may be missing before a sync stops and somebody has to look: 0.2 is a
+    /// fifth (rostering §7).
+    pub roster_missing_share: f64,
 }
 
 impl Default for Settings {
@@ -45,6 +49,7 @@ impl Default for Settings {
             edit_in_progress: EditInProgress::Deny,
             assign_on_promotion: false,
             mirror_omit: mirror::PERSONAL.map(str::to_owned).to_vec(),
+            roster_missing_share: 0.2,
         }
     }
 }
@@ -73,6 +78,8 @@ pub struct App {
     pub tasks: Arc<dyn TaskQueue>,
     /// Settings of rules.
     pub settings: Arc<Settings>,
+    /// Who provides rosters, and which syncs are under way.
+    pub rosters: Arc<Rosters>,
     /// Administrations whose fan-out is under way, read once.
     pub definitions: Arc<Definitions>,
 }
@@ -85,8 +92,16 @@ impl App {
         context: Context,
         tasks: Arc<dyn TaskQueue>,
         settings: Settings,
+        rosters: Rosters,
     ) -> Self {
-        App { stores, accounts, context, tasks, settings: Arc::new(settings), definitions: Arc::default() }
+        let (settings, rosters) = (Arc::new(settings), Arc::new(rosters));
+        App { stores, accounts, context, tasks, settings, rosters, definitions: Arc::default() }
+    }
+
+    /// The same application, which can't write a document: for saying what would be done.
+    pub fn read_only(&self) -> App {
+        let Stores { admin, assessment } = &self.stores;
+        App { stores: Stores { admin: admin.read_only(), assessment: assessment.read_only() }, ..self.clone() }
     }
 
     /// The time now.

@@ -26,6 +26,7 @@ pub use self::log::{LogArgs, LogFormat};
 pub use self::server::{ServerArgs, ServerConfig};
 pub use self::store::{BackendConfig, StoreArgs, StoreConfig, StoreKind};
 use crate::mirror;
+use crate::rostering::clever::Settings as CleverSettings;
 use crate::runtime::limits::CALLS_A_MINUTE;
 use crate::runtime::{DatabaseName, auth};
 
@@ -55,6 +56,9 @@ pub struct ServeArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub behaviour: BehaviourArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub clever: CleverArgs,
 }
 
 /// The settings of `serve`, checked.
@@ -74,6 +78,8 @@ pub struct Config {
     pub task_concurrency: usize,
     /// What handlers do.
     pub behaviour: BehaviourConfig,
+    /// How Clever is asked, where it is.
+    pub clever: Option<CleverSettings>,
 }
 
 impl Config {
@@ -114,7 +120,9 @@ impl Config {
                 assigned_user_types: vec!["student".to_owned()],
                 assign_on_promotion: false,
                 mirror_omit: mirror::PERSONAL.map(str::to_owned).to_vec(),
+                roster_missing_share: 20,
             },
+            clever: None,
         })
     }
 }
@@ -135,6 +143,7 @@ impl ServeArgs {
             accounts,
             callers,
             behaviour,
+            clever: self.clever.check()?,
         })
     }
 }

@@ -11,13 +11,17 @@ use crate::claims;
 use crate::mirror;
 use crate::reconcile;
 use crate::reports;
-use crate::rights::callable;
+use crate::rights::{callable, speaking_callable};
+use crate::rostering;
 use crate::runs;
 use crate::runtime::{DocumentEventType, Function};
 use crate::users;
 
 /// What operators call may take longer than what people wait for.
 const OPERATOR_TIMEOUT: Duration = Duration::from_secs(540);
+
+/// The rosters of large districts take their time (functions §2.11).
+const ROSTER_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// Mirrors write one small document (functions §3.2).
 const MIRROR_TIMEOUT: Duration = Duration::from_secs(180);
@@ -72,6 +76,18 @@ pub fn table() -> Vec<Function<App>> {
             "Changes a user's account: password, e-mail address, …",
             users::record::update_user_record,
         ),
+        callable(
+            "syncCleverUser",
+            "Takes over what Clever says of somebody who has signed in with it.",
+            rostering::clever::sync_clever_user,
+        ),
+        speaking_callable(
+            "syncCleverOrgs",
+            "Brings districts, schools, classes and, if asked, people in line with Clever.",
+            rostering::clever::sync_clever_orgs,
+        )
+        .with_timeout(ROSTER_TIMEOUT)
+        .with_aliases(&["cleverSyncOrgs"]),
         callable("createLevanteGroup", "Makes a group, and its maker its admin.", claims::create_group),
         Function::on_document(
             ADMIN,
@@ -80,6 +96,14 @@ pub fn table() -> Vec<Function<App>> {
             "mirrorCustomClaims",
             "Lets custom claims, the assessment project's copy and the user's type follow the claims.",
             claims::written,
+        ),
+        Function::on_document(
+            ADMIN,
+            Updated,
+            "identityProviderIds/{entryId}",
+            "syncClaimsOnRosterUpdate",
+            "Gives and takes rights that come with a roster, of people who have signed in.",
+            claims::entry_updated,
         ),
         Function::on_document(
             ADMIN,

@@ -9,6 +9,7 @@ use crate::accounts::Projects;
 use crate::app::{ADMIN, ASSESSMENT, App, Settings, Stores};
 use crate::context::Context;
 use crate::functions;
+use crate::rostering::Rosters;
 use crate::runtime::auth::{Callers, Deliveries};
 use crate::runtime::{
     DatabaseName, LocalQueue, Options, QueueOptions, Runtime, RuntimeError, Server, ServerOptions, Trigger,
@@ -81,6 +82,8 @@ pub struct Parts {
     pub context: Context,
     /// Settings of rules.
     pub settings: Settings,
+    /// Who provides rosters.
+    pub rosters: Rosters,
     /// How tasks are run.
     pub queue: QueueOptions,
     /// Who may call.
@@ -104,7 +107,8 @@ impl Service {
     /// Puts the parts together. Nothing runs yet.
     pub fn assemble(parts: Parts) -> Result<Service, RuntimeError> {
         let queue = LocalQueue::new(parts.stores.admin.clone(), parts.queue);
-        let app = App::new(parts.stores, parts.accounts, parts.context.clone(), queue.clone(), parts.settings);
+        let context = parts.context.clone();
+        let app = App::new(parts.stores, parts.accounts, context, queue.clone(), parts.settings, parts.rosters);
         let options = Options {
             context: parts.context,
             callers: parts.callers,

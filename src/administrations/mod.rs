@@ -6,6 +6,7 @@
 pub mod create;
 pub mod definitions;
 pub mod fanout;
+mod leaving;
 pub mod material;
 pub mod model;
 pub mod normalise;
@@ -13,5 +14,6 @@ mod payload;
 mod sync;
 
 pub use create::create_administration;
+pub use leaving::leave_orgs;
 pub use model::Administration;
 pub use sync::written;

@@ -4,9 +4,10 @@ use serde_json::{Map, Value as Json, json};
 
 use super::audit::{Action, Record};
 use super::custom::{all_to_json, custom_claims, imported, is_open};
-use super::lists::{AdminOrgs, granted, snapshot, stored};
+use super::lists::{AdminOrgs, snapshot, stored};
 use super::next_update;
 use super::publish::{ClaimsError, publish};
+use super::roster::{SOURCES, Sources};
 use crate::accounts::{AccountError, check_claims};
 use crate::app::App;
 use crate::fields;
@@ -125,7 +126,7 @@ impl Change<'_> {
         let path = Claims::path(self.target)?;
         for _ in 0..ATTEMPTS {
             let document = app.stores.admin.get(&path).await?;
-            let known = granted(claims_map(document.as_ref()));
+            let known = Sources::read(document.as_ref()).granted();
             let relevant = match self.action {
                 Action::Remove => known.difference(&self.orgs.to_set()),
                 _ => known.iter().chain(self.orgs.iter()).collect(),
@@ -162,9 +163,15 @@ impl Change<'_> {
             return Err(FunctionError::new(Status::NotFound, "targetUid names somebody who holds no claims."));
         }
         let claims = claims_map(document.as_ref());
-        if !granted(claims).same_orgs(known) {
+        let sources = Sources::read(document.as_ref());
+        if !sources.granted().same_orgs(known) {
             return Ok(None);
         }
+        let noted = sources.to_value();
+        let sources = match self.action {
+            Action::Remove => sources.taken(self.orgs),
+            _ => sources.given(self.orgs),
+        };
         let orgs = match self.action {
             Action::Remove => AdminOrgs::without(known, self.orgs, tree).map_err(held)?,
             _ => AdminOrgs::of(&known.iter().chain(self.orgs.iter()).collect(), tree),
@@ -189,7 +196,8 @@ impl Change<'_> {
             }
         }
         let is_new = mask.len() > AdminOrgs::mask().len();
-        if before.same(&orgs) && !is_new && document.is_some() {
+        let noted_now = sources.to_value();
+        if before.same(&orgs) && noted_now == noted && !is_new && document.is_some() {
             return Ok(Some(fields));
         }
         // What takes rights away is never refused for the size of what is left.
@@ -197,8 +205,12 @@ impl Change<'_> {
             check_claims(&custom_claims(custom, &fields, &[]))?;
         }
         mask.push(FieldPath::top("lastUpdated"));
-        let written =
+        let mut written =
             fields! { "claims" => fields.clone(), "lastUpdated" => next_update(document.as_ref(), app.now()) };
+        if let Some(noted) = noted_now {
+            written.insert(SOURCES.to_owned(), noted);
+            mask.push(FieldPath::top(SOURCES));
+        }
         let record = Record {
             function: self.function,
             action: self.action,

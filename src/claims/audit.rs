@@ -18,6 +18,8 @@ pub enum Action {
     Remove,
     /// Accounts of the two projects, or of a roster, became one user's.
     Bind,
+    /// Rights followed a roster.
+    Roster,
     /// An account was changed by somebody else than its user, or its way to sign in by anybody.
     Account,
 }
@@ -28,6 +30,7 @@ impl Action {
             Action::Append => "append",
             Action::Remove => "remove",
             Action::Bind => "bind",
+            Action::Roster => "roster",
             Action::Account => "account",
         }
     }

@@ -13,6 +13,7 @@ mod gone;
 pub mod group;
 pub mod lists;
 mod publish;
+pub mod roster;
 mod written;
 
 pub use admin_orgs::{append_to_admin_claims, remove_from_admin_claims};
@@ -20,6 +21,7 @@ pub use binding::{associate_assessment_uid, set_uid_claims};
 pub use gone::org_deleted;
 pub use group::create_group;
 pub use publish::{ClaimsError, publish};
+pub use roster::entry_updated;
 pub use written::written;
 
 use crate::store::{Document, Timestamp, Value};

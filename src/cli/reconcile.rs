@@ -15,6 +15,7 @@ use crate::config::{AccountsArgs, BackendConfig, StoreArgs, StoreConfig, assigne
 use crate::context::Context;
 use crate::reconcile::report::{AdministrationReport, Kind, State};
 use crate::reconcile::{Options, Report, Step, reconcile_all, reconcile_one};
+use crate::rostering::Rosters;
 use crate::runtime::{LocalQueue, QueueOptions};
 use crate::store::StoreError;
 
@@ -81,7 +82,7 @@ pub async fn run(args: ReconcileArgs) -> Result<(), CliError> {
             let waiting = opened.embedded.iter().map(|store| store.pending_events()).sum();
             let queue = LocalQueue::new(opened.stores.admin.clone(), QueueOptions::default());
             let patience = if is_embedded { Duration::ZERO } else { PATIENCE };
-            let app = App::new(opened.stores, accounts, context, queue, settings);
+            let app = App::new(opened.stores, accounts, context, queue, settings, Rosters::default());
             (reconcile(&app, &args, patience, &bar).await?, waiting)
         }
     };
@@ -108,7 +109,7 @@ async fn settled(
     settings: Settings,
     bar: &ProgressBar,
 ) -> Result<Report, CliError> {
-    let built = wiring::closed(opened, accounts, store, settings)?;
+    let built = wiring::closed(opened, accounts, store, settings, Rosters::default())?;
     let dispatchers = built.start();
     let settle = async || {
         let settled = tokio::time::timeout(SETTLE, built.settled()).await;

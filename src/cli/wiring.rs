@@ -9,6 +9,8 @@ use crate::accounts::{Projects, embedded, identity_toolkit};
 use crate::app::{self, ADMIN, ASSESSMENT, Settings, Stores};
 use crate::config::{self, AppCheckMode, BackendConfig, CallerConfig, Config, DeliveryConfig, StoreConfig};
 use crate::context::Context;
+use crate::rostering::Rosters;
+use crate::rostering::clever::{self, Clever};
 use crate::runtime::auth::{AppCheck, AppTokens, Callers, Deliveries, IdTokens, KeySource, ServiceTokens};
 use crate::runtime::limits::SignedOut;
 use crate::runtime::{DatabaseName, QueueOptions};
@@ -104,13 +106,15 @@ pub async fn build(config: &Config) -> Result<Built, CliError> {
         accounts: accounts(&config.accounts, &config.store, &context).await?,
         admin: config.store.admin.clone(),
         assessment: config.store.assessment.clone(),
-        context,
+        context: context.clone(),
         settings: Settings {
             assigned_user_types: config.behaviour.assigned_user_types.clone(),
             edit_in_progress,
             assign_on_promotion: config.behaviour.assign_on_promotion,
             mirror_omit: config.behaviour.mirror_omit.clone(),
+            roster_missing_share: f64::from(config.behaviour.roster_missing_share) / 100.0,
         },
+        rosters: rosters(config.clever.clone(), context.clone())?,
         queue: QueueOptions { concurrency: config.task_concurrency, ..QueueOptions::default() },
         callers: callers(&config.callers)?,
         deliveries: deliveries(&config.deliveries)?,
@@ -120,7 +124,13 @@ pub async fn build(config: &Config) -> Result<Built, CliError> {
 
 /// A service over stores and accounts that are open already, which nobody can call: for commands that need its
 /// tasks and events.
-pub fn closed(opened: Opened, accounts: Projects, config: &StoreConfig, settings: Settings) -> Result<Built, CliError> {
+pub fn closed(
+    opened: Opened,
+    accounts: Projects,
+    config: &StoreConfig,
+    settings: Settings,
+    rosters: Rosters,
+) -> Result<Built, CliError> {
     let Opened { stores, embedded } = opened;
     let keys = KeySource::new("", http_client(KEYS_LIMIT)?);
     let context = Context::system();
@@ -131,6 +141,7 @@ pub fn closed(opened: Opened, accounts: Projects, config: &StoreConfig, settings
         assessment: config.assessment.clone(),
         context,
         settings,
+        rosters,
         queue: QueueOptions::default(),
         callers: Callers {
             id_tokens: IdTokens { projects: Vec::new(), keys, allow_unsigned: false },
@@ -140,6 +151,12 @@ pub fn closed(opened: Opened, accounts: Projects, config: &StoreConfig, settings
         deliveries: Deliveries::Closed,
     };
     Ok(Built { service: Service::assemble(parts)?, embedded })
+}
+
+/// Who provides rosters.
+pub fn rosters(clever: Option<clever::Settings>, context: Context) -> Result<Rosters, CliError> {
+    let clever = clever.map(|settings| Clever::new(settings, context)).transpose();
+    Ok(Rosters::new(clever.map_err(|error| CliError::Other(error.to_string()))?))
 }
 
 /// Which databases the labels mean.

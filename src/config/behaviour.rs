@@ -36,6 +36,14 @@ pub struct BehaviourArgs {
     /// for an org from its next change on.
     #[arg(long, value_name = "FIELDS", env = "ROAR_MIRROR_OMIT", default_value_t = mirror::PERSONAL.join(","), value_parser = named("ROAR_MIRROR_OMIT", text))]
     pub mirror_omit: String,
+    /// How much of a roster may be missing, in percent, before a sync stops and somebody has to look: of the people,
+    /// the schools, the classes of a district.
+    #[arg(long, value_name = "PERCENT", env = "ROAR_ROSTER_MISSING_SHARE", default_value = "20", value_parser = named("ROAR_ROSTER_MISSING_SHARE", percent))]
+    pub roster_missing_share: u8,
+}
+
+fn percent(value: &str) -> Result<u8, String> {
+    value.parse().ok().filter(|number| *number <= 100).ok_or_else(|| "must be a number from 0 to 100".to_owned())
 }
 
 /// What handlers do.
@@ -49,6 +57,8 @@ pub struct BehaviourConfig {
     pub assign_on_promotion: bool,
     /// Fields of orgs that their mirrors leave out.
     pub mirror_omit: Vec<String>,
+    /// How much of a roster may be missing, in percent.
+    pub roster_missing_share: u8,
 }
 
 impl BehaviourArgs {
@@ -60,6 +70,7 @@ impl BehaviourArgs {
             assign_on_promotion: self.assign_on_promotion,
             // Nothing at all would publish whoever is named in an org; that's not to happen by an empty variable.
             mirror_omit: some(&self.mirror_omit, "ROAR_MIRROR_OMIT must name a field")?,
+            roster_missing_share: self.roster_missing_share,
         })
     }
 }

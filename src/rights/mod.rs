@@ -22,13 +22,13 @@ use serde_json::Value as Json;
 
 pub use above::AboveOrgs;
 pub use claims::{Claims, claims_map};
-pub use permits::{Itself, ItselfOrSuperAdmin, NamesOrgs, NamesUser, OrgAdmin, Requester, SuperAdmin, denied};
+pub use permits::{Bound, Itself, ItselfOrSuperAdmin, NamesOrgs, NamesUser, OrgAdmin, Requester, SuperAdmin, denied};
 pub use readers::{AdministrationReader, Claimed, NamesAdministration, READERSHIP_FIELDS, Readable, Readership};
 pub use rule::{Expected, Role, Rule, table};
 pub use user_admin::{Target, UserAdmin, check_appointable, looks_after};
 
 use crate::app::App;
-use crate::runtime::{Call, Caller, Function, FunctionError};
+use crate::runtime::{Call, Caller, Chunks, Function, FunctionError};
 
 /// The payload of a call, read and checked. Pure.
 pub trait Payload: Sized + Send + Sync + 'static {
@@ -68,6 +68,17 @@ where
     H: Fn(App, P, R) -> F + Send + Sync + 'static,
     F: Future<Output = Result<Json, FunctionError>> + Send + 'static,
 {
+    speaking_callable(name, summary, move |app, permit, request, _| handler(app, permit, request))
+}
+
+/// A callable function whose handler speaks before it answers; else as [`callable`].
+pub fn speaking_callable<R, P, H, F>(name: &'static str, summary: &'static str, handler: H) -> Function<App>
+where
+    R: Payload,
+    P: Permit<R>,
+    H: Fn(App, P, R, Chunks) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<Json, FunctionError>> + Send + 'static,
+{
     let handler = Arc::new(handler);
     let checked = move |app: App, call: Call| {
         let handler = handler.clone();
@@ -76,7 +87,7 @@ where
             check_project(&app, caller, P::FROM)?;
             let request = R::read(&call.data)?;
             let permit = P::grant(&app, caller, &request).await?;
-            handler(app, permit, request).await
+            handler(app, permit, request, call.chunks).await
         }
     };
     Function::callable(name, summary, checked).with_access(P::RULE.text())

@@ -49,6 +49,26 @@ impl<R: Payload> Permit<R> for Itself {
     }
 }
 
+/// Leave of somebody whose accounts are bound to a user (`setUidClaims`) to act about that user.
+#[derive(Clone, Debug)]
+pub struct Bound {
+    /// Who.
+    pub requester: Requester,
+}
+
+#[async_trait]
+impl<R: Payload> Permit<R> for Bound {
+    const RULE: Rule = Rule::Bound;
+
+    async fn grant(app: &App, caller: &Caller, _: &R) -> Result<Self, FunctionError> {
+        let requester = Requester::of(app, caller).await?;
+        match requester.document {
+            Some(_) => Ok(Bound { requester }),
+            None => Err(denied("Your account isn't anybody's yet. Please sign in again.")),
+        }
+    }
+}
+
 /// Leave of a super admin.
 #[derive(Clone, Debug)]
 pub struct SuperAdmin {

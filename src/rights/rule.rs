@@ -5,6 +5,8 @@
 pub enum Rule {
     /// Anybody signed in, about themselves only.
     Itself,
+    /// Anybody whose accounts are bound to a user, about that user.
+    Bound,
     /// Oneself about oneself, super admins about anybody.
     ItselfOrSuperAdmin,
     /// Super admins.
@@ -28,8 +30,9 @@ pub enum Rule {
 
 impl Rule {
     /// All rules.
-    pub const ALL: [Rule; 10] = [
+    pub const ALL: [Rule; 11] = [
         Rule::Itself,
+        Rule::Bound,
         Rule::ItselfOrSuperAdmin,
         Rule::SuperAdmin,
         Rule::EveryOrg,
@@ -45,6 +48,7 @@ impl Rule {
     pub fn text(self) -> &'static str {
         match self {
             Rule::Itself => "anybody signed in, about themselves",
+            Rule::Bound => "anybody with rights on record, about themselves",
             Rule::ItselfOrSuperAdmin => "oneself; super admins about anybody",
             Rule::SuperAdmin => "super admins",
             Rule::EveryOrg => "admins of every org named",
@@ -73,7 +77,7 @@ impl Rule {
             (_, SignedOut | WrongToken) => return Unauthenticated,
             (_, SuperAdmin) => true,
             (Rule::Itself | Rule::ItselfOrSuperAdmin | Rule::Readable, _) => true,
-            (Rule::Claimed, role) => role != Guest,
+            (Rule::Claimed | Rule::Bound, role) => role != Guest,
             (Rule::SuperAdmin | Rule::AdminClaim, _) => false,
             (Rule::AboveOrgs, role) => role == ParentAdmin,
             (_, Guest | Student | Caregiver | SiblingAdmin) => false,

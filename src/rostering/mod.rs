@@ -7,3 +7,36 @@
 pub mod clever;
 pub mod org;
 pub mod person;
+pub mod report;
+pub mod run;
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use self::clever::Clever;
+
+/// Who provides rosters, and which syncs this process has under way.
+#[derive(Default)]
+pub struct Rosters {
+    /// Clever, where it's set up.
+    pub clever: Option<Clever>,
+    /// The IDs of runs that are alive in this process.
+    pub live: Mutex<HashSet<String>>,
+}
+
+impl Rosters {
+    /// With these providers.
+    pub fn new(clever: Option<Clever>) -> Rosters {
+        Rosters { clever, ..Rosters::default() }
+    }
+}
+
+/// How long to wait before something that failed is tried again: a second, then twice as long each time, a minute at
+/// most, with a fifth more or less (rostering §7).
+fn pause(attempt: u32) -> Duration {
+    let base = Duration::from_secs(1).saturating_mul(1 << (attempt - 1).min(6)).min(Duration::from_secs(60));
+    let fifth = base / 5;
+    base - fifth + Duration::from_millis(crate::context::jitter(2 * fifth.as_millis() as u64))
+}

@@ -44,7 +44,8 @@ pub fn fingerprint(document: &Fields) -> Option<&str> {
     document.get(ROSTER)?.as_map()?.get("fingerprint")?.as_str()
 }
 
-fn is_archived(document: &Fields) -> bool {
+/// True for an org that was archived.
+pub fn is_archived(document: &Fields) -> bool {
     document.get("archived").and_then(Value::as_bool) == Some(true)
 }
 

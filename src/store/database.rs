@@ -8,6 +8,7 @@ use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use tokio::sync::Mutex;
 
 use super::cost::{self, Cost, Meter};
+use super::read_only::ReadOnly;
 use super::{
     Backend, BackendTransaction, Committed, DocPath, Document, FieldPath, Query, Result, StoreError, Value, Write,
 };
@@ -30,6 +31,11 @@ impl Database {
         Database { backend, meter: Arc::new(Meter::default()) }
     }
 
+    /// The same database, which refuses to be written through this handle (PERMISSION_DENIED). Costs count for both.
+    pub fn read_only(&self) -> Database {
+        Database { backend: Arc::new(ReadOnly(self.backend.clone())), meter: self.meter.clone() }
+    }
+
     /// What all use of this handle and its clones has cost.
     pub fn cost(&self) -> Cost {
         self.meter.total()
@@ -43,6 +49,11 @@ impl Database {
     /// The reference value of a document of this database.
     pub fn reference(&self, path: &DocPath) -> Value {
         Value::Reference(format!("{}/{path}", self.backend.root()))
+    }
+
+    /// True when no other process can have the database open.
+    pub fn is_exclusive(&self) -> bool {
+        self.backend.is_exclusive()
     }
 
     /// Checks that the store answers.

@@ -12,6 +12,7 @@ pub mod firestore;
 pub mod order;
 pub mod path;
 pub mod query;
+mod read_only;
 pub mod size;
 pub mod value;
 pub mod write;
@@ -107,6 +108,11 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Checks that the store answers.
     async fn ping(&self) -> Result<()>;
+
+    /// True when no other process can have the database open.
+    fn is_exclusive(&self) -> bool {
+        false
+    }
 }
 
 /// One attempt at a read-write transaction: reads see one consistent snapshot, and the commit

@@ -50,6 +50,18 @@ pub fn copy_changes(
     Some((wanted, mask))
 }
 
+/// The copy of a user who has none yet.
+pub fn new_copy(user: &Fields, assessment_uid: &str, now: Timestamp) -> Fields {
+    let all = UserChange { orgs: true, grade: true, birth: true, ..UserChange::default() };
+    let mut copy = copy_changes(&Fields::new(), user, &all, now).unwrap_or_default().0;
+    for name in ["userType", "assessmentPid", "testData"] {
+        copy.extend(user.get(name).map(|value| (name.to_owned(), value.clone())));
+    }
+    copy.insert("assessmentUid".to_owned(), Value::from(assessment_uid));
+    copy.insert("createdAt".to_owned(), Value::Timestamp(now));
+    copy
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,6 +89,10 @@ mod tests {
         assert_eq!(wanted, expected);
         assert_eq!(mask.len(), expected.len());
         assert_eq!(copy_changes(&wanted, &user, &all, now), None);
+        let new = new_copy(&user, "s1", now);
+        assert_eq!(copy_changes(&new, &user, &all, now), None);
+        assert_eq!((new.get("assessmentUid"), new.get("userType")), (Some(&"s1".into()), Some(&"student".into())));
+        assert!(["name", "email", "studentData", "dob"].iter().all(|name| !new.contains_key(*name)));
         let birth = UserChange { birth: true, ..UserChange::default() };
         let wrong = Fields::from([("birthMonth".to_owned(), Value::Integer(8)), ("birthYear".to_owned(), 2015.into())]);
         let (wanted, _) = copy_changes(&wrong, &user, &birth, now).unwrap();

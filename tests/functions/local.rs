@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use roar_functions::app::{Settings, Stores};
 use roar_functions::context::{Context, CountingIds, ManualClock};
+use roar_functions::demo::clever::{FakeClever, Options as Fake, Size, Sockless};
+use roar_functions::rostering::Rosters;
+use roar_functions::rostering::clever::Clever;
 use roar_functions::runtime::{Call, Caller, FunctionError, Trigger};
 use roar_functions::service::Service;
 use roar_functions::store::embedded::EmbeddedStore;
@@ -22,6 +25,8 @@ pub struct LocalWorld {
     /// The assessment database's.
     pub assessment_store: Arc<EmbeddedStore>,
     pub clock: Arc<ManualClock>,
+    /// A Clever that shares one district.
+    pub fake: FakeClever,
     directory: tempfile::TempDir,
 }
 
@@ -38,6 +43,18 @@ impl LocalWorld {
     }
 
     pub async fn with(settings: Settings) -> LocalWorld {
+        LocalWorld::with_clever(settings, Fake::of(Size::of(20))).await
+    }
+
+    /// With a fake Clever of that kind.
+    pub async fn with_clever(settings: Settings, clever: Fake) -> LocalWorld {
+        // Pauses between attempts take real time, if little of it; the world's own clock stands still.
+        let fake = FakeClever::new(clever, Context::system());
+        let patience = std::time::Duration::from_millis(5);
+        let asked =
+            roar_functions::rostering::clever::Settings { page_limit: 50, pause: patience, ..Sockless::settings() };
+        let clever = Clever::by(Arc::new(fake.transport()), asked, Context::system());
+        let rosters = Rosters::new(Some(clever));
         let directory = crate::world::directory();
         let clock = Arc::new(ManualClock::at(NOW.parse().expect("an instant")));
         let context = Context { clock: clock.clone(), ids: Arc::new(CountingIds::default()) };
@@ -45,9 +62,9 @@ impl LocalWorld {
         let assessment_store = crate::world::open(directory.path(), "assessment", &context);
         let stores =
             Stores { admin: Database::new(store.clone()), assessment: Database::new(assessment_store.clone()) };
-        let service = crate::world::service(stores, directory.path(), PROJECT, context, settings);
+        let service = crate::world::service(stores, directory.path(), PROJECT, context, settings, rosters);
         service.start_tasks();
-        LocalWorld { service, store, assessment_store, clock, directory }
+        LocalWorld { service, store, assessment_store, clock, fake, directory }
     }
 
     pub fn admin(&self) -> &Database {

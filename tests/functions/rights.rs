@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use roar_functions::accounts::{AccountUpdate, Provider};
 use roar_functions::fields;
 use roar_functions::functions;
 use roar_functions::rights::{Expected, Role, Rule, table};
 use roar_functions::runtime::{Status, Trigger};
 use roar_functions::store::Value;
+use secrecy::ExposeSecret as _;
 use serde_json::{Value as Json, json};
 
 use crate::local::caller;
@@ -42,13 +44,29 @@ fn request(town: &Town, function: &str, role: Role) -> Json {
         "getAdministrationOrgsAndStats" => {
             json!({"administrationId": "a1", "parentOrgId": null, "parentOrgType": null})
         }
+        "syncCleverOrgs" => json!({"shallow": true}),
+        "syncCleverUser" => {
+            let there = town.world.fake.district(0);
+            json!({"assessmentUid": assessment_uid(role), "accessToken": there.sign_in(&at_clever(town, role)).expose_secret()})
+        }
         "createLevanteGroup" => json!({"groupData": {"name": "G", "parentOrgType": "school", "parentOrgId": "s1"}}),
         other => panic!("{other} needs a request here"),
     }
 }
 
+/// Who somebody is at Clever.
+fn at_clever(town: &Town, role: Role) -> String {
+    let place = Role::ALL.iter().position(|one| *one == role).expect("a role");
+    town.world.fake.district(0).users("student")[place].clone()
+}
+
 async fn town() -> Town {
     let town = Town::open().await;
+    for role in Role::ALL.into_iter().filter(|role| !matches!(role, Role::SignedOut | Role::WrongToken)) {
+        let provider = Provider { provider_id: "oidc.clever".to_owned(), raw_id: at_clever(&town, role) };
+        let link = AccountUpdate { link: Some(provider), ..AccountUpdate::default() };
+        town.world.service.app.accounts.admin.update(&uid(role), &link).await.expect("linked");
+    }
     town.account("uid-pupil", "assessment-pupil", "pupil@example.org").await;
     town.user("roar-pupil", "student", &[("schools", "s1"), ("classes", "c1")]).await;
     let claims = fields! {

@@ -13,6 +13,7 @@ use roar_functions::cli::triggers::{document_triggers, register};
 use roar_functions::context::Context;
 use roar_functions::demo::district::{ADMIN_UID, DISTRICT, District, Size, administration};
 use roar_functions::functions;
+use roar_functions::rostering::Rosters;
 use roar_functions::runtime::auth::{AppCheck, Callers, Deliveries, IdTokens, KeySource, development_token};
 use roar_functions::runtime::limits::SignedOut;
 use roar_functions::runtime::{Call, Caller, DatabaseName, QueueOptions, Trigger};
@@ -44,6 +45,7 @@ pub fn service(
     project: &str,
     context: Context,
     settings: Settings,
+    rosters: Rosters,
 ) -> Service {
     let accounts = embedded::open_projects(accounts, project, &format!("{project}-assessment"), &context);
     // No signed token comes here, so nobody asks for keys.
@@ -56,6 +58,7 @@ pub fn service(
         assessment: name(&format!("{project}-assessment")),
         context,
         settings,
+        rosters,
         queue: QueueOptions::default(),
         callers: Callers {
             id_tokens: IdTokens {
@@ -94,7 +97,8 @@ impl EmulatorWorld {
         let stores =
             Stores { admin: open(project.clone()).await, assessment: open(format!("{project}-assessment")).await };
         let accounts = directory();
-        let service = service(stores, accounts.path(), &project, Context::system(), Settings::default());
+        let service =
+            service(stores, accounts.path(), &project, Context::system(), Settings::default(), Rosters::default());
         service.start_tasks();
         let server = service.bind(address, Duration::from_secs(5)).await.expect("the port is free");
         tokio::spawn(server.run(std::future::pending()));

@@ -75,7 +75,7 @@ async fn links_may_be_relative_or_absolute() {
         assert_eq!(ids(scene.district.users(None)).await.unwrap(), scene.there.ids(Kind::User));
         let user = scene.there.users("student").remove(3);
         let token = scene.there.sign_in(&user);
-        assert_eq!(scene.clever.me(&token).await.unwrap().id, user);
+        assert_eq!(scene.clever.me(&token).await.unwrap().0.id, user);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Reading and writing whole documents and parts of them.
 
 use roar_functions::fields;
-use roar_functions::store::{Database, Document, FieldPath, Fields, Value, Write};
+use roar_functions::store::{Database, Document, FieldPath, Fields, StoreError, Value, Write};
 
 use crate::{field, int, path};
 
@@ -127,4 +127,26 @@ pub async fn times_tell_creation_and_last_change(db: Database) {
     db.commit(vec![Write::delete(path("users/a"))]).await.unwrap();
     let again = db.commit(vec![Write::set(path("users/a"), fields! {"x" => 2})]).await.unwrap().unwrap();
     assert_eq!(get(&db, "users/a").await.create_time, again.time, "a deleted document's past is forgotten");
+}
+
+pub async fn a_read_only_handle_writes_nothing(db: Database) {
+    put(&db, "users/a", fields! {"x" => 1}).await;
+    let watched = db.read_only();
+    assert_eq!(get(&watched, "users/a").await.fields, fields! {"x" => 1});
+    let write = Write::set(path("users/a"), fields! {"x" => 2});
+    let refused = watched.commit(vec![write.clone()]).await;
+    assert!(matches!(refused, Err(StoreError::PermissionDenied(_))), "{refused:?}");
+    let work = |tx: roar_functions::store::Transaction| {
+        let write = write.clone();
+        async move {
+            tx.get(&path("users/a")).await?;
+            tx.write(write).await;
+            Ok::<_, StoreError>(())
+        }
+    };
+    let refused = watched.transaction(work).await;
+    assert!(matches!(refused, Err(StoreError::PermissionDenied(_))), "{refused:?}");
+    assert_eq!(get(&db, "users/a").await.fields, fields! {"x" => 1});
+    // Nobody is kept waiting by what was given up.
+    db.commit(vec![write]).await.unwrap();
 }

@@ -57,6 +57,7 @@ macro_rules! conformance_suite {
                 field_names_may_hold_anything,
                 deleting_leaves_subcollections_alone,
                 times_tell_creation_and_last_change,
+                a_read_only_handle_writes_nothing,
             ]);
             conformance_suite!(@cases $backend, writes, [
                 preconditions_decide,

@@ -8,12 +8,14 @@ use crate::app::App;
 use crate::claims::audit::{Action, Record};
 use crate::claims::custom::{custom_claims, imported, is_open};
 use crate::claims::lists::{AdminOrgs, granted, snapshot, stored};
+use crate::claims::roster::{SOURCES, Sources, role_of};
 use crate::claims::{next_update, publish};
 use crate::fields;
 use crate::orgs::{OrgLists, OrgTree};
 use crate::rights::{Claims, claims_map, denied};
 use crate::runtime::{FunctionError, Status};
-use crate::store::{DocPath, Document, FieldPath, Fields, Query, Transaction, Value, Write};
+use crate::store::{Database, DocPath, Document, FieldPath, Fields, Query, StoreError, Transaction, Value, Write};
+use crate::users::copy::new_copy;
 
 /// How often a binding starts anew when somebody else changes the same claims.
 const ATTEMPTS: usize = 10;
@@ -106,7 +108,7 @@ async fn try_to_bind(app: &App, binding: &Binding<'_>) -> Result<Option<Bound>, 
     if !is_reserved {
         app.stores.assessment.transaction(|tx| work.reserve(tx, &roar_uid)).await?;
     }
-    let lags = work.user_lags(&app.stores.admin, &roar_uid).await?;
+    let lags = work.has_user(&app.stores.admin, &roar_uid).await? == Some(false);
     let is_settled = work.is_settled(admin_document.as_ref(), &claims);
     if lags || !is_settled {
         let (done, _) = app.stores.admin.transaction(|tx| work.write_claims(tx, &roar_uid)).await?;
@@ -114,7 +116,10 @@ async fn try_to_bind(app: &App, binding: &Binding<'_>) -> Result<Option<Bound>, 
             return Ok(None);
         }
     }
-    if work.user_lags(&app.stores.assessment, &roar_uid).await? {
+    let has_copy = work.has_user(&app.stores.assessment, &roar_uid).await?;
+    if entry.is_some() && has_copy.is_none() {
+        work.make_copy(&roar_uid).await?;
+    } else if has_copy.is_some_and(|is_right| !is_right) {
         let (work, roar_uid) = (&work, roar_uid.as_str());
         app.stores.assessment.transaction(|tx| async move { work.write_user(&tx, roar_uid).await }).await?;
     }
@@ -227,13 +232,7 @@ impl Work<'_> {
         if entry.activated && due.is_empty() {
             return claims;
         }
-        // Rosters make nobody a super admin, whatever they say.
-        let role = match (entry.role.as_deref(), entry.admin_orgs.is_empty()) {
-            (_, false) => Some("admin"),
-            (Some("student"), true) => Some("student"),
-            _ => None,
-        };
-        if let (Some(role), true) = (role, is_open(claims.get("role"))) {
+        if let (Some(role), true) = (role_of(entry), is_open(claims.get("role"))) {
             claims.insert("role".to_owned(), Value::from(role));
         }
         claims
@@ -255,11 +254,23 @@ impl Work<'_> {
         says("adminUid", self.binding.admin_uid) && says("assessmentUid", self.binding.assessment_uid)
     }
 
-    /// True when there's a users document that names no or another assessment account.
-    async fn user_lags(&self, database: &crate::store::Database, roar_uid: &str) -> Result<bool, FunctionError> {
+    /// Whether there's a users document, and whether it names the assessment account.
+    async fn has_user(&self, database: &Database, roar_uid: &str) -> Result<Option<bool>, FunctionError> {
         let mask = [FieldPath::top("assessmentUid")];
-        let found = database.get_fields(&[user_path(roar_uid)?], Some(&mask)).await?;
-        Ok(found.first().is_some_and(|user| user.as_ref().is_some_and(|user| self.names_another(user))))
+        let mut found = database.get_fields(&[user_path(roar_uid)?], Some(&mask)).await?;
+        Ok(found.pop().flatten().map(|user| !self.names_another(&user)))
+    }
+
+    /// People of rosters get their de-identified copy when they first sign in: most of a roster never does.
+    async fn make_copy(&self, roar_uid: &str) -> Result<(), FunctionError> {
+        let path = user_path(roar_uid)?;
+        let Some(user) = self.app.stores.admin.get(&path).await? else { return Ok(()) };
+        let copy = new_copy(&user.fields, self.binding.assessment_uid, self.app.now());
+        match self.app.stores.assessment.commit(vec![Write::create(path, copy)]).await {
+            // The client was faster.
+            Err(StoreError::Conflict(_)) => Ok(()),
+            other => Ok(other.map(|_| ())?),
+        }
     }
 
     fn names_another(&self, user: &Document) -> bool {
@@ -335,6 +346,13 @@ impl Work<'_> {
         };
         tx.write(record.write(self.app)?).await;
         let mut fields = fields! { "claims" => claims, "lastUpdated" => updated };
+        if let (Some(entry), Some((kind, _))) = (&entry, self.binding.identity)
+            && !entry.due_orgs().is_empty()
+        {
+            let sources = Sources::read(document.as_ref());
+            let given = sources.of_roster(kind).iter().chain(entry.due_orgs().iter()).collect();
+            fields.extend(sources.with_roster(kind, given).to_value().map(|value| (SOURCES.to_owned(), value)));
+        }
         let write = match document {
             Some(_) => Write::update(path, fields),
             None => {

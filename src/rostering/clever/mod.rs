@@ -5,7 +5,9 @@
 //! what ROAR uses. Nothing that Clever says is in an error or a log.
 
 mod budget;
+mod callable;
 mod district;
+pub mod districts;
 mod error;
 mod link;
 pub mod map;
@@ -13,6 +15,7 @@ mod pages;
 pub mod records;
 mod request;
 mod settings;
+mod sign_in;
 pub mod sync;
 mod transport;
 
@@ -24,10 +27,12 @@ use reqwest::Url;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+pub use self::callable::sync_clever_orgs;
 pub use self::district::District;
 pub use self::error::CleverError;
 pub use self::pages::{Page, Pages};
 pub use self::settings::{API, OAUTH, PAGE_LIMIT, REQUESTS_A_MINUTE, Settings, Version};
+pub use self::sign_in::sync_clever_user;
 pub use self::transport::{Http, Lost, Request, Response, Transport};
 
 use self::budget::Budget;
@@ -156,11 +161,12 @@ impl Clever {
         District::new(self.clone(), token, budget)
     }
 
-    /// Whoever signed in with that token: not what `/me` says, which has no roles, but the user it links to.
+    /// Whoever signed in with that token: not what `/me` says, which has no roles, but the user it links to. As read,
+    /// and as Clever has it.
     ///
     /// [`CleverError::Unauthorized`] when the token isn't taken, [`CleverError::NotFound`] when it's a district's or
     /// the user isn't shared.
-    pub async fn me(&self, access_token: &SecretString) -> Result<User> {
+    pub async fn me(&self, access_token: &SecretString) -> Result<(User, serde_json::Value)> {
         let bearer = Who::Bearer(access_token);
         let url = self.path(["me"])?;
         let me: Me = self.0.requests.get(&url, &bearer, None, json).await?;
@@ -170,11 +176,11 @@ impl Clever {
         let link = me.links.iter().find(|link| link.rel == "canonical");
         let link = link.ok_or(CleverError::Malformed("/me has no canonical link"))?;
         let url = link::follow(&url, &link.uri)?;
-        let user: User = self.0.requests.get(&url, &bearer, None, records::single).await?;
+        let (user, raw) = self.0.requests.get(&url, &bearer, None, records::single_with_raw::<User>).await?;
         if user.id != me.data.id {
             return Err(CleverError::Malformed("/me links to somebody else"));
         }
-        Ok(user)
+        Ok((user, raw))
     }
 
     /// The URL of that path, below the version.

@@ -16,6 +16,8 @@ pub struct Page<T> {
     pub records: Vec<T>,
     /// Records that can't be read. They are there, so nobody may take them for gone.
     pub unreadable: Vec<Unreadable>,
+    /// How many records the whole list has, where Clever says so.
+    pub total: Option<u64>,
     /// Where the rest begins, for [`Pages::starting_after`]; `None` when this is the last page.
     pub next_after: Option<String>,
 }
@@ -31,6 +33,8 @@ pub struct Pages<T> {
     role: Option<Role>,
     /// Records a page.
     limit: u32,
+    /// Clever is asked how many there are in all.
+    is_counted: bool,
     at: At,
     records: PhantomData<fn() -> T>,
 }
@@ -47,7 +51,7 @@ enum At {
 impl<T: Record> Pages<T> {
     pub(super) fn new(district: District, list: &'static str, role: Option<Role>) -> Pages<T> {
         let limit = district.clever().settings().page_limit.max(1);
-        Pages { district, list, role, limit, at: At::Start(None), records: PhantomData }
+        Pages { district, list, role, limit, is_counted: false, at: At::Start(None), records: PhantomData }
     }
 
     /// Begins after that ID: the [`Page::next_after`] of a page that was had before.
@@ -61,6 +65,13 @@ impl<T: Record> Pages<T> {
     #[must_use]
     pub fn of(mut self, limit: u32) -> Pages<T> {
         self.limit = limit.max(1);
+        self
+    }
+
+    /// Asks how many there are in all, too. Clever may not say.
+    #[must_use]
+    pub fn counted(mut self) -> Pages<T> {
+        self.is_counted = true;
         self
     }
 
@@ -82,10 +93,10 @@ impl<T: Record> Pages<T> {
                 outcome => break outcome?,
             }
         };
-        let records::List { records, unreadable, next } = list;
+        let records::List { records, unreadable, total, next } = list;
         let Some(next) = next else {
             self.at = At::End;
-            return Ok(Some(Page { records, unreadable, next_after: None }));
+            return Ok(Some(Page { records, unreadable, total, next_after: None }));
         };
         let next = follow(&url, &next)?;
         let next_after = parameter(&next, "starting_after").or_else(|| Some(records.last()?.id().to_owned()));
@@ -94,7 +105,7 @@ impl<T: Record> Pages<T> {
             return Err(CleverError::Malformed("the next page doesn't lead on"));
         }
         self.at = At::Next(next);
-        Ok(Some(Page { records, unreadable, next_after }))
+        Ok(Some(Page { records, unreadable, total, next_after }))
     }
 
     /// All pages that are left, as a stream; it ends after an error.
@@ -114,6 +125,9 @@ impl<T: Record> Pages<T> {
         query.append_pair("limit", &self.limit.to_string());
         if let Some(role) = self.role {
             query.append_pair("role", role.as_str());
+        }
+        if self.is_counted {
+            query.append_pair("count", "true");
         }
         if let Some(after) = after {
             query.append_pair("starting_after", after);

@@ -301,4 +301,8 @@ impl Backend for EmbeddedStore {
     async fn ping(&self) -> Result<()> {
         self.inner.shared.readers.with(|connection| read::last_commit(connection).map(drop)).await
     }
+
+    fn is_exclusive(&self) -> bool {
+        true
+    }
 }

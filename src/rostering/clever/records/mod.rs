@@ -102,12 +102,17 @@ struct Listed<'a> {
     data: Vec<&'a RawValue>,
     #[serde(default = "Vec::new")]
     links: Vec<Link>,
+    /// Not documented, so it may be anything.
+    #[serde(default, borrow)]
+    count: Option<&'a RawValue>,
 }
 
 /// A list, read.
 pub(super) struct List<T> {
     pub(super) records: Vec<T>,
     pub(super) unreadable: Vec<Unreadable>,
+    /// How many there are in all.
+    pub(super) total: Option<u64>,
     /// The address of the next page.
     pub(super) next: Option<String>,
 }
@@ -118,10 +123,18 @@ pub(super) fn single<T: Record>(body: &[u8]) -> Result<T, CleverError> {
     record(data).map_err(|_| CleverError::Malformed("the record can't be read"))
 }
 
+/// Reads an answer with one record, and keeps it as it is, too.
+pub(super) fn single_with_raw<T: Record>(body: &[u8]) -> Result<(T, Value), CleverError> {
+    let Single { data } = parse::<Single<Value>>(body)?;
+    let read = record(data.clone()).map_err(|_| CleverError::Malformed("the record can't be read"))?;
+    Ok((read, data))
+}
+
 /// Reads an answer with a list.
 pub(super) fn list<T: Record>(body: &[u8]) -> Result<List<T>, CleverError> {
     let listed: Listed<'_> = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
-    let mut list = List { records: Vec::with_capacity(listed.data.len()), unreadable: Vec::new(), next: None };
+    let total = listed.count.and_then(|count| count.get().parse().ok());
+    let mut list = List { records: Vec::with_capacity(listed.data.len()), unreadable: Vec::new(), total, next: None };
     for element in listed.data {
         // Every element is wrapped once more.
         let read = match serde_json::from_str::<Single<Value>>(element.get()) {

@@ -1,0 +1,75 @@
+//! Orgs that are gone leave the administrations that are still open (rostering §6).
+
+use std::collections::BTreeSet;
+
+use super::fanout::control::administration_path;
+use super::model::Administration;
+use crate::app::App;
+use crate::orgs::lists::OrgSet;
+use crate::orgs::{OrgKey, OrgLists, OrgType};
+use crate::store::{FieldOp, FieldPath, Fields, Query, StoreError, Value, Write};
+
+/// Takes `orgs` out of the lists of every administration that isn't closed and names them. Their events do the rest.
+/// Reads a document for thirty orgs, and those of administrations found; a repetition writes nothing.
+pub async fn leave_orgs(app: &App, orgs: &[OrgKey]) -> Result<(), StoreError> {
+    let ids: Vec<String> = orgs.iter().map(|org| org.id.clone()).collect();
+    let gone = OrgLists::from_iter(orgs.iter().map(|org| (org.org_type, org.id.as_str()))).to_set();
+    let open = Query::group("assignedOrgs").filter("dateClosed", FieldOp::GreaterThan, app.now()).select(&["orgId"]);
+    let found = app.stores.admin.query_each(open.each_of("orgId", &ids).map(|(query, _)| query)).await?;
+    let administrations: BTreeSet<String> =
+        found.iter().filter_map(|org| Some(org.path.parent()?.id().to_owned())).collect();
+    for id in administrations {
+        let (path, gone) = (&administration_path(&id)?, &gone);
+        let work = |tx: crate::store::Transaction| async move {
+            let Some(document) = tx.get(path).await? else { return Ok::<_, StoreError>(()) };
+            if let Some((fields, mask)) = without(&Administration::from_document(&document), gone) {
+                tx.write(Write::merge(path.clone(), fields, mask)).await;
+            }
+            Ok(())
+        };
+        app.stores.admin.transaction(work).await?;
+    }
+    Ok(())
+}
+
+/// What it changes about an administration that these orgs are gone; `None` where it doesn't name them.
+fn without(administration: &Administration, gone: &OrgSet) -> Option<(Fields, Vec<FieldPath>)> {
+    let mut fields = Fields::new();
+    let minimal = administration.minimal_orgs();
+    let left = minimal.difference(gone);
+    if left != minimal {
+        fields.insert("minimalOrgs".to_owned(), left.to_value());
+    }
+    let (arrays, left) = (administration.org_arrays(), administration.org_arrays().difference(gone));
+    for org_type in OrgType::ALL {
+        if arrays.of(org_type) != left.of(org_type) {
+            fields.insert(org_type.plural().to_owned(), Value::strings(left.of(org_type)));
+        }
+    }
+    let mask: Vec<FieldPath> = fields.keys().map(FieldPath::top).collect();
+    (!mask.is_empty()).then_some((fields, mask))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fields;
+
+    #[test]
+    fn both_formats_lose_what_is_gone_and_nothing_else() {
+        let lists = |orgs: &[(OrgType, &'static str)]| orgs.iter().copied().collect::<OrgLists>();
+        let gone = lists(&[(OrgType::Class, "c1"), (OrgType::School, "s1")]).to_set();
+        let minimal = lists(&[(OrgType::Class, "c1"), (OrgType::Class, "c2"), (OrgType::District, "d1")]);
+        let second = fields! { "formatVersion" => 2, "minimalOrgs" => minimal.to_value(), "name" => "A" };
+        let (fields, mask) = without(&Administration::from_fields("a1", second.clone()), &gone).expect("a change");
+        assert_eq!(OrgLists::from_value(fields.get("minimalOrgs")).flatten(), ["d1", "c2"]);
+        assert_eq!(mask.len(), 1);
+        let mut first = fields! { "classes" => Value::strings(["c1", "c2"]), "schools" => Value::strings(["s2"]) };
+        let (fields, _) = without(&Administration::from_fields("a1", first.clone()), &gone).expect("a change");
+        assert_eq!(fields, fields! { "classes" => Value::strings(["c2"]) });
+        first.extend(fields);
+        assert_eq!(without(&Administration::from_fields("a1", first), &gone), None);
+        let other = lists(&[(OrgType::School, "c1")]).to_set();
+        assert_eq!(without(&Administration::from_fields("a1", second), &other), None, "the same ID of another type");
+    }
+}

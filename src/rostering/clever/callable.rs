@@ -1,0 +1,201 @@
+//! `syncCleverOrgs` (functions §2.11).
+
+use serde_json::{Map, Value as Json, json};
+use tokio::sync::mpsc;
+
+use super::CleverError;
+use super::districts::{AllError, AllSynced, Ask, Failure, Step, Synced, sync_all};
+use super::sync::{Options, SyncError};
+use crate::app::App;
+use crate::payload::{Checked, flag, object, optional_id};
+use crate::rights::{Payload, SuperAdmin};
+use crate::rostering::report::{Kind, Report, counts_json};
+use crate::runtime::{Chunks, FunctionError, Status};
+
+/// Steps that wait for a slow reader.
+const WAITING: usize = 16;
+
+/// What is to be synced.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    shallow: bool,
+    dry_run: bool,
+    confirm_unenroll: bool,
+    district: Option<String>,
+}
+
+impl Payload for Request {
+    fn read(data: &Json) -> Checked<Self> {
+        let nothing = Map::new();
+        let fields = if data.is_null() { &nothing } else { object(data)? };
+        Ok(Request {
+            shallow: flag(fields, "shallow")?.unwrap_or(true),
+            dry_run: flag(fields, "dryRun")?.unwrap_or(false),
+            confirm_unenroll: flag(fields, "confirmUnenroll")?.unwrap_or(false),
+            district: optional_id(fields, "districtId", "a district at Clever")?,
+        })
+    }
+}
+
+/// Handles a call. Who streams hears how far it is; who doesn't gets the answer at the end. The sync goes on whatever
+/// becomes of the caller.
+pub async fn sync_clever_orgs(
+    app: App,
+    permit: SuperAdmin,
+    request: Request,
+    chunks: Chunks,
+) -> Result<Json, FunctionError> {
+    let clever = app.rosters.clever.as_ref().ok_or_else(not_set_up)?;
+    let options = Options {
+        shallow: request.shallow,
+        dry_run: request.dry_run,
+        confirm_unenroll: request.confirm_unenroll,
+        missing_share: app.settings.roster_missing_share,
+    };
+    let ask = Ask { options, district: request.district.as_deref(), by: &permit.requester.uid };
+    let (steps, mut said) = mpsc::channel::<Step>(WAITING);
+    let pass_on = async {
+        while let Some(step) = said.recv().await {
+            if !chunks.send(step.to_json()).await {
+                break;
+            }
+        }
+        // Nobody listens, or no longer: steps are refused from here on.
+        drop(said);
+    };
+    let synced = async {
+        let synced = sync_all(&app, clever, &ask, Some(&steps)).await;
+        drop(steps);
+        synced
+    };
+    let (synced, ()) = futures::join!(synced, pass_on);
+    answer(synced, &request)
+}
+
+/// Nobody can be asked.
+pub(super) fn not_set_up() -> FunctionError {
+    let message = "Clever isn't set up here: the server needs ROAR_CLEVER_CLIENT_ID and ROAR_CLEVER_CLIENT_SECRET.";
+    FunctionError::new(Status::FailedPrecondition, message)
+}
+
+fn unavailable(error: CleverError) -> FunctionError {
+    let status = match error {
+        CleverError::Unauthorized | CleverError::Disconnected => Status::FailedPrecondition,
+        _ => Status::Unavailable,
+    };
+    FunctionError::new(status, format!("The rosters can't be fetched: {error}."))
+}
+
+fn answer(synced: Result<AllSynced, AllError>, request: &Request) -> Result<Json, FunctionError> {
+    let synced = synced.map_err(|error| match error {
+        AllError::Clever(error) => unavailable(error),
+        AllError::Store(error) => error.into(),
+        AllError::NotConnected => {
+            FunctionError::new(Status::NotFound, "districtId names no district that is connected to Clever.")
+        }
+    })?;
+    let counts = Report::total(synced.districts.iter().map(|district| &district.report));
+    let mut counts = counts_json(&counts);
+    // They are named even where there are none.
+    let kinds = Kind::ALL.into_iter().filter(|kind| !(request.shallow && *kind == Kind::Users));
+    for kind in kinds {
+        counts
+            .as_object_mut()
+            .map(|counts| counts.entry(kind.plural()).or_insert_with(|| json!(Report::default().get(kind))));
+    }
+    let said = json!({
+        "status": "ok", "runId": synced.run, "counts": counts, "dryRun": request.dry_run,
+        "districts": synced.districts.iter().map(district).collect::<Vec<_>>(), "disconnected": synced.disconnected,
+    });
+    match refusal(&synced) {
+        None => Ok(said),
+        Some(refusal) => {
+            let mut details = said;
+            details.as_object_mut().map(|details| details.remove("status"));
+            Err(refusal.with_details(details))
+        }
+    }
+}
+
+fn district(one: &Synced) -> Json {
+    let Synced { district, run, phase, report, error } = one;
+    let error = error.as_ref().map(|failure| match failure {
+        Failure::Busy(run) => json!({ "busy": run }),
+        Failure::Failed(error) => json!({ "message": message(error) }),
+    });
+    json!({
+        "districtId": district, "runId": run, "state": phase.name(), "counts": counts_json(&report.counts),
+        "heldBack": report.held_back, "keepsMissing": report.keeps_missing, "problems": report.problems,
+        "differences": report.differences, "differing": report.differing, "mismatches": report.mismatches,
+        "error": error,
+    })
+}
+
+/// What people are told of a failure: the store's own words stay in the log.
+fn message(error: &SyncError) -> String {
+    match error {
+        SyncError::Store(_) => "the database failed".to_owned(),
+        error => error.to_string(),
+    }
+}
+
+/// What the whole call fails with: the worst that happened to a district. What was done to the others stays.
+fn refusal(synced: &AllSynced) -> Option<FunctionError> {
+    let failures = || synced.districts.iter().filter_map(|one| Some((one, one.error.as_ref()?)));
+    let failed = failures().find_map(|(one, failure)| match failure {
+        Failure::Failed(error) => Some((one, error)),
+        Failure::Busy(_) => None,
+    });
+    if let Some((one, error)) = failed {
+        tracing::error!(district = one.district, %error, "a district can't be synced");
+        let status = match error {
+            SyncError::Clever(_) => Status::Unavailable,
+            SyncError::Store(error) if error.is_transient() => Status::Unavailable,
+            SyncError::Store(_) => Status::Internal,
+            SyncError::TooLong => Status::DeadlineExceeded,
+            SyncError::Superseded(_) => Status::Aborted,
+        };
+        let message = format!("The district {} can't be synced: {}.", one.district, message(error));
+        return Some(FunctionError::new(status, message));
+    }
+    if let Some((one, _)) = failures().next() {
+        let message = format!("The district {} is being synced already.", one.district);
+        return Some(FunctionError::new(Status::FailedPrecondition, message));
+    }
+    let (one, held) = synced.districts.iter().find_map(|one| Some((one, one.report.held_back?)))?;
+    let message = format!(
+        "{} of the {} {} of the district {} are missing from its roster. None was taken for gone. If that's right, \
+         sync again with confirmUnenroll: true.",
+        held.missing,
+        held.of,
+        held.kind.plural(),
+        one.district
+    );
+    Some(FunctionError::new(Status::FailedPrecondition, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn payloads() {
+        let read = |data: Json| Request::read(&data).map_err(|error| error.message);
+        let request =
+            |shallow, dry_run, confirm_unenroll| Request { shallow, dry_run, confirm_unenroll, district: None };
+        assert_eq!(read(json!(null)), Ok(request(true, false, false)));
+        assert_eq!(read(json!({"shallow": null})), Ok(request(true, false, false)));
+        let all = json!({"shallow": false, "dryRun": true, "confirmUnenroll": true});
+        assert_eq!(read(all), Ok(request(false, true, true)));
+        for (data, named) in [
+            (json!({"shallow": "false"}), "shallow"),
+            (json!({"dryRun": 1}), "dryRun"),
+            (json!({"confirmUnenroll": []}), "confirmUnenroll"),
+            (json!({"districtId": "a/b"}), "districtId"),
+            (json!([]), "object"),
+        ] {
+            let message = read(data.clone()).expect_err("it's refused");
+            assert!(message.contains(named), "{data}: {message}");
+        }
+    }
+}

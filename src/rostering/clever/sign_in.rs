@@ -1,0 +1,266 @@
+//! `syncCleverUser`: somebody signed in with Clever, and what Clever says of them is taken over (functions §2.12).
+//!
+//! A person's own token opens their own record only: no lists. So it tells their schools, but not their sections; those
+//! of schools that they still are in stay until the district's next sync.
+
+use secrecy::SecretString;
+use serde_json::{Value as Json, json};
+
+use super::callable::not_set_up;
+use super::map;
+use super::records::User;
+use super::sync::entries::{ENTRIES, entry_path};
+use super::sync::{PROVIDER, user_path};
+use super::{Clever, CleverError};
+use crate::app::App;
+use crate::claims::binding::identity::{RosterEntry, account_provider};
+use crate::claims::roster::follow_entry;
+use crate::fields;
+use crate::orgs::lists::OrgSet;
+use crate::orgs::{OrgLists, OrgType};
+use crate::payload::{Checked, object, required_id, required_text, value};
+use crate::rights::{Bound, Payload, denied};
+use crate::rostering::org;
+use crate::rostering::person::{self, Person};
+use crate::runtime::{FunctionError, Status};
+use crate::store::{DocPath, Document, FieldPath, Fields, Query, Transaction, Value, Write, lookup};
+use crate::users::change::UserChange;
+use crate::users::copy::{copy_changes, new_copy};
+
+/// The longest token.
+const TOKEN_LIMIT: usize = 4096;
+
+/// Whose token.
+pub struct Request {
+    assessment_uid: String,
+    access_token: SecretString,
+}
+
+impl Payload for Request {
+    fn read(data: &Json) -> Checked<Self> {
+        let fields = object(data)?;
+        let token = required_text(fields, "accessToken")?;
+        if token.len() > TOKEN_LIMIT || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(FunctionError::invalid("accessToken must be a token of Clever's."));
+        }
+        Ok(Request {
+            assessment_uid: required_id(fields, "assessmentUid", "an account of the assessment project")?,
+            access_token: token.into(),
+        })
+    }
+}
+
+/// Handles a call. Repeated, it writes the time only.
+pub async fn sync_clever_user(app: App, permit: Bound, request: Request) -> Result<Json, FunctionError> {
+    let clever = app.rosters.clever.as_ref().ok_or_else(not_set_up)?;
+    let claims = &permit.requester.claims;
+    if claims.assessment_uid.as_deref() != Some(&request.assessment_uid) {
+        return Err(denied("assessmentUid isn't yours."));
+    }
+    let (user, raw) = me(clever, &request.access_token).await?;
+    // The token says that somebody is that person at Clever; the account must say that it's the caller.
+    let account = app.accounts.admin.get(&permit.requester.uid).await?;
+    if !account.is_some_and(|account| account.is_linked(&account_provider(PROVIDER), &user.id)) {
+        return Err(denied("accessToken is of somebody else than who signed in."));
+    }
+    let Some(district) = user.district.clone() else {
+        return Err(FunctionError::new(Status::FailedPrecondition, "Clever doesn't say which district you are in."));
+    };
+    let work = Work {
+        app: &app,
+        admin_uid: &permit.requester.uid,
+        assessment_uid: &request.assessment_uid,
+        roar_uid: &claims.roar_uid,
+        district: &district,
+        raw: value(&raw, "the record").or_else(|_| value(&super::records::Record::to_json(&user), "the record"))?,
+        user: &user,
+    };
+    let note = work.note().await?;
+    let (after, _) = app.stores.admin.transaction(|tx| work.write(tx, &note)).await?;
+    work.write_copy(&after).await?;
+    follow_entry(&app, &note).await?;
+    Ok(json!({ "status": "ok" }))
+}
+
+async fn me(clever: &Clever, token: &SecretString) -> Result<(User, Json), FunctionError> {
+    clever.me(token).await.map_err(|error| match error {
+        CleverError::Unauthorized | CleverError::NotFound | CleverError::Refused(_) => {
+            denied("Clever doesn't take accessToken.")
+        }
+        error => FunctionError::new(Status::Unavailable, format!("Clever doesn't say who you are: {error}.")),
+    })
+}
+
+struct Work<'a> {
+    app: &'a App,
+    admin_uid: &'a str,
+    assessment_uid: &'a str,
+    roar_uid: &'a str,
+    district: &'a str,
+    user: &'a User,
+    raw: Value,
+}
+
+impl Work<'_> {
+    /// Where it's noted who the person is, or is to be. Refuses one who is noted as another user.
+    async fn note(&self) -> Result<DocPath, FunctionError> {
+        let usual = entry_path(&self.user.id)?;
+        let database = &self.app.stores.admin;
+        let mut found = database.get(&usual).await?;
+        if found.is_none() {
+            let noted = Query::collection(ENTRIES).equal("providerType", PROVIDER);
+            found = database.query(noted.equal("providerId", self.user.id.as_str()).limit(1)).await?.pop();
+        }
+        let Some(found) = found else { return Ok(usual) };
+        self.check(&found)?;
+        Ok(found.path)
+    }
+
+    fn check(&self, note: &Document) -> Result<(), FunctionError> {
+        let Some(entry) = RosterEntry::of(note) else { return Ok(()) };
+        if entry.admin_uid.is_some_and(|uid| uid != self.admin_uid) {
+            return Err(FunctionError::new(Status::AlreadyExists, "This identity belongs to another account."));
+        }
+        if entry.roar_uid != self.roar_uid {
+            let message = "This account belongs to another user already; the two have to be merged by hand.";
+            return Err(FunctionError::new(Status::FailedPrecondition, message));
+        }
+        Ok(())
+    }
+
+    /// Writes the user, what Clever said, and the note. Gives the user as they are then.
+    async fn write(&self, tx: Transaction, note: &DocPath) -> Result<Fields, FunctionError> {
+        let now = self.app.now();
+        let path = user_path(self.roar_uid)?;
+        let raw_path = path.child("externalData", PROVIDER)?;
+        let found = tx.get_all(&[path.clone(), raw_path.clone(), note.clone()]).await?;
+        let [before, raw, noted] = <[Option<Document>; 3]>::try_from(found).unwrap_or_default();
+        noted.as_ref().map_or(Ok(()), |noted| self.check(noted))?;
+        let (person, rights, owned) = self.person(&tx, before.as_ref()).await?;
+        let mut after = before.as_ref().map(|before| before.fields.clone()).unwrap_or_default();
+        let mut is_changed = true;
+        match &before {
+            None => {
+                after = person::new_user(&person, PROVIDER, now);
+                after.insert("assessmentUid".to_owned(), Value::from(self.assessment_uid));
+                tx.write(Write::create(path, after.clone())).await;
+            }
+            Some(before) => match person::change(&before.fields, &person, &owned, now) {
+                Some((fields, mask)) => {
+                    apply(&mut after, &fields, &mask);
+                    tx.write(Write::merge(path, fields, mask)).await;
+                }
+                None => is_changed = false,
+            },
+        }
+        let data = self.raw.as_map().cloned().unwrap_or_default();
+        if raw.is_none_or(|raw| raw.fields != data) {
+            tx.write(Write::set(raw_path, data)).await;
+        }
+        let mut entry = fields! {
+            "providerType" => PROVIDER, "providerId" => self.user.id.as_str(), "roarUid" => self.roar_uid,
+            "district" => self.district, "role" => person.user_type, "gone" => false, "lastSync" => now,
+            "adminOrgs" => rights.to_value(), "adminUid" => self.admin_uid, "activated" => true,
+        };
+        entry.extend(person.email.as_ref().map(|email| ("email".to_owned(), Value::from(email.as_str()))));
+        let mut mask: Vec<FieldPath> = entry.keys().map(FieldPath::top).collect();
+        if is_changed {
+            // What the district's sync wrote last isn't what's there now, so it has to look again.
+            mask.push(FieldPath::top(org::ROSTER));
+        }
+        tx.write(Write::merge(note.clone(), entry, mask)).await;
+        Ok(after)
+    }
+
+    /// The person, in the orgs that are here, and the orgs that they have rights over; and the orgs that they may
+    /// leave: those of their district.
+    async fn person(
+        &self,
+        tx: &Transaction,
+        before: Option<&Document>,
+    ) -> Result<(Person, OrgLists, OrgSet), FunctionError> {
+        let none = || FunctionError::new(Status::FailedPrecondition, "Clever doesn't say what your role is.");
+        let wanted = map::person(self.user, self.district, &[]).ok_or_else(none)?;
+        let current = |org_type: OrgType| {
+            let current = before.and_then(|before| lookup(&before.fields, &format!("{}.current", org_type.plural())));
+            current.and_then(Value::as_string_list).unwrap_or_default()
+        };
+        let mut keys: Vec<(OrgType, String)> = wanted.orgs.iter().map(|(of, id)| (of, id.to_owned())).collect();
+        for org_type in [OrgType::School, OrgType::Class] {
+            keys.extend(current(org_type).into_iter().map(|id| (org_type, id)));
+        }
+        keys.sort();
+        keys.dedup();
+        let paths: Vec<DocPath> =
+            keys.iter().map(|(of, id)| DocPath::in_collection(of.plural(), id)).collect::<Result<_, _>>()?;
+        let found = tx.get_all(&paths).await?;
+        let text = |org: &Document, name: &str| org.fields.get(name).and_then(Value::as_str).map(str::to_owned);
+        let mut living = OrgSet::default();
+        let mut owned = OrgSet::default();
+        let mut classes = Vec::new();
+        for ((of, id), org) in keys.iter().zip(&found) {
+            let Some(org) = org else { continue };
+            let is_here = *of == OrgType::District || text(org, "districtId").as_deref() == Some(self.district);
+            if !is_here || !org.fields.contains_key(org::ROSTER) {
+                continue;
+            }
+            owned.insert(*of, id);
+            if !org::is_archived(&org.fields) {
+                living.insert(*of, id);
+                let school = text(org, "schoolId").filter(|_| *of == OrgType::Class);
+                classes.extend(school.map(|school| (id.as_str(), school)));
+            }
+        }
+        // Of the sections that they were in, those of schools that they are in still.
+        classes.retain(|(_, school)| wanted.orgs.contains(OrgType::School, school));
+        let sections: Vec<(&str, &str)> = classes.iter().map(|(class, school)| (*class, school.as_str())).collect();
+        let mut person = map::person(self.user, self.district, &sections).ok_or_else(none)?;
+        person.orgs = person.orgs.intersection(&living);
+        let taught: Vec<&str> = sections.iter().map(|(class, _)| *class).collect();
+        let rights = map::admin_orgs(self.user, self.district, &taught).intersection(&living);
+        Ok((person, rights, owned))
+    }
+
+    /// The de-identified copy in the assessment database.
+    async fn write_copy(&self, user: &Fields) -> Result<(), FunctionError> {
+        let (path, now) = (&user_path(self.roar_uid)?, self.app.now());
+        let all = UserChange { orgs: true, grade: true, birth: true, ..UserChange::default() };
+        let all = &all;
+        let work = |tx: Transaction| async move {
+            match tx.get(path).await? {
+                None => tx.write(Write::create(path.clone(), new_copy(user, self.assessment_uid, now))).await,
+                Some(copy) => {
+                    if let Some((fields, mask)) = copy_changes(&copy.fields, user, all, now) {
+                        tx.write(Write::merge(path.clone(), fields, mask)).await;
+                    }
+                }
+            }
+            Ok::<_, FunctionError>(())
+        };
+        self.app.stores.assessment.transaction(work).await?;
+        Ok(())
+    }
+}
+
+/// Applies a change of a users document: top-level fields, and fields of maps.
+fn apply(user: &mut Fields, fields: &Fields, mask: &[FieldPath]) {
+    for path in mask {
+        match path.segments() {
+            [top] => match fields.get(top) {
+                Some(value) => drop(user.insert(top.clone(), value.clone())),
+                None => drop(user.remove(top)),
+            },
+            [top, field] => {
+                let sent = fields.get(top).and_then(Value::as_map).and_then(|sent| sent.get(field)).cloned();
+                let held = user.entry(top.clone()).or_insert_with(Value::empty_map);
+                if let Value::Map(held) = held {
+                    match sent {
+                        Some(value) => drop(held.insert(field.clone(), value)),
+                        None => drop(held.remove(field)),
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}

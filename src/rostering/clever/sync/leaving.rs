@@ -1,0 +1,116 @@
+//! Who isn't in the roster any more.
+
+use std::collections::{HashMap, HashSet};
+
+use super::entries::{Entries, Entry};
+use super::orgs::Known;
+use super::{CONFLICTS, SyncError, Work, user_path};
+use crate::fields;
+use crate::orgs::lists::OrgSet;
+use crate::orgs::{OrgLists, OrgType};
+use crate::rostering::org;
+use crate::rostering::person;
+use crate::rostering::report::{Difference, HeldBack, Kind, Phase, are_too_many};
+use crate::store::{DocPath, Document, FieldPath, Precondition, StoreError, Value, Write, lookup};
+
+/// People who leave in one commit: two documents each, and an event of the run.
+const BATCH: usize = 100;
+/// Groups within groups.
+const DEPTH: usize = 8;
+
+impl Work<'_> {
+    /// Unenrols who is noted and wasn't seen, once everybody was fetched.
+    pub(super) async fn unenrol(&mut self, entries: &mut Entries, known: &Known) -> Result<(), SyncError> {
+        let active = entries.values().filter(|entry| !entry.is_gone).count() as u64;
+        let stale = entries.iter().filter(|(_, entry)| !entry.is_gone && !entry.is_seen);
+        let mut stale: Vec<(String, Entry)> = stale.map(|(id, entry)| (id.clone(), entry.clone())).collect();
+        if stale.is_empty() || self.report.keeps_missing {
+            return Ok(());
+        }
+        stale.sort_by(|one, other| one.0.cmp(&other.0));
+        let missing = stale.len() as u64;
+        if are_too_many(missing, active, self.options.missing_share) && !self.options.confirm_unenroll {
+            self.report.held_back = Some(HeldBack { kind: Kind::Users, missing, of: active });
+            return Ok(());
+        }
+        self.phase(Phase::Unenrolling);
+        for batch in stale.chunks(BATCH) {
+            for attempt in 1.. {
+                match self.unenrol_batch(batch, known).await {
+                    Err(SyncError::Store(StoreError::Conflict(_))) if attempt < CONFLICTS => {}
+                    outcome => {
+                        outcome?;
+                        break;
+                    }
+                }
+            }
+            self.report.of(Kind::Users).removed += batch.len() as u64;
+            self.tell();
+        }
+        Ok(())
+    }
+
+    async fn unenrol_batch(&mut self, batch: &[(String, Entry)], known: &Known) -> Result<(), SyncError> {
+        let now = self.app.now();
+        let paths: Vec<DocPath> =
+            batch.iter().map(|(_, entry)| user_path(&entry.roar_uid)).collect::<Result<_, _>>()?;
+        let found = self.database.get_all(&paths).await?;
+        let owned = self.with_groups(known, found.iter().flatten()).await?;
+        let mut writes = Vec::new();
+        for ((id, entry), document) in batch.iter().zip(found) {
+            if let Some(document) = document
+                && let Some((fields, mask)) = person::unenrolment(&document.fields, &owned, now)
+            {
+                let write = Write::merge(document.path, fields, mask);
+                writes.push(write.when(Precondition::UpdatedAt(document.update_time)));
+            }
+            // The rights that came with the roster go, too.
+            let gone = fields! { "gone" => true, "lastSync" => now, "adminOrgs" => OrgLists::new().to_value() };
+            let mask = ["gone", "lastSync", "adminOrgs", org::ROSTER].map(FieldPath::top).to_vec();
+            writes.push(Write::merge(entry.path(id)?, gone, mask).when(Precondition::Exists));
+            if let Some(run) = self.monitor.run {
+                writes.push(run.unenrolled(&entry.roar_uid, id)?);
+            }
+            if self.options.dry_run {
+                let difference =
+                    Difference { kind: Kind::Users, id: id.clone(), action: "removed", fields: Vec::new() };
+                self.report.differ(difference);
+            }
+        }
+        self.commit(writes).await
+    }
+
+    /// The district's orgs, and those groups of these users that are below them: they belong to it, too.
+    async fn with_groups(&self, known: &Known, users: impl Iterator<Item = &Document>) -> Result<OrgSet, StoreError> {
+        let mut owned = known.below.clone();
+        let of_user = |user: &Document| lookup(&user.fields, "groups.current").and_then(Value::as_string_list);
+        let mut unknown: HashSet<String> = users.filter_map(of_user).flatten().collect();
+        let mut above: HashMap<String, (OrgType, String)> = HashMap::new();
+        for _ in 0..DEPTH {
+            let paths: Vec<DocPath> = unknown
+                .drain()
+                .map(|id| DocPath::in_collection(OrgType::Group.plural(), &id))
+                .collect::<Result<_, _>>()?;
+            for group in self.database.get_all(&paths).await?.iter().flatten() {
+                let text = |name: &str| group.fields.get(name).and_then(Value::as_str);
+                let Some(parent_type) = text("parentOrgType").and_then(OrgType::parse) else { continue };
+                let Some(parent) = text("parentOrgId") else { continue };
+                above.insert(group.id().to_owned(), (parent_type, parent.to_owned()));
+                if parent_type == OrgType::Group && !above.contains_key(parent) {
+                    unknown.insert(parent.to_owned());
+                }
+            }
+            if unknown.is_empty() {
+                break;
+            }
+        }
+        for _ in 0..DEPTH {
+            for (group, (parent_type, parent)) in &above {
+                if owned.contains(*parent_type, parent) {
+                    owned.insert(OrgType::Group, group);
+                }
+            }
+        }
+        Ok(owned)
+    }
+}

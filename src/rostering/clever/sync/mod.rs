@@ -1,0 +1,196 @@
+//! Brings a district's orgs and people in line with Clever.
+//!
+//! Every record is held against the fingerprint of what was written last, and only what differs is written: who is
+//! in a roster is known from `identityProviderIds`, one document a person, so that a repetition finds what was written
+//! before. A sync that was cut short anywhere is made good by the next one.
+//!
+//! Nobody is unenrolled, and nothing archived, unless everything was fetched; nor when more are missing than usual,
+//! unless the caller has said so.
+
+pub(in crate::rostering::clever) mod entries;
+mod leaving;
+mod linking;
+mod orgs;
+mod people;
+
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::sync::watch;
+
+use super::{CleverError, District};
+use crate::app::App;
+use crate::orgs::OrgType;
+use crate::rostering::report::{Phase, Progress, Report};
+use crate::rostering::run::{BeatError, Run, Superseded};
+use crate::store::{Database, DocPath, FieldPath, StoreError, Write, WriteKind};
+
+/// The provider's name in documents.
+pub const PROVIDER: &str = "clever";
+/// How often a batch is planned anew when somebody changes the same documents.
+const CONFLICTS: usize = 8;
+/// How often a batch is written when the store fails (rostering §7).
+const ATTEMPTS: u32 = 5;
+
+/// How a sync is done.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Options {
+    /// Orgs only.
+    pub shallow: bool,
+    /// Nothing is written.
+    pub dry_run: bool,
+    /// However many are missing, they leave.
+    pub confirm_unenroll: bool,
+    /// The largest share of what there is that may be missing before somebody has to look.
+    pub missing_share: f64,
+}
+
+impl Options {
+    /// Orgs and people, written, with a fifth that may be missing.
+    pub const DEEP: Options = Options { shallow: false, dry_run: false, confirm_unenroll: false, missing_share: 0.2 };
+}
+
+/// Why a sync ended early. What it had written stays; nobody was unenrolled.
+#[derive(Debug, Error)]
+pub enum SyncError {
+    /// Clever failed.
+    #[error(transparent)]
+    Clever(#[from] CleverError),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Another sync of the same district took over.
+    #[error(transparent)]
+    Superseded(#[from] Superseded),
+    /// It took longer than it may.
+    #[error("the sync took too long")]
+    TooLong,
+}
+
+impl From<BeatError> for SyncError {
+    fn from(error: BeatError) -> Self {
+        match error {
+            BeatError::Superseded => Superseded.into(),
+            BeatError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// Who hears where a sync stands, and in which run it is.
+pub struct Monitor<'a> {
+    /// Hears of every page and batch.
+    pub progress: &'a watch::Sender<Progress>,
+    /// The run, unless nothing is to be written.
+    pub run: Option<&'a Run>,
+}
+
+/// What a sync came to, however it ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What was done.
+    pub report: Report,
+    /// The district's name, if it was fetched.
+    pub name: Option<String>,
+    /// Why it ended early.
+    pub error: Option<SyncError>,
+}
+
+/// Syncs one district.
+pub async fn sync_district(app: &App, district: &District, options: Options, monitor: &Monitor<'_>) -> Outcome {
+    let mut sync = Work {
+        database: &app.stores.admin,
+        app,
+        id: district.id().to_owned(),
+        options,
+        report: Report::default(),
+        monitor,
+        name: None,
+    };
+    let error = sync.run(district).await.err();
+    Outcome { report: sync.report, name: sync.name, error }
+}
+
+struct Work<'a> {
+    database: &'a Database,
+    app: &'a App,
+    /// The district's ID, Clever's and ROAR's.
+    id: String,
+    options: Options,
+    report: Report,
+    monitor: &'a Monitor<'a>,
+    name: Option<String>,
+}
+
+impl Work<'_> {
+    async fn run(&mut self, client: &District) -> Result<(), SyncError> {
+        let Some(known) = self.orgs(client).await? else { return Ok(()) };
+        if !self.options.shallow {
+            self.people(client, &known).await?;
+        }
+        if self.report.held_back.is_none() {
+            self.phase(Phase::Validating);
+            self.validate().await?;
+        }
+        Ok(())
+    }
+
+    /// Goes on to the next phase.
+    fn phase(&self, phase: Phase) {
+        self.monitor.progress.send_modify(|progress| progress.phase = phase);
+    }
+
+    /// Says what was done since.
+    fn tell(&self) {
+        let counts = self.report.counts.clone();
+        self.monitor.progress.send_modify(|progress| {
+            progress.done = counts.values().map(|counts| counts.done()).sum();
+            progress.counts = counts;
+        });
+    }
+
+    /// Says how many records are expected.
+    fn expect(&self, total: u64) {
+        self.monitor.progress.send_modify(|progress| progress.total = Some(total));
+    }
+
+    /// Writes, unless nothing is to be written. Outages are outlasted; a conflict is the caller's.
+    async fn commit(&self, writes: Vec<Write>) -> Result<(), SyncError> {
+        if self.options.dry_run || writes.is_empty() {
+            return Ok(());
+        }
+        for attempt in 1.. {
+            if let Some(run) = self.monitor.run {
+                let progress = self.monitor.progress.borrow().clone();
+                run.check(&progress).await?;
+            }
+            match self.database.commit(writes.clone()).await {
+                Err(error) if error.is_transient() && attempt < ATTEMPTS => self.wait(attempt).await,
+                outcome => return outcome.map(|_| ()).map_err(SyncError::from),
+            }
+        }
+        Ok(())
+    }
+
+    async fn wait(&self, attempt: u32) {
+        let phase = self.monitor.progress.borrow().phase;
+        let pause: Duration = crate::rostering::pause(attempt);
+        tracing::warn!(district = self.id, attempt, ?pause, "the store failed; the batch is tried again");
+        self.phase(Phase::Retrying);
+        tokio::time::sleep(pause).await;
+        self.phase(phase);
+    }
+}
+
+fn org_path(org_type: OrgType, id: &str) -> Result<DocPath, StoreError> {
+    DocPath::in_collection(org_type.plural(), id)
+}
+
+pub(in crate::rostering::clever) fn user_path(roar_uid: &str) -> Result<DocPath, StoreError> {
+    DocPath::in_collection("users", roar_uid)
+}
+
+/// The fields that a write touches, for people: nothing of what's in them.
+fn fields_of(write: &Write) -> Vec<String> {
+    let WriteKind::Set { mask: Some(mask), .. } = &write.kind else { return Vec::new() };
+    mask.iter().map(FieldPath::to_string).filter(|field| field != "lastUpdated").collect()
+}

@@ -1,0 +1,202 @@
+//! A district's people: who they are, and which orgs they are in.
+
+use super::super::District;
+use super::super::map;
+use super::super::records::{Record, User};
+use super::entries::{Changed, ENTRIES, Entries, Entry};
+use super::orgs::Known;
+use super::{CONFLICTS, PROVIDER, SyncError, Work, fields_of, user_path};
+use crate::orgs::OrgLists;
+use crate::rostering::person::{self, Person};
+use crate::rostering::report::{Difference, Kind, Phase, Problem};
+use crate::store::{DocPath, FieldPath, Precondition, Query, StoreError, Value, Write};
+
+/// People written in one commit: two documents each, far below any limit.
+const BATCH: usize = 100;
+
+impl Work<'_> {
+    /// Users and enrolments: reads who is noted, then goes through Clever's users page by page.
+    pub(super) async fn people(&mut self, client: &District, known: &Known) -> Result<(), SyncError> {
+        self.phase(Phase::SyncingUsers);
+        let mut entries = self.entries().await?;
+        let before: u64 = self.report.counts.values().map(|counts| counts.done()).sum();
+        let expected = entries.values().filter(|entry| !entry.is_gone).count() as u64;
+        if expected > 0 {
+            self.expect(before + expected);
+        }
+        let mut pages = client.users(None).counted();
+        while let Some(page) = pages.next().await? {
+            if let Some(total) = page.total {
+                self.expect(before + total);
+            }
+            for record in page.unreadable {
+                let why = format!("{} can't be read", record.what);
+                if let Some(entry) = record.id.as_ref().and_then(|id| entries.get_mut(id)) {
+                    entry.is_seen = true;
+                }
+                self.report.note(Problem { kind: Kind::Users, id: record.id, failed: false, why });
+            }
+            let mut changed = Vec::new();
+            for user in page.records {
+                changed.extend(self.compare(&user, &mut entries, known));
+                if changed.len() == BATCH {
+                    self.write_people(&changed, &mut entries, known).await?;
+                    changed.clear();
+                }
+            }
+            self.write_people(&changed, &mut entries, known).await?;
+        }
+        self.phase(Phase::Succeeded);
+        self.unenrol(&mut entries, known).await
+    }
+
+    /// What is to be written of somebody, if anything.
+    fn compare(&mut self, user: &User, entries: &mut Entries, known: &Known) -> Option<Changed> {
+        let Some((person, rights)) = self.person(user, known) else {
+            let (id, why) = (Some(user.id().to_owned()), "they have no role".to_owned());
+            self.report.note(Problem { kind: Kind::Users, id, failed: false, why });
+            return None;
+        };
+        let fingerprint = person.fingerprint(&rights);
+        if let Some(entry) = entries.get_mut(user.id()) {
+            entry.is_seen = true;
+            if entry.fingerprint.as_ref() == Some(&fingerprint) && !entry.is_gone {
+                self.report.of(Kind::Users).unchanged += 1;
+                return None;
+            }
+        }
+        Some(Changed { id: user.id().to_owned(), person, rights, fingerprint })
+    }
+
+    /// The person that a record means, in the orgs that ROAR knows, and the orgs that they have rights over.
+    fn person(&self, user: &User, known: &Known) -> Option<(Person, OrgLists)> {
+        let sections = known.enrolments.sections_of(user.id());
+        let mut person = map::person(user, &self.id, &sections)?;
+        person.orgs = person.orgs.intersection(&known.living);
+        let taught = known.enrolments.taught_by(user.id());
+        let rights = map::admin_orgs(user, &self.id, &taught).intersection(&known.living);
+        Some((person, rights))
+    }
+
+    /// Writes some people and notes what was written, all in one commit. Reads the documents of those who are
+    /// known; plans anew when one of them changes meanwhile. Where the store can't take it, finds out whom.
+    async fn write_people(&mut self, batch: &[Changed], entries: &mut Entries, known: &Known) -> Result<(), SyncError> {
+        if batch.is_empty() {
+            self.tell();
+            return Ok(());
+        }
+        for attempt in 1.. {
+            match self.try_to_write(batch, entries, known).await {
+                Err(SyncError::Store(StoreError::Conflict(_))) if attempt < CONFLICTS => {
+                    // Somebody else may have noted one of them, in a sync that was cut short.
+                    let ids: Vec<&str> = batch.iter().map(|changed| changed.id.as_str()).collect();
+                    self.refresh(entries, &ids).await?;
+                }
+                Err(SyncError::Store(StoreError::InvalidArgument(_))) => {
+                    let [only] = batch else {
+                        let (one, other) = batch.split_at(batch.len() / 2);
+                        Box::pin(self.write_people(one, entries, known)).await?;
+                        return Box::pin(self.write_people(other, entries, known)).await;
+                    };
+                    let (id, why) = (Some(only.id.clone()), "they can't be stored".to_owned());
+                    self.report.note(Problem { kind: Kind::Users, id, failed: true, why });
+                    break;
+                }
+                outcome => {
+                    outcome?;
+                    break;
+                }
+            }
+        }
+        self.tell();
+        Ok(())
+    }
+
+    async fn try_to_write(&mut self, batch: &[Changed], entries: &mut Entries, known: &Known) -> Result<(), SyncError> {
+        let now = self.app.now();
+        let linked = self.link(batch, entries, known.was_known).await?;
+        let paths: Vec<Option<DocPath>> = batch
+            .iter()
+            .map(|changed| {
+                let roar_uid =
+                    entries.get(&changed.id).map(|entry| &entry.roar_uid).or_else(|| linked.get(&changed.id));
+                roar_uid.map(|roar_uid| user_path(roar_uid)).transpose()
+            })
+            .collect::<Result<_, _>>()?;
+        let wanted: Vec<DocPath> = paths.iter().flatten().cloned().collect();
+        let mut found = self.database.get_all(&wanted).await?.into_iter();
+        let mut writes = Vec::new();
+        let mut made = Vec::new();
+        for (changed, path) in batch.iter().zip(&paths) {
+            let document = path.as_ref().and_then(|_| found.next().flatten());
+            let entry = entries.get(&changed.id);
+            let (roar_uid, write) = match &document {
+                Some(document) => {
+                    let change = person::change(&document.fields, &changed.person, &known.owned, now);
+                    let mut change = change.unwrap_or_default();
+                    if document.fields.get("ssoType").is_none_or(Value::is_null) {
+                        change.0.insert("ssoType".to_owned(), Value::from(PROVIDER));
+                        change.1.push(FieldPath::top("ssoType"));
+                    }
+                    let (fields, mask) = change;
+                    let write = (!mask.is_empty()).then(|| {
+                        let write = Write::merge(document.path.clone(), fields, mask);
+                        write.when(Precondition::UpdatedAt(document.update_time))
+                    });
+                    (document.id().to_owned(), write)
+                }
+                None => {
+                    // Somebody who was deleted keeps their ID.
+                    let id = entry.map(|entry| entry.roar_uid.clone());
+                    let id = id.unwrap_or_else(|| self.app.context.document_id());
+                    let write = Write::create(user_path(&id)?, person::new_user(&changed.person, PROVIDER, now));
+                    (id, Some(write))
+                }
+            };
+            let is_new = entry.is_none();
+            let fields = write.as_ref().map(fields_of).unwrap_or_default();
+            writes.extend(write);
+            writes.push(changed.note(&self.id, &roar_uid, entry, now)?);
+            made.push((changed, roar_uid, is_new, fields));
+        }
+        self.commit(writes).await?;
+        for (changed, roar_uid, is_new, fields) in made {
+            let elsewhere = entries.get(&changed.id).and_then(|entry| entry.elsewhere.clone());
+            let fingerprint = Some(changed.fingerprint.clone());
+            let entry = Entry { elsewhere, roar_uid, fingerprint, is_gone: false, is_seen: true };
+            entries.insert(changed.id.clone(), entry);
+            let counts = self.report.of(Kind::Users);
+            let action = if is_new { "created" } else { "updated" };
+            match is_new {
+                true => counts.created += 1,
+                false => counts.updated += 1,
+            }
+            if self.options.dry_run {
+                self.report.differ(Difference { kind: Kind::Users, id: changed.id.clone(), action, fields });
+            }
+        }
+        Ok(())
+    }
+
+    /// Holds Clever's numbers against ours (rostering §7).
+    pub(super) async fn validate(&mut self) -> Result<(), SyncError> {
+        for kind in [Kind::Schools, Kind::Classes] {
+            let counts = self.report.get(kind);
+            let here = counts.created + counts.updated + counts.unchanged;
+            self.report.compare(kind, here + counts.skipped + counts.failed, here);
+        }
+        let counts = self.report.get(Kind::Users);
+        let provider = counts.created + counts.updated + counts.unchanged + counts.failed;
+        if !self.options.shallow && !self.options.dry_run {
+            let query = Query::collection(ENTRIES).equal("providerType", PROVIDER);
+            let query = query.equal("district", self.id.as_str()).equal("gone", false);
+            let here = self.database.count(query).await?;
+            self.report.compare(Kind::Users, provider, here);
+        }
+        for mismatch in &self.report.mismatches {
+            let (kind, theirs, ours) = (mismatch.kind.plural(), mismatch.provider, mismatch.here);
+            tracing::warn!(district = self.id, kind, theirs, ours, "Clever's number differs from ours");
+        }
+        Ok(())
+    }
+}

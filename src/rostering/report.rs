@@ -1,0 +1,340 @@
+//! What a sync of a roster came to, and where it stands. Pure values; nothing personal is in them but IDs.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::{Value as Json, json};
+
+/// How many problems, and how many differences of a dry run, a report names. All are counted.
+const NAMED: usize = 500;
+
+/// What there is of in rosters. In the order of syncing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Districts.
+    Districts,
+    /// Schools.
+    Schools,
+    /// Classes: Clever's sections.
+    Classes,
+    /// People.
+    Users,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Kind; 4] = [Kind::Districts, Kind::Schools, Kind::Classes, Kind::Users];
+
+    /// As counts name it.
+    pub fn plural(self) -> &'static str {
+        match self {
+            Kind::Districts => "districts",
+            Kind::Schools => "schools",
+            Kind::Classes => "classes",
+            Kind::Users => "users",
+        }
+    }
+
+    /// As the records of a run name it (rostering §7): districts and schools are orgs.
+    pub fn entity(self) -> &'static str {
+        match self {
+            Kind::Districts | Kind::Schools => "org",
+            Kind::Classes => "class",
+            Kind::Users => "user",
+        }
+    }
+}
+
+/// What was done to one kind of thing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Made.
+    pub created: u64,
+    /// Changed.
+    pub updated: u64,
+    /// Right already.
+    pub unchanged: u64,
+    /// No longer there: archived or unenrolled.
+    pub removed: u64,
+    /// Not readable, or of no use: left alone.
+    pub skipped: u64,
+    /// Not to be written.
+    pub failed: u64,
+}
+
+impl Counts {
+    /// How many of them were gone through, those no longer there aside.
+    pub fn done(&self) -> u64 {
+        self.created + self.updated + self.unchanged + self.skipped + self.failed
+    }
+
+    fn add(&mut self, other: &Counts) {
+        self.created += other.created;
+        self.updated += other.updated;
+        self.unchanged += other.unchanged;
+        self.removed += other.removed;
+        self.skipped += other.skipped;
+        self.failed += other.failed;
+    }
+
+    /// By what was done, as the records of a run name it.
+    pub fn by_action(&self) -> [(&'static str, u64); 5] {
+        [
+            ("created", self.created),
+            ("updated", self.updated),
+            ("unenrolled", self.removed),
+            ("skipped", self.skipped),
+            ("failed", self.failed),
+        ]
+    }
+}
+
+/// One thing that wasn't synced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// What it is.
+    pub kind: Kind,
+    /// The provider's ID, where that can be read.
+    pub id: Option<String>,
+    /// True when it couldn't be written, false when it was passed over.
+    pub failed: bool,
+    /// Why. Never what the record said.
+    pub why: String,
+}
+
+/// One thing that a dry run would have changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// What it is.
+    pub kind: Kind,
+    /// The provider's ID.
+    pub id: String,
+    /// `created`, `updated` or `removed`.
+    pub action: &'static str,
+    /// Which fields would change; empty for what is new.
+    pub fields: Vec<String>,
+}
+
+/// More are missing than is believed without somebody looking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct HeldBack {
+    /// Of what.
+    pub kind: Kind,
+    /// How many are missing.
+    pub missing: u64,
+    /// How many there were.
+    pub of: u64,
+}
+
+/// The provider's number differs from ours (rostering §7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Mismatch {
+    /// Of what.
+    pub kind: Kind,
+    /// How many the provider has.
+    pub provider: u64,
+    /// How many are here.
+    pub here: u64,
+}
+
+/// What a sync came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// By kind.
+    pub counts: BTreeMap<Kind, Counts>,
+    /// What stopped it from taking things for gone.
+    pub held_back: Option<HeldBack>,
+    /// What is missing isn't taken for gone: the provider says that its data aren't whole.
+    pub keeps_missing: bool,
+    /// What wasn't synced.
+    pub problems: Vec<Problem>,
+    /// Of a dry run: what would change.
+    pub differences: Vec<Difference>,
+    /// How many differences there are, named or not.
+    pub differing: u64,
+    /// Where the provider's numbers differ from ours at the end.
+    pub mismatches: Vec<Mismatch>,
+}
+
+impl Report {
+    /// What was done to one kind.
+    pub fn of(&mut self, kind: Kind) -> &mut Counts {
+        self.counts.entry(kind).or_default()
+    }
+
+    /// What was done to one kind.
+    pub fn get(&self, kind: Kind) -> Counts {
+        self.counts.get(&kind).copied().unwrap_or_default()
+    }
+
+    /// Notes something that isn't synced, and counts it.
+    pub fn note(&mut self, problem: Problem) {
+        let counts = self.of(problem.kind);
+        match problem.failed {
+            true => counts.failed += 1,
+            false => counts.skipped += 1,
+        }
+        if self.problems.len() < NAMED {
+            self.problems.push(problem);
+        }
+    }
+
+    /// Notes what a dry run would change.
+    pub fn differ(&mut self, difference: Difference) {
+        self.differing += 1;
+        if self.differences.len() < NAMED {
+            self.differences.push(difference);
+        }
+    }
+
+    /// Compares what the provider has with what is here: more than one in a hundred apart, and more than five, is a
+    /// mismatch (rostering §7).
+    pub fn compare(&mut self, kind: Kind, provider: u64, here: u64) {
+        let apart = provider.abs_diff(here);
+        if apart > 5 && apart * 100 > provider.max(here).max(1) {
+            self.mismatches.push(Mismatch { kind, provider, here });
+        }
+    }
+
+    /// The sum of several.
+    pub fn total<'a>(reports: impl IntoIterator<Item = &'a Report>) -> BTreeMap<Kind, Counts> {
+        let mut total: BTreeMap<Kind, Counts> = BTreeMap::new();
+        for (kind, counts) in reports.into_iter().flat_map(|report| &report.counts) {
+            total.entry(*kind).or_default().add(counts);
+        }
+        total
+    }
+}
+
+/// Counts as answers have them.
+pub fn counts_json(counts: &BTreeMap<Kind, Counts>) -> Json {
+    counts
+        .iter()
+        .map(|(kind, counts)| (kind.plural().to_owned(), json!(counts)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+/// True when that many missing are too many to believe.
+pub fn are_too_many(missing: u64, of: u64, share: f64) -> bool {
+    missing as f64 > of as f64 * share
+}
+
+/// What a sync is at (rostering §7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// It was begun.
+    #[default]
+    Created,
+    /// The provider is asked for the orgs.
+    Fetching,
+    /// Districts and schools are written.
+    SyncingOrgs,
+    /// Classes are written.
+    SyncingClasses,
+    /// People are fetched, compared and written, with their orgs.
+    SyncingUsers,
+    /// Something failed that may pass, and is to be tried again.
+    Retrying,
+    /// Everything was fetched and written.
+    Succeeded,
+    /// Those who are no longer there leave.
+    Unenrolling,
+    /// Numbers are compared.
+    Validating,
+    /// It's over, and everything is right.
+    Done,
+    /// It ended early. Nobody was unenrolled.
+    Failed,
+    /// It ended without taking anybody for gone, because too many are missing.
+    ValidationFailed,
+}
+
+impl Phase {
+    /// As documents and messages have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::Created => "created",
+            Phase::Fetching => "fetching",
+            Phase::SyncingOrgs => "syncing_orgs",
+            Phase::SyncingClasses => "syncing_classes",
+            Phase::SyncingUsers => "syncing_users",
+            Phase::Retrying => "retrying",
+            Phase::Succeeded => "succeeded",
+            Phase::Unenrolling => "unenrolling",
+            Phase::Validating => "validating",
+            Phase::Done => "done",
+            Phase::Failed => "failed",
+            Phase::ValidationFailed => "validation_failed",
+        }
+    }
+
+    /// True for a state that a run stays in.
+    pub fn is_over(name: &str) -> bool {
+        [Phase::Done, Phase::Failed, Phase::ValidationFailed].iter().any(|phase| phase.name() == name)
+    }
+}
+
+/// Where a sync stands.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Progress {
+    /// What it's at.
+    pub phase: Phase,
+    /// Records gone through.
+    pub done: u64,
+    /// Records expected in all, where that's known.
+    pub total: Option<u64>,
+    /// What was done so far.
+    pub counts: BTreeMap<Kind, Counts>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_are_close_agree() {
+        // Provider's, ours; a mismatch.
+        for (provider, here, expected) in
+            [(0, 0, false), (10, 15, false), (10, 16, true), (1000, 1010, false), (1000, 1011, true), (0, 6, true)]
+        {
+            let mut report = Report::default();
+            report.compare(Kind::Users, provider, here);
+            assert_eq!(!report.mismatches.is_empty(), expected, "{provider} {here}");
+        }
+    }
+
+    #[test]
+    fn a_fifth_may_be_missing() {
+        for (missing, of, expected) in
+            [(0, 0, false), (1, 4, true), (1, 5, false), (2, 5, true), (20, 100, false), (21, 100, true)]
+        {
+            assert_eq!(are_too_many(missing, of, 0.2), expected, "{missing} of {of}");
+        }
+    }
+
+    #[test]
+    fn problems_are_counted_and_the_first_are_named() {
+        let mut report = Report::default();
+        for n in 0..2 * NAMED {
+            report.note(Problem {
+                kind: Kind::Users,
+                id: Some(n.to_string()),
+                failed: n % 2 == 0,
+                why: "so".to_owned(),
+            });
+        }
+        let counts = report.get(Kind::Users);
+        assert_eq!((counts.failed, counts.skipped, report.problems.len()), (NAMED as u64, NAMED as u64, NAMED));
+        let total = Report::total([&report, &report]);
+        assert_eq!(total[&Kind::Users].failed, 2 * NAMED as u64);
+        assert_eq!(counts_json(&total)["users"]["skipped"], 2 * NAMED);
+    }
+
+    #[test]
+    fn states_that_runs_stay_in() {
+        assert!(Phase::is_over("done") && Phase::is_over("failed") && Phase::is_over("validation_failed"));
+        assert!(!Phase::is_over("succeeded") && !Phase::is_over("created"));
+    }
+}

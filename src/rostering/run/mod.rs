@@ -1,0 +1,304 @@
+//! Runs of a sync, as documents show them (rostering §7): one at a time for each partner, with a heartbeat.
+//!
+//! A *partner* is who shares a roster: a district at Clever, say. A run keeps no state that a sync needs: a sync that was
+//! cut short anywhere is made good by the next. What it keeps is for people, and for others who would begin one.
+
+mod record;
+
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use thiserror::Error;
+use tokio::sync::watch;
+
+use self::record::{Ending, events, partner_fields, problems, progress_fields, stats};
+use crate::app::App;
+use crate::fields;
+use crate::orgs::OrgKey;
+use crate::rostering::report::{Phase, Progress, Report};
+use crate::store::{
+    DocPath, Document, FieldPath, Fields, Precondition, StoreError, Timestamp, Transaction, Value, Write,
+};
+
+/// Partners, in the admin database.
+pub const PARTNERS: &str = "rosteringPartners";
+/// Runs, in the admin database.
+pub const RUNS: &str = "rosteringRuns";
+/// A run that was silent for so long is over (rostering §7).
+const SILENCE: jiff::SignedDuration = jiff::SignedDuration::from_mins(15);
+/// How often a run says that it's alive. A new phase is said at once.
+const BEAT: Duration = Duration::from_secs(10);
+/// A run that was held up for so long makes sure that it's still the one before it writes anything.
+const STALE: jiff::SignedDuration = jiff::SignedDuration::from_mins(3);
+/// Writes in one commit.
+const BATCH: usize = 400;
+/// How often the end of a run is written when the store fails.
+const ATTEMPTS: u32 = 5;
+
+/// What a run is of.
+#[derive(Clone, Debug)]
+pub struct Begin<'a> {
+    /// `clever`.
+    pub provider: &'static str,
+    /// The top-most org of the partner.
+    pub org: &'a OrgKey,
+    /// People too, not orgs alone.
+    pub is_full: bool,
+    /// Who asked: an Auth UID, or the command.
+    pub by: &'a str,
+    /// The ID of the first run of all that were asked for at once.
+    pub batch: &'a str,
+    /// The run's ID.
+    pub id: &'a str,
+}
+
+/// Why a run can't begin.
+#[derive(Debug, Error)]
+pub enum BeginError {
+    /// Another one is under way.
+    #[error("another sync of it is under way")]
+    Busy {
+        /// Its ID.
+        run: String,
+    },
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Somebody else has taken the run for dead, and began another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the sync was silent for so long that another one took over")]
+pub struct Superseded;
+
+/// A run that is under way. Dropped, it's as if the process had died: others of this process know at once, others
+/// after a quarter of an hour.
+pub struct Run {
+    app: App,
+    id: String,
+    path: DocPath,
+    partner: DocPath,
+    beat: tokio::sync::Mutex<()>,
+    last: Mutex<Beat>,
+    _alive: Alive,
+}
+
+/// The last sign of life.
+#[derive(Clone, Copy, Debug)]
+struct Beat {
+    /// When it was given.
+    at: Timestamp,
+    /// The document's update time since.
+    update_time: Timestamp,
+}
+
+/// Says in this process that a run is alive.
+struct Alive(App, String);
+
+impl Alive {
+    fn new(app: &App, id: &str) -> Alive {
+        app.rosters.live.lock().insert(id.to_owned());
+        Alive(app.clone(), id.to_owned())
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.rosters.live.lock().remove(&self.1);
+    }
+}
+
+impl Run {
+    /// Begins a run, unless one of the same partner is under way. One that died is marked as failed.
+    pub async fn begin(app: &App, begin: Begin<'_>) -> Result<Run, BeginError> {
+        let alive = Alive::new(app, begin.id);
+        let path = DocPath::in_collection(RUNS, begin.id)?;
+        let partner = DocPath::in_collection(PARTNERS, &format!("{}-{}", begin.provider, begin.org.id))?;
+        let (begin, partner_path, run_path) = (&begin, &partner, &path);
+        let work = |tx: Transaction| async move {
+            let now = app.now();
+            let known = tx.get(partner_path).await?;
+            let active = known.as_ref().and_then(|known| known.fields.get("activeRun")).and_then(Value::as_str);
+            if let Some(active) = active {
+                let other = DocPath::in_collection(RUNS, active)?;
+                if let Some(other) = tx.get(&other).await?.filter(|other| !is_over(other)) {
+                    if is_alive(app, &other, now) {
+                        return Err(BeginError::Busy { run: active.to_owned() });
+                    }
+                    tracing::warn!(run = active, "a sync was cut short");
+                    let died = fields! {
+                        "state" => Phase::Failed.name(), "success" => false, "endedAt" => now,
+                        "error" => "It was cut short, and another one took over.",
+                    };
+                    tx.write(Write::update(other.path, died)).await;
+                }
+            }
+            let (fields, mask) = partner_fields(known.as_ref(), begin, now);
+            tx.write(Write::merge(partner_path.clone(), fields, mask)).await;
+            let run = fields! {
+                "partnerId" => partner_path.id(), "provider" => begin.provider, "orgId" => begin.org.id.as_str(),
+                "orgType" => begin.org.org_type.singular(), "runType" => if begin.is_full { "full" } else { "shallow" },
+                "state" => Phase::Created.name(), "startedAt" => now, "heartbeatAt" => now, "success" => false,
+                "triggeredBy" => begin.by, "batchId" => begin.batch,
+            };
+            tx.write(Write::create(run_path.clone(), run)).await;
+            Ok(now)
+        };
+        let (at, committed) = app.stores.admin.transaction(work).await?;
+        let update_time = committed.and_then(|committed| committed.results.last()?.update_time);
+        let last = Mutex::new(Beat { at, update_time: update_time.unwrap_or(at) });
+        let (app, id) = (app.clone(), begin.id.to_owned());
+        Ok(Run { app, id, path, partner, beat: tokio::sync::Mutex::default(), last, _alive: alive })
+    }
+
+    /// Its ID.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Shows where the sync stands, again and again. Ends only when another run took over. To be run beside the sync.
+    pub async fn keep(&self, mut progress: watch::Receiver<Progress>) -> Superseded {
+        let mut shown = progress.borrow_and_update().phase;
+        let mut next = tokio::time::Instant::now() + BEAT;
+        loop {
+            let is_due = loop {
+                tokio::select! {
+                    () = tokio::time::sleep_until(next) => break true,
+                    changed = progress.changed() => {
+                        let phase = progress.borrow_and_update().phase;
+                        if changed.is_err() {
+                            // Nothing new will come; it's alive nevertheless.
+                            tokio::time::sleep_until(next).await;
+                            break true;
+                        }
+                        if phase != shown {
+                            shown = phase;
+                            break false;
+                        }
+                    }
+                }
+            };
+            let now = progress.borrow().clone();
+            match self.beat(&now).await {
+                Ok(()) => {}
+                Err(BeatError::Superseded) => return Superseded,
+                // It's tried again with the next beat.
+                Err(BeatError::Store(error)) => tracing::warn!(run = self.id, %error, "a heartbeat can't be written"),
+            }
+            if is_due {
+                next = tokio::time::Instant::now() + BEAT;
+            }
+        }
+    }
+
+    /// To be asked before something is written. After a long silence, makes sure that no other run took over.
+    pub async fn check(&self, progress: &Progress) -> Result<(), BeatError> {
+        let last = self.last.lock().at;
+        if self.app.now().duration_since(last) < STALE { Ok(()) } else { self.beat(progress).await }
+    }
+
+    /// Writes that the run is alive, and where it stands; unless another one took over.
+    async fn beat(&self, progress: &Progress) -> Result<(), BeatError> {
+        let _alone = self.beat.lock().await;
+        let now = self.app.now();
+        let mut fields = progress_fields(progress);
+        fields.insert("heartbeatAt".to_owned(), Value::from(now));
+        let mask = fields.keys().map(FieldPath::top).collect();
+        let update_time = self.write_over(Vec::new(), fields, mask).await?;
+        *self.last.lock() = Beat { at: now, update_time };
+        Ok(())
+    }
+
+    /// Writes to the run's document, and with it, if that's still as this run left it. Gives its new update time.
+    async fn write_over(&self, with: Vec<Write>, fields: Fields, mask: Vec<FieldPath>) -> Result<Timestamp, BeatError> {
+        for _ in 0..2 {
+            let update_time = self.last.lock().update_time;
+            let write = Write::merge(self.path.clone(), fields.clone(), mask.clone());
+            let writes = with.iter().cloned().chain([write.when(Precondition::UpdatedAt(update_time))]).collect();
+            match self.app.stores.admin.commit(writes).await {
+                Ok(committed) => {
+                    let committed = committed.and_then(|committed| committed.results.last()?.update_time);
+                    return Ok(committed.unwrap_or(update_time));
+                }
+                Err(StoreError::Conflict(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+            // A heartbeat of ours may have come through without its answer.
+            let current = self.app.stores.admin.get(&self.path).await?.filter(|current| !is_over(current));
+            let Some(current) = current else { return Err(BeatError::Superseded) };
+            self.last.lock().update_time = current.update_time;
+        }
+        Err(BeatError::Superseded)
+    }
+
+    /// The event of a user who left, to be written with what it's about.
+    pub fn unenrolled(&self, roar_uid: &str, provider_id: &str) -> Result<Write, StoreError> {
+        let event = fields! {
+            "eventType" => "unenroll", "userId" => roar_uid, "timestamp" => self.app.now(),
+            "details" => fields! { "providerId" => provider_id },
+        };
+        Ok(Write::create(self.path.child("events", &self.app.context.document_id())?, event))
+    }
+
+    /// Ends the run: writes what it came to. A run that another one took over from is left as it is.
+    pub async fn finish(self, report: &Report, phase: Phase, error: Option<String>, name: Option<&str>) {
+        let ending = Ending { report, phase, error, now: self.app.now() };
+        for attempt in 1.. {
+            match self.try_to_finish(&ending, name).await {
+                Ok(()) => return,
+                Err(BeatError::Superseded) => {
+                    tracing::warn!(run = self.id, "another sync took over; what this one came to isn't written");
+                    return;
+                }
+                Err(BeatError::Store(error)) if attempt < ATTEMPTS && error.is_transient() => {
+                    tokio::time::sleep(crate::rostering::pause(attempt)).await;
+                }
+                Err(BeatError::Store(error)) => {
+                    tracing::error!(run = self.id, %error, "what the sync came to can't be written");
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn try_to_finish(&self, ending: &Ending<'_>, name: Option<&str>) -> Result<(), BeatError> {
+        let _alone = self.beat.lock().await;
+        let mut details = stats(&self.path, ending.report)?;
+        details.extend(problems(&self.path, ending.report, ending.now)?);
+        details.extend(events(&self.path, ending.report, ending.now)?);
+        for batch in details.chunks(BATCH) {
+            self.app.stores.admin.commit(batch.to_vec()).await?;
+        }
+        let (fields, mask) = ending.fields();
+        let mut partner = fields! { "updatedAt" => ending.now };
+        partner.extend(name.map(|name| ("displayName".to_owned(), Value::from(name))));
+        // Not in `partner`, so it goes.
+        let with = partner.keys().map(FieldPath::top).chain([FieldPath::top("activeRun")]).collect();
+        let free = Write::merge(self.partner.clone(), partner, with);
+        self.write_over(vec![free], fields, mask).await.map(|_| ())
+    }
+}
+
+/// Why a sign of life wasn't given.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum BeatError {
+    /// Another run took over.
+    #[error("{Superseded}")]
+    Superseded,
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+fn is_over(run: &Document) -> bool {
+    run.fields.get("state").and_then(Value::as_str).is_none_or(Phase::is_over)
+}
+
+/// Where only one process has the database open, it knows; elsewhere a run has to be silent for long.
+fn is_alive(app: &App, run: &Document, now: Timestamp) -> bool {
+    if app.rosters.live.lock().contains(run.id()) {
+        return true;
+    }
+    let heard = run.fields.get("heartbeatAt").and_then(Value::as_timestamp);
+    !app.stores.admin.is_exclusive() && heard.is_some_and(|heard| now.duration_since(heard) < SILENCE)
+}

@@ -1,0 +1,313 @@
+//! A district synced again and again, whatever happens.
+
+use std::time::Duration;
+
+use roar_functions::demo::clever::{Fault, Kind as At};
+use roar_functions::orgs::OrgType;
+use roar_functions::rostering::report::{Counts, HeldBack, Kind, Report};
+use roar_functions::store::{Fields, Timestamp, Value, lookup};
+use serde_json::json;
+
+use super::{DEEP, STUDENTS, Scene};
+use crate::world::{assert_consistent, assignments, set};
+use roar_functions::fields;
+use roar_functions::rostering::clever::sync::Options;
+
+#[tokio::test]
+async fn a_district_comes_from_clever_and_follows_it() {
+    let scene = Scene::open().await;
+    let report = scene.settle().await;
+    scene.assert_right("the first sync").await;
+    let students = scene.there.users("student");
+    assert_eq!(report.counts[&Kind::Users].created as usize, scene.all("identityProviderIds").await.len());
+    let district = scene.all("districts").await.remove(&scene.there.id()).expect("the district");
+    assert_eq!(
+        district.get("schools").and_then(Value::as_array).map(<[Value]>::len),
+        Some(scene.all("schools").await.len())
+    );
+    let id = scene.administer().await;
+    assert_eq!(assignments(scene.world.admin(), &id).await.len(), students.len());
+    // One moves, one leaves, one is promoted, one date of birth is mended, one is new; a school is renamed.
+    let sections = scene.there.ids(At::Section);
+    let from = sections.iter().find(|section| !scene.there.students_of(section).is_empty()).expect("a class");
+    let moved = scene.there.students_of(from).first().cloned().expect("a student");
+    let to = sections.iter().find(|section| !scene.there.students_of(section).contains(&moved)).expect("another");
+    scene.there.move_student(&moved, from, to);
+    let others: Vec<&String> = students.iter().filter(|student| **student != moved).collect();
+    let (left, promoted, mended) = (others[0], others[1], others[2]);
+    scene.there.remove(left);
+    scene.there.promote(promoted, "7");
+    scene.there.set_dob(mended, "3/20/2015");
+    let added = scene.there.add_students(1, to);
+    let report = scene.settle().await;
+    assert_eq!((report.counts[&Kind::Users].removed, report.held_back), (1, None));
+    scene.assert_right("the second sync").await;
+    let current = |user: &Fields, name: &str| {
+        let map = user.get(name).and_then(Value::as_map).expect("orgs");
+        map.get("current").and_then(Value::as_string_list).expect("a list")
+    };
+    assert!(current(&scene.user(&moved).await, "classes").contains(to));
+    assert!(!current(&scene.user(&moved).await, "classes").contains(from));
+    let gone = scene.user(left).await;
+    assert_eq!((current(&gone, "schools"), gone.get("archived")), (vec![], Some(&Value::Boolean(true))));
+    let data = |user: &Fields, name: &str| user["studentData"].as_map().and_then(|data| data.get(name).cloned());
+    assert_eq!(data(&scene.user(promoted).await, "schoolLevel"), Some(Value::from("middle")));
+    let born = "2015-03-20T00:00:00Z".parse::<Timestamp>().expect("an instant");
+    assert_eq!(data(&scene.user(mended).await, "dob"), Some(Value::from(born)));
+    assert_eq!(scene.user(&added[0]).await.get("userType"), Some(&Value::from("student")));
+    let assigned = assignments(scene.world.admin(), &id).await;
+    assert_eq!(assigned.len(), students.len(), "one came, one went");
+    assert_consistent(scene.world.admin(), &id).await;
+    // Who comes back has the same document.
+    let before = scene.entry(left).await.get("roarUid").cloned();
+    scene.there.bring_back(left);
+    scene.settle().await;
+    scene.assert_right("who came back").await;
+    assert_eq!(scene.entry(left).await.get("roarUid").cloned(), before);
+    assert_eq!(assignments(scene.world.admin(), &id).await.len(), students.len() + 1);
+    assert_consistent(scene.world.admin(), &id).await;
+}
+
+#[tokio::test]
+async fn what_a_sync_costs() {
+    let scene = Scene::open().await;
+    let before = scene.world.admin().cost();
+    let report = scene.sync(DEEP).await.expect("synced");
+    let spent = scene.world.admin().cost() - before;
+    let total = |report: &Report, of: fn(&Counts) -> u64| report.counts.values().map(of).sum::<u64>();
+    let orgs = total(&report, |counts| counts.created) - report.counts[&Kind::Users].created;
+    assert!(spent.writes <= 2 * report.counts[&Kind::Users].created + orgs, "{spent:?} {report:?}");
+    scene.world.settle().await;
+    let before = scene.world.admin().cost();
+    let report = scene.sync(DEEP).await.expect("synced");
+    let spent = scene.world.admin().cost() - before;
+    assert_eq!((spent.writes, spent.deletes), (0, 0), "{report:?}");
+    let entities = total(&report, |counts| counts.unchanged);
+    // One each, and the number of people at the end.
+    assert!(spent.reads <= entities + entities.div_ceil(1000), "{spent:?} for {entities}");
+    assert_eq!(total(&report, |counts| counts.created + counts.updated + counts.removed), 0);
+    assert_eq!(scene.world.store.scans(), [""; 0], "no query goes through a whole collection");
+    assert_eq!(scene.world.events().await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_dry_run_says_what_would_be_done_and_does_nothing() {
+    let scene = Scene::open().await;
+    let dry = Options { dry_run: true, ..DEEP };
+    let would = scene.sync(dry).await.expect("planned");
+    assert_eq!((scene.all("users").await.len(), scene.all("districts").await.len()), (0, 0));
+    assert_eq!(scene.settle().await.counts, would.counts);
+    let differing: u64 = would.counts.values().map(|counts| counts.created).sum();
+    assert_eq!((would.differing, would.differences.len()), (differing, differing as usize));
+    // Once it's there, a dry run tells what would change, by the names of fields.
+    let student = scene.there.users("student")[0].clone();
+    scene.there.promote(&student, "8");
+    let left = scene.there.users("student")[1].clone();
+    scene.there.remove(&left);
+    let would = scene.sync(dry).await.expect("planned");
+    let told: Vec<_> = would.differences.iter().map(|one| (one.id.as_str(), one.action, one.fields.clone())).collect();
+    let fields = vec!["studentData.grade".to_owned(), "studentData.schoolLevel".to_owned()];
+    assert_eq!(told, [(student.as_str(), "updated", fields), (left.as_str(), "removed", Vec::new())]);
+    assert_eq!(scene.world.events().await, []);
+    let shallow = scene.sync(Options { shallow: true, ..DEEP }).await.expect("synced");
+    assert!(!shallow.counts.contains_key(&Kind::Users));
+}
+
+#[tokio::test]
+async fn nobody_is_unenrolled_by_mistake() {
+    let scene = Scene::open().await;
+    scene.settle().await;
+    let before = scene.all("users").await;
+    // A third of them is missing.
+    for student in scene.there.users("student").iter().step_by(3) {
+        scene.there.remove(student);
+    }
+    let report = scene.settle().await;
+    assert!(report.held_back.is_some_and(|held| held.missing >= STUDENTS / 3), "{report:?}");
+    assert_eq!(scene.all("users").await, before);
+    // The list is empty, or the district has paused it.
+    for state in ["paused", "error", "pending"] {
+        scene.there.set_state(state);
+        let confirmed = Options { confirm_unenroll: true, ..DEEP };
+        let report = scene.sync(confirmed).await.expect("synced");
+        scene.world.settle().await;
+        assert!(report.keeps_missing, "{state}");
+        assert_eq!(scene.all("users").await, before, "{state}");
+    }
+    scene.there.set_state("running");
+    let report = scene.sync(Options { confirm_unenroll: true, ..DEEP }).await.expect("synced");
+    scene.world.settle().await;
+    assert!(report.counts[&Kind::Users].removed >= STUDENTS / 3);
+    scene.assert_right("once it's confirmed").await;
+}
+
+#[tokio::test]
+async fn a_fetch_that_fails_unenrols_nobody_and_the_next_sync_goes_on() {
+    for path in ["/schools", "/sections", "/users"] {
+        let scene = Scene::open().await;
+        scene.settle().await;
+        let left = scene.there.users("student")[0].clone();
+        scene.there.remove(&left);
+        scene.fake.fail(path, std::iter::repeat_n(Fault::Status(503), 40));
+        let result = tokio::time::timeout(Duration::from_secs(120), scene.sync(DEEP)).await;
+        assert!(!matches!(result, Ok(Ok(_))), "{path}");
+        scene.world.settle().await;
+        assert_eq!(scene.user(&left).await.get("archived"), Some(&Value::Boolean(false)), "{path}");
+        scene.fake.recover();
+        scene.settle().await;
+        scene.assert_right(path).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sync_that_is_killed_anywhere_is_made_good_by_the_next() {
+    for cut in 0..20 {
+        let scene = Scene::open().await;
+        if cut % 2 == 0 {
+            scene.settle().await;
+            for (place, student) in scene.there.users("student").iter().enumerate().take(40) {
+                match place % 4 {
+                    0 if place < 16 => scene.there.remove(student),
+                    1 => scene.there.promote(student, "8"),
+                    _ => scene.there.set_dob(student, "1/2/2014"),
+                }
+            }
+        }
+        let _ = tokio::time::timeout(Duration::from_millis(4 * cut), scene.sync(DEEP)).await;
+        scene.settle().await;
+        scene.assert_right(&format!("cut after {} ms", 4 * cut)).await;
+    }
+}
+
+#[tokio::test]
+async fn orgs_that_vanish_in_numbers_stop_the_sync_before_anything_is_written() {
+    let scene = Scene::open().await;
+    scene.settle().await;
+    let before = (scene.all("users").await, scene.all("classes").await);
+    // Of a list that comes back empty, everybody would leave all their classes.
+    for path in ["/schools", "/sections"] {
+        scene.fake.fail(path, [Fault::Empty]);
+        let report = scene.settle().await;
+        let kind = if path == "/schools" { Kind::Schools } else { Kind::Classes };
+        let all = scene.all(kind.plural()).await.len() as u64;
+        assert_eq!(report.held_back, Some(HeldBack { kind, missing: all, of: all }), "{path}");
+        assert_eq!((scene.all("users").await, scene.all("classes").await), before, "{path}");
+    }
+    scene.settle().await;
+    scene.assert_right("once they are back").await;
+}
+
+#[tokio::test]
+async fn a_class_that_is_gone_leaves_its_school_and_open_administrations() {
+    let scene = Scene::open().await;
+    scene.settle().await;
+    let classes = scene.there.ids(At::Section);
+    let (gone, kept) = (classes[0].clone(), classes[1].clone());
+    let claims = fields! { "super_admin" => true, "roarUid" => "super" };
+    set(scene.world.admin(), "userClaims/super", fields! { "claims" => claims, "lastUpdated" => 1 }).await;
+    let mut administration = crate::world::open_administration(scene.world.now());
+    administration["orgs"] = json!({"classes": [gone, kept]});
+    let id = scene.world.create("super", administration).await;
+    scene.world.settle().await;
+    let before = assignments(scene.world.admin(), &id).await.len();
+    scene.there.remove(&gone);
+    let report = scene.settle().await;
+    assert_eq!(report.counts[&Kind::Classes].removed, 1);
+    scene.assert_right("a class less").await;
+    let administration = scene.world.get(&format!("administrations/{id}")).await.expect("an administration");
+    assert_eq!(lookup(&administration.fields, "minimalOrgs.classes"), Some(&Value::strings([&kept])));
+    let class = scene.world.get(&format!("classes/{gone}")).await.expect("it's kept");
+    assert_eq!(class.fields.get("archived"), Some(&Value::Boolean(true)));
+    let school = lookup(&class.fields, "schoolId").and_then(Value::as_str).expect("a school");
+    let school = scene.world.get(&format!("schools/{school}")).await.expect("a school");
+    assert_eq!(school.fields.get("archivedClasses"), Some(&Value::strings([&gone])));
+    let listed = school.fields.get("classes").and_then(Value::as_string_list).expect("a list");
+    assert!(!listed.contains(&gone) && listed.contains(&kept));
+    assert!(assignments(scene.world.admin(), &id).await.len() < before, "its students have left");
+    assert_consistent(scene.world.admin(), &id).await;
+    // It comes back.
+    scene.there.bring_back(&gone);
+    scene.settle().await;
+    scene.assert_right("the class is back").await;
+}
+
+#[tokio::test]
+async fn what_people_made_by_hand_survives_until_somebody_leaves() {
+    let scene = Scene::open().await;
+    scene.settle().await;
+    let student = scene.there.users("student")[0].clone();
+    let (district, school) = (scene.there.id(), scene.there.ids(At::School)[0].clone());
+    let by_hand = fields! {
+        "name" => "Chess", "archived" => false, "districtId" => district.as_str(), "schoolId" => school.as_str(),
+    };
+    set(scene.world.admin(), "classes/chess", by_hand).await;
+    let group = |parent_type: &str, parent: &str| {
+        fields! { "name" => "G", "archived" => false, "parentOrgType" => parent_type, "parentOrgId" => parent }
+    };
+    set(scene.world.admin(), "groups/below", group("class", "chess")).await;
+    set(scene.world.admin(), "groups/deep", group("group", "below")).await;
+    set(scene.world.admin(), "groups/elsewhere", group("district", "another")).await;
+    let roar_uid = scene.entry(&student).await.get("roarUid").and_then(Value::as_str).expect("a user").to_owned();
+    let mut user = scene.user(&student).await;
+    let join = |user: &mut Fields, org_type: OrgType, ids: &[&str]| {
+        let Some(Value::Map(map)) = user.get_mut(org_type.plural()) else { panic!("a map") };
+        let mut current = map.get("current").and_then(Value::as_string_list).unwrap_or_default();
+        current.extend(ids.iter().map(|id| (*id).to_owned()));
+        map.insert("current".to_owned(), Value::strings(&current));
+    };
+    join(&mut user, OrgType::Class, &["chess"]);
+    join(&mut user, OrgType::Group, &["deep", "elsewhere"]);
+    user.insert("assessmentPid".to_owned(), Value::from("pid"));
+    set(scene.world.admin(), &format!("users/{roar_uid}"), user).await;
+    scene.world.settle().await;
+    // The roster changes something about them; what it doesn't know of stays.
+    scene.there.promote(&student, "7");
+    scene.settle().await;
+    assert!(scene.current(&student, "classes").await.contains(&"chess".to_owned()));
+    assert_eq!(scene.current(&student, "groups").await, ["deep", "elsewhere"]);
+    assert_eq!(scene.user(&student).await.get("assessmentPid"), Some(&Value::from("pid")));
+    // Who leaves the district leaves all that is below it, and isn't archived while something else is left.
+    scene.there.remove(&student);
+    scene.settle().await;
+    assert_eq!(scene.current(&student, "classes").await, [""; 0]);
+    assert_eq!(scene.current(&student, "groups").await, ["elsewhere"]);
+    assert_eq!(scene.user(&student).await.get("archived"), Some(&Value::Boolean(false)));
+}
+
+#[tokio::test]
+async fn a_paused_district_takes_nobody_out_of_anything() {
+    let scene = Scene::open().await;
+    scene.settle().await;
+    let before = scene.all("users").await;
+    scene.there.set_state("paused");
+    for class in scene.there.ids(At::Section) {
+        scene.there.remove(&class);
+    }
+    let report = scene.settle().await;
+    assert!(report.keeps_missing && report.held_back.is_none());
+    assert_eq!(scene.all("users").await, before, "their classes are missing, not gone");
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_or_stored_harms_nobody_else() {
+    let scene = Scene::open().await;
+    scene.settle().await;
+    let students = scene.there.users("student");
+    // Not readable; not storable; without a role; changed as usual.
+    scene.there.set(&students[0], "roles/student/schools", json!("not a list"));
+    scene.there.set(&students[1], "name/first", "x".repeat(1_100_000));
+    scene.there.set(&students[2], "roles", json!({}));
+    scene.there.promote(&students[3], "7");
+    let report = scene.settle().await;
+    let counts = report.counts[&Kind::Users];
+    assert_eq!((counts.skipped, counts.failed, counts.updated), (2, 1, 1), "{report:?}");
+    let named: Vec<_> = report.problems.iter().map(|problem| (problem.id.as_deref(), problem.failed)).collect();
+    let expected = [(&students[0], false), (&students[2], false), (&students[1], true)];
+    for (id, failed) in expected {
+        assert!(named.contains(&(Some(id.as_str()), failed)), "{named:?}");
+    }
+    // Whoever can't be read is there nevertheless; whoever has no role any more has left.
+    assert_eq!(scene.user(&students[0]).await.get("archived"), Some(&Value::Boolean(false)));
+    assert_eq!(scene.user(&students[2]).await.get("archived"), Some(&Value::Boolean(true)));
+    assert_eq!(lookup(&scene.user(&students[3]).await, "studentData.grade"), Some(&Value::from("7")));
+}
