@@ -8,7 +8,11 @@ use clap::Args;
 use super::wiring::Built;
 use super::{CliError, serve, wiring};
 use crate::config::Config;
+use crate::context::Context;
 use crate::demo::Stage;
+use crate::demo::clever::{self, FakeClever};
+use crate::demo::district::ADMIN_UID;
+use crate::demo::roster::SUPER_UID;
 
 /// Shows the main job on an embedded store, then serves.
 #[derive(Debug, Args)]
@@ -22,6 +26,9 @@ pub struct DemoArgs {
     /// The address to serve on. Port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS:PORT", env = "ROAR_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
+    /// Show a district whose roster comes from Clever: a made-up one, on a free port.
+    #[arg(long)]
+    pub clever: bool,
     /// End when the demonstration is over, instead of serving.
     #[arg(long)]
     pub exit: bool,
@@ -43,17 +50,37 @@ pub async fn run(args: &DemoArgs) -> Result<(), CliError> {
             temporary.path().to_owned()
         }
     };
-    let config = Config::demonstration(args.listen, directory)?;
+    let mut config = Config::demonstration(args.listen, directory)?;
+    let size = clever::Size::of(u64::from(args.students));
+    let fake = args.clever.then(|| FakeClever::new(clever::Options::of(size), Context::system()));
+    let mut served = None;
+    if let Some(fake) = &fake {
+        let there = fake.serve().await.map_err(|error| serve::failed("no port for Clever", error))?;
+        config.clever = Some(there.settings());
+        served = Some(there);
+    }
     let built = wiring::build(&config).await?;
     let server = serve::bind(&built, config.server.listen, config.server.grace).await?;
     let url = format!("http://{}", server.address().map_err(|error| serve::failed("can't tell the address", error))?);
     let dispatchers = built.start();
     let serving = tokio::spawn(server.run(stop));
-    let shown = show(&built, &config, &url, args).await;
+    let shown = show(&built, &config, &url, args, fake.as_ref()).await;
     if shown.is_ok() && !args.exit {
         println!("Serving on {url} until you stop it (Ctrl-C). For example:");
         println!();
-        println!("  TOKEN=$(roar-functions token --uid {})", crate::demo::district::ADMIN_UID);
+        if let Some(served) = &served {
+            println!(
+                "  curl -s {}_control -d '{{\"action\":\"remove\",\"id\":\"…\"}}'   # Clever loses somebody",
+                served.url()
+            );
+            println!("  TOKEN=$(roar-functions token --uid {SUPER_UID})");
+            println!(
+                "  curl -sN {url}/syncCleverOrgs -H \"Authorization: Bearer $TOKEN\" -H 'Accept: text/event-stream' \\"
+            );
+            println!("    -H 'Content-Type: application/json' -d '{{\"data\":{{\"shallow\":false}}}}'");
+            println!();
+        }
+        println!("  TOKEN=$(roar-functions token --uid {})", if args.clever { SUPER_UID } else { ADMIN_UID });
         println!("  curl -s {url}/createAdministration -H \"Authorization: Bearer $TOKEN\" \\");
         println!("    -H 'Content-Type: application/json' -d '{{\"data\":{{\"name\":\"Spring\"}}}}'");
         serving
@@ -67,8 +94,19 @@ pub async fn run(args: &DemoArgs) -> Result<(), CliError> {
     shown
 }
 
-async fn show(built: &Built, config: &Config, url: &str, args: &DemoArgs) -> Result<(), CliError> {
+async fn show(
+    built: &Built,
+    config: &Config,
+    url: &str,
+    args: &DemoArgs,
+    clever: Option<&FakeClever>,
+) -> Result<(), CliError> {
     let stage =
         Stage { service: &built.service, url, project: &config.store.admin.project, students: args.students as usize };
-    stage.show(async || built.settled().await).await.map_err(|error| CliError::Other(error.to_string()))
+    let settled = async || built.settled().await;
+    let shown = match clever {
+        Some(fake) => stage.show_clever(&fake.district(0), settled).await,
+        None => stage.show(settled).await,
+    };
+    shown.map_err(|error| CliError::Other(error.to_string()))
 }

@@ -2,10 +2,12 @@
 
 mod demo;
 mod doc;
+mod fake_clever;
 pub mod json;
 mod log;
 mod reconcile;
 mod serve;
+mod sync;
 mod token;
 pub mod triggers;
 mod wiring;
@@ -53,6 +55,8 @@ enum Command {
     ///
     /// Makes a district with students, creates an administration over HTTP, shows the assignments
     /// appear, plays students at work, and prints the counts beside a recount.
+    ///
+    /// With --clever, a district's roster comes from a made-up Clever, which goes on listening.
     Demo(demo::DemoArgs),
     /// Print an unsigned ID token for development.
     Token(token::TokenArgs),
@@ -83,6 +87,15 @@ enum Command {
     /// --fix: now), with 1 when something differs still or could not be looked at, with 2 when the
     /// arguments or variables are wrong.
     Reconcile(Box<reconcile::ReconcileArgs>),
+    /// Bring rosters in line with who provides them.
+    Sync(sync::SyncArgs),
+    /// A made-up Clever with one district, to try rosters out.
+    ///
+    /// Answers as Clever's Data API does, with paging, rate limit and tokens. Records are changed by POST /_control:
+    /// {"action": "set", "id": ID, "path": "roles/student/grade", "value": "5"}, {"action": "move", "id": STUDENT,
+    /// "from": SECTION, "to": SECTION}, remove, bringBack {"id"}, add {"section", "number"}, signIn {"id"}, fail
+    /// {"path", "status", "times"}, recover.
+    FakeClever(fake_clever::FakeCleverArgs),
     /// List document triggers, or register them with the Firestore emulator.
     Triggers(triggers::TriggersArgs),
 }
@@ -109,8 +122,8 @@ enum CliError {
 /// failed, 2 when the arguments or variables are wrong.
 pub fn main() -> ExitCode {
     let mut cli = Cli::parse();
-    // A demonstration tells its own story.
-    if matches!(cli.command, Command::Demo(_)) && cli.log.log == "info" {
+    // A demonstration tells its own story, and so does a sync.
+    if matches!(cli.command, Command::Demo(_) | Command::Sync(_)) && cli.log.log == "info" {
         "warn".clone_into(&mut cli.log.log);
     }
     log::init(&cli.log);
@@ -142,6 +155,8 @@ async fn run(command: Command) -> Result<(), CliError> {
         Command::Token(args) => token::run(&args),
         Command::Doc(args) => doc::run(args).await,
         Command::Reconcile(args) => reconcile::run(*args).await,
+        Command::Sync(args) => sync::run(args).await,
+        Command::FakeClever(args) => fake_clever::run(&args).await,
         Command::Triggers(args) => triggers::run(args).await,
     }
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use super::CliError;
 use crate::accounts::{Projects, embedded, identity_toolkit};
 use crate::app::{self, ADMIN, ASSESSMENT, Settings, Stores};
-use crate::config::{self, AppCheckMode, BackendConfig, CallerConfig, Config, DeliveryConfig, StoreConfig};
+use crate::config::{
+    self, AppCheckMode, BackendConfig, BehaviourConfig, CallerConfig, Config, DeliveryConfig, StoreConfig,
+};
 use crate::context::Context;
 use crate::rostering::Rosters;
 use crate::rostering::clever::{self, Clever};
@@ -92,13 +94,23 @@ impl Built {
     }
 }
 
+/// The settings of rules.
+pub fn settings(config: &BehaviourConfig) -> Settings {
+    Settings {
+        assigned_user_types: config.assigned_user_types.clone(),
+        edit_in_progress: match config.edit_in_progress {
+            config::EditInProgress::Deny => app::EditInProgress::Deny,
+            config::EditInProgress::Extend => app::EditInProgress::Extend,
+            config::EditInProgress::Allow => app::EditInProgress::Allow,
+        },
+        assign_on_promotion: config.assign_on_promotion,
+        mirror_omit: config.mirror_omit.clone(),
+        roster_missing_share: f64::from(config.roster_missing_share) / 100.0,
+    }
+}
+
 /// Puts the service together. Nothing runs yet.
 pub async fn build(config: &Config) -> Result<Built, CliError> {
-    let edit_in_progress = match config.behaviour.edit_in_progress {
-        config::EditInProgress::Deny => app::EditInProgress::Deny,
-        config::EditInProgress::Extend => app::EditInProgress::Extend,
-        config::EditInProgress::Allow => app::EditInProgress::Allow,
-    };
     let context = Context::system();
     let Opened { stores, embedded } = open(&config.store, &context).await?;
     let parts = service::Parts {
@@ -107,13 +119,7 @@ pub async fn build(config: &Config) -> Result<Built, CliError> {
         admin: config.store.admin.clone(),
         assessment: config.store.assessment.clone(),
         context: context.clone(),
-        settings: Settings {
-            assigned_user_types: config.behaviour.assigned_user_types.clone(),
-            edit_in_progress,
-            assign_on_promotion: config.behaviour.assign_on_promotion,
-            mirror_omit: config.behaviour.mirror_omit.clone(),
-            roster_missing_share: f64::from(config.behaviour.roster_missing_share) / 100.0,
-        },
+        settings: settings(&config.behaviour),
         rosters: rosters(config.clever.clone(), context.clone())?,
         queue: QueueOptions { concurrency: config.task_concurrency, ..QueueOptions::default() },
         callers: callers(&config.callers)?,

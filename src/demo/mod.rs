@@ -4,6 +4,7 @@ pub mod clever;
 pub mod district;
 pub mod play;
 pub mod report;
+pub mod roster;
 
 use std::time::{Duration, Instant};
 
@@ -37,7 +38,7 @@ pub enum DemoError {
     #[error("the server doesn't answer: {0}")]
     Http(#[from] reqwest::Error),
     /// The call failed.
-    #[error("createAdministration failed: {0}")]
+    #[error("the call failed: {0}")]
     Call(String),
     /// The counts are wrong.
     #[error("the counts differ from the recount")]

@@ -5,6 +5,7 @@
 //! tests can pause time.
 
 mod answer;
+mod control;
 mod district;
 mod faults;
 mod handle;

@@ -8,14 +8,16 @@ pub struct Size {
     pub schools: u64,
     /// Students in all.
     pub students: u64,
+    /// Students in a homeroom. Each has a reading group beside it.
+    pub homeroom: u64,
     /// Whether students have contacts: one for two students.
     pub contacts: bool,
 }
 
 impl Size {
-    /// A district of that many students, in schools of about 500.
+    /// A district of that many students, in schools of about 500 and homerooms of 25.
     pub fn of(students: u64) -> Size {
-        Size { schools: students.div_ceil(500).max(1), students, contacts: true }
+        Size { schools: students.div_ceil(500).max(1), students, homeroom: 25, contacts: true }
     }
 }
 
@@ -58,8 +60,6 @@ pub enum Person {
     Newcomer(u64),
 }
 
-/// Students in a homeroom.
-const HOMEROOM: u64 = 25;
 const ID_BEGINS: &str = "65a1b2c3";
 
 /// The roster of one district.
@@ -111,9 +111,14 @@ impl Roster {
         self.size.students.div_ceil(self.size.schools.max(1)).max(1)
     }
 
+    /// Students in a homeroom.
+    fn homeroom(&self) -> u64 {
+        self.size.homeroom.max(1)
+    }
+
     /// Homerooms in each school; there are as many reading groups.
     pub fn homerooms(&self) -> u64 {
-        self.school_size().div_ceil(HOMEROOM)
+        self.school_size().div_ceil(self.homeroom())
     }
 
     /// How many sections there are.
@@ -196,7 +201,7 @@ impl Roster {
     /// The n-th student's homeroom, as the index of a section.
     pub fn homeroom_of(&self, student: u64) -> u64 {
         let place = student % self.school_size();
-        self.school_of(student) * self.homerooms() * 2 + place / HOMEROOM
+        self.school_of(student) * self.homerooms() * 2 + place / self.homeroom()
     }
 
     /// The school of a section.
@@ -247,7 +252,7 @@ impl Roster {
         let end = |n: u64| n.min(self.size.students);
         let (from, to) = (school * self.school_size(), end((school + 1) * self.school_size()));
         if is_homeroom {
-            return (end(from + place * HOMEROOM)..end(from + (place + 1) * HOMEROOM).min(to)).collect();
+            return (end(from + place * self.homeroom())..end(from + (place + 1) * self.homeroom()).min(to)).collect();
         }
         // Reading groups mix the homerooms.
         let mut students: Vec<u64> = (from + place..to).step_by(self.homerooms() as usize).collect();

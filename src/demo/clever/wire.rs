@@ -4,14 +4,16 @@ use std::net::SocketAddr;
 
 use async_trait::async_trait;
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response as Reply};
+use axum::routing::post;
 use reqwest::Url;
 
 use super::FakeClever;
 use super::answer::Answer;
+use super::control;
 use crate::rostering::clever::{Lost, Request, Response, Settings, Transport};
 
 /// A fake Clever that listens on loopback, until this is dropped.
@@ -41,10 +43,16 @@ impl Drop for Served {
 impl FakeClever {
     /// Listens on a free port of loopback. Fails when there's none.
     pub async fn serve(&self) -> std::io::Result<Served> {
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
+        self.serve_at(SocketAddr::from(([127, 0, 0, 1], 0))).await
+    }
+
+    /// Listens there. Whoever reaches it may change it, so that should be loopback.
+    pub async fn serve_at(&self, address: SocketAddr) -> std::io::Result<Served> {
+        let listener = tokio::net::TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let url = Url::parse(&format!("http://{address}")).map_err(std::io::Error::other)?;
-        let router = Router::new().fallback(reply).with_state((self.clone(), address));
+        let router =
+            Router::new().route(control::PATH, post(change)).fallback(reply).with_state((self.clone(), address));
         let task = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, router).await {
                 tracing::error!(%error, "the fake Clever has stopped");
@@ -56,6 +64,18 @@ impl FakeClever {
     /// A way to it without sockets, in this process.
     pub fn transport(&self) -> Sockless {
         Sockless(self.clone())
+    }
+}
+
+/// The body of an answer that says what is wrong, or what came of it.
+async fn change(State((fake, _)): State<(FakeClever, SocketAddr)>, body: Bytes) -> Reply {
+    let change = match serde_json::from_slice(&body) {
+        Ok(change) => change,
+        Err(error) => return (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
+    };
+    match fake.change(change) {
+        Some(answer) => answer.to_string().into_response(),
+        None => (StatusCode::NOT_FOUND, "no district has that ID").into_response(),
     }
 }
 

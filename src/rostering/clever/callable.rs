@@ -1,15 +1,14 @@
 //! `syncCleverOrgs` (functions §2.11).
 
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Map, Value as Json};
 use tokio::sync::mpsc;
 
 use super::CleverError;
-use super::districts::{AllError, AllSynced, Ask, Failure, Step, Synced, sync_all};
+use super::districts::{AllError, AllSynced, Ask, Failure, Step, sync_all};
 use super::sync::{Options, SyncError};
 use crate::app::App;
 use crate::payload::{Checked, flag, object, optional_id};
 use crate::rights::{Payload, SuperAdmin};
-use crate::rostering::report::{Kind, Report, counts_json};
 use crate::runtime::{Chunks, FunctionError, Status};
 
 /// Steps that wait for a slow reader.
@@ -69,7 +68,7 @@ pub async fn sync_clever_orgs(
         synced
     };
     let (synced, ()) = futures::join!(synced, pass_on);
-    answer(synced, &request)
+    answer(synced)
 }
 
 /// Nobody can be asked.
@@ -86,7 +85,7 @@ fn unavailable(error: CleverError) -> FunctionError {
     FunctionError::new(status, format!("The rosters can't be fetched: {error}."))
 }
 
-fn answer(synced: Result<AllSynced, AllError>, request: &Request) -> Result<Json, FunctionError> {
+fn answer(synced: Result<AllSynced, AllError>) -> Result<Json, FunctionError> {
     let synced = synced.map_err(|error| match error {
         AllError::Clever(error) => unavailable(error),
         AllError::Store(error) => error.into(),
@@ -94,19 +93,7 @@ fn answer(synced: Result<AllSynced, AllError>, request: &Request) -> Result<Json
             FunctionError::new(Status::NotFound, "districtId names no district that is connected to Clever.")
         }
     })?;
-    let counts = Report::total(synced.districts.iter().map(|district| &district.report));
-    let mut counts = counts_json(&counts);
-    // They are named even where there are none.
-    let kinds = Kind::ALL.into_iter().filter(|kind| !(request.shallow && *kind == Kind::Users));
-    for kind in kinds {
-        counts
-            .as_object_mut()
-            .map(|counts| counts.entry(kind.plural()).or_insert_with(|| json!(Report::default().get(kind))));
-    }
-    let said = json!({
-        "status": "ok", "runId": synced.run, "counts": counts, "dryRun": request.dry_run,
-        "districts": synced.districts.iter().map(district).collect::<Vec<_>>(), "disconnected": synced.disconnected,
-    });
+    let said = synced.to_json();
     match refusal(&synced) {
         None => Ok(said),
         Some(refusal) => {
@@ -114,28 +101,6 @@ fn answer(synced: Result<AllSynced, AllError>, request: &Request) -> Result<Json
             details.as_object_mut().map(|details| details.remove("status"));
             Err(refusal.with_details(details))
         }
-    }
-}
-
-fn district(one: &Synced) -> Json {
-    let Synced { district, run, phase, report, error } = one;
-    let error = error.as_ref().map(|failure| match failure {
-        Failure::Busy(run) => json!({ "busy": run }),
-        Failure::Failed(error) => json!({ "message": message(error) }),
-    });
-    json!({
-        "districtId": district, "runId": run, "state": phase.name(), "counts": counts_json(&report.counts),
-        "heldBack": report.held_back, "keepsMissing": report.keeps_missing, "problems": report.problems,
-        "differences": report.differences, "differing": report.differing, "mismatches": report.mismatches,
-        "error": error,
-    })
-}
-
-/// What people are told of a failure: the store's own words stay in the log.
-fn message(error: &SyncError) -> String {
-    match error {
-        SyncError::Store(_) => "the database failed".to_owned(),
-        error => error.to_string(),
     }
 }
 
@@ -155,7 +120,7 @@ fn refusal(synced: &AllSynced) -> Option<FunctionError> {
             SyncError::TooLong => Status::DeadlineExceeded,
             SyncError::Superseded(_) => Status::Aborted,
         };
-        let message = format!("The district {} can't be synced: {}.", one.district, message(error));
+        let message = format!("The district {} can't be synced: {}.", one.district, error.told());
         return Some(FunctionError::new(status, message));
     }
     if let Some((one, _)) = failures().next() {
@@ -176,6 +141,8 @@ fn refusal(synced: &AllSynced) -> Option<FunctionError> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

@@ -11,7 +11,7 @@ use super::sync::{Monitor, Options, Outcome, PROVIDER, SyncError, sync_district}
 use super::{Clever, CleverError, DistrictToken};
 use crate::app::App;
 use crate::orgs::{OrgKey, OrgType};
-use crate::rostering::report::{Phase, Progress, Report, counts_json};
+use crate::rostering::report::{Kind, Phase, Progress, Report, counts_json};
 use crate::rostering::run::{Begin, BeginError, PARTNERS, Run};
 use crate::store::{Query, StoreError, Value};
 
@@ -60,12 +60,45 @@ pub enum Failure {
 /// What became of all of them.
 #[derive(Debug)]
 pub struct AllSynced {
+    /// How.
+    pub options: Options,
     /// The ID of the first run.
     pub run: Option<String>,
     /// The districts, in the order of their IDs.
     pub districts: Vec<Synced>,
     /// Districts that were synced before and aren't connected any more. What is known of them stays as it is.
     pub disconnected: Vec<String>,
+}
+
+impl AllSynced {
+    /// As answers have it. No kind is left out that was looked at.
+    pub fn to_json(&self) -> Json {
+        let mut counts = Report::total(self.districts.iter().map(|one| &one.report));
+        for kind in Kind::ALL.into_iter().filter(|kind| !(self.options.shallow && *kind == Kind::Users)) {
+            counts.entry(kind).or_default();
+        }
+        json!({
+            "status": "ok", "runId": self.run, "counts": counts_json(&counts), "dryRun": self.options.dry_run,
+            "districts": self.districts.iter().map(Synced::to_json).collect::<Vec<_>>(),
+            "disconnected": self.disconnected,
+        })
+    }
+}
+
+impl Synced {
+    fn to_json(&self) -> Json {
+        let Synced { district, run, phase, report, error } = self;
+        let error = error.as_ref().map(|failure| match failure {
+            Failure::Busy(run) => json!({ "busy": run }),
+            Failure::Failed(error) => json!({ "message": error.told() }),
+        });
+        json!({
+            "districtId": district, "runId": run, "state": phase.name(), "counts": counts_json(&report.counts),
+            "heldBack": report.held_back, "keepsMissing": report.keeps_missing, "problems": report.problems,
+            "differences": report.differences, "differing": report.differing, "mismatches": report.mismatches,
+            "error": error,
+        })
+    }
 }
 
 /// Why nothing was synced at all.
@@ -139,7 +172,7 @@ pub async fn sync_all(
     let mut districts: Vec<Synced> = futures::stream::iter(work).buffer_unordered(AT_ONCE).collect().await;
     districts.sort_by(|one, other| one.district.cmp(&other.district));
     let run = districts.iter().filter_map(|district| district.run.clone()).min_by_key(|id| id != &batch);
-    Ok(AllSynced { run, districts, disconnected })
+    Ok(AllSynced { options: ask.options, run, districts, disconnected })
 }
 
 async fn disconnected(app: &App, tokens: &[DistrictToken]) -> Result<Vec<String>, StoreError> {
@@ -198,7 +231,7 @@ async fn one(
         (None, None) => Phase::Done,
     };
     let text = match (&error, report.held_back) {
-        (Some(error), _) => Some(error.to_string()),
+        (Some(error), _) => Some(error.told()),
         (None, Some(held)) => Some(format!("{} of {} {} are missing", held.missing, held.of, held.kind.plural())),
         (None, None) => None,
     };

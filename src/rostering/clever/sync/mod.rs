@@ -67,6 +67,16 @@ pub enum SyncError {
     TooLong,
 }
 
+impl SyncError {
+    /// What people are told: the store's own words stay in the log.
+    pub fn told(&self) -> String {
+        match self {
+            SyncError::Store(_) => "the database failed".to_owned(),
+            error => error.to_string(),
+        }
+    }
+}
+
 impl From<BeatError> for SyncError {
     fn from(error: BeatError) -> Self {
         match error {
