@@ -67,9 +67,15 @@ pub fn new_org(org: &RosterOrg, provider: &str, now: Timestamp) -> Fields {
     document
 }
 
+/// True when an org that's there has to be looked at: its record is another one than it was written of, or it was
+/// archived.
+pub fn differs(stored: &Fields, org: &RosterOrg) -> bool {
+    fingerprint(stored) != Some(org.fingerprint.as_str()) || is_archived(stored)
+}
+
 /// What the roster changes about an org that's there; `None` when nothing does. One that was archived is back.
 pub fn change(stored: &Fields, org: &RosterOrg, provider: &str, now: Timestamp) -> Option<Change> {
-    if fingerprint(stored) == Some(org.fingerprint.as_str()) && !is_archived(stored) {
+    if !differs(stored, org) {
         return None;
     }
     let mut wanted = org.fields.clone();

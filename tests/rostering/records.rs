@@ -16,7 +16,7 @@ fn user(value: &Value) -> User {
 }
 
 fn student(fields: Value) -> Student {
-    user(&json!({"id": "5a", "roles": {"student": fields}})).roles.student.unwrap()
+    *user(&json!({"id": "5a", "roles": {"student": fields}})).roles.student.unwrap()
 }
 
 #[test]

@@ -68,6 +68,13 @@ impl<T: Record> Pages<T> {
         self
     }
 
+    /// With pages that aren't larger than that, nor than the settings say.
+    #[must_use]
+    pub fn at_most(self, limit: u32) -> Pages<T> {
+        let limit = limit.min(self.limit);
+        self.of(limit)
+    }
+
     /// Asks how many there are in all, too. Clever may not say.
     #[must_use]
     pub fn counted(mut self) -> Pages<T> {

@@ -42,6 +42,8 @@ export function openSdks(suite) {
       auth: clientAuth,
       db: firestore,
       call: async (name, data) => (await httpsCallable(functions, name)(data)).data,
+      /** The same as a stream: `{ stream, data }`. */
+      stream: (name, data) => httpsCallable(functions, name).stream(data),
     };
   };
 

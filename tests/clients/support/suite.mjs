@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
+import { cleverSettings, startClever } from './clever.mjs';
 import { startAuth, startFirestore } from './emulators.mjs';
 import { startFront } from './front.mjs';
 import { answers, freePorts, logOf, run, start } from './processes.mjs';
@@ -47,13 +48,14 @@ async function startAll(started, starting) {
 
 /**
  * Starts the emulators and, unless `server` is false, our server with its triggers installed. People have
- * accounts in the admin project; with `bothProjects`, in the assessment project too.
+ * accounts in the admin project; with `bothProjects`, in the assessment project too. `clever` are the arguments of a
+ * made-up Clever that our server asks.
  * `stop` ends them all; they also end with this process, however it ends.
  */
-export async function startSuite({ server = true, bothProjects = false } = {}) {
+export async function startSuite({ server = true, bothProjects = false, clever } = {}) {
   const binary = server && serverBinary(); // before anything is started
   const projects = bothProjects ? [ADMIN_PROJECT, ASSESSMENT_PROJECT] : [ADMIN_PROJECT];
-  const [functionsPort, firestorePort, frontPort, ...rest] = await freePorts(3 + 3 * projects.length);
+  const [functionsPort, firestorePort, frontPort, cleverPort, ...rest] = await freePorts(4 + 3 * projects.length);
   const portsOf = Object.fromEntries(projects.map((project, i) => [project, rest.slice(3 * i, 3 * i + 3)]));
   const authPorts = Object.fromEntries(projects.map((project) => [project, portsOf[project][0]]));
   const authPort = bothProjects ? frontPort : authPorts[ADMIN_PROJECT];
@@ -69,6 +71,7 @@ export async function startSuite({ server = true, bothProjects = false } = {}) {
       startFirestore(firestorePort, functionsPort),
       ...projects.map((project) => startAuth(project, portsOf[project])),
       ...(bothProjects ? [startAuthFront(authPort, authPorts)] : []),
+      ...(clever ? [startClever(binary, cleverPort, clever)] : []),
     ]);
     const emulators = {
       FIRESTORE_EMULATOR_HOST: `127.0.0.1:${firestorePort}`,
@@ -86,13 +89,14 @@ export async function startSuite({ server = true, bothProjects = false } = {}) {
           ROAR_LISTEN: `127.0.0.1:${functionsPort}`,
           ROAR_ADMIN_PROJECT: ADMIN_PROJECT,
           ROAR_ASSESSMENT_PROJECT: ASSESSMENT_PROJECT,
+          ...(clever && cleverSettings(cleverPort)),
           // A proxy of the machine has no part in talking to servers on it.
           NO_PROXY: '127.0.0.1,localhost',
           no_proxy: '127.0.0.1,localhost',
         }),
       );
     }
-    return { firestorePort, authPort, authPorts, functionsPort, stop };
+    return { firestorePort, authPort, authPorts, functionsPort, cleverPort, stop };
   } catch (error) {
     await stop();
     throw error;

@@ -117,15 +117,15 @@ impl Name {
 #[derive(Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Roles {
     /// As a student.
-    pub student: Option<Student>,
+    pub student: Option<Box<Student>>,
     /// As a teacher.
-    pub teacher: Option<Teacher>,
+    pub teacher: Option<Box<Teacher>>,
     /// As staff.
-    pub staff: Option<Staff>,
+    pub staff: Option<Box<Staff>>,
     /// As an administrator of the district.
     pub district_admin: Option<DistrictAdmin>,
     /// As a contact.
-    pub contact: Option<Contact>,
+    pub contact: Option<Box<Contact>>,
 }
 
 impl Roles {
@@ -266,11 +266,11 @@ impl Record for User {
     fn read(Fields(fields): &mut Fields) -> Result<Self, &'static str> {
         let mut roles = Roles::default();
         if let Some(mut held) = fields.object("roles")? {
-            roles.student = held.object("student")?.map(Student::read).transpose()?;
-            roles.teacher = held.object("teacher")?.map(Teacher::read).transpose()?;
-            roles.staff = held.object("staff")?.map(Staff::read).transpose()?;
+            roles.student = held.object("student")?.map(Student::read).transpose()?.map(Box::new);
+            roles.teacher = held.object("teacher")?.map(Teacher::read).transpose()?.map(Box::new);
+            roles.staff = held.object("staff")?.map(Staff::read).transpose()?.map(Box::new);
             roles.district_admin = held.object("district_admin")?.map(DistrictAdmin::read);
-            roles.contact = held.object("contact")?.map(Contact::read).transpose()?;
+            roles.contact = held.object("contact")?.map(Contact::read).transpose()?.map(Box::new);
         }
         Ok(User {
             id: fields.text("id").ok_or("id")?,

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use futures::TryStreamExt as _;
+
 use super::{PROVIDER, Work};
 use crate::fields;
 use crate::orgs::OrgLists;
@@ -23,8 +25,9 @@ pub fn entry_path(id: &str) -> Result<DocPath, StoreError> {
 pub(super) struct Entry {
     /// The ID of the note, where it isn't the usual one.
     pub elsewhere: Option<Box<str>>,
-    pub roar_uid: String,
-    pub fingerprint: Option<String>,
+    pub roar_uid: Box<str>,
+    /// Of the record that was written last; a number, for there may be a hundred thousand of them.
+    pub fingerprint: Option<u128>,
     /// Unenrolled before.
     pub is_gone: bool,
     /// Clever has them.
@@ -33,14 +36,14 @@ pub(super) struct Entry {
 
 impl Entry {
     /// Reads a note: the person's ID at Clever, and the entry.
-    pub fn read(document: &Document) -> Option<(String, Entry)> {
-        let text = |name: &str| document.fields.get(name).and_then(Value::as_str).map(str::to_owned);
+    pub fn read(document: &Document) -> Option<(Box<str>, Entry)> {
+        let text = |name: &str| document.fields.get(name).and_then(Value::as_str).map(Box::<str>::from);
         let (id, roar_uid) = (text("providerId")?, text("roarUid")?);
         let is_usual = entry_path(&id).is_ok_and(|usual| usual == document.path);
         let entry = Entry {
             elsewhere: (!is_usual).then(|| document.id().into()),
             roar_uid,
-            fingerprint: org::fingerprint(&document.fields).map(str::to_owned),
+            fingerprint: org::fingerprint(&document.fields).and_then(number),
             is_gone: document.fields.get("gone").and_then(Value::as_bool).unwrap_or(false),
             is_seen: false,
         };
@@ -56,7 +59,12 @@ impl Entry {
 }
 
 /// Who is noted, by their ID at Clever.
-pub(super) type Entries = HashMap<String, Entry>;
+pub(super) type Entries = HashMap<Box<str>, Entry>;
+
+/// The number that a fingerprint is, in hexadecimal.
+pub(super) fn number(fingerprint: &str) -> Option<u128> {
+    u128::from_str_radix(fingerprint, 16).ok()
+}
 
 impl Work<'_> {
     /// Who is noted to be in the district's roster: one read each.
@@ -66,7 +74,9 @@ impl Work<'_> {
             .equal("district", self.id.as_str())
             .select(&["providerId", "roarUid", "gone", org::ROSTER]);
         let mut entries = HashMap::new();
-        for document in self.database.query(query).await? {
+        // One by one: of a large district, all documents at once would take much memory.
+        let mut documents = self.database.stream(query);
+        while let Some(document) = documents.try_next().await? {
             entries.extend(Entry::read(&document));
         }
         Ok(entries)

@@ -23,7 +23,7 @@ impl Work<'_> {
     pub(super) async fn unenrol(&mut self, entries: &mut Entries, known: &Known) -> Result<(), SyncError> {
         let active = entries.values().filter(|entry| !entry.is_gone).count() as u64;
         let stale = entries.iter().filter(|(_, entry)| !entry.is_gone && !entry.is_seen);
-        let mut stale: Vec<(String, Entry)> = stale.map(|(id, entry)| (id.clone(), entry.clone())).collect();
+        let mut stale: Vec<(Box<str>, Entry)> = stale.map(|(id, entry)| (id.clone(), entry.clone())).collect();
         if stale.is_empty() || self.report.keeps_missing {
             return Ok(());
         }
@@ -50,7 +50,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    async fn unenrol_batch(&mut self, batch: &[(String, Entry)], known: &Known) -> Result<(), SyncError> {
+    async fn unenrol_batch(&mut self, batch: &[(Box<str>, Entry)], known: &Known) -> Result<(), SyncError> {
         let now = self.app.now();
         let paths: Vec<DocPath> =
             batch.iter().map(|(_, entry)| user_path(&entry.roar_uid)).collect::<Result<_, _>>()?;
@@ -73,7 +73,7 @@ impl Work<'_> {
             }
             if self.options.dry_run {
                 let difference =
-                    Difference { kind: Kind::Users, id: id.clone(), action: "removed", fields: Vec::new() };
+                    Difference { kind: Kind::Users, id: id.to_string(), action: "removed", fields: Vec::new() };
                 self.report.differ(difference);
             }
         }

@@ -21,14 +21,14 @@ impl Work<'_> {
         with_addresses: bool,
     ) -> Result<HashMap<String, String>, StoreError> {
         let ids: Vec<String> =
-            batch.iter().filter(|one| !entries.contains_key(&one.id)).map(|one| one.id.clone()).collect();
+            batch.iter().filter(|one| !entries.contains_key(one.id.as_str())).map(|one| one.id.clone()).collect();
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
         let noted = Query::collection(ENTRIES).equal("providerType", PROVIDER);
         let noted = noted.select(&["providerId", "roarUid", "gone", org::ROSTER]);
         let noted: Vec<Query> = noted.each_of("providerId", &ids).map(|(query, _)| query).collect();
-        let mut found: HashMap<String, Vec<Entry>> = HashMap::new();
+        let mut found: HashMap<Box<str>, Vec<Entry>> = HashMap::new();
         for (id, entry) in self.database.query_each(noted).await?.iter().filter_map(Entry::read) {
             found.entry(id).or_default().push(entry);
         }
@@ -42,7 +42,7 @@ impl Work<'_> {
             return Ok(HashMap::new());
         }
         let mut by_address: HashMap<&str, Vec<&Changed>> = HashMap::new();
-        for one in batch.iter().filter(|one| !entries.contains_key(&one.id)) {
+        for one in batch.iter().filter(|one| !entries.contains_key(one.id.as_str())) {
             if let Some(address) = one.person.email.as_deref().filter(|address| address.contains('@')) {
                 by_address.entry(address).or_default().push(one);
             }
@@ -59,7 +59,7 @@ impl Work<'_> {
         if candidates.is_empty() {
             return Ok(HashMap::new());
         }
-        let taken: HashSet<&str> = entries.values().map(|entry| entry.roar_uid.as_str()).collect();
+        let taken: HashSet<&str> = entries.values().map(|entry| &*entry.roar_uid).collect();
         let mut linked = HashMap::new();
         for (address, people) in by_address {
             let ([person], Some([user])) = (people.as_slice(), candidates.get(address).map(Vec::as_slice)) else {

@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use futures::TryStreamExt as _;
+
 use super::super::map::{self, Enrolments};
 use super::super::records::{DistrictState, Record, School, Section, Unreadable};
 use super::super::{CleverError, District};
@@ -10,10 +12,15 @@ use crate::orgs::lists::OrgSet;
 use crate::orgs::{OrgKey, OrgLists, OrgType};
 use crate::rostering::org::{self, RosterOrg};
 use crate::rostering::report::{Difference, HeldBack, Kind, Phase, Problem, are_too_many};
-use crate::store::{Document, Precondition, Query, StoreError, Timestamp, Write};
+use crate::store::{DocPath, Document, Precondition, Query, StoreError, Timestamp, Write};
 
 /// Orgs written in one commit.
 const BATCH: usize = 200;
+
+/// The fields of an org that tell whether anything has to be written.
+const TELLING: [&str; 6] = [org::ROSTER, "archived", "schools", "archivedSchools", "classes", "archivedClasses"];
+/// Sections are asked for in smaller pages than other records: each names its students.
+const SECTIONS: u32 = 2000;
 
 /// What is known of the orgs once they are synced.
 pub(super) struct Known {
@@ -76,7 +83,7 @@ impl Work<'_> {
         self.phase(Phase::Fetching);
         let fetched = self.fetch(client).await?;
         for attempt in 1.. {
-            let stored = self.stored_orgs().await?;
+            let stored = self.stored_orgs(&fetched.wanted).await?;
             let missing = match self.report.keeps_missing {
                 true => Vec::new(),
                 false => missing(&fetched, &stored),
@@ -141,7 +148,7 @@ impl Work<'_> {
         let schools: HashSet<String> =
             wanted.iter().map(|org| org.key.id.clone()).chain(unreadable.iter().cloned()).collect();
         let mut enrolments = Enrolments::default();
-        let mut pages = client.sections();
+        let mut pages = client.sections().at_most(SECTIONS);
         while let Some(page) = pages.next().await? {
             self.pass_over(Kind::Classes, page.unreadable, &mut unreadable);
             for section in &page.records {
@@ -163,15 +170,26 @@ impl Work<'_> {
         Ok(Fetched { wanted, enrolments, unreadable })
     }
 
-    /// The district's orgs as ROAR has them: one read each.
-    async fn stored_orgs(&self) -> Result<HashMap<OrgKey, Document>, StoreError> {
+    /// The district's orgs as ROAR has them: one read each, and another one where the roster's record differs. Of the
+    /// others, only what tells that is kept: a large district has thousands.
+    async fn stored_orgs(&self, wanted: &[RosterOrg]) -> Result<HashMap<OrgKey, Document>, StoreError> {
         let mut stored = HashMap::new();
         if let Some(district) = self.database.get(&org_path(OrgType::District, &self.id)?).await? {
             stored.insert(OrgKey::new(OrgType::District, &self.id), district);
         }
         for org_type in [OrgType::School, OrgType::Class] {
-            let query = Query::collection(org_type.plural()).equal("districtId", self.id.as_str());
-            for document in self.database.query(query).await? {
+            let query = Query::collection(org_type.plural()).equal("districtId", self.id.as_str()).select(&TELLING);
+            let mut documents = self.database.stream(query);
+            while let Some(document) = documents.try_next().await? {
+                stored.insert(OrgKey::new(org_type, document.id()), document);
+            }
+        }
+        let differs = |org: &&RosterOrg| stored.get(&org.key).is_some_and(|held| org::differs(&held.fields, org));
+        let paths = wanted.iter().filter(differs).map(|org| org_path(org.key.org_type, &org.key.id));
+        let paths: Vec<DocPath> = paths.collect::<Result<_, _>>()?;
+        for batch in paths.chunks(BATCH) {
+            for document in self.database.get_all(batch).await?.into_iter().flatten() {
+                let org_type = OrgType::parse(document.path.collection_id()).unwrap_or(OrgType::Class);
                 stored.insert(OrgKey::new(org_type, document.id()), document);
             }
         }

@@ -3,7 +3,7 @@
 use super::super::District;
 use super::super::map;
 use super::super::records::{Record, User};
-use super::entries::{Changed, ENTRIES, Entries, Entry};
+use super::entries::{Changed, ENTRIES, Entries, Entry, number};
 use super::orgs::Known;
 use super::{CONFLICTS, PROVIDER, SyncError, Work, fields_of, user_path};
 use crate::orgs::OrgLists;
@@ -31,7 +31,7 @@ impl Work<'_> {
             }
             for record in page.unreadable {
                 let why = format!("{} can't be read", record.what);
-                if let Some(entry) = record.id.as_ref().and_then(|id| entries.get_mut(id)) {
+                if let Some(entry) = record.id.as_deref().and_then(|id| entries.get_mut(id)) {
                     entry.is_seen = true;
                 }
                 self.report.note(Problem { kind: Kind::Users, id: record.id, failed: false, why });
@@ -60,7 +60,7 @@ impl Work<'_> {
         let fingerprint = person.fingerprint(&rights);
         if let Some(entry) = entries.get_mut(user.id()) {
             entry.is_seen = true;
-            if entry.fingerprint.as_ref() == Some(&fingerprint) && !entry.is_gone {
+            if entry.fingerprint.is_some() && entry.fingerprint == number(&fingerprint) && !entry.is_gone {
                 self.report.of(Kind::Users).unchanged += 1;
                 return None;
             }
@@ -118,9 +118,9 @@ impl Work<'_> {
         let paths: Vec<Option<DocPath>> = batch
             .iter()
             .map(|changed| {
-                let roar_uid =
-                    entries.get(&changed.id).map(|entry| &entry.roar_uid).or_else(|| linked.get(&changed.id));
-                roar_uid.map(|roar_uid| user_path(roar_uid)).transpose()
+                let roar_uid = entries.get(changed.id.as_str()).map(|entry| &*entry.roar_uid);
+                let roar_uid = roar_uid.or_else(|| linked.get(&changed.id).map(String::as_str));
+                roar_uid.map(user_path).transpose()
             })
             .collect::<Result<_, _>>()?;
         let wanted: Vec<DocPath> = paths.iter().flatten().cloned().collect();
@@ -129,7 +129,7 @@ impl Work<'_> {
         let mut made = Vec::new();
         for (changed, path) in batch.iter().zip(&paths) {
             let document = path.as_ref().and_then(|_| found.next().flatten());
-            let entry = entries.get(&changed.id);
+            let entry = entries.get(changed.id.as_str());
             let (roar_uid, write) = match &document {
                 Some(document) => {
                     let change = person::change(&document.fields, &changed.person, &known.owned, now);
@@ -147,7 +147,7 @@ impl Work<'_> {
                 }
                 None => {
                     // Somebody who was deleted keeps their ID.
-                    let id = entry.map(|entry| entry.roar_uid.clone());
+                    let id = entry.map(|entry| entry.roar_uid.to_string());
                     let id = id.unwrap_or_else(|| self.app.context.document_id());
                     let write = Write::create(user_path(&id)?, person::new_user(&changed.person, PROVIDER, now));
                     (id, Some(write))
@@ -161,10 +161,11 @@ impl Work<'_> {
         }
         self.commit(writes).await?;
         for (changed, roar_uid, is_new, fields) in made {
-            let elsewhere = entries.get(&changed.id).and_then(|entry| entry.elsewhere.clone());
-            let fingerprint = Some(changed.fingerprint.clone());
+            let elsewhere = entries.get(changed.id.as_str()).and_then(|entry| entry.elsewhere.clone());
+            let fingerprint = number(&changed.fingerprint);
+            let roar_uid = roar_uid.into();
             let entry = Entry { elsewhere, roar_uid, fingerprint, is_gone: false, is_seen: true };
-            entries.insert(changed.id.clone(), entry);
+            entries.insert(changed.id.as_str().into(), entry);
             let counts = self.report.of(Kind::Users);
             let action = if is_new { "created" } else { "updated" };
             match is_new {
