@@ -139,7 +139,7 @@ async fn measure(store: &str, clever: &Process, service: &Service, settled: impl
         let asked = app.rosters.clever.clone().expect("it's set up");
         let before = app.stores.admin.cost();
         let began = Instant::now();
-        let ask = Ask { options: Options::DEEP, district: None, by: "bench" };
+        let ask = Ask { options: Options::DEEP, district: None, by: "bench", limit: Duration::from_secs(3600) };
         let synced = sync_all(app, &asked, &ask, None).await.expect("synced");
         let took = began.elapsed();
         let cost = app.stores.admin.cost() - before;

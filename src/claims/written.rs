@@ -70,7 +70,7 @@ fn added(before: &Fields, after: &Fields) -> OrgLists {
 }
 
 /// Works out both lists from what was granted and what an edit added, as far as it's still there.
-async fn complete_lists(app: &App, path: &DocPath, added: &OrgLists) -> Result<(), HandlerError> {
+pub(super) async fn complete_lists(app: &App, path: &DocPath, added: &OrgLists) -> Result<(), HandlerError> {
     for _ in 0..ATTEMPTS {
         let Some(document) = app.stores.admin.get(path).await.map_err(ClaimsError::from)? else { return Ok(()) };
         let Some(claims) = claims_map(&document) else { return Ok(()) };

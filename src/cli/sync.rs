@@ -22,6 +22,8 @@ use crate::store::StoreError;
 
 /// How long the events and tasks of an embedded store may take.
 const SETTLE: Duration = Duration::from_secs(3600);
+/// How long all of it may take.
+const LIMIT: Duration = Duration::from_secs(24 * 3600);
 /// Steps that wait to be shown.
 const WAITING: usize = 64;
 /// Problems that are named.
@@ -143,7 +145,7 @@ async fn sync(app: &App, args: &CleverSync) -> Result<AllSynced, CliError> {
         confirm_unenroll: args.confirm_unenroll,
         missing_share: app.settings.roster_missing_share,
     };
-    let ask = Ask { options, district: args.district.as_deref(), by: "sync clever" };
+    let ask = Ask { options, district: args.district.as_deref(), by: "sync clever", limit: LIMIT };
     let (steps, said) = mpsc::channel(WAITING);
     let synced = async {
         let synced = sync_all(app, clever, &ask, Some(&steps)).await;

@@ -50,7 +50,14 @@ pub fn is_archived(document: &Fields) -> bool {
 }
 
 fn mark(org: &RosterOrg, provider: &str) -> Value {
-    Value::Map(fields! { "provider" => provider, "fingerprint" => org.fingerprint.as_str() })
+    let said = Value::strings(org.fields.keys());
+    Value::Map(fields! { "provider" => provider, "fingerprint" => org.fingerprint.as_str(), "said" => said })
+}
+
+/// The fields that the roster's record said something of.
+fn said(document: &Fields) -> Vec<String> {
+    let mark = document.get(ROSTER).and_then(Value::as_map);
+    mark.and_then(|mark| mark.get("said")).and_then(Value::as_string_list).unwrap_or_default()
 }
 
 fn links(org: &RosterOrg) -> impl Iterator<Item = (String, Value)> {
@@ -82,7 +89,12 @@ pub fn change(stored: &Fields, org: &RosterOrg, provider: &str, now: Timestamp) 
     wanted.extend(links(org));
     wanted.extend(fields! { "archived" => false, provider => true, ROSTER => mark(org, provider) });
     wanted.retain(|field, value| stored.get(field) != Some(value));
-    let gone = org.owned.iter().filter(|field| stored.contains_key(**field) && !org.fields.contains_key(**field));
+    // What it said before, and says no more. What people wrote where it said nothing stays.
+    let said = said(stored);
+    let is_gone = |field: &&&str| {
+        said.iter().any(|said| said == **field) && stored.contains_key(**field) && !org.fields.contains_key(**field)
+    };
+    let gone = org.owned.iter().filter(is_gone);
     let mut mask: Vec<FieldPath> =
         wanted.keys().map(FieldPath::top).chain(gone.map(|field| FieldPath::top(*field))).collect();
     wanted.insert("lastUpdated".to_owned(), Value::from(now));
@@ -180,15 +192,18 @@ mod tests {
         // By hand; the roster's record is the same, so it stays.
         document.insert("name".to_owned(), Value::from("Oak Elementary"));
         assert_eq!(change(&document, &school("Oak", "f1"), "clever", NOW), None);
-        let after = apply(&document, change(&document, &school("Elm", "f2"), "clever", NOW));
-        assert_eq!((after.get("name"), after.get("ncesId")), (Some(&Value::from("Elm")), None));
+        let mut elm = school("Elm", "f2");
+        elm.fields.remove("lowGrade");
+        let after = apply(&document, change(&document, &elm, "clever", NOW));
+        assert_eq!((after.get("name"), after.get("lowGrade")), (Some(&Value::from("Elm")), None));
+        assert_eq!(after.get("ncesId"), Some(&Value::from("7")), "the roster never said it");
         assert_eq!(after.get("tags"), document.get("tags"));
         assert_eq!(after.get("classes"), document.get("classes"));
         let gone = apply(&after, archive(&after, NOW));
         assert_eq!((gone.get("archived"), archive(&gone, NOW)), (Some(&true.into()), None));
-        let back = apply(&gone, change(&gone, &school("Elm", "f2"), "clever", NOW));
+        let back = apply(&gone, change(&gone, &elm, "clever", NOW));
         assert_eq!(back.get("archived"), Some(&false.into()));
-        assert_eq!(change(&back, &school("Elm", "f2"), "clever", NOW), None);
+        assert_eq!(change(&back, &elm, "clever", NOW), None);
     }
 
     #[test]

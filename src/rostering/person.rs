@@ -81,29 +81,66 @@ pub fn new_user(person: &Person, provider: &str, now: Timestamp) -> Fields {
     user
 }
 
-/// What the roster changes about somebody who is known; `None` when nothing does. `owned` are the orgs of the
-/// roster's district: membership of others is none of its business.
-pub fn change(user: &Fields, person: &Person, owned: &OrgSet, now: Timestamp) -> Option<Change> {
+/// Of [`STUDENT_FIELDS`], those that a roster's record says something of. Small, for there may be a hundred thousand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Said(u16);
+
+impl Said {
+    /// Those with these names; others are passed over.
+    pub fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Said {
+        let places = names.into_iter().filter_map(|name| STUDENT_FIELDS.iter().position(|field| *field == name));
+        Said(places.fold(0, |said, place| said | 1 << place))
+    }
+
+    /// What is said of a person.
+    pub fn by(person: &Person) -> Said {
+        Said::of(student_data(person).keys().map(String::as_str))
+    }
+
+    /// The names, as documents keep them.
+    pub fn names(self) -> Vec<&'static str> {
+        let fields = STUDENT_FIELDS.into_iter().enumerate();
+        fields.filter(|(place, _)| self.0 >> place & 1 == 1).map(|(_, field)| field).collect()
+    }
+
+    fn has(self, field: &str) -> bool {
+        self.names().contains(&field)
+    }
+}
+
+/// What is known of somebody when a roster's record of them comes.
+#[derive(Clone, Copy, Debug)]
+pub struct Before<'a> {
+    /// The orgs that the roster may take them out of: membership of others is none of its business.
+    pub owned: &'a OrgSet,
+    /// What the roster said before. What it says no more of that goes; what others said stays.
+    pub said: Said,
+    /// The roster called them an administrator.
+    pub was_admin: bool,
+}
+
+/// What the roster changes about somebody who is known; `None` when nothing does.
+pub fn change(user: &Fields, person: &Person, before: &Before<'_>, now: Timestamp) -> Option<Change> {
     let mut wanted = Fields::new();
     wanted.insert("name".to_owned(), name(person));
     wanted.insert("archived".to_owned(), Value::Boolean(false));
     if let Some(email) = &person.email {
         wanted.insert("email".to_owned(), Value::from(email.as_str()));
     }
-    // An admin by rights that were given by hand stays one, whatever the roster calls them.
+    // An admin by rights that were given by hand stays one, whatever the roster calls them. One by the roster doesn't.
     let held = user.get("userType").and_then(Value::as_str);
-    if held != Some("admin") {
+    if held != Some("admin") || before.was_admin {
         wanted.insert("userType".to_owned(), Value::from(person.user_type));
     }
     for org_type in OrgType::ALL {
         let stored = user.get(org_type.plural()).and_then(Value::as_map);
-        let map = membership(stored, org_type, &person.orgs, owned, now);
+        let map = membership(stored, org_type, &person.orgs, before.owned, now);
         wanted.insert(org_type.plural().to_owned(), Value::Map(map));
     }
     wanted.retain(|field, value| user.get(field) != Some(value));
     let mut mask: Vec<FieldPath> = wanted.keys().map(FieldPath::top).collect();
     if person.user_type == "student" {
-        let (data, paths) = student_change(user.get("studentData").and_then(Value::as_map), person);
+        let (data, paths) = student_change(user.get("studentData").and_then(Value::as_map), person, before.said);
         if !paths.is_empty() {
             wanted.insert("studentData".to_owned(), Value::Map(data));
             mask.extend(paths);
@@ -157,9 +194,9 @@ fn student_data(person: &Person) -> Fields {
     data
 }
 
-/// The fields of `studentData` that differ. What the roster doesn't know any more goes, but for the grade and
-/// the date of birth: a gap in the district's data shouldn't unassign anybody.
-fn student_change(stored: Option<&Fields>, person: &Person) -> (Fields, Vec<FieldPath>) {
+/// The fields of `studentData` that differ. What the roster said and says no more goes, but for the grade and the date
+/// of birth: a gap in the district's data shouldn't unassign anybody.
+fn student_change(stored: Option<&Fields>, person: &Person, said: Said) -> (Fields, Vec<FieldPath>) {
     let wanted = student_data(person);
     let mut changed = Fields::new();
     let mut mask = Vec::new();
@@ -169,7 +206,7 @@ fn student_change(stored: Option<&Fields>, person: &Person) -> (Fields, Vec<Fiel
             (held, Some(value)) if held != Some(value) => {
                 changed.insert(field.to_owned(), value.clone());
             }
-            (Some(_), None) if !matches!(field, "grade" | "dob" | "schoolLevel") => {}
+            (Some(_), None) if said.has(field) && !matches!(field, "grade" | "dob" | "schoolLevel") => {}
             _ => continue,
         }
         mask.push(FieldPath::of(["studentData", field]));
@@ -241,6 +278,11 @@ mod tests {
         OrgLists::from_iter(orgs).to_set()
     }
 
+    /// As after many syncs: the roster has said everything before.
+    fn change(user: &Fields, person: &Person, owned: &OrgSet, now: Timestamp) -> Option<Change> {
+        super::change(user, person, &Before { owned, said: Said::of(STUDENT_FIELDS), was_admin: false }, now)
+    }
+
     fn apply(user: &Fields, change: Option<Change>) -> Fields {
         let mut user = user.clone();
         let Some((fields, mask)) = change else { return user };
@@ -300,7 +342,7 @@ mod tests {
         assert_eq!((data.get("grade"), data.get("schoolLevel")), (Some(&"6".into()), Some(&"middle".into())));
         assert_eq!((data.get("gender"), data.get("notes")), (None, Some(&"by hand".into())));
         assert_eq!(data.get("dob"), Some(&Value::from(NOW)), "a gap takes no date of birth");
-        assert_eq!(super::change(&user, &promoted, &owned(), later(2)), None);
+        assert_eq!(super::tests::change(&user, &promoted, &owned(), later(2)), None);
     }
 
     #[test]
@@ -336,6 +378,38 @@ mod tests {
         let mut user = new_user(&person, "clever", NOW);
         user.insert("userType".to_owned(), Value::from("admin"));
         assert_eq!(change(&user, &person, &owned(), later(1)), None);
+    }
+
+    #[test]
+    fn what_others_said_stays_until_the_roster_says_something_else() {
+        let person = student(&[(OrgType::School, "s1")]);
+        let mut user = new_user(&person, "clever", NOW);
+        if let Some(Value::Map(data)) = user.get_mut("studentData") {
+            data.extend(fields! { "home_language" => Value::strings(["Tamil"]), "iep_status" => "Y" });
+        }
+        let owned = owned();
+        let before = Before { owned: &owned, said: Said::by(&person), was_admin: false };
+        assert_eq!(super::change(&user, &person, &before, later(1)), None, "it never said these");
+        assert_eq!(Said::of(Said::by(&person).names()), Said::by(&person));
+        let mut says_more = person.clone();
+        says_more.student.insert("iep_status".to_owned(), Value::from("N"));
+        let user = apply(&user, super::change(&user, &says_more, &before, later(1)));
+        let before = Before { said: Said::by(&says_more), ..before };
+        let user = apply(&user, super::change(&user, &person, &before, later(2)));
+        let data = user.get("studentData").and_then(Value::as_map).unwrap();
+        assert_eq!((data.get("iep_status"), data.contains_key("home_language")), (None, true));
+    }
+
+    #[test]
+    fn who_was_an_admin_by_the_roster_alone_may_be_something_else() {
+        let mut person = student(&[(OrgType::School, "s1")]);
+        let mut user = new_user(&person, "clever", NOW);
+        user.insert("userType".to_owned(), Value::from("admin"));
+        person.user_type = "student";
+        let owned = owned();
+        let before = Before { owned: &owned, said: Said::default(), was_admin: true };
+        let user = apply(&user, super::change(&user, &person, &before, later(1)));
+        assert_eq!(user.get("userType"), Some(&Value::from("student")));
     }
 
     const ORGS: [(OrgType, &str); 7] = [

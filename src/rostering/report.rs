@@ -20,10 +20,12 @@ pub enum Kind {
     Classes,
     /// People.
     Users,
+    /// Classes with somebody in them. Not counted by themselves.
+    FilledClasses,
 }
 
 impl Kind {
-    /// All of them.
+    /// All that are counted.
     pub const ALL: [Kind; 4] = [Kind::Districts, Kind::Schools, Kind::Classes, Kind::Users];
 
     /// As counts name it.
@@ -33,6 +35,7 @@ impl Kind {
             Kind::Schools => "schools",
             Kind::Classes => "classes",
             Kind::Users => "users",
+            Kind::FilledClasses => "classes with students",
         }
     }
 
@@ -42,6 +45,7 @@ impl Kind {
             Kind::Districts | Kind::Schools => "org",
             Kind::Classes => "class",
             Kind::Users => "user",
+            Kind::FilledClasses => "enrollment",
         }
     }
 }
@@ -170,6 +174,12 @@ impl Report {
 
     /// Notes something that isn't synced, and counts it.
     pub fn note(&mut self, problem: Problem) {
+        // A batch that's planned anew finds the same.
+        if problem.id.is_some()
+            && self.problems.iter().any(|known| known.kind == problem.kind && known.id == problem.id)
+        {
+            return;
+        }
         let counts = self.of(problem.kind);
         match problem.failed {
             true => counts.failed += 1,
@@ -317,7 +327,7 @@ mod tests {
     #[test]
     fn problems_are_counted_and_the_first_are_named() {
         let mut report = Report::default();
-        for n in 0..2 * NAMED {
+        for n in (0..2 * NAMED).chain([0, 0]) {
             report.note(Problem {
                 kind: Kind::Users,
                 id: Some(n.to_string()),

@@ -83,7 +83,9 @@ async fn try_to_bind(app: &App, binding: &Binding<'_>) -> Result<Option<Bound>, 
         Some(former) => app.accounts.assessment.get(former).await?.is_some(),
         None => false,
     };
-    if let Some(roar_uid) = binding.roar_uid {
+    // A roster's entry may have been linked to somebody who has an account.
+    let new = entry.as_ref().filter(|entry| entry.admin_uid.is_none()).map(|entry| entry.roar_uid.as_str());
+    for roar_uid in binding.roar_uid.into_iter().chain(new) {
         check_free(app, roar_uid, admin_uid).await?;
     }
     let held = granted(claims_map(admin_document.as_ref()));

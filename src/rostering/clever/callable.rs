@@ -1,16 +1,21 @@
 //! `syncCleverOrgs` (functions §2.11).
 
+use std::pin::pin;
+use std::time::Duration;
+
 use serde_json::{Map, Value as Json};
 use tokio::sync::mpsc;
 
 use super::CleverError;
-use super::districts::{AllError, AllSynced, Ask, Failure, Step, sync_all};
+use super::districts::{AllError, AllSynced, Ask, CALL_LIMIT, Failure, Step, sync_all};
 use super::sync::{Options, SyncError};
 use crate::app::App;
 use crate::payload::{Checked, flag, object, optional_id};
 use crate::rights::{Payload, SuperAdmin};
 use crate::runtime::{Chunks, FunctionError, Status};
 
+/// How long somebody who listens has to take the last steps.
+const PARTING: Duration = Duration::from_secs(1);
 /// Steps that wait for a slow reader.
 const WAITING: usize = 16;
 
@@ -51,7 +56,7 @@ pub async fn sync_clever_orgs(
         confirm_unenroll: request.confirm_unenroll,
         missing_share: app.settings.roster_missing_share,
     };
-    let ask = Ask { options, district: request.district.as_deref(), by: &permit.requester.uid };
+    let ask = Ask { options, district: request.district.as_deref(), by: &permit.requester.uid, limit: CALL_LIMIT };
     let (steps, mut said) = mpsc::channel::<Step>(WAITING);
     let pass_on = async {
         while let Some(step) = said.recv().await {
@@ -67,7 +72,15 @@ pub async fn sync_clever_orgs(
         drop(steps);
         synced
     };
-    let (synced, ()) = futures::join!(synced, pass_on);
+    let (mut synced, mut pass_on) = (pin!(synced), pin!(pass_on));
+    let synced = tokio::select! {
+        synced = &mut synced => {
+            // Whoever stays and doesn't read holds nothing up.
+            let _ = tokio::time::timeout(PARTING, pass_on).await;
+            synced
+        }
+        () = &mut pass_on => synced.await,
+    };
     answer(synced)
 }
 
@@ -130,7 +143,7 @@ fn refusal(synced: &AllSynced) -> Option<FunctionError> {
     let (one, held) = synced.districts.iter().find_map(|one| Some((one, one.report.held_back?)))?;
     let message = format!(
         "{} of the {} {} of the district {} are missing from its roster. None was taken for gone. If that's right, \
-         sync again with confirmUnenroll: true.",
+         sync it again with confirmUnenroll: true and this districtId.",
         held.missing,
         held.of,
         held.kind.plural(),

@@ -12,13 +12,13 @@ use super::{Clever, CleverError, DistrictToken};
 use crate::app::App;
 use crate::orgs::{OrgKey, OrgType};
 use crate::rostering::report::{Kind, Phase, Progress, Report, counts_json};
-use crate::rostering::run::{Begin, BeginError, PARTNERS, Run};
-use crate::store::{Query, StoreError, Value};
+use crate::rostering::run::{self, Begin, BeginError, Learnt, PARTNERS, Run};
+use crate::store::{DocPath, Query, StoreError, Value};
 
 /// Districts that are synced at the same time. Each has a rate limit of its own at Clever.
 const AT_ONCE: usize = 4;
-/// How long a district's sync may take: less than the function, so that the run's end is written.
-const LIMIT: Duration = Duration::from_secs(3540);
+/// How long a call's syncs may take together: less than the function, so that the ends of the runs are written.
+pub const CALL_LIMIT: Duration = Duration::from_secs(3540);
 /// How often somebody who listens hears of progress.
 const TELL: Duration = Duration::from_millis(500);
 
@@ -31,6 +31,8 @@ pub struct Ask<'a> {
     pub district: Option<&'a str>,
     /// Who asks: an Auth UID, or the command.
     pub by: &'a str,
+    /// How long all of it may take; what isn't done by then fails.
+    pub limit: Duration,
 }
 
 /// What became of one district.
@@ -155,6 +157,7 @@ pub async fn sync_all(
         }
         false => app,
     };
+    let deadline = Instant::now() + ask.limit;
     let mut tokens = match ask.district {
         None => clever.district_tokens().await?,
         Some(id) => vec![clever.refresh(id).await?.ok_or(AllError::NotConnected)?],
@@ -167,8 +170,11 @@ pub async fn sync_all(
     };
     let ids: Vec<String> = tokens.iter().map(|_| app.context.document_id()).collect();
     let batch = ids.first().cloned().unwrap_or_default();
-    let work: Vec<_> =
-        tokens.into_iter().zip(&ids).map(|(token, id)| one(app, clever, ask, token, &batch, id, steps)).collect();
+    let work: Vec<_> = tokens
+        .into_iter()
+        .zip(&ids)
+        .map(|(token, id)| one(app, clever, ask, token, [&batch, id], steps, deadline))
+        .collect();
     let mut districts: Vec<Synced> = futures::stream::iter(work).buffer_unordered(AT_ONCE).collect().await;
     districts.sort_by(|one, other| one.district.cmp(&other.district));
     let run = districts.iter().filter_map(|district| district.run.clone()).min_by_key(|id| id != &batch);
@@ -188,9 +194,9 @@ async fn one(
     clever: &Clever,
     ask: &Ask<'_>,
     token: DistrictToken,
-    batch: &str,
-    id: &str,
+    [batch, id]: [&str; 2],
     steps: Option<&mpsc::Sender<Step>>,
+    deadline: Instant,
 ) -> Synced {
     let district = clever.district(token);
     let org = OrgKey::new(OrgType::District, district.id());
@@ -201,6 +207,9 @@ async fn one(
         report: Report::default(),
         error: Some(failure),
     };
+    if Instant::now() >= deadline {
+        return failed(Failure::Failed(SyncError::TooLong));
+    }
     let begin = Begin { provider: PROVIDER, org: &org, is_full: !ask.options.shallow, by: ask.by, batch, id };
     let run = match ask.options.dry_run {
         true => None,
@@ -211,7 +220,11 @@ async fn one(
         },
     };
     let progress = watch::Sender::new(Progress::default());
-    let monitor = Monitor { progress: &progress, run: run.as_ref() };
+    let filled_before = match &run {
+        Some(run) => run.filled_before(),
+        None => last_filled(app, &org).await.unwrap_or_default(),
+    };
+    let monitor = Monitor { progress: &progress, run: run.as_ref(), filled_before };
     let kept = async {
         match &run {
             Some(run) => run.keep(progress.subscribe()).await,
@@ -220,11 +233,11 @@ async fn one(
     };
     let told = tell(&org.id, run.as_ref().map(Run::id), progress.subscribe(), steps);
     let synced = tokio::select! {
-        outcome = tokio::time::timeout(LIMIT, sync_district(app, &district, ask.options, &monitor)) => outcome,
+        outcome = tokio::time::timeout_at(deadline, sync_district(app, &district, ask.options, &monitor)) => outcome,
         superseded = kept => Ok(so_far(&progress, superseded.into())),
         () = told => Ok(so_far(&progress, SyncError::TooLong)),
     };
-    let Outcome { report, name, error } = synced.unwrap_or_else(|_| so_far(&progress, SyncError::TooLong));
+    let Outcome { report, name, filled, error } = synced.unwrap_or_else(|_| so_far(&progress, SyncError::TooLong));
     let phase = match (&error, report.held_back) {
         (Some(_), _) => Phase::Failed,
         (None, Some(_)) => Phase::ValidationFailed,
@@ -239,7 +252,8 @@ async fn one(
     tracing::info!(district = org.id, run = run_id, phase = phase.name(), records, error = text, "a sync ended");
     let id = run.as_ref().map(|run| run.id().to_owned());
     if let Some(run) = run {
-        run.finish(&report, phase, text, name.as_deref()).await;
+        let filled = (phase == Phase::Done && !ask.options.shallow).then_some(filled);
+        run.finish(&report, phase, text, Learnt { name: name.as_deref(), filled }).await;
     }
     if let Some(steps) = steps {
         let progress = Progress { phase, counts: report.counts.clone(), ..progress.borrow().clone() };
@@ -250,10 +264,16 @@ async fn one(
     Synced { district: org.id.clone(), run: id, phase, report, error: error.map(Failure::Failed) }
 }
 
+/// How many classes had students at the last sync, for those that begin no run.
+async fn last_filled(app: &App, org: &OrgKey) -> Result<Option<u64>, StoreError> {
+    let partner = DocPath::in_collection(PARTNERS, &format!("{PROVIDER}-{}", org.id))?;
+    Ok(app.stores.admin.get(&partner).await?.as_ref().and_then(run::filled_classes))
+}
+
 /// What was done before a sync was cut short.
 fn so_far(progress: &watch::Sender<Progress>, error: SyncError) -> Outcome {
     let report = Report { counts: progress.borrow().counts.clone(), ..Report::default() };
-    Outcome { report, name: None, error: Some(error) }
+    Outcome { report, name: None, filled: 0, error: Some(error) }
 }
 
 /// Tells who listens where the sync stands, now and then. Never ends.

@@ -213,6 +213,7 @@ pub fn admin_orgs(user: &User, district: &str, taught: &[&str]) -> OrgLists {
 pub struct Enrolments {
     sections: Vec<(String, String)>,
     of_user: HashMap<String, Vec<(u32, bool)>>,
+    filled: u64,
 }
 
 impl Enrolments {
@@ -221,6 +222,7 @@ impl Enrolments {
         let Some(school) = &section.school else { return };
         let Ok(place) = u32::try_from(self.sections.len()) else { return };
         self.sections.push((section.id.clone(), school.clone()));
+        self.filled += u64::from(!section.students.is_empty());
         let teachers = section.teachers.iter().chain(&section.teacher).map(|id| (id, true));
         for (user, teaches) in section.students.iter().map(|id| (id, false)).chain(teachers) {
             let held = self.of_user.entry(user.clone()).or_default();
@@ -228,6 +230,11 @@ impl Enrolments {
                 held.push((place, teaches));
             }
         }
+    }
+
+    /// How many sections have students.
+    pub fn filled(&self) -> u64 {
+        self.filled
     }
 
     /// The sections of a user, each with its school.

@@ -1,7 +1,9 @@
 //! `syncCleverUser`: somebody signed in with Clever, and what Clever says of them is taken over (functions §2.12).
 //!
-//! A person's own token opens their own record only: no lists. So it tells their schools, but not their sections; those
-//! of schools that they still are in stay until the district's next sync.
+//! A person's own token opens their own record only: no lists. So it tells their schools, but not their sections. Where
+//! the district's people are synced, a sign-in adds, and takes nobody out of anything; the next sync knows better.
+
+use std::time::Duration;
 
 use secrecy::SecretString;
 use serde_json::{Value as Json, json};
@@ -21,12 +23,14 @@ use crate::orgs::{OrgLists, OrgType};
 use crate::payload::{Checked, object, required_id, required_text, value};
 use crate::rights::{Bound, Payload, denied};
 use crate::rostering::org;
-use crate::rostering::person::{self, Person};
+use crate::rostering::person::{self, Before, Person, Said};
 use crate::runtime::{FunctionError, Status};
 use crate::store::{DocPath, Document, FieldPath, Fields, Query, Transaction, Value, Write, lookup};
 use crate::users::change::UserChange;
 use crate::users::copy::{copy_changes, new_copy};
 
+/// How long Clever may take to say who somebody is: less than the function may take.
+const PATIENCE: Duration = Duration::from_secs(45);
 /// The longest token.
 const TOKEN_LIMIT: usize = 4096;
 
@@ -76,14 +80,20 @@ pub async fn sync_clever_user(app: App, permit: Bound, request: Request) -> Resu
         user: &user,
     };
     let note = work.note().await?;
-    let (after, _) = app.stores.admin.transaction(|tx| work.write(tx, &note)).await?;
-    work.write_copy(&after).await?;
+    let (mut after, _) = app.stores.admin.transaction(|tx| work.write(tx, &note)).await?;
+    // Nothing spans two databases: the user may have moved on while the copy was made.
+    while work.write_copy(&after).await? {
+        let Some(user) = app.stores.admin.get(&user_path(work.roar_uid)?).await? else { break };
+        after = user.fields;
+    }
     follow_entry(&app, &note).await?;
     Ok(json!({ "status": "ok" }))
 }
 
 async fn me(clever: &Clever, token: &SecretString) -> Result<(User, Json), FunctionError> {
-    clever.me(token).await.map_err(|error| match error {
+    // Somebody waits: an answer that takes longer is none.
+    let asked = tokio::time::timeout(PATIENCE, clever.me(token)).await;
+    asked.unwrap_or(Err(CleverError::Unavailable("it takes too long"))).map_err(|error| match error {
         CleverError::Unauthorized | CleverError::NotFound | CleverError::Refused(_) => {
             denied("Clever doesn't take accessToken.")
         }
@@ -136,7 +146,10 @@ impl Work<'_> {
         let found = tx.get_all(&[path.clone(), raw_path.clone(), note.clone()]).await?;
         let [before, raw, noted] = <[Option<Document>; 3]>::try_from(found).unwrap_or_default();
         noted.as_ref().map_or(Ok(()), |noted| self.check(noted))?;
-        let (person, rights, owned) = self.person(&tx, before.as_ref()).await?;
+        let (person, rights, owned) = self.person(&tx, before.as_ref(), noted.as_ref()).await?;
+        let was_admin = noted.as_ref().is_some_and(|noted| text(noted, "role") == Some("admin"));
+        // What the roster doesn't say is for the district's sync to take away.
+        let known = Before { owned: &owned, said: Said::default(), was_admin };
         let mut after = before.as_ref().map(|before| before.fields.clone()).unwrap_or_default();
         let mut is_changed = true;
         match &before {
@@ -145,7 +158,7 @@ impl Work<'_> {
                 after.insert("assessmentUid".to_owned(), Value::from(self.assessment_uid));
                 tx.write(Write::create(path, after.clone())).await;
             }
-            Some(before) => match person::change(&before.fields, &person, &owned, now) {
+            Some(before) => match person::change(&before.fields, &person, &known, now) {
                 Some((fields, mask)) => {
                     apply(&mut after, &fields, &mask);
                     tx.write(Write::merge(path, fields, mask)).await;
@@ -159,25 +172,32 @@ impl Work<'_> {
         }
         let mut entry = fields! {
             "providerType" => PROVIDER, "providerId" => self.user.id.as_str(), "roarUid" => self.roar_uid,
-            "district" => self.district, "role" => person.user_type, "gone" => false, "lastSync" => now,
-            "adminOrgs" => rights.to_value(), "adminUid" => self.admin_uid, "activated" => true,
+            "role" => person.user_type, "lastSync" => now, "adminOrgs" => rights.to_value(),
+            "adminUid" => self.admin_uid, "activated" => true,
         };
+        // Whom another district's roster has is left to it.
+        let elsewhere = noted.as_ref().and_then(|noted| text(noted, "district")).filter(|held| *held != self.district);
+        let is_gone = noted.as_ref().is_some_and(|noted| noted.fields.get("gone") == Some(&Value::Boolean(true)));
+        if elsewhere.is_none() || is_gone {
+            entry.extend(fields! { "district" => self.district, "gone" => false });
+        }
         entry.extend(person.email.as_ref().map(|email| ("email".to_owned(), Value::from(email.as_str()))));
         let mut mask: Vec<FieldPath> = entry.keys().map(FieldPath::top).collect();
         if is_changed {
             // What the district's sync wrote last isn't what's there now, so it has to look again.
-            mask.push(FieldPath::top(org::ROSTER));
+            mask.push(FieldPath::of([org::ROSTER, "fingerprint"]));
         }
         tx.write(Write::merge(note.clone(), entry, mask)).await;
         Ok(after)
     }
 
     /// The person, in the orgs that are here, and the orgs that they have rights over; and the orgs that they may
-    /// leave: those of their district.
+    /// leave: schools of their district and what is below these, unless its syncs say who is where.
     async fn person(
         &self,
         tx: &Transaction,
         before: Option<&Document>,
+        noted: Option<&Document>,
     ) -> Result<(Person, OrgLists, OrgSet), FunctionError> {
         let none = || FunctionError::new(Status::FailedPrecondition, "Clever doesn't say what your role is.");
         let wanted = map::person(self.user, self.district, &[]).ok_or_else(none)?;
@@ -194,13 +214,12 @@ impl Work<'_> {
         let paths: Vec<DocPath> =
             keys.iter().map(|(of, id)| DocPath::in_collection(of.plural(), id)).collect::<Result<_, _>>()?;
         let found = tx.get_all(&paths).await?;
-        let text = |org: &Document, name: &str| org.fields.get(name).and_then(Value::as_str).map(str::to_owned);
         let mut living = OrgSet::default();
         let mut owned = OrgSet::default();
         let mut classes = Vec::new();
         for ((of, id), org) in keys.iter().zip(&found) {
             let Some(org) = org else { continue };
-            let is_here = *of == OrgType::District || text(org, "districtId").as_deref() == Some(self.district);
+            let is_here = *of == OrgType::District || text(org, "districtId") == Some(self.district);
             if !is_here || !org.fields.contains_key(org::ROSTER) {
                 continue;
             }
@@ -208,21 +227,36 @@ impl Work<'_> {
             if !org::is_archived(&org.fields) {
                 living.insert(*of, id);
                 let school = text(org, "schoolId").filter(|_| *of == OrgType::Class);
-                classes.extend(school.map(|school| (id.as_str(), school)));
+                classes.extend(school.map(|school| (id.as_str(), school.to_owned())));
             }
         }
-        // Of the sections that they were in, those of schools that they are in still.
-        classes.retain(|(_, school)| wanted.orgs.contains(OrgType::School, school));
+        let is_synced = noted.is_some_and(|noted| noted.fields.contains_key(org::ROSTER));
+        if is_synced {
+            owned = OrgSet::default();
+        } else {
+            // Of the sections that they were in, those of schools that they are in still.
+            classes.retain(|(_, school)| wanted.orgs.contains(OrgType::School, school));
+        }
         let sections: Vec<(&str, &str)> = classes.iter().map(|(class, school)| (*class, school.as_str())).collect();
         let mut person = map::person(self.user, self.district, &sections).ok_or_else(none)?;
         person.orgs = person.orgs.intersection(&living);
-        let taught: Vec<&str> = sections.iter().map(|(class, _)| *class).collect();
+        // Only the district's sync knows who teaches what: being in a class may be somebody's own doing.
+        let noted = OrgLists::from_value(noted.and_then(|noted| noted.fields.get("adminOrgs")));
+        let taught: Vec<&str> = noted.of(OrgType::Class).iter().map(String::as_str).collect();
+        for class in &taught {
+            if let Some(class) = tx.get(&DocPath::in_collection(OrgType::Class.plural(), class)?).await?
+                && text(&class, "districtId") == Some(self.district)
+                && !org::is_archived(&class.fields)
+            {
+                living.insert(OrgType::Class, class.id());
+            }
+        }
         let rights = map::admin_orgs(self.user, self.district, &taught).intersection(&living);
         Ok((person, rights, owned))
     }
 
-    /// The de-identified copy in the assessment database.
-    async fn write_copy(&self, user: &Fields) -> Result<(), FunctionError> {
+    /// The de-identified copy in the assessment database. True when it wasn't right.
+    async fn write_copy(&self, user: &Fields) -> Result<bool, FunctionError> {
         let (path, now) = (&user_path(self.roar_uid)?, self.app.now());
         let all = UserChange { orgs: true, grade: true, birth: true, ..UserChange::default() };
         let all = &all;
@@ -230,16 +264,28 @@ impl Work<'_> {
             match tx.get(path).await? {
                 None => tx.write(Write::create(path.clone(), new_copy(user, self.assessment_uid, now))).await,
                 Some(copy) => {
-                    if let Some((fields, mask)) = copy_changes(&copy.fields, user, all, now) {
-                        tx.write(Write::merge(path.clone(), fields, mask)).await;
+                    let (mut fields, mut mask) = copy_changes(&copy.fields, user, all, now).unwrap_or_default();
+                    // Somebody who was a guest there isn't one any more.
+                    let user_type = user.get("userType").filter(|held| copy.fields.get("userType") != Some(*held));
+                    if let Some(user_type) = user_type {
+                        fields.insert("userType".to_owned(), user_type.clone());
+                        mask.push(FieldPath::top("userType"));
                     }
+                    if !mask.is_empty() {
+                        tx.write(Write::merge(path.clone(), fields, mask)).await;
+                        return Ok(true);
+                    }
+                    return Ok(false);
                 }
             }
-            Ok::<_, FunctionError>(())
+            Ok::<_, FunctionError>(true)
         };
-        self.app.stores.assessment.transaction(work).await?;
-        Ok(())
+        Ok(self.app.stores.assessment.transaction(work).await?.0)
     }
+}
+
+fn text<'a>(document: &'a Document, name: &str) -> Option<&'a str> {
+    document.fields.get(name).and_then(Value::as_str)
 }
 
 /// Applies a change of a users document: top-level fields, and fields of maps.

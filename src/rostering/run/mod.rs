@@ -52,6 +52,23 @@ pub struct Begin<'a> {
     pub id: &'a str,
 }
 
+/// What a run learnt of its partner.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Learnt<'a> {
+    /// Its name.
+    pub name: Option<&'a str>,
+    /// How many of its classes have students, after a sync of people.
+    pub filled: Option<u64>,
+}
+
+/// How many of a partner's classes had students at the end of its last sync of people.
+const FILLED: &str = "filledClasses";
+
+/// Reads that number.
+pub fn filled_classes(partner: &Document) -> Option<u64> {
+    partner.fields.get(FILLED).and_then(Value::as_i64).and_then(|number| number.try_into().ok())
+}
+
 /// Why a run can't begin.
 #[derive(Debug, Error)]
 pub enum BeginError {
@@ -80,6 +97,7 @@ pub struct Run {
     partner: DocPath,
     beat: tokio::sync::Mutex<()>,
     last: Mutex<Beat>,
+    filled_before: Option<u64>,
     _alive: Alive,
 }
 
@@ -142,13 +160,13 @@ impl Run {
                 "triggeredBy" => begin.by, "batchId" => begin.batch,
             };
             tx.write(Write::create(run_path.clone(), run)).await;
-            Ok(now)
+            Ok((now, known.as_ref().and_then(filled_classes)))
         };
-        let (at, committed) = app.stores.admin.transaction(work).await?;
+        let ((at, filled_before), committed) = app.stores.admin.transaction(work).await?;
         let update_time = committed.and_then(|committed| committed.results.last()?.update_time);
         let last = Mutex::new(Beat { at, update_time: update_time.unwrap_or(at) });
         let (app, id) = (app.clone(), begin.id.to_owned());
-        Ok(Run { app, id, path, partner, beat: tokio::sync::Mutex::default(), last, _alive: alive })
+        Ok(Run { app, id, path, partner, beat: tokio::sync::Mutex::default(), last, filled_before, _alive: alive })
     }
 
     /// Its ID.
@@ -237,14 +255,20 @@ impl Run {
             "eventType" => "unenroll", "userId" => roar_uid, "timestamp" => self.app.now(),
             "details" => fields! { "providerId" => provider_id },
         };
-        Ok(Write::create(self.path.child("events", &self.app.context.document_id())?, event))
+        // One for each: a commit whose answer is lost is planned anew.
+        Ok(Write::set(self.path.child("events", &format!("unenroll__{provider_id}"))?, event))
+    }
+
+    /// What its partner remembers of the last run: how many classes had students.
+    pub fn filled_before(&self) -> Option<u64> {
+        self.filled_before
     }
 
     /// Ends the run: writes what it came to. A run that another one took over from is left as it is.
-    pub async fn finish(self, report: &Report, phase: Phase, error: Option<String>, name: Option<&str>) {
+    pub async fn finish(self, report: &Report, phase: Phase, error: Option<String>, learnt: Learnt<'_>) {
         let ending = Ending { report, phase, error, now: self.app.now() };
         for attempt in 1.. {
-            match self.try_to_finish(&ending, name).await {
+            match self.try_to_finish(&ending, &learnt).await {
                 Ok(()) => return,
                 Err(BeatError::Superseded) => {
                     tracing::warn!(run = self.id, "another sync took over; what this one came to isn't written");
@@ -261,7 +285,7 @@ impl Run {
         }
     }
 
-    async fn try_to_finish(&self, ending: &Ending<'_>, name: Option<&str>) -> Result<(), BeatError> {
+    async fn try_to_finish(&self, ending: &Ending<'_>, learnt: &Learnt<'_>) -> Result<(), BeatError> {
         let _alone = self.beat.lock().await;
         let mut details = stats(&self.path, ending.report)?;
         details.extend(problems(&self.path, ending.report, ending.now)?);
@@ -271,7 +295,8 @@ impl Run {
         }
         let (fields, mask) = ending.fields();
         let mut partner = fields! { "updatedAt" => ending.now };
-        partner.extend(name.map(|name| ("displayName".to_owned(), Value::from(name))));
+        partner.extend(learnt.name.map(|name| ("displayName".to_owned(), Value::from(name))));
+        partner.extend(learnt.filled.map(|number| (FILLED.to_owned(), Value::Integer(number as i64))));
         // Not in `partner`, so it goes.
         let with = partner.keys().map(FieldPath::top).chain([FieldPath::top("activeRun")]).collect();
         let free = Write::merge(self.partner.clone(), partner, with);

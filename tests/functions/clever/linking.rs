@@ -1,57 +1,71 @@
 //! People who were known before Clever's roster came.
 
 use roar_functions::fields;
-use roar_functions::store::{Fields, Value};
+use roar_functions::store::{Fields, Value, lookup};
 use serde_json::json;
 
 use super::Scene;
 use crate::world::set;
 
-/// Somebody who was enrolled by hand or from a file.
-fn enrolled(scene: &Scene, email: &str, user_type: &str, district: &str) -> Fields {
+/// Somebody who was enrolled by hand or from a file: the person of that record, unless `but` says something else.
+fn enrolled(scene: &Scene, like: &str, email: &str, user_type: &str, district: &str, but: Fields) -> Fields {
     let at = |id: &str| {
         fields! {
             "current" => Value::strings([id]), "all" => Value::strings([id]),
             "dates" => fields! { id => fields! { "from" => scene.world.now(), "to" => Value::Null } },
         }
     };
-    fields! {
+    let record = scene.there.record(like).expect("a record");
+    let name = |part: &str| record["name"][part].as_str().unwrap_or_default().to_uppercase();
+    let mut user = fields! {
         "userType" => user_type, "archived" => false, "email" => email, "districts" => at(district),
-        "assessmentPid" => "kept", "name" => fields! { "first" => "By", "middle" => Value::Null, "last" => "Hand" },
-    }
+        "assessmentPid" => "kept", "studentData" => fields! { "home_language" => Value::strings(["Tamil"]) },
+        "name" => fields! { "first" => name("first"), "middle" => Value::Null, "last" => name("last") },
+    };
+    user.extend(but);
+    user
 }
 
 #[tokio::test]
-async fn an_address_links_within_the_district_only_and_only_one_to_one() {
+async fn an_address_links_within_the_district_only_and_only_the_same_person() {
     let scene = Scene::open().await;
     scene.call(json!({"shallow": true})).await.expect("orgs");
     scene.world.settle().await;
     let district = scene.there.id();
     let students = scene.there.users("student");
-    // The address, its users here, whether they become one.
     let address = |n: usize| format!("somebody{n}@school.example");
-    for (n, student) in students.iter().take(6).enumerate() {
-        scene.there.set_email(student, Some(&address(n).to_uppercase()));
-    }
-    scene.there.set_email(&students[6], Some(&address(5)));
+    let old: roar_functions::store::Timestamp = "1990-01-01T00:00:00Z".parse().expect("an instant");
+    let sibling = fields! { "name" => fields! { "first" => "Sibling", "middle" => Value::Null, "last" => "Other" } };
+    let older = fields! { "studentData" => fields! { "dob" => old } };
+    let none = Fields::new;
+    // The users here with the address, and whether the first of them is the person.
     let cases = [
-        (0, vec![("student", district.as_str())], true),
-        (1, vec![("student", "another")], false),
-        (2, vec![("student", district.as_str()), ("student", district.as_str())], false),
-        (3, vec![("educator", district.as_str())], false),
-        (4, vec![], false),
-        (5, vec![("student", district.as_str())], false),
+        (vec![("student", district.as_str(), none())], true),
+        (vec![("student", "another", none())], false),
+        (vec![("student", district.as_str(), none()), ("student", district.as_str(), none())], false),
+        (vec![("educator", district.as_str(), none())], false),
+        (vec![], false),
+        (vec![("student", district.as_str(), none())], false),
+        (vec![("student", district.as_str(), sibling)], false),
+        (vec![("student", district.as_str(), older)], false),
+        (vec![("student", district.as_str(), none())], false),
     ];
-    for (n, users, _) in &cases {
-        for (place, (user_type, of)) in users.iter().enumerate() {
-            let user = enrolled(&scene, &address(*n), user_type, of);
+    for (n, (users, _)) in cases.iter().enumerate() {
+        scene.there.set_email(&students[n], Some(&address(n).to_uppercase()));
+        scene.there.set_dob(&students[n], "3/20/2016");
+        for (place, (user_type, of, but)) in users.iter().enumerate() {
+            let user = enrolled(&scene, &students[n], &address(n), user_type, of, but.clone());
             set(scene.world.admin(), &format!("users/known-{n}-{place}"), user).await;
         }
     }
+    // Two at Clever have the fifth's address; another roster knows the eighth as somebody else.
+    scene.there.set_email(&students[20], Some(&address(5)));
+    let note = fields! { "providerType" => "classlink", "providerId" => "x", "roarUid" => "known-8-0" };
+    set(scene.world.admin(), "identityProviderIds/other", note).await;
     scene.world.settle().await;
     scene.settle().await;
-    for (n, users, expected) in &cases {
-        let entry = scene.entry(&students[*n]).await;
+    for (n, (users, expected)) in cases.iter().enumerate() {
+        let entry = scene.entry(&students[n]).await;
         let is_linked = entry["roarUid"].as_str() == Some(&format!("known-{n}-0"));
         assert_eq!(is_linked, *expected, "{n}: {users:?}");
     }
@@ -60,10 +74,37 @@ async fn an_address_links_within_the_district_only_and_only_one_to_one() {
     let record = scene.there.record(&students[0]).expect("a record");
     let first = linked["name"].as_map().and_then(|name| name.get("first")).and_then(Value::as_str);
     assert_eq!(first, record["name"]["first"].as_str(), "the roster's fields are the roster's");
-    // Once linked, they stay so, whatever the address.
+    // Once linked, they stay so, whatever the address; and what the roster never says stays as people wrote it.
     scene.there.set_email(&students[0], Some("another@school.example"));
+    scene.there.unset(&students[0], "roles/student/home_language");
     scene.settle().await;
     assert_eq!(scene.entry(&students[0]).await["roarUid"].as_str(), Some("known-0-0"));
+}
+
+#[tokio::test]
+async fn what_people_wrote_of_a_student_stays_where_the_roster_says_nothing() {
+    let scene = Scene::open().await;
+    let student = scene.there.users("student")[0].clone();
+    scene.there.unset(&student, "roles/student/home_language");
+    scene.there.set_email(&student, Some("a@school.example"));
+    scene.call(json!({"shallow": true})).await.expect("orgs");
+    let user = enrolled(&scene, &student, "a@school.example", "student", &scene.there.id(), Fields::new());
+    set(scene.world.admin(), "users/known", user).await;
+    scene.world.settle().await;
+    let language = async || lookup(&scene.user(&student).await, "studentData.home_language").cloned();
+    for grade in ["4", "5"] {
+        scene.there.promote(&student, grade);
+        scene.settle().await;
+        assert_eq!(scene.entry(&student).await["roarUid"].as_str(), Some("known"));
+        assert_eq!(language().await, Some(Value::strings(["Tamil"])), "grade {grade}");
+    }
+    // Once the roster says it, it's the roster's, and goes with it.
+    scene.there.set(&student, "roles/student/home_language", "Urdu");
+    scene.settle().await;
+    assert_eq!(language().await, Some(Value::strings(["Urdu"])));
+    scene.there.unset(&student, "roles/student/home_language");
+    scene.settle().await;
+    assert_eq!(language().await, None);
 }
 
 #[tokio::test]
@@ -75,7 +116,12 @@ async fn notes_that_other_functions_left_are_taken_over() {
         "adminUid" => "uid-known", "email" => "old@school.example",
     };
     set(scene.world.admin(), "identityProviderIds/auto1", note).await;
-    set(scene.world.admin(), "users/known", enrolled(&scene, "old@school.example", "student", "another")).await;
+    set(
+        scene.world.admin(),
+        "users/known",
+        enrolled(&scene, &students[0], "old@school.example", "student", "another", Fields::new()),
+    )
+    .await;
     scene.world.settle().await;
     let report = scene.settle().await;
     assert_eq!(report.held_back, None);

@@ -1,5 +1,6 @@
 //! A district that comes from Clever: its orgs and people, before a fake Clever that changes and fails.
 
+mod faults;
 mod linking;
 mod refusals;
 mod rights;
@@ -15,7 +16,7 @@ use roar_functions::rostering::clever::District;
 use roar_functions::rostering::clever::map::{self, Enrolments};
 use roar_functions::rostering::clever::records::{Record, Section, User};
 use roar_functions::rostering::clever::sync::{Monitor, Options, Outcome, SyncError, sync_district};
-use roar_functions::rostering::person;
+use roar_functions::rostering::person::{self, Before, Said};
 use roar_functions::rostering::report::{Progress, Report};
 use roar_functions::runtime::FunctionError;
 use roar_functions::store::{DocPath, Document, Fields, Query, Value, lookup};
@@ -64,7 +65,7 @@ impl Scene {
 
     async fn sync(&self, options: Options) -> Result<Report, SyncError> {
         let progress = tokio::sync::watch::Sender::new(Progress::default());
-        let monitor = Monitor { progress: &progress, run: None };
+        let monitor = Monitor { progress: &progress, run: None, filled_before: None };
         let Outcome { report, error, .. } =
             sync_district(&self.world.service.app, &self.client, options, &monitor).await;
         error.map_or(Ok(report), Err)
@@ -115,6 +116,7 @@ impl Scene {
             "schools": self.all("schools").await.keys().collect::<Vec<_>>(),
         }));
         let owned = roar_functions::orgs::OrgLists::from_value(Some(&owned)).to_set();
+        let before = Before { owned: &owned, said: Said::of(person::STUDENT_FIELDS), was_admin: false };
         let users = self.all("users").await;
         let entries = self.all("identityProviderIds").await;
         let mut present = 0;
@@ -126,7 +128,7 @@ impl Scene {
                 let Some(wanted) = map::person(user, &self.there.id(), &sections) else { continue };
                 let entry = entries.get(&format!("clever-{}", user.id())).unwrap_or_else(|| panic!("{what}: nobody"));
                 let roar_uid = entry.get("roarUid").and_then(Value::as_str).expect("a user");
-                let change = person::change(&users[roar_uid], &wanted, &owned, self.world.now());
+                let change = person::change(&users[roar_uid], &wanted, &before, self.world.now());
                 assert_eq!(change, None, "{what}");
                 present += 1;
             }

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use roar_functions::demo::clever::{Fault, Options as Fake, Size};
 use roar_functions::orgs::{OrgKey, OrgType};
 use roar_functions::rostering::report::{Phase, Progress, Report};
-use roar_functions::rostering::run::{Begin, BeginError, Run};
+use roar_functions::rostering::run::{Begin, BeginError, Learnt, Run};
 use roar_functions::runtime::{Call, Chunks, Status, Trigger};
 use roar_functions::store::embedded::EmbeddedStore;
 use roar_functions::store::{
@@ -194,11 +194,11 @@ async fn elsewhere_a_silent_run_is_over_after_a_quarter_of_an_hour() {
     assert_eq!(get("r1").await["state"].as_str(), Some("failed"));
     // The first one awakes: it notices before it writes, and leaves the other's documents alone.
     assert!(first.check(&Progress::default()).await.is_err());
-    first.finish(&Report::default(), Phase::Done, None, None).await;
+    first.finish(&Report::default(), Phase::Done, None, Learnt::default()).await;
     assert_eq!(get("r1").await["state"].as_str(), Some("failed"));
     let partner = world.get("rosteringPartners/clever-d1").await.expect("a partner").fields;
     assert_eq!(partner["activeRun"].as_str(), Some("r4"));
-    second.finish(&Report::default(), Phase::Done, None, Some("D")).await;
+    second.finish(&Report::default(), Phase::Done, None, Learnt { name: Some("D"), filled: None }).await;
     assert_eq!(get("r4").await["state"].as_str(), Some("done"));
     let partner = world.get("rosteringPartners/clever-d1").await.expect("a partner").fields;
     assert_eq!((partner.get("activeRun"), partner["displayName"].as_str()), (None, Some("D")));

@@ -1,7 +1,8 @@
 //! `syncCleverUser`: what Clever says of somebody who signs in with it.
 
 use roar_functions::accounts::{AccountUpdate, Provider};
-use roar_functions::demo::clever::{Fault, Kind as At};
+use roar_functions::demo::clever::{Fault, Kind as At, Options as Fake, Size};
+use roar_functions::fields;
 use roar_functions::orgs::OrgType;
 use roar_functions::runtime::{FunctionError, Status};
 use roar_functions::store::{DocPath, Fields, Value, lookup};
@@ -9,6 +10,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value as Json, json};
 
 use super::Scene;
+use crate::local::LocalWorld;
 use crate::world::{assert_consistent, assignments};
 
 impl Scene {
@@ -101,31 +103,76 @@ async fn what_changed_at_clever_is_taken_over_at_once() {
     assert_eq!(lookup(&scene.user(&student).await, "studentData.grade"), Some(&Value::from("3")));
 }
 
+/// A district of two schools.
+async fn two_schools() -> Scene {
+    let size = Size { schools: 2, ..Size::of(60) };
+    Scene::of(LocalWorld::with_clever(Default::default(), Fake::of(size)).await)
+}
+
 #[tokio::test]
-async fn who_changes_school_leaves_its_classes() {
-    let scene = Scene::of(
-        crate::local::LocalWorld::with_clever(
-            Default::default(),
-            roar_functions::demo::clever::Options::of(roar_functions::demo::clever::Size {
-                schools: 2,
-                ..roar_functions::demo::clever::Size::of(60)
-            }),
-        )
-        .await,
-    );
+async fn who_changes_school_leaves_the_old_one_unless_syncs_say_who_is_where() {
+    for is_synced in [false, true] {
+        let scene = two_schools().await;
+        let schools = scene.there.ids(At::School);
+        let student = scene.there.users("student")[0].clone();
+        scene.call(json!({"shallow": !is_synced})).await.expect("synced");
+        scene.world.settle().await;
+        scene.account("uid-s", &student).await;
+        scene.sign_in("uid-s", &student).await;
+        scene.sync_user("uid-s", &student).await.expect("synced");
+        let from = scene.current(&student, "schools").await[0].clone();
+        let classes = scene.current(&student, "classes").await;
+        let to = schools.iter().find(|school| **school != from).expect("another").clone();
+        scene.there.set(&student, "roles/student/school", to.clone());
+        scene.there.set(&student, "roles/student/schools", json!([to]));
+        scene.sync_user("uid-s", &student).await.expect("synced");
+        let expected = if is_synced { vec![from, to] } else { vec![to] };
+        assert_eq!(scene.current(&student, "schools").await, expected);
+        assert_eq!(scene.current(&student, "classes").await, classes, "no sign-in tells sections");
+    }
+}
+
+#[tokio::test]
+async fn being_in_a_class_gives_no_right_over_it() {
+    let scene = Scene::open().await;
+    scene.settle().await;
+    let teacher = scene.there.users("teacher")[0].clone();
+    scene.there.set(&teacher, "roles", json!({"teacher": {"legacy_id": "5", "schools": []}}));
+    scene.settle().await;
+    scene.account("uid-t", &teacher).await;
+    scene.sign_in("uid-t", &teacher).await;
+    let before = scene.admin_orgs("uid-t").await;
+    let other = scene.there.ids(At::Section).into_iter().find(|id| !before.contains(OrgType::Class, id));
+    let other = other.expect("a class of somebody else's");
+    let roar_uid = scene.entry(&teacher).await["roarUid"].as_str().expect("a user").to_owned();
+    let mut user = scene.user(&teacher).await;
+    let mut classes = scene.current(&teacher, "classes").await;
+    classes.push(other.clone());
+    if let Some(Value::Map(map)) = user.get_mut("classes") {
+        map.insert("current".to_owned(), Value::strings(&classes));
+    }
+    crate::world::set(scene.world.admin(), &format!("users/{roar_uid}"), user).await;
+    scene.sync_user("uid-t", &teacher).await.expect("synced");
+    assert!(scene.admin_orgs("uid-t").await.same_orgs(&before));
+}
+
+#[tokio::test]
+async fn who_has_an_account_already_keeps_it_to_themselves() {
+    let scene = Scene::open().await;
     scene.settle().await;
     let student = scene.there.users("student")[0].clone();
-    let schools = scene.there.ids(At::School);
-    let from = scene.current(&student, "schools").await[0].clone();
-    let to = schools.iter().find(|school| **school != from).expect("another").clone();
+    let roar_uid = scene.entry(&student).await["roarUid"].as_str().expect("a user").to_owned();
+    // Enrolled from a file, say, with a password of their own.
+    let claims = fields! { "roarUid" => roar_uid.as_str(), "adminUid" => "uid-own", "role" => "student" };
+    crate::world::set(scene.world.admin(), "userClaims/uid-own", fields! { "claims" => claims, "lastUpdated" => 1 })
+        .await;
     scene.account("uid-s", &student).await;
-    scene.sign_in("uid-s", &student).await;
-    assert!(!scene.current(&student, "classes").await.is_empty());
-    scene.there.set(&student, "roles/student/school", to.clone());
-    scene.there.set(&student, "roles/student/schools", json!([to]));
-    scene.sync_user("uid-s", &student).await.expect("synced");
-    assert_eq!(scene.current(&student, "schools").await, [to]);
-    assert_eq!(scene.current(&student, "classes").await, [""; 0]);
+    let data = json!({
+        "assessmentUid": "a-uid-s", "identityProviderId": student, "identityProviderType": "clever",
+    });
+    let refused = scene.world.call_function("setUidClaims", "uid-s", data).await.expect_err("it's refused");
+    assert_eq!(refused.status, Status::AlreadyExists);
+    assert_eq!(scene.entry(&student).await.get("adminUid"), None);
 }
 
 #[tokio::test]

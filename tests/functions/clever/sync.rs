@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use roar_functions::demo::clever::{Fault, Kind as At};
+use roar_functions::demo::clever::{Fault, Kind as At, Options as Fake, Size};
 use roar_functions::orgs::OrgType;
 use roar_functions::rostering::report::{Counts, HeldBack, Kind, Report};
-use roar_functions::store::{Fields, Timestamp, Value, lookup};
+use roar_functions::store::{DocPath, Fields, Timestamp, Value, Write, lookup};
 use serde_json::json;
 
 use super::{DEEP, STUDENTS, Scene};
+use crate::local::LocalWorld;
+use crate::town::lists;
 use crate::world::{assert_consistent, assignments, set};
 use roar_functions::fields;
 use roar_functions::rostering::clever::sync::Options;
@@ -310,4 +312,241 @@ async fn what_cannot_be_read_or_stored_harms_nobody_else() {
     assert_eq!(scene.user(&students[0]).await.get("archived"), Some(&Value::Boolean(false)));
     assert_eq!(scene.user(&students[2]).await.get("archived"), Some(&Value::Boolean(true)));
     assert_eq!(lookup(&scene.user(&students[3]).await, "studentData.grade"), Some(&Value::from("7")));
+}
+
+#[tokio::test]
+async fn an_org_that_cannot_be_read_loses_nobody() {
+    let scene = Scene::open().await;
+    scene.settle().await;
+    let class = scene.there.ids(At::Section)[0].clone();
+    let student = scene.there.students_of(&class)[0].clone();
+    let teacher = scene.there.record(&class).expect("a section")["teachers"][0].as_str().expect("somebody").to_owned();
+    let noted = async |id: &str| scene.entry(id).await.get("adminOrgs").cloned();
+    let (orgs, rights) = (scene.current(&student, "classes").await, noted(&teacher).await);
+    scene.there.set(&class, "students", json!({"not": "a list"}));
+    // Something else about them changes; what was taken away meanwhile is noticed later.
+    scene.there.promote(&student, "8");
+    let report = scene.settle().await;
+    assert_eq!(report.counts[&Kind::Classes].skipped, 1);
+    assert_eq!((scene.current(&student, "classes").await, noted(&teacher).await), (orgs, rights));
+    assert_eq!(lookup(&scene.user(&student).await, "studentData.grade"), Some(&Value::from("8")));
+    let stored = scene.world.get(&format!("classes/{class}")).await.expect("a class").fields;
+    assert_eq!(stored.get("archived"), Some(&Value::Boolean(false)));
+    scene.there.set(&class, "students", json!([]));
+    scene.settle().await;
+    assert!(!scene.current(&student, "classes").await.contains(&class));
+}
+
+#[tokio::test]
+async fn an_empty_list_of_people_is_believed_in_no_case() {
+    let scene = Scene::open().await;
+    scene.settle().await;
+    let before = scene.all("users").await;
+    let confirmed = Options { confirm_unenroll: true, ..DEEP };
+    for path in ["/users", "/schools"] {
+        scene.fake.fail(path, [Fault::Empty]);
+        let report = scene.sync(confirmed).await.expect("it ends");
+        scene.world.settle().await;
+        assert!(report.held_back.is_some(), "{path}");
+        assert_eq!(scene.all("users").await, before, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn newcomers_do_not_hide_that_many_are_missing() {
+    let scene = Scene::open().await;
+    scene.settle().await;
+    let students = scene.there.users("student");
+    let class = scene.there.ids(At::Section)[1].clone();
+    students.iter().take(50).for_each(|student| scene.there.remove(student));
+    scene.there.add_students(120, &class);
+    let report = scene.settle().await;
+    let held = report.held_back.expect("it stops");
+    assert_eq!((held.kind, held.missing), (Kind::Users, 50));
+    assert_eq!(scene.user(&students[0]).await.get("archived"), Some(&Value::Boolean(false)));
+}
+
+#[tokio::test]
+async fn classes_that_come_without_students_stop_the_sync() {
+    let scene = Scene::open().await;
+    scene.call(json!({"shallow": false})).await.expect("synced");
+    scene.world.settle().await;
+    let before = scene.all("users").await;
+    for class in scene.there.ids(At::Section) {
+        scene.there.set(&class, "students", json!([]));
+    }
+    let refused = scene.call(json!({"shallow": false})).await.expect_err("it stops");
+    assert!(refused.message.contains("classes with students"), "{}", refused.message);
+    scene.world.settle().await;
+    assert_eq!(scene.all("users").await, before);
+    scene.call(json!({"shallow": false, "confirmUnenroll": true})).await.expect("confirmed");
+    let student = scene.there.users("student")[0].clone();
+    assert_eq!(scene.current(&student, "classes").await, [""; 0]);
+}
+
+#[tokio::test]
+async fn who_is_noted_twice_stays_while_one_note_is_right() {
+    let scene = Scene::open().await;
+    scene.settle().await;
+    let students = scene.there.users("student");
+    let (old, new) = (students[0].clone(), students[1].clone());
+    // Somebody has found out that the two are one, and that Clever has given up the first ID.
+    let roar_uid = scene.entry(&new).await["roarUid"].clone();
+    let mut note = scene.entry(&old).await;
+    note.insert("roarUid".to_owned(), roar_uid);
+    set(scene.world.admin(), &format!("identityProviderIds/clever-{old}"), note).await;
+    scene.there.remove(&old);
+    scene.settle().await;
+    assert_eq!(scene.entry(&old).await.get("gone"), Some(&Value::Boolean(true)));
+    let user = scene.user(&new).await;
+    assert_eq!(user.get("archived"), Some(&Value::Boolean(false)));
+    assert!(!scene.current(&new, "classes").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_note_that_changes_during_the_sync_is_not_written_over() {
+    let scene = Scene::open().await;
+    scene.settle().await;
+    let students = scene.there.users("student");
+    let (corrected, signed_in) = (students[0].clone(), students[1].clone());
+    scene.there.promote(&corrected, "8");
+    scene.there.remove(&signed_in);
+    let database = scene.world.admin().clone();
+    let (one, two) = (corrected.clone(), signed_in.clone());
+    // While the last page is on its way, an admin corrects one note, and the other person signs in.
+    scene.fake.after("/users", 3, move |_| {
+        tokio::spawn(async move {
+            let write = |id: &str, fields: Fields| {
+                let path = DocPath::in_collection("identityProviderIds", &format!("clever-{id}")).expect("a path");
+                Write::update(path, fields)
+            };
+            let corrected = write(&one, fields! { "roarUid" => "corrected" });
+            let seen = write(&two, fields! { "lastSync" => Timestamp::UNIX_EPOCH });
+            database.commit(vec![corrected, seen]).await.expect("written");
+        });
+    });
+    scene.fake.fail("/users", std::iter::repeat_n(Fault::Slow(Duration::from_millis(60)), 8));
+    scene.sync(DEEP).await.expect("synced");
+    scene.world.settle().await;
+    assert_eq!(scene.entry(&corrected).await["roarUid"].as_str(), Some("corrected"));
+    assert_eq!(scene.entry(&signed_in).await["gone"], Value::Boolean(false), "the next sync looks again");
+}
+
+#[tokio::test]
+async fn rights_over_a_school_include_the_classes_that_come_and_go() {
+    let size = Size { schools: 2, ..Size::of(60) };
+    let scene = Scene::of(LocalWorld::with_clever(Default::default(), Fake::of(size)).await);
+    let sections = scene.there.ids(At::Section);
+    let schools = scene.there.ids(At::School);
+    let of = |school: &String| {
+        let is_in = |id: &&String| scene.there.record(id).expect("a section")["school"] == json!(school);
+        sections.iter().filter(is_in).cloned().collect::<Vec<_>>()
+    };
+    let classes = [of(&schools[0]), of(&schools[1])];
+    let late = classes[0][0].clone();
+    scene.there.remove(&late);
+    scene.settle().await;
+    for (n, school) in schools.iter().enumerate() {
+        let uid = format!("uid-{n}");
+        let below: Vec<&String> = classes[n].iter().filter(|id| **id != late).collect();
+        let orgs = json!({"schools": [school], "classes": below});
+        let claims = fields! {
+            "roarUid" => uid.as_str(), "adminUid" => uid.as_str(), "minimalAdminOrgs" => lists(&json!({"schools": [school]})),
+            "adminOrgs" => lists(&orgs), "role" => "admin",
+        };
+        set(scene.world.admin(), &format!("userClaims/{uid}"), fields! { "claims" => claims, "lastUpdated" => 1 })
+            .await;
+    }
+    scene.world.settle().await;
+    let holds = async |uid: &str, class: &String| scene.admin_orgs(uid).await.contains(OrgType::Class, class);
+    // It comes; it moves to the other school.
+    scene.there.bring_back(&late);
+    scene.settle().await;
+    assert!(holds("uid-0", &late).await && !holds("uid-1", &late).await);
+    scene.there.set(&late, "school", schools[1].clone());
+    scene.settle().await;
+    assert!(!holds("uid-0", &late).await && holds("uid-1", &late).await);
+    let district = scene.world.get(&format!("districts/{}", scene.there.id())).await.expect("a district").fields;
+    assert_eq!(district.get("rosterClaimsDue"), None, "nothing is left to do");
+    // Cut short between the two, the next sync does it.
+    let path = DocPath::in_collection("districts", &scene.there.id()).expect("a path");
+    let due = Write::update(path, fields! { "rosterClaimsDue" => true });
+    let claims = Write::update(
+        DocPath::new("userClaims/uid-1").expect("a path"),
+        fields! { "claims" => fields! {
+            "roarUid" => "uid-1", "adminUid" => "uid-1", "role" => "admin",
+            "minimalAdminOrgs" => lists(&json!({"schools": [schools[1]]})), "adminOrgs" => lists(&json!({"schools": [schools[1]]})),
+        }, "lastUpdated" => 2 },
+    );
+    scene.world.admin().commit(vec![due, claims]).await.expect("written");
+    drop(scene.world.events().await);
+    scene.settle().await;
+    assert!(holds("uid-1", &late).await);
+}
+
+#[tokio::test]
+async fn groups_below_a_class_that_is_gone_go_with_it() {
+    let scene = Scene::open().await;
+    scene.settle().await;
+    let class = scene.there.ids(At::Section)[0].clone();
+    let group =
+        |of: &str, id: &str| fields! { "name" => "G", "archived" => false, "parentOrgType" => of, "parentOrgId" => id };
+    set(scene.world.admin(), "groups/below", group("class", &class)).await;
+    set(scene.world.admin(), "groups/deeper", group("group", "below")).await;
+    set(scene.world.admin(), "groups/beside", group("school", &class)).await;
+    scene.world.settle().await;
+    scene.there.remove(&class);
+    scene.settle().await;
+    let archived =
+        async |id: &str| scene.world.get(&format!("groups/{id}")).await.expect("a group").fields["archived"].clone();
+    assert_eq!(archived("below").await, Value::Boolean(true));
+    assert_eq!(archived("deeper").await, Value::Boolean(true));
+    assert_eq!(archived("beside").await, Value::Boolean(false), "its parent is a school of that ID");
+}
+
+#[tokio::test]
+async fn documents_that_say_something_else_do_not_stop_a_district() {
+    let scene = Scene::open().await;
+    let (school, class) = (scene.there.ids(At::School)[0].clone(), scene.there.ids(At::Section)[0].clone());
+    // Somebody's own, under the same IDs: without a district, and of another one.
+    set(scene.world.admin(), &format!("schools/{school}"), fields! { "name" => "Old", "archived" => false }).await;
+    let other =
+        fields! { "name" => "Old", "archived" => false, "districtId" => "another", "tags" => Value::strings(["x"]) };
+    set(scene.world.admin(), &format!("classes/{class}"), other).await;
+    // And a note under somebody's usual ID that is another person's.
+    let student = scene.there.users("student")[0].clone();
+    let note =
+        fields! { "providerType" => "clever", "providerId" => "moved-on", "roarUid" => "r", "district" => "another" };
+    set(scene.world.admin(), &format!("identityProviderIds/clever-{student}"), note.clone()).await;
+    let report = scene.settle().await;
+    assert_eq!(report.counts[&Kind::Users].failed, 0, "{report:?}");
+    let stored = scene.world.get(&format!("classes/{class}")).await.expect("a class").fields;
+    assert_eq!(stored["districtId"].as_str(), Some(scene.there.id().as_str()));
+    assert_eq!(stored["tags"], Value::strings(["x"]));
+    let entries = scene.all("identityProviderIds").await;
+    assert_eq!(entries[&format!("clever-{student}")]["providerId"].as_str(), Some("moved-on"));
+    assert!(entries.values().any(|entry| entry["providerId"].as_str() == Some(&student)));
+    let report = scene.settle().await;
+    assert_eq!(report.counts.values().map(|counts| counts.created + counts.updated).sum::<u64>(), 0);
+}
+
+#[tokio::test]
+async fn whom_another_district_has_is_left_to_it() {
+    let scene = Scene::open().await;
+    let student = scene.there.users("student")[0].clone();
+    let note = fields! {
+        "providerType" => "clever", "providerId" => student.as_str(), "roarUid" => "r", "district" => "another",
+        "gone" => false,
+    };
+    set(scene.world.admin(), &format!("identityProviderIds/clever-{student}"), note.clone()).await;
+    let report = scene.settle().await;
+    assert_eq!(report.counts[&Kind::Users].skipped, 1);
+    assert_eq!(scene.entry(&student).await["district"].as_str(), Some("another"));
+    // Once that one has let them go, they are taken over.
+    let gone = note.into_iter().chain(fields! { "gone" => true }).collect();
+    set(scene.world.admin(), &format!("identityProviderIds/clever-{student}"), gone).await;
+    scene.settle().await;
+    let entry = scene.entry(&student).await;
+    assert_eq!((entry["roarUid"].as_str(), entry["district"].as_str()), (Some("r"), Some(scene.there.id().as_str())));
+    assert_eq!(scene.user(&student).await["userType"].as_str(), Some("student"));
 }

@@ -100,7 +100,7 @@ struct Single<D> {
 struct Listed<'a> {
     #[serde(borrow)]
     data: Vec<&'a RawValue>,
-    #[serde(default = "Vec::new")]
+    /// Without them, nobody could tell whether that's all.
     links: Vec<Link>,
     /// Not documented, so it may be anything.
     #[serde(default, borrow)]

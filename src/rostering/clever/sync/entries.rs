@@ -8,8 +8,8 @@ use super::{PROVIDER, Work};
 use crate::fields;
 use crate::orgs::OrgLists;
 use crate::rostering::org;
-use crate::rostering::person::Person;
-use crate::store::{DocPath, Document, FieldPath, Precondition, Query, StoreError, Timestamp, Value, Write};
+use crate::rostering::person::{Person, Said};
+use crate::store::{DocPath, Document, FieldPath, Precondition, Query, StoreError, Timestamp, Value, Write, lookup};
 
 /// The collection.
 pub const ENTRIES: &str = "identityProviderIds";
@@ -28,10 +28,16 @@ pub(super) struct Entry {
     pub roar_uid: Box<str>,
     /// Of the record that was written last; a number, for there may be a hundred thousand of them.
     pub fingerprint: Option<u128>,
+    /// What the roster has said of them.
+    pub said: Said,
+    /// The roster has called them an administrator.
+    pub was_admin: bool,
     /// Unenrolled before.
     pub is_gone: bool,
     /// Clever has them.
     pub is_seen: bool,
+    /// The note as it was read: who changes it meanwhile isn't written over.
+    pub update_time: Timestamp,
 }
 
 impl Entry {
@@ -44,8 +50,11 @@ impl Entry {
             elsewhere: (!is_usual).then(|| document.id().into()),
             roar_uid,
             fingerprint: org::fingerprint(&document.fields).and_then(number),
+            said: said(document),
+            was_admin: document.fields.get("role").and_then(Value::as_str) == Some("admin"),
             is_gone: document.fields.get("gone").and_then(Value::as_bool).unwrap_or(false),
             is_seen: false,
+            update_time: document.update_time,
         };
         Some((id, entry))
     }
@@ -57,6 +66,15 @@ impl Entry {
         }
     }
 }
+
+/// What the roster said of a student, as a note keeps it.
+pub(in crate::rostering::clever) fn said(note: &Document) -> Said {
+    let names = lookup(&note.fields, "roster.said").and_then(Value::as_array).unwrap_or_default();
+    Said::of(names.iter().filter_map(Value::as_str))
+}
+
+/// The fields of a note that a sync looks at.
+pub(super) const LOOKED_AT: [&str; 6] = ["providerId", "roarUid", "gone", "role", "district", org::ROSTER];
 
 /// Who is noted, by their ID at Clever.
 pub(super) type Entries = HashMap<Box<str>, Entry>;
@@ -72,7 +90,7 @@ impl Work<'_> {
         let query = Query::collection(ENTRIES)
             .equal("providerType", PROVIDER)
             .equal("district", self.id.as_str())
-            .select(&["providerId", "roarUid", "gone", org::ROSTER]);
+            .select(&LOOKED_AT);
         let mut entries = HashMap::new();
         // One by one: of a large district, all documents at once would take much memory.
         let mut documents = self.database.stream(query);
@@ -82,17 +100,33 @@ impl Work<'_> {
         Ok(entries)
     }
 
-    /// Looks again who is noted, of those with these IDs.
-    pub(super) async fn refresh(&self, entries: &mut Entries, ids: &[&str]) -> Result<(), StoreError> {
+    /// Looks again who is noted, of these people, whom Clever has.
+    pub(super) async fn refresh(&mut self, entries: &mut Entries, ids: &[&str]) -> Result<(), StoreError> {
         let path = |id: &&str| entries.get(*id).map_or_else(|| entry_path(id), |entry| entry.path(id));
         let paths: Vec<DocPath> = ids.iter().map(path).collect::<Result<_, _>>()?;
-        for document in self.database.get_all(&paths).await?.iter().flatten() {
-            if let Some((id, fresh)) = Entry::read(document) {
-                let is_seen = entries.get(&id).is_some_and(|entry| entry.is_seen);
-                entries.insert(id, Entry { is_seen, ..fresh });
+        for (asked, found) in ids.iter().zip(self.database.get_all(&paths).await?) {
+            match found.as_ref().and_then(Entry::read) {
+                Some((id, fresh)) if &*id == *asked => {
+                    entries.insert(id, Entry { is_seen: true, ..fresh });
+                }
+                // Somebody else's by now: they have got another ID at Clever.
+                Some(_) => {
+                    self.occupied.insert((*asked).to_owned());
+                }
+                None => {
+                    entries.remove(*asked);
+                }
             }
         }
         Ok(())
+    }
+
+    /// Where somebody is to be noted who isn't yet.
+    pub(super) fn new_note(&self, id: &str) -> Result<DocPath, StoreError> {
+        match self.occupied.contains(id) {
+            true => DocPath::in_collection(ENTRIES, &format!("{PROVIDER}-{id}-2")),
+            false => entry_path(id),
+        }
     }
 }
 
@@ -102,35 +136,45 @@ pub(super) struct Changed {
     pub person: Person,
     /// The orgs that they have rights over.
     pub rights: OrgLists,
+    /// Not all of their orgs can be told just now: rights that they have stay, and the next sync looks again.
+    pub is_unsure: bool,
     pub fingerprint: String,
 }
 
 impl Changed {
-    /// The note that they are in the roster. Whom it belongs to, once they have signed in, stays.
+    /// The note that they are in the roster, at `path`. Whom it belongs to, once they have signed in, stays.
     pub fn note(
         &self,
+        path: DocPath,
         district: &str,
         roar_uid: &str,
         known: Option<&Entry>,
         now: Timestamp,
     ) -> Result<Write, StoreError> {
+        let said = Said::by(&self.person).names();
+        let mut mark = fields! { "provider" => PROVIDER, "said" => Value::strings(said) };
+        if !self.is_unsure {
+            mark.insert("fingerprint".to_owned(), Value::from(self.fingerprint.as_str()));
+        }
         let mut fields = fields! {
             "providerType" => PROVIDER, "providerId" => self.id.as_str(), "roarUid" => roar_uid,
             "district" => district, "role" => self.person.user_type, "gone" => false, "lastSync" => now,
-            "adminOrgs" => self.rights.to_value(),
-            org::ROSTER => fields! { "provider" => PROVIDER, "fingerprint" => self.fingerprint.as_str() },
+            org::ROSTER => mark,
         };
+        if !self.is_unsure || known.is_none() {
+            fields.insert("adminOrgs".to_owned(), self.rights.to_value());
+        }
         if let Some(email) = &self.person.email {
             fields.insert("email".to_owned(), Value::from(email.as_str()));
         }
         let Some(known) = known else {
             fields.insert("activated".to_owned(), Value::Boolean(false));
-            return Ok(Write::create(entry_path(&self.id)?, fields));
+            return Ok(Write::create(path, fields));
         };
         let mut mask: Vec<FieldPath> = fields.keys().map(FieldPath::top).collect();
         if self.person.email.is_none() {
             mask.push(FieldPath::top("email"));
         }
-        Ok(Write::merge(known.path(&self.id)?, fields, mask).when(Precondition::Exists))
+        Ok(Write::merge(path, fields, mask).when(Precondition::UpdatedAt(known.update_time)))
     }
 }

@@ -19,9 +19,15 @@ const BATCH: usize = 100;
 const DEPTH: usize = 8;
 
 impl Work<'_> {
-    /// Unenrols who is noted and wasn't seen, once everybody was fetched.
-    pub(super) async fn unenrol(&mut self, entries: &mut Entries, known: &Known) -> Result<(), SyncError> {
-        let active = entries.values().filter(|entry| !entry.is_gone).count() as u64;
+    /// Unenrols who is noted and wasn't seen, once everybody was fetched. `active` were there before; of `seen` records,
+    /// there must be some: an empty list is believed in no case.
+    pub(super) async fn unenrol(
+        &mut self,
+        entries: &mut Entries,
+        active: u64,
+        seen: u64,
+        known: &Known,
+    ) -> Result<(), SyncError> {
         let stale = entries.iter().filter(|(_, entry)| !entry.is_gone && !entry.is_seen);
         let mut stale: Vec<(Box<str>, Entry)> = stale.map(|(id, entry)| (id.clone(), entry.clone())).collect();
         if stale.is_empty() || self.report.keeps_missing {
@@ -29,36 +35,58 @@ impl Work<'_> {
         }
         stale.sort_by(|one, other| one.0.cmp(&other.0));
         let missing = stale.len() as u64;
-        if are_too_many(missing, active, self.options.missing_share) && !self.options.confirm_unenroll {
+        let are_many = are_too_many(missing, active, self.options.missing_share) && !self.options.confirm_unenroll;
+        if are_many || seen == 0 {
             self.report.held_back = Some(HeldBack { kind: Kind::Users, missing, of: active });
             return Ok(());
         }
         self.phase(Phase::Unenrolling);
-        for batch in stale.chunks(BATCH) {
+        // One user may be noted twice: under an ID that Clever has given up, and the one it has now.
+        let there: HashSet<&str> =
+            entries.values().filter(|entry| entry.is_seen).map(|entry| &*entry.roar_uid).collect();
+        for batch in stale.chunks_mut(BATCH) {
             for attempt in 1.. {
-                match self.unenrol_batch(batch, known).await {
-                    Err(SyncError::Store(StoreError::Conflict(_))) if attempt < CONFLICTS => {}
+                match self.unenrol_batch(batch, &there, known).await {
+                    Err(SyncError::Store(StoreError::Conflict(_))) if attempt < CONFLICTS => {
+                        self.look_again(batch).await?;
+                    }
                     outcome => {
-                        outcome?;
+                        self.report.of(Kind::Users).removed += outcome?;
                         break;
                     }
                 }
             }
-            self.report.of(Kind::Users).removed += batch.len() as u64;
             self.tell();
         }
         Ok(())
     }
 
-    async fn unenrol_batch(&mut self, batch: &[(Box<str>, Entry)], known: &Known) -> Result<(), SyncError> {
+    /// Whose note has changed since, by a sign-in say, is left to the next sync.
+    async fn look_again(&self, batch: &mut [(Box<str>, Entry)]) -> Result<(), StoreError> {
+        let paths: Vec<DocPath> = batch.iter().map(|(id, entry)| entry.path(id)).collect::<Result<_, _>>()?;
+        let found = self.database.get_all(&paths).await?;
+        for ((_, entry), note) in batch.iter_mut().zip(found) {
+            entry.is_seen |= note.is_none_or(|note| note.update_time != entry.update_time);
+        }
+        Ok(())
+    }
+
+    /// Gives how many have left.
+    async fn unenrol_batch(
+        &mut self,
+        batch: &[(Box<str>, Entry)],
+        there: &HashSet<&str>,
+        known: &Known,
+    ) -> Result<u64, SyncError> {
         let now = self.app.now();
+        let leaving: Vec<_> = batch.iter().filter(|(_, entry)| !entry.is_seen).collect();
         let paths: Vec<DocPath> =
-            batch.iter().map(|(_, entry)| user_path(&entry.roar_uid)).collect::<Result<_, _>>()?;
+            leaving.iter().map(|(_, entry)| user_path(&entry.roar_uid)).collect::<Result<_, _>>()?;
         let found = self.database.get_all(&paths).await?;
         let owned = self.with_groups(known, found.iter().flatten()).await?;
         let mut writes = Vec::new();
-        for ((id, entry), document) in batch.iter().zip(found) {
-            if let Some(document) = document
+        for ((id, entry), document) in leaving.iter().zip(found) {
+            if let Some(document) = document.filter(|_| !there.contains(&*entry.roar_uid))
                 && let Some((fields, mask)) = person::unenrolment(&document.fields, &owned, now)
             {
                 let write = Write::merge(document.path, fields, mask);
@@ -67,17 +95,21 @@ impl Work<'_> {
             // The rights that came with the roster go, too.
             let gone = fields! { "gone" => true, "lastSync" => now, "adminOrgs" => OrgLists::new().to_value() };
             let mask = ["gone", "lastSync", "adminOrgs", org::ROSTER].map(FieldPath::top).to_vec();
-            writes.push(Write::merge(entry.path(id)?, gone, mask).when(Precondition::Exists));
+            let note = Write::merge(entry.path(id)?, gone, mask);
+            writes.push(note.when(Precondition::UpdatedAt(entry.update_time)));
             if let Some(run) = self.monitor.run {
                 writes.push(run.unenrolled(&entry.roar_uid, id)?);
             }
-            if self.options.dry_run {
+        }
+        self.commit(writes).await?;
+        if self.options.dry_run {
+            for (id, _) in &leaving {
                 let difference =
                     Difference { kind: Kind::Users, id: id.to_string(), action: "removed", fields: Vec::new() };
                 self.report.differ(difference);
             }
         }
-        self.commit(writes).await
+        Ok(leaving.len() as u64)
     }
 
     /// The district's orgs, and those groups of these users that are below them: they belong to it, too.

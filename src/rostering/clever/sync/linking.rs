@@ -1,54 +1,85 @@
 //! People who are new in the roster, but known already: noted by other functions before, or enrolled by hand or from
 //! a file.
 //!
-//! Nobody has checked the e-mail addresses in a roster. So an address links only within the district, whose data both
-//! are; only with somebody of the same kind; and only where it's one person's on both sides.
+//! Nobody has checked the e-mail addresses in a roster, and families share them. So an address links only within the
+//! district, whose data both are; only where it's one person's on both sides, of the same kind, with the same name and,
+//! as far as both are known, date of birth; and only with somebody whom no roster knows as somebody else.
 
 use std::collections::{HashMap, HashSet};
 
-use super::entries::{Changed, ENTRIES, Entries, Entry};
+use super::entries::{Changed, ENTRIES, Entries, Entry, LOOKED_AT};
 use super::{PROVIDER, Work};
-use crate::rostering::org;
+use crate::rostering::person::Person;
+use crate::rostering::report::{Kind, Problem};
 use crate::store::{Document, Query, StoreError, Value, lookup};
+use crate::users::age::date_of_birth;
+
+/// What was found of the people of a batch.
+#[derive(Default)]
+pub(super) struct Linked {
+    /// The users of those who were found by their address, by their ID at Clever. They have no note yet.
+    pub users: HashMap<String, String>,
+    /// Those whom another district's roster has still. They are left to it.
+    pub elsewhere: HashSet<String>,
+}
 
 impl Work<'_> {
-    /// Finds those of a batch whom nobody has noted for this district, and notes them in `entries`. Reads one document
-    /// for thirty people, and who is found. Those found by their address are given back: they have no note yet.
+    /// Finds those of a batch whom nobody has noted for this district, and adds notes that there are to `entries`.
+    /// Reads one document for thirty people, and who is found.
     pub(super) async fn link(
-        &self,
+        &mut self,
         batch: &[Changed],
         entries: &mut Entries,
         with_addresses: bool,
-    ) -> Result<HashMap<String, String>, StoreError> {
-        let ids: Vec<String> =
-            batch.iter().filter(|one| !entries.contains_key(one.id.as_str())).map(|one| one.id.clone()).collect();
+    ) -> Result<Linked, StoreError> {
+        let mut linked = Linked::default();
+        let new = |one: &&Changed| !entries.contains_key(one.id.as_str());
+        let ids: Vec<String> = batch.iter().filter(new).map(|one| one.id.clone()).collect();
         if ids.is_empty() {
-            return Ok(HashMap::new());
+            return Ok(linked);
         }
-        let noted = Query::collection(ENTRIES).equal("providerType", PROVIDER);
-        let noted = noted.select(&["providerId", "roarUid", "gone", org::ROSTER]);
+        let noted = Query::collection(ENTRIES).equal("providerType", PROVIDER).select(&LOOKED_AT);
         let noted: Vec<Query> = noted.each_of("providerId", &ids).map(|(query, _)| query).collect();
-        let mut found: HashMap<Box<str>, Vec<Entry>> = HashMap::new();
-        for (id, entry) in self.database.query_each(noted).await?.iter().filter_map(Entry::read) {
-            found.entry(id).or_default().push(entry);
+        let mut found: HashMap<Box<str>, Vec<(Entry, bool)>> = HashMap::new();
+        for document in self.database.query_each(noted).await? {
+            let district = document.fields.get("district").and_then(Value::as_str);
+            let is_elsewhere = district.is_some_and(|district| !district.is_empty() && district != self.id);
+            if let Some((id, entry)) = Entry::read(&document) {
+                let is_elsewhere = is_elsewhere && !entry.is_gone;
+                found.entry(id).or_default().push((entry, is_elsewhere));
+            }
         }
         for (id, mut noted) in found {
             // Noted twice, nobody knows which is right; the usual note is.
-            noted.sort_by_key(|entry| entry.elsewhere.is_some());
-            let entry = noted.into_iter().next().map(|entry| Entry { fingerprint: None, ..entry });
-            entries.extend(entry.map(|entry| (id, entry)));
+            noted.sort_by_key(|(entry, _)| entry.elsewhere.is_some());
+            match noted.into_iter().next() {
+                Some((_, true)) => {
+                    let why = "another district's roster has them".to_owned();
+                    self.report.note(Problem { kind: Kind::Users, id: Some(id.to_string()), failed: false, why });
+                    linked.elsewhere.insert(id.into());
+                }
+                Some((entry, false)) => drop(entries.insert(id, Entry { fingerprint: None, is_seen: true, ..entry })),
+                None => {}
+            }
         }
-        if !with_addresses {
-            return Ok(HashMap::new());
+        if with_addresses {
+            let new = |one: &&Changed| !entries.contains_key(one.id.as_str()) && !linked.elsewhere.contains(&one.id);
+            let people: Vec<&Changed> = batch.iter().filter(new).collect();
+            linked.users = self.link_by_address(&people).await?;
         }
+        Ok(linked)
+    }
+
+    async fn link_by_address(&self, people: &[&Changed]) -> Result<HashMap<String, String>, StoreError> {
         let mut by_address: HashMap<&str, Vec<&Changed>> = HashMap::new();
-        for one in batch.iter().filter(|one| !entries.contains_key(one.id.as_str())) {
+        for one in people {
             if let Some(address) = one.person.email.as_deref().filter(|address| address.contains('@')) {
                 by_address.entry(address).or_default().push(one);
             }
         }
         let addresses: Vec<String> = by_address.keys().map(|address| (*address).to_owned()).collect();
-        let users = Query::collection("users").select(&["email", "userType", "districts", "archived"]);
+        let users = Query::collection("users");
+        let users = users.select(&["email", "userType", "districts", "name", "studentData.dob"]);
         let users: Vec<Query> = users.each_of("email", &addresses).map(|(query, _)| query).collect();
         let mut candidates: HashMap<String, Vec<Document>> = HashMap::new();
         for user in self.database.query_each(users).await? {
@@ -56,27 +87,45 @@ impl Work<'_> {
                 candidates.entry(address.to_owned()).or_default().push(user);
             }
         }
-        if candidates.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let taken: HashSet<&str> = entries.values().map(|entry| &*entry.roar_uid).collect();
         let mut linked = HashMap::new();
         for (address, people) in by_address {
-            let ([person], Some([user])) = (people.as_slice(), candidates.get(address).map(Vec::as_slice)) else {
-                continue;
-            };
-            if !taken.contains(user.id()) && self.is_same(person, user) {
+            if let ([person], Some([user])) = (people.as_slice(), candidates.get(address).map(Vec::as_slice))
+                && self.is_here(user)
+                && is_same(&person.person, user)
+            {
                 linked.insert(person.id.clone(), user.id().to_owned());
             }
+        }
+        // Whoever is in a roster is who that says.
+        let found: Vec<String> = linked.values().cloned().collect();
+        let noted = Query::collection(ENTRIES).select(&["roarUid"]);
+        let noted: Vec<Query> = noted.each_of("roarUid", &found).map(|(query, _)| query).collect();
+        for note in self.database.query_each(noted).await? {
+            let taken = note.fields.get("roarUid").and_then(Value::as_str);
+            linked.retain(|_, roar_uid| Some(roar_uid.as_str()) != taken);
         }
         Ok(linked)
     }
 
-    fn is_same(&self, person: &Changed, user: &Document) -> bool {
+    fn is_here(&self, user: &Document) -> bool {
         let current = lookup(&user.fields, "districts.current").and_then(Value::as_array).unwrap_or_default();
-        let held = user.fields.get("userType").and_then(Value::as_str);
-        let wanted = person.person.user_type;
-        let is_of_kind = held == Some(wanted) || (held == Some("admin") && wanted == "educator");
-        is_of_kind && current.iter().any(|district| district.as_str() == Some(&self.id))
+        current.iter().any(|district| district.as_str() == Some(&self.id))
     }
+}
+
+/// True for the same kind of person with the same name, and no other date of birth.
+fn is_same(person: &Person, user: &Document) -> bool {
+    let held = user.fields.get("userType").and_then(Value::as_str);
+    let is_of_kind = held == Some(person.user_type) || (held == Some("admin") && person.user_type == "educator");
+    let letters = |text: &str| text.trim().to_lowercase();
+    let same = |part: &Option<String>, name: &str| {
+        let held = lookup(&user.fields, &format!("name.{name}")).and_then(Value::as_str).unwrap_or_default();
+        part.as_deref().is_some_and(|part| !letters(part).is_empty() && letters(part) == letters(held))
+    };
+    let born = person.student.get("dob").and_then(Value::as_timestamp).map(crate::users::age::day);
+    let is_as_old = match (date_of_birth(&user.fields), born) {
+        (Some(held), Some(born)) => held == born,
+        _ => true,
+    };
+    is_of_kind && same(&person.name[0], "first") && same(&person.name[2], "last") && is_as_old
 }

@@ -13,6 +13,7 @@ mod linking;
 mod orgs;
 mod people;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -20,10 +21,10 @@ use tokio::sync::watch;
 
 use super::{CleverError, District};
 use crate::app::App;
-use crate::orgs::OrgType;
+use crate::orgs::{OrgKey, OrgType};
 use crate::rostering::report::{Phase, Progress, Report};
 use crate::rostering::run::{BeatError, Run, Superseded};
-use crate::store::{Database, DocPath, FieldPath, StoreError, Write, WriteKind};
+use crate::store::{Committed, Database, DocPath, FieldPath, StoreError, Write, WriteKind};
 
 /// The provider's name in documents.
 pub const PROVIDER: &str = "clever";
@@ -92,6 +93,8 @@ pub struct Monitor<'a> {
     pub progress: &'a watch::Sender<Progress>,
     /// The run, unless nothing is to be written.
     pub run: Option<&'a Run>,
+    /// How many classes had students at the end of the last sync of people, where that's known.
+    pub filled_before: Option<u64>,
 }
 
 /// What a sync came to, however it ended.
@@ -101,6 +104,8 @@ pub struct Outcome {
     pub report: Report,
     /// The district's name, if it was fetched.
     pub name: Option<String>,
+    /// How many classes have students.
+    pub filled: u64,
     /// Why it ended early.
     pub error: Option<SyncError>,
 }
@@ -115,9 +120,12 @@ pub async fn sync_district(app: &App, district: &District, options: Options, mon
         report: Report::default(),
         monitor,
         name: None,
+        filled: 0,
+        occupied: HashSet::new(),
+        written: HashSet::new(),
     };
     let error = sync.run(district).await.err();
-    Outcome { report: sync.report, name: sync.name, error }
+    Outcome { report: sync.report, name: sync.name, filled: sync.filled, error }
 }
 
 struct Work<'a> {
@@ -129,6 +137,12 @@ struct Work<'a> {
     report: Report,
     monitor: &'a Monitor<'a>,
     name: Option<String>,
+    /// How many classes have students, at Clever.
+    filled: u64,
+    /// IDs of people whose usual note is somebody else's.
+    occupied: HashSet<String>,
+    /// Orgs that were written.
+    written: HashSet<OrgKey>,
 }
 
 impl Work<'_> {
@@ -164,9 +178,9 @@ impl Work<'_> {
     }
 
     /// Writes, unless nothing is to be written. Outages are outlasted; a conflict is the caller's.
-    async fn commit(&self, writes: Vec<Write>) -> Result<(), SyncError> {
+    async fn commit(&self, writes: Vec<Write>) -> Result<Option<Committed>, SyncError> {
         if self.options.dry_run || writes.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         for attempt in 1.. {
             if let Some(run) = self.monitor.run {
@@ -175,10 +189,10 @@ impl Work<'_> {
             }
             match self.database.commit(writes.clone()).await {
                 Err(error) if error.is_transient() && attempt < ATTEMPTS => self.wait(attempt).await,
-                outcome => return outcome.map(|_| ()).map_err(SyncError::from),
+                outcome => return outcome.map_err(SyncError::from),
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     async fn wait(&self, attempt: u32) {

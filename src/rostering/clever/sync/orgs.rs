@@ -8,11 +8,14 @@ use super::super::map::{self, Enrolments};
 use super::super::records::{DistrictState, Record, School, Section, Unreadable};
 use super::super::{CleverError, District};
 use super::{CONFLICTS, PROVIDER, SyncError, Work, org_path};
+use crate::fields;
 use crate::orgs::lists::OrgSet;
 use crate::orgs::{OrgKey, OrgLists, OrgType};
 use crate::rostering::org::{self, RosterOrg};
 use crate::rostering::report::{Difference, HeldBack, Kind, Phase, Problem, are_too_many};
-use crate::store::{DocPath, Document, Precondition, Query, StoreError, Timestamp, Write};
+use crate::store::{
+    DocPath, Document, FieldPath, Fields, Precondition, Query, StoreError, Timestamp, Write, WriteKind,
+};
 
 /// Orgs written in one commit.
 const BATCH: usize = 200;
@@ -22,6 +25,9 @@ const TELLING: [&str; 6] = [org::ROSTER, "archived", "schools", "archivedSchools
 /// Sections are asked for in smaller pages than other records: each names its students.
 const SECTIONS: u32 = 2000;
 
+/// The field of a district whose admins' claims don't follow its orgs yet.
+const CLAIMS_DUE: &str = "rosterClaimsDue";
+
 /// What is known of the orgs once they are synced.
 pub(super) struct Known {
     /// Who is in which sections.
@@ -30,6 +36,8 @@ pub(super) struct Known {
     pub living: OrgSet,
     /// The orgs that the roster puts people into and takes them out of.
     pub owned: OrgSet,
+    /// Some orgs are there, but can't be read: who is in them can't be told.
+    pub is_unsure: bool,
     /// All orgs of the district, also those that somebody made by hand: who leaves the district leaves them.
     pub below: OrgSet,
     /// The district was there before this sync; so some of its people may be known from elsewhere.
@@ -40,7 +48,7 @@ pub(super) struct Known {
 struct Fetched {
     wanted: Vec<RosterOrg>,
     enrolments: Enrolments,
-    /// IDs of records that are there but can't be read.
+    /// IDs of records that are there, but can't be read or have no place.
     unreadable: HashSet<String>,
 }
 
@@ -83,16 +91,17 @@ impl Work<'_> {
         self.phase(Phase::Fetching);
         let fetched = self.fetch(client).await?;
         for attempt in 1.. {
-            let stored = self.stored_orgs(&fetched.wanted).await?;
+            let stored = self.stored_orgs(&fetched.wanted, attempt > 1).await?;
             let missing = match self.report.keeps_missing {
                 true => Vec::new(),
                 false => missing(&fetched, &stored),
             };
-            if let Some(held) = self.too_many(&missing, &stored) {
+            if let Some(held) = self.too_many(&missing, &stored, &fetched).or_else(|| self.too_many_empty()) {
                 self.report.held_back = Some(held);
                 return Ok(None);
             }
             match self.write_orgs(&fetched, &stored, &missing).await {
+                // Some of it may be written; the rest is planned anew.
                 Err(SyncError::Store(StoreError::Conflict(_))) if attempt < CONFLICTS => {}
                 Err(error) => return Err(error),
                 Ok(()) => return Ok(Some(self.known(fetched, stored))),
@@ -107,13 +116,18 @@ impl Work<'_> {
             OrgLists::from_iter(keys.iter().map(|(org_type, id)| (*org_type, id.as_str()))).to_set()
         };
         let wanted: Vec<_> = fetched.wanted.iter().map(|org| key(&org.key)).collect();
-        let rostered = stored.iter().filter(|(_, org)| org.fields.contains_key(org::ROSTER)).map(|(of, _)| key(of));
+        // Who seems to have left an org that can't be read hasn't.
+        let is_told = |(of, org): &(&OrgKey, &Document)| {
+            org.fields.contains_key(org::ROSTER) && !fetched.unreadable.contains(&of.id)
+        };
+        let rostered = stored.iter().filter(is_told).map(|(of, _)| key(of));
         let owned = match self.report.keeps_missing {
             // Who seems to have left an org that isn't there just now hasn't left it.
             true => set(wanted.clone()),
             false => set(rostered.chain(wanted.clone()).collect()),
         };
         Known {
+            is_unsure: !fetched.unreadable.is_empty(),
             was_known: stored.contains_key(&OrgKey::new(OrgType::District, &self.id)),
             below: set(stored.keys().map(key).chain(wanted.clone()).collect()),
             living: set(wanted),
@@ -126,6 +140,8 @@ impl Work<'_> {
         for record in unreadable {
             let why = format!("{} can't be read", record.what);
             self.report.note(Problem { kind, id: record.id.clone(), failed: false, why });
+            // It may be any of them, so none is missing for sure.
+            self.report.keeps_missing |= record.id.is_none();
             ids.extend(record.id);
         }
     }
@@ -147,6 +163,7 @@ impl Work<'_> {
         }
         let schools: HashSet<String> =
             wanted.iter().map(|org| org.key.id.clone()).chain(unreadable.iter().cloned()).collect();
+        let mut homeless = Vec::new();
         let mut enrolments = Enrolments::default();
         let mut pages = client.sections().at_most(SECTIONS);
         while let Some(page) = pages.next().await? {
@@ -162,17 +179,37 @@ impl Work<'_> {
                     None => {
                         let (id, why) = (Some(section.id().to_owned()), "its school isn't shared".to_owned());
                         self.report.note(Problem { kind: Kind::Classes, id, failed: false, why });
+                        homeless.push((section.id().to_owned(), section.school.clone()));
                     }
                 }
             }
             self.tell();
         }
+        if !homeless.is_empty() {
+            // A class goes with a school that's gone. A school that was never seen may be too new for its list.
+            let known = self.known_schools().await?;
+            let is_new = |school: &Option<String>| !school.as_ref().is_some_and(|school| known.contains(school));
+            unreadable.extend(homeless.into_iter().filter(|(_, school)| is_new(school)).map(|(id, _)| id));
+        }
+        self.filled = enrolments.filled();
         Ok(Fetched { wanted, enrolments, unreadable })
+    }
+
+    /// The IDs of the schools that the district's document lists, also of those that are gone: one read.
+    async fn known_schools(&self) -> Result<HashSet<String>, StoreError> {
+        let district = self.database.get(&org_path(OrgType::District, &self.id)?).await?;
+        let list = |name: &str| {
+            let list = district.as_ref().and_then(|district| district.fields.get(name));
+            list.and_then(|list| list.as_string_list()).unwrap_or_default()
+        };
+        Ok(list("schools").into_iter().chain(list("archivedSchools")).collect())
     }
 
     /// The district's orgs as ROAR has them: one read each, and another one where the roster's record differs. Of the
     /// others, only what tells that is kept: a large district has thousands.
-    async fn stored_orgs(&self, wanted: &[RosterOrg]) -> Result<HashMap<OrgKey, Document>, StoreError> {
+    ///
+    /// After a conflict, `by_id` finds those, too, that say to belong to another district, or to none.
+    async fn stored_orgs(&self, wanted: &[RosterOrg], by_id: bool) -> Result<HashMap<OrgKey, Document>, StoreError> {
         let mut stored = HashMap::new();
         if let Some(district) = self.database.get(&org_path(OrgType::District, &self.id)?).await? {
             stored.insert(OrgKey::new(OrgType::District, &self.id), district);
@@ -184,7 +221,10 @@ impl Work<'_> {
                 stored.insert(OrgKey::new(org_type, document.id()), document);
             }
         }
-        let differs = |org: &&RosterOrg| stored.get(&org.key).is_some_and(|held| org::differs(&held.fields, org));
+        let differs = |org: &&RosterOrg| match stored.get(&org.key) {
+            Some(held) => org::differs(&held.fields, org),
+            None => by_id,
+        };
         let paths = wanted.iter().filter(differs).map(|org| org_path(org.key.org_type, &org.key.id));
         let paths: Vec<DocPath> = paths.collect::<Result<_, _>>()?;
         for batch in paths.chunks(BATCH) {
@@ -196,8 +236,11 @@ impl Work<'_> {
         Ok(stored)
     }
 
-    fn too_many(&self, missing: &[OrgKey], stored: &HashMap<OrgKey, Document>) -> Option<HeldBack> {
-        if self.options.confirm_unenroll {
+    fn too_many(&self, missing: &[OrgKey], stored: &HashMap<OrgKey, Document>, fetched: &Fetched) -> Option<HeldBack> {
+        // No district is left without schools: then the list is wrong, whoever confirms.
+        let is_school = |key: &OrgKey| key.org_type == OrgType::School;
+        let no_school = missing.iter().any(is_school) && !fetched.wanted.iter().any(|org| is_school(&org.key));
+        if self.options.confirm_unenroll && !no_school {
             return None;
         }
         [OrgType::School, OrgType::Class].into_iter().find_map(|org_type| {
@@ -213,6 +256,14 @@ impl Work<'_> {
         })
     }
 
+    /// Sections that come without anybody would take everybody out of all classes.
+    fn too_many_empty(&self) -> Option<HeldBack> {
+        let before = self.monitor.filled_before.filter(|_| !self.options.shallow && !self.report.keeps_missing)?;
+        let missing = before.saturating_sub(self.filled);
+        let are_many = are_too_many(missing, before, self.options.missing_share) && !self.options.confirm_unenroll;
+        are_many.then_some(HeldBack { kind: Kind::FilledClasses, missing, of: before })
+    }
+
     async fn write_orgs(
         &mut self,
         fetched: &Fetched,
@@ -220,18 +271,31 @@ impl Work<'_> {
         missing: &[OrgKey],
     ) -> Result<(), SyncError> {
         for kind in [Kind::Districts, Kind::Schools, Kind::Classes] {
-            let of_kind = self.report.of(kind);
-            (of_kind.created, of_kind.updated, of_kind.unchanged, of_kind.removed) = (0, 0, 0, 0);
+            self.report.of(kind).unchanged = 0;
         }
         // First, so that it's repeated if the sync is cut short before they are archived.
         let gone: Vec<OrgKey> = missing.iter().filter(|key| !org::is_archived(&stored[*key].fields)).cloned().collect();
         if !gone.is_empty() && !self.options.dry_run {
-            crate::administrations::leave_orgs(self.app, &gone).await?;
+            let groups = self.groups_below(&gone).await?;
+            let all: Vec<OrgKey> = gone.iter().cloned().chain(groups.iter().map(group_key)).collect();
+            crate::administrations::leave_orgs(self.app, &all).await?;
+            for batch in groups.chunks(BATCH) {
+                let archived = |group: &Document| {
+                    let (fields, mask) = org::archive(&group.fields, self.app.now())?;
+                    Some(Write::merge(group.path.clone(), fields, mask).when(Precondition::Exists))
+                };
+                self.commit(batch.iter().filter_map(archived).collect()).await?;
+            }
         }
-        let (orgs, classes): (Vec<_>, Vec<_>) = self
-            .org_writes(fetched, stored, missing, self.app.now())?
-            .into_iter()
-            .partition(|write| write.key.org_type != OrgType::Class);
+        let mut planned = self.org_writes(fetched, stored, missing, self.app.now())?;
+        let above = above_changed(&planned, fetched, stored);
+        let district = stored.get(&OrgKey::new(OrgType::District, &self.id));
+        if let Some(noted_at) = self.note_claims_due(district, &above).await? {
+            let of_district = planned.iter_mut().filter(|one| one.key.org_type == OrgType::District);
+            of_district.for_each(|one| one.write.precondition = Precondition::UpdatedAt(noted_at));
+        }
+        let (orgs, classes): (Vec<_>, Vec<_>) =
+            planned.into_iter().partition(|write| write.key.org_type != OrgType::Class);
         for (phase, writes) in [(Phase::SyncingOrgs, orgs), (Phase::SyncingClasses, classes)] {
             self.phase(phase);
             for batch in writes.chunks(BATCH) {
@@ -239,7 +303,61 @@ impl Work<'_> {
             }
             self.tell();
         }
-        Ok(())
+        self.follow_claims(&above).await
+    }
+
+    /// Notes that claims have to be worked out anew, before it's so: if the sync is cut short, the next one does it.
+    /// Gives the district's update time since.
+    async fn note_claims_due(
+        &self,
+        district: Option<&Document>,
+        above: &OrgLists,
+    ) -> Result<Option<Timestamp>, SyncError> {
+        let Some(district) = district.filter(|_| !above.is_empty()) else { return Ok(None) };
+        if district.fields.contains_key(CLAIMS_DUE) {
+            return Ok(None);
+        }
+        let expected = Precondition::UpdatedAt(district.update_time);
+        self.write_claims_due(fields! { CLAIMS_DUE => true }, expected).await
+    }
+
+    async fn write_claims_due(&self, fields: Fields, when: Precondition) -> Result<Option<Timestamp>, SyncError> {
+        let path = org_path(OrgType::District, &self.id)?;
+        let write = Write::merge(path, fields, vec![FieldPath::top(CLAIMS_DUE)]).when(when);
+        let committed = self.commit(vec![write]).await?;
+        Ok(committed.and_then(|committed| committed.results.first()?.update_time))
+    }
+
+    async fn follow_claims(&self, above: &OrgLists) -> Result<(), SyncError> {
+        if above.is_empty() || self.options.dry_run {
+            return Ok(());
+        }
+        crate::claims::follow_hierarchy(self.app, above).await.map_err(|error| match error {
+            crate::claims::ClaimsError::Store(error) => error,
+            error => StoreError::Unavailable(error.to_string()),
+        })?;
+        self.write_claims_due(Fields::new(), Precondition::Exists).await.map(|_| ())
+    }
+
+    /// The living groups below these orgs, and below each other (rostering §6).
+    async fn groups_below(&self, orgs: &[OrgKey]) -> Result<Vec<Document>, StoreError> {
+        let mut found: Vec<Document> = Vec::new();
+        let mut parents: Vec<OrgKey> = orgs.to_vec();
+        while !parents.is_empty() {
+            let ids: Vec<String> = parents.iter().map(|parent| parent.id.clone()).collect();
+            let below = Query::collection(OrgType::Group.plural()).equal("archived", false);
+            let below = self.database.query_each(below.each_of("parentOrgId", &ids).map(|(query, _)| query)).await?;
+            let is_below = |group: &Document| {
+                let of = |name: &str| group.fields.get(name).and_then(|text| text.as_str());
+                let above = of("parentOrgType").and_then(OrgType::parse).zip(of("parentOrgId"));
+                above.is_some_and(|(org_type, id)| parents.contains(&OrgKey::new(org_type, id)))
+            };
+            let is_new = |group: &Document| is_below(group) && !found.iter().any(|known| known.path == group.path);
+            let new: Vec<Document> = below.into_iter().filter(is_new).collect();
+            parents = new.iter().map(group_key).collect();
+            found.extend(new);
+        }
+        Ok(found)
     }
 
     /// Writes a batch; where the store can't take it, finds out which of them it is.
@@ -255,10 +373,11 @@ impl Work<'_> {
                 self.report.note(Problem { kind, id, failed: true, why: "it can't be stored".to_owned() });
                 return Ok(());
             }
-            outcome => outcome?,
+            outcome => drop(outcome?),
         }
         for one in batch {
             let kind = kind_of(one.key.org_type);
+            self.written.insert(one.key.clone());
             let counts = self.report.of(kind);
             match one.done {
                 Done::Created => counts.created += 1,
@@ -322,7 +441,11 @@ impl Work<'_> {
             let (path, key) = (org_path(org.key.org_type, &org.key.id)?, org.key.clone());
             match document {
                 None => writes.push(OrgWrite { key, write: Write::create(path, changed), done: Done::Created }),
-                Some(_) if mask.is_empty() => self.report.of(kind_of(org.key.org_type)).unchanged += 1,
+                // Written a moment ago, it's counted.
+                Some(_) if mask.is_empty() => {
+                    let is_written = self.written.contains(&org.key);
+                    self.report.of(kind_of(org.key.org_type)).unchanged += u64::from(!is_written);
+                }
                 Some(document) => {
                     let write = Write::merge(path, changed, mask).when(Precondition::UpdatedAt(document.update_time));
                     writes.push(OrgWrite { key, write, done: Done::Updated });
@@ -339,6 +462,42 @@ impl Work<'_> {
         }
         Ok(writes)
     }
+}
+
+/// What orgs that come or move are below, or were. All that's there, when a sync before was cut short; nothing, when the
+/// district itself is new, for then nobody has rights over it.
+fn above_changed(planned: &[OrgWrite], fetched: &Fetched, stored: &HashMap<OrgKey, Document>) -> OrgLists {
+    let Some(district) = stored.iter().find(|(key, _)| key.org_type == OrgType::District) else {
+        return OrgLists::new();
+    };
+    if district.1.fields.contains_key(CLAIMS_DUE) {
+        let upper = fetched.wanted.iter().filter(|org| org.key.org_type != OrgType::Class);
+        return upper.map(|org| (org.key.org_type, org.key.id.as_str())).collect();
+    }
+    let parents: HashMap<&OrgKey, &Vec<OrgKey>> = fetched.wanted.iter().map(|org| (&org.key, &org.parents)).collect();
+    let links = [("districtId", OrgType::District), ("schoolId", OrgType::School)];
+    let mut above = OrgLists::new();
+    for write in planned {
+        let WriteKind::Set { fields, .. } = &write.write.kind else { continue };
+        let is_moved = write.done == Done::Updated && links.iter().any(|(link, _)| fields.contains_key(*link));
+        if write.done != Done::Created && !is_moved {
+            continue;
+        }
+        for parent in parents.get(&write.key).into_iter().copied().flatten() {
+            above.add(parent.org_type, &parent.id);
+        }
+        for (link, org_type) in links {
+            let before = stored.get(&write.key).and_then(|org| org.fields.get(link)).and_then(|id| id.as_str());
+            if let Some(before) = before {
+                above.add(org_type, before);
+            }
+        }
+    }
+    above
+}
+
+fn group_key(group: &Document) -> OrgKey {
+    OrgKey::new(OrgType::Group, group.id())
 }
 
 /// The orgs that came from Clever and aren't there any more.

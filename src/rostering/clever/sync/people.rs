@@ -7,7 +7,7 @@ use super::entries::{Changed, ENTRIES, Entries, Entry, number};
 use super::orgs::Known;
 use super::{CONFLICTS, PROVIDER, SyncError, Work, fields_of, user_path};
 use crate::orgs::OrgLists;
-use crate::rostering::person::{self, Person};
+use crate::rostering::person::{self, Before, Person, Said};
 use crate::rostering::report::{Difference, Kind, Phase, Problem};
 use crate::store::{DocPath, FieldPath, Precondition, Query, StoreError, Value, Write};
 
@@ -24,15 +24,20 @@ impl Work<'_> {
         if expected > 0 {
             self.expect(before + expected);
         }
+        let (mut total, mut seen) = (0, 0);
         let mut pages = client.users(None).counted();
         while let Some(page) = pages.next().await? {
             if let Some(total) = page.total {
                 self.expect(before + total);
             }
+            total = total.max(page.total.unwrap_or(0));
+            seen += (page.records.len() + page.unreadable.len()) as u64;
             for record in page.unreadable {
                 let why = format!("{} can't be read", record.what);
-                if let Some(entry) = record.id.as_deref().and_then(|id| entries.get_mut(id)) {
-                    entry.is_seen = true;
+                match record.id.as_deref() {
+                    Some(id) => drop(entries.get_mut(id).map(|entry| entry.is_seen = true)),
+                    // It may be anybody, so nobody is missing for sure.
+                    None => self.report.keeps_missing = true,
                 }
                 self.report.note(Problem { kind: Kind::Users, id: record.id, failed: false, why });
             }
@@ -47,7 +52,11 @@ impl Work<'_> {
             self.write_people(&changed, &mut entries, known).await?;
         }
         self.phase(Phase::Succeeded);
-        self.unenrol(&mut entries, known).await
+        if seen * 100 < total * 99 {
+            tracing::warn!(district = self.id, seen, total, "Clever gave fewer people than it said there are");
+            self.report.keeps_missing = true;
+        }
+        self.unenrol(&mut entries, expected, seen, known).await
     }
 
     /// What is to be written of somebody, if anything.
@@ -65,7 +74,8 @@ impl Work<'_> {
                 return None;
             }
         }
-        Some(Changed { id: user.id().to_owned(), person, rights, fingerprint })
+        let is_unsure = known.is_unsure || self.report.keeps_missing;
+        Some(Changed { id: user.id().to_owned(), person, rights, is_unsure, fingerprint })
     }
 
     /// The person that a record means, in the orgs that ROAR knows, and the orgs that they have rights over.
@@ -92,13 +102,18 @@ impl Work<'_> {
                     let ids: Vec<&str> = batch.iter().map(|changed| changed.id.as_str()).collect();
                     self.refresh(entries, &ids).await?;
                 }
-                Err(SyncError::Store(StoreError::InvalidArgument(_))) => {
+                // It can't be stored, or it's changed all the time: of many, one is to blame.
+                Err(SyncError::Store(error @ (StoreError::InvalidArgument(_) | StoreError::Conflict(_)))) => {
                     let [only] = batch else {
                         let (one, other) = batch.split_at(batch.len() / 2);
                         Box::pin(self.write_people(one, entries, known)).await?;
                         return Box::pin(self.write_people(other, entries, known)).await;
                     };
-                    let (id, why) = (Some(only.id.clone()), "they can't be stored".to_owned());
+                    let why = match error {
+                        StoreError::Conflict(_) => "their documents contradict each other",
+                        _ => "they can't be stored",
+                    };
+                    let (id, why) = (Some(only.id.clone()), why.to_owned());
                     self.report.note(Problem { kind: Kind::Users, id, failed: true, why });
                     break;
                 }
@@ -119,7 +134,7 @@ impl Work<'_> {
             .iter()
             .map(|changed| {
                 let roar_uid = entries.get(changed.id.as_str()).map(|entry| &*entry.roar_uid);
-                let roar_uid = roar_uid.or_else(|| linked.get(&changed.id).map(String::as_str));
+                let roar_uid = roar_uid.or_else(|| linked.users.get(&changed.id).map(String::as_str));
                 roar_uid.map(user_path).transpose()
             })
             .collect::<Result<_, _>>()?;
@@ -129,10 +144,18 @@ impl Work<'_> {
         let mut made = Vec::new();
         for (changed, path) in batch.iter().zip(&paths) {
             let document = path.as_ref().and_then(|_| found.next().flatten());
+            if linked.elsewhere.contains(&changed.id) {
+                continue;
+            }
             let entry = entries.get(changed.id.as_str());
             let (roar_uid, write) = match &document {
                 Some(document) => {
-                    let change = person::change(&document.fields, &changed.person, &known.owned, now);
+                    let before = Before {
+                        owned: &known.owned,
+                        said: entry.map(|entry| entry.said).unwrap_or_default(),
+                        was_admin: entry.is_some_and(|entry| entry.was_admin),
+                    };
+                    let change = person::change(&document.fields, &changed.person, &before, now);
                     let mut change = change.unwrap_or_default();
                     if document.fields.get("ssoType").is_none_or(Value::is_null) {
                         change.0.insert("ssoType".to_owned(), Value::from(PROVIDER));
@@ -156,15 +179,32 @@ impl Work<'_> {
             let is_new = entry.is_none();
             let fields = write.as_ref().map(fields_of).unwrap_or_default();
             writes.extend(write);
-            writes.push(changed.note(&self.id, &roar_uid, entry, now)?);
-            made.push((changed, roar_uid, is_new, fields));
+            let note = match entry {
+                Some(entry) => entry.path(&changed.id)?,
+                None => self.new_note(&changed.id)?,
+            };
+            writes.push(changed.note(note, &self.id, &roar_uid, entry, now)?);
+            made.push((changed, roar_uid, is_new, fields, writes.len() - 1));
         }
-        self.commit(writes).await?;
-        for (changed, roar_uid, is_new, fields) in made {
-            let elsewhere = entries.get(changed.id.as_str()).and_then(|entry| entry.elsewhere.clone());
-            let fingerprint = number(&changed.fingerprint);
+        let committed = self.commit(writes).await?;
+        for (changed, roar_uid, is_new, fields, place) in made {
+            let elsewhere = match entries.get(changed.id.as_str()) {
+                Some(entry) => entry.elsewhere.clone(),
+                None => self.occupied.contains(&changed.id).then(|| format!("{PROVIDER}-{}-2", changed.id).into()),
+            };
+            let fingerprint = number(&changed.fingerprint).filter(|_| !changed.is_unsure);
+            let written = committed.as_ref().and_then(|committed| committed.results.get(place)?.update_time);
             let roar_uid = roar_uid.into();
-            let entry = Entry { elsewhere, roar_uid, fingerprint, is_gone: false, is_seen: true };
+            let entry = Entry {
+                elsewhere,
+                roar_uid,
+                fingerprint,
+                said: Said::by(&changed.person),
+                was_admin: changed.person.user_type == "admin",
+                is_gone: false,
+                is_seen: true,
+                update_time: written.unwrap_or(now),
+            };
             entries.insert(changed.id.as_str().into(), entry);
             let counts = self.report.of(Kind::Users);
             let action = if is_new { "created" } else { "updated" };
