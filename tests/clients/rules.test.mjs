@@ -240,3 +240,15 @@ test("the backend's own collections are closed to everybody", async () => {
     }
   }
 });
+
+test('super admins read what syncs of rosters came to, and nobody writes it', async () => {
+  await sdks.db.doc('rosteringRuns/r1').set({ state: 'done' });
+  await sdks.db.doc('rosteringRuns/r1/stats/user__created').set({ count: 1 });
+  await sdks.db.doc('rosteringPartners/p1').set({ name: 'p1' });
+  const paths = ['rosteringRuns/r1', 'rosteringRuns/r1/stats/user__created', 'rosteringPartners/p1'];
+  for (const path of paths) {
+    await read(superAdmin, path);
+    for (const who of [nobody, student, admin]) await refused(read(who, path));
+    for (const who of [student, admin, superAdmin]) await refused(setDoc(doc(who.db, path), {}));
+  }
+});

@@ -208,11 +208,12 @@ pub fn admin_orgs(user: &User, district: &str, taught: &[&str]) -> OrgLists {
 }
 
 /// Who is in which sections: the index of a user's sections by the user's ID. Each ID is kept once, and a section
-/// as its place in the list, so that a large district fits into little memory.
+/// as its place in the list, doubled, and one more where the user teaches it; so that a large district fits into little
+/// memory.
 #[derive(Default)]
 pub struct Enrolments {
     sections: Vec<(String, String)>,
-    of_user: HashMap<String, Vec<(u32, bool)>>,
+    of_user: HashMap<Box<str>, Vec<u32>>,
     filled: u64,
 }
 
@@ -220,14 +221,17 @@ impl Enrolments {
     /// Notes a section's students and teachers. One without a school is left out.
     pub fn add(&mut self, section: &Section) {
         let Some(school) = &section.school else { return };
-        let Ok(place) = u32::try_from(self.sections.len()) else { return };
+        let Ok(place) = u32::try_from(self.sections.len() * 2) else { return };
         self.sections.push((section.id.clone(), school.clone()));
         self.filled += u64::from(!section.students.is_empty());
-        let teachers = section.teachers.iter().chain(&section.teacher).map(|id| (id, true));
-        for (user, teaches) in section.students.iter().map(|id| (id, false)).chain(teachers) {
-            let held = self.of_user.entry(user.clone()).or_default();
-            if held.last() != Some(&(place, teaches)) {
-                held.push((place, teaches));
+        let teachers = section.teachers.iter().chain(&section.teacher).map(|id| (id, place + 1));
+        for (user, place) in section.students.iter().map(|id| (id, place)).chain(teachers) {
+            let held = match self.of_user.get_mut(user.as_str()) {
+                Some(held) => held,
+                None => self.of_user.entry(user.as_str().into()).or_insert_with(|| Vec::with_capacity(2)),
+            };
+            if held.last() != Some(&place) {
+                held.push(place);
             }
         }
     }
@@ -249,7 +253,7 @@ impl Enrolments {
 
     fn places(&self, user: &str, only_taught: bool) -> Vec<(&str, &str)> {
         let held = self.of_user.get(user).map(Vec::as_slice).unwrap_or_default();
-        let places = held.iter().filter(|(_, teaches)| *teaches || !only_taught).map(|(place, _)| *place as usize);
+        let places = held.iter().filter(|place| *place % 2 == 1 || !only_taught).map(|place| *place as usize / 2);
         let found = places.filter_map(|place| self.sections.get(place));
         found.map(|(section, school)| (section.as_str(), school.as_str())).collect()
     }

@@ -26,8 +26,8 @@ pub(super) struct Entry {
     /// The ID of the note, where it isn't the usual one.
     pub elsewhere: Option<Box<str>>,
     pub roar_uid: Box<str>,
-    /// Of the record that was written last; a number, for there may be a hundred thousand of them.
-    pub fingerprint: Option<u128>,
+    /// Of the record that was written last; as bytes, for there may be a hundred thousand of them.
+    pub fingerprint: Option<[u8; 16]>,
     /// What the roster has said of them.
     pub said: Said,
     /// The roster has called them an administrator.
@@ -49,7 +49,7 @@ impl Entry {
         let entry = Entry {
             elsewhere: (!is_usual).then(|| document.id().into()),
             roar_uid,
-            fingerprint: org::fingerprint(&document.fields).and_then(number),
+            fingerprint: org::fingerprint(&document.fields).and_then(bytes),
             said: said(document),
             was_admin: document.fields.get("role").and_then(Value::as_str) == Some("admin"),
             is_gone: document.fields.get("gone").and_then(Value::as_bool).unwrap_or(false),
@@ -79,9 +79,9 @@ pub(super) const LOOKED_AT: [&str; 6] = ["providerId", "roarUid", "gone", "role"
 /// Who is noted, by their ID at Clever.
 pub(super) type Entries = HashMap<Box<str>, Entry>;
 
-/// The number that a fingerprint is, in hexadecimal.
-pub(super) fn number(fingerprint: &str) -> Option<u128> {
-    u128::from_str_radix(fingerprint, 16).ok()
+/// The bytes that a fingerprint is, in hexadecimal.
+pub(super) fn bytes(fingerprint: &str) -> Option<[u8; 16]> {
+    u128::from_str_radix(fingerprint, 16).ok().map(u128::to_be_bytes)
 }
 
 impl Work<'_> {

@@ -3,7 +3,7 @@
 use super::super::District;
 use super::super::map;
 use super::super::records::{Record, User};
-use super::entries::{Changed, ENTRIES, Entries, Entry, number};
+use super::entries::{Changed, ENTRIES, Entries, Entry, bytes};
 use super::orgs::Known;
 use super::{CONFLICTS, PROVIDER, SyncError, Work, fields_of, user_path};
 use crate::orgs::OrgLists;
@@ -69,7 +69,7 @@ impl Work<'_> {
         let fingerprint = person.fingerprint(&rights);
         if let Some(entry) = entries.get_mut(user.id()) {
             entry.is_seen = true;
-            if entry.fingerprint.is_some() && entry.fingerprint == number(&fingerprint) && !entry.is_gone {
+            if entry.fingerprint.is_some() && entry.fingerprint == bytes(&fingerprint) && !entry.is_gone {
                 self.report.of(Kind::Users).unchanged += 1;
                 return None;
             }
@@ -192,7 +192,7 @@ impl Work<'_> {
                 Some(entry) => entry.elsewhere.clone(),
                 None => self.occupied.contains(&changed.id).then(|| format!("{PROVIDER}-{}-2", changed.id).into()),
             };
-            let fingerprint = number(&changed.fingerprint).filter(|_| !changed.is_unsure);
+            let fingerprint = bytes(&changed.fingerprint).filter(|_| !changed.is_unsure);
             let written = committed.as_ref().and_then(|committed| committed.results.get(place)?.update_time);
             let roar_uid = roar_uid.into();
             let entry = Entry {
