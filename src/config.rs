@@ -9,6 +9,7 @@ mod log;
 mod parsers;
 mod server;
 mod store;
+mod tasks;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -25,10 +26,11 @@ pub use self::deliveries::{DeliveryArgs, DeliveryConfig};
 pub use self::log::{LogArgs, LogFormat};
 pub use self::server::{ServerArgs, ServerConfig};
 pub use self::store::{BackendConfig, StoreArgs, StoreConfig, StoreKind};
+pub use self::tasks::{TaskArgs, Transport};
 use crate::mirror;
 use crate::rostering::clever::Settings as CleverSettings;
 use crate::runtime::limits::CALLS_A_MINUTE;
-use crate::runtime::{DatabaseName, auth};
+use crate::runtime::{CloudOptions, DatabaseName, auth};
 
 /// Settings that don't go together, or lack one. The message names the variable.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -59,6 +61,9 @@ pub struct ServeArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub clever: CleverArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub tasks: TaskArgs,
 }
 
 /// The settings of `serve`, checked.
@@ -80,6 +85,8 @@ pub struct Config {
     pub behaviour: BehaviourConfig,
     /// How Clever is asked, where it is.
     pub clever: Option<CleverSettings>,
+    /// How Cloud Tasks is asked, where it is.
+    pub cloud_tasks: Option<CloudOptions>,
 }
 
 impl Config {
@@ -123,6 +130,7 @@ impl Config {
                 roster_missing_share: 20,
             },
             clever: None,
+            cloud_tasks: None,
         })
     }
 }
@@ -135,8 +143,10 @@ impl ServeArgs {
         let accounts = self.accounts.check(&store)?;
         let callers = self.callers.check(&store, &accounts, server.listen)?;
         let behaviour = self.behaviour.check()?;
+        let deliveries = self.deliveries.check(&store, server.listen)?;
         Ok(Config {
-            deliveries: self.deliveries.check(&store, server.listen)?,
+            cloud_tasks: self.tasks.check(&store, &deliveries)?,
+            deliveries,
             task_concurrency: self.server.task_concurrency,
             server,
             store,

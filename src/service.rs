@@ -12,7 +12,8 @@ use crate::functions;
 use crate::rostering::Rosters;
 use crate::runtime::auth::{Callers, Deliveries};
 use crate::runtime::{
-    DatabaseName, LocalQueue, Options, QueueOptions, Runtime, RuntimeError, Server, ServerOptions, Trigger,
+    CloudTasks, DatabaseName, LocalQueue, Options, QueueOptions, RemoteQueue, Runtime, RuntimeError, Server,
+    ServerOptions, TaskQueue, Trigger,
 };
 use crate::store::embedded::{DatabaseId, EmbeddedStore, EmbeddedTrigger, Index, IndexMode, IndexSet};
 use crate::store::{Direction, StoreError};
@@ -86,6 +87,8 @@ pub struct Parts {
     pub rosters: Rosters,
     /// How tasks are run.
     pub queue: QueueOptions,
+    /// Who carries the word of tasks between instances; none: this process runs its own.
+    pub cloud_tasks: Option<CloudTasks>,
     /// Who may call.
     pub callers: Callers,
     /// Who may deliver events and tasks.
@@ -101,14 +104,25 @@ pub struct Service {
     pub runtime: Runtime<App>,
     /// Runs the tasks.
     pub queue: Arc<LocalQueue>,
+    /// Carries the word of tasks between instances, where there are several.
+    pub remote: Option<Arc<RemoteQueue>>,
 }
 
 impl Service {
     /// Puts the parts together. Nothing runs yet.
     pub fn assemble(parts: Parts) -> Result<Service, RuntimeError> {
         let queue = LocalQueue::new(parts.stores.admin.clone(), parts.queue);
+        let table = functions::table();
+        let remote = parts.cloud_tasks.map(|cloud| {
+            let (database, context) = (parts.stores.admin.clone(), parts.context.clone());
+            RemoteQueue::new(cloud, database, context, queue.clone(), &table)
+        });
+        let tasks: Arc<dyn TaskQueue> = match &remote {
+            Some(remote) => remote.clone(),
+            None => queue.clone(),
+        };
         let context = parts.context.clone();
-        let app = App::new(parts.stores, parts.accounts, context, queue.clone(), parts.settings, parts.rosters);
+        let app = App::new(parts.stores, parts.accounts, context, tasks, parts.settings, parts.rosters);
         let options = Options {
             context: parts.context,
             callers: parts.callers,
@@ -116,13 +130,16 @@ impl Service {
             databases: BTreeMap::from([(ADMIN.to_owned(), parts.admin), (ASSESSMENT.to_owned(), parts.assessment)]),
             heartbeat: HEARTBEAT,
         };
-        let runtime = Runtime::new(functions::table(), app.clone(), options)?;
-        Ok(Service { app, runtime, queue })
+        let runtime = Runtime::new(table, app.clone(), options)?;
+        Ok(Service { app, runtime, queue, remote })
     }
 
     /// Begins to run tasks, those first that a stop or a crash left behind.
     pub fn start_tasks(&self) {
-        self.queue.start(Arc::new(self.runtime.clone()));
+        match &self.remote {
+            Some(remote) => remote.start(),
+            None => self.queue.start(Arc::new(self.runtime.clone())),
+        }
     }
 
     /// Binds the HTTP server; `grace` is how long what runs may go on after a stop.
@@ -130,6 +147,7 @@ impl Service {
         let options = ServerOptions {
             databases: vec![self.app.stores.admin.clone(), self.app.stores.assessment.clone()],
             queue: self.queue.clone(),
+            remote: self.remote.clone(),
             grace,
         };
         Server::bind(address, self.runtime.clone(), options).await

@@ -5,6 +5,7 @@ mod doc;
 mod fake_clever;
 pub mod json;
 mod log;
+mod queues;
 mod reconcile;
 mod serve;
 mod sync;
@@ -96,6 +97,8 @@ enum Command {
     /// "from": SECTION, "to": SECTION}, remove, bringBack {"id"}, add {"section", "number"}, signIn {"id"}, fail
     /// {"path", "status", "times"}, recover.
     FakeClever(fake_clever::FakeCleverArgs),
+    /// List queues of tasks, or make them in the Cloud Tasks emulator.
+    Queues(queues::QueuesArgs),
     /// List document triggers, or register them with the Firestore emulator.
     Triggers(triggers::TriggersArgs),
 }
@@ -157,6 +160,7 @@ async fn run(command: Command) -> Result<(), CliError> {
         Command::Reconcile(args) => reconcile::run(*args).await,
         Command::Sync(args) => sync::run(args).await,
         Command::FakeClever(args) => fake_clever::run(&args).await,
+        Command::Queues(args) => queues::run(args).await,
         Command::Triggers(args) => triggers::run(args).await,
     }
 }

@@ -15,7 +15,7 @@ use crate::rostering::Rosters;
 use crate::rostering::clever::{self, Clever};
 use crate::runtime::auth::{AppCheck, AppTokens, Callers, Deliveries, IdTokens, KeySource, ServiceTokens};
 use crate::runtime::limits::SignedOut;
-use crate::runtime::{DatabaseName, QueueOptions};
+use crate::runtime::{CloudTasks, DatabaseName, QueueOptions};
 use crate::service::{self, Service};
 use crate::store::Database;
 use crate::store::embedded::{DispatchOptions, Dispatcher, EmbeddedStore};
@@ -122,6 +122,13 @@ pub async fn build(config: &Config) -> Result<Built, CliError> {
         settings: settings(&config.behaviour),
         rosters: rosters(config.clever.clone(), context.clone())?,
         queue: QueueOptions { concurrency: config.task_concurrency, ..QueueOptions::default() },
+        cloud_tasks: match &config.cloud_tasks {
+            Some(options) => {
+                let cloud = CloudTasks::open(options.clone()).await;
+                Some(cloud.map_err(|error| CliError::Other(error.to_string()))?)
+            }
+            None => None,
+        },
         callers: callers(&config.callers)?,
         deliveries: deliveries(&config.deliveries)?,
     };
@@ -149,6 +156,7 @@ pub fn closed(
         settings,
         rosters,
         queue: QueueOptions::default(),
+        cloud_tasks: None,
         callers: Callers {
             id_tokens: IdTokens { projects: Vec::new(), keys, allow_unsigned: false },
             app_check: AppCheck::Off,

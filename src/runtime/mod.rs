@@ -23,4 +23,6 @@ pub use function::{Call, Caller, DocumentEvent, DocumentEventType, Function, Han
 pub use observe::FunctionCost;
 pub use registry::{Registry, RegistryError};
 pub use server::{Server, ServerOptions};
-pub use tasks::{LocalQueue, NewTask, QueueOptions, Task, TaskOutcome, TaskQueue};
+pub use tasks::{
+    CloudError, CloudOptions, CloudTasks, LocalQueue, NewTask, QueueOptions, RemoteQueue, Task, TaskOutcome, TaskQueue,
+};

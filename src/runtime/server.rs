@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::engine::Runtime;
-use super::tasks::LocalQueue;
+use super::tasks::{LocalQueue, RemoteQueue};
 use super::{callable, events, tasks};
 use crate::store::Database;
 
@@ -31,6 +31,8 @@ pub struct ServerOptions {
     pub databases: Vec<Database>,
     /// The queue that must run, and that `/tasks` asks.
     pub queue: Arc<LocalQueue>,
+    /// Who carries the word of tasks between instances, if not that queue itself.
+    pub remote: Option<Arc<RemoteQueue>>,
     /// How long what runs may go on after a stop was asked for.
     pub grace: Duration,
 }
@@ -47,6 +49,7 @@ pub struct Server<S> {
 struct Readiness {
     databases: Arc<[Database]>,
     queue: Arc<LocalQueue>,
+    is_remote: bool,
     stopping: Arc<AtomicBool>,
 }
 
@@ -74,9 +77,13 @@ impl<S: Clone + Send + Sync + 'static> Server<S> {
     pub async fn run(self, stop: impl Future<Output = ()>) -> io::Result<bool> {
         let Server { listener, runtime, options, extra } = self;
         let stopping = Arc::new(AtomicBool::new(false));
-        let readiness =
-            Readiness { databases: options.databases.into(), queue: options.queue.clone(), stopping: stopping.clone() };
-        let router = routes(&runtime, options.queue.clone(), readiness).merge(extra);
+        let readiness = Readiness {
+            databases: options.databases.into(),
+            queue: options.queue.clone(),
+            is_remote: options.remote.is_some(),
+            stopping: stopping.clone(),
+        };
+        let router = routes(&runtime, options.queue.clone(), options.remote, readiness).merge(extra);
         let closing = CancellationToken::new();
         let router = router.into_make_service_with_connect_info::<SocketAddr>();
         let serving = axum::serve(listener, router).with_graceful_shutdown(closing.clone().cancelled_owned());
@@ -114,6 +121,7 @@ async fn upkeep<S: Clone + Send + Sync + 'static>(runtime: Runtime<S>) {
 fn routes<S: Clone + Send + Sync + 'static>(
     runtime: &Runtime<S>,
     queue: Arc<LocalQueue>,
+    remote: Option<Arc<RemoteQueue>>,
     readiness: Readiness,
 ) -> Router {
     let functions = Router::new()
@@ -122,7 +130,8 @@ fn routes<S: Clone + Send + Sync + 'static>(
         .route("/metrics", get(metrics::<S>))
         .fallback(callable::endpoint::<S>)
         .with_state(runtime.clone());
-    let tasks = Router::new().route("/tasks/{queue}", post(tasks::receive::<S>)).with_state((runtime.clone(), queue));
+    let tasks =
+        Router::new().route("/tasks/{queue}", post(tasks::receive::<S>)).with_state((runtime.clone(), queue, remote));
     let health =
         Router::new().route("/healthz", get(|| async { "ok\n" })).route("/readyz", get(readyz)).with_state(readiness);
     functions.merge(tasks).merge(health)
@@ -139,7 +148,7 @@ async fn readyz(State(readiness): State<Readiness>) -> Response {
     if readiness.stopping.load(Ordering::SeqCst) {
         return not_ready("stopping\n");
     }
-    if !readiness.queue.is_started() {
+    if !readiness.is_remote && !readiness.queue.is_started() {
         return not_ready("the task queue isn't started\n");
     }
     for database in readiness.databases.iter() {

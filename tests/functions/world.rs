@@ -60,6 +60,7 @@ pub fn service(
         settings,
         rosters,
         queue: QueueOptions::default(),
+        cloud_tasks: None,
         callers: Callers {
             id_tokens: IdTokens {
                 projects: vec![project.to_owned(), format!("{project}-assessment")],

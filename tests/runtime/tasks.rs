@@ -95,8 +95,8 @@ async fn a_later_task_waits_until_it_is_woken() {
     hand_in(&server, &["a", "b"]).await;
     server.world.until("b first").await;
     assert_eq!(server.queue.pending(), 1);
-    server.queue.wake("nothing");
-    server.queue.wake("a");
+    server.queue.wake("work", "nothing");
+    server.queue.wake("work", "a");
     idle(&server).await;
     assert_eq!(server.world.noted(), ["a first", "b first", "a first", "a first"]);
 }

@@ -44,7 +44,7 @@ pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
     match chunk.run(&task, &prepared).await {
         Err(HandlerError::Permanent(why)) => {
             fail(&app.stores.admin, &chunk.administration, chunk.version, &task).await?;
-            app.tasks.wake(&chunk.plan);
+            app.tasks.wake(super::PLAN, &chunk.plan);
             Err(HandlerError::Permanent(why))
         }
         other => other,
@@ -121,7 +121,7 @@ impl<'a> Chunk<'a> {
                 Page::More(last) => cursor = Some(last),
                 Page::Last { open } => {
                     if open == Some(0) {
-                        self.app.tasks.wake(&self.plan);
+                        self.app.tasks.wake(super::PLAN, &self.plan);
                     }
                     return Ok(TaskOutcome::Committed);
                 }

@@ -42,13 +42,13 @@ pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
     match sweep.run(&task).await {
         Ok((outcome, wake)) => {
             if wake {
-                app.tasks.wake(plan);
+                app.tasks.wake(super::PLAN, plan);
             }
             Ok(outcome)
         }
         Err(StoreError::InvalidArgument(why)) => {
             fail(&app.stores.admin, administration, version, &task).await?;
-            app.tasks.wake(plan);
+            app.tasks.wake(super::PLAN, plan);
             Err(HandlerError::Permanent(why))
         }
         Err(error) => Err(error.into()),

@@ -10,14 +10,19 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value as Json;
 
-use super::{LocalQueue, Task, TaskOutcome, contents, path_of};
+use super::{LocalQueue, RemoteQueue, Task, TaskOutcome, contents, path_of};
 use crate::runtime::callable::{envelope, is_json, only_data};
 use crate::runtime::engine::{Ended, Run, Runtime};
 use crate::runtime::error::{FunctionError, Status};
 use crate::runtime::events::unverified;
 use crate::runtime::function::{HandlerError, Trigger};
 use crate::runtime::observe::{Kind, trace_id};
-use crate::store::{Cost, Database, Fields, Meter, Write, metered};
+use crate::store::{Cost, Database, Fields, Meter, Precondition, StoreError, Write, metered};
+
+/// When a task is tried again that this process runs already.
+const BUSY: Duration = Duration::from_secs(5);
+/// When a task is run again that was handed in anew while it ran.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// What is to be attempted.
 #[derive(Clone, Debug)]
@@ -63,6 +68,8 @@ impl<S: Clone + Send + Sync + 'static> TaskRunner for Runtime<S> {
         let Attempt { id, known, number, renewed, trace } = attempt;
         let path = path_of(&id);
         let mut spent = Cost::default();
+        // Another process may hand the task in anew while it runs here: then its document is to stay.
+        let mut read_at = None;
         let (name, payload) = match known {
             Some(known) => known,
             None => {
@@ -70,7 +77,10 @@ impl<S: Clone + Send + Sync + 'static> TaskRunner for Runtime<S> {
                 let document = metered(meter.clone(), database.get(&path)).await;
                 spent = meter.total();
                 match document {
-                    Ok(Some(document)) => match contents(document.fields) {
+                    Ok(Some(document)) => match contents({
+                        read_at = Some(document.update_time);
+                        document.fields
+                    }) {
                         Some(contents) => contents,
                         None => {
                             tracing::error!(id, "a task's document isn't one; it's left alone");
@@ -110,7 +120,15 @@ impl<S: Clone + Send + Sync + 'static> TaskRunner for Runtime<S> {
                 }
             };
             if remove && !renewed.load(Ordering::SeqCst) {
-                database.commit(vec![Write::delete(path)]).await?;
+                let expected = read_at.map_or(Precondition::None, Precondition::UpdatedAt);
+                match database.commit(vec![Write::delete(path.clone()).when(expected)]).await {
+                    // It was handed in anew, or got further by its own hand; or it's gone.
+                    Err(StoreError::Conflict(_)) if database.get(&path).await?.is_some() => {
+                        return Ok(TaskOutcome::Later(AGAIN));
+                    }
+                    Err(StoreError::Conflict(_)) => {}
+                    other => drop(other?),
+                }
             }
             outcome
         };
@@ -136,7 +154,7 @@ fn judge(result: &Result<TaskOutcome, HandlerError>) -> &'static str {
 /// `POST /tasks/{queue}`: a remote queue asks for the task `{"data": {"id": …}}`. Answers 204 when
 /// nothing is left to do; anything else makes the queue ask again.
 pub async fn receive<S: Clone + Send + Sync + 'static>(
-    State((runtime, queue)): State<(Runtime<S>, Arc<LocalQueue>)>,
+    State((runtime, queue, remote)): State<(Runtime<S>, Arc<LocalQueue>, Option<Arc<RemoteQueue>>)>,
     Path(name): Path<String>,
     request: Request,
 ) -> Response {
@@ -159,7 +177,22 @@ pub async fn receive<S: Clone + Send + Sync + 'static>(
     let Some(id) = body.as_ref().and_then(|data| data.get("id")).and_then(Json::as_str) else {
         return envelope(&FunctionError::invalid("Bad Request"));
     };
-    let end = queue.run_now(Arc::new(runtime.clone()), id, trace_id(&parts.headers)).await;
+    let retries =
+        parts.headers.get("x-cloudtasks-taskretrycount").and_then(|count| count.to_str().ok()?.parse::<u32>().ok());
+    let number = retries.map(|retries| retries.saturating_add(1));
+    let end = queue.run_now(Arc::new(runtime.clone()), id, trace_id(&parts.headers), number).await;
+    // Cloud Tasks takes many refusals for an overload, and slows the whole queue down.
+    if let Some(remote) = remote {
+        let delay = match end {
+            Some(AttemptEnd::Later(delay)) => Some(delay),
+            None => Some(BUSY),
+            _ => None,
+        };
+        if let Some(delay) = delay {
+            remote.schedule(function.name, id, delay);
+            return StatusCode::NO_CONTENT.into_response();
+        }
+    }
     match end {
         Some(AttemptEnd::Done | AttemptEnd::Gone) => StatusCode::NO_CONTENT.into_response(),
         Some(AttemptEnd::Later(delay)) => {

@@ -5,6 +5,7 @@
 
 mod attempt;
 mod backoff;
+mod cloud;
 mod queue;
 mod state;
 
@@ -18,6 +19,7 @@ use crate::store::{DocPath, FieldPath, Fields, Precondition, Value, Write};
 pub(super) use attempt::receive;
 pub use attempt::{Attempt, AttemptEnd, TaskRunner};
 pub use backoff::Backoff;
+pub use cloud::{CloudError, CloudOptions, CloudTasks, RemoteQueue};
 pub use queue::{LocalQueue, QueueOptions};
 
 /// The collection that holds tasks until they're done.
@@ -92,8 +94,8 @@ pub trait TaskQueue: Send + Sync + 'static {
     /// at start are run too.
     fn announce(&self, tasks: Vec<NewTask>);
 
-    /// Ends the waiting time of a task that asked for [`TaskOutcome::Later`].
-    fn wake(&self, id: &str);
+    /// Ends the waiting time of a function's task that asked for [`TaskOutcome::Later`].
+    fn wake(&self, function: &'static str, id: &str);
 }
 
 /// The ID of a task's document: the task's own, or its digest where that can't be a document's.

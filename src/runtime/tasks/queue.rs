@@ -100,10 +100,12 @@ impl LocalQueue {
         runner: Arc<dyn TaskRunner>,
         id: &str,
         trace: Option<String>,
+        number: Option<u32>,
     ) -> Option<AttemptEnd> {
         let id = document_id(id).into_owned();
         let mut attempt = self.change(|state| state.claim(&id))?;
         attempt.trace = trace;
+        attempt.number = number.unwrap_or(attempt.number);
         let queue = self.clone();
         // A task of its own: the request may go away, but the queue must hear how it ended.
         let attempted = tokio::spawn(async move {
@@ -241,7 +243,7 @@ impl TaskQueue for LocalQueue {
         });
     }
 
-    fn wake(&self, id: &str) {
+    fn wake(&self, _: &'static str, id: &str) {
         self.change(|state| state.wake(&document_id(id)));
     }
 }

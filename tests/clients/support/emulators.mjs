@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 import { answers, start, workDir } from './processes.mjs';
 import { repository } from './projects.mjs';
@@ -72,5 +73,15 @@ export async function startAuth(project, [port, hub, logging]) {
     { env: { XDG_CONFIG_HOME: workDir, NO_UPDATE_NOTIFIER: '1', CI: 'true' } },
   );
   await answers(`http://127.0.0.1:${port}/`, emulator);
+  return emulator;
+}
+
+/** Cloud Tasks' emulator. Firebase's tool starts it beside functions only, so it's started by itself. */
+export async function startTasks(port) {
+  const emulator = start('tasks-emulator', process.execPath, [
+    fileURLToPath(new URL('tasks-emulator.cjs', import.meta.url)),
+    String(port),
+  ]);
+  await answers(`http://127.0.0.1:${port}/queueStats`, emulator);
   return emulator;
 }

@@ -272,7 +272,8 @@ impl TestServer {
         let runtime = Runtime::new(table(), world.clone(), options).unwrap();
         let backoff = Backoff { first: Duration::from_millis(2), longest: Duration::from_millis(4) };
         let queue = LocalQueue::new(database.clone(), QueueOptions { concurrency: setup.concurrency, backoff });
-        let options = ServerOptions { databases: vec![database], queue: queue.clone(), grace: setup.grace };
+        let options =
+            ServerOptions { databases: vec![database], queue: queue.clone(), remote: None, grace: setup.grace };
         let server = Server::bind("127.0.0.1:0".parse().unwrap(), runtime.clone(), options).await.unwrap();
         let url = format!("http://{}", server.address().unwrap());
         let (stop, stopped) = oneshot::channel();

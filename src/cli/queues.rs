@@ -1,0 +1,137 @@
+//! `queues`: the queues of tasks, and how to make them in Cloud Tasks or its emulator.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+use comfy_table::{Table, presets};
+use serde_json::{Value, json};
+
+use super::{CliError, wiring};
+use crate::config::TaskArgs;
+use crate::functions;
+use crate::runtime::{Function, Trigger};
+
+/// How long the emulator may take to answer.
+const LIMIT: Duration = Duration::from_secs(10);
+/// How many tasks of a queue run at once, over all instances.
+const AT_ONCE: u32 = 20;
+/// The emulator takes no number for "always".
+const MANY: u32 = 1000;
+
+/// Lists queues of tasks, or makes them in the Cloud Tasks emulator.
+#[derive(Debug, Args)]
+pub struct QueuesArgs {
+    #[command(subcommand)]
+    command: QueuesCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum QueuesCommand {
+    /// Print all queues.
+    List {
+        /// table, json, or gcloud: the commands that create them in Cloud Tasks. Those want PROJECT and LOCATION as
+        /// shell variables.
+        #[arg(long, value_enum, default_value = "table")]
+        format: Format,
+    },
+    /// Make all queues in the emulator at CLOUD_TASKS_EMULATOR_HOST. Made again, they are emptied.
+    Install {
+        #[command(flatten)]
+        tasks: Box<TaskArgs>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    Table,
+    Json,
+    Gcloud,
+}
+
+/// One queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Queue {
+    name: &'static str,
+    summary: &'static str,
+}
+
+pub(super) async fn run(args: QueuesArgs) -> Result<(), CliError> {
+    let queues = queues(&functions::table());
+    match args.command {
+        QueuesCommand::List { format: Format::Table } => {
+            let mut table = Table::new();
+            table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(["Queue", ""]);
+            for queue in &queues {
+                table.add_row([queue.name, queue.summary]);
+            }
+            println!("{table}");
+        }
+        QueuesCommand::List { format: Format::Json } => {
+            let rows = queues.iter().map(|queue| json!({ "queue": queue.name, "summary": queue.summary }));
+            println!("{:#}", rows.collect::<Value>());
+        }
+        QueuesCommand::List { format: Format::Gcloud } => {
+            println!("{}", queues.iter().map(as_gcloud).collect::<Vec<_>>().join("\n\n"));
+        }
+        QueuesCommand::Install { tasks } => install(&queues, &tasks).await.map_err(CliError::Other)?,
+    }
+    Ok(())
+}
+
+fn queues<S>(table: &[Function<S>]) -> Vec<Queue> {
+    let tasks = table.iter().filter(|function| matches!(function.trigger, Trigger::Task(_)));
+    tasks.map(|function| Queue { name: function.name, summary: function.summary }).collect()
+}
+
+/// Tasks are tried until they succeed: what can't be done, a function says itself.
+fn as_gcloud(queue: &Queue) -> String {
+    [
+        format!("gcloud tasks queues create {}", queue.name),
+        "--project=\"$PROJECT\" --location=\"$LOCATION\"".to_owned(),
+        format!("--max-concurrent-dispatches={AT_ONCE}"),
+        "--max-attempts=-1 --min-backoff=1s --max-backoff=60s --max-doublings=6".to_owned(),
+    ]
+    .join(" \\\n  ")
+}
+
+async fn install(queues: &[Queue], tasks: &TaskArgs) -> Result<(), String> {
+    let needed = |value: &Option<String>, name: &str| value.clone().ok_or_else(|| format!("{name} must be set"));
+    let host = needed(&tasks.cloud_tasks_emulator, "CLOUD_TASKS_EMULATOR_HOST")?;
+    let parent = needed(&tasks.tasks_location, "ROAR_TASKS_LOCATION")?;
+    let target = needed(&tasks.tasks_target, "ROAR_TASKS_TARGET")?;
+    let http = wiring::http_client(LIMIT).map_err(|error| error.to_string())?;
+    for queue in queues {
+        let url = format!("http://{host}/{parent}/queues/{}", queue.name);
+        let body = json!({
+            "retryConfig": { "maxAttempts": MANY, "minBackoffSeconds": 0.5, "maxBackoffSeconds": 5 },
+            "rateLimits": { "maxConcurrentDispatches": AT_ONCE, "maxDispatchesPerSecond": 500 },
+            "timeoutSeconds": 600, "retry": true, "defaultUri": target,
+        });
+        let answer = http.post(url).json(&body).send().await.map_err(|error| error.to_string())?;
+        if !answer.status().is_success() {
+            return Err(format!("can't make {} in {host}: it answered {}", queue.name, answer.status()));
+        }
+    }
+    println!("made {} queues in the Cloud Tasks emulator at {host}", queues.len());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_task_function_has_a_queue() {
+        let queues = queues(&functions::table());
+        assert!(queues.iter().any(|queue| queue.name == "planAdministrationSync"));
+        // As Cloud Tasks names queues.
+        let is_good = |name: &str| name.len() <= 100 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        assert!(queues.iter().all(|queue| is_good(queue.name)));
+        insta::assert_snapshot!(as_gcloud(&queues[0]), @r#"
+        gcloud tasks queues create followUsersAfterSync \
+          --project="$PROJECT" --location="$LOCATION" \
+          --max-concurrent-dispatches=20 \
+          --max-attempts=-1 --min-backoff=1s --max-backoff=60s --max-doublings=6
+        "#);
+    }
+}
