@@ -87,3 +87,68 @@ impl TaskArgs {
         Ok(Some(CloudOptions { parent, emulator, target, caller, sweep: self.tasks_sweep.max(Duration::from_secs(1)) }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::config::StoreArgs;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        tasks: TaskArgs,
+        #[command(flatten)]
+        store: StoreArgs,
+    }
+
+    fn service() -> DeliveryConfig {
+        let accounts = vec!["tasks@p.iam.gserviceaccount.com".to_owned()];
+        DeliveryConfig::Service { audiences: vec!["https://s.example".to_owned()], accounts, keys: String::new() }
+    }
+
+    fn check(args: &[&str], deliveries: &DeliveryConfig) -> Result<Option<CloudOptions>, String> {
+        let store = ["test", "--store", "firestore"];
+        let cli = Cli::try_parse_from(store.iter().chain(args)).map_err(|error| error.to_string())?;
+        let store = cli.store.check().map_err(|error| error.to_string())?;
+        cli.tasks.check(&store, deliveries).map_err(|error| error.to_string())
+    }
+
+    const CLOUD: [&str; 8] = [
+        "--tasks",
+        "cloud",
+        "--tasks-location",
+        "projects/p/locations/us-central1",
+        "--tasks-target",
+        "https://s.example/",
+        "--tasks-service-account",
+        "tasks@p.iam.gserviceaccount.com",
+    ];
+
+    #[test]
+    fn cloud_tasks_call_back_with_a_token_of_ours() {
+        assert_eq!(check(&[], &DeliveryConfig::Closed), Ok(None));
+        let options = check(&CLOUD, &service()).unwrap().unwrap();
+        let caller = ("tasks@p.iam.gserviceaccount.com".to_owned(), "https://s.example".to_owned());
+        assert_eq!((options.caller, options.target.as_str()), (Some(caller), "https://s.example/"));
+        let emulator = [&CLOUD[..6], &["--cloud-tasks-emulator", "127.0.0.1:9499"]].concat();
+        assert_eq!(check(&emulator, &DeliveryConfig::Open).unwrap().unwrap().caller, None);
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        for (args, deliveries, named) in [
+            (&CLOUD[..2], service(), "ROAR_TASKS_LOCATION"),
+            (&CLOUD[..4], service(), "ROAR_TASKS_TARGET"),
+            (&CLOUD[..6], service(), "ROAR_TASKS_SERVICE_ACCOUNT"),
+            (&CLOUD[..], DeliveryConfig::Closed, "ROAR_EVENTS_AUDIENCE"),
+            (&["--tasks", "cloud", "--tasks-location", "us-central1"], service(), "projects/PROJECT"),
+            (&[&CLOUD[..6], &["--tasks-service-account", "other@p"]].concat(), service(), "one of"),
+            (&["--tasks", "pubsub"], service(), "ROAR_TASKS"),
+        ] {
+            let error = check(args, &deliveries).unwrap_err();
+            assert!(error.contains(named), "{args:?}: {error}");
+        }
+    }
+}

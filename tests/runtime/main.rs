@@ -3,6 +3,7 @@
 mod callable;
 mod callers;
 mod cli;
+mod cloud_tasks;
 mod deliveries;
 mod emulator;
 mod events;

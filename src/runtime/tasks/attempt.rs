@@ -192,6 +192,9 @@ pub async fn receive<S: Clone + Send + Sync + 'static>(
             remote.schedule(function.name, id, delay);
             return StatusCode::NO_CONTENT.into_response();
         }
+        if end == Some(AttemptEnd::Failed) {
+            return envelope(&FunctionError::new(Status::Internal, "The task failed"));
+        }
     }
     match end {
         Some(AttemptEnd::Done | AttemptEnd::Gone) => StatusCode::NO_CONTENT.into_response(),

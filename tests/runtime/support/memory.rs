@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use parking_lot::Mutex;
 use roar_functions::store::{
-    Backend, BackendTransaction, Committed, Database, DocPath, Document, FieldPath, Fields, Precondition, Query,
-    Result, Scope, StoreError, Timestamp, Value, Write, WriteKind, WriteResult,
+    Backend, BackendTransaction, Committed, Database, DocPath, Document, FieldOp, FieldPath, Fields, Filter,
+    Precondition, Query, Result, Scope, StoreError, Timestamp, Value, Write, WriteKind, WriteResult,
 };
 
 const ROOT: &str = "projects/test/databases/(default)/documents";
@@ -18,9 +18,14 @@ const ROOT: &str = "projects/test/databases/(default)/documents";
 /// The documents. Clones are the same store.
 #[derive(Clone, Default)]
 pub struct Memory {
-    documents: Arc<Mutex<BTreeMap<DocPath, Fields>>>,
+    documents: Arc<Mutex<BTreeMap<DocPath, Stored>>>,
+    /// How many commits there were: a second each, so to speak.
+    commits: Arc<AtomicI64>,
     down: Arc<AtomicBool>,
 }
+
+/// A document: its fields, and when it changed last.
+type Stored = (Fields, Timestamp);
 
 impl Memory {
     pub fn database(&self) -> Database {
@@ -41,9 +46,20 @@ impl Memory {
     }
 }
 
-fn document(path: &DocPath, fields: &Fields) -> Document {
-    let time = Timestamp::UNIX_EPOCH;
-    Document { path: path.clone(), fields: fields.clone(), create_time: time, update_time: time }
+fn document(path: &DocPath, (fields, time): &Stored) -> Document {
+    Document { path: path.clone(), fields: fields.clone(), create_time: Timestamp::UNIX_EPOCH, update_time: *time }
+}
+
+/// Of filters, one field before a time.
+fn matches(filter: Option<&Filter>, fields: &Fields) -> bool {
+    match filter {
+        None => true,
+        Some(Filter::Field { path, op: FieldOp::LessThan, value }) => {
+            let held = take(fields, path.segments());
+            held.as_ref().and_then(Value::as_timestamp).is_some_and(|held| Some(held) < value.as_timestamp())
+        }
+        Some(other) => panic!("only times: {other:?}"),
+    }
 }
 
 fn put(fields: &mut Fields, path: &[String], value: Option<Value>) {
@@ -95,6 +111,7 @@ impl Backend for Memory {
         let documents = self.documents.lock();
         let found = documents
             .iter()
+            .filter(|(_, (fields, _))| matches(query.filter.as_ref(), fields))
             .filter(|(path, _)| path.collection() == collection && after.as_ref().is_none_or(|after| *path > after))
             .take(query.limit.unwrap_or(u32::MAX) as usize)
             .map(|(path, fields)| Ok(document(path, fields)))
@@ -110,25 +127,27 @@ impl Backend for Memory {
         self.check()?;
         let mut documents = self.documents.lock();
         for write in &writes {
-            let exists = documents.contains_key(&write.path);
+            let held = documents.get(&write.path).map(|(_, time)| *time);
+            let exists = held.is_some();
             let holds = match write.precondition {
                 Precondition::None => true,
                 Precondition::Exists => exists,
                 Precondition::Missing => !exists,
-                Precondition::UpdatedAt(_) => unimplemented!("no test needs it"),
+                Precondition::UpdatedAt(expected) => held == Some(expected),
             };
             if !holds {
                 return Err(StoreError::Conflict(write.path.to_string()));
             }
         }
-        let time = Timestamp::UNIX_EPOCH;
+        let time = Timestamp::from_second(self.commits.fetch_add(1, Ordering::SeqCst) + 1).unwrap();
         let mut results = Vec::new();
         for Write { path, kind, .. } in writes {
             match kind {
                 WriteKind::Delete => drop(documents.remove(&path)),
-                WriteKind::Set { fields, mask: None, .. } => drop(documents.insert(path, fields)),
+                WriteKind::Set { fields, mask: None, .. } => drop(documents.insert(path, (fields, time))),
                 WriteKind::Set { fields, mask: Some(mask), .. } => {
-                    let document = documents.entry(path).or_default();
+                    let (document, changed) = documents.entry(path).or_default();
+                    *changed = time;
                     for path in mask {
                         put(document, path.segments(), take(&fields, path.segments()));
                     }

@@ -8,13 +8,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use reqwest::{Client, RequestBuilder, Response};
-use roar_functions::context::{Context, CountingIds, ManualClock};
+use roar_functions::context::{Clock as _, Context, CountingIds, ManualClock};
 use roar_functions::runtime::auth::{AppCheck, Callers, Deliveries, IdTokens, KeySource};
 use roar_functions::runtime::limits::SignedOut;
 use roar_functions::runtime::tasks::Backoff;
 use roar_functions::runtime::{
-    Call, DatabaseName, DocumentEvent, DocumentEventType, Function, FunctionError, HandlerError, LocalQueue, Options,
-    QueueOptions, Runtime, Server, ServerOptions, Status, Task, TaskOutcome,
+    Call, CloudOptions, CloudTasks, DatabaseName, DocumentEvent, DocumentEventType, Function, FunctionError,
+    HandlerError, LocalQueue, Options, QueueOptions, RemoteQueue, Runtime, Server, ServerOptions, Status, Task,
+    TaskOutcome,
 };
 use roar_functions::store::Database;
 use serde_json::{Value, json};
@@ -35,6 +36,8 @@ pub struct World {
     pub gate: Arc<Semaphore>,
     pub script: Arc<Mutex<HashMap<String, VecDeque<Step>>>>,
     pub database: Database,
+    /// The numbers of the attempts at tasks.
+    pub attempts: Arc<Mutex<Vec<u32>>>,
 }
 
 /// What a task's handler is to do at an attempt. Without a step it answers `Finished`.
@@ -55,6 +58,10 @@ impl World {
 
     pub fn noted(&self) -> Vec<String> {
         self.log.lock().clone()
+    }
+
+    pub fn attempts(&self) -> Vec<u32> {
+        self.attempts.lock().clone()
     }
 
     pub fn script(&self, id: &str, steps: impl IntoIterator<Item = Step>) {
@@ -144,6 +151,7 @@ async fn on_user(world: World, event: DocumentEvent) -> Result<(), HandlerError>
 async fn work(world: World, task: Task) -> Result<TaskOutcome, HandlerError> {
     let text = task.payload.get("text").and_then(|text| text.as_str()).unwrap_or("-");
     world.note(format!("{} {text}", task.id));
+    world.attempts.lock().push(task.attempt);
     let step = world.script.lock().get_mut(&task.id).and_then(VecDeque::pop_front);
     match step {
         None => Ok(TaskOutcome::Finished),
@@ -200,6 +208,8 @@ pub struct Setup {
     pub heartbeat: Duration,
     pub concurrency: usize,
     pub grace: Duration,
+    /// Who carries the word of tasks, if not the server itself.
+    pub cloud_tasks: Option<CloudOptions>,
 }
 
 impl Setup {
@@ -220,6 +230,7 @@ impl Setup {
             heartbeat: Duration::from_secs(30),
             concurrency: 4,
             grace: Duration::from_secs(10),
+            cloud_tasks: None,
         }
     }
 }
@@ -235,6 +246,7 @@ pub struct TestServer {
     pub world: World,
     pub runtime: Runtime<World>,
     pub queue: Arc<LocalQueue>,
+    pub remote: Option<Arc<RemoteQueue>>,
     pub clock: Arc<ManualClock>,
     stop: Option<oneshot::Sender<()>>,
     served: JoinHandle<std::io::Result<bool>>,
@@ -247,7 +259,10 @@ impl TestServer {
 
     pub async fn with(setup: Setup) -> Self {
         let server = TestServer::without_queue(setup).await;
-        server.queue.start(Arc::new(server.runtime.clone()));
+        match &server.remote {
+            Some(remote) => remote.start(),
+            None => server.queue.start(Arc::new(server.runtime.clone())),
+        }
         server
     }
 
@@ -260,10 +275,12 @@ impl TestServer {
             gate: Arc::new(Semaphore::new(0)),
             script: Arc::default(),
             database: database.clone(),
+            attempts: Arc::default(),
         };
         let name = |project: &str| DatabaseName { project: project.to_owned(), database: "(default)".to_owned() };
+        let context = Context { clock: clock.clone(), ids: Arc::new(CountingIds::default()) };
         let options = Options {
-            context: Context { clock: clock.clone(), ids: Arc::new(CountingIds::default()) },
+            context: context.clone(),
             callers: setup.callers,
             deliveries: setup.deliveries,
             databases: BTreeMap::from([("admin".to_owned(), name(PROJECT))]),
@@ -272,19 +289,34 @@ impl TestServer {
         let runtime = Runtime::new(table(), world.clone(), options).unwrap();
         let backoff = Backoff { first: Duration::from_millis(2), longest: Duration::from_millis(4) };
         let queue = LocalQueue::new(database.clone(), QueueOptions { concurrency: setup.concurrency, backoff });
-        let options =
-            ServerOptions { databases: vec![database], queue: queue.clone(), remote: None, grace: setup.grace };
+        let remote = match setup.cloud_tasks {
+            Some(cloud) => {
+                let (cloud, context) = (CloudTasks::open(cloud).await.unwrap(), context.clone());
+                Some(RemoteQueue::new(cloud, database.clone(), context, queue.clone(), &table()))
+            }
+            None => None,
+        };
+        let options = ServerOptions {
+            databases: vec![database],
+            queue: queue.clone(),
+            remote: remote.clone(),
+            grace: setup.grace,
+        };
         let server = Server::bind("127.0.0.1:0".parse().unwrap(), runtime.clone(), options).await.unwrap();
         let url = format!("http://{}", server.address().unwrap());
         let (stop, stopped) = oneshot::channel();
         let served = tokio::spawn(server.run(async {
             let _ = stopped.await;
         }));
-        TestServer { url, http: http(), world, runtime, queue, clock, stop: Some(stop), served }
+        TestServer { url, http: http(), world, runtime, queue, remote, clock, stop: Some(stop), served }
     }
 
     pub fn post(&self, path: &str) -> RequestBuilder {
         self.http.post(format!("{}{path}", self.url))
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Calls a function with a payload.
