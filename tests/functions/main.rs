@@ -14,6 +14,7 @@ mod documents;
 mod emulator;
 mod faults;
 mod histories;
+mod instances;
 mod kept;
 mod killed;
 mod local;
