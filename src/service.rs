@@ -18,6 +18,9 @@ use crate::runtime::{
 use crate::store::embedded::{DatabaseId, EmbeddedStore, EmbeddedTrigger, Index, IndexMode, IndexSet};
 use crate::store::{Direction, StoreError};
 
+/// How many calls are handled at once, unless somebody says otherwise.
+pub const MOST_CALLS: usize = 256;
+
 /// How often a streaming response shows that it's alive.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
@@ -89,6 +92,8 @@ pub struct Parts {
     pub queue: QueueOptions,
     /// Who carries the word of tasks between instances; none: this process runs its own.
     pub cloud_tasks: Option<CloudTasks>,
+    /// How many calls are handled at once; more are refused.
+    pub most_calls: usize,
     /// Who may call.
     pub callers: Callers,
     /// Who may deliver events and tasks.
@@ -129,6 +134,7 @@ impl Service {
             deliveries: parts.deliveries,
             databases: BTreeMap::from([(ADMIN.to_owned(), parts.admin), (ASSESSMENT.to_owned(), parts.assessment)]),
             heartbeat: HEARTBEAT,
+            most_calls: parts.most_calls,
         };
         let runtime = Runtime::new(table, app.clone(), options)?;
         Ok(Service { app, runtime, queue, remote })

@@ -129,6 +129,7 @@ pub async fn build(config: &Config) -> Result<Built, CliError> {
             }
             None => None,
         },
+        most_calls: config.most_calls,
         callers: callers(&config.callers)?,
         deliveries: deliveries(&config.deliveries)?,
     };
@@ -157,6 +158,7 @@ pub fn closed(
         rosters,
         queue: QueueOptions::default(),
         cloud_tasks: None,
+        most_calls: service::MOST_CALLS,
         callers: Callers {
             id_tokens: IdTokens { projects: Vec::new(), keys, allow_unsigned: false },
             app_check: AppCheck::Off,

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::service::MOST_CALLS;
+
 use super::parsers::{address, count, named, port, seconds};
 
 /// Where to listen, how to stop and how much to do at once, as it's set.
@@ -23,6 +25,9 @@ pub struct ServerArgs {
     /// How many tasks run at once.
     #[arg(long, value_name = "N", env = "ROAR_TASK_CONCURRENCY", default_value = "4", value_parser = named("ROAR_TASK_CONCURRENCY", count))]
     pub task_concurrency: usize,
+    /// How many calls are handled at once. More are refused at once, and may try again.
+    #[arg(long, value_name = "N", env = "ROAR_MAX_CALLS", default_value_t = MOST_CALLS, value_parser = named("ROAR_MAX_CALLS", count))]
+    pub max_calls: usize,
 }
 
 /// Where to listen, and how to stop.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use thiserror::Error;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -43,6 +43,9 @@ pub struct Options {
     pub databases: BTreeMap<String, DatabaseName>,
     /// How often a streaming response shows that it's alive.
     pub heartbeat: Duration,
+    /// How many calls are handled at once. More are refused at once, with UNAVAILABLE, before anything is read of them:
+    /// memory stays bounded, and those that were taken end in time.
+    pub most_calls: usize,
 }
 
 /// Why a runtime can't be built.
@@ -80,6 +83,8 @@ pub(super) struct Inner<S> {
     pub(super) options: Options,
     pub(super) metrics: Metrics,
     pub(super) limits: Limits,
+    /// Room for calls.
+    pub(super) room: Arc<Semaphore>,
     state: S,
     /// How many functions run.
     runs: watch::Sender<usize>,
@@ -118,7 +123,9 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
             }
         }
         let limits = Limits::new(&options.callers.signed_out, &registry);
-        let inner = Inner { registry, options, metrics: Metrics::new()?, limits, state, runs: watch::Sender::new(0) };
+        let room = Arc::new(Semaphore::new(options.most_calls.clamp(1, Semaphore::MAX_PERMITS)));
+        let (metrics, runs) = (Metrics::new()?, watch::Sender::new(0));
+        let inner = Inner { registry, options, metrics, limits, room, state, runs };
         Ok(Runtime { inner: Arc::new(inner) })
     }
 

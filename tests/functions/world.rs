@@ -61,6 +61,7 @@ pub fn service(
         rosters,
         queue: QueueOptions::default(),
         cloud_tasks: None,
+        most_calls: service::MOST_CALLS,
         callers: Callers {
             id_tokens: IdTokens {
                 projects: vec![project.to_owned(), format!("{project}-assessment")],

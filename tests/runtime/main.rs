@@ -9,6 +9,7 @@ mod emulator;
 mod events;
 mod forged;
 mod limits;
+mod overload;
 mod server;
 #[path = "../support/mod.rs"]
 mod shared;

@@ -28,6 +28,9 @@ pub(super) use respond::envelope;
 /// How long a request's body may take to come.
 const BODY_TIME: Duration = Duration::from_secs(60);
 
+/// When somebody who finds the server busy may try again.
+const BUSY: Duration = Duration::from_secs(1);
+
 /// Answers any request that no other route takes: calls, their preflights, and what names no
 /// function at all. Every answer has the CORS headers: without them a browser hides even the error.
 pub(super) async fn endpoint<S: Clone + Send + Sync + 'static>(
@@ -117,6 +120,10 @@ async fn begin<S: Clone + Send + Sync + 'static>(
     request: Request,
     chunks: Chunks,
 ) -> Result<Running, Refused> {
+    let Ok(place) = runtime.inner.room.clone().try_acquire_owned() else {
+        let error = FunctionError::new(Status::Unavailable, "The server is busy. Please try again.");
+        return Err(Refused { error, retry_after: Some(BUSY) });
+    };
     let (parts, body) = request.into_parts();
     let admit = || {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
@@ -156,6 +163,8 @@ async fn begin<S: Clone + Send + Sync + 'static>(
     };
     let call = Call { data, caller, app_id, chunks };
     let work = move |state| async move {
+        // Given up when the handler has ended, whether or not somebody still waits for it.
+        let _place = place;
         let result = handler(state, call).await;
         if let Err(error) = &result {
             log(error);

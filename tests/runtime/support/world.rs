@@ -208,6 +208,7 @@ pub struct Setup {
     pub heartbeat: Duration,
     pub concurrency: usize,
     pub grace: Duration,
+    pub most_calls: usize,
     /// Who carries the word of tasks, if not the server itself.
     pub cloud_tasks: Option<CloudOptions>,
 }
@@ -230,6 +231,7 @@ impl Setup {
             heartbeat: Duration::from_secs(30),
             concurrency: 4,
             grace: Duration::from_secs(10),
+            most_calls: 256,
             cloud_tasks: None,
         }
     }
@@ -285,6 +287,7 @@ impl TestServer {
             deliveries: setup.deliveries,
             databases: BTreeMap::from([("admin".to_owned(), name(PROJECT))]),
             heartbeat: setup.heartbeat,
+            most_calls: setup.most_calls,
         };
         let runtime = Runtime::new(table(), world.clone(), options).unwrap();
         let backoff = Backoff { first: Duration::from_millis(2), longest: Duration::from_millis(4) };
