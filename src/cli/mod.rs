@@ -3,9 +3,10 @@
 mod demo;
 mod doc;
 mod fake_clever;
+mod healthcheck;
 pub mod json;
 mod log;
-mod queues;
+pub mod queues;
 mod reconcile;
 mod serve;
 mod sync;
@@ -97,6 +98,8 @@ enum Command {
     /// "from": SECTION, "to": SECTION}, remove, bringBack {"id"}, add {"section", "number"}, signIn {"id"}, fail
     /// {"path", "status", "times"}, recover.
     FakeClever(fake_clever::FakeCleverArgs),
+    /// Ask a server on this machine whether it's ready; for containers. Exits with 0 when it is, else with 1.
+    Healthcheck(healthcheck::HealthcheckArgs),
     /// List queues of tasks, or make them in the Cloud Tasks emulator.
     Queues(queues::QueuesArgs),
     /// List document triggers, or register them with the Firestore emulator.
@@ -160,6 +163,7 @@ async fn run(command: Command) -> Result<(), CliError> {
         Command::Reconcile(args) => reconcile::run(*args).await,
         Command::Sync(args) => sync::run(args).await,
         Command::FakeClever(args) => fake_clever::run(&args).await,
+        Command::Healthcheck(args) => healthcheck::run(&args).await,
         Command::Queues(args) => queues::run(args).await,
         Command::Triggers(args) => triggers::run(args).await,
     }

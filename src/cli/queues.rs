@@ -29,7 +29,7 @@ pub struct QueuesArgs {
 enum QueuesCommand {
     /// Print all queues.
     List {
-        /// table, json, or gcloud: the commands that create them in Cloud Tasks. Those want PROJECT and LOCATION as
+        /// table, json, or gcloud: the commands that create them in Cloud Tasks. Those want PROJECT and REGION as
         /// shell variables.
         #[arg(long, value_enum, default_value = "table")]
         format: Format,
@@ -71,11 +71,16 @@ pub(super) async fn run(args: QueuesArgs) -> Result<(), CliError> {
             println!("{:#}", rows.collect::<Value>());
         }
         QueuesCommand::List { format: Format::Gcloud } => {
-            println!("{}", queues.iter().map(as_gcloud).collect::<Vec<_>>().join("\n\n"));
+            println!("{}", gcloud());
         }
         QueuesCommand::Install { tasks } => install(&queues, &tasks).await.map_err(CliError::Other)?,
     }
     Ok(())
+}
+
+/// The commands that make all queues in Cloud Tasks.
+pub fn gcloud() -> String {
+    queues(&functions::table()).iter().map(as_gcloud).collect::<Vec<_>>().join("\n\n")
 }
 
 fn queues<S>(table: &[Function<S>]) -> Vec<Queue> {
@@ -87,7 +92,7 @@ fn queues<S>(table: &[Function<S>]) -> Vec<Queue> {
 fn as_gcloud(queue: &Queue) -> String {
     [
         format!("gcloud tasks queues create {}", queue.name),
-        "--project=\"$PROJECT\" --location=\"$LOCATION\"".to_owned(),
+        "--project=\"$PROJECT\" --location=\"$REGION\"".to_owned(),
         format!("--max-concurrent-dispatches={AT_ONCE}"),
         "--max-attempts=-1 --min-backoff=1s --max-backoff=60s --max-doublings=6".to_owned(),
     ]
@@ -129,7 +134,7 @@ mod tests {
         assert!(queues.iter().all(|queue| is_good(queue.name)));
         insta::assert_snapshot!(as_gcloud(&queues[0]), @r#"
         gcloud tasks queues create followUsersAfterSync \
-          --project="$PROJECT" --location="$LOCATION" \
+          --project="$PROJECT" --location="$REGION" \
           --max-concurrent-dispatches=20 \
           --max-attempts=-1 --min-backoff=1s --max-backoff=60s --max-doublings=6
         "#);

@@ -75,7 +75,7 @@ pub(super) async fn run(args: TriggersArgs) -> Result<(), CliError> {
             match format {
                 Format::Table => println!("{}", as_table(&rows)),
                 Format::Json => println!("{:#}", as_json(&rows)),
-                Format::Gcloud => println!("{}", rows.iter().map(as_gcloud).collect::<Vec<_>>().join("\n\n")),
+                Format::Gcloud => println!("{}", gcloud(&rows)),
             }
             Ok(())
         }
@@ -145,6 +145,11 @@ fn as_json(rows: &[DocumentTrigger]) -> Value {
         })
     };
     rows.iter().map(row).collect()
+}
+
+/// The commands that create triggers in Eventarc.
+pub fn gcloud(rows: &[DocumentTrigger]) -> String {
+    rows.iter().map(as_gcloud).collect::<Vec<_>>().join("\n\n")
 }
 
 fn as_gcloud(row: &DocumentTrigger) -> String {

@@ -6,13 +6,13 @@ use std::process::{Child, Command, Output, Stdio};
 use serde_json::{Value, json};
 
 /// The program with these variables and no others.
-fn program(args: &[&str], variables: &[(&str, &str)]) -> Command {
+pub fn program(args: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_roar-functions"));
     command.args(args).env_clear().envs(variables.iter().copied()).stdin(Stdio::null());
     command
 }
 
-fn run(args: &[&str], variables: &[(&str, &str)]) -> (i32, String, String) {
+pub fn run(args: &[&str], variables: &[(&str, &str)]) -> (i32, String, String) {
     let Output { status, stdout, stderr } = program(args, variables).output().unwrap();
     (status.code().unwrap(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
 }
@@ -45,6 +45,10 @@ fn wrong_settings_fail_at_the_start_and_are_named() {
         (&[("ROAR_MIRROR_OMIT", " , ")], "ROAR_MIRROR_OMIT must name a field"),
         (&[("ROAR_MIRROR_OMIT", "")], "ROAR_MIRROR_OMIT must not be empty"),
         (&[("ROAR_TASK_CONCURRENCY", "0")], "ROAR_TASK_CONCURRENCY must be a number from 1 to 1000"),
+        (&[("ROAR_MAX_CALLS", "0")], "ROAR_MAX_CALLS must be a number from 1 to 1000"),
+        (&[("ROAR_ROSTER_MISSING_SHARE", "101")], "ROAR_ROSTER_MISSING_SHARE must be a number from 0 to 100"),
+        (&[("ROAR_CLEVER_CLIENT_ID", "app")], "ROAR_CLEVER_CLIENT_SECRET is missing"),
+        (&[("ROAR_TASKS", "cloud")], "ROAR_TASKS must be local"),
         (&[("ROAR_SHUTDOWN_GRACE", "-1")], "ROAR_SHUTDOWN_GRACE must be a number of seconds"),
         (&[("ROAR_ID_TOKEN_KEYS_URL", "file:///keys")], "ROAR_ID_TOKEN_KEYS_URL must be an http or https URL"),
         (&[("ROAR_LOG", "a=b=c")], "ROAR_LOG must be a tracing filter"),
@@ -147,7 +151,7 @@ fn bad_paths_and_fields_are_refused_before_any_store_is_asked() {
 }
 
 /// A program that is killed when its test ends early.
-struct Running(Child);
+pub struct Running(pub Child);
 
 impl Drop for Running {
     fn drop(&mut self) {

@@ -3,6 +3,7 @@
 mod callable;
 mod callers;
 mod cli;
+mod cli_rosters;
 mod cloud_tasks;
 mod deliveries;
 mod emulator;

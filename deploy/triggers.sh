@@ -1,0 +1,274 @@
+#!/usr/bin/env bash
+# Made from src/functions.rs: UPDATE_DEPLOY=1 cargo test --test deploy
+set -euo pipefail
+: "${ADMIN_PROJECT:?}" "${ASSESSMENT_PROJECT:?}" "${LOCATION:?}" "${SERVICE:?}" "${SERVICE_REGION:?}" "${SERVICE_ACCOUNT:?}"
+
+gcloud eventarc triggers create mirrorcustomclaims \
+  --project="$ADMIN_PROJECT" --location="$LOCATION" \
+  --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
+  --destination-run-path=/events/mirrorCustomClaims \
+  --event-filters=type=google.cloud.firestore.document.v1.written \
+  --event-filters='database=(default)' \
+  --event-filters-path-pattern='document=userClaims/{targetUid}' \
+  --event-data-content-type=application/protobuf \
+  --service-account="$SERVICE_ACCOUNT"
+
+gcloud eventarc triggers create syncclaimsonrosterupdate \
+  --project="$ADMIN_PROJECT" --location="$LOCATION" \
+  --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
+  --destination-run-path=/events/syncClaimsOnRosterUpdate \
+  --event-filters=type=google.cloud.firestore.document.v1.updated \
+  --event-filters='database=(default)' \
+  --event-filters-path-pattern='document=identityProviderIds/{entryId}' \
+  --event-data-content-type=application/protobuf \
+  --service-account="$SERVICE_ACCOUNT"
+
+gcloud eventarc triggers create removedistrictfromclaims \
+  --project="$ADMIN_PROJECT" --location="$LOCATION" \
+  --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
+  --destination-run-path=/events/removeDistrictFromClaims \
+  --event-filters=type=google.cloud.firestore.document.v1.deleted \
+  --event-filters='database=(default)' \
+  --event-filters-path-pattern='document=districts/{documentId}' \
+  --event-data-content-type=application/protobuf \
+  --service-account="$SERVICE_ACCOUNT"
+
+gcloud eventarc triggers create removeschoolfromclaims \
+  --project="$ADMIN_PROJECT" --location="$LOCATION" \
+  --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
+  --destination-run-path=/events/removeSchoolFromClaims \
+  --event-filters=type=google.cloud.firestore.document.v1.deleted \
+  --event-filters='database=(default)' \
+  --event-filters-path-pattern='document=schools/{documentId}' \
+  --event-data-content-type=application/protobuf \
+  --service-account="$SERVICE_ACCOUNT"
+
+gcloud eventarc triggers create removeclassfromclaims \
+  --project="$ADMIN_PROJECT" --location="$LOCATION" \
+  --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
+  --destination-run-path=/events/removeClassFromClaims \
+  --event-filters=type=google.cloud.firestore.document.v1.deleted \
+  --event-filters='database=(default)' \
+  --event-filters-path-pattern='document=classes/{documentId}' \
+  --event-data-content-type=application/protobuf \
+  --service-account="$SERVICE_ACCOUNT"
+
+gcloud eventarc triggers create removegroupfromclaims \
+  --project="$ADMIN_PROJECT" --location="$LOCATION" \
+  --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
+  --destination-run-path=/events/removeGroupFromClaims \
+  --event-filters=type=google.cloud.firestore.document.v1.deleted \
+  --event-filters='database=(default)' \
+  --event-filters-path-pattern='document=groups/{documentId}' \
+  --event-data-content-type=application/protobuf \
+  --service-account="$SERVICE_ACCOUNT"
+
+gcloud eventarc triggers create removefamilyfromclaims \
+  --project="$ADMIN_PROJECT" --location="$LOCATION" \
+  --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
+  --destination-run-path=/events/removeFamilyFromClaims \
+  --event-filters=type=google.cloud.firestore.document.v1.deleted \
+  --event-filters='database=(default)' \
+  --event-filters-path-pattern='document=families/{documentId}' \
+  --event-data-content-type=application/protobuf \
+  --service-account="$SERVICE_ACCOUNT"
+
+gcloud eventarc triggers create syncassignmentsonadministrationupdate \
+  --project="$ADMIN_PROJECT" --location="$LOCATION" \
+  --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
+  --destination-run-path=/events/syncAssignmentsOnAdministrationUpdate \
+  --event-filters=type=google.cloud.firestore.document.v1.written \
+  --event-filters='database=(default)' \
+  --event-filters-path-pattern='document=administrations/{administrationId}' \
+  --event-data-content-type=application/protobuf \
+  --service-account="$SERVICE_ACCOUNT"
+
+gcloud eventarc triggers create syncassignmentcreated \
+  --project="$ADMIN_PROJECT" --location="$LOCATION" \
+  --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
+  --destination-run-path=/events/syncAssignmentCreated \
+  --event-filters=type=google.cloud.firestore.document.v1.created \
+  --event-filters='database=(default)' \
+  --event-filters-path-pattern='document=users/{roarUid}/assignments/{assignmentUid}' \
+  --event-data-content-type=application/protobuf \
+  --service-account="$SERVICE_ACCOUNT"
+
+gcloud eventarc triggers create syncassignmentupdated \
+  --project="$ADMIN_PROJECT" --location="$LOCATION" \
+  --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
+  --destination-run-path=/events/syncAssignmentUpdated \
+  --event-filters=type=google.cloud.firestore.document.v1.updated \
+  --event-filters='database=(default)' \
+  --event-filters-path-pattern='document=users/{roarUid}/assignments/{assignmentUid}' \
+  --event-data-content-type=application/protobuf \
+  --service-account="$SERVICE_ACCOUNT"
+
+gcloud eventarc triggers create syncassignmentdeleted \
+  --project="$ADMIN_PROJECT" --location="$LOCATION" \
+  --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
+  --destination-run-path=/events/syncAssignmentDeleted \
+  --event-filters=type=google.cloud.firestore.document.v1.deleted \
+  --event-filters='database=(default)' \
+  --event-filters-path-pattern='document=users/{roarUid}/assignments/{assignmentUid}' \
+  --event-data-content-type=application/protobuf \
+  --service-account="$SERVICE_ACCOUNT"
+
+gcloud eventarc triggers create syncassignmentsonuserupdate \
+  --project="$ADMIN_PROJECT" --location="$LOCATION" \
+  --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
+  --destination-run-path=/events/syncAssignmentsOnUserUpdate \
+  --event-filters=type=google.cloud.firestore.document.v1.written \
+  --event-filters='database=(default)' \
+  --event-filters-path-pattern='document=users/{roarUid}' \
+  --event-data-content-type=application/protobuf \
+  --service-account="$SERVICE_ACCOUNT"
+
+gcloud eventarc triggers create synconrundocupdate \
+  --project="$ASSESSMENT_PROJECT" --location="$LOCATION" \
+  --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
+  --destination-run-path=/events/syncOnRunDocUpdate \
+  --event-filters=type=google.cloud.firestore.document.v1.written \
+  --event-filters='database=(default)' \
+  --event-filters-path-pattern='document=users/{roarUid}/runs/{runId}' \
+  --event-data-content-type=application/protobuf \
+  --service-account="$SERVICE_ACCOUNT"
+
+gcloud eventarc triggers create mirrordistricts \
+  --project="$ADMIN_PROJECT" --location="$LOCATION" \
+  --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
+  --destination-run-path=/events/mirrorDistricts \
+  --event-filters=type=google.cloud.firestore.document.v1.written \
+  --event-filters='database=(default)' \
+  --event-filters-path-pattern='document=districts/{documentId}' \
+  --event-data-content-type=application/protobuf \
+  --service-account="$SERVICE_ACCOUNT"
+
+gcloud eventarc triggers create mirrorschools \
+  --project="$ADMIN_PROJECT" --location="$LOCATION" \
+  --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
+  --destination-run-path=/events/mirrorSchools \
+  --event-filters=type=google.cloud.firestore.document.v1.written \
+  --event-filters='database=(default)' \
+  --event-filters-path-pattern='document=schools/{documentId}' \
+  --event-data-content-type=application/protobuf \
+  --service-account="$SERVICE_ACCOUNT"
+
+gcloud eventarc triggers create mirrorclasses \
+  --project="$ADMIN_PROJECT" --location="$LOCATION" \
+  --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
+  --destination-run-path=/events/mirrorClasses \
+  --event-filters=type=google.cloud.firestore.document.v1.written \
+  --event-filters='database=(default)' \
+  --event-filters-path-pattern='document=classes/{documentId}' \
+  --event-data-content-type=application/protobuf \
+  --service-account="$SERVICE_ACCOUNT"
+
+gcloud eventarc triggers create mirrorgroups \
+  --project="$ADMIN_PROJECT" --location="$LOCATION" \
+  --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
+  --destination-run-path=/events/mirrorGroups \
+  --event-filters=type=google.cloud.firestore.document.v1.written \
+  --event-filters='database=(default)' \
+  --event-filters-path-pattern='document=groups/{documentId}' \
+  --event-data-content-type=application/protobuf \
+  --service-account="$SERVICE_ACCOUNT"
+
+gcloud eventarc triggers create mirrorfamilies \
+  --project="$ADMIN_PROJECT" --location="$LOCATION" \
+  --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
+  --destination-run-path=/events/mirrorFamilies \
+  --event-filters=type=google.cloud.firestore.document.v1.written \
+  --event-filters='database=(default)' \
+  --event-filters-path-pattern='document=families/{documentId}' \
+  --event-data-content-type=application/protobuf \
+  --service-account="$SERVICE_ACCOUNT"
+
+gcloud eventarc triggers create softdeleteuser \
+  --project="$ADMIN_PROJECT" --location="$LOCATION" \
+  --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
+  --destination-run-path=/events/softDeleteUser \
+  --event-filters=type=google.cloud.firestore.document.v1.deleted \
+  --event-filters='database=(default)' \
+  --event-filters-path-pattern='document=users/{doc0}' \
+  --event-data-content-type=application/protobuf \
+  --service-account="$SERVICE_ACCOUNT"
+
+gcloud eventarc triggers create softdeleteuserassignment \
+  --project="$ADMIN_PROJECT" --location="$LOCATION" \
+  --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
+  --destination-run-path=/events/softDeleteUserAssignment \
+  --event-filters=type=google.cloud.firestore.document.v1.deleted \
+  --event-filters='database=(default)' \
+  --event-filters-path-pattern='document=users/{doc0}/assignments/{doc1}' \
+  --event-data-content-type=application/protobuf \
+  --service-account="$SERVICE_ACCOUNT"
+
+gcloud eventarc triggers create softdeleteuserexternaldata \
+  --project="$ADMIN_PROJECT" --location="$LOCATION" \
+  --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
+  --destination-run-path=/events/softDeleteUserExternalData \
+  --event-filters=type=google.cloud.firestore.document.v1.deleted \
+  --event-filters='database=(default)' \
+  --event-filters-path-pattern='document=users/{doc0}/externalData/{doc1}' \
+  --event-data-content-type=application/protobuf \
+  --service-account="$SERVICE_ACCOUNT"
+
+gcloud eventarc triggers create softdeleteassessmentuser \
+  --project="$ASSESSMENT_PROJECT" --location="$LOCATION" \
+  --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
+  --destination-run-path=/events/softDeleteAssessmentUser \
+  --event-filters=type=google.cloud.firestore.document.v1.deleted \
+  --event-filters='database=(default)' \
+  --event-filters-path-pattern='document=users/{doc0}' \
+  --event-data-content-type=application/protobuf \
+  --service-account="$SERVICE_ACCOUNT"
+
+gcloud eventarc triggers create softdeleteuserrun \
+  --project="$ASSESSMENT_PROJECT" --location="$LOCATION" \
+  --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
+  --destination-run-path=/events/softDeleteUserRun \
+  --event-filters=type=google.cloud.firestore.document.v1.deleted \
+  --event-filters='database=(default)' \
+  --event-filters-path-pattern='document=users/{doc0}/runs/{doc1}' \
+  --event-data-content-type=application/protobuf \
+  --service-account="$SERVICE_ACCOUNT"
+
+gcloud eventarc triggers create softdeleteusertrial \
+  --project="$ASSESSMENT_PROJECT" --location="$LOCATION" \
+  --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
+  --destination-run-path=/events/softDeleteUserTrial \
+  --event-filters=type=google.cloud.firestore.document.v1.deleted \
+  --event-filters='database=(default)' \
+  --event-filters-path-pattern='document=users/{doc0}/runs/{doc1}/trials/{doc2}' \
+  --event-data-content-type=application/protobuf \
+  --service-account="$SERVICE_ACCOUNT"
+
+gcloud eventarc triggers create softdeleteguest \
+  --project="$ASSESSMENT_PROJECT" --location="$LOCATION" \
+  --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
+  --destination-run-path=/events/softDeleteGuest \
+  --event-filters=type=google.cloud.firestore.document.v1.deleted \
+  --event-filters='database=(default)' \
+  --event-filters-path-pattern='document=guests/{doc0}' \
+  --event-data-content-type=application/protobuf \
+  --service-account="$SERVICE_ACCOUNT"
+
+gcloud eventarc triggers create softdeleteguestrun \
+  --project="$ASSESSMENT_PROJECT" --location="$LOCATION" \
+  --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
+  --destination-run-path=/events/softDeleteGuestRun \
+  --event-filters=type=google.cloud.firestore.document.v1.deleted \
+  --event-filters='database=(default)' \
+  --event-filters-path-pattern='document=guests/{doc0}/runs/{doc1}' \
+  --event-data-content-type=application/protobuf \
+  --service-account="$SERVICE_ACCOUNT"
+
+gcloud eventarc triggers create softdeleteguesttrial \
+  --project="$ASSESSMENT_PROJECT" --location="$LOCATION" \
+  --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
+  --destination-run-path=/events/softDeleteGuestTrial \
+  --event-filters=type=google.cloud.firestore.document.v1.deleted \
+  --event-filters='database=(default)' \
+  --event-filters-path-pattern='document=guests/{doc0}/runs/{doc1}/trials/{doc2}' \
+  --event-data-content-type=application/protobuf \
+  --service-account="$SERVICE_ACCOUNT"
