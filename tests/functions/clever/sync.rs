@@ -282,12 +282,35 @@ async fn a_paused_district_takes_nobody_out_of_anything() {
     scene.settle().await;
     let before = scene.all("users").await;
     scene.there.set_state("paused");
-    for class in scene.there.ids(At::Section) {
-        scene.there.remove(&class);
+    let classes = scene.there.ids(At::Section);
+    for class in &classes {
+        scene.there.remove(class);
     }
-    let report = scene.settle().await;
-    assert!(report.keeps_missing && report.held_back.is_none());
-    assert_eq!(scene.all("users").await, before, "their classes are missing, not gone");
+    let rights = async || {
+        let entries = scene.all("identityProviderIds").await;
+        entries.into_iter().map(|(id, entry)| (id, entry.get("adminOrgs").cloned())).collect::<Vec<_>>()
+    };
+    let rights_before = rights().await;
+    for what in ["at first", "again"] {
+        let spent = scene.world.admin().cost();
+        let report = scene.settle().await;
+        let spent = scene.world.admin().cost() - spent;
+        assert!(report.keeps_missing && report.held_back.is_none(), "{what}");
+        assert_eq!(scene.all("users").await, before, "{what}: their classes are missing, not gone");
+        assert_eq!(rights().await, rights_before, "{what}: and so are those that teachers teach");
+        assert!(spent.writes <= 1, "{what}: nothing is written but the district's state: {spent:?}");
+    }
+    // What comes meanwhile is taken over nevertheless.
+    let student = scene.there.users("student")[0].clone();
+    scene.there.promote(&student, "8");
+    scene.settle().await;
+    assert_eq!(lookup(&scene.user(&student).await, "studentData.grade"), Some(&Value::from("8")));
+    scene.there.set_state("running");
+    for class in &classes {
+        scene.there.bring_back(class);
+    }
+    scene.settle().await;
+    scene.assert_right("it goes on").await;
 }
 
 #[tokio::test]

@@ -142,12 +142,14 @@ pub(super) struct Changed {
 }
 
 impl Changed {
-    /// The note that they are in the roster, at `path`. Whom it belongs to, once they have signed in, stays.
+    /// The note that they are in the roster with these rights, at `path`. Whom it belongs to, once they have signed in,
+    /// stays.
     pub fn note(
         &self,
         path: DocPath,
         district: &str,
         roar_uid: &str,
+        rights: &OrgLists,
         known: Option<&Entry>,
         now: Timestamp,
     ) -> Result<Write, StoreError> {
@@ -159,11 +161,8 @@ impl Changed {
         let mut fields = fields! {
             "providerType" => PROVIDER, "providerId" => self.id.as_str(), "roarUid" => roar_uid,
             "district" => district, "role" => self.person.user_type, "gone" => false, "lastSync" => now,
-            org::ROSTER => mark,
+            "adminOrgs" => rights.to_value(), org::ROSTER => mark,
         };
-        if !self.is_unsure || known.is_none() {
-            fields.insert("adminOrgs".to_owned(), self.rights.to_value());
-        }
         if let Some(email) = &self.person.email {
             fields.insert("email".to_owned(), Value::from(email.as_str()));
         }

@@ -36,7 +36,7 @@ pub(super) struct Known {
     pub living: OrgSet,
     /// The orgs that the roster puts people into and takes them out of.
     pub owned: OrgSet,
-    /// Some orgs are there, but can't be read: who is in them can't be told.
+    /// Some orgs may be there without being seen: who is in them, or teaches them, can't be told.
     pub is_unsure: bool,
     /// All orgs of the district, also those that somebody made by hand: who leaves the district leaves them.
     pub below: OrgSet,
@@ -127,7 +127,7 @@ impl Work<'_> {
             false => set(rostered.chain(wanted.clone()).collect()),
         };
         Known {
-            is_unsure: !fetched.unreadable.is_empty(),
+            is_unsure: !fetched.unreadable.is_empty() || self.report.keeps_missing,
             was_known: stored.contains_key(&OrgKey::new(OrgType::District, &self.id)),
             below: set(stored.keys().map(key).chain(wanted.clone()).collect()),
             living: set(wanted),

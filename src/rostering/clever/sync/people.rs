@@ -1,5 +1,7 @@
 //! A district's people: who they are, and which orgs they are in.
 
+use std::collections::HashMap;
+
 use super::super::District;
 use super::super::map;
 use super::super::records::{Record, User};
@@ -9,7 +11,7 @@ use super::{CONFLICTS, PROVIDER, SyncError, Work, fields_of, user_path};
 use crate::orgs::OrgLists;
 use crate::rostering::person::{self, Before, Person, Said};
 use crate::rostering::report::{Difference, Kind, Phase, Problem};
-use crate::store::{DocPath, FieldPath, Precondition, Query, StoreError, Value, Write};
+use crate::store::{DocPath, Document, FieldPath, Precondition, Query, StoreError, Value, Write};
 
 /// People written in one commit: two documents each, far below any limit.
 const BATCH: usize = 100;
@@ -74,7 +76,7 @@ impl Work<'_> {
                 return None;
             }
         }
-        let is_unsure = known.is_unsure || self.report.keeps_missing;
+        let is_unsure = known.is_unsure;
         Some(Changed { id: user.id().to_owned(), person, rights, is_unsure, fingerprint })
     }
 
@@ -138,10 +140,12 @@ impl Work<'_> {
                 roar_uid.map(user_path).transpose()
             })
             .collect::<Result<_, _>>()?;
+        let held = self.rights_held(batch, entries).await?;
         let wanted: Vec<DocPath> = paths.iter().flatten().cloned().collect();
         let mut found = self.database.get_all(&wanted).await?.into_iter();
         let mut writes = Vec::new();
         let mut made = Vec::new();
+        let mut settled = 0;
         for (changed, path) in batch.iter().zip(&paths) {
             let document = path.as_ref().and_then(|_| found.next().flatten());
             if linked.elsewhere.contains(&changed.id) {
@@ -177,16 +181,25 @@ impl Work<'_> {
                 }
             };
             let is_new = entry.is_none();
+            let held = held.get(changed.id.as_str());
+            let rights: OrgLists = changed.rights.iter().chain(held.iter().flat_map(|held| held.iter())).collect();
+            let is_settled = held.is_some_and(|held| held.same_orgs(&rights));
+            if changed.is_unsure && write.is_none() && is_settled && entry.is_some_and(|entry| !entry.is_gone) {
+                // The next sync that can tell looks again.
+                settled += 1;
+                continue;
+            }
             let fields = write.as_ref().map(fields_of).unwrap_or_default();
             writes.extend(write);
             let note = match entry {
                 Some(entry) => entry.path(&changed.id)?,
                 None => self.new_note(&changed.id)?,
             };
-            writes.push(changed.note(note, &self.id, &roar_uid, entry, now)?);
+            writes.push(changed.note(note, &self.id, &roar_uid, &rights, entry, now)?);
             made.push((changed, roar_uid, is_new, fields, writes.len() - 1));
         }
         let committed = self.commit(writes).await?;
+        self.report.of(Kind::Users).unchanged += settled;
         for (changed, roar_uid, is_new, fields, place) in made {
             let elsewhere = match entries.get(changed.id.as_str()) {
                 Some(entry) => entry.elsewhere.clone(),
@@ -217,6 +230,22 @@ impl Work<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The rights that those have, by their ID at Clever, of whom not all can be told: they keep them.
+    async fn rights_held(&self, batch: &[Changed], entries: &Entries) -> Result<HashMap<String, OrgLists>, StoreError> {
+        let unsure = batch.iter().filter(|changed| changed.is_unsure);
+        let known = unsure.filter_map(|changed| Some((&changed.id, entries.get(changed.id.as_str())?)));
+        let paths: Vec<(&String, DocPath)> =
+            known.map(|(id, entry)| Ok((id, entry.path(id)?))).collect::<Result<_, StoreError>>()?;
+        let notes: Vec<DocPath> = paths.iter().map(|(_, path)| path.clone()).collect();
+        let found = self.database.get_all(&notes).await?;
+        let rights = |note: &Document| OrgLists::from_value(note.fields.get("adminOrgs"));
+        Ok(paths
+            .iter()
+            .zip(&found)
+            .filter_map(|((id, _), note)| Some(((*id).clone(), rights(note.as_ref()?))))
+            .collect())
     }
 
     /// Holds Clever's numbers against ours (rostering §7).
