@@ -5,6 +5,7 @@ mod linking;
 mod refusals;
 mod rights;
 mod runs;
+mod safety;
 mod sign_in;
 mod sync;
 

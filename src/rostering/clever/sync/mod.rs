@@ -8,6 +8,7 @@
 //! unless the caller has said so.
 
 pub(in crate::rostering::clever) mod entries;
+mod following;
 mod leaving;
 mod linking;
 mod orgs;

@@ -7,15 +7,13 @@ use futures::TryStreamExt as _;
 use super::super::map::{self, Enrolments};
 use super::super::records::{DistrictState, Record, School, Section, Unreadable};
 use super::super::{CleverError, District};
+use super::following::above_changed;
 use super::{CONFLICTS, PROVIDER, SyncError, Work, org_path};
-use crate::fields;
 use crate::orgs::lists::OrgSet;
 use crate::orgs::{OrgKey, OrgLists, OrgType};
 use crate::rostering::org::{self, RosterOrg};
 use crate::rostering::report::{Difference, HeldBack, Kind, Phase, Problem, are_too_many};
-use crate::store::{
-    DocPath, Document, FieldPath, Fields, Precondition, Query, StoreError, Timestamp, Write, WriteKind,
-};
+use crate::store::{DocPath, Document, Precondition, Query, StoreError, Timestamp, Write};
 
 /// Orgs written in one commit.
 const BATCH: usize = 200;
@@ -24,9 +22,6 @@ const BATCH: usize = 200;
 const TELLING: [&str; 6] = [org::ROSTER, "archived", "schools", "archivedSchools", "classes", "archivedClasses"];
 /// Sections are asked for in smaller pages than other records: each names its students.
 const SECTIONS: u32 = 2000;
-
-/// The field of a district whose admins' claims don't follow its orgs yet.
-const CLAIMS_DUE: &str = "rosterClaimsDue";
 
 /// What is known of the orgs once they are synced.
 pub(super) struct Known {
@@ -45,22 +40,22 @@ pub(super) struct Known {
 }
 
 /// What Clever has of a district's orgs.
-struct Fetched {
-    wanted: Vec<RosterOrg>,
+pub(super) struct Fetched {
+    pub wanted: Vec<RosterOrg>,
     enrolments: Enrolments,
     /// IDs of records that are there, but can't be read or have no place.
     unreadable: HashSet<String>,
 }
 
 /// A write of an org.
-struct OrgWrite {
-    key: OrgKey,
-    write: Write,
-    done: Done,
+pub(super) struct OrgWrite {
+    pub key: OrgKey,
+    pub write: Write,
+    pub done: Done,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Done {
+pub(super) enum Done {
     Created,
     Updated,
     Removed,
@@ -306,39 +301,6 @@ impl Work<'_> {
         self.follow_claims(&above).await
     }
 
-    /// Notes that claims have to be worked out anew, before it's so: if the sync is cut short, the next one does it.
-    /// Gives the district's update time since.
-    async fn note_claims_due(
-        &self,
-        district: Option<&Document>,
-        above: &OrgLists,
-    ) -> Result<Option<Timestamp>, SyncError> {
-        let Some(district) = district.filter(|_| !above.is_empty()) else { return Ok(None) };
-        if district.fields.contains_key(CLAIMS_DUE) {
-            return Ok(None);
-        }
-        let expected = Precondition::UpdatedAt(district.update_time);
-        self.write_claims_due(fields! { CLAIMS_DUE => true }, expected).await
-    }
-
-    async fn write_claims_due(&self, fields: Fields, when: Precondition) -> Result<Option<Timestamp>, SyncError> {
-        let path = org_path(OrgType::District, &self.id)?;
-        let write = Write::merge(path, fields, vec![FieldPath::top(CLAIMS_DUE)]).when(when);
-        let committed = self.commit(vec![write]).await?;
-        Ok(committed.and_then(|committed| committed.results.first()?.update_time))
-    }
-
-    async fn follow_claims(&self, above: &OrgLists) -> Result<(), SyncError> {
-        if above.is_empty() || self.options.dry_run {
-            return Ok(());
-        }
-        crate::claims::follow_hierarchy(self.app, above).await.map_err(|error| match error {
-            crate::claims::ClaimsError::Store(error) => error,
-            error => StoreError::Unavailable(error.to_string()),
-        })?;
-        self.write_claims_due(Fields::new(), Precondition::Exists).await.map(|_| ())
-    }
-
     /// The living groups below these orgs, and below each other (rostering §6).
     async fn groups_below(&self, orgs: &[OrgKey]) -> Result<Vec<Document>, StoreError> {
         let mut found: Vec<Document> = Vec::new();
@@ -462,38 +424,6 @@ impl Work<'_> {
         }
         Ok(writes)
     }
-}
-
-/// What orgs that come or move are below, or were. All that's there, when a sync before was cut short; nothing, when the
-/// district itself is new, for then nobody has rights over it.
-fn above_changed(planned: &[OrgWrite], fetched: &Fetched, stored: &HashMap<OrgKey, Document>) -> OrgLists {
-    let Some(district) = stored.iter().find(|(key, _)| key.org_type == OrgType::District) else {
-        return OrgLists::new();
-    };
-    if district.1.fields.contains_key(CLAIMS_DUE) {
-        let upper = fetched.wanted.iter().filter(|org| org.key.org_type != OrgType::Class);
-        return upper.map(|org| (org.key.org_type, org.key.id.as_str())).collect();
-    }
-    let parents: HashMap<&OrgKey, &Vec<OrgKey>> = fetched.wanted.iter().map(|org| (&org.key, &org.parents)).collect();
-    let links = [("districtId", OrgType::District), ("schoolId", OrgType::School)];
-    let mut above = OrgLists::new();
-    for write in planned {
-        let WriteKind::Set { fields, .. } = &write.write.kind else { continue };
-        let is_moved = write.done == Done::Updated && links.iter().any(|(link, _)| fields.contains_key(*link));
-        if write.done != Done::Created && !is_moved {
-            continue;
-        }
-        for parent in parents.get(&write.key).into_iter().copied().flatten() {
-            above.add(parent.org_type, &parent.id);
-        }
-        for (link, org_type) in links {
-            let before = stored.get(&write.key).and_then(|org| org.fields.get(link)).and_then(|id| id.as_str());
-            if let Some(before) = before {
-                above.add(org_type, before);
-            }
-        }
-    }
-    above
 }
 
 fn group_key(group: &Document) -> OrgKey {

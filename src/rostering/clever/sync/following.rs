@@ -1,0 +1,80 @@
+//! Claims follow the orgs that a sync makes or moves: rights over a school include its new classes.
+
+use std::collections::HashMap;
+
+use super::orgs::{Done, Fetched, OrgWrite};
+use super::{SyncError, Work, org_path};
+use crate::claims::{ClaimsError, follow_hierarchy};
+use crate::fields;
+use crate::orgs::{OrgKey, OrgLists, OrgType};
+use crate::store::{Document, FieldPath, Fields, Precondition, StoreError, Timestamp, Write, WriteKind};
+
+/// The field of a district whose admins' claims don't follow its orgs yet.
+const CLAIMS_DUE: &str = "rosterClaimsDue";
+
+impl Work<'_> {
+    /// Notes that claims have to be worked out anew, before it's so: if the sync is cut short, the next one does it.
+    /// Gives the district's update time since.
+    pub(super) async fn note_claims_due(
+        &self,
+        district: Option<&Document>,
+        above: &OrgLists,
+    ) -> Result<Option<Timestamp>, SyncError> {
+        let Some(district) = district.filter(|_| !above.is_empty()) else { return Ok(None) };
+        if district.fields.contains_key(CLAIMS_DUE) {
+            return Ok(None);
+        }
+        let expected = Precondition::UpdatedAt(district.update_time);
+        self.write_claims_due(fields! { CLAIMS_DUE => true }, expected).await
+    }
+
+    async fn write_claims_due(&self, fields: Fields, when: Precondition) -> Result<Option<Timestamp>, SyncError> {
+        let path = org_path(OrgType::District, &self.id)?;
+        let write = Write::merge(path, fields, vec![FieldPath::top(CLAIMS_DUE)]).when(when);
+        let committed = self.commit(vec![write]).await?;
+        Ok(committed.and_then(|committed| committed.results.first()?.update_time))
+    }
+
+    pub(super) async fn follow_claims(&self, above: &OrgLists) -> Result<(), SyncError> {
+        if above.is_empty() || self.options.dry_run {
+            return Ok(());
+        }
+        follow_hierarchy(self.app, above).await.map_err(|error| match error {
+            ClaimsError::Store(error) => error,
+            error => StoreError::Unavailable(error.to_string()),
+        })?;
+        self.write_claims_due(Fields::new(), Precondition::Exists).await.map(|_| ())
+    }
+}
+
+/// What orgs that come or move are below, or were. All that's there, when a sync before was cut short; nothing, when the
+/// district itself is new, for then nobody has rights over it.
+pub(super) fn above_changed(planned: &[OrgWrite], fetched: &Fetched, stored: &HashMap<OrgKey, Document>) -> OrgLists {
+    let Some(district) = stored.iter().find(|(key, _)| key.org_type == OrgType::District) else {
+        return OrgLists::new();
+    };
+    if district.1.fields.contains_key(CLAIMS_DUE) {
+        let upper = fetched.wanted.iter().filter(|org| org.key.org_type != OrgType::Class);
+        return upper.map(|org| (org.key.org_type, org.key.id.as_str())).collect();
+    }
+    let parents: HashMap<&OrgKey, &Vec<OrgKey>> = fetched.wanted.iter().map(|org| (&org.key, &org.parents)).collect();
+    let links = [("districtId", OrgType::District), ("schoolId", OrgType::School)];
+    let mut above = OrgLists::new();
+    for write in planned {
+        let WriteKind::Set { fields, .. } = &write.write.kind else { continue };
+        let is_moved = write.done == Done::Updated && links.iter().any(|(link, _)| fields.contains_key(*link));
+        if write.done != Done::Created && !is_moved {
+            continue;
+        }
+        for parent in parents.get(&write.key).into_iter().copied().flatten() {
+            above.add(parent.org_type, &parent.id);
+        }
+        for (link, org_type) in links {
+            let before = stored.get(&write.key).and_then(|org| org.fields.get(link)).and_then(|id| id.as_str());
+            if let Some(before) = before {
+                above.add(org_type, before);
+            }
+        }
+    }
+    above
+}
