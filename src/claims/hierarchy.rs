@@ -7,14 +7,15 @@ use super::ClaimsError;
 use super::written::complete_lists;
 use crate::app::App;
 use crate::orgs::{OrgLists, OrgType};
-use crate::store::{FieldOp, Query, StoreError, Value};
+use crate::runtime::HandlerError;
+use crate::store::{DocPath, FieldOp, Query, StoreError, Value};
 
 /// Firestore's limit on the values of one query.
 const VALUES: usize = 30;
 
 /// Works out the lists of everybody who has rights over one of `orgs`. Their events publish them. Costs a read for
-/// thirty orgs of a type where nobody has.
-pub async fn follow_hierarchy(app: &App, orgs: &OrgLists) -> Result<(), ClaimsError> {
+/// thirty orgs of a type where nobody has. False when somebody's can't be written, which is logged.
+pub async fn follow_hierarchy(app: &App, orgs: &OrgLists) -> Result<bool, ClaimsError> {
     let mut queries = Vec::new();
     for org_type in OrgType::ALL {
         for ids in orgs.of(org_type).chunks(VALUES) {
@@ -26,10 +27,17 @@ pub async fn follow_hierarchy(app: &App, orgs: &OrgLists) -> Result<(), ClaimsEr
     }
     let holders = app.stores.admin.query_each(queries).await?;
     let holders: BTreeSet<_> = holders.into_iter().map(|holder| holder.path.as_str().to_owned()).collect();
+    let mut are_done = true;
     for holder in holders {
-        complete_lists(app, &crate::store::DocPath::new(holder)?, &OrgLists::new())
-            .await
-            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let path = DocPath::new(holder)?;
+        match complete_lists(app, &path, &OrgLists::new()).await {
+            Ok(()) => {}
+            Err(HandlerError::Transient(why)) => return Err(StoreError::Unavailable(why).into()),
+            Err(HandlerError::Permanent(why)) => {
+                tracing::error!(uid = path.id(), why, "claims can't follow the orgs below theirs");
+                are_done = false;
+            }
+        }
     }
-    Ok(())
+    Ok(are_done)
 }

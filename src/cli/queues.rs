@@ -88,13 +88,13 @@ fn queues<S>(table: &[Function<S>]) -> Vec<Queue> {
     tasks.map(|function| Queue { name: function.name, summary: function.summary }).collect()
 }
 
-/// Tasks are tried until they succeed: what can't be done, a function says itself.
+/// After a while a sweep of the store takes over: else the words of a task that fails would grow more and more.
 fn as_gcloud(queue: &Queue) -> String {
     [
         format!("gcloud tasks queues create {}", queue.name),
         "--project=\"$PROJECT\" --location=\"$REGION\"".to_owned(),
         format!("--max-concurrent-dispatches={AT_ONCE}"),
-        "--max-attempts=-1 --min-backoff=1s --max-backoff=60s --max-doublings=6".to_owned(),
+        "--max-attempts=10 --max-retry-duration=600s --min-backoff=1s --max-backoff=60s --max-doublings=6".to_owned(),
     ]
     .join(" \\\n  ")
 }
@@ -136,7 +136,7 @@ mod tests {
         gcloud tasks queues create followUsersAfterSync \
           --project="$PROJECT" --location="$REGION" \
           --max-concurrent-dispatches=20 \
-          --max-attempts=-1 --min-backoff=1s --max-backoff=60s --max-doublings=6
+          --max-attempts=10 --max-retry-duration=600s --min-backoff=1s --max-backoff=60s --max-doublings=6
         "#);
     }
 }

@@ -218,6 +218,14 @@ fn list(map: Option<&Fields>, name: &str) -> Vec<String> {
     map.and_then(|map| map.get(name)).and_then(Value::as_string_list).unwrap_or_default()
 }
 
+/// True for a user who is in one of these orgs still, which isn't one of the person's any more.
+pub fn stays_in(user: &Fields, person: &Person, orgs: &OrgSet) -> bool {
+    OrgType::ALL.into_iter().any(|org_type| {
+        let current = list(user.get(org_type.plural()).and_then(Value::as_map), "current");
+        current.iter().any(|id| orgs.contains(org_type, id) && !person.orgs.contains(org_type, id))
+    })
+}
+
 /// A user's orgs of one type, when those that are `owned` are to be `wanted`: who joins an org is there from
 /// now, who leaves it was there until now, and nothing of the past is forgotten (data-model §5).
 fn membership(stored: Option<&Fields>, org_type: OrgType, wanted: &OrgLists, owned: &OrgSet, now: Timestamp) -> Fields {

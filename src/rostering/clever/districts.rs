@@ -252,7 +252,8 @@ async fn one(
     tracing::info!(district = org.id, run = run_id, phase = phase.name(), records, error = text, "a sync ended");
     let id = run.as_ref().map(|run| run.id().to_owned());
     if let Some(run) = run {
-        let filled = (phase == Phase::Done && !ask.options.shallow).then_some(filled);
+        let is_whole = phase == Phase::Done && !ask.options.shallow && !report.keeps_missing;
+        let filled = is_whole.then_some(filled);
         run.finish(&report, phase, text, Learnt { name: name.as_deref(), filled }).await;
     }
     if let Some(steps) = steps {

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use futures::StreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 use gcloud_sdk::{GCP_DEFAULT_SCOPES, GoogleAuthHeaders};
 use parking_lot::Mutex;
 use reqwest::{StatusCode, Url, redirect};
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use tokio::sync::mpsc;
 
@@ -32,8 +33,6 @@ const AT_ONCE: usize = 16;
 const GRACE: Duration = Duration::from_secs(30);
 /// The limits of Cloud Tasks on that.
 const DEADLINES: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(1800));
-/// Tasks that one sweep looks at.
-const SWEPT: u32 = 1000;
 
 /// How Cloud Tasks is asked, and whom it is to call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,10 +141,15 @@ struct Word {
     function: String,
     /// Of the task's document.
     id: String,
-    /// Of the word itself. New for each: a name that was used is taken for hours, and a task may be handed in anew.
+    /// Of the word itself, not the task: a name that was used is taken for hours, and a task may be handed in anew.
     name: String,
     /// Not before.
     at: Option<crate::store::Timestamp>,
+}
+
+/// A name that is the same for the same parts. (Cloud Tasks wants names without a common beginning.)
+fn name_of(parts: &[&str]) -> String {
+    Sha256::digest(parts.join("/")).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The queue of all instances of a service: whoever is told of a task runs it.
@@ -190,13 +194,16 @@ impl RemoteQueue {
 
     /// Lets the task be run again after that time.
     pub fn schedule(&self, function: &str, id: &str, delay: Duration) {
-        let delay = jiff::SignedDuration::try_from(delay).unwrap_or(jiff::SignedDuration::from_hours(1));
-        self.tell(function, id, Some(self.context.now() + delay));
+        // Several who put the same task off say one word.
+        let seconds = delay.as_secs().max(1) as i64;
+        let at = self.context.now() + jiff::SignedDuration::from_secs(seconds);
+        let name = name_of(&[id, "later", &(at.as_second() / seconds).to_string()]);
+        self.tell(function, id, name, Some(at));
     }
 
-    fn tell(&self, function: &str, id: &str, at: Option<crate::store::Timestamp>) {
+    fn tell(&self, function: &str, id: &str, name: String, at: Option<crate::store::Timestamp>) {
         let (function, id) = (function.to_owned(), document_id(id).into_owned());
-        let word = Word { function, id, name: self.context.document_id(), at };
+        let word = Word { function, id, name, at };
         // Fails when nobody says words any more: then another instance's sweep does.
         let _ = self.words.send(word);
     }
@@ -242,18 +249,22 @@ impl RemoteQueue {
 
     async fn sweep(&self, age: Duration) -> Result<usize, StoreError> {
         let age = jiff::SignedDuration::try_from(age).unwrap_or(jiff::SignedDuration::from_hours(1));
+        let now = self.context.now();
+        // However many instances sweep, and how often: one word a task and period.
+        let period = (now.as_millisecond() / age.as_millis().max(1) as i64).to_string();
         let old = Query::collection(TASKS)
-            .filter("createdAt", FieldOp::LessThan, self.context.now() - age)
+            .filter("createdAt", FieldOp::LessThan, now - age)
             .order_by("createdAt", Direction::Ascending)
-            .limit(SWEPT)
             .select(&["function"]);
-        let found = self.database.query(old).await?;
-        for task in &found {
+        let mut found = 0;
+        let mut tasks = self.database.stream(old);
+        while let Some(task) = tasks.try_next().await? {
+            found += 1;
             if let Some(function) = task.fields.get("function").and_then(Value::as_str) {
-                self.tell(function, task.id(), None);
+                self.tell(function, task.id(), name_of(&[task.id(), "sweep", &period]), None);
             }
         }
-        Ok(found.len())
+        Ok(found)
     }
 }
 
@@ -264,11 +275,11 @@ impl TaskQueue for RemoteQueue {
 
     fn announce(&self, tasks: Vec<NewTask>) {
         for task in tasks {
-            self.tell(task.function, &task.id, None);
+            self.tell(task.function, &task.id, self.context.document_id(), None);
         }
     }
 
     fn wake(&self, function: &'static str, id: &str) {
-        self.tell(function, id, None);
+        self.tell(function, id, self.context.document_id(), None);
     }
 }

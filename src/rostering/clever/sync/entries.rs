@@ -105,7 +105,10 @@ impl Work<'_> {
         let path = |id: &&str| entries.get(*id).map_or_else(|| entry_path(id), |entry| entry.path(id));
         let paths: Vec<DocPath> = ids.iter().map(path).collect::<Result<_, _>>()?;
         for (asked, found) in ids.iter().zip(self.database.get_all(&paths).await?) {
+            let is_elsewhere = found.as_ref().is_some_and(|note| self.is_elsewhere(note));
             match found.as_ref().and_then(Entry::read) {
+                // Another district's roster has them.
+                Some((id, _)) if &*id == *asked && is_elsewhere => drop(entries.remove(*asked)),
                 Some((id, fresh)) if &*id == *asked => {
                     entries.insert(id, Entry { is_seen: true, ..fresh });
                 }
@@ -121,10 +124,17 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// True for a note of somebody whom another district's roster has still.
+    pub(super) fn is_elsewhere(&self, note: &Document) -> bool {
+        let district = note.fields.get("district").and_then(Value::as_str).unwrap_or_default();
+        let is_gone = note.fields.get("gone").and_then(Value::as_bool).unwrap_or(false);
+        !district.is_empty() && district != self.id && !is_gone
+    }
+
     /// Where somebody is to be noted who isn't yet.
     pub(super) fn new_note(&self, id: &str) -> Result<DocPath, StoreError> {
         match self.occupied.contains(id) {
-            true => DocPath::in_collection(ENTRIES, &format!("{PROVIDER}-{id}-2")),
+            true => DocPath::in_collection(ENTRIES, &self.app.context.document_id()),
             false => entry_path(id),
         }
     }
@@ -136,9 +146,14 @@ pub(super) struct Changed {
     pub person: Person,
     /// The orgs that they have rights over.
     pub rights: OrgLists,
-    /// Not all of their orgs can be told just now: rights that they have stay, and the next sync looks again.
-    pub is_unsure: bool,
     pub fingerprint: String,
+}
+
+/// The rights that somebody is noted to have.
+pub(super) struct Rights {
+    pub orgs: OrgLists,
+    /// Some of these orgs' data weren't whole: whoever has the rights is compared again at the next sync.
+    pub is_unsure: bool,
 }
 
 impl Changed {
@@ -149,19 +164,19 @@ impl Changed {
         path: DocPath,
         district: &str,
         roar_uid: &str,
-        rights: &OrgLists,
+        rights: &Rights,
         known: Option<&Entry>,
         now: Timestamp,
     ) -> Result<Write, StoreError> {
         let said = Said::by(&self.person).names();
         let mut mark = fields! { "provider" => PROVIDER, "said" => Value::strings(said) };
-        if !self.is_unsure {
+        if !rights.is_unsure {
             mark.insert("fingerprint".to_owned(), Value::from(self.fingerprint.as_str()));
         }
         let mut fields = fields! {
             "providerType" => PROVIDER, "providerId" => self.id.as_str(), "roarUid" => roar_uid,
             "district" => district, "role" => self.person.user_type, "gone" => false, "lastSync" => now,
-            "adminOrgs" => rights.to_value(), org::ROSTER => mark,
+            "adminOrgs" => rights.orgs.to_value(), org::ROSTER => mark,
         };
         if let Some(email) = &self.person.email {
             fields.insert("email".to_owned(), Value::from(email.as_str()));

@@ -7,6 +7,7 @@ use super::{SyncError, Work, org_path};
 use crate::claims::{ClaimsError, follow_hierarchy};
 use crate::fields;
 use crate::orgs::{OrgKey, OrgLists, OrgType};
+use crate::rostering::org;
 use crate::store::{Document, FieldPath, Fields, Precondition, StoreError, Timestamp, Write, WriteKind};
 
 /// The field of a district whose admins' claims don't follow its orgs yet.
@@ -35,15 +36,19 @@ impl Work<'_> {
         Ok(committed.and_then(|committed| committed.results.first()?.update_time))
     }
 
+    /// Lets claims follow. Those that can't be written hold up nobody else; the next sync tries them again.
     pub(super) async fn follow_claims(&self, above: &OrgLists) -> Result<(), SyncError> {
         if above.is_empty() || self.options.dry_run {
             return Ok(());
         }
-        follow_hierarchy(self.app, above).await.map_err(|error| match error {
+        let is_done = follow_hierarchy(self.app, above).await.map_err(|error| match error {
             ClaimsError::Store(error) => error,
             error => StoreError::Unavailable(error.to_string()),
         })?;
-        self.write_claims_due(Fields::new(), Precondition::Exists).await.map(|_| ())
+        match is_done {
+            true => self.write_claims_due(Fields::new(), Precondition::Exists).await.map(|_| ()),
+            false => Ok(()),
+        }
     }
 }
 
@@ -60,10 +65,12 @@ pub(super) fn above_changed(planned: &[OrgWrite], fetched: &Fetched, stored: &Ha
     let parents: HashMap<&OrgKey, &Vec<OrgKey>> = fetched.wanted.iter().map(|org| (&org.key, &org.parents)).collect();
     let links = [("districtId", OrgType::District), ("schoolId", OrgType::School)];
     let mut above = OrgLists::new();
+    let was_archived = |key: &OrgKey| stored.get(key).is_some_and(|org| org::is_archived(&org.fields));
     for write in planned {
         let WriteKind::Set { fields, .. } = &write.write.kind else { continue };
         let is_moved = write.done == Done::Updated && links.iter().any(|(link, _)| fields.contains_key(*link));
-        if write.done != Done::Created && !is_moved {
+        let is_back = write.done == Done::Updated && was_archived(&write.key);
+        if write.done != Done::Created && !is_moved && !is_back {
             continue;
         }
         for parent in parents.get(&write.key).into_iter().copied().flatten() {

@@ -42,10 +42,8 @@ impl Work<'_> {
         let noted: Vec<Query> = noted.each_of("providerId", &ids).map(|(query, _)| query).collect();
         let mut found: HashMap<Box<str>, Vec<(Entry, bool)>> = HashMap::new();
         for document in self.database.query_each(noted).await? {
-            let district = document.fields.get("district").and_then(Value::as_str);
-            let is_elsewhere = district.is_some_and(|district| !district.is_empty() && district != self.id);
+            let is_elsewhere = self.is_elsewhere(&document);
             if let Some((id, entry)) = Entry::read(&document) {
-                let is_elsewhere = is_elsewhere && !entry.is_gone;
                 found.entry(id).or_default().push((entry, is_elsewhere));
             }
         }

@@ -31,8 +31,10 @@ pub(super) struct Known {
     pub living: OrgSet,
     /// The orgs that the roster puts people into and takes them out of.
     pub owned: OrgSet,
-    /// Some orgs may be there without being seen: who is in them, or teaches them, can't be told.
-    pub is_unsure: bool,
+    /// Orgs that are there, or may be, without being told of: nobody leaves them, and rights over them stay.
+    pub untold: OrgSet,
+    /// The others of the roster: whoever is in one, stays, and is compared again at the next sync.
+    pub kept: OrgSet,
     /// All orgs of the district, also those that somebody made by hand: who leaves the district leaves them.
     pub below: OrgSet,
     /// The district was there before this sync; so some of its people may be known from elsewhere.
@@ -111,22 +113,22 @@ impl Work<'_> {
             OrgLists::from_iter(keys.iter().map(|(org_type, id)| (*org_type, id.as_str()))).to_set()
         };
         let wanted: Vec<_> = fetched.wanted.iter().map(|org| key(&org.key)).collect();
-        // Who seems to have left an org that can't be read hasn't.
-        let is_told = |(of, org): &(&OrgKey, &Document)| {
-            org.fields.contains_key(org::ROSTER) && !fetched.unreadable.contains(&of.id)
-        };
-        let rostered = stored.iter().filter(is_told).map(|(of, _)| key(of));
-        let owned = match self.report.keeps_missing {
-            // Who seems to have left an org that isn't there just now hasn't left it.
-            true => set(wanted.clone()),
-            false => set(rostered.chain(wanted.clone()).collect()),
-        };
+        let is_there = set(wanted.clone());
+        let keeps = self.report.keeps_missing;
+        let rostered = || stored.iter().filter(|(_, org)| org.fields.contains_key(org::ROSTER)).map(|(of, _)| of);
+        let is_untold =
+            |of: &&OrgKey| fetched.unreadable.contains(&of.id) || (keeps && !is_there.contains(of.org_type, &of.id));
+        let untold = set(rostered().filter(is_untold).map(key).collect());
+        let all: Vec<_> = rostered().map(key).chain(wanted.clone()).collect();
+        // While the data aren't whole, nobody leaves anything.
+        let (owned, kept) = all.into_iter().partition(|(org_type, id)| !keeps && !untold.contains(*org_type, id));
         Known {
-            is_unsure: !fetched.unreadable.is_empty() || self.report.keeps_missing,
+            untold,
             was_known: stored.contains_key(&OrgKey::new(OrgType::District, &self.id)),
             below: set(stored.keys().map(key).chain(wanted.clone()).collect()),
             living: set(wanted),
-            owned,
+            owned: set(owned),
+            kept: set(kept),
             enrolments: fetched.enrolments,
         }
     }

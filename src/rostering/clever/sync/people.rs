@@ -5,16 +5,37 @@ use std::collections::HashMap;
 use super::super::District;
 use super::super::map;
 use super::super::records::{Record, User};
-use super::entries::{Changed, ENTRIES, Entries, Entry, bytes};
+use super::entries::{Changed, ENTRIES, Entries, Entry, Rights, bytes, entry_path};
 use super::orgs::Known;
 use super::{CONFLICTS, PROVIDER, SyncError, Work, fields_of, user_path};
 use crate::orgs::OrgLists;
+use crate::orgs::lists::OrgSet;
 use crate::rostering::person::{self, Before, Person, Said};
 use crate::rostering::report::{Difference, Kind, Phase, Problem};
-use crate::store::{DocPath, Document, FieldPath, Precondition, Query, StoreError, Value, Write};
+use crate::store::{DocPath, FieldPath, Precondition, Query, StoreError, Value, Write};
 
 /// People written in one commit: two documents each, far below any limit.
 const BATCH: usize = 100;
+
+/// The rights that somebody has had so far.
+struct Kept {
+    all: OrgLists,
+    /// Those over orgs that aren't told of.
+    untold: OrgLists,
+}
+
+/// Somebody who is written.
+struct Made<'a> {
+    changed: &'a Changed,
+    roar_uid: String,
+    is_new: bool,
+    /// What changes.
+    fields: Vec<String>,
+    note: DocPath,
+    is_unsure: bool,
+    /// Of the note's write.
+    place: usize,
+}
 
 impl Work<'_> {
     /// Users and enrolments: reads who is noted, then goes through Clever's users page by page.
@@ -63,21 +84,25 @@ impl Work<'_> {
 
     /// What is to be written of somebody, if anything.
     fn compare(&mut self, user: &User, entries: &mut Entries, known: &Known) -> Option<Changed> {
+        // Whoever is listed is there, whatever is said of them.
+        if let Some(entry) = entries.get_mut(user.id()) {
+            entry.is_seen = true;
+        }
         let Some((person, rights)) = self.person(user, known) else {
             let (id, why) = (Some(user.id().to_owned()), "they have no role".to_owned());
             self.report.note(Problem { kind: Kind::Users, id, failed: false, why });
             return None;
         };
         let fingerprint = person.fingerprint(&rights);
-        if let Some(entry) = entries.get_mut(user.id()) {
-            entry.is_seen = true;
-            if entry.fingerprint.is_some() && entry.fingerprint == bytes(&fingerprint) && !entry.is_gone {
-                self.report.of(Kind::Users).unchanged += 1;
-                return None;
-            }
+        if let Some(entry) = entries.get(user.id())
+            && entry.fingerprint.is_some()
+            && entry.fingerprint == bytes(&fingerprint)
+            && !entry.is_gone
+        {
+            self.report.of(Kind::Users).unchanged += 1;
+            return None;
         }
-        let is_unsure = known.is_unsure;
-        Some(Changed { id: user.id().to_owned(), person, rights, is_unsure, fingerprint })
+        Some(Changed { id: user.id().to_owned(), person, rights, fingerprint })
     }
 
     /// The person that a record means, in the orgs that ROAR knows, and the orgs that they have rights over.
@@ -140,7 +165,7 @@ impl Work<'_> {
                 roar_uid.map(user_path).transpose()
             })
             .collect::<Result<_, _>>()?;
-        let held = self.rights_held(batch, entries).await?;
+        let kept = self.rights_kept(batch, entries, known).await?;
         let wanted: Vec<DocPath> = paths.iter().flatten().cloned().collect();
         let mut found = self.database.get_all(&wanted).await?.into_iter();
         let mut writes = Vec::new();
@@ -181,11 +206,15 @@ impl Work<'_> {
                 }
             };
             let is_new = entry.is_none();
-            let held = held.get(changed.id.as_str());
-            let rights: OrgLists = changed.rights.iter().chain(held.iter().flat_map(|held| held.iter())).collect();
-            let is_settled = held.is_some_and(|held| held.same_orgs(&rights));
-            if changed.is_unsure && write.is_none() && is_settled && entry.is_some_and(|entry| !entry.is_gone) {
-                // The next sync that can tell looks again.
+            let kept = kept.get(changed.id.as_str());
+            let rights = changed.rights.iter().chain(kept.iter().flat_map(|kept| kept.untold.iter()));
+            let orgs: OrgLists = rights.collect();
+            // Not all about them is told: the next sync looks again.
+            let stays =
+                document.as_ref().is_some_and(|user| person::stays_in(&user.fields, &changed.person, &known.kept));
+            let is_unsure = stays || kept.is_some_and(|kept| !kept.untold.is_empty());
+            let is_settled = kept.is_some_and(|kept| kept.all.same_orgs(&orgs));
+            if is_unsure && write.is_none() && is_settled && entry.is_some_and(|entry| !entry.is_gone) {
                 settled += 1;
                 continue;
             }
@@ -195,17 +224,16 @@ impl Work<'_> {
                 Some(entry) => entry.path(&changed.id)?,
                 None => self.new_note(&changed.id)?,
             };
-            writes.push(changed.note(note, &self.id, &roar_uid, &rights, entry, now)?);
-            made.push((changed, roar_uid, is_new, fields, writes.len() - 1));
+            let rights = Rights { orgs, is_unsure };
+            writes.push(changed.note(note.clone(), &self.id, &roar_uid, &rights, entry, now)?);
+            made.push(Made { changed, roar_uid, is_new, fields, note, is_unsure, place: writes.len() - 1 });
         }
         let committed = self.commit(writes).await?;
         self.report.of(Kind::Users).unchanged += settled;
-        for (changed, roar_uid, is_new, fields, place) in made {
-            let elsewhere = match entries.get(changed.id.as_str()) {
-                Some(entry) => entry.elsewhere.clone(),
-                None => self.occupied.contains(&changed.id).then(|| format!("{PROVIDER}-{}-2", changed.id).into()),
-            };
-            let fingerprint = bytes(&changed.fingerprint).filter(|_| !changed.is_unsure);
+        for Made { changed, roar_uid, is_new, fields, note, is_unsure, place } in made {
+            let is_usual = entry_path(&changed.id).is_ok_and(|usual| usual == note);
+            let elsewhere = (!is_usual).then(|| note.id().into());
+            let fingerprint = bytes(&changed.fingerprint).filter(|_| !is_unsure);
             let written = committed.as_ref().and_then(|committed| committed.results.get(place)?.update_time);
             let roar_uid = roar_uid.into();
             let entry = Entry {
@@ -232,20 +260,26 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// The rights that those have, by their ID at Clever, of whom not all can be told: they keep them.
-    async fn rights_held(&self, batch: &[Changed], entries: &Entries) -> Result<HashMap<String, OrgLists>, StoreError> {
-        let unsure = batch.iter().filter(|changed| changed.is_unsure);
-        let known = unsure.filter_map(|changed| Some((&changed.id, entries.get(changed.id.as_str())?)));
-        let paths: Vec<(&String, DocPath)> =
-            known.map(|(id, entry)| Ok((id, entry.path(id)?))).collect::<Result<_, StoreError>>()?;
-        let notes: Vec<DocPath> = paths.iter().map(|(_, path)| path.clone()).collect();
-        let found = self.database.get_all(&notes).await?;
-        let rights = |note: &Document| OrgLists::from_value(note.fields.get("adminOrgs"));
-        Ok(paths
-            .iter()
-            .zip(&found)
-            .filter_map(|((id, _), note)| Some(((*id).clone(), rights(note.as_ref()?))))
-            .collect())
+    /// The rights of those who are known, by their ID at Clever, where nobody leaves some of the orgs.
+    async fn rights_kept(
+        &self,
+        batch: &[Changed],
+        entries: &Entries,
+        known: &Known,
+    ) -> Result<HashMap<String, Kept>, StoreError> {
+        if known.kept == OrgSet::default() {
+            return Ok(HashMap::new());
+        }
+        let noted = batch.iter().filter_map(|changed| Some((&changed.id, entries.get(changed.id.as_str())?)));
+        let noted: Vec<(&String, DocPath)> =
+            noted.map(|(id, entry)| Ok((id, entry.path(id)?))).collect::<Result<_, StoreError>>()?;
+        let paths: Vec<DocPath> = noted.iter().map(|(_, path)| path.clone()).collect();
+        let found = self.database.get_all(&paths).await?;
+        let kept = noted.iter().zip(found).filter_map(|((id, _), note)| {
+            let all = OrgLists::from_value(note?.fields.get("adminOrgs"));
+            Some(((*id).clone(), Kept { untold: all.intersection(&known.untold), all }))
+        });
+        Ok(kept.collect())
     }
 
     /// Holds Clever's numbers against ours (rostering §7).
