@@ -4,6 +4,7 @@ use roar_functions::accounts::{AccountUpdate, NewAccount, Provider};
 use roar_functions::demo::clever::Kind as At;
 use roar_functions::fields;
 use roar_functions::orgs::{OrgLists, OrgType};
+use roar_functions::rostering::report::Kind;
 use roar_functions::store::{Fields, Value};
 use serde_json::json;
 
@@ -180,4 +181,31 @@ async fn a_late_or_repeated_event_changes_nothing() {
     assert!(seen > 0);
     assert_eq!((scene.world.admin().cost() - before).writes, 0);
     assert_eq!(scene.admin_orgs("uid-t").await, classes(&[&other]));
+}
+
+#[tokio::test]
+async fn claims_that_cannot_be_written_hold_up_nobody_else() {
+    let scene = Scene::open().await;
+    scene.settle().await;
+    let (school, late) = (scene.there.ids(At::School)[0].clone(), scene.there.ids(At::Section)[0].clone());
+    scene.there.set(&late, "school", school.clone());
+    scene.there.remove(&late);
+    scene.settle().await;
+    // The first, in order, is so large that no class fits in any more.
+    for (uid, size) in [("uid-a", 1_048_576 - 380), ("uid-b", 0)] {
+        let orgs = fields! { "schools" => Value::strings([school.clone()]) };
+        let claims =
+            fields! { "roarUid" => uid, "adminUid" => uid, "minimalAdminOrgs" => orgs.clone(), "adminOrgs" => orgs };
+        let document = fields! { "claims" => claims, "lastUpdated" => 1, "x" => "x".repeat(size) };
+        set(scene.world.admin(), &format!("userClaims/{uid}"), document).await;
+    }
+    drop(scene.world.events().await);
+    let before = scene.admin_orgs("uid-a").await;
+    scene.there.bring_back(&late);
+    let report = scene.settle().await;
+    assert!(report.held_back.is_none() && report.counts[&Kind::Classes].failed == 0);
+    assert_eq!(scene.admin_orgs("uid-a").await, before);
+    assert!(scene.admin_orgs("uid-b").await.contains(OrgType::Class, &late));
+    let district = scene.world.get(&format!("districts/{}", scene.there.id())).await.expect("a district").fields;
+    assert_eq!(district.get("rosterClaimsDue"), Some(&Value::Boolean(true)), "the next sync tries again");
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use roar_functions::demo::clever::{Fault, Kind as At};
-use roar_functions::orgs::OrgType;
+use roar_functions::orgs::{OrgLists, OrgType};
 use roar_functions::rostering::report::{HeldBack, Kind};
 use roar_functions::store::{DocPath, Fields, Timestamp, Value, Write, lookup};
 use serde_json::json;
@@ -117,6 +117,48 @@ async fn an_org_that_cannot_be_read_loses_nobody() {
     scene.there.set(&class, "students", json!([]));
     scene.settle().await;
     assert!(!scene.current(&student, "classes").await.contains(&class));
+}
+
+#[tokio::test]
+async fn rights_over_an_org_that_cannot_be_read_stay_and_others_go() {
+    let scene = Scene::open().await;
+    let teacher = scene.there.users("teacher")[0].clone();
+    let sections = scene.there.ids(At::Section);
+    for section in &sections {
+        scene.there.unset(section, "teacher");
+        scene.there.set(section, "teachers", json!([]));
+    }
+    for section in &sections[..2] {
+        scene.there.set(section, "teachers", json!([teacher]));
+    }
+    scene.settle().await;
+    let classes = async || {
+        let noted = OrgLists::from_value(scene.entry(&teacher).await.get("adminOrgs"));
+        let mut classes = noted.of(OrgType::Class).to_vec();
+        classes.sort();
+        classes
+    };
+    let sorted = |ids: &[String]| {
+        let mut ids = ids.to_vec();
+        ids.sort();
+        ids
+    };
+    assert_eq!(classes().await, sorted(&sections[..2]));
+    scene.there.set(&sections[0], "students", json!({"not": "a list"}));
+    scene.there.set(&sections[1], "teachers", json!([]));
+    scene.there.set(&sections[2], "teachers", json!([teacher]));
+    let options = Options { confirm_unenroll: true, ..DEEP };
+    scene.sync(options).await.expect("it ends");
+    assert_eq!(classes().await, sorted(&[sections[0].clone(), sections[2].clone()]));
+    // It's written once, and looked at again each time until all is told.
+    let before = scene.world.admin().cost();
+    let report = scene.sync(options).await.expect("it ends");
+    assert_eq!(report.counts[&Kind::Users].updated, 0);
+    assert!((scene.world.admin().cost() - before).writes <= 1);
+    scene.there.set(&sections[0], "students", json!([]));
+    scene.there.set(&sections[0], "teachers", json!([]));
+    scene.sync(options).await.expect("it ends");
+    assert_eq!(classes().await, [sections[2].clone()]);
 }
 
 #[tokio::test]
