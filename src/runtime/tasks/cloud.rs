@@ -194,10 +194,12 @@ impl RemoteQueue {
 
     /// Lets the task be run again after that time.
     pub fn schedule(&self, function: &str, id: &str, delay: Duration) {
-        // Several who put the same task off say one word.
-        let seconds = delay.as_secs().max(1) as i64;
-        let at = self.context.now() + jiff::SignedDuration::from_secs(seconds);
-        let name = name_of(&[id, "later", &(at.as_second() / seconds).to_string()]);
+        let delay = delay.clamp(Duration::from_secs(1), Duration::from_secs(24 * 60 * 60));
+        let at = self.context.now() + jiff::SignedDuration::from_secs(delay.as_secs() as i64);
+        // Several who put the same task off at once say one word, or two. The next time is another period for sure,
+        // also by another instance's clock.
+        let period = (at.as_millisecond() / (delay.as_millis() / 2) as i64).to_string();
+        let name = name_of(&[id, "later", &period]);
         self.tell(function, id, name, Some(at));
     }
 
