@@ -11,7 +11,7 @@ gcloud eventarc triggers create mirrorcustomclaims \
   --event-filters='database=(default)' \
   --event-filters-path-pattern='document=userClaims/{targetUid}' \
   --event-data-content-type=application/protobuf \
-  --service-account="$SERVICE_ACCOUNT"
+  --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
 
 gcloud eventarc triggers create syncclaimsonrosterupdate \
   --project="$ADMIN_PROJECT" --location="$LOCATION" \
@@ -21,7 +21,7 @@ gcloud eventarc triggers create syncclaimsonrosterupdate \
   --event-filters='database=(default)' \
   --event-filters-path-pattern='document=identityProviderIds/{entryId}' \
   --event-data-content-type=application/protobuf \
-  --service-account="$SERVICE_ACCOUNT"
+  --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
 
 gcloud eventarc triggers create removedistrictfromclaims \
   --project="$ADMIN_PROJECT" --location="$LOCATION" \
@@ -31,7 +31,7 @@ gcloud eventarc triggers create removedistrictfromclaims \
   --event-filters='database=(default)' \
   --event-filters-path-pattern='document=districts/{documentId}' \
   --event-data-content-type=application/protobuf \
-  --service-account="$SERVICE_ACCOUNT"
+  --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
 
 gcloud eventarc triggers create removeschoolfromclaims \
   --project="$ADMIN_PROJECT" --location="$LOCATION" \
@@ -41,7 +41,7 @@ gcloud eventarc triggers create removeschoolfromclaims \
   --event-filters='database=(default)' \
   --event-filters-path-pattern='document=schools/{documentId}' \
   --event-data-content-type=application/protobuf \
-  --service-account="$SERVICE_ACCOUNT"
+  --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
 
 gcloud eventarc triggers create removeclassfromclaims \
   --project="$ADMIN_PROJECT" --location="$LOCATION" \
@@ -51,7 +51,7 @@ gcloud eventarc triggers create removeclassfromclaims \
   --event-filters='database=(default)' \
   --event-filters-path-pattern='document=classes/{documentId}' \
   --event-data-content-type=application/protobuf \
-  --service-account="$SERVICE_ACCOUNT"
+  --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
 
 gcloud eventarc triggers create removegroupfromclaims \
   --project="$ADMIN_PROJECT" --location="$LOCATION" \
@@ -61,7 +61,7 @@ gcloud eventarc triggers create removegroupfromclaims \
   --event-filters='database=(default)' \
   --event-filters-path-pattern='document=groups/{documentId}' \
   --event-data-content-type=application/protobuf \
-  --service-account="$SERVICE_ACCOUNT"
+  --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
 
 gcloud eventarc triggers create removefamilyfromclaims \
   --project="$ADMIN_PROJECT" --location="$LOCATION" \
@@ -71,7 +71,7 @@ gcloud eventarc triggers create removefamilyfromclaims \
   --event-filters='database=(default)' \
   --event-filters-path-pattern='document=families/{documentId}' \
   --event-data-content-type=application/protobuf \
-  --service-account="$SERVICE_ACCOUNT"
+  --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
 
 gcloud eventarc triggers create syncassignmentsonadministrationupdate \
   --project="$ADMIN_PROJECT" --location="$LOCATION" \
@@ -81,7 +81,7 @@ gcloud eventarc triggers create syncassignmentsonadministrationupdate \
   --event-filters='database=(default)' \
   --event-filters-path-pattern='document=administrations/{administrationId}' \
   --event-data-content-type=application/protobuf \
-  --service-account="$SERVICE_ACCOUNT"
+  --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
 
 gcloud eventarc triggers create syncassignmentcreated \
   --project="$ADMIN_PROJECT" --location="$LOCATION" \
@@ -91,7 +91,7 @@ gcloud eventarc triggers create syncassignmentcreated \
   --event-filters='database=(default)' \
   --event-filters-path-pattern='document=users/{roarUid}/assignments/{assignmentUid}' \
   --event-data-content-type=application/protobuf \
-  --service-account="$SERVICE_ACCOUNT"
+  --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
 
 gcloud eventarc triggers create syncassignmentupdated \
   --project="$ADMIN_PROJECT" --location="$LOCATION" \
@@ -101,7 +101,7 @@ gcloud eventarc triggers create syncassignmentupdated \
   --event-filters='database=(default)' \
   --event-filters-path-pattern='document=users/{roarUid}/assignments/{assignmentUid}' \
   --event-data-content-type=application/protobuf \
-  --service-account="$SERVICE_ACCOUNT"
+  --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
 
 gcloud eventarc triggers create syncassignmentdeleted \
   --project="$ADMIN_PROJECT" --location="$LOCATION" \
@@ -111,7 +111,7 @@ gcloud eventarc triggers create syncassignmentdeleted \
   --event-filters='database=(default)' \
   --event-filters-path-pattern='document=users/{roarUid}/assignments/{assignmentUid}' \
   --event-data-content-type=application/protobuf \
-  --service-account="$SERVICE_ACCOUNT"
+  --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
 
 gcloud eventarc triggers create syncassignmentsonuserupdate \
   --project="$ADMIN_PROJECT" --location="$LOCATION" \
@@ -121,7 +121,7 @@ gcloud eventarc triggers create syncassignmentsonuserupdate \
   --event-filters='database=(default)' \
   --event-filters-path-pattern='document=users/{roarUid}' \
   --event-data-content-type=application/protobuf \
-  --service-account="$SERVICE_ACCOUNT"
+  --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
 
 gcloud eventarc triggers create synconrundocupdate \
   --project="$ASSESSMENT_PROJECT" --location="$LOCATION" \
@@ -131,7 +131,7 @@ gcloud eventarc triggers create synconrundocupdate \
   --event-filters='database=(default)' \
   --event-filters-path-pattern='document=users/{roarUid}/runs/{runId}' \
   --event-data-content-type=application/protobuf \
-  --service-account="$SERVICE_ACCOUNT"
+  --service-account="$SERVICE_ACCOUNT"@"$ASSESSMENT_PROJECT".iam.gserviceaccount.com
 
 gcloud eventarc triggers create mirrordistricts \
   --project="$ADMIN_PROJECT" --location="$LOCATION" \
@@ -141,7 +141,7 @@ gcloud eventarc triggers create mirrordistricts \
   --event-filters='database=(default)' \
   --event-filters-path-pattern='document=districts/{documentId}' \
   --event-data-content-type=application/protobuf \
-  --service-account="$SERVICE_ACCOUNT"
+  --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
 
 gcloud eventarc triggers create mirrorschools \
   --project="$ADMIN_PROJECT" --location="$LOCATION" \
@@ -151,7 +151,7 @@ gcloud eventarc triggers create mirrorschools \
   --event-filters='database=(default)' \
   --event-filters-path-pattern='document=schools/{documentId}' \
   --event-data-content-type=application/protobuf \
-  --service-account="$SERVICE_ACCOUNT"
+  --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
 
 gcloud eventarc triggers create mirrorclasses \
   --project="$ADMIN_PROJECT" --location="$LOCATION" \
@@ -161,7 +161,7 @@ gcloud eventarc triggers create mirrorclasses \
   --event-filters='database=(default)' \
   --event-filters-path-pattern='document=classes/{documentId}' \
   --event-data-content-type=application/protobuf \
-  --service-account="$SERVICE_ACCOUNT"
+  --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
 
 gcloud eventarc triggers create mirrorgroups \
   --project="$ADMIN_PROJECT" --location="$LOCATION" \
@@ -171,7 +171,7 @@ gcloud eventarc triggers create mirrorgroups \
   --event-filters='database=(default)' \
   --event-filters-path-pattern='document=groups/{documentId}' \
   --event-data-content-type=application/protobuf \
-  --service-account="$SERVICE_ACCOUNT"
+  --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
 
 gcloud eventarc triggers create mirrorfamilies \
   --project="$ADMIN_PROJECT" --location="$LOCATION" \
@@ -181,7 +181,7 @@ gcloud eventarc triggers create mirrorfamilies \
   --event-filters='database=(default)' \
   --event-filters-path-pattern='document=families/{documentId}' \
   --event-data-content-type=application/protobuf \
-  --service-account="$SERVICE_ACCOUNT"
+  --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
 
 gcloud eventarc triggers create softdeleteuser \
   --project="$ADMIN_PROJECT" --location="$LOCATION" \
@@ -191,7 +191,7 @@ gcloud eventarc triggers create softdeleteuser \
   --event-filters='database=(default)' \
   --event-filters-path-pattern='document=users/{doc0}' \
   --event-data-content-type=application/protobuf \
-  --service-account="$SERVICE_ACCOUNT"
+  --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
 
 gcloud eventarc triggers create softdeleteuserassignment \
   --project="$ADMIN_PROJECT" --location="$LOCATION" \
@@ -201,7 +201,7 @@ gcloud eventarc triggers create softdeleteuserassignment \
   --event-filters='database=(default)' \
   --event-filters-path-pattern='document=users/{doc0}/assignments/{doc1}' \
   --event-data-content-type=application/protobuf \
-  --service-account="$SERVICE_ACCOUNT"
+  --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
 
 gcloud eventarc triggers create softdeleteuserexternaldata \
   --project="$ADMIN_PROJECT" --location="$LOCATION" \
@@ -211,7 +211,7 @@ gcloud eventarc triggers create softdeleteuserexternaldata \
   --event-filters='database=(default)' \
   --event-filters-path-pattern='document=users/{doc0}/externalData/{doc1}' \
   --event-data-content-type=application/protobuf \
-  --service-account="$SERVICE_ACCOUNT"
+  --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
 
 gcloud eventarc triggers create softdeleteassessmentuser \
   --project="$ASSESSMENT_PROJECT" --location="$LOCATION" \
@@ -221,7 +221,7 @@ gcloud eventarc triggers create softdeleteassessmentuser \
   --event-filters='database=(default)' \
   --event-filters-path-pattern='document=users/{doc0}' \
   --event-data-content-type=application/protobuf \
-  --service-account="$SERVICE_ACCOUNT"
+  --service-account="$SERVICE_ACCOUNT"@"$ASSESSMENT_PROJECT".iam.gserviceaccount.com
 
 gcloud eventarc triggers create softdeleteuserrun \
   --project="$ASSESSMENT_PROJECT" --location="$LOCATION" \
@@ -231,7 +231,7 @@ gcloud eventarc triggers create softdeleteuserrun \
   --event-filters='database=(default)' \
   --event-filters-path-pattern='document=users/{doc0}/runs/{doc1}' \
   --event-data-content-type=application/protobuf \
-  --service-account="$SERVICE_ACCOUNT"
+  --service-account="$SERVICE_ACCOUNT"@"$ASSESSMENT_PROJECT".iam.gserviceaccount.com
 
 gcloud eventarc triggers create softdeleteusertrial \
   --project="$ASSESSMENT_PROJECT" --location="$LOCATION" \
@@ -241,7 +241,7 @@ gcloud eventarc triggers create softdeleteusertrial \
   --event-filters='database=(default)' \
   --event-filters-path-pattern='document=users/{doc0}/runs/{doc1}/trials/{doc2}' \
   --event-data-content-type=application/protobuf \
-  --service-account="$SERVICE_ACCOUNT"
+  --service-account="$SERVICE_ACCOUNT"@"$ASSESSMENT_PROJECT".iam.gserviceaccount.com
 
 gcloud eventarc triggers create softdeleteguest \
   --project="$ASSESSMENT_PROJECT" --location="$LOCATION" \
@@ -251,7 +251,7 @@ gcloud eventarc triggers create softdeleteguest \
   --event-filters='database=(default)' \
   --event-filters-path-pattern='document=guests/{doc0}' \
   --event-data-content-type=application/protobuf \
-  --service-account="$SERVICE_ACCOUNT"
+  --service-account="$SERVICE_ACCOUNT"@"$ASSESSMENT_PROJECT".iam.gserviceaccount.com
 
 gcloud eventarc triggers create softdeleteguestrun \
   --project="$ASSESSMENT_PROJECT" --location="$LOCATION" \
@@ -261,7 +261,7 @@ gcloud eventarc triggers create softdeleteguestrun \
   --event-filters='database=(default)' \
   --event-filters-path-pattern='document=guests/{doc0}/runs/{doc1}' \
   --event-data-content-type=application/protobuf \
-  --service-account="$SERVICE_ACCOUNT"
+  --service-account="$SERVICE_ACCOUNT"@"$ASSESSMENT_PROJECT".iam.gserviceaccount.com
 
 gcloud eventarc triggers create softdeleteguesttrial \
   --project="$ASSESSMENT_PROJECT" --location="$LOCATION" \
@@ -271,4 +271,4 @@ gcloud eventarc triggers create softdeleteguesttrial \
   --event-filters='database=(default)' \
   --event-filters-path-pattern='document=guests/{doc0}/runs/{doc1}/trials/{doc2}' \
   --event-data-content-type=application/protobuf \
-  --service-account="$SERVICE_ACCOUNT"
+  --service-account="$SERVICE_ACCOUNT"@"$ASSESSMENT_PROJECT".iam.gserviceaccount.com

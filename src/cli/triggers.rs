@@ -27,8 +27,8 @@ enum TriggersCommand {
     /// Print all document triggers.
     List {
         /// table, json, or gcloud: the commands that create them in Eventarc. Those want LOCATION
-        /// (of the databases), SERVICE and SERVICE_REGION (Cloud Run) and SERVICE_ACCOUNT as shell
-        /// variables.
+        /// (of the databases), SERVICE and SERVICE_REGION (Cloud Run) and SERVICE_ACCOUNT (its name, which
+        /// every database's project has) as shell variables.
         #[arg(long, value_enum, default_value = "table")]
         format: Format,
         #[command(flatten)]
@@ -163,7 +163,8 @@ fn as_gcloud(row: &DocumentTrigger) -> String {
         format!("--event-filters='database={}'", row.database.database),
         format!("--{filter}='document={}'", row.document),
         "--event-data-content-type=application/protobuf".to_owned(),
-        "--service-account=\"$SERVICE_ACCOUNT\"".to_owned(),
+        // Eventarc takes an account of the trigger's own project.
+        format!("--service-account=\"$SERVICE_ACCOUNT\"@{}.iam.gserviceaccount.com", row.database.project),
     ]
     .join(" \\\n  ")
 }
@@ -225,7 +226,7 @@ mod tests {
           --event-filters='database=(default)' \
           --event-filters-path-pattern='document=users/{id}' \
           --event-data-content-type=application/protobuf \
-          --service-account="$SERVICE_ACCOUNT"
+          --service-account="$SERVICE_ACCOUNT"@p-admin.iam.gserviceaccount.com
         "#);
         assert!(as_gcloud(&triggers[1]).contains("--event-filters='document=settings/all'"));
         let json = as_json(&triggers);
