@@ -14,6 +14,7 @@ pub mod cli;
 pub mod config;
 pub mod context;
 pub mod demo;
+mod digest;
 pub mod functions;
 pub mod mirror;
 pub mod orgs;

@@ -12,10 +12,10 @@ use argon2::{Argon2, PasswordHash, PasswordHasher, PasswordVerifier};
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Map;
-use sha2::{Digest, Sha256};
 
 use super::{Account, AccountError, AccountUpdate, Backend, NewAccount, Provider, Result};
 use crate::context::Context;
+use crate::digest::digest;
 use crate::fields;
 use crate::store::embedded::{DatabaseId, EmbeddedStore, IndexSet};
 use crate::store::{
@@ -90,9 +90,7 @@ fn account_path(uid: &str) -> Result<DocPath> {
 /// Where a thing that only one account may have leads to that account. By a digest: what people choose
 /// needn't be a document's ID.
 fn holder_path(kind: &str, key: &str) -> Result<DocPath> {
-    let digest = Sha256::digest(key);
-    let id: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(DocPath::in_collection(kind, &id)?)
+    Ok(DocPath::in_collection(kind, &digest(key))?)
 }
 
 fn text(fields: &Fields, name: &str) -> Option<String> {

@@ -3,12 +3,12 @@
 
 use jiff::SignedDuration;
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use super::fanout::control::administration_path;
 use super::model::Administration;
 use super::payload::Request;
 use crate::app::{App, EditInProgress};
+use crate::digest::digest;
 use crate::fields;
 use crate::orgs::{OrgLists, OrgTree, OrgType, Reach, load_tree};
 use crate::rights::Claims;
@@ -81,9 +81,7 @@ fn too_large(error: FunctionError) -> FunctionError {
 
 /// Where a request is remembered: by a digest, for callers choose their IDs freely.
 fn memory_path(uid: &str, request_id: &str) -> Result<DocPath, StoreError> {
-    let digest = Sha256::new().chain_update(uid).chain_update([0]).chain_update(request_id).finalize();
-    let id: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    DocPath::in_collection("requestIds", &id)
+    DocPath::in_collection("requestIds", &digest(format!("{uid}\0{request_id}")))
 }
 
 struct Work<'a> {

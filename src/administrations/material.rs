@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use sha2::{Digest, Sha256};
-
 use super::model::Administration;
+use crate::digest::digest;
 use crate::orgs::{OrgLists, OrgType};
 use crate::store::Value;
 
@@ -31,7 +30,7 @@ pub fn fingerprint(administration: &Administration) -> String {
     let orgs = [sorted(&administration.minimal_orgs()), sorted(&administration.org_arrays())];
     // Encoding maps of values into memory can't fail; an empty digest would only mean one sync more.
     let bytes = postcard::to_stdvec(&(fields, orgs)).unwrap_or_default();
-    Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    digest(&bytes)
 }
 
 fn sorted(lists: &OrgLists) -> Vec<Vec<String>> {

@@ -16,7 +16,7 @@ mod wiring;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::accounts::AccountError;
 use crate::config::{ConfigError, LogArgs, ServeArgs};
@@ -27,6 +27,21 @@ use crate::store::StoreError;
 /// commits that are made ready. Each keeps memory of its own, so that the usual 512 would hold on to hundreds of
 /// MiB.
 pub const BLOCKING_THREADS: usize = 16;
+
+/// How lists of what a deployment needs are printed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ListFormat {
+    Table,
+    Json,
+    Gcloud,
+}
+
+/// How reports are printed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ReportFormat {
+    Table,
+    Json,
+}
 
 /// The backend of ROAR, the Rapid Online Assessment of Reading: callable functions, document triggers
 /// and exact completion counts, on Cloud Firestore or an embedded store.

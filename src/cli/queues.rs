@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 
-use super::{CliError, wiring};
+use super::{CliError, ListFormat, wiring};
 use crate::config::TaskArgs;
 use crate::functions;
 use crate::runtime::{Function, Trigger};
@@ -32,20 +32,13 @@ enum QueuesCommand {
         /// table, json, or gcloud: the commands that create them in Cloud Tasks. Those want PROJECT and REGION as
         /// shell variables.
         #[arg(long, value_enum, default_value = "table")]
-        format: Format,
+        format: ListFormat,
     },
     /// Make all queues in the emulator at CLOUD_TASKS_EMULATOR_HOST. Made again, they are emptied.
     Install {
         #[command(flatten)]
         tasks: Box<TaskArgs>,
     },
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
-    Table,
-    Json,
-    Gcloud,
 }
 
 /// One queue.
@@ -58,7 +51,7 @@ struct Queue {
 pub(super) async fn run(args: QueuesArgs) -> Result<(), CliError> {
     let queues = queues(&functions::table());
     match args.command {
-        QueuesCommand::List { format: Format::Table } => {
+        QueuesCommand::List { format: ListFormat::Table } => {
             let mut table = Table::new();
             table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(["Queue", ""]);
             for queue in &queues {
@@ -66,11 +59,11 @@ pub(super) async fn run(args: QueuesArgs) -> Result<(), CliError> {
             }
             println!("{table}");
         }
-        QueuesCommand::List { format: Format::Json } => {
+        QueuesCommand::List { format: ListFormat::Json } => {
             let rows = queues.iter().map(|queue| json!({ "queue": queue.name, "summary": queue.summary }));
             println!("{:#}", rows.collect::<Value>());
         }
-        QueuesCommand::List { format: Format::Gcloud } => {
+        QueuesCommand::List { format: ListFormat::Gcloud } => {
             println!("{}", gcloud());
         }
         QueuesCommand::Install { tasks } => install(&queues, &tasks).await.map_err(CliError::Other)?,

@@ -3,12 +3,12 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::wiring::Opened;
-use super::{CliError, wiring};
+use super::{CliError, ReportFormat, wiring};
 use crate::accounts::Projects;
 use crate::app::{App, Settings};
 use crate::config::{AccountsArgs, BackendConfig, StoreArgs, StoreConfig, assigned_user_types};
@@ -38,7 +38,7 @@ pub struct ReconcileArgs {
     /// table (one line for each kind of difference, with examples) or json (every finding, up to 200 of
     /// a kind, and how many there are of each).
     #[arg(long, value_enum, default_value = "table")]
-    format: Format,
+    format: ReportFormat,
     /// The types of users that administrations are assigned to, separated by commas: as `serve` has it.
     #[arg(long, value_name = "TYPES", env = "ROAR_ASSIGNED_USER_TYPES", default_value = "student")]
     assigned_user_types: String,
@@ -46,12 +46,6 @@ pub struct ReconcileArgs {
     store: StoreArgs,
     #[command(flatten)]
     accounts: AccountsArgs,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
-    Table,
-    Json,
 }
 
 pub async fn run(args: ReconcileArgs) -> Result<(), CliError> {
@@ -88,8 +82,10 @@ pub async fn run(args: ReconcileArgs) -> Result<(), CliError> {
     };
     bar.finish_and_clear();
     let text = match args.format {
-        Format::Json => serde_json::to_string_pretty(&report).map_err(|error| CliError::Other(error.to_string()))?,
-        Format::Table => as_text(&report),
+        ReportFormat::Json => {
+            serde_json::to_string_pretty(&report).map_err(|error| CliError::Other(error.to_string()))?
+        }
+        ReportFormat::Table => as_text(&report),
     };
     writeln!(std::io::stdout(), "{text}").map_err(|error| CliError::Other(error.to_string()))?;
     if waiting > 0 {

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::time::Duration;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
 
-use super::{CliError, wiring};
+use super::{CliError, ReportFormat, wiring};
 use crate::app::App;
 use crate::config::{AccountsArgs, BackendConfig, BehaviourArgs, CleverArgs, StoreArgs};
 use crate::context::Context;
@@ -68,7 +68,7 @@ struct CleverSync {
     confirm_unenroll: bool,
     /// table or json.
     #[arg(long, value_enum, default_value = "table")]
-    format: Format,
+    format: ReportFormat,
     #[command(flatten)]
     store: StoreArgs,
     #[command(flatten)]
@@ -77,12 +77,6 @@ struct CleverSync {
     clever: CleverArgs,
     #[command(flatten)]
     behaviour: BehaviourArgs,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
-    Table,
-    Json,
 }
 
 pub async fn run(args: SyncArgs) -> Result<(), CliError> {
@@ -126,10 +120,10 @@ pub async fn run(args: SyncArgs) -> Result<(), CliError> {
         }
     };
     let text = match args.format {
-        Format::Json => {
+        ReportFormat::Json => {
             serde_json::to_string_pretty(&synced.to_json()).map_err(|error| CliError::Other(error.to_string()))?
         }
-        Format::Table => as_text(&synced, args.dry_run),
+        ReportFormat::Table => as_text(&synced, args.dry_run),
     };
     writeln!(std::io::stdout(), "{text}").map_err(|error| CliError::Other(error.to_string()))?;
     let is_right =

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 
-use super::{CliError, wiring};
+use super::{CliError, ListFormat, wiring};
 use crate::config::{BackendConfig, StoreArgs};
 use crate::functions;
 use crate::runtime::{DatabaseName, Function, Trigger};
@@ -30,7 +30,7 @@ enum TriggersCommand {
         /// (of the databases), SERVICE and SERVICE_REGION (Cloud Run) and SERVICE_ACCOUNT (its name, which
         /// every database's project has) as shell variables.
         #[arg(long, value_enum, default_value = "table")]
-        format: Format,
+        format: ListFormat,
         #[command(flatten)]
         store: StoreArgs,
     },
@@ -42,13 +42,6 @@ enum TriggersCommand {
         #[command(flatten)]
         store: StoreArgs,
     },
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
-    Table,
-    Json,
-    Gcloud,
 }
 
 /// One document trigger.
@@ -73,9 +66,9 @@ pub(super) async fn run(args: TriggersArgs) -> Result<(), CliError> {
         TriggersCommand::List { format, store } => {
             let rows = of_this_program(&store)?;
             match format {
-                Format::Table => println!("{}", as_table(&rows)),
-                Format::Json => println!("{:#}", as_json(&rows)),
-                Format::Gcloud => println!("{}", gcloud(&rows)),
+                ListFormat::Table => println!("{}", as_table(&rows)),
+                ListFormat::Json => println!("{:#}", as_json(&rows)),
+                ListFormat::Gcloud => println!("{}", gcloud(&rows)),
             }
             Ok(())
         }

@@ -1,8 +1,7 @@
 //! What a roster's record of an org changes about its document, and about the lists of its parent (rostering §5–7,
 //! data-model §2.2). Pure.
 
-use sha2::{Digest, Sha256};
-
+use crate::digest;
 use crate::fields;
 use crate::orgs::OrgKey;
 use crate::store::{FieldPath, Fields, Timestamp, Value};
@@ -30,8 +29,7 @@ impl RosterOrg {
     pub fn new(key: OrgKey, parents: Vec<OrgKey>, fields: Fields, owned: &'static [&'static str]) -> RosterOrg {
         // Maps are sorted, so the text is the same for the same fields.
         let text = format!("{parents:?}\n{fields:?}");
-        let digest = Sha256::digest(text);
-        let fingerprint = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let fingerprint = digest::fingerprint(text);
         RosterOrg { key, parents, fields, owned, fingerprint }
     }
 }

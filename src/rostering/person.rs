@@ -1,8 +1,7 @@
 //! What a roster's record of a person changes about their users document (rostering §5–7, data-model §2.3).
 //! Pure. The document's event does the rest: assignments, runs, the de-identified copy.
 
-use sha2::{Digest, Sha256};
-
+use crate::digest::fingerprint;
 use crate::fields;
 use crate::orgs::lists::OrgSet;
 use crate::orgs::{OrgLists, OrgType};
@@ -47,8 +46,7 @@ impl Person {
     pub fn fingerprint(&self, rights: &OrgLists) -> String {
         // Maps are sorted, so the text is the same for the same fields.
         let parts = (self.user_type, &self.name, &self.email, &self.student, &self.orgs, rights);
-        let digest = Sha256::digest(format!("{parts:?}"));
-        digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        fingerprint(format!("{parts:?}"))
     }
 }
 

@@ -14,13 +14,13 @@ use gcloud_sdk::{GCP_DEFAULT_SCOPES, GoogleAuthHeaders};
 use parking_lot::Mutex;
 use reqwest::{StatusCode, Url, redirect};
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use tokio::sync::mpsc;
 
 use super::backoff::Backoff;
 use super::{LocalQueue, NewTask, TASKS, TaskQueue, document_id};
 use crate::context::Context;
+use crate::digest::digest;
 use crate::runtime::function::{Function, Trigger};
 use crate::store::{Database, Direction, FieldOp, Query, StoreError, Value, Write};
 
@@ -149,7 +149,7 @@ struct Word {
 
 /// A name that is the same for the same parts. (Cloud Tasks wants names without a common beginning.)
 fn name_of(parts: &[&str]) -> String {
-    Sha256::digest(parts.join("/")).iter().map(|byte| format!("{byte:02x}")).collect()
+    digest(parts.join("/"))
 }
 
 /// The queue of all instances of a service: whoever is told of a task runs it.

@@ -12,8 +12,7 @@ mod state;
 use std::borrow::Cow;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
-
+use crate::digest::digest;
 use crate::store::{DocPath, FieldPath, Fields, Precondition, Value, Write};
 
 pub(super) use attempt::receive;
@@ -102,7 +101,7 @@ pub trait TaskQueue: Send + Sync + 'static {
 fn document_id(id: &str) -> Cow<'_, str> {
     match DocPath::in_collection(TASKS, id) {
         Ok(_) => Cow::Borrowed(id),
-        Err(_) => Cow::Owned(Sha256::digest(id).iter().map(|byte| format!("{byte:02x}")).collect()),
+        Err(_) => Cow::Owned(digest(id)),
     }
 }
 

@@ -51,10 +51,15 @@ impl Scene {
         Scene { world, fake, there, client }
     }
 
-    /// Calls `syncCleverOrgs` as a super admin.
-    async fn call(&self, data: Json) -> Result<Json, FunctionError> {
+    /// Makes `super` a super admin.
+    async fn appoint_super_admin(&self) {
         let claims = fields! { "super_admin" => true, "roarUid" => "super" };
         set(self.world.admin(), "userClaims/super", fields! { "claims" => claims, "lastUpdated" => 1 }).await;
+    }
+
+    /// Calls `syncCleverOrgs` as a super admin.
+    async fn call(&self, data: Json) -> Result<Json, FunctionError> {
+        self.appoint_super_admin().await;
         self.world.call_function("syncCleverOrgs", "super", data).await
     }
 
@@ -142,8 +147,7 @@ impl Scene {
     }
 
     async fn administer(&self) -> String {
-        let claims = fields! { "super_admin" => true, "roarUid" => "super" };
-        set(self.world.admin(), "userClaims/super", fields! { "claims" => claims, "lastUpdated" => 1 }).await;
+        self.appoint_super_admin().await;
         let mut administration = open_administration(self.world.now());
         administration["orgs"] = json!({"districts": [self.there.id()]});
         for assessment in administration["assessments"].as_array_mut().expect("assessments") {

@@ -90,14 +90,7 @@ async fn rights_follow_the_roster_and_what_people_gave_stays() {
     let copied = copy["claims"].as_map().and_then(|claims| claims.get("adminOrgs"));
     assert_eq!(OrgLists::from_value(copied), classes(&[&other]));
     // By hand, the first is given again, and the other one, too: they stay, whatever the roster says.
-    set(
-        scene.world.admin(),
-        "userClaims/super",
-        fields! {
-            "claims" => fields! { "super_admin" => true, "roarUid" => "super" }, "lastUpdated" => 1,
-        },
-    )
-    .await;
+    scene.appoint_super_admin().await;
     let both = json!({"targetUid": "uid-t", "classes": [own, other]});
     scene.world.call_function("appendToAdminClaims", "super", both).await.expect("given");
     scene.world.settle().await;
@@ -122,14 +115,7 @@ async fn who_leaves_loses_what_came_with_the_roster_and_nothing_else() {
     scene.settle().await;
     scene.account("uid-t", &teacher).await;
     scene.sign_in("uid-t", &teacher).await;
-    set(
-        scene.world.admin(),
-        "userClaims/super",
-        fields! {
-            "claims" => fields! { "super_admin" => true, "roarUid" => "super" }, "lastUpdated" => 1,
-        },
-    )
-    .await;
+    scene.appoint_super_admin().await;
     let one = json!({"targetUid": "uid-t", "classes": [other]});
     scene.world.call_function("appendToAdminClaims", "super", one).await.expect("given");
     scene.there.remove(&teacher);

@@ -159,8 +159,7 @@ async fn a_class_that_is_gone_leaves_its_school_and_open_administrations() {
     scene.settle().await;
     let classes = scene.there.ids(At::Section);
     let (gone, kept) = (classes[0].clone(), classes[1].clone());
-    let claims = fields! { "super_admin" => true, "roarUid" => "super" };
-    set(scene.world.admin(), "userClaims/super", fields! { "claims" => claims, "lastUpdated" => 1 }).await;
+    scene.appoint_super_admin().await;
     let mut administration = crate::world::open_administration(scene.world.now());
     administration["orgs"] = json!({"classes": [gone, kept]});
     let id = scene.world.create("super", administration).await;

@@ -12,7 +12,6 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 pub use self::org::{Contact as DistrictContact, DistrictInfo, DistrictState, Location, Principal, School, Section};
@@ -24,6 +23,7 @@ use self::object::Object;
 use super::CleverError;
 use super::link::Link;
 use super::request::unreadable;
+use crate::digest::fingerprint;
 
 /// Fields that change every night, though nothing has.
 const RESTLESS: [&str; 3] = ["created", "last_modified", "last_sync"];
@@ -64,8 +64,7 @@ pub trait Record: Serialize + Send + Sized + 'static {
             fields.retain(|name, _| !RESTLESS.contains(&name.as_str()));
         }
         // Keys are sorted in a `Map`.
-        let digest = Sha256::digest(format!("{}\n{value}", Self::LIST));
-        digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        fingerprint(format!("{}\n{value}", Self::LIST))
     }
 }
 
