@@ -32,9 +32,11 @@ impl Proxy {
                 let server = TcpStream::connect(firestore_host()).await.unwrap();
                 let (mute, cut) = (mute.clone(), cut.clone());
                 tokio::spawn(async move {
+                    // The cut comes first: an answer that arrives just then must not slip through.
                     tokio::select! {
-                        _ = pass(client, server, &mute) => {}
+                        biased;
                         () = cut.notified() => {}
+                        _ = pass(client, server, &mute) => {}
                     }
                 });
             }
