@@ -30,8 +30,7 @@ pub use self::tasks::{TaskArgs, Transport};
 use crate::mirror;
 use crate::rostering::clever::Settings as CleverSettings;
 use crate::runtime::limits::CALLS_A_MINUTE;
-use crate::runtime::{CloudOptions, DatabaseName, auth};
-use crate::service::MOST_CALLS;
+use crate::runtime::{Capacity, CloudOptions, DatabaseName, auth};
 
 /// Settings that don't go together, or lack one. The message names the variable.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -82,8 +81,8 @@ pub struct Config {
     pub deliveries: DeliveryConfig,
     /// How many tasks run at once.
     pub task_concurrency: usize,
-    /// How many calls are handled at once.
-    pub most_calls: usize,
+    /// How much is handled at once.
+    pub capacity: Capacity,
     /// What handlers do.
     pub behaviour: BehaviourConfig,
     /// How Clever is asked, where it is.
@@ -125,7 +124,7 @@ impl Config {
             },
             deliveries: DeliveryConfig::Open,
             task_concurrency: 4,
-            most_calls: MOST_CALLS,
+            capacity: Capacity::default(),
             behaviour: BehaviourConfig {
                 edit_in_progress: EditInProgress::Deny,
                 assigned_user_types: vec!["student".to_owned()],
@@ -152,7 +151,7 @@ impl ServeArgs {
             cloud_tasks: self.tasks.check(&store, &deliveries)?,
             deliveries,
             task_concurrency: self.server.task_concurrency,
-            most_calls: self.server.max_calls,
+            capacity: self.server.capacity(),
             server,
             store,
             accounts,

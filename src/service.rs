@@ -9,17 +9,15 @@ use crate::accounts::Projects;
 use crate::app::{ADMIN, ASSESSMENT, App, Settings, Stores};
 use crate::context::Context;
 use crate::functions;
-use crate::rostering::Rosters;
+use crate::rostering::{Rosters, Tally, UnderWay};
 use crate::runtime::auth::{Callers, Deliveries};
+use crate::runtime::observe::samples::{Reading, Sample};
 use crate::runtime::{
-    CloudTasks, DatabaseName, LocalQueue, Options, QueueOptions, RemoteQueue, Runtime, RuntimeError, Server,
+    Capacity, CloudTasks, DatabaseName, LocalQueue, Options, QueueOptions, RemoteQueue, Runtime, RuntimeError, Server,
     ServerOptions, TaskQueue, Trigger,
 };
 use crate::store::embedded::{DatabaseId, EmbeddedStore, EmbeddedTrigger, Index, IndexMode, IndexSet};
 use crate::store::{Direction, StoreError};
-
-/// How many calls are handled at once, unless somebody says otherwise.
-pub const MOST_CALLS: usize = 256;
 
 /// How often a streaming response shows that it's alive.
 const HEARTBEAT: Duration = Duration::from_secs(30);
@@ -92,8 +90,8 @@ pub struct Parts {
     pub queue: QueueOptions,
     /// Who carries the word of tasks between instances; none: this process runs its own.
     pub cloud_tasks: Option<CloudTasks>,
-    /// How many calls are handled at once; more are refused.
-    pub most_calls: usize,
+    /// How much is handled at once.
+    pub capacity: Capacity,
     /// Who may call.
     pub callers: Callers,
     /// Who may deliver events and tasks.
@@ -134,9 +132,11 @@ impl Service {
             deliveries: parts.deliveries,
             databases: BTreeMap::from([(ADMIN.to_owned(), parts.admin), (ASSESSMENT.to_owned(), parts.assessment)]),
             heartbeat: HEARTBEAT,
-            most_calls: parts.most_calls,
+            capacity: parts.capacity,
         };
         let runtime = Runtime::new(table, app.clone(), options)?;
+        let rosters = app.rosters.clone();
+        runtime.metrics().add_source(Box::new(move || samples(&rosters.tally)));
         Ok(Service { app, runtime, queue, remote })
     }
 
@@ -158,6 +158,26 @@ impl Service {
         };
         Server::bind(address, self.runtime.clone(), options).await
     }
+}
+
+/// What the metrics show of rosters.
+fn samples(tally: &Tally) -> Vec<Sample> {
+    let UnderWay { runs, done, expected } = tally.under_way();
+    let mut samples = vec![
+        Sample::gauge("roster_syncs_in_progress", "Syncs of rosters under way.", runs as f64),
+        Sample::gauge("roster_sync_progress_records", "Records that these have gone through.", done as f64),
+        Sample::gauge("roster_sync_expected_records", "Records that these expect.", expected as f64),
+    ];
+    let counted = |name, help, labels, value| Sample { name, help, labels, reading: Reading::Counter(value) };
+    samples.extend(tally.runs().into_iter().map(|(provider, outcome, value)| {
+        let labels = vec![("provider", provider), ("outcome", outcome)];
+        counted("roster_syncs_total", "Syncs of rosters that ended, by provider and outcome.", labels, value)
+    }));
+    samples.extend(tally.records().into_iter().map(|(provider, entity, value)| {
+        let labels = vec![("provider", provider), ("entity", entity)];
+        counted("roster_sync_records_total", "Records that ended syncs went through.", labels, value)
+    }));
+    samples
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::rostering::Rosters;
 use crate::rostering::clever::{self, Clever};
 use crate::runtime::auth::{AppCheck, AppTokens, Callers, Deliveries, IdTokens, KeySource, ServiceTokens};
 use crate::runtime::limits::SignedOut;
-use crate::runtime::{CloudTasks, DatabaseName, QueueOptions};
+use crate::runtime::{Capacity, CloudTasks, DatabaseName, QueueOptions};
 use crate::service::{self, Service};
 use crate::store::Database;
 use crate::store::embedded::{DispatchOptions, Dispatcher, EmbeddedStore};
@@ -129,7 +129,7 @@ pub async fn build(config: &Config) -> Result<Built, CliError> {
             }
             None => None,
         },
-        most_calls: config.most_calls,
+        capacity: config.capacity,
         callers: callers(&config.callers)?,
         deliveries: deliveries(&config.deliveries)?,
     };
@@ -158,7 +158,7 @@ pub fn closed(
         rosters,
         queue: QueueOptions::default(),
         cloud_tasks: None,
-        most_calls: service::MOST_CALLS,
+        capacity: Capacity::default(),
         callers: Callers {
             id_tokens: IdTokens { projects: Vec::new(), keys, allow_unsigned: false },
             app_check: AppCheck::Off,

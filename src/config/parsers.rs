@@ -35,6 +35,16 @@ pub fn count(value: &str) -> Result<usize, String> {
     value.parse().ok().filter(|n| (1..=1000).contains(n)).ok_or_else(|| "must be a number from 1 to 1000".to_owned())
 }
 
+pub fn thousands(value: &str) -> Result<usize, String> {
+    let wrong = || "must be a number from 1 to 100000".to_owned();
+    value.parse().ok().filter(|n| (1..=100_000).contains(n)).ok_or_else(wrong)
+}
+
+pub fn mebibytes(value: &str) -> Result<usize, String> {
+    let wrong = || "must be a number of MiB, 10 to 4096: a call may have 10".to_owned();
+    value.parse().ok().filter(|n| (10..=4096).contains(n)).ok_or_else(wrong)
+}
+
 pub fn calls(value: &str) -> Result<u32, String> {
     value.parse().ok().filter(|n| *n <= 1_000_000).ok_or_else(|| "must be a number from 0 to 1000000".to_owned())
 }

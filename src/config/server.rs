@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::service::MOST_CALLS;
-
-use super::parsers::{address, count, named, port, seconds};
+use super::parsers::{address, count, mebibytes, named, port, seconds, thousands};
+use crate::runtime::Capacity;
 
 /// Where to listen, how to stop and how much to do at once, as it's set.
 #[derive(Clone, Debug, Args)]
@@ -26,8 +25,17 @@ pub struct ServerArgs {
     #[arg(long, value_name = "N", env = "ROAR_TASK_CONCURRENCY", default_value = "4", value_parser = named("ROAR_TASK_CONCURRENCY", count))]
     pub task_concurrency: usize,
     /// How many calls are handled at once. More are refused at once, and may try again.
-    #[arg(long, value_name = "N", env = "ROAR_MAX_CALLS", default_value_t = MOST_CALLS, value_parser = named("ROAR_MAX_CALLS", count))]
+    #[arg(long, value_name = "N", env = "ROAR_MAX_CALLS", default_value = "256", value_parser = named("ROAR_MAX_CALLS", count))]
     pub max_calls: usize,
+    /// How many events from outside are handled at once. More wait for their turn, a minute at most, and then come again.
+    #[arg(long, value_name = "N", env = "ROAR_MAX_EVENTS", default_value = "256", value_parser = named("ROAR_MAX_EVENTS", count))]
+    pub max_events: usize,
+    /// How many connections are open at once. More wait until one is closed.
+    #[arg(long, value_name = "N", env = "ROAR_MAX_CONNECTIONS", default_value = "4096", value_parser = named("ROAR_MAX_CONNECTIONS", thousands))]
+    pub max_connections: usize,
+    /// How many MiB the bodies of calls and events may take together. What would be more is refused, and may come again.
+    #[arg(long, value_name = "MIB", env = "ROAR_MAX_BODIES", default_value = "64", value_parser = named("ROAR_MAX_BODIES", mebibytes))]
+    pub max_bodies: usize,
 }
 
 /// Where to listen, and how to stop.
@@ -40,6 +48,16 @@ pub struct ServerConfig {
 }
 
 impl ServerArgs {
+    /// How much is handled at once.
+    pub fn capacity(&self) -> Capacity {
+        Capacity {
+            calls: self.max_calls,
+            events: self.max_events,
+            body_bytes: self.max_bodies * 1024 * 1024,
+            connections: self.max_connections,
+        }
+    }
+
     /// The address, and how to stop.
     pub fn check(&self) -> ServerConfig {
         let listen = match (self.listen, self.port) {

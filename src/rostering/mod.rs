@@ -9,21 +9,20 @@ pub mod org;
 pub mod person;
 pub mod report;
 pub mod run;
+mod tally;
 
-use std::collections::HashSet;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
 use self::clever::Clever;
+pub use self::tally::{Tally, UnderWay};
 
 /// Who provides rosters, and which syncs this process has under way.
 #[derive(Default)]
 pub struct Rosters {
     /// Clever, where it's set up.
     pub clever: Option<Clever>,
-    /// The IDs of runs that are alive in this process.
-    pub live: Mutex<HashSet<String>>,
+    /// The syncs of this process.
+    pub tally: Tally,
 }
 
 impl Rosters {

@@ -73,7 +73,8 @@ impl Counts {
         self.created + self.updated + self.unchanged + self.skipped + self.failed
     }
 
-    fn add(&mut self, other: &Counts) {
+    /// Adds what was done elsewhere.
+    pub fn add(&mut self, other: &Counts) {
         self.created += other.created;
         self.updated += other.updated;
         self.unchanged += other.unchanged;

@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use thiserror::Error;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::auth::{Callers, Deliveries};
+use super::capacity::{Capacity, Room};
 use super::function::Function;
 use super::limits::Limits;
 use super::observe::{FunctionCost, Kind, Metrics};
@@ -43,9 +44,8 @@ pub struct Options {
     pub databases: BTreeMap<String, DatabaseName>,
     /// How often a streaming response shows that it's alive.
     pub heartbeat: Duration,
-    /// How many calls are handled at once. More are refused at once, with UNAVAILABLE, before anything is read of them:
-    /// memory stays bounded, and those that were taken end in time.
-    pub most_calls: usize,
+    /// How much is handled at once.
+    pub capacity: Capacity,
 }
 
 /// Why a runtime can't be built.
@@ -83,11 +83,10 @@ pub(super) struct Inner<S> {
     pub(super) options: Options,
     pub(super) metrics: Metrics,
     pub(super) limits: Limits,
-    /// Room for calls.
-    pub(super) room: Arc<Semaphore>,
+    pub(super) room: Arc<Room>,
     state: S,
     /// How many functions run.
-    runs: watch::Sender<usize>,
+    pub(super) runs: watch::Sender<usize>,
 }
 
 /// How a run ended.
@@ -123,7 +122,7 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
             }
         }
         let limits = Limits::new(&options.callers.signed_out, &registry);
-        let room = Arc::new(Semaphore::new(options.most_calls.clamp(1, Semaphore::MAX_PERMITS)));
+        let room = Arc::new(Room::new(options.capacity));
         let (metrics, runs) = (Metrics::new()?, watch::Sender::new(0));
         let inner = Inner { registry, options, metrics, limits, room, state, runs };
         Ok(Runtime { inner: Arc::new(inner) })
@@ -202,7 +201,7 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
                 Ended::Panicked => "panic",
                 Ended::TimedOut => "timeout",
             };
-            runtime.inner.metrics.record(name, run.kind, outcome, took, cost);
+            runtime.inner.metrics.record(name, run.kind, outcome, took, &meter);
             let duration_ms = took.as_secs_f64() * 1000.0;
             match ended {
                 // Most events find their work done; a line for each would bury the others.

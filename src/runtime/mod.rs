@@ -4,7 +4,9 @@
 mod address;
 pub mod auth;
 mod callable;
+mod capacity;
 mod chunks;
+mod connections;
 mod engine;
 pub mod error;
 mod events;
@@ -15,6 +17,7 @@ pub mod registry;
 pub mod server;
 pub mod tasks;
 
+pub use capacity::Capacity;
 pub use chunks::Chunks;
 pub use engine::{DatabaseName, Options, Runtime, RuntimeError};
 pub use error::{FunctionError, Status};

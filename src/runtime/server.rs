@@ -1,6 +1,6 @@
 //! The HTTP server: routes, readiness, and an end in good order.
 
-use std::future::{Future, IntoFuture as _};
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,9 +13,12 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::connections::{self, Patience};
 use super::engine::Runtime;
+use super::observe::samples;
 use super::tasks::{LocalQueue, RemoteQueue};
 use super::{callable, events, tasks};
 use crate::store::Database;
@@ -83,11 +86,13 @@ impl<S: Clone + Send + Sync + 'static> Server<S> {
             is_remote: options.remote.is_some(),
             stopping: stopping.clone(),
         };
-        let router = routes(&runtime, options.queue.clone(), options.remote, readiness).merge(extra);
+        let router = routes(&runtime, options.queue.clone(), options.remote.clone(), readiness).merge(extra);
         let closing = CancellationToken::new();
-        let router = router.into_make_service_with_connect_info::<SocketAddr>();
-        let serving = axum::serve(listener, router).with_graceful_shutdown(closing.clone().cancelled_owned());
-        let mut serving = tokio::spawn(serving.into_future());
+        let most = runtime.inner.room.capacity().connections.clamp(1, Semaphore::MAX_PERMITS);
+        let connections = Arc::new(Semaphore::new(most));
+        samples::of_server(&runtime, &connections, &options.queue, options.remote.as_ref());
+        let serving = connections::serve(listener, router, connections, Patience::default(), closing.clone());
+        let mut serving = tokio::spawn(serving);
         let upkeep = tokio::spawn(upkeep(runtime.clone()));
         stop.await;
         tracing::info!(seconds = options.grace.as_secs(), running = runtime.running(), "stopping");
@@ -98,6 +103,10 @@ impl<S: Clone + Send + Sync + 'static> Server<S> {
             let _ = (&mut serving).await;
             // Calls whose clients went away run on without a connection.
             runtime.quiet().await;
+            // What they asked for is in the store; others would find it, but later.
+            if let Some(remote) = &options.remote {
+                remote.all_said().await;
+            }
             tasks
         };
         let done = tokio::time::timeout(options.grace, everything).await.unwrap_or(false);

@@ -14,6 +14,7 @@ pub struct Meter {
     reads: AtomicU64,
     writes: AtomicU64,
     deletes: AtomicU64,
+    conflicts: AtomicU64,
 }
 
 /// Billed operations: document reads, document writes, document deletes.
@@ -36,6 +37,15 @@ impl Meter {
             writes: self.writes.load(Ordering::Relaxed),
             deletes: self.deletes.load(Ordering::Relaxed),
         }
+    }
+
+    /// How often a write met somebody else's: transactions that ran anew, preconditions that failed. Not billed as such.
+    pub fn conflicts(&self) -> u64 {
+        self.conflicts.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn conflict(&self) {
+        self.conflicts.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Adds to the counts.
@@ -84,4 +94,9 @@ pub async fn metered<T>(meter: Arc<Meter>, work: impl Future<Output = T>) -> T {
 /// Adds to the meter of the running task, if it has one.
 pub(super) fn spend(cost: Cost) {
     let _ = CURRENT.try_with(|meter| meter.add(cost));
+}
+
+/// Tells the meter of the running task, if it has one, that a write met somebody else's.
+pub(super) fn conflict() {
+    let _ = CURRENT.try_with(|meter| meter.conflict());
 }

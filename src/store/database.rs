@@ -132,7 +132,7 @@ impl Database {
             return Ok(None);
         }
         let cost = cost_of(&writes);
-        let committed = self.backend.commit(writes).await?;
+        let committed = self.backend.commit(writes).await.inspect_err(note)?;
         self.spend(cost);
         Ok(Some(committed))
     }
@@ -168,6 +168,7 @@ impl Database {
                     retry_of = inner.backend.id();
                     let _ = inner.backend.rollback().await;
                     drop(inner);
+                    note(&StoreError::Contention);
                     tokio::time::sleep(contention_delay(attempt)).await;
                     continue;
                 }
@@ -184,7 +185,7 @@ impl Database {
                 return Ok((value, None));
             }
             let cost = cost_of(&writes);
-            match inner.backend.commit(writes).await {
+            match inner.backend.commit(writes).await.inspect_err(note) {
                 Ok(committed) => {
                     self.spend(cost);
                     return Ok((value, Some(committed)));
@@ -197,6 +198,13 @@ impl Database {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+}
+
+/// Counts what met somebody else's write.
+fn note(error: &StoreError) {
+    if matches!(error, StoreError::Contention | StoreError::Conflict(_)) {
+        cost::conflict();
     }
 }
 

@@ -16,7 +16,7 @@ use roar_functions::functions;
 use roar_functions::rostering::Rosters;
 use roar_functions::runtime::auth::{AppCheck, Callers, Deliveries, IdTokens, KeySource, development_token};
 use roar_functions::runtime::limits::SignedOut;
-use roar_functions::runtime::{Call, Caller, DatabaseName, QueueOptions, Trigger};
+use roar_functions::runtime::{Call, Caller, Capacity, DatabaseName, QueueOptions, Trigger};
 use roar_functions::service::{self, Parts, Service};
 use roar_functions::store::embedded::EmbeddedStore;
 use roar_functions::store::firestore::{FirestoreConfig, FirestoreStore};
@@ -61,7 +61,7 @@ pub fn service(
         rosters,
         queue: QueueOptions::default(),
         cloud_tasks: None,
-        most_calls: service::MOST_CALLS,
+        capacity: Capacity::default(),
         callers: Callers {
             id_tokens: IdTokens {
                 projects: vec![project.to_owned(), format!("{project}-assessment")],

@@ -10,6 +10,7 @@ mod emulator;
 mod events;
 mod forged;
 mod limits;
+mod metrics;
 mod overload;
 mod server;
 #[path = "../support/mod.rs"]

@@ -2,9 +2,14 @@
 
 use std::time::Duration;
 
+use roar_functions::runtime::Capacity;
 use serde_json::json;
 
 use crate::support::{Setup, TestServer};
+
+fn calls(calls: usize) -> Capacity {
+    Capacity { calls, ..Capacity::default() }
+}
 
 async fn until_held(server: &TestServer, count: usize) {
     let held = async {
@@ -17,7 +22,7 @@ async fn until_held(server: &TestServer, count: usize) {
 
 #[tokio::test]
 async fn calls_beyond_the_room_are_refused_at_once_and_the_others_are_answered() {
-    let server = TestServer::with(Setup { most_calls: 2, ..Setup::new() }).await;
+    let server = TestServer::with(Setup { capacity: calls(2), ..Setup::new() }).await;
     let taken: Vec<_> = (0..2).map(|_| tokio::spawn(server.post("/hold").json(&json!({"data": 1})).send())).collect();
     until_held(&server, 2).await;
     // Nothing is read of what's refused: not even who calls.
@@ -45,7 +50,7 @@ async fn calls_beyond_the_room_are_refused_at_once_and_the_others_are_answered()
 
 #[tokio::test]
 async fn a_call_whose_caller_went_away_keeps_its_place_until_it_ends() {
-    let server = TestServer::with(Setup { most_calls: 1, ..Setup::new() }).await;
+    let server = TestServer::with(Setup { capacity: calls(1), ..Setup::new() }).await;
     let call = tokio::spawn(server.post("/hold").json(&json!({"data": 1})).send());
     until_held(&server, 1).await;
     call.abort();
@@ -60,4 +65,48 @@ async fn a_call_whose_caller_went_away_keeps_its_place_until_it_ends() {
     }
     server.runtime.quiet().await;
     assert_eq!(server.call("/echoBack", json!(1)).await.status(), 200);
+}
+
+/// The bodies of calls and events together take a bounded room.
+#[tokio::test]
+async fn bodies_beyond_the_room_are_refused_and_may_come_again() {
+    let capacity = Capacity { body_bytes: 20_000, ..Capacity::default() };
+    let server = TestServer::with(Setup { capacity, ..Setup::new() }).await;
+    let large = json!({"data": "x".repeat(15_000)});
+    let held = tokio::spawn(server.post("/hold").json(&large).send());
+    until_held(&server, 1).await;
+    let refused = server.post("/echoBack").json(&large).send().await.unwrap();
+    assert_eq!((refused.status().as_u16(), refused.headers()["retry-after"].to_str().unwrap()), (503, "1"));
+    assert!(refused.text().await.unwrap().contains(r#""status":"UNAVAILABLE""#));
+    let event = server.post("/events/onWritten").body("x".repeat(15_000)).send().await.unwrap();
+    assert_eq!((event.status().as_u16(), event.headers()["retry-after"].to_str().unwrap()), (503, "1"));
+    let task = server.post("/tasks/work").body("x".repeat(15_000)).send().await.unwrap();
+    assert_eq!(task.status().as_u16(), 503);
+    assert_eq!(server.call("/echoBack", json!("small")).await.status(), 200);
+    server.world.gate.add_permits(1);
+    assert_eq!(held.await.unwrap().unwrap().status(), 200);
+    server.runtime.quiet().await;
+    assert_eq!(server.post("/echoBack").json(&large).send().await.unwrap().status(), 200);
+}
+
+/// The emulator delivers an event once: a burst of them waits for its turn.
+#[tokio::test]
+async fn a_burst_of_events_is_handled_in_turn() {
+    let capacity = Capacity { events: 2, ..Capacity::default() };
+    let server = TestServer::with(Setup { capacity, ..Setup::new() }).await;
+    let event = |number: usize| {
+        let name = format!("projects/demo-admin/databases/(default)/documents/users/u{number}");
+        let time = "2025-06-15T15:06:40Z";
+        let data = json!({"value": {"name": name, "fields": {}, "createTime": time, "updateTime": time}});
+        let source = "//firestore.googleapis.com/projects/demo-admin/databases/(default)";
+        server.post("/events/onWritten").json(&json!({
+            "specversion": "1.0", "id": format!("e{number}"), "source": source, "data": data,
+            "type": "google.cloud.firestore.document.v1.written",
+        }))
+    };
+    let sent: Vec<_> = (0..40).map(|number| tokio::spawn(event(number).send())).collect();
+    for answer in sent {
+        assert_eq!(answer.await.unwrap().unwrap().status(), 204);
+    }
+    assert_eq!(server.world.noted().len(), 40);
 }

@@ -92,6 +92,7 @@ pub struct Superseded;
 /// after a quarter of an hour.
 pub struct Run {
     app: App,
+    provider: &'static str,
     id: String,
     path: DocPath,
     partner: DocPath,
@@ -115,14 +116,14 @@ struct Alive(App, String);
 
 impl Alive {
     fn new(app: &App, id: &str) -> Alive {
-        app.rosters.live.lock().insert(id.to_owned());
+        app.rosters.tally.begin(id);
         Alive(app.clone(), id.to_owned())
     }
 }
 
 impl Drop for Alive {
     fn drop(&mut self) {
-        self.0.rosters.live.lock().remove(&self.1);
+        self.0.rosters.tally.gone(&self.1);
     }
 }
 
@@ -165,8 +166,18 @@ impl Run {
         let ((at, filled_before), committed) = app.stores.admin.transaction(work).await?;
         let update_time = committed.and_then(|committed| committed.results.last()?.update_time);
         let last = Mutex::new(Beat { at, update_time: update_time.unwrap_or(at) });
-        let (app, id) = (app.clone(), begin.id.to_owned());
-        Ok(Run { app, id, path, partner, beat: tokio::sync::Mutex::default(), last, filled_before, _alive: alive })
+        let (app, provider, id) = (app.clone(), begin.provider, begin.id.to_owned());
+        Ok(Run {
+            app,
+            provider,
+            id,
+            path,
+            partner,
+            beat: tokio::sync::Mutex::default(),
+            last,
+            filled_before,
+            _alive: alive,
+        })
     }
 
     /// Its ID.
@@ -176,6 +187,7 @@ impl Run {
 
     /// Shows where the sync stands, again and again. Ends only when another run took over. To be run beside the sync.
     pub async fn keep(&self, mut progress: watch::Receiver<Progress>) -> Superseded {
+        self.app.rosters.tally.follow(&self.id, progress.clone());
         let mut shown = progress.borrow_and_update().phase;
         let mut next = tokio::time::Instant::now() + BEAT;
         loop {
@@ -269,7 +281,10 @@ impl Run {
         let ending = Ending { report, phase, error, now: self.app.now() };
         for attempt in 1.. {
             match self.try_to_finish(&ending, &learnt).await {
-                Ok(()) => return,
+                Ok(()) => {
+                    self.app.rosters.tally.ended(self.provider, phase, &report.counts);
+                    return;
+                }
                 Err(BeatError::Superseded) => {
                     tracing::warn!(run = self.id, "another sync took over; what this one came to isn't written");
                     return;
@@ -321,7 +336,7 @@ fn is_over(run: &Document) -> bool {
 
 /// Where only one process has the database open, it knows; elsewhere a run has to be silent for long.
 fn is_alive(app: &App, run: &Document, now: Timestamp) -> bool {
-    if app.rosters.live.lock().contains(run.id()) {
+    if app.rosters.tally.is_live(run.id()) {
         return true;
     }
     let heard = run.fields.get("heartbeatAt").and_then(Value::as_timestamp);

@@ -8,13 +8,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Bytes;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::Response;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
+use super::capacity::{BodyError, Place, Room};
 use super::chunks::Chunks;
 use super::engine::{Ended, Run, Runtime};
 use super::error::{FunctionError, Status};
@@ -24,9 +24,6 @@ use super::observe::{Kind, trace_id};
 use crate::store::Cost;
 
 pub(super) use respond::envelope;
-
-/// How long a request's body may take to come.
-const BODY_TIME: Duration = Duration::from_secs(60);
 
 /// When somebody who finds the server busy may try again.
 const BUSY: Duration = Duration::from_secs(1);
@@ -106,6 +103,13 @@ struct Refused {
     retry_after: Option<Duration>,
 }
 
+impl Refused {
+    fn busy() -> Refused {
+        let error = FunctionError::new(Status::Unavailable, "The server is busy. Please try again.");
+        Refused { error, retry_after: Some(BUSY) }
+    }
+}
+
 impl From<FunctionError> for Refused {
     fn from(error: FunctionError) -> Self {
         Refused { error, retry_after: None }
@@ -120,10 +124,7 @@ async fn begin<S: Clone + Send + Sync + 'static>(
     request: Request,
     chunks: Chunks,
 ) -> Result<Running, Refused> {
-    let Ok(place) = runtime.inner.room.clone().try_acquire_owned() else {
-        let error = FunctionError::new(Status::Unavailable, "The server is busy. Please try again.");
-        return Err(Refused { error, retry_after: Some(BUSY) });
-    };
+    let place = runtime.inner.room.call().ok_or_else(Refused::busy)?;
     let (parts, body) = request.into_parts();
     let admit = || {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
@@ -147,7 +148,7 @@ async fn begin<S: Clone + Send + Sync + 'static>(
     if caller.as_ref().is_err_and(|error| error.status == Status::Unauthenticated) {
         admit()?;
     }
-    let data = read(&parts.method, &parts.headers, body, function).await?;
+    let (data, bytes) = read(&runtime.inner.room, &parts.method, &parts.headers, body, function).await?;
     let (caller, app_id) = (caller?, app_id?);
     let data = decode::decode(data).map_err(FunctionError::internal)?;
 
@@ -164,7 +165,7 @@ async fn begin<S: Clone + Send + Sync + 'static>(
     let call = Call { data, caller, app_id, chunks };
     let work = move |state| async move {
         // Given up when the handler has ended, whether or not somebody still waits for it.
-        let _place = place;
+        let _places = (place, bytes);
         let result = handler(state, call).await;
         if let Err(error) = &result {
             log(error);
@@ -199,27 +200,29 @@ fn log(error: &FunctionError) {
     }
 }
 
-/// The request's `data`. Whatever is wrong with the request, the protocol has one answer to it.
+/// The request's `data`, and the room that it takes. Whatever is wrong with the request, the protocol has one answer
+/// to it.
 async fn read<S>(
+    room: &Room,
     method: &Method,
     headers: &HeaderMap,
     body: axum::body::Body,
     function: &Function<S>,
-) -> Result<Value, FunctionError> {
+) -> Result<(Value, Place), Refused> {
     let bad = || FunctionError::invalid("Bad Request");
     // A body that is too large gets the same answer: of the statuses that clients know, this one
     // says that the same request can't succeed; HTTP's own 413 they'd read as "unknown".
-    let bytes = axum::body::to_bytes(body, function.body_limit);
-    // Nor does a body that doesn't come hold the connection for ever.
-    let bytes: Bytes = match tokio::time::timeout(BODY_TIME, bytes).await {
-        Ok(Ok(bytes)) => bytes,
-        _ => return Err(bad()),
+    let (bytes, place) = match room.read(headers, body, function.body_limit).await {
+        Ok(read) => read,
+        Err(BodyError::Busy) => return Err(Refused::busy()),
+        Err(BodyError::TooLarge | BodyError::Broken) => return Err(bad().into()),
     };
     if method != Method::POST || !is_json(headers) {
-        return Err(bad());
+        return Err(bad().into());
     }
-    let Ok(Value::Object(body)) = serde_json::from_slice(&bytes) else { return Err(bad()) };
-    only_data(body).ok_or_else(bad)
+    let Ok(Value::Object(body)) = serde_json::from_slice(&bytes) else { return Err(bad().into()) };
+    let data = only_data(body).ok_or_else(bad)?;
+    Ok((data, place))
 }
 
 /// `application/json`, with any parameters, in any case.

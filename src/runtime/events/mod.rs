@@ -6,11 +6,11 @@ mod message;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::capacity::BodyError;
 use super::engine::{Ended, Run, Runtime};
 use super::function::{DocumentEvent, DocumentEventType, Function, HandlerError, Trigger};
 use super::observe::{Kind, trace_id};
@@ -75,6 +75,8 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
             tracing::warn!(function = name, id, "an event of a document that the function isn't on was dropped");
             return Dispatch::Acknowledged;
         };
+        let age = self.inner.options.context.now().duration_since(change.time);
+        self.metrics().event(name, &id, age.try_into().unwrap_or_default());
         let handler = handler.clone();
         let event = DocumentEvent { change, params };
         let work = move |state| async move {
@@ -156,9 +158,22 @@ async fn receive<S: Clone + Send + Sync + 'static>(
         tracing::error!(name, "an event for a function that isn't on documents was dropped");
         return StatusCode::NO_CONTENT.into_response();
     };
-    let Ok(body) = axum::body::to_bytes(Body::new(body), function.body_limit).await else {
-        tracing::error!(name, "an event that is too large, or broke off, was dropped");
-        return StatusCode::NO_CONTENT.into_response();
+    let room = &runtime.inner.room;
+    let Some(_place) = room.event().await else {
+        tracing::warn!(name, "an event waited too long for its turn; it's to come again");
+        return busy();
+    };
+    let (body, _bytes) = match room.read(&parts.headers, body, function.body_limit).await {
+        Ok(read) => read,
+        Err(BodyError::Busy) => {
+            tracing::warn!(name, "there's no room for an event; it's to come again");
+            return busy();
+        }
+        Err(BodyError::Broken) => return StatusCode::BAD_REQUEST.into_response(),
+        Err(BodyError::TooLarge) => {
+            tracing::error!(name, "an event that is too large was dropped");
+            return StatusCode::NO_CONTENT.into_response();
+        }
     };
     let message = match message::read(&parts.headers, &body, project, now) {
         Ok(message) => message,
@@ -177,6 +192,11 @@ async fn receive<S: Clone + Send + Sync + 'static>(
         Dispatch::Broken => StatusCode::INTERNAL_SERVER_ERROR,
     };
     status.into_response()
+}
+
+/// Too much comes at once.
+pub(super) fn busy() -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, HeaderValue::from_static("1"))]).into_response()
 }
 
 /// A sender that can't be verified now may try again; another is told so.

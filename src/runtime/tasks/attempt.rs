@@ -12,9 +12,10 @@ use serde_json::Value as Json;
 
 use super::{LocalQueue, RemoteQueue, Task, TaskOutcome, contents, path_of};
 use crate::runtime::callable::{envelope, is_json, only_data};
+use crate::runtime::capacity::BodyError;
 use crate::runtime::engine::{Ended, Run, Runtime};
 use crate::runtime::error::{FunctionError, Status};
-use crate::runtime::events::unverified;
+use crate::runtime::events::{busy, unverified};
 use crate::runtime::function::{HandlerError, Trigger};
 use crate::runtime::observe::{Kind, trace_id};
 use crate::store::{Cost, Database, Fields, Meter, Precondition, StoreError, Write, metered};
@@ -103,6 +104,9 @@ impl<S: Clone + Send + Sync + 'static> TaskRunner for Runtime<S> {
             tracing::error!(id, function = name, "a task's function is unknown; it's left for a version that knows it");
             return AttemptEnd::Unknown;
         };
+        if number > 1 {
+            self.metrics().task_retried(function.name);
+        }
         let task = Task::new(path.clone(), payload, number);
         let database = database.clone();
         let work = move |state| async move {
@@ -169,7 +173,11 @@ pub async fn receive<S: Clone + Send + Sync + 'static>(
     else {
         return envelope(&FunctionError::new(Status::NotFound, "There is no such queue"));
     };
-    let bytes = axum::body::to_bytes(body, function.body_limit).await.unwrap_or_default();
+    let (bytes, _place) = match runtime.inner.room.read(&parts.headers, body, function.body_limit).await {
+        Ok(read) => read,
+        Err(BodyError::Busy) => return busy(),
+        Err(_) => return envelope(&FunctionError::invalid("Bad Request")),
+    };
     let body = match serde_json::from_slice(&bytes) {
         Ok(Json::Object(body)) if parts.method == Method::POST && is_json(&parts.headers) => only_data(body),
         _ => None,

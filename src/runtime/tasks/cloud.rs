@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use reqwest::{StatusCode, Url, redirect};
 use serde_json::json;
 use thiserror::Error;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::backoff::Backoff;
 use super::{LocalQueue, NewTask, TASKS, TaskQueue, document_id};
@@ -162,6 +162,8 @@ pub struct RemoteQueue {
     /// How long functions may take.
     limits: HashMap<&'static str, Duration>,
     words: mpsc::UnboundedSender<Word>,
+    /// How many words have yet to be said.
+    unsaid: watch::Sender<usize>,
     said: Mutex<Option<mpsc::UnboundedReceiver<Word>>>,
 }
 
@@ -177,7 +179,8 @@ impl RemoteQueue {
         let tasks = table.iter().filter(|function| matches!(function.trigger, Trigger::Task(_)));
         let limits = tasks.map(|function| (function.name, function.timeout)).collect();
         let (words, said) = mpsc::unbounded_channel();
-        Arc::new(RemoteQueue { cloud, database, context, local, limits, words, said: Mutex::new(Some(said)) })
+        let (unsaid, said) = (watch::Sender::new(0), Mutex::new(Some(said)));
+        Arc::new(RemoteQueue { cloud, database, context, local, limits, words, unsaid, said })
     }
 
     /// Begins to say words, and to sweep.
@@ -185,6 +188,21 @@ impl RemoteQueue {
         let Some(said) = self.said.lock().take() else { return };
         tokio::spawn(self.clone().say_all(said));
         tokio::spawn(self.clone().sweep_again_and_again());
+    }
+
+    /// How many words have yet to be said.
+    pub fn unsaid(&self) -> usize {
+        *self.unsaid.borrow()
+    }
+
+    /// Waits until every word is said that there is now.
+    pub async fn all_said(&self) {
+        // Fails only when the sender is gone, which `self` holds.
+        let _ = self.unsaid.subscribe().wait_for(|unsaid| *unsaid == 0).await;
+    }
+
+    fn said_one(&self) {
+        self.unsaid.send_modify(|unsaid| *unsaid -= 1);
     }
 
     /// Runs what this instance is told of.
@@ -207,12 +225,19 @@ impl RemoteQueue {
         let (function, id) = (function.to_owned(), document_id(id).into_owned());
         let word = Word { function, id, name, at };
         // Fails when nobody says words any more: then another instance's sweep does.
-        let _ = self.words.send(word);
+        self.unsaid.send_modify(|unsaid| *unsaid += 1);
+        if self.words.send(word).is_err() {
+            self.said_one();
+        }
     }
 
     async fn say_all(self: Arc<Self>, said: mpsc::UnboundedReceiver<Word>) {
         let words = futures::stream::unfold(said, async |mut said| Some((said.recv().await?, said)));
-        words.for_each_concurrent(AT_ONCE, |word| self.say(word)).await;
+        let say = async |word| {
+            self.say(word).await;
+            self.said_one();
+        };
+        words.for_each_concurrent(AT_ONCE, say).await;
     }
 
     async fn say(&self, word: Word) {

@@ -76,6 +76,11 @@ impl LocalQueue {
         self.state.lock().pending()
     }
 
+    /// How many tasks run now.
+    pub fn running(&self) -> usize {
+        self.progress.borrow().running
+    }
+
     /// Waits until no task is queued, running or waiting. (Before the start, stored tasks that
     /// nobody announced don't count.)
     pub async fn idle(&self) {

@@ -179,13 +179,13 @@ async fn elsewhere_a_silent_run_is_over_after_a_quarter_of_an_hour() {
     let begin = |id: &'static str| Begin { provider: "clever", org: &org, is_full: true, by: "x", batch: id, id };
     let first = Run::begin(&app, begin("r1")).await.expect("begun");
     // Another process knows nothing of it but its document.
-    app.rosters.live.lock().clear();
+    app.rosters.tally.gone("r1");
     world.clock.advance(SignedDuration::from_mins(14));
     let busy = Run::begin(&app, begin("r2")).await;
     assert!(matches!(busy, Err(BeginError::Busy { run }) if run == "r1"));
     // A sign of life counts.
     first.check(&Progress::default()).await.expect("alive");
-    app.rosters.live.lock().clear();
+    app.rosters.tally.gone("r1");
     world.clock.advance(SignedDuration::from_mins(14));
     assert!(matches!(Run::begin(&app, begin("r3")).await, Err(BeginError::Busy { .. })));
     world.clock.advance(SignedDuration::from_mins(2));

@@ -13,7 +13,7 @@ use roar_functions::runtime::auth::{AppCheck, Callers, Deliveries, IdTokens, Key
 use roar_functions::runtime::limits::SignedOut;
 use roar_functions::runtime::tasks::Backoff;
 use roar_functions::runtime::{
-    Call, CloudOptions, CloudTasks, DatabaseName, DocumentEvent, DocumentEventType, Function, FunctionError,
+    Call, Capacity, CloudOptions, CloudTasks, DatabaseName, DocumentEvent, DocumentEventType, Function, FunctionError,
     HandlerError, LocalQueue, Options, QueueOptions, RemoteQueue, Runtime, Server, ServerOptions, Status, Task,
     TaskOutcome,
 };
@@ -208,7 +208,7 @@ pub struct Setup {
     pub heartbeat: Duration,
     pub concurrency: usize,
     pub grace: Duration,
-    pub most_calls: usize,
+    pub capacity: Capacity,
     /// Who carries the word of tasks, if not the server itself.
     pub cloud_tasks: Option<CloudOptions>,
 }
@@ -231,7 +231,7 @@ impl Setup {
             heartbeat: Duration::from_secs(30),
             concurrency: 4,
             grace: Duration::from_secs(10),
-            most_calls: 256,
+            capacity: Capacity::default(),
             cloud_tasks: None,
         }
     }
@@ -287,7 +287,7 @@ impl TestServer {
             deliveries: setup.deliveries,
             databases: BTreeMap::from([("admin".to_owned(), name(PROJECT))]),
             heartbeat: setup.heartbeat,
-            most_calls: setup.most_calls,
+            capacity: setup.capacity,
         };
         let runtime = Runtime::new(table(), world.clone(), options).unwrap();
         let backoff = Backoff { first: Duration::from_millis(2), longest: Duration::from_millis(4) };

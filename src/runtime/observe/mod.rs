@@ -1,13 +1,18 @@
 //! What the server tells of its work: metrics for Prometheus, and costs that tests can read.
 
+pub mod samples;
+mod seen;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use metrics::{Key, KeyName, Label, Level, Metadata, Recorder, SharedString, Unit};
-use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use parking_lot::Mutex;
 
-use crate::store::Cost;
+use self::samples::Source;
+use self::seen::Seen;
+use crate::store::{Cost, Meter};
 
 /// The metrics' names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +31,16 @@ pub enum Metric {
     Writes,
     /// Billed document deletes, by function.
     Deletes,
+    /// Transactions and preconditions that met somebody else's write, by function.
+    Conflicts,
+    /// How old changes were when their handlers began, by function.
+    EventAge,
+    /// Events that this process had before, by function.
+    Redeliveries,
+    /// Events that wrote nothing, by function.
+    Noops,
+    /// Attempts at tasks that weren't the first, by function.
+    Retries,
     /// Calls by what their App Check token was worth, by function.
     AppCheck,
     /// Calls too many of who isn't signed in, by function.
@@ -33,7 +48,7 @@ pub enum Metric {
 }
 
 impl Metric {
-    const ALL: [Metric; 9] = [
+    const ALL: [Metric; 14] = [
         Metric::Calls,
         Metric::Events,
         Metric::Tasks,
@@ -41,6 +56,11 @@ impl Metric {
         Metric::Reads,
         Metric::Writes,
         Metric::Deletes,
+        Metric::Conflicts,
+        Metric::EventAge,
+        Metric::Redeliveries,
+        Metric::Noops,
+        Metric::Retries,
         Metric::AppCheck,
         Metric::SignedOutRefused,
     ];
@@ -55,6 +75,11 @@ impl Metric {
             Metric::Reads => "function_billed_reads_total",
             Metric::Writes => "function_billed_writes_total",
             Metric::Deletes => "function_billed_deletes_total",
+            Metric::Conflicts => "function_store_conflicts_total",
+            Metric::EventAge => "function_event_age_seconds",
+            Metric::Redeliveries => "function_event_redeliveries_total",
+            Metric::Noops => "function_event_noops_total",
+            Metric::Retries => "function_task_retries_total",
             Metric::AppCheck => "function_app_check_total",
             Metric::SignedOutRefused => "function_signed_out_refused_total",
         }
@@ -69,6 +94,11 @@ impl Metric {
             Metric::Reads => "Document reads as Firestore bills them, by function.",
             Metric::Writes => "Document writes as Firestore bills them, by function.",
             Metric::Deletes => "Document deletes as Firestore bills them, by function.",
+            Metric::Conflicts => "Transactions and preconditions that met somebody else's write, by function.",
+            Metric::EventAge => "How old changes were when their handlers began.",
+            Metric::Redeliveries => "Events that this process had before, by function.",
+            Metric::Noops => "Events that wrote nothing, by function.",
+            Metric::Retries => "Attempts at tasks that weren't the first, by function.",
             Metric::SignedOutRefused => "Calls refused because their address made too many without being signed in.",
             Metric::AppCheck => "Calls by their App Check token: good, bad, missing or unchecked for want of keys.",
         }
@@ -118,30 +148,38 @@ pub struct FunctionCost {
 /// to a long task.
 const BUCKETS: [f64; 13] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 120.0];
 
+/// The same for the ages of events: from one that comes at once to one that comes for the last time, a day later.
+const AGES: [f64; 10] = [0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0, 86_400.0];
+
 /// The metrics of one server. No global recorder: each server of a test process has its own.
 pub struct Metrics {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
     costs: Mutex<BTreeMap<&'static str, FunctionCost>>,
+    seen: Seen,
+    sources: Mutex<Vec<Source>>,
 }
 
 impl Metrics {
     /// Empty metrics. Fails only if the buckets above were none.
     pub fn new() -> Result<Self, BuildError> {
-        let recorder = PrometheusBuilder::new().set_buckets(&BUCKETS)?.build_recorder();
+        let ages = Matcher::Full(Metric::EventAge.name().to_owned());
+        let builder = PrometheusBuilder::new().set_buckets(&BUCKETS)?.set_buckets_for_metric(ages, &AGES)?;
+        let recorder = builder.build_recorder();
         for metric in Metric::ALL {
             let (name, help) = (KeyName::from_const_str(metric.name()), SharedString::const_str(metric.help()));
             match metric {
-                Metric::Duration => recorder.describe_histogram(name, Some(Unit::Seconds), help),
+                Metric::Duration | Metric::EventAge => recorder.describe_histogram(name, Some(Unit::Seconds), help),
                 _ => recorder.describe_counter(name, Some(Unit::Count), help),
             }
         }
         let handle = recorder.handle();
-        Ok(Metrics { recorder, handle, costs: Mutex::default() })
+        Ok(Metrics { recorder, handle, costs: Mutex::default(), seen: Seen::default(), sources: Mutex::default() })
     }
 
     /// Takes note of a run that ended.
-    pub fn record(&self, function: &'static str, kind: Kind, outcome: &'static str, took: Duration, cost: Cost) {
+    pub fn record(&self, function: &'static str, kind: Kind, outcome: &'static str, took: Duration, spent: &Meter) {
+        let cost = spent.total();
         {
             let mut costs = self.costs.lock();
             let total = costs.entry(function).or_default();
@@ -154,8 +192,24 @@ impl Metrics {
         self.count(Metric::Reads, function, Vec::new(), cost.reads);
         self.count(Metric::Writes, function, Vec::new(), cost.writes);
         self.count(Metric::Deletes, function, Vec::new(), cost.deletes);
-        let key = Key::from_parts(Metric::Duration.name(), vec![Label::from_static_parts("function", function)]);
-        self.recorder.register_histogram(&key, &METADATA).record(took.as_secs_f64());
+        self.count(Metric::Conflicts, function, Vec::new(), spent.conflicts());
+        if kind == Kind::Event && outcome == "ok" && cost.writes + cost.deletes == 0 {
+            self.count(Metric::Noops, function, Vec::new(), 1);
+        }
+        self.observe(Metric::Duration, function, took);
+    }
+
+    /// Takes note of an event that's about to be handled.
+    pub fn event(&self, function: &'static str, id: &str, age: Duration) {
+        self.observe(Metric::EventAge, function, age);
+        if self.seen.again(function, id) {
+            self.count(Metric::Redeliveries, function, Vec::new(), 1);
+        }
+    }
+
+    /// Takes note of an attempt at a task that isn't the first.
+    pub fn task_retried(&self, function: &'static str) {
+        self.count(Metric::Retries, function, Vec::new(), 1);
     }
 
     /// Takes note of a call that was refused before its handler began.
@@ -173,6 +227,11 @@ impl Metrics {
         self.count(Metric::SignedOutRefused, function, Vec::new(), 1);
     }
 
+    fn observe(&self, metric: Metric, function: &'static str, time: Duration) {
+        let key = Key::from_parts(metric.name(), vec![Label::from_static_parts("function", function)]);
+        self.recorder.register_histogram(&key, &METADATA).record(time.as_secs_f64());
+    }
+
     fn count(&self, metric: Metric, function: &'static str, mut labels: Vec<Label>, by: u64) {
         labels.push(Label::from_static_parts("function", function));
         self.recorder.register_counter(&Key::from_parts(metric.name(), labels), &METADATA).increment(by);
@@ -183,8 +242,16 @@ impl Metrics {
         self.costs.lock().clone()
     }
 
+    /// Adds numbers that are read whenever the metrics are.
+    pub fn add_source(&self, source: Source) {
+        self.sources.lock().push(source);
+    }
+
     /// The text that Prometheus reads.
     pub fn render(&self) -> String {
+        for sample in self.sources.lock().iter().flat_map(|source| source()) {
+            sample.put(&self.recorder, &METADATA);
+        }
         self.handle.render()
     }
 

@@ -1,0 +1,243 @@
+//! How much is handled at once: calls, events, and the bytes of what they carry. What there's no room for is refused
+//! before it costs anything, so that memory stays bounded and what was taken ends in time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, header};
+use futures::StreamExt;
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// How long a request's body may take to come.
+const BODY_TIME: Duration = Duration::from_secs(60);
+/// How long an event waits for its turn. The emulator delivers no event twice, so that a burst has to wait; Pub/Sub,
+/// which waits for ten minutes, delivers it again later.
+const EVENT_PATIENCE: Duration = Duration::from_secs(60);
+/// The unit in which bytes are counted.
+const KIB: usize = 1024;
+/// How many more bytes are asked for when a body doesn't say how long it is.
+const STEP: usize = 64 * KIB;
+
+/// How much is handled at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// Calls; more are refused with UNAVAILABLE.
+    pub calls: usize,
+    /// Events that come over HTTP; more wait for a minute, and are then refused.
+    pub events: usize,
+    /// Bytes of the bodies of all of them together; what would be more is refused.
+    pub body_bytes: usize,
+    /// Open connections; more wait until one is closed.
+    pub connections: usize,
+}
+
+impl Default for Capacity {
+    fn default() -> Self {
+        Capacity { calls: 256, events: 256, body_bytes: 64 * 1024 * KIB, connections: 4096 }
+    }
+}
+
+/// Why a body wasn't read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BodyError {
+    /// Larger than the function takes.
+    TooLarge,
+    /// It broke off, or didn't come in time.
+    Broken,
+    /// There's no room for it now.
+    Busy,
+}
+
+/// A place that's given up when this is dropped.
+pub(super) type Place = OwnedSemaphorePermit;
+
+/// The room that's left.
+pub(super) struct Room {
+    capacity: Capacity,
+    calls: Arc<Semaphore>,
+    events: Arc<Semaphore>,
+    /// In KiB.
+    bytes: Arc<Semaphore>,
+    waiting: Mutex<usize>,
+}
+
+impl Room {
+    pub fn new(capacity: Capacity) -> Room {
+        let semaphore = |room: usize| Arc::new(Semaphore::new(room.clamp(1, Semaphore::MAX_PERMITS)));
+        Room {
+            calls: semaphore(capacity.calls),
+            events: semaphore(capacity.events),
+            bytes: semaphore(capacity.body_bytes / KIB),
+            waiting: Mutex::new(0),
+            capacity,
+        }
+    }
+
+    /// A place for a call, if there's one.
+    pub fn call(&self) -> Option<Place> {
+        self.calls.clone().try_acquire_owned().ok()
+    }
+
+    /// A place for an event, if one gets free in time.
+    pub async fn event(&self) -> Option<Place> {
+        let _waits = Waits::new(&self.waiting);
+        tokio::time::timeout(EVENT_PATIENCE, self.events.clone().acquire_owned()).await.ok()?.ok()
+    }
+
+    /// Reads a body of at most that many bytes. Its place is to be kept for as long as what was read is.
+    pub async fn read(&self, headers: &HeaderMap, body: Body, limit: usize) -> Result<(Vec<u8>, Place), BodyError> {
+        let read = self.read_all(headers, body, limit);
+        tokio::time::timeout(BODY_TIME, read).await.unwrap_or(Err(BodyError::Broken))
+    }
+
+    async fn read_all(&self, headers: &HeaderMap, body: Body, limit: usize) -> Result<(Vec<u8>, Place), BodyError> {
+        let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let announced: usize = announced.unwrap_or(0);
+        if announced > limit {
+            return Err(BodyError::TooLarge);
+        }
+        let mut place = self.bytes(announced)?;
+        // What's announced may never come: it gets room when it does.
+        let mut bytes = Vec::with_capacity(announced.min(STEP));
+        let mut parts = body.into_data_stream();
+        while let Some(part) = parts.next().await {
+            let part = part.map_err(|_| BodyError::Broken)?;
+            let length = bytes.len() + part.len();
+            if length > limit {
+                return Err(BodyError::TooLarge);
+            }
+            let held = place.num_permits() * KIB;
+            if length > held && held < self.most_bytes() {
+                let more = (length - held).max(STEP).min(self.most_bytes() - held);
+                place.merge(self.bytes(more)?);
+            }
+            bytes.extend_from_slice(&part);
+        }
+        Ok((bytes, place))
+    }
+
+    fn bytes(&self, bytes: usize) -> Result<Place, BodyError> {
+        // A body that's alone is always taken.
+        let places = (bytes.min(self.most_bytes())).div_ceil(KIB) as u32;
+        self.bytes.clone().try_acquire_many_owned(places).map_err(|_| BodyError::Busy)
+    }
+
+    fn most_bytes(&self) -> usize {
+        (self.capacity.body_bytes / KIB).max(1) * KIB
+    }
+
+    /// How much was asked for at the start.
+    pub fn capacity(&self) -> Capacity {
+        self.capacity
+    }
+
+    /// How many calls are being handled.
+    pub fn calls_in_progress(&self) -> usize {
+        self.capacity.calls.max(1) - self.calls.available_permits()
+    }
+
+    /// How many events are being handled.
+    pub fn events_in_progress(&self) -> usize {
+        self.capacity.events.max(1) - self.events.available_permits()
+    }
+
+    /// How many events wait for their turn.
+    pub fn events_waiting(&self) -> usize {
+        *self.waiting.lock()
+    }
+}
+
+/// Counts somebody who waits, for as long as this exists.
+struct Waits<'a>(&'a Mutex<usize>);
+
+impl<'a> Waits<'a> {
+    fn new(waiting: &'a Mutex<usize>) -> Self {
+        *waiting.lock() += 1;
+        Waits(waiting)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        *self.0.lock() -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(length: Option<usize>) -> HeaderMap {
+        length.into_iter().map(|length| (header::CONTENT_LENGTH, length.into())).collect()
+    }
+
+    fn body(bytes: usize) -> Body {
+        let parts = vec![0; bytes].chunks(1000).map(|part| Ok::<_, std::io::Error>(part.to_vec())).collect::<Vec<_>>();
+        Body::from_stream(futures::stream::iter(parts))
+    }
+
+    fn room(body_bytes: usize) -> Room {
+        Room::new(Capacity { body_bytes, ..Capacity::default() })
+    }
+
+    #[tokio::test]
+    async fn bodies_share_a_bounded_room() {
+        let room = room(100 * KIB);
+        let (first, place) = room.read(&headers(Some(60_000)), body(60_000), 100_000).await.unwrap();
+        assert_eq!(first.len(), 60_000);
+        // Another one is refused at once if it says how long it is, and as soon as it's too much if it doesn't.
+        let refused = room.read(&headers(Some(60_000)), body(60_000), 100_000).await;
+        assert_eq!(refused.err(), Some(BodyError::Busy));
+        assert_eq!(room.read(&headers(None), body(60_000), 100_000).await.err(), Some(BodyError::Busy));
+        assert!(room.read(&headers(Some(30_000)), body(30_000), 100_000).await.is_ok());
+        drop(place);
+        assert!(room.read(&headers(None), body(60_000), 100_000).await.is_ok());
+        assert_eq!(room.bytes.available_permits(), 100, "all of it is given up");
+    }
+
+    #[tokio::test]
+    async fn a_body_is_held_to_its_limit_whatever_it_says_of_itself() {
+        let room = room(1000 * KIB);
+        for length in [None, Some(10), Some(20_000)] {
+            let read = room.read(&headers(length), body(20_000), 10_000).await;
+            assert_eq!(read.err(), Some(BodyError::TooLarge), "{length:?}");
+        }
+        let (bytes, _) = room.read(&headers(None), body(10_000), 10_000).await.unwrap();
+        assert_eq!(bytes.len(), 10_000);
+        assert_eq!(room.bytes.available_permits(), 1000);
+    }
+
+    #[tokio::test]
+    async fn a_body_larger_than_the_whole_room_is_taken_when_it_is_alone() {
+        let room = room(10 * KIB);
+        let (_, place) = room.read(&headers(Some(50_000)), body(50_000), 100_000).await.unwrap();
+        assert_eq!(room.read(&headers(Some(1)), body(1), 100_000).await.err(), Some(BodyError::Busy));
+        drop(place);
+        assert!(room.read(&headers(Some(1)), body(1), 100_000).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_come_is_given_up() {
+        let never = Body::from_stream(futures::stream::pending::<Result<Vec<u8>, std::io::Error>>());
+        assert_eq!(room(KIB).read(&headers(Some(10)), never, 100).await.err(), Some(BodyError::Broken));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_event_waits_for_its_turn_but_not_for_ever() {
+        let room = Arc::new(Room::new(Capacity { events: 1, ..Capacity::default() }));
+        let first = room.event().await.unwrap();
+        let second = tokio::spawn({
+            let room = room.clone();
+            async move { room.event().await.is_some() }
+        });
+        tokio::task::yield_now().await;
+        assert_eq!((room.events_in_progress(), room.events_waiting()), (1, 1));
+        drop(first);
+        assert!(second.await.unwrap());
+        let _held = room.event().await.unwrap();
+        assert!(room.event().await.is_none());
+        assert_eq!((room.events_in_progress(), room.events_waiting()), (1, 0));
+    }
+}
