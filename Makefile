@@ -1,15 +1,18 @@
 # `make run` needs Rust and nothing else. `make help` lists the rest.
 
-.PHONY: help run test bench lint audit ci
+.PHONY: help run test test-fuzz bench lint audit ci
 
 help: ## List what there is to make
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 16
 
 run: ## Run the main job on an embedded store: an administration, its students, their counts; then serve
 	cargo run --release -- demo
 
 test: ## Run all tests, on real emulators and with the real Firebase SDKs (needs Java 17, Node 20, the Google Cloud CLI's Firestore emulator)
 	scripts/test
+
+test-fuzz: ## Call a server with requests made from its OpenAPI document (needs Python 3, with venv)
+	scripts/test-fuzz
 
 bench: ## Run the benchmarks
 	cargo bench --locked --bench '*'

@@ -17,6 +17,7 @@ pub mod demo;
 mod digest;
 pub mod functions;
 pub mod mirror;
+pub mod openapi;
 pub mod orgs;
 pub mod payload;
 pub mod reconcile;

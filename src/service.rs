@@ -5,10 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
+use axum::http::header;
+use axum::routing::get;
+
 use crate::accounts::Projects;
 use crate::app::{ADMIN, ASSESSMENT, App, Settings, Stores};
 use crate::context::Context;
 use crate::functions;
+use crate::openapi;
 use crate::rostering::{Rosters, Tally, UnderWay};
 use crate::runtime::auth::{Callers, Deliveries};
 use crate::runtime::observe::samples::{Reading, Sample};
@@ -156,7 +161,13 @@ impl Service {
             remote: self.remote.clone(),
             grace,
         };
-        Server::bind(address, self.runtime.clone(), options).await
+        let server = Server::bind(address, self.runtime.clone(), options).await?;
+        // It never changes, and is made when the first asks for it.
+        let document = std::sync::LazyLock::new(|| openapi::document().to_string());
+        let document = Arc::new(document);
+        let kind = [(header::CONTENT_TYPE, "application/json")];
+        let routes = Router::new().route("/openapi.json", get(async move || (kind, (**document).clone())));
+        Ok(server.with_routes(routes))
     }
 }
 

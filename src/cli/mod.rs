@@ -6,6 +6,7 @@ mod fake_clever;
 mod healthcheck;
 pub mod json;
 mod log;
+mod openapi;
 pub mod queues;
 mod reconcile;
 mod serve;
@@ -62,7 +63,8 @@ enum Command {
     ///
     /// Routes: POST /{function} and POST /{project}/{region}/{function} (callables), POST
     /// /events/{function} (Eventarc), POST /functions/projects/{project}/triggers/{function} (the
-    /// Firestore emulator), POST /tasks/{queue} (Cloud Tasks), GET /healthz, /readyz and /metrics.
+    /// Firestore emulator), POST /tasks/{queue} (Cloud Tasks), GET /healthz, /readyz,
+    /// /metrics and /openapi.json.
     ///
     /// On SIGTERM or SIGINT the server takes no new connection and begins no new task; what runs may
     /// go on for the grace period. Nothing is lost: tasks are in the store until they're done, and
@@ -115,6 +117,8 @@ enum Command {
     FakeClever(fake_clever::FakeCleverArgs),
     /// Ask a server on this machine whether it's ready; for containers. Exits with 0 when it is, else with 1.
     Healthcheck(healthcheck::HealthcheckArgs),
+    /// Print the OpenAPI document of all callables, as GET /openapi.json gives it.
+    Openapi,
     /// List queues of tasks, or make them in the Cloud Tasks emulator.
     Queues(queues::QueuesArgs),
     /// List document triggers, or register them with the Firestore emulator.
@@ -179,6 +183,7 @@ async fn run(command: Command) -> Result<(), CliError> {
         Command::Sync(args) => sync::run(args).await,
         Command::FakeClever(args) => fake_clever::run(&args).await,
         Command::Healthcheck(args) => healthcheck::run(&args).await,
+        Command::Openapi => openapi::run(),
         Command::Queues(args) => queues::run(args).await,
         Command::Triggers(args) => triggers::run(args).await,
     }

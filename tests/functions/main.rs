@@ -21,6 +21,7 @@ mod local;
 mod logs;
 mod meddled;
 mod mirrors;
+mod openapi;
 mod orgs;
 mod races;
 mod reconcile;

@@ -1,0 +1,10 @@
+//! `openapi`.
+
+use super::CliError;
+
+/// Prints the document.
+pub fn run() -> Result<(), CliError> {
+    let document = serde_json::to_string_pretty(&crate::openapi::document());
+    println!("{}", document.map_err(|error| CliError::Other(error.to_string()))?);
+    Ok(())
+}
