@@ -3,11 +3,12 @@
 
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 
 import { FieldValue } from 'firebase-admin/firestore';
 
 import { eventually } from './processes.mjs';
-import { ADMIN_PROJECT, ASSESSMENT_PROJECT } from './projects.mjs';
+import { ADMIN_PROJECT, ASSESSMENT_PROJECT, repository } from './projects.mjs';
 import { PASSWORD } from './sdk.mjs';
 import { secret } from './secrets.mjs';
 import { emailOf, ORG_TYPES, STUDENTS } from './seed.mjs';
@@ -63,9 +64,9 @@ export async function openFirekit(suite, functionsPort, email) {
   return { firekit, close };
 }
 
-/** The assessment project's rules, which are not this repository's. */
+/** The emulator begins with the admin database's rules for all projects. */
 export async function loadAssessmentRules(suite) {
-  const content = await readFile(new URL('assessment.rules', import.meta.url), 'utf8');
+  const content = await readFile(join(repository, 'firestore.assessment.rules'), 'utf8');
   const response = await fetch(
     `http://127.0.0.1:${suite.firestorePort}/emulator/v1/projects/${ASSESSMENT_PROJECT}:securityRules`,
     { method: 'PUT', body: JSON.stringify({ rules: { files: [{ name: 'assessment.rules', content }] } }) },
