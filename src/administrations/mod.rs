@@ -16,4 +16,4 @@ mod sync;
 pub use create::create_administration;
 pub use leaving::leave_orgs;
 pub use model::Administration;
-pub use sync::written;
+pub use sync::{bring_about, written};

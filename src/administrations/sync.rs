@@ -26,13 +26,15 @@ pub async fn written(app: App, event: DocumentEvent) -> Result<(), HandlerError>
             if is_same && !is_saved_again {
                 return Ok(());
             }
-            changed(&app, &id).await
+            bring_about(&app, &id).await?;
+            Ok(())
         }
         (None, None) => Ok(()),
     }
 }
 
-async fn changed(app: &App, id: &str) -> Result<(), HandlerError> {
+/// Begins a sync of an administration, unless its state is applied or under way. True when one begins.
+pub async fn bring_about(app: &App, id: &str) -> Result<bool, StoreError> {
     let task = app.stores.admin.transaction(|tx| async move {
         let path = administration_path(id)?;
         let [Some(document), control] =
@@ -65,10 +67,10 @@ async fn changed(app: &App, id: &str) -> Result<(), HandlerError> {
         tx.write(app.tasks.enlist(&task)).await;
         Ok::<_, StoreError>(Some(task))
     });
-    if let (Some(task), _) = task.await? {
-        app.tasks.announce(vec![task]);
-    }
-    Ok(())
+    let (task, _) = task.await?;
+    let begins = task.is_some();
+    app.tasks.announce(task.into_iter().collect());
+    Ok(begins)
 }
 
 async fn deleted(app: &App, id: &str) -> Result<(), HandlerError> {

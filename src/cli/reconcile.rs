@@ -14,7 +14,7 @@ use crate::app::{App, Settings};
 use crate::config::{AccountsArgs, BackendConfig, StoreArgs, StoreConfig, assigned_user_types};
 use crate::context::Context;
 use crate::reconcile::report::{AdministrationReport, Kind, State};
-use crate::reconcile::{Options, Report, Step, reconcile_all, reconcile_one};
+use crate::reconcile::{Options, Report, Step, adopt, reconcile_all, reconcile_one};
 use crate::rostering::Rosters;
 use crate::runtime::{LocalQueue, QueueOptions};
 use crate::store::StoreError;
@@ -35,6 +35,10 @@ pub struct ReconcileArgs {
     /// Mend what differs.
     #[arg(long)]
     fix: bool,
+    /// Begin a sync of every administration that this service has never synced, after mending. For a database of older
+    /// functions, once these are switched off; a server on Firestore finds the work within ROAR_TASKS_SWEEP.
+    #[arg(long, requires = "fix")]
+    adopt: bool,
     /// table (one line for each kind of difference, with examples) or json (every finding, up to 200 of
     /// a kind, and how many there are of each).
     #[arg(long, value_enum, default_value = "table")]
@@ -129,12 +133,17 @@ async fn reconcile(app: &App, args: &ReconcileArgs, patience: Duration, bar: &Pr
         Step::Looked(_) => bar.tick(),
         Step::Done => bar.inc(1),
     };
-    match &args.administration {
-        None => Ok(reconcile_all(app, &options, &watch).await?),
+    let report = match &args.administration {
+        None => reconcile_all(app, &options, &watch).await?,
         Some(id) => reconcile_one(app, id, &options, &watch)
             .await?
-            .ok_or_else(|| CliError::Other(format!("there is no administration {id}, nor anything of one"))),
+            .ok_or_else(|| CliError::Other(format!("there is no administration {id}, nor anything of one")))?,
+    };
+    if args.adopt {
+        let adopted = adopt(app, args.administration.as_deref()).await?;
+        bar.suspend(|| eprintln!("note: a sync begins of {} administrations that had none", adopted.len()));
     }
+    Ok(report)
 }
 
 /// On standard error, and only when that's a terminal.

@@ -27,7 +27,8 @@ use futures::TryStreamExt as _;
 pub use callable::reconcile_administration;
 pub use report::Report;
 
-use crate::administrations::fanout::control::administration_path;
+use crate::administrations::bring_about;
+use crate::administrations::fanout::control::{Control, administration_path};
 use crate::app::App;
 use crate::store::path::NAME_FIELD;
 use crate::store::{Database, Direction, DocPath, FieldOp, Query, Result, Value};
@@ -96,6 +97,33 @@ pub async fn reconcile_all(app: &App, options: &Options, watch: Watch<'_>) -> Re
         }
     }
     Ok(Report::new(options.fix, reports))
+}
+
+/// Begins a sync of every administration that this service has never synced, as those of older functions: their
+/// lists of orgs, by which they're found, and what the next change is compared with come from a sync. Gives their IDs.
+/// For who has switched the older functions off: a sync writes assignments.
+///
+/// Cost: two reads for each administration, and what the syncs read and write.
+pub async fn adopt(app: &App, only: Option<&str>) -> Result<Vec<String>> {
+    let database = &app.stores.admin;
+    let ids = match only {
+        Some(id) => vec![id.to_owned()],
+        None => {
+            let existing = database.query(Query::collection("administrations").select(&[])).await?;
+            existing.iter().map(|document| document.id().to_owned()).collect()
+        }
+    };
+    let mut adopted = Vec::new();
+    for batch in ids.chunks(PAGE as usize) {
+        let paths = batch.iter().map(|id| Control::path(id)).collect::<Result<Vec<_>>>()?;
+        let known = database.get_fields(&paths, Some(&[])).await?;
+        for (id, _) in batch.iter().zip(known).filter(|(_, known)| known.is_none()) {
+            if bring_about(app, id).await? {
+                adopted.push(id.clone());
+            }
+        }
+    }
+    Ok(adopted)
 }
 
 /// IDs of all administrations, and of those that assignments name: found by leaping from one to the next.

@@ -8,7 +8,7 @@ use roar_functions::assignments::counts::counts_path;
 use roar_functions::demo::district::{District, Size};
 use roar_functions::demo::play::{Step, play};
 use roar_functions::fields;
-use roar_functions::reconcile::{Options, Report, reconcile_all, reconcile_one};
+use roar_functions::reconcile::{Options, Report, adopt, reconcile_all, reconcile_one};
 use roar_functions::store::{DocPath, FieldPath, Fields, Transform, Value, Write};
 use serde_json::json;
 
@@ -406,6 +406,26 @@ async fn two_reconcile_at_once() {
         assert!(reconcile(&world, &id, true).await.agrees);
         assert_mended(&world, &id, "by three").await;
     }
+}
+
+/// Older functions keep no record of a sync, and other lists of orgs.
+#[tokio::test]
+async fn an_administration_of_older_functions_is_adopted_once() {
+    let (world, id) = world().await;
+    let before = world.documents().await;
+    let is_list = |path: &&str| path.contains("/readOrgs/") || path.contains("/assignedOrgs/");
+    let lists: Vec<_> = before.iter().map(|(path, _)| path.as_str()).filter(is_list).collect();
+    assert!(lists.len() > 2, "{lists:?}");
+    let gone = lists.iter().map(|path| Write::delete(DocPath::new(*path).expect("a path")));
+    let control = DocPath::new(format!("administrationSyncs/{id}")).expect("a path");
+    commit(&world, gone.chain([Write::delete(control)]).collect()).await;
+    assert!(reconcile(&world, &id, true).await.agrees, "nothing else is amiss");
+    assert_eq!(adopt(&world.service.app, None).await.expect("begun"), [id.clone()]);
+    world.settle().await;
+    assert_eq!(world.documents().await, before);
+    assert_consistent(world.admin(), &id).await;
+    assert_eq!(adopt(&world.service.app, None).await.expect("nothing to do"), [""; 0]);
+    assert_eq!(adopt(&world.service.app, Some("unknown")).await.expect("nothing to do"), [""; 0]);
 }
 
 #[tokio::test]

@@ -190,13 +190,14 @@ fn judge(result: &Result<Value, FunctionError>) -> &'static str {
 }
 
 fn log(error: &FunctionError) {
-    let (status, message) = (error.status.name(), &error.message);
+    // Not a field `message`: that's the name of the event's own text.
+    let (status, told) = (error.status.name(), &error.message);
     match (&error.cause, error.status) {
-        (Some(cause), _) => tracing::error!(status, message, cause = %cause, "the function failed"),
+        (Some(cause), _) => tracing::error!(status, told, cause = %cause, "the function failed"),
         (None, Status::Internal | Status::Unknown | Status::DataLoss) => {
-            tracing::error!(status, message, "the function failed")
+            tracing::error!(status, told, "the function failed")
         }
-        (None, _) => tracing::info!(status, message, "the function refused the call"),
+        (None, _) => tracing::info!(status, told, "the function refused the call"),
     }
 }
 

@@ -78,21 +78,27 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
         let age = self.inner.options.context.now().duration_since(change.time);
         self.metrics().event(name, &id, age.try_into().unwrap_or_default());
         let handler = handler.clone();
+        let (document, place) = (change.path.clone(), change.path.clone());
         let event = DocumentEvent { change, params };
         let work = move |state| async move {
             let result = handler(state, event).await;
             match &result {
                 Ok(()) => {}
-                Err(HandlerError::Transient(why)) => tracing::warn!(why, "the event is to come again"),
-                Err(HandlerError::Permanent(why)) => tracing::error!(why, "the event can't be handled"),
+                Err(HandlerError::Transient(why)) => tracing::warn!(why, %document, "the event is to come again"),
+                Err(HandlerError::Permanent(why)) => tracing::error!(why, %document, "the event can't be handled"),
             }
             result
         };
+        let event_id = id.clone();
         let run = Run { kind: Kind::Event, id, trace, spent: Cost::default() };
         match self.run(function, run, work, judge).await {
             Ok(Ended::Answered(Err(HandlerError::Transient(_)))) => Dispatch::Transient,
             Ok(Ended::Answered(_)) => Dispatch::Acknowledged,
-            Ok(Ended::Panicked | Ended::TimedOut) | Err(_) => Dispatch::Broken,
+            Ok(Ended::Panicked | Ended::TimedOut) | Err(_) => {
+                // Where it is says which one it is: IDs, nothing of what's in it.
+                tracing::error!(function = name, id = event_id, document = %place, "the event's handler broke; it's to come again");
+                Dispatch::Broken
+            }
         }
     }
 }
