@@ -12,25 +12,26 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer};
 
+use super::traces::Traces;
 use crate::config::{LogArgs, LogFormat};
 use crate::context::Context;
 
 /// Sends all events to standard error. Fails silently when a subscriber is set: the first one stays.
-pub fn init(args: &LogArgs) {
+pub fn init(args: &LogArgs, traces: Option<&Traces>) {
     // The filter was checked when the arguments were.
     let filter = EnvFilter::try_new(&args.log).unwrap_or_default();
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry().with(traces.map(Traces::layer));
     let result = match args.log_format {
         LogFormat::Text => {
             let text = tracing_subscriber::fmt::layer()
                 .with_ansi(std::io::stderr().is_terminal())
                 .with_target(false)
                 .with_writer(std::io::stderr);
-            registry.with(text).try_init()
+            registry.with(text.with_filter(filter)).try_init()
         }
         LogFormat::Json => {
             let project = args.log_project.clone().filter(|project| !project.is_empty());
-            registry.with(CloudLogging { project, context: Context::system() }).try_init()
+            registry.with(CloudLogging { project, context: Context::system() }.with_filter(filter)).try_init()
         }
     };
     drop(result);
@@ -82,6 +83,14 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for CloudLogging {
             };
             entry.insert("logging.googleapis.com/trace".to_owned(), trace.into());
         }
+        // What queries filter by most; the fields stay where they are, too.
+        let labels: Map<String, Value> = ["function", "kind"]
+            .into_iter()
+            .filter_map(|name| Some((name.to_owned(), entry.get(name)?.clone())))
+            .collect();
+        if !labels.is_empty() {
+            entry.insert("logging.googleapis.com/labels".to_owned(), Value::Object(labels));
+        }
         entry.insert("severity".to_owned(), severity(*event.metadata().level()).into());
         entry.insert("time".to_owned(), self.context.now().to_string().into());
         entry.insert("target".to_owned(), event.metadata().target().into());
@@ -99,25 +108,34 @@ fn severity(level: Level) -> &'static str {
     }
 }
 
+/// Takes fields, but those that are for who exports spans.
 struct Collect<'a>(&'a mut Map<String, Value>);
+
+impl Collect<'_> {
+    fn put(&mut self, field: &Field, value: Value) {
+        if !field.name().starts_with("otel.") {
+            self.0.insert(field.name().to_owned(), value);
+        }
+    }
+}
 
 impl Visit for Collect<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.0.insert(field.name().to_owned(), format!("{value:?}").into());
+        self.put(field, format!("{value:?}").into());
     }
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.0.insert(field.name().to_owned(), value.into());
+        self.put(field, value.into());
     }
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.0.insert(field.name().to_owned(), value.into());
+        self.put(field, value.into());
     }
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.0.insert(field.name().to_owned(), value.into());
+        self.put(field, value.into());
     }
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.0.insert(field.name().to_owned(), value.into());
+        self.put(field, value.into());
     }
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.0.insert(field.name().to_owned(), json!(value));
+        self.put(field, json!(value));
     }
 }

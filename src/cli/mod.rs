@@ -12,6 +12,7 @@ mod reconcile;
 mod serve;
 mod sync;
 mod token;
+mod traces;
 pub mod triggers;
 mod wiring;
 
@@ -19,6 +20,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use self::traces::Traces;
 use crate::accounts::AccountError;
 use crate::config::{ConfigError, LogArgs, ServeArgs};
 use crate::runtime::RuntimeError;
@@ -151,7 +153,6 @@ pub fn main() -> ExitCode {
     if matches!(cli.command, Command::Demo(_) | Command::Sync(_)) && cli.log.log == "info" {
         "warn".clone_into(&mut cli.log.log);
     }
-    log::init(&cli.log);
     let runtime =
         match tokio::runtime::Builder::new_multi_thread().max_blocking_threads(BLOCKING_THREADS).enable_all().build() {
             Ok(runtime) => runtime,
@@ -160,7 +161,18 @@ pub fn main() -> ExitCode {
                 return ExitCode::FAILURE;
             }
         };
+    let traces = match runtime.block_on(Traces::open(&cli.log)) {
+        Ok(traces) => traces,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    log::init(&cli.log, traces.as_ref());
     let result = runtime.block_on(run(cli.command));
+    if let Some(traces) = traces {
+        traces.close();
+    }
     // What still runs after the grace period isn't waited for.
     runtime.shutdown_background();
     match result {

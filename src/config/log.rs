@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use super::parsers::{any, choice, named};
+use super::parsers::{any, choice, named, share, url};
 
 /// How logs look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -23,6 +23,13 @@ pub struct LogArgs {
     /// How logs look: text, or json with Cloud Logging's fields.
     #[arg(long, global = true, env = "ROAR_LOG_FORMAT", default_value = "text", value_parser = named("ROAR_LOG_FORMAT", choice::<LogFormat>))]
     pub log_format: LogFormat,
+    /// Where to send traces by OpenTelemetry's protocol over HTTP: http://127.0.0.1:4318/v1/traces. Google's
+    /// https://telemetry.googleapis.com/v1/traces gets application-default credentials. None are made without.
+    #[arg(long, global = true, value_name = "URL", env = "ROAR_OTLP_ENDPOINT", value_parser = named("ROAR_OTLP_ENDPOINT", url))]
+    pub otlp_endpoint: Option<String>,
+    /// The share of runs that are traced where the caller doesn't say: 1 for all.
+    #[arg(long, global = true, value_name = "SHARE", env = "ROAR_TRACE_RATIO", default_value = "0.1", value_parser = named("ROAR_TRACE_RATIO", share))]
+    pub trace_ratio: f64,
     /// The project that Cloud Logging finds traces in.
     #[arg(long, global = true, value_name = "PROJECT", env = "GOOGLE_CLOUD_PROJECT", value_parser = named("GOOGLE_CLOUD_PROJECT", any))]
     pub log_project: Option<String>,

@@ -40,6 +40,14 @@ pub fn thousands(value: &str) -> Result<usize, String> {
     value.parse().ok().filter(|n| (1..=100_000).contains(n)).ok_or_else(wrong)
 }
 
+pub fn share(value: &str) -> Result<f64, String> {
+    value
+        .parse()
+        .ok()
+        .filter(|share| (0.0..=1.0).contains(share))
+        .ok_or_else(|| "must be a number from 0 to 1".to_owned())
+}
+
 pub fn mebibytes(value: &str) -> Result<usize, String> {
     let wrong = || "must be a number of MiB, 10 to 4096: a call may have 10".to_owned();
     value.parse().ok().filter(|n| (10..=4096).contains(n)).ok_or_else(wrong)

@@ -12,13 +12,14 @@ use thiserror::Error;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use tracing::Instrument;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 use super::auth::{Callers, Deliveries};
 use super::capacity::{Capacity, Room};
 use super::function::Function;
 use super::limits::Limits;
-use super::observe::{FunctionCost, Kind, Metrics};
+use super::observe::{FunctionCost, Kind, Metrics, Trace};
 use super::registry::{Registry, RegistryError};
 use crate::context::Context;
 use crate::store::{Cost, Meter, metered};
@@ -105,7 +106,7 @@ pub(super) struct Run {
     pub(super) kind: Kind,
     /// Of the request, the event or the task.
     pub(super) id: String,
-    pub(super) trace: Option<String>,
+    pub(super) trace: Option<Trace>,
     /// What was spent for it before it began.
     pub(super) spent: Cost,
 }
@@ -178,8 +179,20 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
             function = function.name,
             kind = run.kind.name(),
             id = run.id,
-            trace = run.trace
+            trace = run.trace.as_ref().map(|trace| trace.id.as_str()),
+            outcome = Empty,
+            cost.reads = Empty,
+            cost.writes = Empty,
+            cost.deletes = Empty,
+            otel.name = function.name,
+            otel.kind = if run.kind == Kind::Call { "server" } else { "consumer" },
+            otel.status_code = Empty,
         );
+        match &run.trace {
+            Some(trace) => trace.adopt(&span),
+            // Spans that are exported have a trace in any case: the log is to name it.
+            None => drop(Trace::id_of(&span).map(|id| span.record("trace", id))),
+        }
         let (name, timeout, run_kind) = (function.name, function.timeout, run.kind);
         let runtime = self.clone();
         let running = Running::new(&self.inner.runs);
@@ -202,6 +215,14 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
                 Ended::TimedOut => "timeout",
             };
             runtime.inner.metrics.record(name, run.kind, outcome, took, &meter);
+            let span = Span::current();
+            span.record("outcome", outcome);
+            span.record("cost.reads", cost.reads)
+                .record("cost.writes", cost.writes)
+                .record("cost.deletes", cost.deletes);
+            if is_failure(outcome) {
+                span.record("otel.status_code", "error");
+            }
             let duration_ms = took.as_secs_f64() * 1000.0;
             match ended {
                 // Most events find their work done; a line for each would bury the others.
@@ -219,6 +240,14 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
         };
         tokio::spawn(run.instrument(span))
     }
+}
+
+/// True for outcomes that somebody should look at; what callers do wrong isn't one.
+fn is_failure(outcome: &str) -> bool {
+    matches!(
+        outcome,
+        "panic" | "timeout" | "transient" | "permanent" | "INTERNAL" | "UNKNOWN" | "DATA_LOSS" | "UNAVAILABLE"
+    )
 }
 
 /// Counts a run for as long as it exists, however it ends.

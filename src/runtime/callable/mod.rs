@@ -20,7 +20,7 @@ use super::engine::{Ended, Run, Runtime};
 use super::error::{FunctionError, Status};
 use super::function::{Call, Function, Trigger};
 use super::limits::TooMany;
-use super::observe::{Kind, trace_id};
+use super::observe::{Kind, Trace};
 use crate::store::Cost;
 
 pub(super) use respond::envelope;
@@ -159,7 +159,7 @@ async fn begin<S: Clone + Send + Sync + 'static>(
     let run = Run {
         kind: Kind::Call,
         id: runtime.inner.options.context.document_id(),
-        trace: trace_id(&parts.headers),
+        trace: Trace::of(&parts.headers),
         spent: Cost::default(),
     };
     let call = Call { data, caller, app_id, chunks };

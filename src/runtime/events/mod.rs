@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use super::capacity::BodyError;
 use super::engine::{Ended, Run, Runtime};
 use super::function::{DocumentEvent, DocumentEventType, Function, HandlerError, Trigger};
-use super::observe::{Kind, trace_id};
+use super::observe::{Kind, Trace};
 use crate::store::{ChangeFilter, ChangeKind, ChangeSink, Cost, Delivery, DocumentChange};
 
 /// What became of a change.
@@ -57,7 +57,7 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
         }
     }
 
-    async fn dispatch(&self, function: &Arc<Function<S>>, change: DocumentChange, trace: Option<String>) -> Dispatch {
+    async fn dispatch(&self, function: &Arc<Function<S>>, change: DocumentChange, trace: Option<Trace>) -> Dispatch {
         let (name, id) = (function.name, change.id.clone());
         let Trigger::Document { event, pattern, handler, .. } = &function.trigger else {
             tracing::error!(function = name, id, "an event for a function that isn't on documents was dropped");
@@ -192,7 +192,7 @@ async fn receive<S: Clone + Send + Sync + 'static>(
         tracing::warn!(name, id = message.change.id, "an event of another database was dropped");
         return StatusCode::NO_CONTENT.into_response();
     }
-    let status = match runtime.dispatch(&function, message.change, trace_id(&parts.headers)).await {
+    let status = match runtime.dispatch(&function, message.change, Trace::of(&parts.headers)).await {
         Dispatch::Acknowledged => StatusCode::NO_CONTENT,
         Dispatch::Transient => StatusCode::SERVICE_UNAVAILABLE,
         Dispatch::Broken => StatusCode::INTERNAL_SERVER_ERROR,

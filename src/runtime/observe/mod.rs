@@ -2,6 +2,7 @@
 
 pub mod samples;
 mod seen;
+mod trace;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use parking_lot::Mutex;
 
 use self::samples::Source;
 use self::seen::Seen;
+pub use self::trace::Trace;
 use crate::store::{Cost, Meter};
 
 /// The metrics' names.
@@ -263,13 +265,3 @@ impl Metrics {
 }
 
 static METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
-
-/// The trace ID that a request belongs to: 32 hexadecimal digits, from `traceparent` or Google's
-/// older `X-Cloud-Trace-Context`.
-pub fn trace_id(headers: &axum::http::HeaderMap) -> Option<String> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let of_parent = text("traceparent").and_then(|value| value.split('-').nth(1));
-    let of_google = text("x-cloud-trace-context").and_then(|value| value.split('/').next());
-    let legal = |id: &&str| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-    of_parent.filter(legal).or(of_google.filter(legal)).map(str::to_ascii_lowercase)
-}

@@ -17,7 +17,7 @@ use crate::runtime::engine::{Ended, Run, Runtime};
 use crate::runtime::error::{FunctionError, Status};
 use crate::runtime::events::{busy, unverified};
 use crate::runtime::function::{HandlerError, Trigger};
-use crate::runtime::observe::{Kind, trace_id};
+use crate::runtime::observe::{Kind, Trace};
 use crate::store::{Cost, Database, Fields, Meter, Precondition, StoreError, Write, metered};
 
 /// When a task is tried again that this process runs already.
@@ -38,7 +38,7 @@ pub struct Attempt {
     /// Set when the task is handed in anew while it runs: its document is then to stay.
     pub renewed: Arc<AtomicBool>,
     /// The trace of the request that asked for it.
-    pub trace: Option<String>,
+    pub trace: Option<Trace>,
 }
 
 /// How an attempt ended.
@@ -188,7 +188,7 @@ pub async fn receive<S: Clone + Send + Sync + 'static>(
     let retries =
         parts.headers.get("x-cloudtasks-taskretrycount").and_then(|count| count.to_str().ok()?.parse::<u32>().ok());
     let number = retries.map(|retries| retries.saturating_add(1));
-    let end = queue.run_now(Arc::new(runtime.clone()), id, trace_id(&parts.headers), number).await;
+    let end = queue.run_now(Arc::new(runtime.clone()), id, Trace::of(&parts.headers), number).await;
     // Cloud Tasks takes many refusals for an overload, and slows the whole queue down.
     if let Some(remote) = remote {
         let delay = match end {

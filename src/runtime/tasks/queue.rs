@@ -11,6 +11,7 @@ use super::attempt::{AttemptEnd, TaskRunner};
 use super::backoff::Backoff;
 use super::state::State;
 use super::{NewTask, TASKS, TaskQueue, document_id, document_of, path_of};
+use crate::runtime::observe::Trace;
 use crate::store::{Database, Direction, DocPath, FieldPath, Query, StoreError, Transform, Write};
 
 /// How many stored tasks are read at once.
@@ -104,7 +105,7 @@ impl LocalQueue {
         self: &Arc<Self>,
         runner: Arc<dyn TaskRunner>,
         id: &str,
-        trace: Option<String>,
+        trace: Option<Trace>,
         number: Option<u32>,
     ) -> Option<AttemptEnd> {
         let id = document_id(id).into_owned();
