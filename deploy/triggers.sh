@@ -3,7 +3,9 @@
 set -euo pipefail
 : "${ADMIN_PROJECT:?}" "${ASSESSMENT_PROJECT:?}" "${LOCATION:?}" "${SERVICE:?}" "${SERVICE_REGION:?}" "${SERVICE_ACCOUNT:?}"
 
-gcloud eventarc triggers create mirrorcustomclaims \
+verb=create
+gcloud eventarc triggers describe mirrorcustomclaims --project="$ADMIN_PROJECT" --location="$LOCATION" >/dev/null 2>&1 && verb=update
+gcloud eventarc triggers "$verb" mirrorcustomclaims \
   --project="$ADMIN_PROJECT" --location="$LOCATION" \
   --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
   --destination-run-path=/events/mirrorCustomClaims \
@@ -13,7 +15,9 @@ gcloud eventarc triggers create mirrorcustomclaims \
   --event-data-content-type=application/protobuf \
   --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
 
-gcloud eventarc triggers create syncclaimsonrosterupdate \
+verb=create
+gcloud eventarc triggers describe syncclaimsonrosterupdate --project="$ADMIN_PROJECT" --location="$LOCATION" >/dev/null 2>&1 && verb=update
+gcloud eventarc triggers "$verb" syncclaimsonrosterupdate \
   --project="$ADMIN_PROJECT" --location="$LOCATION" \
   --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
   --destination-run-path=/events/syncClaimsOnRosterUpdate \
@@ -23,7 +27,9 @@ gcloud eventarc triggers create syncclaimsonrosterupdate \
   --event-data-content-type=application/protobuf \
   --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
 
-gcloud eventarc triggers create removedistrictfromclaims \
+verb=create
+gcloud eventarc triggers describe removedistrictfromclaims --project="$ADMIN_PROJECT" --location="$LOCATION" >/dev/null 2>&1 && verb=update
+gcloud eventarc triggers "$verb" removedistrictfromclaims \
   --project="$ADMIN_PROJECT" --location="$LOCATION" \
   --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
   --destination-run-path=/events/removeDistrictFromClaims \
@@ -33,7 +39,9 @@ gcloud eventarc triggers create removedistrictfromclaims \
   --event-data-content-type=application/protobuf \
   --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
 
-gcloud eventarc triggers create removeschoolfromclaims \
+verb=create
+gcloud eventarc triggers describe removeschoolfromclaims --project="$ADMIN_PROJECT" --location="$LOCATION" >/dev/null 2>&1 && verb=update
+gcloud eventarc triggers "$verb" removeschoolfromclaims \
   --project="$ADMIN_PROJECT" --location="$LOCATION" \
   --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
   --destination-run-path=/events/removeSchoolFromClaims \
@@ -43,7 +51,9 @@ gcloud eventarc triggers create removeschoolfromclaims \
   --event-data-content-type=application/protobuf \
   --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
 
-gcloud eventarc triggers create removeclassfromclaims \
+verb=create
+gcloud eventarc triggers describe removeclassfromclaims --project="$ADMIN_PROJECT" --location="$LOCATION" >/dev/null 2>&1 && verb=update
+gcloud eventarc triggers "$verb" removeclassfromclaims \
   --project="$ADMIN_PROJECT" --location="$LOCATION" \
   --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
   --destination-run-path=/events/removeClassFromClaims \
@@ -53,7 +63,9 @@ gcloud eventarc triggers create removeclassfromclaims \
   --event-data-content-type=application/protobuf \
   --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
 
-gcloud eventarc triggers create removegroupfromclaims \
+verb=create
+gcloud eventarc triggers describe removegroupfromclaims --project="$ADMIN_PROJECT" --location="$LOCATION" >/dev/null 2>&1 && verb=update
+gcloud eventarc triggers "$verb" removegroupfromclaims \
   --project="$ADMIN_PROJECT" --location="$LOCATION" \
   --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
   --destination-run-path=/events/removeGroupFromClaims \
@@ -63,7 +75,9 @@ gcloud eventarc triggers create removegroupfromclaims \
   --event-data-content-type=application/protobuf \
   --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
 
-gcloud eventarc triggers create removefamilyfromclaims \
+verb=create
+gcloud eventarc triggers describe removefamilyfromclaims --project="$ADMIN_PROJECT" --location="$LOCATION" >/dev/null 2>&1 && verb=update
+gcloud eventarc triggers "$verb" removefamilyfromclaims \
   --project="$ADMIN_PROJECT" --location="$LOCATION" \
   --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
   --destination-run-path=/events/removeFamilyFromClaims \
@@ -73,7 +87,9 @@ gcloud eventarc triggers create removefamilyfromclaims \
   --event-data-content-type=application/protobuf \
   --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
 
-gcloud eventarc triggers create syncassignmentsonadministrationupdate \
+verb=create
+gcloud eventarc triggers describe syncassignmentsonadministrationupdate --project="$ADMIN_PROJECT" --location="$LOCATION" >/dev/null 2>&1 && verb=update
+gcloud eventarc triggers "$verb" syncassignmentsonadministrationupdate \
   --project="$ADMIN_PROJECT" --location="$LOCATION" \
   --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
   --destination-run-path=/events/syncAssignmentsOnAdministrationUpdate \
@@ -83,7 +99,9 @@ gcloud eventarc triggers create syncassignmentsonadministrationupdate \
   --event-data-content-type=application/protobuf \
   --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
 
-gcloud eventarc triggers create syncassignmentcreated \
+verb=create
+gcloud eventarc triggers describe syncassignmentcreated --project="$ADMIN_PROJECT" --location="$LOCATION" >/dev/null 2>&1 && verb=update
+gcloud eventarc triggers "$verb" syncassignmentcreated \
   --project="$ADMIN_PROJECT" --location="$LOCATION" \
   --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
   --destination-run-path=/events/syncAssignmentCreated \
@@ -93,7 +111,9 @@ gcloud eventarc triggers create syncassignmentcreated \
   --event-data-content-type=application/protobuf \
   --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
 
-gcloud eventarc triggers create syncassignmentupdated \
+verb=create
+gcloud eventarc triggers describe syncassignmentupdated --project="$ADMIN_PROJECT" --location="$LOCATION" >/dev/null 2>&1 && verb=update
+gcloud eventarc triggers "$verb" syncassignmentupdated \
   --project="$ADMIN_PROJECT" --location="$LOCATION" \
   --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
   --destination-run-path=/events/syncAssignmentUpdated \
@@ -103,7 +123,9 @@ gcloud eventarc triggers create syncassignmentupdated \
   --event-data-content-type=application/protobuf \
   --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
 
-gcloud eventarc triggers create syncassignmentdeleted \
+verb=create
+gcloud eventarc triggers describe syncassignmentdeleted --project="$ADMIN_PROJECT" --location="$LOCATION" >/dev/null 2>&1 && verb=update
+gcloud eventarc triggers "$verb" syncassignmentdeleted \
   --project="$ADMIN_PROJECT" --location="$LOCATION" \
   --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
   --destination-run-path=/events/syncAssignmentDeleted \
@@ -113,7 +135,9 @@ gcloud eventarc triggers create syncassignmentdeleted \
   --event-data-content-type=application/protobuf \
   --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
 
-gcloud eventarc triggers create syncassignmentsonuserupdate \
+verb=create
+gcloud eventarc triggers describe syncassignmentsonuserupdate --project="$ADMIN_PROJECT" --location="$LOCATION" >/dev/null 2>&1 && verb=update
+gcloud eventarc triggers "$verb" syncassignmentsonuserupdate \
   --project="$ADMIN_PROJECT" --location="$LOCATION" \
   --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
   --destination-run-path=/events/syncAssignmentsOnUserUpdate \
@@ -123,7 +147,9 @@ gcloud eventarc triggers create syncassignmentsonuserupdate \
   --event-data-content-type=application/protobuf \
   --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
 
-gcloud eventarc triggers create synconrundocupdate \
+verb=create
+gcloud eventarc triggers describe synconrundocupdate --project="$ASSESSMENT_PROJECT" --location="$LOCATION" >/dev/null 2>&1 && verb=update
+gcloud eventarc triggers "$verb" synconrundocupdate \
   --project="$ASSESSMENT_PROJECT" --location="$LOCATION" \
   --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
   --destination-run-path=/events/syncOnRunDocUpdate \
@@ -133,7 +159,9 @@ gcloud eventarc triggers create synconrundocupdate \
   --event-data-content-type=application/protobuf \
   --service-account="$SERVICE_ACCOUNT"@"$ASSESSMENT_PROJECT".iam.gserviceaccount.com
 
-gcloud eventarc triggers create mirrordistricts \
+verb=create
+gcloud eventarc triggers describe mirrordistricts --project="$ADMIN_PROJECT" --location="$LOCATION" >/dev/null 2>&1 && verb=update
+gcloud eventarc triggers "$verb" mirrordistricts \
   --project="$ADMIN_PROJECT" --location="$LOCATION" \
   --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
   --destination-run-path=/events/mirrorDistricts \
@@ -143,7 +171,9 @@ gcloud eventarc triggers create mirrordistricts \
   --event-data-content-type=application/protobuf \
   --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
 
-gcloud eventarc triggers create mirrorschools \
+verb=create
+gcloud eventarc triggers describe mirrorschools --project="$ADMIN_PROJECT" --location="$LOCATION" >/dev/null 2>&1 && verb=update
+gcloud eventarc triggers "$verb" mirrorschools \
   --project="$ADMIN_PROJECT" --location="$LOCATION" \
   --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
   --destination-run-path=/events/mirrorSchools \
@@ -153,7 +183,9 @@ gcloud eventarc triggers create mirrorschools \
   --event-data-content-type=application/protobuf \
   --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
 
-gcloud eventarc triggers create mirrorclasses \
+verb=create
+gcloud eventarc triggers describe mirrorclasses --project="$ADMIN_PROJECT" --location="$LOCATION" >/dev/null 2>&1 && verb=update
+gcloud eventarc triggers "$verb" mirrorclasses \
   --project="$ADMIN_PROJECT" --location="$LOCATION" \
   --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
   --destination-run-path=/events/mirrorClasses \
@@ -163,7 +195,9 @@ gcloud eventarc triggers create mirrorclasses \
   --event-data-content-type=application/protobuf \
   --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
 
-gcloud eventarc triggers create mirrorgroups \
+verb=create
+gcloud eventarc triggers describe mirrorgroups --project="$ADMIN_PROJECT" --location="$LOCATION" >/dev/null 2>&1 && verb=update
+gcloud eventarc triggers "$verb" mirrorgroups \
   --project="$ADMIN_PROJECT" --location="$LOCATION" \
   --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
   --destination-run-path=/events/mirrorGroups \
@@ -173,7 +207,9 @@ gcloud eventarc triggers create mirrorgroups \
   --event-data-content-type=application/protobuf \
   --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
 
-gcloud eventarc triggers create mirrorfamilies \
+verb=create
+gcloud eventarc triggers describe mirrorfamilies --project="$ADMIN_PROJECT" --location="$LOCATION" >/dev/null 2>&1 && verb=update
+gcloud eventarc triggers "$verb" mirrorfamilies \
   --project="$ADMIN_PROJECT" --location="$LOCATION" \
   --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
   --destination-run-path=/events/mirrorFamilies \
@@ -183,7 +219,9 @@ gcloud eventarc triggers create mirrorfamilies \
   --event-data-content-type=application/protobuf \
   --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
 
-gcloud eventarc triggers create softdeleteuser \
+verb=create
+gcloud eventarc triggers describe softdeleteuser --project="$ADMIN_PROJECT" --location="$LOCATION" >/dev/null 2>&1 && verb=update
+gcloud eventarc triggers "$verb" softdeleteuser \
   --project="$ADMIN_PROJECT" --location="$LOCATION" \
   --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
   --destination-run-path=/events/softDeleteUser \
@@ -193,7 +231,9 @@ gcloud eventarc triggers create softdeleteuser \
   --event-data-content-type=application/protobuf \
   --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
 
-gcloud eventarc triggers create softdeleteuserassignment \
+verb=create
+gcloud eventarc triggers describe softdeleteuserassignment --project="$ADMIN_PROJECT" --location="$LOCATION" >/dev/null 2>&1 && verb=update
+gcloud eventarc triggers "$verb" softdeleteuserassignment \
   --project="$ADMIN_PROJECT" --location="$LOCATION" \
   --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
   --destination-run-path=/events/softDeleteUserAssignment \
@@ -203,7 +243,9 @@ gcloud eventarc triggers create softdeleteuserassignment \
   --event-data-content-type=application/protobuf \
   --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
 
-gcloud eventarc triggers create softdeleteuserexternaldata \
+verb=create
+gcloud eventarc triggers describe softdeleteuserexternaldata --project="$ADMIN_PROJECT" --location="$LOCATION" >/dev/null 2>&1 && verb=update
+gcloud eventarc triggers "$verb" softdeleteuserexternaldata \
   --project="$ADMIN_PROJECT" --location="$LOCATION" \
   --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
   --destination-run-path=/events/softDeleteUserExternalData \
@@ -213,7 +255,9 @@ gcloud eventarc triggers create softdeleteuserexternaldata \
   --event-data-content-type=application/protobuf \
   --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
 
-gcloud eventarc triggers create softdeleteassessmentuser \
+verb=create
+gcloud eventarc triggers describe softdeleteassessmentuser --project="$ASSESSMENT_PROJECT" --location="$LOCATION" >/dev/null 2>&1 && verb=update
+gcloud eventarc triggers "$verb" softdeleteassessmentuser \
   --project="$ASSESSMENT_PROJECT" --location="$LOCATION" \
   --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
   --destination-run-path=/events/softDeleteAssessmentUser \
@@ -223,7 +267,9 @@ gcloud eventarc triggers create softdeleteassessmentuser \
   --event-data-content-type=application/protobuf \
   --service-account="$SERVICE_ACCOUNT"@"$ASSESSMENT_PROJECT".iam.gserviceaccount.com
 
-gcloud eventarc triggers create softdeleteuserrun \
+verb=create
+gcloud eventarc triggers describe softdeleteuserrun --project="$ASSESSMENT_PROJECT" --location="$LOCATION" >/dev/null 2>&1 && verb=update
+gcloud eventarc triggers "$verb" softdeleteuserrun \
   --project="$ASSESSMENT_PROJECT" --location="$LOCATION" \
   --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
   --destination-run-path=/events/softDeleteUserRun \
@@ -233,7 +279,9 @@ gcloud eventarc triggers create softdeleteuserrun \
   --event-data-content-type=application/protobuf \
   --service-account="$SERVICE_ACCOUNT"@"$ASSESSMENT_PROJECT".iam.gserviceaccount.com
 
-gcloud eventarc triggers create softdeleteusertrial \
+verb=create
+gcloud eventarc triggers describe softdeleteusertrial --project="$ASSESSMENT_PROJECT" --location="$LOCATION" >/dev/null 2>&1 && verb=update
+gcloud eventarc triggers "$verb" softdeleteusertrial \
   --project="$ASSESSMENT_PROJECT" --location="$LOCATION" \
   --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
   --destination-run-path=/events/softDeleteUserTrial \
@@ -243,7 +291,9 @@ gcloud eventarc triggers create softdeleteusertrial \
   --event-data-content-type=application/protobuf \
   --service-account="$SERVICE_ACCOUNT"@"$ASSESSMENT_PROJECT".iam.gserviceaccount.com
 
-gcloud eventarc triggers create softdeleteguest \
+verb=create
+gcloud eventarc triggers describe softdeleteguest --project="$ASSESSMENT_PROJECT" --location="$LOCATION" >/dev/null 2>&1 && verb=update
+gcloud eventarc triggers "$verb" softdeleteguest \
   --project="$ASSESSMENT_PROJECT" --location="$LOCATION" \
   --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
   --destination-run-path=/events/softDeleteGuest \
@@ -253,7 +303,9 @@ gcloud eventarc triggers create softdeleteguest \
   --event-data-content-type=application/protobuf \
   --service-account="$SERVICE_ACCOUNT"@"$ASSESSMENT_PROJECT".iam.gserviceaccount.com
 
-gcloud eventarc triggers create softdeleteguestrun \
+verb=create
+gcloud eventarc triggers describe softdeleteguestrun --project="$ASSESSMENT_PROJECT" --location="$LOCATION" >/dev/null 2>&1 && verb=update
+gcloud eventarc triggers "$verb" softdeleteguestrun \
   --project="$ASSESSMENT_PROJECT" --location="$LOCATION" \
   --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
   --destination-run-path=/events/softDeleteGuestRun \
@@ -263,7 +315,9 @@ gcloud eventarc triggers create softdeleteguestrun \
   --event-data-content-type=application/protobuf \
   --service-account="$SERVICE_ACCOUNT"@"$ASSESSMENT_PROJECT".iam.gserviceaccount.com
 
-gcloud eventarc triggers create softdeleteguesttrial \
+verb=create
+gcloud eventarc triggers describe softdeleteguesttrial --project="$ASSESSMENT_PROJECT" --location="$LOCATION" >/dev/null 2>&1 && verb=update
+gcloud eventarc triggers "$verb" softdeleteguesttrial \
   --project="$ASSESSMENT_PROJECT" --location="$LOCATION" \
   --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
   --destination-run-path=/events/softDeleteGuestTrial \

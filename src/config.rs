@@ -24,7 +24,7 @@ pub use self::callers::{AppCheckMode, CallerArgs, CallerConfig, UnsignedTokens};
 pub use self::clever::CleverArgs;
 pub use self::deliveries::{DeliveryArgs, DeliveryConfig};
 pub use self::log::{LogArgs, LogFormat};
-pub use self::server::{ServerArgs, ServerConfig};
+pub use self::server::{MetricsReaders, ServerArgs, ServerConfig};
 pub use self::store::{BackendConfig, StoreArgs, StoreConfig, StoreKind};
 pub use self::tasks::{TaskArgs, Transport};
 use crate::mirror;
@@ -104,7 +104,7 @@ impl Config {
         }
         let database = |project: &str| DatabaseName { project: project.to_owned(), database: "(default)".to_owned() };
         Ok(Config {
-            server: ServerConfig { listen, grace: Duration::from_secs(5) },
+            server: ServerConfig { listen, grace: Duration::from_secs(5), metrics: MetricsReaders::All },
             store: StoreConfig {
                 data_dir: directory.clone(),
                 backend: BackendConfig::Embedded(directory.clone()),

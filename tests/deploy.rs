@@ -6,7 +6,8 @@ use std::process::Command;
 
 use roar_functions::cli::{queues, triggers};
 use roar_functions::functions;
-use roar_functions::runtime::DatabaseName;
+use roar_functions::runtime::{DatabaseName, Trigger};
+use serde_json::{Value as Json, json};
 
 fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(name)
@@ -42,6 +43,39 @@ fn scripts_agree_with_the_table_of_functions() {
     check("triggers.sh", needs, &of_triggers());
 }
 
+/// Firebase Hosting sends each callable to the service, in any case of its name, as clients spell it.
+#[test]
+fn hosting_sends_every_callable_to_the_service() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("firebase.json");
+    let mut config: Json = serde_json::from_str(&std::fs::read_to_string(&path).expect("firebase.json")).expect("JSON");
+    let table = functions::table();
+    let callables = table.iter().filter(|function| matches!(function.trigger, Trigger::Callable(_)));
+    let rewrites: Vec<_> = callables
+        .map(|function| {
+            let names: Vec<_> = [function.name].iter().chain(function.aliases).copied().collect();
+            let run = json!({ "serviceId": "roar-functions", "region": "us-central1" });
+            json!({ "regex": format!("(?i)^/({})/?$", names.join("|")), "run": run })
+        })
+        .collect();
+    if std::env::var_os("UPDATE_DEPLOY").is_some() {
+        config["hosting"] = json!({ "public": "deploy/hosting", "rewrites": rewrites });
+        std::fs::write(&path, format!("{config:#}\n")).expect("written");
+    }
+    assert_eq!(config["hosting"]["rewrites"], json!(rewrites), "UPDATE_DEPLOY=1 cargo test --test deploy");
+    // Where the tests of clients are installed, Firebase's own schema is.
+    let schema = "tests/clients/node_modules/firebase-tools/schema/firebase-config.json";
+    let schema = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(schema)).expect("firebase-tools");
+    // This isn't what a reference may be.
+    let schema = schema.replace("Record<string,string>", "RecordOfStrings");
+    let schema: Json = serde_json::from_str(&schema).expect("JSON");
+    let validator = jsonschema::validator_for(&schema).expect("a schema");
+    let other = std::fs::read_to_string(path.with_file_name("firebase.assessment.json")).expect("its config");
+    for config in [config, serde_json::from_str(&other).expect("JSON")] {
+        let errors: Vec<_> = validator.iter_errors(&config).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{errors:?}");
+    }
+}
+
 /// With some word for each of the shell's variables.
 fn said_plainly(command: &str) -> String {
     let mut parts = command.split('$');
@@ -54,20 +88,33 @@ fn said_plainly(command: &str) -> String {
     said
 }
 
+/// The commands in a text, each once with both of its verbs where it has two.
+fn commands_of(text: &str) -> Vec<String> {
+    let joined = text.replace("\\\n", " ");
+    let lines = joined.lines().map(str::trim).filter(|line| line.starts_with("gcloud "));
+    let plain = lines.map(|line| line.split(['>', '|']).next().unwrap_or_default().trim().to_owned());
+    let mut commands: Vec<_> =
+        plain.flat_map(|command| ["create", "update"].map(|verb| command.replace("\"$verb\"", verb))).collect();
+    commands.sort();
+    commands.dedup();
+    commands
+}
+
 /// Google's own command line knows every command and flag. (It's there where its Firestore emulator is.)
 #[test]
 fn google_knows_the_commands() {
     let home = tempfile::tempdir().expect("a directory");
     let one_of_a_kind = |commands: &str| commands.split("\n\n").next().unwrap_or_default().to_owned();
-    let mut commands = vec![one_of_a_kind(&queues::gcloud()), one_of_a_kind(&of_triggers())];
-    for name in ["accounts.sh", "README.md"] {
-        let joined = read(name).replace("\\\n", " ");
-        let lines = joined.lines().map(str::trim).filter(|line| line.starts_with("gcloud "));
-        commands.extend(lines.map(|line| line.split(['>', '|']).next().unwrap_or_default().trim().to_owned()));
+    let mut commands = commands_of(&one_of_a_kind(&queues::gcloud()));
+    commands.extend(commands_of(&one_of_a_kind(&of_triggers())));
+    for name in ["accounts.sh", "github.sh", "rollout", "README.md"] {
+        let found = commands_of(&read(name));
+        assert!(!found.is_empty(), "{name}");
+        commands.extend(found);
     }
-    assert!(commands.len() > 6, "{commands:?}");
+    assert!(commands.len() > 20, "{commands:?}");
     for command in commands {
-        let command = said_plainly(&command.replace("\\\n", " "));
+        let command = said_plainly(&command);
         let lint = Command::new("gcloud")
             .env("CLOUDSDK_CONFIG", home.path())
             .args(["meta", "lint-gcloud-commands", "--command-string", &command])

@@ -83,13 +83,20 @@ fn queues<S>(table: &[Function<S>]) -> Vec<Queue> {
 
 /// After a while a sweep of the store takes over: else the words of a task that fails would grow more and more.
 fn as_gcloud(queue: &Queue) -> String {
-    [
-        format!("gcloud tasks queues create {}", queue.name),
-        "--project=\"$PROJECT\" --location=\"$REGION\"".to_owned(),
+    let place = "--project=\"$PROJECT\" --location=\"$REGION\"";
+    let command = [
+        format!("gcloud tasks queues \"$verb\" {}", queue.name),
+        place.to_owned(),
         format!("--max-concurrent-dispatches={AT_ONCE}"),
         "--max-attempts=10 --max-retry-duration=600s --min-backoff=1s --max-backoff=60s --max-doublings=6".to_owned(),
     ]
-    .join(" \\\n  ")
+    .join(" \\\n  ");
+    create_or_update(&format!("gcloud tasks queues describe {} {place}", queue.name), &command)
+}
+
+/// The command, with `$verb` for what is to be done: made again, what is there is changed.
+pub(super) fn create_or_update(describe: &str, command: &str) -> String {
+    format!("verb=create\n{describe} >/dev/null 2>&1 && verb=update\n{command}")
 }
 
 async fn install(queues: &[Queue], tasks: &TaskArgs) -> Result<(), String> {
@@ -126,7 +133,9 @@ mod tests {
         let is_good = |name: &str| name.len() <= 100 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         assert!(queues.iter().all(|queue| is_good(queue.name)));
         insta::assert_snapshot!(as_gcloud(&queues[0]), @r#"
-        gcloud tasks queues create followUsersAfterSync \
+        verb=create
+        gcloud tasks queues describe followUsersAfterSync --project="$PROJECT" --location="$REGION" >/dev/null 2>&1 && verb=update
+        gcloud tasks queues "$verb" followUsersAfterSync \
           --project="$PROJECT" --location="$REGION" \
           --max-concurrent-dispatches=20 \
           --max-attempts=10 --max-retry-duration=600s --min-backoff=1s --max-backoff=60s --max-doublings=6

@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::CliError;
 use super::wiring::{self, Built};
 use crate::app::App;
-use crate::config::ServeArgs;
+use crate::config::{MetricsReaders, ServeArgs};
 use crate::runtime::Server;
 
 pub async fn run(args: &ServeArgs) -> Result<(), CliError> {
@@ -16,6 +16,10 @@ pub async fn run(args: &ServeArgs) -> Result<(), CliError> {
     let stop = stop_signal()?;
     let built = wiring::build(&config).await?;
     let server = bind(&built, config.server.listen, config.server.grace).await?;
+    let server = match config.server.metrics {
+        MetricsReaders::All => server,
+        MetricsReaders::Local => server.with_local_metrics(),
+    };
     let dispatchers = built.start();
     let address = server.address().map_err(|error| failed("can't tell the address", error))?;
     tracing::info!(functions = built.service.runtime.registry().iter().count(), "listening on http://{address}");

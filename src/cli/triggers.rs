@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 
+use super::queues::create_or_update;
 use super::{CliError, ListFormat, wiring};
 use crate::config::{BackendConfig, StoreArgs};
 use crate::functions;
@@ -147,9 +148,11 @@ pub fn gcloud(rows: &[DocumentTrigger]) -> String {
 
 fn as_gcloud(row: &DocumentTrigger) -> String {
     let filter = if row.document.contains('{') { "event-filters-path-pattern" } else { "event-filters" };
-    [
-        format!("gcloud eventarc triggers create {}", row.function.to_ascii_lowercase()),
-        format!("--project={} --location=\"$LOCATION\"", row.database.project),
+    let name = row.function.to_ascii_lowercase();
+    let place = format!("--project={} --location=\"$LOCATION\"", row.database.project);
+    let command = [
+        format!("gcloud eventarc triggers \"$verb\" {name}"),
+        place.clone(),
         "--destination-run-service=\"$SERVICE\" --destination-run-region=\"$SERVICE_REGION\"".to_owned(),
         format!("--destination-run-path=/events/{}", row.function),
         format!("--event-filters=type={}", row.event),
@@ -159,7 +162,8 @@ fn as_gcloud(row: &DocumentTrigger) -> String {
         // Eventarc takes an account of the trigger's own project.
         format!("--service-account=\"$SERVICE_ACCOUNT\"@{}.iam.gserviceaccount.com", row.database.project),
     ]
-    .join(" \\\n  ")
+    .join(" \\\n  ");
+    create_or_update(&format!("gcloud eventarc triggers describe {name} {place}"), &command)
 }
 
 /// Registers triggers with the Firestore emulator at `host`, under their functions' names.
@@ -211,7 +215,9 @@ mod tests {
     fn every_format_tells_each_trigger() {
         let triggers = triggers();
         insta::assert_snapshot!(as_gcloud(&triggers[0]), @r#"
-        gcloud eventarc triggers create onuser \
+        verb=create
+        gcloud eventarc triggers describe onuser --project=p-admin --location="$LOCATION" >/dev/null 2>&1 && verb=update
+        gcloud eventarc triggers "$verb" onuser \
           --project=p-admin --location="$LOCATION" \
           --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
           --destination-run-path=/events/onUser \

@@ -3,9 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
-use super::parsers::{address, count, mebibytes, named, port, seconds, thousands};
+use super::parsers::{address, choice, count, mebibytes, named, port, seconds, thousands};
 use crate::runtime::Capacity;
 
 /// Where to listen, how to stop and how much to do at once, as it's set.
@@ -21,6 +21,10 @@ pub struct ServerArgs {
     /// How many seconds calls, events and tasks that run may go on after SIGTERM.
     #[arg(long, value_name = "SECONDS", env = "ROAR_SHUTDOWN_GRACE", default_value = "10", value_parser = named("ROAR_SHUTDOWN_GRACE", seconds))]
     pub shutdown_grace: Duration,
+    /// Who may read /metrics: all, or local: who is on this machine and comes by no proxy, as a collector beside the
+    /// service on Cloud Run.
+    #[arg(long, value_name = "WHO", env = "ROAR_METRICS", default_value = "all", value_parser = named("ROAR_METRICS", choice::<MetricsReaders>))]
+    pub metrics: MetricsReaders,
     /// How many tasks run at once.
     #[arg(long, value_name = "N", env = "ROAR_TASK_CONCURRENCY", default_value = "4", value_parser = named("ROAR_TASK_CONCURRENCY", count))]
     pub task_concurrency: usize,
@@ -38,6 +42,15 @@ pub struct ServerArgs {
     pub max_bodies: usize,
 }
 
+/// Who may read `/metrics`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MetricsReaders {
+    /// Whoever reaches the server.
+    All,
+    /// Who is on the same machine, past all proxies.
+    Local,
+}
+
 /// Where to listen, and how to stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerConfig {
@@ -45,6 +58,8 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     /// How long what runs may go on after a stop was asked for.
     pub grace: Duration,
+    /// Who may read `/metrics`.
+    pub metrics: MetricsReaders,
 }
 
 impl ServerArgs {
@@ -65,6 +80,6 @@ impl ServerArgs {
             (None, Some(port)) => SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port),
             (None, None) => SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080),
         };
-        ServerConfig { listen, grace: self.shutdown_grace }
+        ServerConfig { listen, grace: self.shutdown_grace, metrics: self.metrics }
     }
 }

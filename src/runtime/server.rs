@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
@@ -46,6 +46,7 @@ pub struct Server<S> {
     runtime: Runtime<S>,
     options: ServerOptions,
     extra: Router,
+    metrics_are_local: bool,
 }
 
 #[derive(Clone)]
@@ -60,12 +61,19 @@ impl<S: Clone + Send + Sync + 'static> Server<S> {
     /// Binds the address; from then on connections wait to be served.
     pub async fn bind(address: SocketAddr, runtime: Runtime<S>, options: ServerOptions) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
-        Ok(Server { listener, runtime, options, extra: Router::new() })
+        Ok(Server { listener, runtime, options, extra: Router::new(), metrics_are_local: false })
     }
 
     /// The same server with further routes. None of them may be one of the server's own.
     pub fn with_routes(mut self, routes: Router) -> Self {
         self.extra = self.extra.merge(routes);
+        self
+    }
+
+    /// The same server, which shows its metrics to who is on this machine alone. Proxies say whom they speak for: who
+    /// comes by one isn't.
+    pub fn with_local_metrics(mut self) -> Self {
+        self.metrics_are_local = true;
         self
     }
 
@@ -78,7 +86,7 @@ impl<S: Clone + Send + Sync + 'static> Server<S> {
     /// what runs, but no longer than the grace period. What didn't end comes again: tasks are in the
     /// store, events unacknowledged. True when everything ended.
     pub async fn run(self, stop: impl Future<Output = ()>) -> io::Result<bool> {
-        let Server { listener, runtime, options, extra } = self;
+        let Server { listener, runtime, options, extra, metrics_are_local } = self;
         let stopping = Arc::new(AtomicBool::new(false));
         let readiness = Readiness {
             databases: options.databases.into(),
@@ -87,6 +95,9 @@ impl<S: Clone + Send + Sync + 'static> Server<S> {
             stopping: stopping.clone(),
         };
         let router = routes(&runtime, options.queue.clone(), options.remote.clone(), readiness).merge(extra);
+        let metrics =
+            Router::new().route("/metrics", get(metrics::<S>)).with_state((runtime.clone(), metrics_are_local));
+        let router = router.merge(metrics);
         let closing = CancellationToken::new();
         let most = runtime.inner.room.capacity().connections.clamp(1, Semaphore::MAX_PERMITS);
         let connections = Arc::new(Semaphore::new(most));
@@ -136,7 +147,6 @@ fn routes<S: Clone + Send + Sync + 'static>(
     let functions = Router::new()
         .route("/events/{function}", post(events::from_eventarc::<S>))
         .route("/functions/projects/{project}/triggers/{key}", post(events::from_emulator::<S>))
-        .route("/metrics", get(metrics::<S>))
         .fallback(callable::endpoint::<S>)
         .with_state(runtime.clone());
     let tasks =
@@ -146,7 +156,16 @@ fn routes<S: Clone + Send + Sync + 'static>(
     functions.merge(tasks).merge(health)
 }
 
-async fn metrics<S: Clone + Send + Sync + 'static>(State(runtime): State<Runtime<S>>) -> Response {
+async fn metrics<S: Clone + Send + Sync + 'static>(
+    State((runtime, is_local)): State<(Runtime<S>, bool)>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+) -> Response {
+    let is_near = peer.ip().to_canonical().is_loopback()
+        && !["forwarded", "x-forwarded-for", "via"].iter().any(|name| headers.contains_key(*name));
+    if is_local && !is_near {
+        return StatusCode::NOT_FOUND.into_response();
+    }
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], runtime.metrics().render()).into_response()
 }

@@ -46,6 +46,7 @@ fn wrong_settings_fail_at_the_start_and_are_named() {
         (&[("ROAR_MIRROR_OMIT", "")], "ROAR_MIRROR_OMIT must not be empty"),
         (&[("ROAR_TASK_CONCURRENCY", "0")], "ROAR_TASK_CONCURRENCY must be a number from 1 to 1000"),
         (&[("ROAR_MAX_CALLS", "0")], "ROAR_MAX_CALLS must be a number from 1 to 1000"),
+        (&[("ROAR_METRICS", "some")], "ROAR_METRICS must be one of all, local"),
         (&[("ROAR_MAX_EVENTS", "0")], "ROAR_MAX_EVENTS must be a number from 1 to 1000"),
         (&[("ROAR_MAX_CONNECTIONS", "0")], "ROAR_MAX_CONNECTIONS must be a number from 1 to 100000"),
         (&[("ROAR_MAX_BODIES", "9")], "ROAR_MAX_BODIES must be a number of MiB, 10 to 4096"),

@@ -85,6 +85,22 @@ async fn what_is_under_way_shows() {
     assert_eq!(read(&server).await["calls_in_progress"], 0.0);
 }
 
+/// On Cloud Run everybody reaches the server, but a collector beside it comes by no proxy.
+#[tokio::test]
+async fn metrics_can_be_for_who_is_near() {
+    let server = TestServer::with(Setup { metrics_are_local: true, ..Setup::new() }).await;
+    let url = format!("{}/metrics", server.url);
+    let ask = async |name: Option<&str>| {
+        let request = server.http.get(&url);
+        let request = name.into_iter().fold(request, |request, name| request.header(name, "203.0.113.7"));
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(ask(None).await, 200);
+    for name in ["x-forwarded-for", "forwarded", "via"] {
+        assert_eq!(ask(Some(name)).await, 404, "{name}");
+    }
+}
+
 /// A write that meets another's is counted for the function that made it.
 #[tokio::test]
 async fn conflicts_are_counted() {

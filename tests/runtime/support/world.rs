@@ -209,6 +209,7 @@ pub struct Setup {
     pub concurrency: usize,
     pub grace: Duration,
     pub capacity: Capacity,
+    pub metrics_are_local: bool,
     /// Who carries the word of tasks, if not the server itself.
     pub cloud_tasks: Option<CloudOptions>,
 }
@@ -232,6 +233,7 @@ impl Setup {
             concurrency: 4,
             grace: Duration::from_secs(10),
             capacity: Capacity::default(),
+            metrics_are_local: false,
             cloud_tasks: None,
         }
     }
@@ -306,6 +308,7 @@ impl TestServer {
             grace: setup.grace,
         };
         let server = Server::bind("127.0.0.1:0".parse().unwrap(), runtime.clone(), options).await.unwrap();
+        let server = if setup.metrics_are_local { server.with_local_metrics() } else { server };
         let url = format!("http://{}", server.address().unwrap());
         let (stop, stopped) = oneshot::channel();
         let served = tokio::spawn(server.run(async {
