@@ -22,6 +22,7 @@ use parking_lot::Mutex;
 use roar_functions::context::Context;
 use roar_functions::store::Database;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Semaphore;
 
 use world::{PROJECT, admin_uid, fill, open_administration, token};
@@ -32,7 +33,7 @@ const CALM: usize = 48;
 const TIMES: f64 = 4.0;
 /// How many may wait for an answer; more aren't asked. A load that's larger is no other for the server.
 const MOST_WAITING: usize = 3000;
-/// Connections that say nothing.
+/// Connections that say nothing, or begin a call and say nothing more.
 const SILENT: usize = 200;
 /// Students of the district that administrations are for.
 const STUDENTS: usize = 10;
@@ -82,9 +83,16 @@ async fn overload(time: Duration) {
         next: AtomicU64::new(0),
         seen: Mutex::default(),
     });
-    let silent: Vec<_> = futures::future::join_all((0..SILENT).map(|_| {
+    let silent: Vec<_> = futures::future::join_all((0..SILENT).map(|number| {
         let address = url.trim_start_matches("http://").to_owned();
-        async move { tokio::net::TcpStream::connect(address).await.expect("a connection") }
+        async move {
+            let mut stream = tokio::net::TcpStream::connect(address).await.expect("a connection");
+            if number % 2 == 0 {
+                let head = "POST /getAdministrations HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
+                stream.write_all(format!("{head}content-length: 1000000\r\n\r\n{{").as_bytes()).await.expect("sent");
+            }
+            stream
+        }
     }))
     .await;
 

@@ -17,7 +17,7 @@ const BODY_TIME: Duration = Duration::from_secs(60);
 const EVENT_PATIENCE: Duration = Duration::from_secs(60);
 /// The unit in which bytes are counted.
 const KIB: usize = 1024;
-/// How many more bytes are asked for when a body doesn't say how long it is.
+/// How much room a body gets at once in memory. What is announced may never come: it gets more when it does.
 const STEP: usize = 64 * KIB;
 
 /// How much is handled at once.
@@ -75,6 +75,13 @@ impl Room {
         }
     }
 
+    /// True when a call would find a place now. To be asked before a body is waited for, so that a call which can't be
+    /// taken costs nothing. The place itself is for who is there with all of it: else whoever sends slowly, signed in
+    /// or not, would keep others out.
+    pub fn has_call(&self) -> bool {
+        self.calls.available_permits() > 0
+    }
+
     /// A place for a call, if there's one.
     pub fn call(&self) -> Option<Place> {
         self.calls.clone().try_acquire_owned().ok()
@@ -98,8 +105,11 @@ impl Room {
         if announced > limit {
             return Err(BodyError::TooLarge);
         }
-        let mut place = self.bytes(announced)?;
-        // What's announced may never come: it gets room when it does.
+        // Refused at once if it can't be taken; but it holds no more than what has come of it.
+        if announced.min(self.most_bytes()).div_ceil(KIB) > self.bytes.available_permits() {
+            return Err(BodyError::Busy);
+        }
+        let mut place = self.bytes(0)?;
         let mut bytes = Vec::with_capacity(announced.min(STEP));
         let mut parts = body.into_data_stream();
         while let Some(part) = parts.next().await {
@@ -110,8 +120,7 @@ impl Room {
             }
             let held = place.num_permits() * KIB;
             if length > held && held < self.most_bytes() {
-                let more = (length - held).max(STEP).min(self.most_bytes() - held);
-                place.merge(self.bytes(more)?);
+                place.merge(self.bytes(length.min(self.most_bytes()) - held)?);
             }
             bytes.extend_from_slice(&part);
         }
@@ -119,11 +128,11 @@ impl Room {
     }
 
     fn bytes(&self, bytes: usize) -> Result<Place, BodyError> {
-        // A body that's alone is always taken.
-        let places = (bytes.min(self.most_bytes())).div_ceil(KIB) as u32;
+        let places = bytes.div_ceil(KIB) as u32;
         self.bytes.clone().try_acquire_many_owned(places).map_err(|_| BodyError::Busy)
     }
 
+    /// A body that's alone is always taken: of one that's larger than the room, that much counts.
     fn most_bytes(&self) -> usize {
         (self.capacity.body_bytes / KIB).max(1) * KIB
     }
@@ -216,6 +225,21 @@ mod tests {
         assert_eq!(room.read(&headers(Some(1)), body(1), 100_000).await.err(), Some(BodyError::Busy));
         drop(place);
         assert!(room.read(&headers(Some(1)), body(1), 100_000).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_is_announced_and_does_not_come_takes_no_room() {
+        let room = Arc::new(room(100 * KIB));
+        let never = || Body::from_stream(futures::stream::pending::<Result<Vec<u8>, std::io::Error>>());
+        let slow: Vec<_> = (0..50)
+            .map(|_| {
+                let room = room.clone();
+                tokio::spawn(async move { room.read(&headers(Some(100_000)), never(), 100_000).await.is_ok() })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        assert!(room.read(&headers(Some(90_000)), body(90_000), 100_000).await.is_ok());
+        slow.iter().for_each(|slow| slow.abort());
     }
 
     #[tokio::test(start_paused = true)]

@@ -110,3 +110,20 @@ async fn a_burst_of_events_is_handled_in_turn() {
     }
     assert_eq!(server.world.noted().len(), 40);
 }
+
+/// Who sends slowly keeps nobody out.
+#[tokio::test]
+async fn a_body_that_does_not_come_takes_no_place() {
+    use tokio::io::AsyncWriteExt as _;
+    let server = TestServer::with(Setup { capacity: calls(1), ..Setup::new() }).await;
+    let mut slow = Vec::new();
+    for _ in 0..8 {
+        let mut stream = tokio::net::TcpStream::connect(server.url.trim_start_matches("http://")).await.unwrap();
+        let head =
+            "POST /echoBack HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9000000\r\n\r\n{";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        slow.push(stream);
+    }
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(server.call("/echoBack", json!(1)).await.status(), 200);
+}

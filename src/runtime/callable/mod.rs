@@ -124,7 +124,9 @@ async fn begin<S: Clone + Send + Sync + 'static>(
     request: Request,
     chunks: Chunks,
 ) -> Result<Running, Refused> {
-    let place = runtime.inner.room.call().ok_or_else(Refused::busy)?;
+    if !runtime.inner.room.has_call() {
+        return Err(Refused::busy());
+    }
     let (parts, body) = request.into_parts();
     let admit = || {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
@@ -151,6 +153,7 @@ async fn begin<S: Clone + Send + Sync + 'static>(
     let (data, bytes) = read(&runtime.inner.room, &parts.method, &parts.headers, body, function).await?;
     let (caller, app_id) = (caller?, app_id?);
     let data = decode::decode(data).map_err(FunctionError::internal)?;
+    let place = runtime.inner.room.call().ok_or_else(Refused::busy)?;
 
     let Trigger::Callable(handler) = &function.trigger else {
         return Err(FunctionError::internal("the function found isn't callable").into());
