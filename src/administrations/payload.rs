@@ -13,7 +13,7 @@ use crate::payload::{
     value_within,
 };
 use crate::runtime::FunctionError;
-use crate::store::{Fields, Timestamp, Value};
+use crate::store::{FIRST_INSTANT, Fields, Timestamp, Value};
 
 /// A checked request.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,6 +83,7 @@ impl Request {
 fn instant(fields: &Map<String, Json>, name: &str) -> Checked<Timestamp> {
     let text = present(fields, name).and_then(Json::as_str);
     text.and_then(parse_instant)
+        .filter(|instant| *instant >= FIRST_INSTANT)
         .ok_or_else(|| FunctionError::invalid(format!("{name} must be a date in ISO 8601, like 2026-09-01T08:00:00Z.")))
 }
 

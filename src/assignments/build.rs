@@ -245,9 +245,9 @@ pub(super) fn has_begun(assessment: &Fields) -> bool {
     has("startedOn") || has("completedOn") || has("runId") || !runs.is_empty()
 }
 
-/// The task of an assessment in an assignment.
+/// The task of an assessment in an assignment. An empty one is none, as in administrations: it can't be a key.
 pub(crate) fn task_id(assessment: &Fields) -> Option<&str> {
-    assessment.get("taskId").and_then(Value::as_str)
+    assessment.get("taskId").and_then(Value::as_str).filter(|task| !task.is_empty())
 }
 
 fn task_ids(assessments: &[Value]) -> impl Iterator<Item = &str> {

@@ -218,6 +218,8 @@ fn check(value: &Value, at: &str, depth: usize) -> Result<Value, String> {
         Value::Map(fields) => fields,
         _ => return Err(format!("{at} must be true or a condition")),
     };
+    let is_constant = fields.get("type").and_then(Value::as_str) == Some("const");
+    let present = |name: &str| fields.get(name).filter(|value| !value.is_null());
     let composite = |op: &str, nested: &Value, place: &str| {
         let nested = nested.as_array().ok_or_else(|| format!("{at}.{place} must be a list of conditions"))?;
         let conditions = nested
@@ -229,16 +231,20 @@ fn check(value: &Value, at: &str, depth: usize) -> Result<Value, String> {
         for key in ["AND", "OR"] {
             result.remove(key);
         }
+        // Read again, it would be a constant, whatever it nests.
+        if is_constant {
+            result.remove("type");
+        }
         result.insert("op".to_owned(), Value::from(op));
         result.insert("conditions".to_owned(), Value::Array(conditions));
         Ok(Value::Map(result))
     };
     for op in ["AND", "OR"] {
-        if let Some(nested) = fields.get(op) {
+        if let Some(nested) = present(op) {
             return composite(op, nested, op);
         }
     }
-    if fields.get("type").and_then(Value::as_str) == Some("const") {
+    if is_constant {
         return match fields.get("value") {
             Some(Value::Boolean(true)) => Ok(Value::Boolean(true)),
             // An empty OR is the stored form of "nobody".
@@ -248,13 +254,13 @@ fn check(value: &Value, at: &str, depth: usize) -> Result<Value, String> {
             _ => Err(format!("{at}.value must be true or false")),
         };
     }
-    let alternate = fields.get("operator");
-    let op = match fields.get("op").or(alternate) {
-        None | Some(Value::Null) => return Err(format!("{at} has no op")),
+    let alternate = present("operator");
+    let op = match present("op").or(alternate) {
+        None => return Err(format!("{at} has no op")),
         Some(op) => op.as_str().ok_or_else(|| format!("{at}.op must be text"))?,
     };
     if matches!(op, "AND" | "OR") {
-        let nested = fields.get("conditions").ok_or_else(|| format!("{at} has no conditions"))?;
+        let nested = present("conditions").ok_or_else(|| format!("{at} has no conditions"))?;
         return composite(op, nested, "conditions");
     }
     let Some((stored, _, _)) =

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::build::task_id;
 use crate::fields;
 use crate::orgs::OrgLists;
 use crate::store::{DocPath, FieldPath, Fields, Precondition, Result, Transform, Value, Write};
@@ -79,7 +80,7 @@ impl Contribution {
         let mut tasks: BTreeMap<String, Counters> = BTreeMap::new();
         for assessment in assignment.get("assessments").and_then(Value::as_array).unwrap_or_default() {
             let Some(assessment) = assessment.as_map() else { continue };
-            let Some(task) = assessment.get("taskId").and_then(Value::as_str) else { continue };
+            let Some(task) = task_id(assessment) else { continue };
             let has = |name: &str| assessment.get(name).is_some_and(|value| !value.is_null());
             let counters = tasks.entry(task.to_owned()).or_default();
             counters.assigned += 1;

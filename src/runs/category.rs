@@ -89,6 +89,9 @@ mod tests {
         assert_eq!(due("pa", &run("high", fields! { "roarScore" => 2, "categoryScore" => 2 })), None);
         let stale = fields! { "roarScore" => 2, "categoryScore" => 1 };
         assert_eq!(due("pa", &run("high", stale)), Some(Value::Integer(2)));
+        // Clients write NaN, which would be due for ever.
+        let nan = fields! { "roarScore" => f64::NAN, "categoryScore" => f64::NAN };
+        assert_eq!(due("pa", &run("high", nan)), None);
     }
 
     #[test]

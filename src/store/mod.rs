@@ -26,7 +26,7 @@ pub use cost::{Cost, Meter, metered};
 pub use database::{Database, Transaction};
 pub use path::{DocPath, FieldPath, PathParams, PathPattern};
 pub use query::{Cursor, Direction, FieldOp, Filter, Query, Scope, UnaryOp};
-pub use value::{Fields, Timestamp, Value, lookup};
+pub use value::{FIRST_INSTANT, Fields, Timestamp, Value, lookup};
 pub use write::{Committed, FieldTransform, Precondition, Transform, Write, WriteKind, WriteResult};
 
 /// A document as read.

@@ -5,14 +5,18 @@ use std::collections::BTreeMap;
 pub use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+/// The first instant that Firestore takes: 0001-01-01T00:00:00Z.
+pub const FIRST_INSTANT: Timestamp = Timestamp::constant(-62_135_596_800, 0);
+
 /// The fields of a document, or the entries of a map value. Keys are unescaped field names.
 pub type Fields = BTreeMap<String, Value>;
 
 /// One Firestore value (`google.firestore.v1.Value`), lossless in both directions.
 ///
 /// Equality is structural: `Integer(1)` and `Double(1.0)` are different values here, although a
-/// query treats them as equal (see [`super::order`]).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// query treats them as equal (see [`super::order`]). NaN equals itself: what compares a document
+/// with what it should be would else find a difference for ever.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Value {
     /// Null.
     Null,
@@ -56,6 +60,28 @@ mod timestamp_serde {
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
         let (seconds, nanoseconds) = <(i64, i32)>::deserialize(deserializer)?;
         Timestamp::new(seconds, nanoseconds).map_err(serde::de::Error::custom)
+    }
+}
+
+impl PartialEq for Value {
+    fn eq(&self, other: &Value) -> bool {
+        let same = |one: &f64, other: &f64| one == other || one.is_nan() && other.is_nan();
+        match (self, other) {
+            (Value::Null, Value::Null) => true,
+            (Value::Boolean(one), Value::Boolean(other)) => one == other,
+            (Value::Integer(one), Value::Integer(other)) => one == other,
+            (Value::Double(one), Value::Double(other)) => same(one, other),
+            (Value::Timestamp(one), Value::Timestamp(other)) => one == other,
+            (Value::String(one), Value::String(other)) => one == other,
+            (Value::Bytes(one), Value::Bytes(other)) => one == other,
+            (Value::Reference(one), Value::Reference(other)) => one == other,
+            (Value::GeoPoint { latitude: a, longitude: b }, Value::GeoPoint { latitude: c, longitude: d }) => {
+                same(a, c) && same(b, d)
+            }
+            (Value::Array(one), Value::Array(other)) => one == other,
+            (Value::Map(one), Value::Map(other)) => one == other,
+            _ => false,
+        }
     }
 }
 
@@ -213,6 +239,33 @@ mod tests {
         assert_eq!(lookup(&fields, "userType"), Some(&Value::from("student")));
         assert_eq!(lookup(&fields, "userType.length"), None);
         assert_eq!(lookup(&fields, "missing"), None);
+    }
+
+    #[test]
+    fn a_value_equals_itself_and_no_other() {
+        let nan = || Value::Double(f64::NAN);
+        let values = || {
+            vec![
+                Value::Null,
+                false.into(),
+                1.into(),
+                1.0.into(),
+                nan(),
+                Timestamp::UNIX_EPOCH.into(),
+                "".into(),
+                Value::Bytes(Vec::new()),
+                Value::Reference(String::new()),
+                Value::GeoPoint { latitude: 1.0, longitude: 2.0 },
+                Value::GeoPoint { latitude: 2.0, longitude: 1.0 },
+                vec![nan()].into(),
+                fields! { "a" => nan() }.into(),
+            ]
+        };
+        for (i, one) in values().iter().enumerate() {
+            for (j, other) in values().iter().enumerate() {
+                assert_eq!(one == other, i == j, "{one:?} {other:?}");
+            }
+        }
     }
 
     #[test]

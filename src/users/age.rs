@@ -41,7 +41,8 @@ pub fn age_in_years(user: &Fields, now: Timestamp) -> Option<i64> {
         value.as_i64()
     };
     let (month, year) = (number("birthMonth")?, number("birthYear")?);
-    Some(i64::from(today.year()) - year - i64::from(i64::from(today.month()) < month))
+    // A year may be any number: clients write it.
+    i64::from(today.year()).checked_sub(year)?.checked_sub(i64::from(i64::from(today.month()) < month))
 }
 
 #[cfg(test)]
@@ -97,5 +98,9 @@ mod tests {
         let educator = fields! { "userType" => "educator", "birthMonth" => 9, "birthYear" => 1980 };
         assert_eq!(age_in_years(&educator, now), None);
         assert_eq!(age_in_years(&fields! { "userType" => "student" }, now), None);
+        for year in [i64::MIN, i64::MAX] {
+            let odd = fields! { "userType" => "student", "birthMonth" => i64::MAX, "birthYear" => year };
+            assert!(age_in_years(&odd, now).is_none_or(|age| age < 0));
+        }
     }
 }

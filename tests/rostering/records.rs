@@ -63,6 +63,7 @@ fn nothing_is_said_in_many_ways() {
         ("dob", "1/1/15"),
         ("dob", "1/1/2015/"),
         ("dob", "+1/1/2015"),
+        ("dob", "1/1/0000"),
     ] {
         assert_eq!(student(json!({field: unknown})), nothing, "{field} {unknown}");
     }
@@ -81,6 +82,17 @@ fn dates_of_birth_have_one_digit_or_two() {
     for (text, date) in [("4/1/2015", "2015-04-01"), ("04/01/2015", "2015-04-01"), ("12/31/2009", "2009-12-31")] {
         assert_eq!(student(json!({"dob": text})).dob, Some(date.parse().unwrap()));
     }
+    // A typing error, but it's read as it's written.
+    let early = user(&json!({"id": "5a", "roles": {"student": {"dob": "9/30/0015"}}}));
+    assert_eq!(user(&early.to_json()), early);
+}
+
+/// No store takes them.
+#[test]
+fn times_before_the_year_1_are_none() {
+    let district = |time: &str| record::<DistrictInfo>(json!({"id": "5d", "pause_start": time})).unwrap();
+    assert_eq!(district("-000001-01-01T00:00:00Z").pause_start, None);
+    assert!(district("0001-01-01T00:00:00Z").pause_start.is_some());
 }
 
 #[test]

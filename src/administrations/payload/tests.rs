@@ -88,6 +88,7 @@ fn every_rule_has_an_error_that_names_the_field() {
         ("/dateOpen", json!(null), "dateOpen must"),
         ("/dateOpen", json!("tomorrow"), "dateOpen must"),
         ("/dateOpen", json!(1700000000), "dateOpen must"),
+        ("/dateOpen", json!("0000-01-01"), "dateOpen must"),
         ("/dateClose", json!("2026-13-01"), "dateClose must"),
         ("/dateClose", json!("2026-08-31T00:00:00Z"), "dateClose must not be before dateOpen"),
         ("/sequential", json!("yes"), "sequential must"),

@@ -173,6 +173,25 @@ fn nothing_is_written_when_nothing_changes() {
 }
 
 #[test]
+fn nan_is_no_change() {
+    let mut user = student("3", &MEMBER);
+    user.insert("studentData".to_owned(), Value::Map(fields! { "grade" => "3", "score" => f64::NAN }));
+    let decision = definition(administration_fields()).decide(&user, Some(&created(&user)), now());
+    assert_eq!(decision, Decision::Nothing);
+}
+
+/// Older documents may hold one; as a key it would keep the assignment from being stored.
+#[test]
+fn an_empty_task_is_none() {
+    let begun = Value::Map(fields! { "taskId" => "", "startedOn" => now() });
+    let existing = fields! { "assessments" => vec![begun.clone()] };
+    let kept = updated(&definition(administration_fields()), &student("3", &MEMBER), &existing);
+    assert!(kept["assessments"].as_array().unwrap().contains(&begun));
+    assert!(!kept["progress"].as_map().unwrap().contains_key(""));
+    assert!(!Contribution::of(&kept).tasks.contains_key(""));
+}
+
+#[test]
 fn begun_work_outlives_every_edit() {
     let user = student("3", &MEMBER);
     for (field, value) in [

@@ -146,6 +146,26 @@ fn the_alternate_form_is_brought_to_the_stored_one() {
 }
 
 #[test]
+fn null_in_a_condition_is_as_good_as_absent() {
+    let nulls = Value::Map(fields! {
+        "AND" => Value::Null, "op" => Value::Null, "operator" => "<", "field" => "score", "value" => 1,
+    });
+    let stored = Value::Map(fields! { "AND" => Value::Null, "op" => "LESS_THAN", "field" => "score", "value" => 1 });
+    assert_eq!(normalise(&nulls, "c"), Ok(stored));
+}
+
+/// The dashboard sends what is stored when an administration is edited.
+#[test]
+fn what_is_stored_can_be_sent_again() {
+    let both = Value::Map(fields! {
+        "type" => "const", "value" => true, "AND" => vec![leaf("score", "EQUAL", 1)],
+    });
+    let stored = normalise(&both, "c").unwrap();
+    assert!(!holds(&stored, &student("3")));
+    assert_eq!(normalise(&stored, "c"), Ok(stored));
+}
+
+#[test]
 fn conditions_keep_the_ids_that_the_form_gives_them() {
     let sent = Value::Map(fields! { "id" => 3, "field" => "age", "op" => "EQUAL", "value" => "7" });
     assert_eq!(normalise(&sent, "c"), Ok(sent));

@@ -2,7 +2,7 @@
 
 use crate::store::order::{check_field_name, encode_name};
 use crate::store::size::document_size;
-use crate::store::{DocPath, Document, Fields, Result, StoreError, Timestamp, Value};
+use crate::store::{DocPath, Document, FIRST_INSTANT, Fields, Result, StoreError, Timestamp, Value};
 
 /// The most that a document may take, counted as Firestore documents it.
 const MOST_BYTES: usize = 1 << 20;
@@ -10,12 +10,10 @@ const MOST_BYTES: usize = 1 << 20;
 const MOST_VALUE_BYTES: usize = (1 << 20) - 89;
 /// How deep lists and maps may lie in one another.
 const MOST_DEPTH: u32 = 20;
-/// Seconds of 0001-01-01T00:00:00Z, the first instant that Firestore takes.
-const FIRST_SECOND: i64 = -62_135_596_800;
 
 /// Brings fields into the form that Firestore stores them in: instants in whole microseconds, one
 /// zero, one NaN. Fails with [`StoreError::InvalidArgument`] on what Firestore doesn't store.
-pub(super) fn normalise(fields: &mut Fields) -> Result<()> {
+pub(crate) fn normalise(fields: &mut Fields) -> Result<()> {
     normalise_fields(fields, 0)
 }
 
@@ -36,7 +34,7 @@ fn normalise_value(value: &mut Value, depth: u32) -> Result<()> {
         // There is one NaN; zeros keep their sign.
         Value::Double(number) if number.is_nan() => *number = f64::NAN,
         Value::Timestamp(instant) => {
-            if instant.as_second() < FIRST_SECOND {
+            if *instant < FIRST_INSTANT {
                 return refuse("a timestamp lies before the year 1");
             }
             *instant = micros_down(*instant)?;
@@ -124,11 +122,11 @@ fn micros_down(instant: Timestamp) -> Result<Timestamp> {
 }
 
 /// The fields as bytes. The same fields make the same bytes.
-pub(super) fn encode_fields(fields: &Fields) -> Result<Vec<u8>> {
+pub(crate) fn encode_fields(fields: &Fields) -> Result<Vec<u8>> {
     postcard::to_stdvec(fields).map_err(|error| StoreError::Internal(format!("a record cannot be encoded: {error}")))
 }
 
-pub(super) fn decode_fields(data: &[u8]) -> Result<Fields> {
+pub(crate) fn decode_fields(data: &[u8]) -> Result<Fields> {
     postcard::from_bytes(data).map_err(|error| StoreError::Internal(format!("a record is damaged: {error}")))
 }
 
@@ -145,7 +143,7 @@ pub(super) fn instant(micros: i64) -> Result<Timestamp> {
 
 /// The key of a document: its collection's ID, then its path. A collection lies together, as does
 /// a collection group, each in the order of names.
-pub(super) fn document_key(path: &DocPath) -> Vec<u8> {
+pub(crate) fn document_key(path: &DocPath) -> Vec<u8> {
     let mut key = group_key(path.collection_id());
     encode_name(path.as_str(), &mut key);
     key
@@ -160,7 +158,7 @@ pub(super) fn group_key(collection_id: &str) -> Vec<u8> {
 
 /// What the keys of all documents of the collection begin with. Collections of the same ID below
 /// those documents lie there too; [`is_nested`] tells them.
-pub(super) fn collection_key(collection: &str) -> Vec<u8> {
+pub(crate) fn collection_key(collection: &str) -> Vec<u8> {
     let mut key = group_key(collection.rsplit('/').next().unwrap_or_default());
     encode_name(collection, &mut key);
     // The name goes on: a separator in place of the end.
@@ -171,12 +169,12 @@ pub(super) fn collection_key(collection: &str) -> Vec<u8> {
 }
 
 /// True when the rest of a key, after its collection's, is of a document further below.
-pub(super) fn is_nested(rest: &[u8]) -> bool {
+pub(crate) fn is_nested(rest: &[u8]) -> bool {
     rest.windows(2).any(|pair| pair == [0, 1])
 }
 
 /// The path in a document's key.
-pub(super) fn path_of(key: &[u8]) -> Result<DocPath> {
+pub(crate) fn path_of(key: &[u8]) -> Result<DocPath> {
     let damaged = || StoreError::Internal("a document's key is damaged".to_owned());
     let start = key.windows(2).position(|pair| pair == [0, 0]).ok_or_else(damaged)? + 2;
     let mut path = Vec::with_capacity(key.len() - start);

@@ -1,8 +1,8 @@
 //! Our values, documents and writes to and from Firestore's protobuf messages. Nothing is lost
 //! either way.
 //!
-//! One exception, which no document of ROAR's meets: instants of the last day of the year 9999 are
-//! beyond [`Timestamp::MAX`] and read as that.
+//! Two exceptions, which no document of ROAR's meets: instants of the last day of the year 9999 are
+//! beyond [`Timestamp::MAX`] and read as that; and the message for a geo point has no negative zero.
 
 use std::collections::HashMap;
 

@@ -5,6 +5,8 @@ use jiff::civil::Date;
 use serde::Serializer;
 use serde_json::{Map, Value};
 
+use crate::store::FIRST_INSTANT;
+
 /// An object of which fields are taken.
 pub(super) struct Object(Map<String, Value>);
 
@@ -47,7 +49,8 @@ impl Object {
 
     /// A point in time, in ISO 8601 with a zone.
     pub(super) fn time(&mut self, name: &str) -> Option<Timestamp> {
-        self.text(name)?.parse().ok()
+        // Before the year 1, nothing can be stored.
+        self.text(name)?.parse().ok().filter(|instant| *instant >= FIRST_INSTANT)
     }
 
     /// IDs, each once, in order: Clever promises none. Fails when it's no list of texts.
@@ -108,13 +111,13 @@ pub(super) fn us_date(text: &str) -> Option<Date> {
     if !is_date {
         return None;
     }
-    Date::new(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?).ok()
+    Date::new(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?).ok().filter(|date| date.year() > 0)
 }
 
 /// Writes M/D/YYYY.
 pub(super) fn write_us_date<S: Serializer>(date: &Option<Date>, serializer: S) -> Result<S::Ok, S::Error> {
     match date {
-        Some(date) => serializer.collect_str(&format_args!("{}/{}/{}", date.month(), date.day(), date.year())),
+        Some(date) => serializer.collect_str(&format_args!("{}/{}/{:04}", date.month(), date.day(), date.year())),
         None => serializer.serialize_none(),
     }
 }
