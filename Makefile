@@ -1,6 +1,6 @@
 # `make run` needs Rust and nothing else. `make help` lists the rest.
 
-.PHONY: help run test test-fuzz bench lint audit ci
+.PHONY: help run test test-fuzz bench fuzz lint audit ci
 
 help: ## List what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 16
@@ -16,6 +16,9 @@ test-fuzz: ## Call a server with requests made from its OpenAPI document (needs 
 
 bench: ## Run the benchmarks
 	cargo bench --locked --bench '*'
+
+fuzz: ## Feed parsers with made-up input, each for a minute (installs cargo-fuzz if it's missing)
+	scripts/fuzz
 
 lint: ## Check format, lints, licences and sources of dependencies (needs cargo-deny)
 	cargo fmt --all --check

@@ -16,6 +16,9 @@ pub mod context;
 pub mod demo;
 mod digest;
 pub mod functions;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod mirror;
 pub mod openapi;
 pub mod orgs;

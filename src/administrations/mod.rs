@@ -10,7 +10,7 @@ mod leaving;
 pub mod material;
 pub mod model;
 pub mod normalise;
-mod payload;
+pub(crate) mod payload;
 mod sync;
 
 pub use create::create_administration;

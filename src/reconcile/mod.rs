@@ -9,7 +9,7 @@
 //! Cost of n assignments that agree: about 2n reads (each assignment and its student), one or two for
 //! each org and its counts, and no write.
 
-mod callable;
+pub(crate) mod callable;
 pub mod examine;
 pub mod ledger;
 mod measure;

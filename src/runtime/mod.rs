@@ -3,13 +3,13 @@
 
 mod address;
 pub mod auth;
-mod callable;
+pub(crate) mod callable;
 mod capacity;
 mod chunks;
 mod connections;
 mod engine;
 pub mod error;
-mod events;
+pub(crate) mod events;
 pub mod function;
 pub mod limits;
 pub mod observe;

@@ -31,7 +31,7 @@ pub(super) fn append<'a>(base: &Url, segments: impl IntoIterator<Item = &'a str>
 }
 
 /// Where `uri`, absolute or relative, leads from `here`. Another host is refused: the token would go there.
-pub(super) fn follow(here: &Url, uri: &str) -> Result<Url, CleverError> {
+pub(crate) fn follow(here: &Url, uri: &str) -> Result<Url, CleverError> {
     let url = here.join(uri).map_err(|_| CleverError::Malformed("a link is no address"))?;
     let is_ours = url.origin() == here.origin() && url.username().is_empty() && url.password().is_none();
     if is_ours { Ok(url) } else { Err(CleverError::ForeignLink) }

@@ -5,17 +5,17 @@
 //! what ROAR uses. Nothing that Clever says is in an error or a log.
 
 mod budget;
-mod callable;
+pub(crate) mod callable;
 mod district;
 pub mod districts;
 mod error;
-mod link;
+pub(crate) mod link;
 pub mod map;
 mod pages;
 pub mod records;
 mod request;
 mod settings;
-mod sign_in;
+pub(crate) mod sign_in;
 pub mod sync;
 mod transport;
 

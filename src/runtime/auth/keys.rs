@@ -51,6 +51,19 @@ impl KeySource {
         KeySource { url: url.into(), http, cached: RwLock::new(None), fetching: Mutex::new(None) }
     }
 
+    /// One key that is known, and never another: nothing is fetched.
+    #[cfg(fuzzing)]
+    pub(crate) fn fixed(id: &str, key: DecodingKey, now: Timestamp) -> Self {
+        let fresh_until = now + SignedDuration::from_secs(LONGEST_AGE);
+        let cached = Cached { keys: HashMap::from([(id.to_owned(), Arc::new(key))]), fresh_until };
+        KeySource {
+            url: String::new(),
+            http: reqwest::Client::new(),
+            cached: RwLock::new(Some(Arc::new(cached))),
+            fetching: Mutex::new(Some(now)),
+        }
+    }
+
     /// The key of that ID. An ID that isn't among fresh keys may be newer than they are: they're
     /// fetched anew, unless that was done just now.
     pub async fn key(&self, id: &str, now: Timestamp) -> Result<Arc<DecodingKey>, KeyError> {

@@ -1,7 +1,7 @@
 //! Who calls: users by their Firebase ID token, apps by their App Check token, Google's services by
 //! their OIDC token. Tokens are never logged.
 
-mod jwt;
+pub(crate) mod jwt;
 mod keys;
 mod verify;
 

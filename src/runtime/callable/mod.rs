@@ -1,7 +1,7 @@
 //! The callable protocol: what Firebase's client SDKs speak to callable functions.
 
 mod cors;
-mod decode;
+pub(crate) mod decode;
 mod respond;
 
 use std::net::SocketAddr;
@@ -224,9 +224,13 @@ async fn read<S>(
     if method != Method::POST || !is_json(headers) {
         return Err(bad().into());
     }
-    let Ok(Value::Object(body)) = serde_json::from_slice(&bytes) else { return Err(bad().into()) };
-    let data = only_data(body).ok_or_else(bad)?;
-    Ok((data, place))
+    Ok((parse(&bytes).ok_or_else(bad)?, place))
+}
+
+/// The value of `data` in a body.
+pub(crate) fn parse(body: &[u8]) -> Option<Value> {
+    let Ok(Value::Object(body)) = serde_json::from_slice(body) else { return None };
+    only_data(body)
 }
 
 /// `application/json`, with any parameters, in any case.

@@ -1,7 +1,7 @@
 //! Document events: over HTTP from Eventarc and the Firestore emulator, in process from an embedded
 //! store. All of them end in [`Runtime::dispatch_change`] or beside it.
 
-mod message;
+pub(crate) mod message;
 
 use std::sync::Arc;
 

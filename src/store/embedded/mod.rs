@@ -15,7 +15,7 @@ mod plan;
 mod prepare;
 mod read;
 mod readers;
-mod record;
+pub(crate) mod record;
 mod schema;
 mod transaction;
 mod validate;

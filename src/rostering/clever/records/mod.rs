@@ -107,17 +107,17 @@ struct Listed<'a> {
 }
 
 /// A list, read.
-pub(super) struct List<T> {
-    pub(super) records: Vec<T>,
-    pub(super) unreadable: Vec<Unreadable>,
+pub(crate) struct List<T> {
+    pub(crate) records: Vec<T>,
+    pub(crate) unreadable: Vec<Unreadable>,
     /// How many there are in all.
-    pub(super) total: Option<u64>,
+    pub(crate) total: Option<u64>,
     /// The address of the next page.
-    pub(super) next: Option<String>,
+    pub(crate) next: Option<String>,
 }
 
 /// Reads an answer with one record.
-pub(super) fn single<T: Record>(body: &[u8]) -> Result<T, CleverError> {
+pub(crate) fn single<T: Record>(body: &[u8]) -> Result<T, CleverError> {
     let Single { data } = parse::<Single<Value>>(body)?;
     record(data).map_err(|_| CleverError::Malformed("the record can't be read"))
 }
@@ -130,7 +130,7 @@ pub(super) fn single_with_raw<T: Record>(body: &[u8]) -> Result<(T, Value), Clev
 }
 
 /// Reads an answer with a list.
-pub(super) fn list<T: Record>(body: &[u8]) -> Result<List<T>, CleverError> {
+pub(crate) fn list<T: Record>(body: &[u8]) -> Result<List<T>, CleverError> {
     let listed: Listed<'_> = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
     let total = listed.count.and_then(|count| count.get().parse().ok());
     let mut list = List { records: Vec::with_capacity(listed.data.len()), unreadable: Vec::new(), total, next: None };
