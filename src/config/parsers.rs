@@ -48,6 +48,11 @@ pub fn share(value: &str) -> Result<f64, String> {
         .ok_or_else(|| "must be a number from 0 to 1".to_owned())
 }
 
+pub fn memory(value: &str) -> Result<u64, String> {
+    let wrong = || "must be a number of MiB: 0 for any, or 64 to 1000000".to_owned();
+    value.parse().ok().filter(|n| *n == 0 || (64..=1_000_000).contains(n)).ok_or_else(wrong)
+}
+
 pub fn mebibytes(value: &str) -> Result<usize, String> {
     let wrong = || "must be a number of MiB, 10 to 4096: a call may have 10".to_owned();
     value.parse().ok().filter(|n| (10..=4096).contains(n)).ok_or_else(wrong)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::parsers::{address, choice, count, mebibytes, named, port, seconds, thousands};
+use super::parsers::{address, choice, count, mebibytes, memory, named, port, seconds, thousands};
 use crate::runtime::Capacity;
 
 /// Where to listen, how to stop and how much to do at once, as it's set.
@@ -37,6 +37,10 @@ pub struct ServerArgs {
     /// How many connections are open at once. More wait until one is closed.
     #[arg(long, value_name = "N", env = "ROAR_MAX_CONNECTIONS", default_value = "4096", value_parser = named("ROAR_MAX_CONNECTIONS", thousands))]
     pub max_connections: usize,
+    /// How many MiB of memory the process may hold before calls and events are refused until it holds less; 0 for any
+    /// number. Default: three quarters of what the container has, if it's bounded.
+    #[arg(long, value_name = "MIB", env = "ROAR_MAX_MEMORY", value_parser = named("ROAR_MAX_MEMORY", memory))]
+    pub max_memory: Option<u64>,
     /// How many MiB the bodies of calls and events may take together. What would be more is refused, and may come again.
     #[arg(long, value_name = "MIB", env = "ROAR_MAX_BODIES", default_value = "64", value_parser = named("ROAR_MAX_BODIES", mebibytes))]
     pub max_bodies: usize,
@@ -70,6 +74,11 @@ impl ServerArgs {
             events: self.max_events,
             body_bytes: self.max_bodies * 1024 * 1024,
             connections: self.max_connections,
+            memory: match self.max_memory {
+                Some(0) => None,
+                Some(mebibytes) => Some(mebibytes * 1024 * 1024),
+                None => container_memory().map(|most| most / 4 * 3),
+            },
         }
     }
 
@@ -82,4 +91,12 @@ impl ServerArgs {
         };
         ServerConfig { listen, grace: self.shutdown_grace, metrics: self.metrics }
     }
+}
+
+/// How much memory the container has, by its control group: version 2, or 1.
+fn container_memory() -> Option<u64> {
+    let files = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+    let limit = files.iter().find_map(|file| std::fs::read_to_string(file).ok()?.trim().parse::<u64>().ok());
+    // Version 1 says "none" with a number that no machine has.
+    limit.filter(|limit| *limit < 1 << 50)
 }

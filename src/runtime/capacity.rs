@@ -2,6 +2,7 @@
 //! before it costs anything, so that memory stays bounded and what was taken ends in time.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -31,11 +32,13 @@ pub struct Capacity {
     pub body_bytes: usize,
     /// Open connections; more wait until one is closed.
     pub connections: usize,
+    /// Bytes of memory; while the process holds more, nothing new is begun.
+    pub memory: Option<u64>,
 }
 
 impl Default for Capacity {
     fn default() -> Self {
-        Capacity { calls: 256, events: 256, body_bytes: 64 * 1024 * KIB, connections: 4096 }
+        Capacity { calls: 256, events: 256, body_bytes: 64 * 1024 * KIB, connections: 4096, memory: None }
     }
 }
 
@@ -61,6 +64,8 @@ pub(super) struct Room {
     /// In KiB.
     bytes: Arc<Semaphore>,
     waiting: Mutex<usize>,
+    /// The process holds more memory than it should.
+    is_full: AtomicBool,
 }
 
 impl Room {
@@ -71,6 +76,7 @@ impl Room {
             events: semaphore(capacity.events),
             bytes: semaphore(capacity.body_bytes / KIB),
             waiting: Mutex::new(0),
+            is_full: AtomicBool::new(false),
             capacity,
         }
     }
@@ -79,7 +85,19 @@ impl Room {
     /// taken costs nothing. The place itself is for who is there with all of it: else whoever sends slowly, signed in
     /// or not, would keep others out.
     pub fn has_call(&self) -> bool {
-        self.calls.available_permits() > 0
+        self.calls.available_permits() > 0 && !self.is_full()
+    }
+
+    /// Takes note of how much memory the process holds. To be told again and again.
+    pub fn holds(&self, bytes: u64) {
+        let is_full = self.capacity.memory.is_some_and(|most| bytes > most);
+        if is_full != self.is_full.swap(is_full, Ordering::Relaxed) && is_full {
+            tracing::warn!(mebibytes = bytes >> 20, "too much memory is held: nothing new is begun for now");
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.is_full.load(Ordering::Relaxed)
     }
 
     /// A place for a call, if there's one.
@@ -89,6 +107,9 @@ impl Room {
 
     /// A place for an event, if one gets free in time.
     pub async fn event(&self) -> Option<Place> {
+        if self.is_full() {
+            return None;
+        }
         let _waits = Waits::new(&self.waiting);
         tokio::time::timeout(EVENT_PATIENCE, self.events.clone().acquire_owned()).await.ok()?.ok()
     }
@@ -225,6 +246,20 @@ mod tests {
         assert_eq!(room.read(&headers(Some(1)), body(1), 100_000).await.err(), Some(BodyError::Busy));
         drop(place);
         assert!(room.read(&headers(Some(1)), body(1), 100_000).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn nothing_is_begun_while_too_much_memory_is_held() {
+        let room = Room::new(Capacity { memory: Some(1000), ..Capacity::default() });
+        room.holds(1000);
+        assert!(room.has_call() && room.event().await.is_some());
+        room.holds(1001);
+        assert!(!room.has_call() && room.event().await.is_none());
+        room.holds(999);
+        assert!(room.has_call() && room.event().await.is_some());
+        let unbounded = self::room(KIB);
+        unbounded.holds(u64::MAX);
+        assert!(unbounded.has_call());
     }
 
     #[tokio::test]

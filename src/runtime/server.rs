@@ -27,6 +27,8 @@ use crate::store::Database;
 const PING_LIMIT: Duration = Duration::from_secs(5);
 /// How often recorded durations are folded into their buckets, and addresses forgotten that matter no more.
 const UPKEEP: Duration = Duration::from_secs(30);
+/// How often it's seen how much memory the process holds.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// What a server needs besides its runtime.
 pub struct ServerOptions {
@@ -104,6 +106,7 @@ impl<S: Clone + Send + Sync + 'static> Server<S> {
         samples::of_server(&runtime, &connections, &options.queue, options.remote.as_ref());
         let serving = connections::serve(listener, router, connections, Patience::default(), closing.clone());
         let mut serving = tokio::spawn(serving);
+        let watch = tokio::spawn(watch_memory(runtime.clone()));
         let upkeep = tokio::spawn(upkeep(runtime.clone()));
         stop.await;
         tracing::info!(seconds = options.grace.as_secs(), running = runtime.running(), "stopping");
@@ -122,6 +125,7 @@ impl<S: Clone + Send + Sync + 'static> Server<S> {
         };
         let done = tokio::time::timeout(options.grace, everything).await.unwrap_or(false);
         upkeep.abort();
+        watch.abort();
         serving.abort();
         if !done {
             tracing::warn!(running = runtime.running(), "the time to stop is over; what runs is left to come again");
@@ -135,6 +139,18 @@ async fn upkeep<S: Clone + Send + Sync + 'static>(runtime: Runtime<S>) {
     loop {
         ticks.tick().await;
         runtime.upkeep();
+    }
+}
+
+async fn watch_memory<S: Clone + Send + Sync + 'static>(runtime: Runtime<S>) {
+    let room = &runtime.inner.room;
+    if room.capacity().memory.is_none() {
+        return;
+    }
+    let mut ticks = tokio::time::interval(LOOK);
+    loop {
+        ticks.tick().await;
+        room.holds(samples::resident_memory().unwrap_or(0));
     }
 }
 

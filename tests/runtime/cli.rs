@@ -49,6 +49,7 @@ fn wrong_settings_fail_at_the_start_and_are_named() {
         (&[("ROAR_METRICS", "some")], "ROAR_METRICS must be one of all, local"),
         (&[("ROAR_MAX_EVENTS", "0")], "ROAR_MAX_EVENTS must be a number from 1 to 1000"),
         (&[("ROAR_MAX_CONNECTIONS", "0")], "ROAR_MAX_CONNECTIONS must be a number from 1 to 100000"),
+        (&[("ROAR_MAX_MEMORY", "10")], "ROAR_MAX_MEMORY must be a number of MiB: 0 for any, or 64"),
         (&[("ROAR_MAX_BODIES", "9")], "ROAR_MAX_BODIES must be a number of MiB, 10 to 4096"),
         (&[("ROAR_OTLP_ENDPOINT", "collector:4318")], "ROAR_OTLP_ENDPOINT must be an http or https URL"),
         (&[("ROAR_TRACE_RATIO", "10")], "ROAR_TRACE_RATIO must be a number from 0 to 1"),
