@@ -195,11 +195,12 @@ async fn at_rate(load: &Arc<Load>, rate: f64, time: Duration) {
 impl Load {
     async fn ask(&self) {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let (kind, path, body) = match number % 10 {
+        let (kind, path, body) = match number % 100 {
+            // Few: everybody in the district gets each of them.
             0 => ("createAdministration", "/createAdministration", json!({ "data": self.administration(number) })),
-            1..=3 => ("event", "/events/softDeleteUser", deletion(number)),
-            4 | 5 => ("getAdministrations", "/getAdministrations", json!({ "data": { "idsOnly": true } })),
-            6 | 7 => (
+            1..=30 => ("event", "/events/softDeleteUser", deletion(number)),
+            31..=50 => ("getAdministrations", "/getAdministrations", json!({ "data": { "idsOnly": true } })),
+            51..=75 => (
                 "getAssignmentStats",
                 "/getAssignmentStats",
                 json!({ "data": { "administrationIds": (0..20).map(|n| format!("a{n}")).collect::<Vec<_>>() } }),
