@@ -126,6 +126,41 @@ fn google_knows_the_commands() {
     }
 }
 
+/// Alerts and the dashboard look at metrics that there are, and alerts lead to runbooks that there are.
+#[test]
+fn alerts_and_the_dashboard_look_at_what_there_is() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let source = |path: &str| std::fs::read_to_string(root.join(path)).expect("a source");
+    let known = ["src/runtime/observe/mod.rs", "src/runtime/observe/samples.rs", "src/service.rs"].map(source).concat();
+    let (alerts, dashboard) = (read("alerts.yml"), read("grafana.json"));
+    let words = |text: &str| {
+        let split = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).map(str::to_owned);
+        let begins = ["function_", "calls_", "events_", "tasks_", "task_", "http_", "roster_", "process_"];
+        split
+            .filter(|word| begins.iter().any(|begin| word.starts_with(begin)))
+            .collect::<std::collections::BTreeSet<_>>()
+    };
+    for (file, text) in [("alerts.yml", &alerts), ("grafana.json", &dashboard)] {
+        let used = words(text);
+        assert!(used.len() > 10, "{file}: {used:?}");
+        for name in used {
+            let metric =
+                ["_bucket", "_sum", "_count"].iter().fold(name.as_str(), |name, end| name.trim_end_matches(end));
+            assert!(known.contains(&format!("\"{metric}\"")), "{file}: {name}");
+        }
+    }
+    let operations = source("docs/operations.md");
+    let anchors: Vec<&str> = alerts
+        .split("operations.md#")
+        .skip(1)
+        .filter_map(|rest| rest.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).next())
+        .collect();
+    assert!(anchors.len() > 10, "{anchors:?}");
+    for anchor in anchors {
+        assert!(operations.contains(&format!("### {anchor}\n")), "{anchor}");
+    }
+}
+
 /// What the service's file sets, the program knows.
 #[test]
 fn the_service_sets_variables_that_there_are() {
