@@ -16,4 +16,4 @@ mod sync;
 pub use create::create_administration;
 pub use leaving::leave_orgs;
 pub use model::Administration;
-pub use sync::{bring_about, written};
+pub use sync::{Origin, bring_about, written};

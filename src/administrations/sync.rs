@@ -26,15 +26,24 @@ pub async fn written(app: App, event: DocumentEvent) -> Result<(), HandlerError>
             if is_same && !is_saved_again {
                 return Ok(());
             }
-            bring_about(&app, &id).await?;
+            bring_about(&app, &id, Origin::Here).await?;
             Ok(())
         }
         (None, None) => Ok(()),
     }
 }
 
+/// Where an administration has its assignments from, if no sync of this service is on record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// From nowhere yet: it's new.
+    Here,
+    /// From older functions. If it's closed, nobody is to be assigned any more: who was is history.
+    Older,
+}
+
 /// Begins a sync of an administration, unless its state is applied or under way. True when one begins.
-pub async fn bring_about(app: &App, id: &str) -> Result<bool, StoreError> {
+pub async fn bring_about(app: &App, id: &str, origin: Origin) -> Result<bool, StoreError> {
     let task = app.stores.admin.transaction(|tx| async move {
         let path = administration_path(id)?;
         let [Some(document), control] =
@@ -55,7 +64,9 @@ pub async fn bring_about(app: &App, id: &str) -> Result<bool, StoreError> {
             // This state is applied, or under way: a repeated or late event, or our own write.
             return Ok(None);
         }
-        let control = Control::next(previous, print, document.create_time);
+        let is_older = previous.is_none() && origin == Origin::Older;
+        let next = Control::next(previous, print, document.create_time);
+        let control = Control { assigned_once: next.assigned_once || is_older, ..next };
         let task = NewTask {
             id: format!("{id}-{}-plan", control.version),
             function: PLAN,

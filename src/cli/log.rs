@@ -7,6 +7,8 @@ use serde_json::{Map, Value, json};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::field::MakeExt as _;
+use tracing_subscriber::fmt::format::debug_fn;
 use tracing_subscriber::layer::{Context as LayerContext, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -23,9 +25,17 @@ pub fn init(args: &LogArgs, traces: Option<&Traces>) {
     let registry = tracing_subscriber::registry().with(traces.map(Traces::layer));
     let result = match args.log_format {
         LogFormat::Text => {
+            // Without what is for who exports spans.
+            let fields = debug_fn(|out, field, value| match field.name() {
+                "message" => write!(out, "{value:?}"),
+                name if is_for_exporters(name) => Ok(()),
+                name => write!(out, "{name}={value:?}"),
+            })
+            .delimited(" ");
             let text = tracing_subscriber::fmt::layer()
                 .with_ansi(std::io::stderr().is_terminal())
                 .with_target(false)
+                .fmt_fields(fields)
                 .with_writer(std::io::stderr);
             registry.with(text.with_filter(filter)).try_init()
         }
@@ -108,12 +118,16 @@ fn severity(level: Level) -> &'static str {
     }
 }
 
+fn is_for_exporters(field: &str) -> bool {
+    field.starts_with("otel.")
+}
+
 /// Takes fields, but those that are for who exports spans.
 struct Collect<'a>(&'a mut Map<String, Value>);
 
 impl Collect<'_> {
     fn put(&mut self, field: &Field, value: Value) {
-        if !field.name().starts_with("otel.") {
+        if !is_for_exporters(field.name()) {
             self.0.insert(field.name().to_owned(), value);
         }
     }

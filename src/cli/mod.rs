@@ -161,7 +161,9 @@ pub fn main() -> ExitCode {
                 return ExitCode::FAILURE;
             }
         };
-    let traces = match runtime.block_on(Traces::open(&cli.log)) {
+    // Other commands run no functions.
+    let serves = matches!(cli.command, Command::Serve(_) | Command::Demo(_));
+    let traces = match runtime.block_on(Traces::open(&cli.log, serves)) {
         Ok(traces) => traces,
         Err(error) => {
             eprintln!("error: {error}");

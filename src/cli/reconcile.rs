@@ -36,7 +36,8 @@ pub struct ReconcileArgs {
     #[arg(long)]
     fix: bool,
     /// Begin a sync of every administration that this service has never synced, after mending. For a database of older
-    /// functions, once these are switched off; a server on Firestore finds the work within ROAR_TASKS_SWEEP.
+    /// functions, once these are switched off. On Firestore, servers do the work: within ROAR_TASKS_SWEEP with Cloud
+    /// Tasks, else when one starts. What is said of differences is from before.
     #[arg(long, requires = "fix")]
     adopt: bool,
     /// table (one line for each kind of difference, with examples) or json (every finding, up to 200 of
@@ -141,7 +142,12 @@ async fn reconcile(app: &App, args: &ReconcileArgs, patience: Duration, bar: &Pr
     };
     if args.adopt {
         let adopted = adopt(app, args.administration.as_deref()).await?;
-        bar.suspend(|| eprintln!("note: a sync begins of {} administrations that had none", adopted.len()));
+        bar.suspend(|| {
+            eprintln!(
+                "note: a sync begins of {} administrations that had none; reconcile again when it has ended",
+                adopted.len()
+            )
+        });
     }
     Ok(report)
 }

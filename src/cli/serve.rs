@@ -11,8 +11,12 @@ use crate::app::App;
 use crate::config::{MetricsReaders, ServeArgs};
 use crate::runtime::Server;
 
+/// Files that aren't connections: of stores, and to other servers.
+const OTHER_FILES: u64 = 256;
+
 pub async fn run(args: &ServeArgs) -> Result<(), CliError> {
-    let config = args.check()?;
+    let mut config = args.check()?;
+    config.capacity.connections = connections(config.capacity.connections);
     let stop = stop_signal()?;
     let built = wiring::build(&config).await?;
     let server = bind(&built, config.server.listen, config.server.grace).await?;
@@ -29,6 +33,17 @@ pub async fn run(args: &ServeArgs) -> Result<(), CliError> {
     }
     tracing::info!(in_time, "stopped");
     Ok(())
+}
+
+/// How many connections there can be: each takes a file, and stores and others need some.
+fn connections(wanted: usize) -> usize {
+    // Raises the soft limit as far as one may.
+    let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(u64::MAX);
+    let most = usize::try_from(files.saturating_sub(OTHER_FILES)).unwrap_or(usize::MAX).max(16);
+    if wanted > most {
+        tracing::warn!(files, most, "there can't be as many connections as ROAR_MAX_CONNECTIONS says");
+    }
+    wanted.min(most)
 }
 
 pub fn failed(what: &str, error: std::io::Error) -> CliError {

@@ -13,7 +13,7 @@ use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use tokio::runtime::Handle;
 use tracing::{Metadata, Subscriber};
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::CliError;
@@ -28,13 +28,18 @@ const PARTING: Duration = Duration::from_secs(3);
 pub struct Traces(SdkTracerProvider);
 
 impl Traces {
-    /// Begins to send, on this runtime; none unless that's asked for.
-    pub async fn open(args: &LogArgs) -> Result<Option<Traces>, CliError> {
-        let Some(endpoint) = &args.otlp_endpoint else { return Ok(None) };
+    /// Begins to send, on this runtime; none unless that's asked for, and functions run.
+    pub async fn open(args: &LogArgs, serves: bool) -> Result<Option<Traces>, CliError> {
+        let Some(endpoint) = args.otlp_endpoint.as_ref().filter(|url| serves && !url.is_empty()) else {
+            return Ok(None);
+        };
         let failed = |error: &dyn std::fmt::Display| CliError::Other(format!("traces can't be exported: {error}"));
         let http = reqwest::Client::builder().timeout(LIMIT).redirect(reqwest::redirect::Policy::none());
         let is_google = reqwest::Url::parse(endpoint)
             .is_ok_and(|url| url.host_str().is_some_and(|host| host.ends_with(".googleapis.com")));
+        if is_google && !endpoint.starts_with("https://") {
+            return Err(failed(&"Google is told by https (ROAR_OTLP_ENDPOINT)"));
+        }
         let credentials = match is_google {
             true => {
                 let source = GoogleAuthHeaders::from_adc_with_scopes(GCP_DEFAULT_SCOPES.clone()).await;
@@ -72,7 +77,10 @@ impl Traces {
         let layer = tracing_opentelemetry::layer().with_tracer(self.0.tracer("roar-functions"));
         // Spans alone: what is logged has the log as its place. And none of what sends them.
         let is_ours = |of: &Metadata<'_>| of.is_span() && of.target().starts_with("roar_functions");
-        layer.with_location(false).with_threads(false).with_filter(filter_fn(is_ours))
+        layer
+            .with_location(false)
+            .with_threads(false)
+            .with_filter(filter_fn(is_ours).with_max_level_hint(LevelFilter::INFO))
     }
 
     /// Sends what is left. Blocks, so not for a thread of the runtime.

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use super::parsers::{any, choice, named, share, url};
+use super::parsers::{any, choice, named, share, url_or_nothing};
 
 /// How logs look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -25,7 +25,7 @@ pub struct LogArgs {
     pub log_format: LogFormat,
     /// Where to send traces by OpenTelemetry's protocol over HTTP: http://127.0.0.1:4318/v1/traces. Google's
     /// https://telemetry.googleapis.com/v1/traces gets application-default credentials. None are made without.
-    #[arg(long, global = true, value_name = "URL", env = "ROAR_OTLP_ENDPOINT", value_parser = named("ROAR_OTLP_ENDPOINT", url))]
+    #[arg(long, global = true, value_name = "URL", env = "ROAR_OTLP_ENDPOINT", value_parser = named("ROAR_OTLP_ENDPOINT", url_or_nothing))]
     pub otlp_endpoint: Option<String>,
     /// The share of runs that are traced where the caller doesn't say: 1 for all.
     #[arg(long, global = true, value_name = "SHARE", env = "ROAR_TRACE_RATIO", default_value = "0.1", value_parser = named("ROAR_TRACE_RATIO", share))]

@@ -97,6 +97,11 @@ pub fn port(value: &str) -> Result<u16, String> {
     value.parse().map_err(|_| "must be a port, 0 to 65535".to_owned())
 }
 
+/// As [`url`], or empty for none.
+pub fn url_or_nothing(value: &str) -> Result<String, String> {
+    if value.is_empty() { Ok(String::new()) } else { url(value) }
+}
+
 pub fn url(value: &str) -> Result<String, String> {
     match reqwest::Url::parse(value) {
         Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(value.to_owned()),

@@ -95,7 +95,6 @@ fn operation(function: &Function<App>, signature: &Signature, name: &str) -> Jso
                 "description": texts.join(" "),
                 "content": {
                     "application/json": { "schema": { "$ref": reference } },
-                    "text/event-stream": { "schema": { "type": "string" } },
                 },
             }),
         );
@@ -155,7 +154,9 @@ fn health() -> Vec<(&'static str, Json)> {
             operation(
                 "metrics",
                 "Numbers for Prometheus.",
-                json!({ "200": text("Prometheus' text format.", "calls_limit 256\n") }),
+                json!({
+                    "200": text("Prometheus' text format.", "calls_limit 256\n"), "404": { "description": "Not for who asks." },
+                }),
             ),
         ),
         ("/openapi.json", operation("openapi", "This document.", json!({ "200": document }))),

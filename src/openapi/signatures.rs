@@ -353,7 +353,7 @@ fn people() -> Vec<Signature> {
         ],
         "description": "In parts, or as one text.",
     });
-    let record = closed(object(vec![
+    let mut record = closed(object(vec![
         optional("email", email("The address to sign in with.")),
         optional(
             "phoneNumber",
@@ -368,6 +368,7 @@ fn people() -> Vec<Signature> {
         optional("disabled", flag("Nobody signs in.")),
         optional("emailVerified", flag("The address is known to be theirs. Only super admins say that it is.")),
     ]));
+    record["minProperties"] = json!(1);
     vec![
         Signature {
             name: "createAdministratorAccount",
@@ -512,7 +513,8 @@ fn groups() -> Vec<Signature> {
     ]);
     vec![Signature {
         name: "createLevanteGroup",
-        description: "Any other field that Firestore can store is kept with the group. The maker administers it.",
+        description: "Any other field that Firestore can store is kept with the group, but for those that the service \
+                      keeps itself: id, archived, createdBy, subGroups, schools, classes, … The maker administers it.",
         data: object(vec![required("groupData", group)]),
         result: answer(vec![required("groupId", id("The group."))]),
         chunk: None,

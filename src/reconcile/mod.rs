@@ -27,8 +27,8 @@ use futures::TryStreamExt as _;
 pub use callable::reconcile_administration;
 pub use report::Report;
 
-use crate::administrations::bring_about;
 use crate::administrations::fanout::control::{Control, administration_path};
+use crate::administrations::{Origin, bring_about};
 use crate::app::App;
 use crate::store::path::NAME_FIELD;
 use crate::store::{Database, Direction, DocPath, FieldOp, Query, Result, Value};
@@ -101,7 +101,8 @@ pub async fn reconcile_all(app: &App, options: &Options, watch: Watch<'_>) -> Re
 
 /// Begins a sync of every administration that this service has never synced, as those of older functions: their
 /// lists of orgs, by which they're found, and what the next change is compared with come from a sync. Gives their IDs.
-/// For who has switched the older functions off: a sync writes assignments.
+/// For who has switched the older functions off: a sync writes assignments. (Of closed ones, only details of those that
+/// there are.)
 ///
 /// Cost: two reads for each administration, and what the syncs read and write.
 pub async fn adopt(app: &App, only: Option<&str>) -> Result<Vec<String>> {
@@ -118,7 +119,7 @@ pub async fn adopt(app: &App, only: Option<&str>) -> Result<Vec<String>> {
         let paths = batch.iter().map(|id| Control::path(id)).collect::<Result<Vec<_>>>()?;
         let known = database.get_fields(&paths, Some(&[])).await?;
         for (id, _) in batch.iter().zip(known).filter(|(_, known)| known.is_none()) {
-            if bring_about(app, id).await? {
+            if bring_about(app, id, Origin::Older).await? {
                 adopted.push(id.clone());
             }
         }

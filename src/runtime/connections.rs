@@ -21,9 +21,12 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
 /// How long a connection may be idle, and how long the head of a request may take to come.
-const IDLE: Duration = Duration::from_secs(60);
+/// More than proxies usually keep one: the one who'd use it should be the one who closes it.
+const IDLE: Duration = Duration::from_secs(75);
 /// How long somebody may take nothing of an answer.
 const STALLED: Duration = Duration::from_secs(60);
+/// How many bytes of a request are kept at once, its head among them.
+const MOST_BUFFERED: usize = 128 * 1024;
 /// How long to wait when the system has no room for another connection.
 const EXHAUSTED: Duration = Duration::from_secs(1);
 
@@ -51,7 +54,7 @@ pub(super) async fn serve(
 ) {
     let graceful = GracefulShutdown::new();
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(patience.idle);
+    http.timer(TokioTimer::new()).header_read_timeout(patience.idle).max_buf_size(MOST_BUFFERED);
     loop {
         let next = async {
             // Fails only when it's closed, which it never is.

@@ -428,6 +428,26 @@ async fn an_administration_of_older_functions_is_adopted_once() {
     assert_eq!(adopt(&world.service.app, Some("unknown")).await.expect("nothing to do"), [""; 0]);
 }
 
+/// Who came after it was closed isn't assigned what others did then.
+#[tokio::test]
+async fn a_closed_administration_of_older_functions_assigns_nobody() {
+    let (world, id) = world().await;
+    let path = DocPath::new(format!("administrations/{id}")).expect("a path");
+    let closed = world.now() - jiff::SignedDuration::from_hours(24);
+    let control = DocPath::new(format!("administrationSyncs/{id}")).expect("a path");
+    commit(&world, vec![put(path, &[(&["dateClosed"], Some(Value::from(closed)))]), Write::delete(control)]).await;
+    // Another student in the same classes, who came later.
+    let mut late = world.get(&user(1).to_string()).await.expect("a student").fields;
+    late.retain(|name, _| !name.starts_with("assignments"));
+    commit(&world, vec![Write::set(DocPath::new("users/late").expect("a path"), late)]).await;
+    let assignments = async || crate::world::assignments(world.admin(), &id).await.len();
+    let before = assignments().await;
+    assert_eq!(adopt(&world.service.app, None).await.expect("begun"), std::slice::from_ref(&id));
+    world.settle().await;
+    assert_eq!(assignments().await, before);
+    assert!(world.get(&format!("administrationSyncs/{id}")).await.is_some());
+}
+
 #[tokio::test]
 async fn what_a_thousand_students_cost() {
     let world = LocalWorld::start().await;

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use roar_functions::runtime::Capacity;
+use roar_functions::runtime::auth::development_token;
 use serde_json::json;
 
+use crate::support::world::PROJECT;
 use crate::support::{Setup, TestServer};
 
 fn calls(calls: usize) -> Capacity {
@@ -126,4 +128,48 @@ async fn a_body_that_does_not_come_takes_no_place() {
     }
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(server.call("/echoBack", json!(1)).await.status(), 200);
+}
+
+/// Ten megabytes of nothing but braces would take a gigabyte once read.
+#[tokio::test]
+async fn bodies_of_many_parts_and_large_ones_of_strangers_are_refused() {
+    let server = TestServer::with(Setup::new()).await;
+    let body = |parts: usize| format!(r#"{{"data":[{}0]}}"#, r#"{"":0},"#.repeat(parts));
+    let send = async |body: String, token: Option<&str>| {
+        let request = server.post("/echoBack").header("content-type", "application/json").body(body);
+        let request = token.into_iter().fold(request, |request, token| request.bearer_auth(token));
+        request.send().await.unwrap().status().as_u16()
+    };
+    let token = development_token(PROJECT, "u1", None, serde_json::Map::new(), server.now()).unwrap();
+    assert_eq!(send(body(9_000), None).await, 200);
+    assert_eq!(send(body(10_000), None).await, 400, "more than 64 KiB, and nobody is signed in");
+    assert_eq!(send(body(90_000), Some(&token)).await, 200);
+    assert_eq!(send(body(110_000), Some(&token)).await, 400);
+    let text = format!(r#"{{"data":"{}"}}"#, "x".repeat(5 << 20));
+    assert_eq!(send(text, Some(&token)).await, 200);
+}
+
+/// A sender that gives up and sends again finds no more room than there is.
+#[tokio::test]
+async fn an_event_keeps_its_place_until_its_handler_ends() {
+    let capacity = Capacity { events: 1, ..Capacity::default() };
+    let server = TestServer::with(Setup { capacity, ..Setup::new() }).await;
+    let name = "projects/demo-admin/databases/(default)/documents/users/u1";
+    let time = "2025-06-15T15:06:40Z";
+    let event = |mode: &str| {
+        let fields = json!({"mode": {"stringValue": mode}});
+        server.post("/events/onCreated").json(&json!({
+            "specversion": "1.0", "id": format!("e-{mode}"), "type": "google.cloud.firestore.document.v1.created",
+            "source": "//firestore.googleapis.com/projects/demo-admin/databases/(default)",
+            "data": {"value": {"name": name, "fields": fields, "createTime": time, "updateTime": time}},
+        }))
+    };
+    let gone = tokio::spawn(event("slow").send());
+    server.world.until("Created u1").await;
+    gone.abort();
+    let _ = gone.await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let next = tokio::time::timeout(Duration::from_millis(200), event("ok").send()).await;
+    assert!(next.is_err(), "the place is held by a handler that nobody waits for");
+    assert_eq!(server.world.noted().len(), 1);
 }

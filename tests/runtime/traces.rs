@@ -12,7 +12,7 @@ use axum::routing::post;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use crate::cli::program;
+use crate::cli::{program, run};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
@@ -47,9 +47,11 @@ async fn serve(endpoint: &str, parent: &str) -> Vec<Value> {
     let listening = lines.find(|line| line.contains("listening on")).expect("it listens");
     let url = listening.split("listening on ").nth(1).unwrap().split('"').next().unwrap().to_owned();
     let secret = "a-name-that-nobody-is-to-see";
+    let (_, token, _) = run(&["token", "--uid", "somebody"], &[]);
     let call = crate::support::world::http().post(format!("{url}/getAdministrations")).header("traceparent", parent);
+    let call = call.bearer_auth(token.trim());
     let answer = call.json(&json!({"data": {"testData": secret}})).send().await.unwrap();
-    assert_eq!(answer.status(), 401);
+    assert_eq!(answer.status(), 400);
     let stop = std::process::Command::new("kill").arg(server.id().to_string()).status().unwrap();
     assert!(stop.success());
     let rest: Vec<_> = lines.collect();
@@ -65,7 +67,7 @@ async fn a_sampled_run_is_exported_as_part_of_its_trace() {
     let [(headers, body)] = sent.as_slice() else { panic!("{} requests", sent.len()) };
     assert_eq!(headers["content-type"], "application/x-protobuf");
     let trace = u128::from_str_radix(TRACE, 16).unwrap().to_be_bytes();
-    for part in [&trace[..], &0x00f067aa0ba902b7_u64.to_be_bytes(), b"getAdministrations", b"UNAUTHENTICATED"] {
+    for part in [&trace[..], &0x00f067aa0ba902b7_u64.to_be_bytes(), b"getAdministrations", b"INVALID_ARGUMENT"] {
         assert!(contains(body, part), "{}", String::from_utf8_lossy(part));
     }
     assert!(!contains(body, b"nobody-is-to-see"));

@@ -25,6 +25,12 @@ use crate::store::Cost;
 
 pub(super) use respond::envelope;
 
+/// The largest body of who isn't signed in: more is of no use to anybody, and costs nobody anything to send.
+const SIGNED_OUT_BODY: usize = 64 * 1024;
+/// How many parts a body may have. Read, each takes a hundred bytes or so, however short it's written: ten megabytes of
+/// nothing but braces would take a gigabyte.
+const MOST_PARTS: usize = 200_000;
+
 /// When somebody who finds the server busy may try again.
 const BUSY: Duration = Duration::from_secs(1);
 
@@ -150,7 +156,11 @@ async fn begin<S: Clone + Send + Sync + 'static>(
     if caller.as_ref().is_err_and(|error| error.status == Status::Unauthenticated) {
         admit()?;
     }
-    let (data, bytes) = read(&runtime.inner.room, &parts.method, &parts.headers, body, function).await?;
+    let limit = match caller {
+        Ok(Some(_)) => function.body_limit,
+        _ => function.body_limit.min(SIGNED_OUT_BODY),
+    };
+    let (data, bytes) = read(&runtime.inner.room, &parts.method, &parts.headers, body, limit).await?;
     let (caller, app_id) = (caller?, app_id?);
     let data = decode::decode(data).map_err(FunctionError::internal)?;
     let place = runtime.inner.room.call().ok_or_else(Refused::busy)?;
@@ -206,17 +216,17 @@ fn log(error: &FunctionError) {
 
 /// The request's `data`, and the room that it takes. Whatever is wrong with the request, the protocol has one answer
 /// to it.
-async fn read<S>(
+async fn read(
     room: &Room,
     method: &Method,
     headers: &HeaderMap,
     body: axum::body::Body,
-    function: &Function<S>,
+    limit: usize,
 ) -> Result<(Value, Place), Refused> {
     let bad = || FunctionError::invalid("Bad Request");
     // A body that is too large gets the same answer: of the statuses that clients know, this one
     // says that the same request can't succeed; HTTP's own 413 they'd read as "unknown".
-    let (bytes, place) = match room.read(headers, body, function.body_limit).await {
+    let (bytes, place) = match room.read(headers, body, limit).await {
         Ok(read) => read,
         Err(BodyError::Busy) => return Err(Refused::busy()),
         Err(BodyError::TooLarge | BodyError::Broken) => return Err(bad().into()),
@@ -227,8 +237,11 @@ async fn read<S>(
     Ok((parse(&bytes).ok_or_else(bad)?, place))
 }
 
-/// The value of `data` in a body.
+/// The value of `data` in a body of not too many parts.
 pub(crate) fn parse(body: &[u8]) -> Option<Value> {
+    if body.iter().filter(|byte| matches!(byte, b'{' | b'[' | b',')).count() > MOST_PARTS {
+        return None;
+    }
     let Ok(Value::Object(body)) = serde_json::from_slice(body) else { return None };
     only_data(body)
 }

@@ -49,7 +49,7 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
     /// is acknowledged and logged: it wouldn't get better by coming again.
     pub async fn dispatch_change(&self, trigger: &str, change: DocumentChange) -> Dispatch {
         match self.registry().find(trigger) {
-            Some(function) => self.dispatch(&function.clone(), change, None).await,
+            Some(function) => self.dispatch(&function.clone(), change, None, ()).await,
             None => {
                 tracing::error!(trigger, id = change.id, "an event for an unknown function was dropped");
                 Dispatch::Acknowledged
@@ -57,7 +57,14 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
         }
     }
 
-    async fn dispatch(&self, function: &Arc<Function<S>>, change: DocumentChange, trace: Option<Trace>) -> Dispatch {
+    /// `places` are given up when the handler has ended, whether or not somebody still waits for it.
+    async fn dispatch(
+        &self,
+        function: &Arc<Function<S>>,
+        change: DocumentChange,
+        trace: Option<Trace>,
+        places: impl Send + 'static,
+    ) -> Dispatch {
         let (name, id) = (function.name, change.id.clone());
         let Trigger::Document { event, pattern, handler, .. } = &function.trigger else {
             tracing::error!(function = name, id, "an event for a function that isn't on documents was dropped");
@@ -68,7 +75,7 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
             return Dispatch::Acknowledged;
         };
         if !event.fires_on(kind) {
-            tracing::warn!(function = name, id, ?kind, "an event of a kind that the function isn't on was dropped");
+            tracing::warn!(function = name, id, change = ?kind, "an event of a kind that the function isn't on was dropped");
             return Dispatch::Acknowledged;
         }
         let Some(params) = pattern.matches(&change.path) else {
@@ -81,6 +88,7 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
         let (document, place) = (change.path.clone(), change.path.clone());
         let event = DocumentEvent { change, params };
         let work = move |state| async move {
+            let _places = places;
             let result = handler(state, event).await;
             match &result {
                 Ok(()) => {}
@@ -165,11 +173,11 @@ async fn receive<S: Clone + Send + Sync + 'static>(
         return StatusCode::NO_CONTENT.into_response();
     };
     let room = &runtime.inner.room;
-    let Some(_place) = room.event().await else {
+    let Some(place) = room.event().await else {
         tracing::warn!(name, "an event waited too long for its turn; it's to come again");
         return busy();
     };
-    let (body, _bytes) = match room.read(&parts.headers, body, function.body_limit).await {
+    let (body, bytes) = match room.read(&parts.headers, body, function.body_limit).await {
         Ok(read) => read,
         Err(BodyError::Busy) => {
             tracing::warn!(name, "there's no room for an event; it's to come again");
@@ -192,7 +200,7 @@ async fn receive<S: Clone + Send + Sync + 'static>(
         tracing::warn!(name, id = message.change.id, "an event of another database was dropped");
         return StatusCode::NO_CONTENT.into_response();
     }
-    let status = match runtime.dispatch(&function, message.change, Trace::of(&parts.headers)).await {
+    let status = match runtime.dispatch(&function, message.change, Trace::of(&parts.headers), (place, bytes)).await {
         Dispatch::Acknowledged => StatusCode::NO_CONTENT,
         Dispatch::Transient => StatusCode::SERVICE_UNAVAILABLE,
         Dispatch::Broken => StatusCode::INTERNAL_SERVER_ERROR,

@@ -69,7 +69,8 @@ pub(in crate::runtime) fn of_server<S: Clone + Send + Sync + 'static>(
     let started = runtime.inner.options.context.now().as_second();
     runtime.metrics().add_source(Box::new(move || {
         let most = room.capacity();
-        let open = most.connections.saturating_sub(connections.available_permits());
+        // One place is for the next that comes.
+        let open = most.connections.saturating_sub(connections.available_permits() + 1);
         let gauge = |name, help, value: usize| Sample::gauge(name, help, value as f64);
         let mut samples = vec![
             gauge("function_runs_in_progress", "Runs of functions under way.", *runs.borrow()),
