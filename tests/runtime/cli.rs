@@ -77,6 +77,19 @@ fn wrong_settings_fail_at_the_start_and_are_named() {
 }
 
 #[test]
+fn the_readme_has_every_setting() {
+    let readme = include_str!("../../README.md");
+    let (code, help, _) = run(&["serve", "--help"], &[]);
+    assert_eq!(code, 0);
+    let names: Vec<_> =
+        help.split("[env: ").skip(1).map(|rest| rest.split(['=', ']']).next().unwrap_or_default()).collect();
+    assert!(names.len() > 40, "{names:?}");
+    for name in names {
+        assert!(readme.contains(&format!("`{name}`")), "{name}");
+    }
+}
+
+#[test]
 fn no_command_mixes_real_documents_with_the_auth_emulators_accounts() {
     let variables = [FIRESTORE, ("FIREBASE_AUTH_EMULATOR_HOST", "127.0.0.1:9099")];
     for args in [&["serve"][..], &["reconcile"], &["reconcile", "--fix"]] {

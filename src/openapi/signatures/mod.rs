@@ -1,10 +1,13 @@
 //! What each callable takes and gives, with an example of both that a test lets run.
 
+mod people;
+mod rosters;
+
 use serde_json::{Value as Json, json};
 
 use super::schema::{
-    about, answer, closed, count, date, flag, id, list, map, nullable, object, one_of, optional, required, shared,
-    sometimes, text,
+    about, answer, count, date, flag, id, list, map, nullable, object, one_of, optional, required, shared, sometimes,
+    text,
 };
 use crate::runtime::Status;
 use crate::runtime::Status::{AlreadyExists, FailedPrecondition, NotFound, ResourceExhausted};
@@ -39,8 +42,8 @@ pub(super) fn all() -> Vec<Signature> {
     let mut all = administrations();
     all.extend(reports());
     all.extend(rights());
-    all.extend(people());
-    all.extend(rosters());
+    all.extend(people::all());
+    all.extend(rosters::all());
     all.extend(groups());
     all
 }
@@ -335,171 +338,9 @@ fn rights() -> Vec<Signature> {
 }
 
 fn account_id(description: &str) -> Json {
-    let mut schema = super::id_schema();
+    let mut schema = crate::openapi::id_schema();
     schema["maxLength"] = json!(128);
     about(schema, description)
-}
-
-fn email(description: &str) -> Json {
-    json!({ "type": "string", "format": "email", "maxLength": 254, "description": description })
-}
-
-fn people() -> Vec<Signature> {
-    let part = || json!({ "type": "string", "minLength": 1, "maxLength": 200, "pattern": "\\S" });
-    let name = json!({
-        "anyOf": [
-            object(vec![required("first", part()), optional("middle", part()), required("last", part())]),
-            { "type": "string", "pattern": "\\S +\\S", "maxLength": 600 },
-        ],
-        "description": "In parts, or as one text.",
-    });
-    let mut record = closed(object(vec![
-        optional("email", email("The address to sign in with.")),
-        optional(
-            "phoneNumber",
-            json!({ "type": "string", "pattern": "^\\+[1-9][0-9]{6,14}$", "description": "In E.164." }),
-        ),
-        optional(
-            "password",
-            json!({ "type": "string", "minLength": 6, "maxLength": 2000, "pattern": "\\S", "format": "password" }),
-        ),
-        optional("displayName", json!({ "type": "string", "minLength": 1, "maxLength": 2000, "pattern": "\\S" })),
-        optional("photoURL", json!({ "type": "string", "format": "uri", "maxLength": 2000 })),
-        optional("disabled", flag("Nobody signs in.")),
-        optional("emailVerified", flag("The address is known to be theirs. Only super admins say that it is.")),
-    ]));
-    record["minProperties"] = json!(1);
-    vec![
-        Signature {
-            name: "createAdministratorAccount",
-            description: "Accounts in both projects, the user's documents, and rights over adminOrgs. Where there's \
-                          an account for the address, it's taken if the caller may. Repeated, it converges.",
-            data: object(vec![
-                required("email", email("The address to sign in with.")),
-                required("name", name),
-                optional("orgs", about(shared("Orgs"), "The orgs that they're members of.")),
-                optional("adminOrgs", about(shared("Orgs"), "The orgs that they administer.")),
-                optional("isTestData", flag("A test user.")),
-            ]),
-            result: answer(vec![
-                required("adminUid", id("The account in the admin project.")),
-                required("assessmentUid", id("The account in the assessment project.")),
-                required("roarUid", id("The user.")),
-            ]),
-            chunk: None,
-            sent: json!({
-                "email": "principal@school.example", "name": { "first": "Pat", "last": "Principal" },
-                "orgs": { "schools": ["school-1"] }, "adminOrgs": { "schools": ["school-1"] },
-            }),
-            given: json!({
-                "status": "ok", "adminUid": "WbWnqhx3fHV1u9mkkvcqMA0dRj12",
-                "assessmentUid": "3k0KfWsoYyTUZC8xwNqJx4y5Zsk1", "roarUid": "3k0KfWsoYyTUZC8xwNqJx4y5Zsk1",
-            }),
-            refusals: vec![
-                GONE,
-                TAKEN,
-                LARGE,
-                (FailedPrecondition, "The account is a student's whom the caller doesn't administer."),
-            ],
-        },
-        Signature {
-            name: "updateUserRecord",
-            description: "Only the fields that are sent change. The assessment project's account takes over the \
-                          address, and whether it can be used.",
-            data: object(vec![required("uid", id("The user.")), required("userRecord", record)]),
-            result: answer(vec![]),
-            chunk: None,
-            sent: json!({ "uid": "student-1", "userRecord": { "displayName": "Reader One" } }),
-            given: json!({ "status": "ok" }),
-            refusals: vec![GONE, TAKEN, LARGE, (FailedPrecondition, "Several accounts claim to be this user's.")],
-        },
-    ]
-}
-
-fn rosters() -> Vec<Signature> {
-    let counts = || {
-        let of_kind = object(
-            ["created", "updated", "unchanged", "removed", "skipped", "failed"]
-                .map(|name| required(name, json!({ "type": "integer", "minimum": 0 })))
-                .into(),
-        );
-        map(of_kind, "By kind: districts, schools, classes, users.")
-    };
-    let district = object(vec![
-        required("districtId", id("The district at Clever.")),
-        required("runId", nullable(json!({ "type": "string" }))),
-        required("state", json!({ "type": "string", "description": "What the run ended as." })),
-        required("counts", counts()),
-        required(
-            "heldBack",
-            nullable(json!({ "type": "object", "description": "More are missing than is believed." })),
-        ),
-        required("keepsMissing", flag("What is missing isn't taken for gone.")),
-        required("problems", list(json!({ "type": "object" }), "What wasn't synced, by ID.")),
-        required("differences", list(json!({ "type": "object" }), "Of a dry run: what would change, by ID.")),
-        required("differing", count("How many differences there are.")),
-        required("mismatches", list(json!({ "type": "object" }), "Where Clever's numbers differ from ours.")),
-        required("error", nullable(json!({ "type": "object" }))),
-    ]);
-    vec![
-        Signature {
-            name: "syncCleverUser",
-            description: "To be called after a sign-in with Clever.",
-            data: object(vec![
-                required("assessmentUid", id("The caller's account in the assessment project.")),
-                required(
-                    "accessToken",
-                    json!({ "type": "string", "minLength": 1, "maxLength": 4096, "pattern": "^[!-~]+$" }),
-                ),
-            ]),
-            result: answer(vec![]),
-            chunk: None,
-            sent: json!({ "assessmentUid": "assessment-super", "accessToken": "il0f2b7" }),
-            given: json!({ "status": "ok" }),
-            refusals: vec![UNSET, TAKEN, GONE],
-        },
-        Signature {
-            name: "syncCleverOrgs",
-            description: "May take an hour; the sync goes on when its caller has gone. Called with Accept: \
-                          text/event-stream, it says how far it is.",
-            data: nullable(object(vec![
-                optional("shallow", flag("Orgs only, no people. Default: true.")),
-                optional("dryRun", flag("Say what would change, and change nothing.")),
-                optional("confirmUnenroll", flag("Those who are missing have left, however many they are.")),
-                optional("districtId", id("One district only.")),
-            ])),
-            result: answer(vec![
-                required("runId", json!({ "type": "string" })),
-                required("dryRun", flag("Nothing was changed.")),
-                required("counts", counts()),
-                required("districts", list(district, "By district.")),
-                required("disconnected", list(json!({ "type": "string" }), "Districts that don't share any more.")),
-            ]),
-            chunk: Some(object(vec![
-                required("runId", nullable(json!({ "type": "string" }))),
-                required("districtId", id("The district at Clever.")),
-                required("phase", json!({ "type": "string" })),
-                required("done", count("Records gone through.")),
-                required("total", nullable(count("Records expected."))),
-                required("rate", json!({ "type": "number", "description": "Records a second." })),
-                required("counts", counts()),
-            ])),
-            sent: json!({ "shallow": true }),
-            given: json!({
-                "status": "ok", "runId": "8dQb2TnKxUw0VjXy9aRf", "dryRun": false, "disconnected": [],
-                "counts": { "districts": { "created": 1, "updated": 0, "unchanged": 0, "removed": 0, "skipped": 0, "failed": 0 } },
-                "districts": [{
-                    "districtId": "58da8c63d7dc0ca06800007a", "runId": "8dQb2TnKxUw0VjXy9aRf", "state": "done",
-                    "counts": {}, "heldBack": null, "keepsMissing": false, "problems": [], "differences": [],
-                    "differing": 0, "mismatches": [], "error": null,
-                }],
-            }),
-            refusals: vec![
-                (NotFound, "districtId names no district that shares its roster."),
-                (FailedPrecondition, "Clever isn't set up; a sync is under way; or more are missing than is believed."),
-            ],
-        },
-    ]
 }
 
 fn groups() -> Vec<Signature> {

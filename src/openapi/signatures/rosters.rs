@@ -1,0 +1,94 @@
+//! Callables that take rosters over.
+
+use serde_json::json;
+
+use super::{GONE, Signature, TAKEN, UNSET};
+use crate::openapi::schema::{answer, count, flag, id, list, map, nullable, object, optional, required};
+use crate::runtime::Status::{FailedPrecondition, NotFound};
+
+/// Their signatures.
+pub(super) fn all() -> Vec<Signature> {
+    let counts = || {
+        let of_kind = object(
+            ["created", "updated", "unchanged", "removed", "skipped", "failed"]
+                .map(|name| required(name, json!({ "type": "integer", "minimum": 0 })))
+                .into(),
+        );
+        map(of_kind, "By kind: districts, schools, classes, users.")
+    };
+    let district = object(vec![
+        required("districtId", id("The district at Clever.")),
+        required("runId", nullable(json!({ "type": "string" }))),
+        required("state", json!({ "type": "string", "description": "What the run ended as." })),
+        required("counts", counts()),
+        required(
+            "heldBack",
+            nullable(json!({ "type": "object", "description": "More are missing than is believed." })),
+        ),
+        required("keepsMissing", flag("What is missing isn't taken for gone.")),
+        required("problems", list(json!({ "type": "object" }), "What wasn't synced, by ID.")),
+        required("differences", list(json!({ "type": "object" }), "Of a dry run: what would change, by ID.")),
+        required("differing", count("How many differences there are.")),
+        required("mismatches", list(json!({ "type": "object" }), "Where Clever's numbers differ from ours.")),
+        required("error", nullable(json!({ "type": "object" }))),
+    ]);
+    vec![
+        Signature {
+            name: "syncCleverUser",
+            description: "To be called after a sign-in with Clever.",
+            data: object(vec![
+                required("assessmentUid", id("The caller's account in the assessment project.")),
+                required(
+                    "accessToken",
+                    json!({ "type": "string", "minLength": 1, "maxLength": 4096, "pattern": "^[!-~]+$" }),
+                ),
+            ]),
+            result: answer(vec![]),
+            chunk: None,
+            sent: json!({ "assessmentUid": "assessment-super", "accessToken": "il0f2b7" }),
+            given: json!({ "status": "ok" }),
+            refusals: vec![UNSET, TAKEN, GONE],
+        },
+        Signature {
+            name: "syncCleverOrgs",
+            description: "May take an hour; the sync goes on when its caller has gone. Called with Accept: \
+                          text/event-stream, it says how far it is.",
+            data: nullable(object(vec![
+                optional("shallow", flag("Orgs only, no people. Default: true.")),
+                optional("dryRun", flag("Say what would change, and change nothing.")),
+                optional("confirmUnenroll", flag("Those who are missing have left, however many they are.")),
+                optional("districtId", id("One district only.")),
+            ])),
+            result: answer(vec![
+                required("runId", json!({ "type": "string" })),
+                required("dryRun", flag("Nothing was changed.")),
+                required("counts", counts()),
+                required("districts", list(district, "By district.")),
+                required("disconnected", list(json!({ "type": "string" }), "Districts that don't share any more.")),
+            ]),
+            chunk: Some(object(vec![
+                required("runId", nullable(json!({ "type": "string" }))),
+                required("districtId", id("The district at Clever.")),
+                required("phase", json!({ "type": "string" })),
+                required("done", count("Records gone through.")),
+                required("total", nullable(count("Records expected."))),
+                required("rate", json!({ "type": "number", "description": "Records a second." })),
+                required("counts", counts()),
+            ])),
+            sent: json!({ "shallow": true }),
+            given: json!({
+                "status": "ok", "runId": "8dQb2TnKxUw0VjXy9aRf", "dryRun": false, "disconnected": [],
+                "counts": { "districts": { "created": 1, "updated": 0, "unchanged": 0, "removed": 0, "skipped": 0, "failed": 0 } },
+                "districts": [{
+                    "districtId": "58da8c63d7dc0ca06800007a", "runId": "8dQb2TnKxUw0VjXy9aRf", "state": "done",
+                    "counts": {}, "heldBack": null, "keepsMissing": false, "problems": [], "differences": [],
+                    "differing": 0, "mismatches": [], "error": null,
+                }],
+            }),
+            refusals: vec![
+                (NotFound, "districtId names no district that shares its roster."),
+                (FailedPrecondition, "Clever isn't set up; a sync is under way; or more are missing than is believed."),
+            ],
+        },
+    ]
+}
