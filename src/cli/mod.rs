@@ -37,6 +37,7 @@ enum ListFormat {
     Table,
     Json,
     Gcloud,
+    Terraform,
 }
 
 /// How reports are printed.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use comfy_table::{Table, presets};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{CliError, ListFormat, wiring};
 use crate::config::TaskArgs;
@@ -29,8 +29,8 @@ pub struct QueuesArgs {
 enum QueuesCommand {
     /// Print all queues.
     List {
-        /// table, json, or gcloud: the commands that create them in Cloud Tasks. Those want PROJECT and REGION as
-        /// shell variables.
+        /// table, json, gcloud (the commands that create or change them in Cloud Tasks, which want PROJECT and REGION as
+        /// shell variables) or terraform (the same as resources, in Terraform's JSON).
         #[arg(long, value_enum, default_value = "table")]
         format: ListFormat,
     },
@@ -66,6 +66,9 @@ pub(super) async fn run(args: QueuesArgs) -> Result<(), CliError> {
         QueuesCommand::List { format: ListFormat::Gcloud } => {
             println!("{}", gcloud());
         }
+        QueuesCommand::List { format: ListFormat::Terraform } => {
+            println!("{:#}", terraform());
+        }
         QueuesCommand::Install { tasks } => install(&queues, &tasks).await.map_err(CliError::Other)?,
     }
     Ok(())
@@ -74,6 +77,32 @@ pub(super) async fn run(args: QueuesArgs) -> Result<(), CliError> {
 /// The commands that make all queues in Cloud Tasks.
 pub fn gcloud() -> String {
     queues(&functions::table()).iter().map(as_gcloud).collect::<Vec<_>>().join("\n\n")
+}
+
+/// The queues as Terraform has them, for its provider `google`.
+pub fn terraform() -> Value {
+    let resource = |queue: &Queue| {
+        let queue = json!({
+            "name": queue.name,
+            "project": "${var.project}",
+            "location": "${var.region}",
+            "rate_limits": { "max_concurrent_dispatches": AT_ONCE },
+            "retry_config": {
+                "max_attempts": 10, "max_retry_duration": "600s", "min_backoff": "1s", "max_backoff": "60s",
+                "max_doublings": 6,
+            },
+        });
+        (queue["name"].as_str().unwrap_or_default().to_owned(), queue)
+    };
+    let resources = queues(&functions::table()).iter().map(resource).collect();
+    as_terraform("google_cloud_tasks_queue", resources, &["project", "region"])
+}
+
+/// Resources of one kind, and the variables that they want.
+pub(super) fn as_terraform(kind: &str, resources: Map<String, Value>, variables: &[&str]) -> Value {
+    let variables: Map<String, Value> =
+        variables.iter().map(|name| ((*name).to_owned(), json!({ "type": "string" }))).collect();
+    json!({ "variable": variables, "resource": { kind: resources } })
 }
 
 fn queues<S>(table: &[Function<S>]) -> Vec<Queue> {
@@ -132,6 +161,10 @@ mod tests {
         // As Cloud Tasks names queues.
         let is_good = |name: &str| name.len() <= 100 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         assert!(queues.iter().all(|queue| is_good(queue.name)));
+        let terraform = terraform();
+        let made = terraform["resource"]["google_cloud_tasks_queue"].as_object().expect("queues");
+        assert!(queues.iter().all(|queue| made[queue.name]["retry_config"]["max_attempts"] == 10));
+        assert_eq!(made.len(), queues.len());
         insta::assert_snapshot!(as_gcloud(&queues[0]), @r#"
         verb=create
         gcloud tasks queues describe followUsersAfterSync --project="$PROJECT" --location="$REGION" >/dev/null 2>&1 && verb=update

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use comfy_table::{Table, presets};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::queues::create_or_update;
+use super::queues::{as_terraform, create_or_update};
 use super::{CliError, ListFormat, wiring};
 use crate::config::{BackendConfig, StoreArgs};
 use crate::functions;
@@ -27,9 +27,11 @@ pub struct TriggersArgs {
 enum TriggersCommand {
     /// Print all document triggers.
     List {
-        /// table, json, or gcloud: the commands that create them in Eventarc. Those want LOCATION
-        /// (of the databases), SERVICE and SERVICE_REGION (Cloud Run) and SERVICE_ACCOUNT (its name, which
-        /// every database's project has) as shell variables.
+        /// table, json, gcloud or terraform.
+        ///
+        /// gcloud: the commands that create or change them in Eventarc. Those want LOCATION (of the databases), SERVICE
+        /// and SERVICE_REGION (Cloud Run) and SERVICE_ACCOUNT (its name, which every database's project has) as shell
+        /// variables. terraform: the same as resources and variables, in Terraform's JSON (a file triggers.tf.json).
         #[arg(long, value_enum, default_value = "table")]
         format: ListFormat,
         #[command(flatten)]
@@ -70,6 +72,7 @@ pub(super) async fn run(args: TriggersArgs) -> Result<(), CliError> {
                 ListFormat::Table => println!("{}", as_table(&rows)),
                 ListFormat::Json => println!("{:#}", as_json(&rows)),
                 ListFormat::Gcloud => println!("{}", gcloud(&rows)),
+                ListFormat::Terraform => println!("{:#}", terraform(&rows)),
             }
             Ok(())
         }
@@ -166,6 +169,37 @@ fn as_gcloud(row: &DocumentTrigger) -> String {
     create_or_update(&format!("gcloud eventarc triggers describe {name} {place}"), &command)
 }
 
+/// The triggers as Terraform has them, for its provider `google`.
+pub fn terraform(rows: &[DocumentTrigger]) -> Value {
+    let resource = |row: &DocumentTrigger| {
+        let name = row.function.to_ascii_lowercase();
+        let mut document = json!({ "attribute": "document", "value": row.document });
+        if row.document.contains('{') {
+            document["operator"] = json!("match-path-pattern");
+        }
+        let trigger = json!({
+            "name": name,
+            "project": row.database.project,
+            "location": "${var.location}",
+            "event_data_content_type": "application/protobuf",
+            "service_account": format!("${{var.service_account}}@{}.iam.gserviceaccount.com", row.database.project),
+            "matching_criteria": [
+                { "attribute": "type", "value": row.event },
+                { "attribute": "database", "value": row.database.database },
+                document,
+            ],
+            "destination": { "cloud_run_service": {
+                "service": "${var.service}",
+                "region": "${var.service_region}",
+                "path": format!("/events/{}", row.function),
+            } },
+        });
+        (name, trigger)
+    };
+    let resources: Map<String, Value> = rows.iter().map(resource).collect();
+    as_terraform("google_eventarc_trigger", resources, &["location", "service", "service_region", "service_account"])
+}
+
 /// Registers triggers with the Firestore emulator at `host`, under their functions' names.
 /// Registering again replaces them. Fails with the first that the emulator doesn't take.
 pub async fn register(host: &str, triggers: &[DocumentTrigger]) -> Result<(), String> {
@@ -228,6 +262,10 @@ mod tests {
           --service-account="$SERVICE_ACCOUNT"@p-admin.iam.gserviceaccount.com
         "#);
         assert!(as_gcloud(&triggers[1]).contains("--event-filters='document=settings/all'"));
+        let terraform = &terraform(&triggers)["resource"]["google_eventarc_trigger"]["onuser"];
+        assert_eq!(terraform["service_account"], "${var.service_account}@p-admin.iam.gserviceaccount.com");
+        assert_eq!(terraform["matching_criteria"][2]["operator"], "match-path-pattern");
+        assert_eq!(terraform["destination"]["cloud_run_service"]["path"], "/events/onUser");
         let json = as_json(&triggers);
         assert_eq!(json[1]["project"], "p-assessment");
         assert_eq!(json[1]["eventType"], "google.cloud.firestore.document.v1.deleted");
