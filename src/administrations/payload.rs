@@ -13,6 +13,7 @@ use crate::payload::{
     value_within,
 };
 use crate::runtime::FunctionError;
+use crate::store::size::depth;
 use crate::store::{FIRST_INSTANT, Fields, Timestamp, Value};
 
 /// A checked request.
@@ -150,15 +151,6 @@ fn assessments(fields: &Map<String, Json>) -> Checked<Vec<Value>> {
             Ok(stored)
         })
         .collect()
-}
-
-/// How many levels of lists and maps a value has.
-fn depth(value: &Value) -> usize {
-    match value {
-        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
-        Value::Map(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
-        _ => 0,
-    }
 }
 
 fn conditions(sent: &Json, at: &str) -> Checked<Value> {

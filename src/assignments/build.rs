@@ -8,7 +8,7 @@ use crate::administrations::model::{Administration, Assessment, progress_key};
 use crate::fields;
 use crate::orgs::lists::OrgSet;
 use crate::orgs::{OrgLists, OrgTree, OrgType};
-use crate::store::size::fields_size;
+use crate::store::size::{depth, fields_size, value_size};
 use crate::store::{Fields, Timestamp, Value};
 use crate::users::age::date_of_birth;
 use crate::users::grade::grade_text;
@@ -325,10 +325,31 @@ pub(super) fn user_data(user: &Fields) -> Fields {
             }
         }
     }
+    // People write these fields: what they put there must not keep the assignment, and with it a whole sync, from being
+    // stored.
+    data.retain(|_, value| fits(value));
+    if fields_size(&data) > MOST_STUDENT_DATA {
+        data.retain(|_, value| value_size(value) <= SMALL);
+    }
+    if fields_size(&data) > MOST_STUDENT_DATA {
+        data.retain(|name, _| matches!(name.as_str(), "grade" | "dob" | "birthMonth" | "birthYear" | "schoolLevel"));
+    }
     for name in ["name", "assessmentPid", "assessmentUid", "email", "username"] {
-        data.insert(name.to_owned(), user.get(name).cloned().unwrap_or(Value::Null));
+        data.insert(name.to_owned(), user.get(name).filter(|value| fits(value)).cloned().unwrap_or(Value::Null));
     }
     data
+}
+
+/// The most bytes of a field of a student that an assignment shows, and the most levels.
+const MOST_OF_A_FIELD: (usize, usize) = (20_000, 10);
+/// The most bytes of a student's data altogether: a document has a million.
+const MOST_STUDENT_DATA: usize = 200_000;
+/// What's kept if that's too much.
+const SMALL: usize = 1000;
+
+fn fits(value: &Value) -> bool {
+    let (bytes, levels) = MOST_OF_A_FIELD;
+    value_size(value) <= bytes && depth(value) <= levels
 }
 
 /// An update, unless nothing but the time of the sync would change. The record of what is counted

@@ -2,6 +2,15 @@
 
 use super::{DocPath, Fields, Value};
 
+/// How many levels of lists and maps a value has. Firestore stores at most 20 in a document.
+pub fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Map(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
 /// Bytes of a document with its name. Firestore stores at most 1 MiB.
 pub fn document_size(path: &DocPath, fields: &Fields) -> usize {
     name_size(path.as_str()) + 32 + fields_size(fields)
@@ -17,7 +26,8 @@ pub fn fields_size(fields: &Fields) -> usize {
     fields.iter().map(|(name, value)| name.len() + 1 + value_size(value)).sum()
 }
 
-fn value_size(value: &Value) -> usize {
+/// Bytes that a value takes in a document.
+pub fn value_size(value: &Value) -> usize {
     match value {
         Value::Null | Value::Boolean(_) => 1,
         Value::Integer(_) | Value::Double(_) | Value::Timestamp(_) => 8,

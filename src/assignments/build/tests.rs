@@ -172,6 +172,31 @@ fn nothing_is_written_when_nothing_changes() {
     assert_eq!(definition.decide(&user, Some(&assignment), later), Decision::Nothing);
 }
 
+/// Administrators may write to their students' documents.
+#[test]
+fn what_people_write_keeps_no_assignment_from_being_stored() {
+    use crate::store::size::{depth, fields_size};
+    let deep = (0..19).fold(Value::from(1), |inner, _| Value::Map(fields! { "x" => inner }));
+    let mut user = student("3", &MEMBER);
+    user.insert("name".to_owned(), deep.clone());
+    user.insert("email".to_owned(), Value::from("x".repeat(900_000)));
+    user.insert("username".to_owned(), Value::from("reader"));
+    let many: Fields = (0..40).map(|n| (format!("f{n:02}"), Value::from("x".repeat(15_000)))).collect();
+    let mut data = many.clone();
+    data.extend(fields! { "grade" => 3, "deep" => deep, "long" => "x".repeat(100_000) });
+    user.insert("studentData".to_owned(), Value::Map(data));
+    let shown = user_data(&user);
+    assert_eq!((&shown["name"], &shown["email"]), (&Value::Null, &Value::Null));
+    assert_eq!((&shown["username"], &shown["grade"]), (&Value::from("reader"), &Value::from("3")));
+    assert!(!shown.contains_key("deep") && !shown.contains_key("long") && !shown.contains_key("f00"));
+    // What fits is all there.
+    let few: Fields = many.into_iter().take(5).chain(fields! { "grade" => 3 }).collect();
+    user.insert("studentData".to_owned(), Value::Map(few));
+    let shown = user_data(&user);
+    assert!(shown.contains_key("f00") && shown.contains_key("f04"));
+    assert!(fields_size(&shown) < 300_000 && depth(&Value::Map(shown)) < 15);
+}
+
 #[test]
 fn nan_is_no_change() {
     let mut user = student("3", &MEMBER);
