@@ -1,13 +1,13 @@
 //! `doc`: documents on the command line.
 
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 
 use clap::{Args, Subcommand, ValueEnum};
 use futures::TryStreamExt as _;
 use serde_json::{Map, Value as Json, json};
 
 use super::json::{fields_from_json, fields_to_json};
-use super::{CliError, wiring};
+use super::{CliError, print, wiring};
 use crate::config::StoreArgs;
 use crate::context::Context;
 use crate::store::path::NAME_FIELD;
@@ -140,14 +140,6 @@ pub async fn run(args: DocArgs) -> Result<(), CliError> {
             }
             Ok(())
         }
-    }
-}
-
-/// Prints without panicking when the reader has gone (`doc list … | head`).
-fn print(text: &str) -> Result<(), CliError> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
-        result => result.map_err(|error| CliError::Other(error.to_string())),
     }
 }
 

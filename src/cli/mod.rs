@@ -16,6 +16,7 @@ mod traces;
 pub mod triggers;
 mod wiring;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -144,6 +145,14 @@ enum CliError {
     /// The command has said all there is to say.
     #[error("something differs")]
     Differs,
+}
+
+/// Prints without panicking when the reader has gone (`doc list … | head`).
+fn print(text: &str) -> Result<(), CliError> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        result => result.map_err(|error| CliError::Other(error.to_string())),
+    }
 }
 
 /// Runs the command that the program's arguments name. Exits with 0 when it succeeded, 1 when it

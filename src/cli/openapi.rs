@@ -1,10 +1,9 @@
 //! `openapi`.
 
-use super::CliError;
+use super::{CliError, print};
 
 /// Prints the document.
 pub fn run() -> Result<(), CliError> {
     let document = serde_json::to_string_pretty(&crate::openapi::document());
-    println!("{}", document.map_err(|error| CliError::Other(error.to_string()))?);
-    Ok(())
+    print(&format!("{}\n", document.map_err(|error| CliError::Other(error.to_string()))?))
 }

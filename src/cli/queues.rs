@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use comfy_table::{Table, presets};
 use serde_json::{Map, Value, json};
 
-use super::{CliError, ListFormat, wiring};
+use super::{CliError, ListFormat, print, wiring};
 use crate::config::TaskArgs;
 use crate::functions;
 use crate::runtime::{Function, Trigger};
@@ -15,6 +15,9 @@ use crate::runtime::{Function, Trigger};
 const LIMIT: Duration = Duration::from_secs(10);
 /// How many tasks of a queue run at once, over all instances.
 const AT_ONCE: u32 = 20;
+/// How an attempt that failed is repeated: attempts, for how long, the shortest and the longest pause, doublings. After
+/// a while a sweep of the store takes over: else the words of a task that fails would grow more and more.
+const RETRY: (u32, &str, &str, &str, u32) = (10, "600s", "1s", "60s", 6);
 /// The emulator takes no number for "always".
 const MANY: u32 = 1000;
 
@@ -57,17 +60,17 @@ pub(super) async fn run(args: QueuesArgs) -> Result<(), CliError> {
             for queue in &queues {
                 table.add_row([queue.name, queue.summary]);
             }
-            println!("{table}");
+            print(&format!("{table}\n"))?;
         }
         QueuesCommand::List { format: ListFormat::Json } => {
             let rows = queues.iter().map(|queue| json!({ "queue": queue.name, "summary": queue.summary }));
-            println!("{:#}", rows.collect::<Value>());
+            print(&format!("{:#}\n", rows.collect::<Value>()))?;
         }
         QueuesCommand::List { format: ListFormat::Gcloud } => {
-            println!("{}", gcloud());
+            print(&format!("{}\n", gcloud()))?;
         }
         QueuesCommand::List { format: ListFormat::Terraform } => {
-            println!("{:#}", terraform());
+            print(&format!("{:#}\n", terraform()))?;
         }
         QueuesCommand::Install { tasks } => install(&queues, &tasks).await.map_err(CliError::Other)?,
     }
@@ -81,6 +84,7 @@ pub fn gcloud() -> String {
 
 /// The queues as Terraform has them, for its provider `google`.
 pub fn terraform() -> Value {
+    let (attempts, time, least, most, doublings) = RETRY;
     let resource = |queue: &Queue| {
         let queue = json!({
             "name": queue.name,
@@ -88,8 +92,8 @@ pub fn terraform() -> Value {
             "location": "${var.region}",
             "rate_limits": { "max_concurrent_dispatches": AT_ONCE },
             "retry_config": {
-                "max_attempts": 10, "max_retry_duration": "600s", "min_backoff": "1s", "max_backoff": "60s",
-                "max_doublings": 6,
+                "max_attempts": attempts, "max_retry_duration": time, "min_backoff": least, "max_backoff": most,
+                "max_doublings": doublings,
             },
         });
         (queue["name"].as_str().unwrap_or_default().to_owned(), queue)
@@ -110,14 +114,17 @@ fn queues<S>(table: &[Function<S>]) -> Vec<Queue> {
     tasks.map(|function| Queue { name: function.name, summary: function.summary }).collect()
 }
 
-/// After a while a sweep of the store takes over: else the words of a task that fails would grow more and more.
 fn as_gcloud(queue: &Queue) -> String {
+    let (attempts, time, least, most, doublings) = RETRY;
     let place = "--project=\"$PROJECT\" --location=\"$REGION\"";
     let command = [
         format!("gcloud tasks queues \"$verb\" {}", queue.name),
         place.to_owned(),
         format!("--max-concurrent-dispatches={AT_ONCE}"),
-        "--max-attempts=10 --max-retry-duration=600s --min-backoff=1s --max-backoff=60s --max-doublings=6".to_owned(),
+        format!(
+            "--max-attempts={attempts} --max-retry-duration={time} --min-backoff={least} --max-backoff={most} \
+             --max-doublings={doublings}"
+        ),
     ]
     .join(" \\\n  ");
     create_or_update(&format!("gcloud tasks queues describe {} {place}", queue.name), &command)

@@ -8,7 +8,7 @@ use comfy_table::{Table, presets};
 use serde_json::{Map, Value, json};
 
 use super::queues::{as_terraform, create_or_update};
-use super::{CliError, ListFormat, wiring};
+use super::{CliError, ListFormat, print, wiring};
 use crate::config::{BackendConfig, StoreArgs};
 use crate::functions;
 use crate::runtime::{DatabaseName, Function, Trigger};
@@ -68,13 +68,12 @@ pub(super) async fn run(args: TriggersArgs) -> Result<(), CliError> {
     match args.command {
         TriggersCommand::List { format, store } => {
             let rows = of_this_program(&store)?;
-            match format {
-                ListFormat::Table => println!("{}", as_table(&rows)),
-                ListFormat::Json => println!("{:#}", as_json(&rows)),
-                ListFormat::Gcloud => println!("{}", gcloud(&rows)),
-                ListFormat::Terraform => println!("{:#}", terraform(&rows)),
-            }
-            Ok(())
+            print(&match format {
+                ListFormat::Table => format!("{}\n", as_table(&rows)),
+                ListFormat::Json => format!("{:#}\n", as_json(&rows)),
+                ListFormat::Gcloud => format!("{}\n", gcloud(&rows)),
+                ListFormat::Terraform => format!("{:#}\n", terraform(&rows)),
+            })
         }
         TriggersCommand::Install { store } => {
             let BackendConfig::Emulator(host) = store.check()?.backend else {

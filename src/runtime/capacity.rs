@@ -8,8 +8,9 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use futures::StreamExt;
-use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use super::counted::Counted;
 
 /// How long a request's body may take to come.
 const BODY_TIME: Duration = Duration::from_secs(60);
@@ -63,7 +64,7 @@ pub(super) struct Room {
     events: Arc<Semaphore>,
     /// In KiB.
     bytes: Arc<Semaphore>,
-    waiting: Mutex<usize>,
+    waiting: watch::Sender<usize>,
     /// The process holds more memory than it should.
     is_full: AtomicBool,
 }
@@ -75,7 +76,7 @@ impl Room {
             calls: semaphore(capacity.calls),
             events: semaphore(capacity.events),
             bytes: semaphore(capacity.body_bytes / KIB),
-            waiting: Mutex::new(0),
+            waiting: watch::Sender::new(0),
             is_full: AtomicBool::new(false),
             capacity,
         }
@@ -110,7 +111,7 @@ impl Room {
         if self.is_full() {
             return None;
         }
-        let _waits = Waits::new(&self.waiting);
+        let _waits = Counted::new(&self.waiting);
         tokio::time::timeout(EVENT_PATIENCE, self.events.clone().acquire_owned()).await.ok()?.ok()
     }
 
@@ -175,23 +176,7 @@ impl Room {
 
     /// How many events wait for their turn.
     pub fn events_waiting(&self) -> usize {
-        *self.waiting.lock()
-    }
-}
-
-/// Counts somebody who waits, for as long as this exists.
-struct Waits<'a>(&'a Mutex<usize>);
-
-impl<'a> Waits<'a> {
-    fn new(waiting: &'a Mutex<usize>) -> Self {
-        *waiting.lock() += 1;
-        Waits(waiting)
-    }
-}
-
-impl Drop for Waits<'_> {
-    fn drop(&mut self) {
-        *self.0.lock() -= 1;
+        *self.waiting.borrow()
     }
 }
 

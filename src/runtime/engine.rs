@@ -17,6 +17,7 @@ use tracing::{Instrument, Span};
 
 use super::auth::{Callers, Deliveries};
 use super::capacity::{Capacity, Room};
+use super::counted::Counted;
 use super::function::Function;
 use super::limits::Limits;
 use super::observe::{FunctionCost, Kind, Metrics, Trace};
@@ -195,7 +196,7 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
         }
         let (name, timeout, run_kind) = (function.name, function.timeout, run.kind);
         let runtime = self.clone();
-        let running = Running::new(&self.inner.runs);
+        let running = Counted::new(&self.inner.runs);
         let run = async move {
             let _running = running;
             let meter = Arc::new(Meter::default());
@@ -248,20 +249,4 @@ fn is_failure(outcome: &str) -> bool {
         outcome,
         "panic" | "timeout" | "transient" | "permanent" | "INTERNAL" | "UNKNOWN" | "DATA_LOSS" | "UNAVAILABLE"
     )
-}
-
-/// Counts a run for as long as it exists, however it ends.
-struct Running(watch::Sender<usize>);
-
-impl Running {
-    fn new(runs: &watch::Sender<usize>) -> Self {
-        runs.send_modify(|runs| *runs += 1);
-        Running(runs.clone())
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.send_modify(|runs| *runs -= 1);
-    }
 }

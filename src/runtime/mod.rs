@@ -7,6 +7,7 @@ pub(crate) mod callable;
 mod capacity;
 mod chunks;
 mod connections;
+mod counted;
 mod engine;
 pub mod error;
 pub(crate) mod events;

@@ -1,9 +1,9 @@
 //! The OpenAPI document is true: its examples are taken, and what comes back is what it says.
 
 use roar_functions::accounts::NewAccount;
+use roar_functions::cli::json::fields_from_json;
 use roar_functions::openapi::{document, examples};
 use roar_functions::runtime::Status;
-use roar_functions::store::{Fields, Timestamp, Value};
 use serde_json::{Value as Json, json};
 
 use crate::local::LocalWorld;
@@ -11,29 +11,13 @@ use crate::world::set;
 
 const SEED: &str = include_str!("../openapi/seed.jsonl");
 
-/// A value as the command `doc` reads it.
-fn value(json: &Json) -> Value {
-    match json {
-        Json::Object(fields) => match fields.get("$timestamp").and_then(Json::as_str) {
-            Some(time) => Value::from(time.parse::<Timestamp>().expect("an instant")),
-            None => Value::Map(of(fields)),
-        },
-        Json::Array(items) => Value::Array(items.iter().map(value).collect()),
-        plain => roar_functions::payload::value(plain, "seed").expect("storable"),
-    }
-}
-
-fn of(fields: &serde_json::Map<String, Json>) -> Fields {
-    fields.iter().map(|(name, json)| (name.clone(), value(json))).collect()
-}
-
 /// A world with what the examples name.
 async fn seeded() -> LocalWorld {
     let world = LocalWorld::start().await;
     for line in SEED.lines() {
         let seed: Json = serde_json::from_str(line).expect("JSON");
         let fields = seed["fields"].as_object().expect("fields");
-        set(world.admin(), seed["path"].as_str().expect("a path"), of(fields)).await;
+        set(world.admin(), seed["path"].as_str().expect("a path"), fields_from_json(fields).expect("storable")).await;
     }
     let accounts = &world.service.app.accounts;
     for who in ["super", "teacher", "student"] {

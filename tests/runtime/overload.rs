@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use reqwest::RequestBuilder;
 use roar_functions::runtime::Capacity;
 use roar_functions::runtime::auth::development_token;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::world::PROJECT;
 use crate::support::{Setup, TestServer};
@@ -91,21 +92,24 @@ async fn bodies_beyond_the_room_are_refused_and_may_come_again() {
     assert_eq!(server.post("/echoBack").json(&large).send().await.unwrap().status(), 200);
 }
 
+/// An event of a user that's there, as Eventarc delivers it.
+fn event(server: &TestServer, function: &str, kind: &str, user: &str, fields: Value) -> RequestBuilder {
+    let name = format!("projects/demo-admin/databases/(default)/documents/users/{user}");
+    let time = "2025-06-15T15:06:40Z";
+    server.post(&format!("/events/{function}")).json(&json!({
+        "specversion": "1.0", "id": format!("{user}-{fields}"),
+        "type": format!("google.cloud.firestore.document.v1.{kind}"),
+        "source": "//firestore.googleapis.com/projects/demo-admin/databases/(default)",
+        "data": {"value": {"name": name, "fields": fields, "createTime": time, "updateTime": time}},
+    }))
+}
+
 /// The emulator delivers an event once: a burst of them waits for its turn.
 #[tokio::test]
 async fn a_burst_of_events_is_handled_in_turn() {
     let capacity = Capacity { events: 2, ..Capacity::default() };
     let server = TestServer::with(Setup { capacity, ..Setup::new() }).await;
-    let event = |number: usize| {
-        let name = format!("projects/demo-admin/databases/(default)/documents/users/u{number}");
-        let time = "2025-06-15T15:06:40Z";
-        let data = json!({"value": {"name": name, "fields": {}, "createTime": time, "updateTime": time}});
-        let source = "//firestore.googleapis.com/projects/demo-admin/databases/(default)";
-        server.post("/events/onWritten").json(&json!({
-            "specversion": "1.0", "id": format!("e{number}"), "source": source, "data": data,
-            "type": "google.cloud.firestore.document.v1.written",
-        }))
-    };
+    let event = |number: usize| event(&server, "onWritten", "written", &format!("u{number}"), json!({}));
     let sent: Vec<_> = (0..40).map(|number| tokio::spawn(event(number).send())).collect();
     for answer in sent {
         assert_eq!(answer.await.unwrap().unwrap().status(), 204);
@@ -154,16 +158,7 @@ async fn bodies_of_many_parts_and_large_ones_of_strangers_are_refused() {
 async fn an_event_keeps_its_place_until_its_handler_ends() {
     let capacity = Capacity { events: 1, ..Capacity::default() };
     let server = TestServer::with(Setup { capacity, ..Setup::new() }).await;
-    let name = "projects/demo-admin/databases/(default)/documents/users/u1";
-    let time = "2025-06-15T15:06:40Z";
-    let event = |mode: &str| {
-        let fields = json!({"mode": {"stringValue": mode}});
-        server.post("/events/onCreated").json(&json!({
-            "specversion": "1.0", "id": format!("e-{mode}"), "type": "google.cloud.firestore.document.v1.created",
-            "source": "//firestore.googleapis.com/projects/demo-admin/databases/(default)",
-            "data": {"value": {"name": name, "fields": fields, "createTime": time, "updateTime": time}},
-        }))
-    };
+    let event = |mode: &str| event(&server, "onCreated", "created", "u1", json!({"mode": {"stringValue": mode}}));
     let gone = tokio::spawn(event("slow").send());
     server.world.until("Created u1").await;
     gone.abort();

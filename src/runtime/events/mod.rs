@@ -85,7 +85,7 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
         let age = self.inner.options.context.now().duration_since(change.time);
         self.metrics().event(name, &id, age.try_into().unwrap_or_default());
         let handler = handler.clone();
-        let (document, place) = (change.path.clone(), change.path.clone());
+        let (document, path) = (change.path.clone(), change.path.clone());
         let event = DocumentEvent { change, params };
         let work = move |state| async move {
             let _places = places;
@@ -104,7 +104,7 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
             Ok(Ended::Answered(_)) => Dispatch::Acknowledged,
             Ok(Ended::Panicked | Ended::TimedOut) | Err(_) => {
                 // Where it is says which one it is: IDs, nothing of what's in it.
-                tracing::error!(function = name, id = event_id, document = %place, "the event's handler broke; it's to come again");
+                tracing::error!(function = name, id = event_id, document = %path, "the event's handler broke; it's to come again");
                 Dispatch::Broken
             }
         }

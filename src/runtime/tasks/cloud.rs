@@ -21,6 +21,7 @@ use super::backoff::Backoff;
 use super::{LocalQueue, NewTask, TASKS, TaskQueue, document_id};
 use crate::context::Context;
 use crate::digest::digest;
+use crate::runtime::counted::Counted;
 use crate::runtime::function::{Function, Trigger};
 use crate::store::{Database, Direction, FieldOp, Query, StoreError, Value, Write};
 
@@ -161,10 +162,10 @@ pub struct RemoteQueue {
     local: Arc<LocalQueue>,
     /// How long functions may take.
     limits: HashMap<&'static str, Duration>,
-    words: mpsc::UnboundedSender<Word>,
+    words: mpsc::UnboundedSender<(Word, Counted)>,
     /// How many words have yet to be said.
     unsaid: watch::Sender<usize>,
-    said: Mutex<Option<mpsc::UnboundedReceiver<Word>>>,
+    said: Mutex<Option<mpsc::UnboundedReceiver<(Word, Counted)>>>,
 }
 
 impl RemoteQueue {
@@ -201,10 +202,6 @@ impl RemoteQueue {
         let _ = self.unsaid.subscribe().wait_for(|unsaid| *unsaid == 0).await;
     }
 
-    fn said_one(&self) {
-        self.unsaid.send_modify(|unsaid| *unsaid -= 1);
-    }
-
     /// Runs what this instance is told of.
     pub fn local(&self) -> &Arc<LocalQueue> {
         &self.local
@@ -225,19 +222,12 @@ impl RemoteQueue {
         let (function, id) = (function.to_owned(), document_id(id).into_owned());
         let word = Word { function, id, name, at };
         // Fails when nobody says words any more: then another instance's sweep does.
-        self.unsaid.send_modify(|unsaid| *unsaid += 1);
-        if self.words.send(word).is_err() {
-            self.said_one();
-        }
+        let _ = self.words.send((word, Counted::new(&self.unsaid)));
     }
 
-    async fn say_all(self: Arc<Self>, said: mpsc::UnboundedReceiver<Word>) {
+    async fn say_all(self: Arc<Self>, said: mpsc::UnboundedReceiver<(Word, Counted)>) {
         let words = futures::stream::unfold(said, async |mut said| Some((said.recv().await?, said)));
-        let say = async |word| {
-            self.say(word).await;
-            self.said_one();
-        };
-        words.for_each_concurrent(AT_ONCE, say).await;
+        words.for_each_concurrent(AT_ONCE, async |(word, _unsaid)| self.say(word).await).await;
     }
 
     async fn say(&self, word: Word) {
