@@ -83,7 +83,7 @@ impl Process {
         let http = reqwest::Client::builder().build().expect("a client");
         let control = self.1.join("_control").expect("an address");
         while let Some(page) = pages.next().await.expect("students") {
-            for student in page.records.iter().step_by(100) {
+            for student in page.records.iter().step_by(100).flatten() {
                 let path = "roles/student/grade";
                 let change = serde_json::json!({"action": "set", "id": student.id(), "path": path, "value": "13"});
                 http.post(control.clone()).json(&change).send().await.expect("it answers");

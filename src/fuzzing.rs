@@ -1,5 +1,6 @@
 //! What the fuzz targets in `fuzz/` need of private parts. cargo-fuzz alone builds this (`--cfg fuzzing`).
 
+use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use gcloud_sdk::google::firestore::v1 as pb;
 use jsonwebtoken::DecodingKey;
@@ -108,7 +109,8 @@ pub struct Page<T> {
 
 /// Reads a page of Clever's.
 pub fn page<T: Record>(body: &[u8]) -> Result<Page<T>, CleverError> {
-    let records::List { records, unreadable, total, next } = records::list(body)?;
+    let records::List { records, total, next } = records::list(&Bytes::copy_from_slice(body))?;
+    let (records, unreadable) = records.read();
     Ok(Page { records, unreadable, total, next })
 }
 

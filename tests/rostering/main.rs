@@ -61,8 +61,7 @@ impl Scene {
 async fn all<T: Record>(mut pages: Pages<T>) -> Result<Vec<T>, CleverError> {
     let mut records = Vec::new();
     while let Some(page) = pages.next().await? {
-        assert_eq!(page.unreadable, []);
-        records.extend(page.records);
+        records.extend(page.records.iter().map(|record| record.expect("readable")));
     }
     Ok(records)
 }

@@ -28,10 +28,10 @@ async fn a_hundred_thousand_users_are_streamed() {
     let (mut users, mut prints) = (0, 0_u64);
     while let Some(page) = pages.next().await.unwrap() {
         users += page.records.len();
-        prints += page.records.iter().take(100).map(|user| user.fingerprint().len() as u64).sum::<u64>();
+        prints += page.records.iter().map(|user| user.expect("readable").fingerprint().len() as u64).sum::<u64>();
     }
     assert!(users > 100_000 && prints > 0);
     let (Some(before), Some(after)) = (before, peak()) else { return };
-    assert!(after - before < 60, "{before} MiB became {after} MiB");
+    assert!(after - before < 40, "{before} MiB became {after} MiB");
     eprintln!("{} MiB more for {users} users", after - before);
 }

@@ -123,7 +123,7 @@ async fn a_list_is_resumed_where_it_was_left() {
             None => pages,
         };
         let page = pages.next().await.unwrap().unwrap();
-        found.extend(page.records.into_iter().map(|user| user.id));
+        found.extend(page.records.read().0.into_iter().map(|user| user.id));
         after = page.next_after;
         if after.is_none() {
             assert!(pages.next().await.unwrap().is_none());
@@ -143,11 +143,11 @@ async fn pages_that_are_too_large_are_halved_on_the_spot() {
     assert_eq!(scene.fake.asked("/users"), 3 + expected.len().div_ceil(25) as u64);
     // In the middle, too.
     let mut pages = scene.district.users(Some(Role::Student)).of(30);
-    let mut found = pages.next().await.unwrap().unwrap().records;
+    let mut found = pages.next().await.unwrap().unwrap().records.read().0;
     scene.fake.configure(|options| options.largest_page = 10);
     while let Some(page) = pages.next().await.unwrap() {
         assert!(page.records.len() <= 10);
-        found.extend(page.records);
+        found.extend(page.records.read().0);
     }
     assert_eq!(found.into_iter().map(|user| user.id).collect::<Vec<_>>(), expected);
     // Nothing is small enough.
@@ -159,11 +159,11 @@ async fn pages_that_are_too_large_are_halved_on_the_spot() {
 async fn a_page_that_failed_can_be_asked_for_again() {
     let scene = Scene::of(60, 10);
     let mut pages = scene.district.users(None);
-    let mut found = pages.next().await.unwrap().unwrap().records;
+    let mut found = pages.next().await.unwrap().unwrap().records.read().0;
     scene.fake.fail("/users", vec![Fault::Status(503); 6]);
     assert_eq!(pages.next().await.err(), Some(CleverError::Unavailable("HTTP 503")));
     while let Some(page) = pages.next().await.unwrap() {
-        found.extend(page.records);
+        found.extend(page.records.read().0);
     }
     assert_eq!(found.into_iter().map(|user| user.id).collect::<Vec<_>>(), scene.there.ids(Kind::User));
 }
@@ -172,7 +172,7 @@ async fn a_page_that_failed_can_be_asked_for_again() {
 async fn pages_are_a_stream() {
     let scene = Scene::of(60, 10);
     let pages: Vec<_> = scene.district.users(None).into_stream().try_collect().await.unwrap();
-    let found: Vec<_> = pages.into_iter().flat_map(|page| page.records).map(|user| user.id).collect();
+    let found: Vec<_> = pages.into_iter().flat_map(|page| page.records.read().0).map(|user| user.id).collect();
     assert_eq!(found, scene.there.ids(Kind::User));
     scene.fake.fail("/users", [Fault::Status(400)]);
     let mut stream = std::pin::pin!(scene.district.users(None).into_stream());

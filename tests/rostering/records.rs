@@ -142,8 +142,9 @@ async fn an_unreadable_record_does_not_fail_its_page() {
     let mut pages = scene.district.users(None);
     let (mut read, mut unreadable) = (Vec::new(), Vec::new());
     while let Some(page) = pages.next().await.unwrap() {
-        read.extend(page.records.into_iter().map(|user| user.id));
-        unreadable.extend(page.unreadable);
+        let (users, others) = page.records.read();
+        read.extend(users.into_iter().map(|user| user.id));
+        unreadable.extend(others);
     }
     assert_eq!(unreadable, [Unreadable { id: Some(broken.clone()), what: "schools" }]);
     read.push(broken);

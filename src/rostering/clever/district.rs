@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use reqwest::Url;
 use secrecy::SecretString;
@@ -97,7 +98,7 @@ impl District {
     }
 
     /// Asks with the token. When it's refused, it's fetched anew, once.
-    pub(super) async fn get<T>(&self, url: &Url, read: impl Fn(&[u8]) -> Result<T>) -> Result<T> {
+    pub(super) async fn get<T>(&self, url: &Url, read: impl Fn(&Bytes) -> Result<T>) -> Result<T> {
         let current = self.0.token.lock().clone();
         match self.get_with(&current.token, url, &read).await {
             Err(CleverError::Unauthorized) => {
@@ -108,7 +109,7 @@ impl District {
         }
     }
 
-    async fn get_with<T>(&self, token: &SecretString, url: &Url, read: impl Fn(&[u8]) -> Result<T>) -> Result<T> {
+    async fn get_with<T>(&self, token: &SecretString, url: &Url, read: impl Fn(&Bytes) -> Result<T>) -> Result<T> {
         self.0.clever.0.requests.get(url, &Who::Bearer(token), Some(&self.0.budget), read).await
     }
 

@@ -6,16 +6,14 @@ use futures::Stream;
 use reqwest::Url;
 
 use super::link::{follow, parameter, set_parameter};
-use super::records::{self, Record, Role, Unreadable};
+use super::records::{self, Record, Records, Role};
 use super::{CleverError, District, Result};
 
 /// The records of one page.
 #[derive(Debug)]
 pub struct Page<T> {
     /// The records, in the order of their IDs.
-    pub records: Vec<T>,
-    /// Records that can't be read. They are there, so nobody may take them for gone.
-    pub unreadable: Vec<Unreadable>,
+    pub records: Records<T>,
     /// How many records the whole list has, where Clever says so.
     pub total: Option<u64>,
     /// Where the rest begins, for [`Pages::starting_after`]; `None` when this is the last page.
@@ -68,13 +66,6 @@ impl<T: Record> Pages<T> {
         self
     }
 
-    /// With pages that aren't larger than that, nor than the settings say.
-    #[must_use]
-    pub fn at_most(self, limit: u32) -> Pages<T> {
-        let limit = limit.min(self.limit);
-        self.of(limit)
-    }
-
     /// Asks how many there are in all, too. Clever may not say.
     #[must_use]
     pub fn counted(mut self) -> Pages<T> {
@@ -100,19 +91,20 @@ impl<T: Record> Pages<T> {
                 outcome => break outcome?,
             }
         };
-        let records::List { records, unreadable, total, next } = list;
+        let records::List { records, total, next } = list;
         let Some(next) = next else {
             self.at = At::End;
-            return Ok(Some(Page { records, unreadable, total, next_after: None }));
+            return Ok(Some(Page { records, total, next_after: None }));
         };
         let next = follow(&url, &next)?;
-        let next_after = parameter(&next, "starting_after").or_else(|| Some(records.last()?.id().to_owned()));
+        let next_after = parameter(&next, "starting_after")
+            .or_else(|| Some(records.iter().rev().find_map(|record| record.ok())?.id().to_owned()));
         // Whoever went back would go round for ever.
         if next == url || !is_further(parameter(&url, "starting_after").as_deref(), next_after.as_deref()) {
             return Err(CleverError::Malformed("the next page doesn't lead on"));
         }
         self.at = At::Next(next);
-        Ok(Some(Page { records, unreadable, total, next_after }))
+        Ok(Some(Page { records, total, next_after }))
     }
 
     /// All pages that are left, as a stream; it ends after an error.

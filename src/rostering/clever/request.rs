@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use reqwest::header::HeaderValue;
 use reqwest::{StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
@@ -65,7 +66,7 @@ impl Requests {
         url: &Url,
         who: &Who<'_>,
         budget: Option<&Budget>,
-        read: impl Fn(&[u8]) -> Result<T, CleverError>,
+        read: impl Fn(&Bytes) -> Result<T, CleverError>,
     ) -> Result<T, CleverError> {
         let authorization = who.header()?;
         let mut attempt = 1;
@@ -87,7 +88,7 @@ impl Requests {
         &self,
         request: Request,
         budget: Option<&Budget>,
-        read: &impl Fn(&[u8]) -> Result<T, CleverError>,
+        read: &impl Fn(&Bytes) -> Result<T, CleverError>,
     ) -> Result<T, Failure> {
         let leave = match budget {
             Some(budget) => Some(budget.leave().await),
@@ -157,7 +158,7 @@ fn refused(status: StatusCode, least: Duration) -> Failure {
 
 /// Reads JSON. What isn't JSON at all (cut off, or a page for people) may be better next time; what is, but says
 /// something else, won't.
-pub(super) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, CleverError> {
+pub(super) fn json<T: DeserializeOwned>(body: &Bytes) -> Result<T, CleverError> {
     serde_json::from_slice(body).map_err(|error| unreadable(&error))
 }
 

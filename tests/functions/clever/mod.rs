@@ -108,9 +108,9 @@ impl Scene {
         let mut classes = Vec::new();
         let mut pages = self.client.sections();
         while let Some(page) = pages.next().await.expect("sections") {
-            for section in &page.records {
-                let section: &Section = section;
-                enrolments.add(section);
+            for section in page.records.iter() {
+                let section: Section = section.expect("readable");
+                enrolments.add(&section);
                 classes.push(section.id().to_owned());
             }
         }
@@ -128,10 +128,10 @@ impl Scene {
         let mut present = 0;
         let mut pages = self.client.users(None);
         while let Some(page) = pages.next().await.expect("users") {
-            for user in &page.records {
-                let user: &User = user;
+            for user in page.records.iter() {
+                let user: User = user.expect("readable");
                 let sections = enrolments.sections_of(user.id());
-                let Some(wanted) = map::person(user, &self.there.id(), &sections) else { continue };
+                let Some(wanted) = map::person(&user, &self.there.id(), &sections) else { continue };
                 let entry = entries.get(&format!("clever-{}", user.id())).unwrap_or_else(|| panic!("{what}: nobody"));
                 let roar_uid = entry.get("roarUid").and_then(Value::as_str).expect("a user");
                 let change = person::change(&users[roar_uid], &wanted, &before, self.world.now());

@@ -8,6 +8,9 @@ mod object;
 mod org;
 mod person;
 
+use std::marker::PhantomData;
+
+use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -94,7 +97,7 @@ struct Single<D> {
     data: D,
 }
 
-/// An answer with a list. Its elements are looked at one by one: all at once, a page would take ten times its size.
+/// An answer with a list.
 #[derive(Deserialize)]
 struct Listed<'a> {
     #[serde(borrow)]
@@ -106,10 +109,50 @@ struct Listed<'a> {
     count: Option<&'a RawValue>,
 }
 
+/// The records of a page, each read when it's asked for: all of them at once take several times the page's size.
+#[derive(Clone)]
+pub struct Records<T> {
+    /// Parts of the page, each with one record in it.
+    elements: Vec<Bytes>,
+    records: PhantomData<fn() -> T>,
+}
+
+impl<T: Record> Records<T> {
+    /// How many there are, readable or not.
+    pub fn len(&self) -> usize {
+        self.elements.len()
+    }
+
+    /// True when there are none.
+    pub fn is_empty(&self) -> bool {
+        self.elements.is_empty()
+    }
+
+    /// Reads one after the other. One that can't be read is there nevertheless: nobody may take it for gone.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Result<T, Unreadable>> {
+        // Every element is wrapped once more.
+        self.elements.iter().map(|element| match serde_json::from_slice::<Single<Value>>(element) {
+            Ok(Single { data }) => record(data),
+            Err(_) => Err(Unreadable { id: None, what: "data" }),
+        })
+    }
+
+    /// Reads all: the records, and those that can't be read.
+    pub fn read(&self) -> (Vec<T>, Vec<Unreadable>) {
+        let (records, unreadable): (Vec<_>, Vec<_>) = self.iter().partition(Result::is_ok);
+        (records.into_iter().flatten().collect(), unreadable.into_iter().filter_map(Result::err).collect())
+    }
+}
+
+impl<T> std::fmt::Debug for Records<T> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Records({})", self.elements.len())
+    }
+}
+
 /// A list, read.
 pub(crate) struct List<T> {
-    pub(crate) records: Vec<T>,
-    pub(crate) unreadable: Vec<Unreadable>,
+    pub(crate) records: Records<T>,
     /// How many there are in all.
     pub(crate) total: Option<u64>,
     /// The address of the next page.
@@ -117,40 +160,29 @@ pub(crate) struct List<T> {
 }
 
 /// Reads an answer with one record.
-pub(crate) fn single<T: Record>(body: &[u8]) -> Result<T, CleverError> {
+pub(crate) fn single<T: Record>(body: &Bytes) -> Result<T, CleverError> {
     let Single { data } = parse::<Single<Value>>(body)?;
     record(data).map_err(|_| CleverError::Malformed("the record can't be read"))
 }
 
 /// Reads an answer with one record, and keeps it as it is, too.
-pub(super) fn single_with_raw<T: Record>(body: &[u8]) -> Result<(T, Value), CleverError> {
+pub(super) fn single_with_raw<T: Record>(body: &Bytes) -> Result<(T, Value), CleverError> {
     let Single { data } = parse::<Single<Value>>(body)?;
     let read = record(data.clone()).map_err(|_| CleverError::Malformed("the record can't be read"))?;
     Ok((read, data))
 }
 
-/// Reads an answer with a list.
-pub(crate) fn list<T: Record>(body: &[u8]) -> Result<List<T>, CleverError> {
+/// Reads an answer with a list, but its records: these are read when they're asked for.
+pub(crate) fn list<T: Record>(body: &Bytes) -> Result<List<T>, CleverError> {
     let listed: Listed<'_> = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
     let total = listed.count.and_then(|count| count.get().parse().ok());
-    let mut list = List { records: Vec::with_capacity(listed.data.len()), unreadable: Vec::new(), total, next: None };
-    for element in listed.data {
-        // Every element is wrapped once more.
-        let read = match serde_json::from_str::<Single<Value>>(element.get()) {
-            Ok(Single { data }) => record(data),
-            Err(_) => Err(Unreadable { id: None, what: "data" }),
-        };
-        match read {
-            Ok(record) => list.records.push(record),
-            Err(unreadable) => list.unreadable.push(unreadable),
-        }
-    }
+    let elements = listed.data.into_iter().map(|element| body.slice_ref(element.get().as_bytes())).collect();
     let next = listed.links.into_iter().find(|link| link.rel == "next");
-    list.next = next.map(|link| link.uri).filter(|uri| !uri.is_empty());
-    Ok(list)
+    let next = next.map(|link| link.uri).filter(|uri| !uri.is_empty());
+    Ok(List { records: Records { elements, records: PhantomData }, total, next })
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, CleverError> {
+fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, CleverError> {
     super::request::json(body)
 }
 

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use futures::TryStreamExt as _;
 
 use super::super::map::{self, Enrolments};
-use super::super::records::{DistrictState, Record, School, Section, Unreadable};
+use super::super::records::{DistrictState, Record, Section, Unreadable};
 use super::super::{CleverError, District};
 use super::following::above_changed;
 use super::{CONFLICTS, PROVIDER, SyncError, Work, org_path};
@@ -20,8 +20,6 @@ const BATCH: usize = 200;
 
 /// The fields of an org that tell whether anything has to be written.
 const TELLING: [&str; 6] = [org::ROSTER, "archived", "schools", "archivedSchools", "classes", "archivedClasses"];
-/// Sections are asked for in smaller pages than other records: each names its students.
-const SECTIONS: u32 = 2000;
 
 /// What is known of the orgs once they are synced.
 pub(super) struct Known {
@@ -133,14 +131,12 @@ impl Work<'_> {
         }
     }
 
-    fn pass_over(&mut self, kind: Kind, unreadable: Vec<Unreadable>, ids: &mut HashSet<String>) {
-        for record in unreadable {
-            let why = format!("{} can't be read", record.what);
-            self.report.note(Problem { kind, id: record.id.clone(), failed: false, why });
-            // It may be any of them, so none is missing for sure.
-            self.report.keeps_missing |= record.id.is_none();
-            ids.extend(record.id);
-        }
+    fn pass_over(&mut self, kind: Kind, record: Unreadable, ids: &mut HashSet<String>) {
+        let why = format!("{} can't be read", record.what);
+        self.report.note(Problem { kind, id: record.id.clone(), failed: false, why });
+        // It may be any of them, so none is missing for sure.
+        self.report.keeps_missing |= record.id.is_none();
+        ids.extend(record.id);
     }
 
     async fn fetch(&mut self, client: &District) -> Result<Fetched, SyncError> {
@@ -155,28 +151,37 @@ impl Work<'_> {
         let mut unreadable = HashSet::new();
         let mut pages = client.schools();
         while let Some(page) = pages.next().await? {
-            self.pass_over(Kind::Schools, page.unreadable, &mut unreadable);
-            wanted.extend(page.records.iter().map(|school: &School| map::school(school, &self.id)));
+            for school in page.records.iter() {
+                match school {
+                    Ok(school) => wanted.push(map::school(&school, &self.id)),
+                    Err(record) => self.pass_over(Kind::Schools, record, &mut unreadable),
+                }
+            }
         }
         let schools: HashSet<String> =
             wanted.iter().map(|org| org.key.id.clone()).chain(unreadable.iter().cloned()).collect();
         let mut homeless = Vec::new();
         let mut enrolments = Enrolments::default();
-        let mut pages = client.sections().at_most(SECTIONS);
+        let mut pages = client.sections();
         while let Some(page) = pages.next().await? {
-            self.pass_over(Kind::Classes, page.unreadable, &mut unreadable);
-            for section in &page.records {
-                let section: &Section = section;
-                let class = map::section(section, &self.id).filter(|class| schools.contains(&class.parents[0].id));
+            for section in page.records.iter() {
+                let section: Section = match section {
+                    Ok(section) => section,
+                    Err(record) => {
+                        self.pass_over(Kind::Classes, record, &mut unreadable);
+                        continue;
+                    }
+                };
+                let class = map::section(&section, &self.id).filter(|class| schools.contains(&class.parents[0].id));
                 match class {
                     Some(class) => {
-                        enrolments.add(section);
+                        enrolments.add(&section);
                         wanted.push(class);
                     }
                     None => {
                         let (id, why) = (Some(section.id().to_owned()), "its school isn't shared".to_owned());
                         self.report.note(Problem { kind: Kind::Classes, id, failed: false, why });
-                        homeless.push((section.id().to_owned(), section.school.clone()));
+                        homeless.push((section.id().to_owned(), section.school));
                     }
                 }
             }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::super::District;
 use super::super::map;
-use super::super::records::{Record, User};
+use super::super::records::{Record, Unreadable, User};
 use super::entries::{Changed, ENTRIES, Entries, Entry, Rights, bytes, entry_path};
 use super::orgs::Known;
 use super::{CONFLICTS, PROVIDER, SyncError, Work, fields_of, user_path};
@@ -54,19 +54,13 @@ impl Work<'_> {
                 self.expect(before + total);
             }
             total = total.max(page.total.unwrap_or(0));
-            seen += (page.records.len() + page.unreadable.len()) as u64;
-            for record in page.unreadable {
-                let why = format!("{} can't be read", record.what);
-                match record.id.as_deref() {
-                    Some(id) => drop(entries.get_mut(id).map(|entry| entry.is_seen = true)),
-                    // It may be anybody, so nobody is missing for sure.
-                    None => self.report.keeps_missing = true,
-                }
-                self.report.note(Problem { kind: Kind::Users, id: record.id, failed: false, why });
-            }
+            seen += page.records.len() as u64;
             let mut changed = Vec::new();
-            for user in page.records {
-                changed.extend(self.compare(&user, &mut entries, known));
+            for user in page.records.iter() {
+                match user {
+                    Ok(user) => changed.extend(self.compare(&user, &mut entries, known)),
+                    Err(unreadable) => self.pass_over_somebody(unreadable, &mut entries),
+                }
                 if changed.len() == BATCH {
                     self.write_people(&changed, &mut entries, known).await?;
                     changed.clear();
@@ -80,6 +74,16 @@ impl Work<'_> {
             self.report.keeps_missing = true;
         }
         self.unenrol(&mut entries, expected, seen, known).await
+    }
+
+    fn pass_over_somebody(&mut self, record: Unreadable, entries: &mut Entries) {
+        let why = format!("{} can't be read", record.what);
+        match record.id.as_deref() {
+            Some(id) => drop(entries.get_mut(id).map(|entry| entry.is_seen = true)),
+            // It may be anybody, so nobody is missing for sure.
+            None => self.report.keeps_missing = true,
+        }
+        self.report.note(Problem { kind: Kind::Users, id: record.id, failed: false, why });
     }
 
     /// What is to be written of somebody, if anything.
