@@ -19,6 +19,11 @@ pub async fn run(args: &ServeArgs) -> Result<(), CliError> {
     config.capacity.connections = connections(config.capacity.connections);
     let stop = stop_signal()?;
     let built = wiring::build(&config).await?;
+    let rosters = built.service.app.rosters.clone();
+    let stop = async move {
+        stop.await;
+        rosters.stop();
+    };
     let server = bind(&built, config.server.listen, config.server.grace).await?;
     let server = match config.server.metrics {
         MetricsReaders::All => server,

@@ -9,6 +9,7 @@ use comfy_table::{Cell, CellAlignment, Table, presets};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
 
+use super::serve::stop_signal;
 use super::{CliError, ReportFormat, wiring};
 use crate::app::App;
 use crate::config::{AccountsArgs, BackendConfig, BehaviourArgs, CleverArgs, StoreArgs};
@@ -16,7 +17,7 @@ use crate::context::Context;
 use crate::rostering::clever::Clever;
 use crate::rostering::clever::districts::{AllSynced, Ask, Failure, Step, sync_all};
 use crate::rostering::clever::sync::Options;
-use crate::rostering::report::{Kind, Report};
+use crate::rostering::report::{Doubt, Kind, Report};
 use crate::runtime::{LocalQueue, QueueOptions};
 use crate::store::StoreError;
 
@@ -47,8 +48,8 @@ enum Provider {
     /// events. An embedded store is open to one process at a time: stop its server first, or call syncCleverOrgs there;
     /// this command then delivers the events itself.
     ///
-    /// Exits with 0 when everything is in line now, with 1 when a district failed or was held back, with 2 when the
-    /// arguments or variables are wrong.
+    /// Exits with 0 when everything is in line now; with 1 when a district failed or was held back, when something
+    /// couldn't be stored, or when the numbers disagree in the end; with 2 when the arguments or variables are wrong.
     Clever(Box<CleverSync>),
 }
 
@@ -126,9 +127,8 @@ pub async fn run(args: SyncArgs) -> Result<(), CliError> {
         ReportFormat::Table => as_text(&synced, args.dry_run),
     };
     writeln!(std::io::stdout(), "{text}").map_err(|error| CliError::Other(error.to_string()))?;
-    let is_right =
-        |one: &crate::rostering::clever::districts::Synced| one.error.is_none() && one.report.held_back.is_none();
-    if synced.districts.iter().all(is_right) { Ok(()) } else { Err(CliError::Differs) }
+    let is_right = synced.districts.iter().all(|one| one.error.is_none() && one.report.is_right());
+    if is_right { Ok(()) } else { Err(CliError::Differs) }
 }
 
 async fn sync(app: &App, args: &CleverSync) -> Result<AllSynced, CliError> {
@@ -146,7 +146,17 @@ async fn sync(app: &App, args: &CleverSync) -> Result<AllSynced, CliError> {
         drop(steps);
         synced
     };
-    let (synced, ()) = futures::join!(synced, show(said));
+    // A run that's ended by hand says so, and the next one need not wait.
+    let stop = stop_signal()?;
+    let stopped = async {
+        stop.await;
+        app.rosters.stop();
+        std::future::pending::<()>().await
+    };
+    let synced = tokio::select! {
+        (synced, ()) = async { futures::join!(synced, show(said)) } => synced,
+        () = stopped => return Err(CliError::Other("stopped".to_owned())),
+    };
     synced.map_err(|error| CliError::Other(error.to_string()))
 }
 
@@ -199,16 +209,14 @@ fn as_text(synced: &AllSynced, dry_run: bool) -> String {
             None => {}
         }
         if let Some(held) = one.report.held_back {
-            lines.push(format!(
-                "{}: {} of {} {} are missing, which is much. Nothing was taken for gone; --confirm-unenroll does it.",
-                one.district,
-                held.missing,
-                held.of,
-                held.kind.plural()
-            ));
+            let advice = match held.reason {
+                Doubt::Empty => ".",
+                _ => "; --confirm-unenroll does it.",
+            };
+            lines.push(format!("{}: {held}. Nothing was taken for gone{advice}", one.district));
         }
-        if one.report.keeps_missing {
-            lines.push(format!("{} has paused its data: what is missing wasn't taken for gone.", one.district));
+        if let Some(keeps) = one.report.keeps_missing {
+            lines.push(format!("{}: {}; what is missing wasn't taken for gone.", one.district, keeps.told()));
         }
         for problem in one.report.problems.iter().take(NAMED) {
             let id = problem.id.as_deref().unwrap_or("one without an ID");
@@ -228,7 +236,8 @@ fn as_text(synced: &AllSynced, dry_run: bool) -> String {
             lines.push(format!("{}: {} would change.", one.district, one.report.differing));
         }
         for mismatch in &one.report.mismatches {
-            let (kind, theirs, ours) = (mismatch.kind.plural(), mismatch.provider, mismatch.here);
+            let (theirs, ours) = (mismatch.provider, mismatch.here);
+            let kind = mismatch.user_type.unwrap_or(mismatch.kind.plural());
             lines.push(format!("{}: Clever has {theirs} {kind}, ROAR {ours}.", one.district));
         }
     }

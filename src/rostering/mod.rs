@@ -13,6 +13,8 @@ mod tally;
 
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use self::clever::Clever;
 pub use self::tally::{Tally, UnderWay};
 
@@ -23,12 +25,25 @@ pub struct Rosters {
     pub clever: Option<Clever>,
     /// The syncs of this process.
     pub tally: Tally,
+    stop: watch::Sender<bool>,
 }
 
 impl Rosters {
     /// With these providers.
     pub fn new(clever: Option<Clever>) -> Rosters {
         Rosters { clever, ..Rosters::default() }
+    }
+
+    /// Ends the syncs under way, as failed: the process is to end, and the next sync need not wait until a run without
+    /// a sign of life is taken for dead.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Resolves when syncs are to end.
+    pub(crate) async fn stopped(&self) {
+        // The sender is here, so it can't be gone.
+        let _ = self.stop.subscribe().wait_for(|stop| *stop).await;
     }
 }
 

@@ -100,14 +100,46 @@ pub fn change(stored: &Fields, org: &RosterOrg, provider: &str, now: Timestamp) 
     Some((wanted, mask))
 }
 
-/// What it changes that an org is no longer in the roster: it's archived. `None` when it is already.
-pub fn archive(stored: &Fields, now: Timestamp) -> Option<Change> {
-    if is_archived(stored) {
+/// An org's lists of children: the living, the archived.
+const LISTS: [[&str; 2]; 3] =
+    [["schools", "archivedSchools"], ["classes", "archivedClasses"], ["subGroups", "archivedSubGroups"]];
+
+/// What it changes that an org is no longer in the roster: it's archived, and so are its children. Those that are
+/// `elsewhere` by now are in none of its lists. `None` when it's so already.
+pub fn archive(stored: &Fields, elsewhere: impl Fn(&str) -> bool, now: Timestamp) -> Option<Change> {
+    let is_archived = is_archived(stored);
+    let mut wanted = children_archived(stored, |id| !elsewhere(id), &elsewhere, now).unwrap_or_default().0;
+    if is_archived && wanted.is_empty() {
         return None;
     }
-    let wanted = fields! { "archived" => true, "lastUpdated" => now };
+    wanted.insert("archived".to_owned(), Value::Boolean(true));
+    wanted.insert("lastUpdated".to_owned(), Value::from(now));
     let mask = wanted.keys().map(FieldPath::top).collect();
     Some((wanted, mask))
+}
+
+/// What it changes about an org's lists that some of its children are archived, and some are elsewhere; `None` when
+/// nothing does.
+pub fn children_archived(
+    stored: &Fields,
+    archived: impl Fn(&str) -> bool,
+    elsewhere: impl Fn(&str) -> bool,
+    now: Timestamp,
+) -> Option<Change> {
+    let mut wanted = Fields::new();
+    for lists in LISTS {
+        let held = stored.get(lists[0]).and_then(Value::as_string_list).unwrap_or_default();
+        let those =
+            |is: &dyn Fn(&str) -> bool| -> Vec<&str> { held.iter().map(String::as_str).filter(|id| is(id)).collect() };
+        let (archived, elsewhere) = (those(&archived), those(&elsewhere));
+        if archived.is_empty() && elsewhere.is_empty() {
+            continue;
+        }
+        let change = children_change(stored, lists, &[], &archived, &elsewhere, now);
+        wanted.extend(change.into_iter().flat_map(|(fields, _)| fields));
+    }
+    let mask: Vec<FieldPath> = wanted.keys().map(FieldPath::top).collect();
+    (!mask.is_empty()).then_some((wanted, mask))
 }
 
 /// What has to change in a parent's two lists of children, `schools` and `archivedSchools`, so that the living
@@ -197,8 +229,10 @@ mod tests {
         assert_eq!(after.get("ncesId"), Some(&Value::from("7")), "the roster never said it");
         assert_eq!(after.get("tags"), document.get("tags"));
         assert_eq!(after.get("classes"), document.get("classes"));
-        let gone = apply(&after, archive(&after, NOW));
-        assert_eq!((gone.get("archived"), archive(&gone, NOW)), (Some(&true.into()), None));
+        let nowhere = |_: &str| false;
+        let gone = apply(&after, archive(&after, nowhere, NOW));
+        assert_eq!((gone.get("archived"), archive(&gone, nowhere, NOW)), (Some(&true.into()), None));
+        assert_eq!(gone.get("archivedClasses"), after.get("classes"), "its classes go with it");
         let back = apply(&gone, change(&gone, &elm, "clever", NOW));
         assert_eq!(back.get("archived"), Some(&false.into()));
         assert_eq!(change(&back, &elm, "clever", NOW), None);

@@ -9,7 +9,7 @@ use crate::store::{FieldPath, Fields, Timestamp, Value};
 use crate::users::grade::level_of;
 
 /// The fields of `studentData` that rosters own; others, which people keep by hand, stay as they are.
-pub const STUDENT_FIELDS: [&str; 14] = [
+pub const STUDENT_FIELDS: [&str; 13] = [
     "dob",
     "ell_status",
     "frl_status",
@@ -23,8 +23,13 @@ pub const STUDENT_FIELDS: [&str; 14] = [
     "sis_id",
     "state_id",
     "student_number",
-    "username",
 ];
+
+/// Parts of a name, as documents have them.
+const NAME: [&str; 3] = ["first", "middle", "last"];
+
+/// What rosters say of people beside [`STUDENT_FIELDS`].
+const OF_ALL: [&str; 4] = ["name.first", "name.middle", "name.last", "username"];
 
 /// A person as a roster has them.
 #[derive(Clone, PartialEq)]
@@ -35,6 +40,8 @@ pub struct Person {
     pub name: [Option<String>; 3],
     /// E-mail address, in lower case.
     pub email: Option<String>,
+    /// What they sign in as at school.
+    pub username: Option<String>,
     /// Of [`STUDENT_FIELDS`], those that the roster knows; for students.
     pub student: Fields,
     /// Their orgs, with all that are above them.
@@ -45,7 +52,7 @@ impl Person {
     /// 32 hexadecimal digits that change when anything of the person does, or the orgs that they have rights over.
     pub fn fingerprint(&self, rights: &OrgLists) -> String {
         // Maps are sorted, so the text is the same for the same fields.
-        let parts = (self.user_type, &self.name, &self.email, &self.student, &self.orgs, rights);
+        let parts = (self.user_type, &self.name, &self.email, &self.username, &self.student, &self.orgs, rights);
         fingerprint(format!("{parts:?}"))
     }
 }
@@ -60,8 +67,8 @@ impl std::fmt::Debug for Person {
 /// A change of a users document: top-level fields, and the mask to write them with.
 pub type Change = (Fields, Vec<FieldPath>);
 
-/// The users document of somebody who is in a roster for the first time.
-pub fn new_user(person: &Person, provider: &str, now: Timestamp) -> Fields {
+/// The users document of somebody who is in a roster for the first time; `pid` is their `assessmentPid`, for students.
+pub fn new_user(person: &Person, provider: &str, pid: Option<String>, now: Timestamp) -> Fields {
     let mut user = fields! {
         "userType" => person.user_type, "archived" => false, "createdAt" => now, "lastUpdated" => now,
         "name" => name(person), "ssoType" => provider,
@@ -69,8 +76,12 @@ pub fn new_user(person: &Person, provider: &str, now: Timestamp) -> Fields {
     if let Some(email) = &person.email {
         user.insert("email".to_owned(), Value::from(email.as_str()));
     }
+    if let Some(username) = &person.username {
+        user.insert("username".to_owned(), Value::from(username.as_str()));
+    }
     if person.user_type == "student" {
         user.insert("studentData".to_owned(), Value::Map(student_data(person)));
+        user.extend(pid.map(|pid| ("assessmentPid".to_owned(), Value::from(pid))));
     }
     for org_type in OrgType::ALL {
         let map = membership(None, org_type, &person.orgs, &OrgSet::default(), now);
@@ -79,25 +90,37 @@ pub fn new_user(person: &Person, provider: &str, now: Timestamp) -> Fields {
     user
 }
 
-/// Of [`STUDENT_FIELDS`], those that a roster's record says something of. Small, for there may be a hundred thousand.
+/// What a roster's record says something of: [`STUDENT_FIELDS`], names. Small, for there may be a hundred thousand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Said(u16);
+pub struct Said(u32);
 
 impl Said {
+    fn known() -> impl Iterator<Item = &'static str> {
+        STUDENT_FIELDS.into_iter().chain(OF_ALL)
+    }
+
+    /// All of it.
+    pub fn all() -> Said {
+        Said::of(Said::known())
+    }
+
     /// Those with these names; others are passed over.
     pub fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Said {
-        let places = names.into_iter().filter_map(|name| STUDENT_FIELDS.iter().position(|field| *field == name));
+        let places = names.into_iter().filter_map(|name| Said::known().position(|field| field == name));
         Said(places.fold(0, |said, place| said | 1 << place))
     }
 
     /// What is said of a person.
     pub fn by(person: &Person) -> Said {
-        Said::of(student_data(person).keys().map(String::as_str))
+        let [first, middle, last] = &person.name;
+        let of_all = OF_ALL.into_iter().zip([first, middle, last, &person.username]);
+        let of_all = of_all.filter(|(_, said)| said.is_some()).map(|(name, _)| name);
+        Said::of(student_data(person).keys().map(String::as_str).chain(of_all))
     }
 
     /// The names, as documents keep them.
     pub fn names(self) -> Vec<&'static str> {
-        let fields = STUDENT_FIELDS.into_iter().enumerate();
+        let fields = Said::known().enumerate();
         fields.filter(|(place, _)| self.0 >> place & 1 == 1).map(|(_, field)| field).collect()
     }
 
@@ -115,13 +138,16 @@ pub struct Before<'a> {
     pub said: Said,
     /// The roster called them an administrator.
     pub was_admin: bool,
+    /// They are new in it, or had left: whoever was archived isn't any more. Else, somebody archived them by hand.
+    pub is_back: bool,
 }
 
 /// What the roster changes about somebody who is known; `None` when nothing does.
 pub fn change(user: &Fields, person: &Person, before: &Before<'_>, now: Timestamp) -> Option<Change> {
     let mut wanted = Fields::new();
-    wanted.insert("name".to_owned(), name(person));
-    wanted.insert("archived".to_owned(), Value::Boolean(false));
+    if before.is_back || !user.contains_key("archived") {
+        wanted.insert("archived".to_owned(), Value::Boolean(false));
+    }
     if let Some(email) = &person.email {
         wanted.insert("email".to_owned(), Value::from(email.as_str()));
     }
@@ -135,8 +161,21 @@ pub fn change(user: &Fields, person: &Person, before: &Before<'_>, now: Timestam
         let map = membership(stored, org_type, &person.orgs, before.owned, now);
         wanted.insert(org_type.plural().to_owned(), Value::Map(map));
     }
+    // Another name to sign in with, which somebody was given here, isn't the school's.
+    let held = user.get("username").filter(|held| !held.is_null());
+    if let Some(username) = person.username.as_deref().filter(|_| held.is_none() || before.said.has("username")) {
+        wanted.insert("username".to_owned(), Value::from(username));
+    }
     wanted.retain(|field, value| user.get(field) != Some(value));
     let mut mask: Vec<FieldPath> = wanted.keys().map(FieldPath::top).collect();
+    if person.username.is_none() && held.is_some() && before.said.has("username") {
+        mask.push(FieldPath::top("username"));
+    }
+    let (name, paths) = name_change(user.get("name").and_then(Value::as_map), person, before.said);
+    if !paths.is_empty() {
+        wanted.insert("name".to_owned(), Value::Map(name));
+        mask.extend(paths);
+    }
     if person.user_type == "student" {
         let (data, paths) = student_change(user.get("studentData").and_then(Value::as_map), person, before.said);
         if !paths.is_empty() {
@@ -177,8 +216,23 @@ fn finish(mut wanted: Fields, mut mask: Vec<FieldPath>, now: Timestamp) -> Optio
 
 fn name(person: &Person) -> Value {
     let part = |part: &Option<String>| part.as_deref().map_or(Value::Null, Value::from);
-    let [first, middle, last] = &person.name;
-    Value::Map(fields! { "first" => part(first), "middle" => part(middle), "last" => part(last) })
+    Value::Map(NAME.iter().zip(&person.name).map(|(name, said)| ((*name).to_owned(), part(said))).collect())
+}
+
+/// The parts of a name that differ. What the roster never said is somebody else's.
+fn name_change(stored: Option<&Fields>, person: &Person, said: Said) -> (Fields, Vec<FieldPath>) {
+    let mut changed = Fields::new();
+    let mut mask = Vec::new();
+    for ((part, field), wanted) in NAME.into_iter().zip(OF_ALL).zip(&person.name) {
+        let held = stored.and_then(|stored| stored.get(part)).filter(|held| !held.is_null());
+        let wanted = wanted.as_deref().map(Value::from);
+        if held == wanted.as_ref() || (wanted.is_none() && !said.has(field)) {
+            continue;
+        }
+        changed.insert(part.to_owned(), wanted.unwrap_or(Value::Null));
+        mask.push(FieldPath::of(["name", part]));
+    }
+    (changed, mask)
 }
 
 /// What the roster knows of a student, with the level of school that their grade belongs to.
@@ -273,6 +327,7 @@ mod tests {
             user_type: "student",
             name: [Some("Ada".to_owned()), None, Some("Byron".to_owned())],
             email: Some("ada@school.org".to_owned()),
+            username: Some("ada1".to_owned()),
             student: fields! { "dob" => NOW, "grade" => "3", "gender" => "F", "race" => Value::strings(["Asian"]) },
             orgs: orgs.iter().copied().collect(),
         }
@@ -286,7 +341,7 @@ mod tests {
 
     /// As after many syncs: the roster has said everything before.
     fn change(user: &Fields, person: &Person, owned: &OrgSet, now: Timestamp) -> Option<Change> {
-        super::change(user, person, &Before { owned, said: Said::of(STUDENT_FIELDS), was_admin: false }, now)
+        super::change(user, person, &Before { owned, said: Said::all(), was_admin: false, is_back: true }, now)
     }
 
     fn apply(user: &Fields, change: Option<Change>) -> Fields {
@@ -294,9 +349,13 @@ mod tests {
         let Some((fields, mask)) = change else { return user };
         for path in mask {
             match path.segments() {
-                [top] => drop(user.insert(top.clone(), fields[top].clone())),
+                [top] => match fields.get(top) {
+                    Some(value) => drop(user.insert(top.clone(), value.clone())),
+                    None => drop(user.remove(top)),
+                },
                 [top, field] => {
-                    let Some(Value::Map(data)) = user.get_mut(top) else { panic!("student data") };
+                    let data = user.entry(top.clone()).or_insert_with(Value::empty_map);
+                    let Value::Map(data) = data else { panic!("a map") };
                     match fields.get(top).and_then(Value::as_map).and_then(|sent| sent.get(field)) {
                         Some(value) => drop(data.insert(field.clone(), value.clone())),
                         None => drop(data.remove(field)),
@@ -314,7 +373,7 @@ mod tests {
 
     #[test]
     fn a_new_student_has_all_that_others_read() {
-        let user = new_user(&student(&[(OrgType::School, "s1")]), "clever", NOW);
+        let user = new_user(&student(&[(OrgType::School, "s1")]), "clever", None, NOW);
         let data = user.get("studentData").and_then(Value::as_map).unwrap();
         assert_eq!(data.get("schoolLevel"), Some(&Value::from("elementary")));
         assert_eq!(
@@ -330,7 +389,7 @@ mod tests {
     #[test]
     fn what_differs_is_written_and_nothing_else() {
         let before = student(&[(OrgType::School, "s1"), (OrgType::Class, "c1")]);
-        let mut user = new_user(&before, "clever", NOW);
+        let mut user = new_user(&before, "clever", None, NOW);
         user.insert("assessmentPid".to_owned(), Value::from("kept"));
         if let Some(Value::Map(data)) = user.get_mut("studentData") {
             data.insert("notes".to_owned(), Value::from("by hand"));
@@ -353,7 +412,7 @@ mod tests {
 
     #[test]
     fn moves_keep_orgs_of_others_and_the_past() {
-        let user = new_user(&student(&[(OrgType::School, "s1"), (OrgType::Group, "g9")]), "clever", NOW);
+        let user = new_user(&student(&[(OrgType::School, "s1"), (OrgType::Group, "g9")]), "clever", None, NOW);
         let moved = student(&[(OrgType::School, "s2")]);
         let user = apply(&user, change(&user, &moved, &owned(), later(1)));
         assert_eq!(current(&user, OrgType::School), ["s2"]);
@@ -381,7 +440,7 @@ mod tests {
     fn an_admin_by_hand_stays_one() {
         let mut person = student(&[(OrgType::School, "s1")]);
         person.user_type = "educator";
-        let mut user = new_user(&person, "clever", NOW);
+        let mut user = new_user(&person, "clever", None, NOW);
         user.insert("userType".to_owned(), Value::from("admin"));
         assert_eq!(change(&user, &person, &owned(), later(1)), None);
     }
@@ -389,12 +448,12 @@ mod tests {
     #[test]
     fn what_others_said_stays_until_the_roster_says_something_else() {
         let person = student(&[(OrgType::School, "s1")]);
-        let mut user = new_user(&person, "clever", NOW);
+        let mut user = new_user(&person, "clever", None, NOW);
         if let Some(Value::Map(data)) = user.get_mut("studentData") {
             data.extend(fields! { "home_language" => Value::strings(["Tamil"]), "iep_status" => "Y" });
         }
         let owned = owned();
-        let before = Before { owned: &owned, said: Said::by(&person), was_admin: false };
+        let before = Before { owned: &owned, said: Said::by(&person), was_admin: false, is_back: false };
         assert_eq!(super::change(&user, &person, &before, later(1)), None, "it never said these");
         assert_eq!(Said::of(Said::by(&person).names()), Said::by(&person));
         let mut says_more = person.clone();
@@ -407,13 +466,51 @@ mod tests {
     }
 
     #[test]
+    fn names_that_people_gave_stay_where_the_roster_says_none() {
+        let mut person = student(&[(OrgType::School, "s1")]);
+        person.name[2] = None;
+        let mut user = new_user(&person, "clever", Some("pid".to_owned()), NOW);
+        assert_eq!((user["assessmentPid"].as_str(), user["username"].as_str()), (Some("pid"), Some("ada1")));
+        let by_hand = fields! { "first" => "Ada", "middle" => "Augusta", "last" => "Byron", "suffix" => "II" };
+        user.insert("name".to_owned(), Value::Map(by_hand.clone()));
+        user.insert("archived".to_owned(), Value::Boolean(true));
+        let (owned, said) = (owned(), Said::by(&person));
+        let before = Before { owned: &owned, said, was_admin: false, is_back: false };
+        assert_eq!(
+            super::change(&user, &person, &before, later(1)),
+            None,
+            "not even who was archived by hand comes back"
+        );
+        // It says a family name, and another name to sign in with; then neither.
+        person.name[2] = Some("King".to_owned());
+        person.username = Some("ada2".to_owned());
+        let user = apply(&user, super::change(&user, &person, &before, later(1)));
+        let mut expected = by_hand;
+        expected.insert("last".to_owned(), Value::from("King"));
+        assert_eq!((&user["name"], user["username"].as_str()), (&Value::Map(expected.clone()), Some("ada2")));
+        let before = Before { said: Said::by(&person), is_back: true, ..before };
+        person.name[2] = None;
+        person.username = None;
+        let user = apply(&user, super::change(&user, &person, &before, later(2)));
+        expected.insert("last".to_owned(), Value::Null);
+        assert_eq!((&user["name"], user.get("username")), (&Value::Map(expected), None));
+        assert_eq!(user["archived"], Value::Boolean(false), "they were gone, and are back");
+        // Another name to sign in with that they were given here stays.
+        let user = fields! { "username" => "reader7" };
+        person.username = Some("ada2".to_owned());
+        let before = Before { said: Said::default(), ..before };
+        let user = apply(&user, super::change(&user, &person, &before, later(3)));
+        assert_eq!(user["username"].as_str(), Some("reader7"));
+    }
+
+    #[test]
     fn who_was_an_admin_by_the_roster_alone_may_be_something_else() {
         let mut person = student(&[(OrgType::School, "s1")]);
-        let mut user = new_user(&person, "clever", NOW);
+        let mut user = new_user(&person, "clever", None, NOW);
         user.insert("userType".to_owned(), Value::from("admin"));
         person.user_type = "student";
         let owned = owned();
-        let before = Before { owned: &owned, said: Said::default(), was_admin: true };
+        let before = Before { owned: &owned, said: Said::default(), was_admin: true, is_back: false };
         let user = apply(&user, super::change(&user, &person, &before, later(1)));
         assert_eq!(user.get("userType"), Some(&Value::from("student")));
     }
@@ -432,7 +529,7 @@ mod tests {
         /// Whatever the roster says one after the other, histories stay sound and a repetition changes nothing.
         #[test]
         fn histories_stay_sound(steps in proptest::collection::vec(proptest::option::of(any::<[bool; 7]>()), 1..8)) {
-            let mut user = new_user(&student(&[(OrgType::Group, "g9")]), "clever", NOW);
+            let mut user = new_user(&student(&[(OrgType::Group, "g9")]), "clever", None, NOW);
             for (hour, step) in steps.into_iter().enumerate() {
                 let now = later(hour as i64 + 1);
                 let (once, twice) = match step {

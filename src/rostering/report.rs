@@ -1,12 +1,14 @@
 //! What a sync of a roster came to, and where it stands. Pure values; nothing personal is in them but IDs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
-/// How many problems, and how many differences of a dry run, a report names. All are counted.
-const NAMED: usize = 500;
+/// How many problems, and how many differences of a dry run, an answer names. All are counted.
+pub const NAMED: usize = 500;
+/// How many problems a run's documents name.
+const KEPT: usize = 10_000;
 
 /// What there is of in rosters. In the order of syncing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -21,6 +23,7 @@ pub enum Kind {
     /// People.
     Users,
     /// Classes with somebody in them. Not counted by themselves.
+    #[serde(rename = "classes with students")]
     FilledClasses,
 }
 
@@ -104,8 +107,22 @@ pub struct Problem {
     pub id: Option<String>,
     /// True when it couldn't be written, false when it was passed over.
     pub failed: bool,
+    /// How often that was tried.
+    pub attempts: u32,
     /// Why. Never what the record said.
     pub why: String,
+}
+
+impl Problem {
+    /// Something that was passed over.
+    pub fn skipped(kind: Kind, id: Option<String>, why: String) -> Problem {
+        Problem { kind, id, failed: false, attempts: 1, why }
+    }
+
+    /// Something that couldn't be written, so often.
+    pub fn failed(kind: Kind, id: Option<String>, why: &str, attempts: u32) -> Problem {
+        Problem { kind, id, failed: true, attempts, why: why.to_owned() }
+    }
 }
 
 /// One thing that a dry run would have changed.
@@ -121,15 +138,84 @@ pub struct Difference {
     pub fields: Vec<String>,
 }
 
-/// More are missing than is believed without somebody looking.
+/// Why a sync takes nothing for gone before somebody has looked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Doubt {
+    /// More are missing than usual.
+    Missing,
+    /// There are none at all, which is never believed.
+    Empty,
+    /// More can't be read or stored than usual: then what is missing may be due to that.
+    Unusable,
+}
+
+/// More are missing, or of no use, than is believed without somebody looking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct HeldBack {
+    /// What about them.
+    pub reason: Doubt,
     /// Of what.
     pub kind: Kind,
-    /// How many are missing.
+    /// How many are missing, or of no use.
     pub missing: u64,
     /// How many there were.
     pub of: u64,
+}
+
+impl Doubt {
+    /// As documents have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Doubt::Missing => "missing",
+            Doubt::Empty => "empty",
+            Doubt::Unusable => "unusable",
+        }
+    }
+}
+
+impl std::fmt::Display for HeldBack {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let HeldBack { reason, kind, missing, of } = self;
+        let kind = kind.plural();
+        match reason {
+            Doubt::Missing => write!(formatter, "{missing} of {of} {kind} are missing"),
+            Doubt::Empty => write!(formatter, "there are no {kind} at all"),
+            Doubt::Unusable => write!(formatter, "{missing} of {of} {kind} can't be read or stored"),
+        }
+    }
+}
+
+/// Why what is missing isn't taken for gone, though nothing else is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Keeps {
+    /// The provider says that the data aren't whole.
+    Paused,
+    /// There are records that nobody can tell apart.
+    Unreadable,
+    /// Fewer came than the provider says there are.
+    Short,
+}
+
+impl Keeps {
+    /// As documents have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Keeps::Paused => "paused",
+            Keeps::Unreadable => "unreadable",
+            Keeps::Short => "short",
+        }
+    }
+
+    /// For people.
+    pub fn told(self) -> &'static str {
+        match self {
+            Keeps::Paused => "its data are paused or broken",
+            Keeps::Unreadable => "some of its records can't be told apart",
+            Keeps::Short => "fewer people came than there are",
+        }
+    }
 }
 
 /// The provider's number differs from ours (rostering §7).
@@ -137,6 +223,9 @@ pub struct HeldBack {
 pub struct Mismatch {
     /// Of what.
     pub kind: Kind,
+    /// Of people: which.
+    #[serde(rename = "userType", skip_serializing_if = "Option::is_none")]
+    pub user_type: Option<&'static str>,
     /// How many the provider has.
     pub provider: u64,
     /// How many are here.
@@ -150,10 +239,12 @@ pub struct Report {
     pub counts: BTreeMap<Kind, Counts>,
     /// What stopped it from taking things for gone.
     pub held_back: Option<HeldBack>,
-    /// What is missing isn't taken for gone: the provider says that its data aren't whole.
-    pub keeps_missing: bool,
-    /// What wasn't synced.
+    /// Why what is missing isn't taken for gone.
+    pub keeps_missing: Option<Keeps>,
+    /// What wasn't synced; a great many aren't all named.
     pub problems: Vec<Problem>,
+    /// What was noted before.
+    noted: HashSet<(Kind, String)>,
     /// Of a dry run: what would change.
     pub differences: Vec<Difference>,
     /// How many differences there are, named or not.
@@ -176,9 +267,7 @@ impl Report {
     /// Notes something that isn't synced, and counts it.
     pub fn note(&mut self, problem: Problem) {
         // A batch that's planned anew finds the same.
-        if problem.id.is_some()
-            && self.problems.iter().any(|known| known.kind == problem.kind && known.id == problem.id)
-        {
+        if problem.id.as_ref().is_some_and(|id| !self.noted.insert((problem.kind, id.clone()))) {
             return;
         }
         let counts = self.of(problem.kind);
@@ -186,9 +275,29 @@ impl Report {
             true => counts.failed += 1,
             false => counts.skipped += 1,
         }
-        if self.problems.len() < NAMED {
+        if self.problems.len() < KEPT {
             self.problems.push(problem);
         }
+    }
+
+    /// True when everything came through and agrees, as far as the provider's data are whole.
+    pub fn is_right(&self) -> bool {
+        self.held_back.is_none() && self.mismatches.is_empty() && self.failed() == 0
+    }
+
+    /// How many couldn't be written.
+    pub fn failed(&self) -> u64 {
+        self.counts.values().map(|counts| counts.failed).sum()
+    }
+
+    /// A kind of which more than that share couldn't be read or stored: whoever seems to be missing may be among them
+    /// (rostering §7: what is skipped counts toward thresholds).
+    pub fn unusable(&self, share: f64) -> Option<HeldBack> {
+        self.counts.iter().find_map(|(kind, counts)| {
+            let (missing, of) = (counts.skipped + counts.failed, counts.done());
+            let held = HeldBack { reason: Doubt::Unusable, kind: *kind, missing, of };
+            are_too_many(missing, of, share).then_some(held)
+        })
     }
 
     /// Notes what a dry run would change.
@@ -201,10 +310,10 @@ impl Report {
 
     /// Compares what the provider has with what is here: more than one in a hundred apart, and more than five, is a
     /// mismatch (rostering §7).
-    pub fn compare(&mut self, kind: Kind, provider: u64, here: u64) {
+    pub fn compare(&mut self, kind: Kind, user_type: Option<&'static str>, provider: u64, here: u64) {
         let apart = provider.abs_diff(here);
         if apart > 5 && apart * 100 > provider.max(here).max(1) {
-            self.mismatches.push(Mismatch { kind, provider, here });
+            self.mismatches.push(Mismatch { kind, user_type, provider, here });
         }
     }
 
@@ -256,9 +365,9 @@ pub enum Phase {
     Validating,
     /// It's over, and everything is right.
     Done,
-    /// It ended early. Nobody was unenrolled.
+    /// It ended early. Unless it was unenrolling already, nobody was unenrolled.
     Failed,
-    /// It ended without taking anybody for gone, because too many are missing.
+    /// It ended without taking anybody for gone, because too many are missing, or of no use.
     ValidationFailed,
 }
 
@@ -311,7 +420,7 @@ mod tests {
             [(0, 0, false), (10, 15, false), (10, 16, true), (1000, 1010, false), (1000, 1011, true), (0, 6, true)]
         {
             let mut report = Report::default();
-            report.compare(Kind::Users, provider, here);
+            report.compare(Kind::Users, None, provider, here);
             assert_eq!(!report.mismatches.is_empty(), expected, "{provider} {here}");
         }
     }
@@ -328,19 +437,36 @@ mod tests {
     #[test]
     fn problems_are_counted_and_the_first_are_named() {
         let mut report = Report::default();
-        for n in (0..2 * NAMED).chain([0, 0]) {
+        for n in (0..2 * KEPT).chain([0, 0, 2 * KEPT - 1]) {
             report.note(Problem {
                 kind: Kind::Users,
                 id: Some(n.to_string()),
                 failed: n % 2 == 0,
+                attempts: 1,
                 why: "so".to_owned(),
             });
         }
         let counts = report.get(Kind::Users);
-        assert_eq!((counts.failed, counts.skipped, report.problems.len()), (NAMED as u64, NAMED as u64, NAMED));
+        assert_eq!((counts.failed, counts.skipped, report.problems.len()), (KEPT as u64, KEPT as u64, KEPT));
         let total = Report::total([&report, &report]);
-        assert_eq!(total[&Kind::Users].failed, 2 * NAMED as u64);
-        assert_eq!(counts_json(&total)["users"]["skipped"], 2 * NAMED);
+        assert_eq!(total[&Kind::Users].failed, 2 * KEPT as u64);
+        assert_eq!(counts_json(&total)["users"]["skipped"], 2 * KEPT);
+    }
+
+    #[test]
+    fn what_cannot_be_used_counts_toward_the_threshold() {
+        // Unchanged, skipped, failed; held back.
+        for (unchanged, skipped, failed, expected) in
+            [(0, 0, 0, None), (8, 1, 1, None), (7, 2, 1, Some(3)), (0, 4, 0, Some(4)), (0, 0, 1, Some(1))]
+        {
+            let mut report = Report::default();
+            *report.of(Kind::Users) = Counts { unchanged, skipped, failed, ..Counts::default() };
+            let held = report.unusable(0.2);
+            assert_eq!(held.map(|held| held.missing), expected, "{unchanged} {skipped} {failed}");
+            assert_eq!(report.is_right(), failed == 0);
+            let told = held.map(|held| held.to_string()).unwrap_or_default();
+            assert!(held.is_none() || told.ends_with("users can't be read or stored"), "{told}");
+        }
     }
 
     #[test]

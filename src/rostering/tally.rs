@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::report::{Counts, Kind, Phase, Progress};
+use super::report::{Counts, Kind, Phase, Progress, Report};
 
 /// The syncs of this process: those under way, and what came of the others.
 #[derive(Default)]
@@ -54,10 +54,13 @@ impl Tally {
     }
 
     /// A run of a provider's roster came to that.
-    pub fn ended(&self, provider: &'static str, phase: Phase, counts: &BTreeMap<Kind, Counts>) {
+    pub fn ended(&self, provider: &'static str, phase: Phase, report: &Report) {
         let mut ended = self.ended.lock();
-        *ended.runs.entry((provider, phase.name())).or_default() += 1;
-        for (kind, counts) in counts {
+        // Some of it isn't as it should be, and somebody has to look.
+        let is_incomplete = phase == Phase::Done && !report.is_right();
+        let outcome = if is_incomplete { "incomplete" } else { phase.name() };
+        *ended.runs.entry((provider, outcome)).or_default() += 1;
+        for (kind, counts) in &report.counts {
             ended.records.entry((provider, *kind)).or_default().add(counts);
         }
     }
@@ -100,14 +103,20 @@ mod tests {
         assert_eq!(tally.under_way(), UnderWay { runs: 2, done: 5, expected: 10 });
         first.send_modify(|progress| progress.done = 9);
         assert_eq!(tally.under_way().done, 9);
-        let counts = BTreeMap::from([(Kind::Users, Counts { created: 3, unchanged: 4, ..Counts::default() })]);
-        tally.ended("clever", Phase::Done, &counts);
-        tally.ended("clever", Phase::Done, &counts);
-        tally.ended("clever", Phase::Failed, &BTreeMap::new());
+        let of = |failed| {
+            let counts = Counts { created: 3, unchanged: 4, failed, ..Counts::default() };
+            let mut report = Report::default();
+            *report.of(Kind::Users) = counts;
+            report
+        };
+        tally.ended("clever", Phase::Done, &of(0));
+        tally.ended("clever", Phase::Done, &of(0));
+        tally.ended("clever", Phase::Done, &of(1));
+        tally.ended("clever", Phase::Failed, &Report::default());
         tally.gone("a");
         assert!(tally.is_live("b") && !tally.is_live("a"));
         assert_eq!(tally.under_way(), UnderWay { runs: 1, ..UnderWay::default() });
-        assert_eq!(tally.runs(), [("clever", "done", 2), ("clever", "failed", 1)]);
-        assert_eq!(tally.records(), [("clever", "users", 14)]);
+        assert_eq!(tally.runs(), [("clever", "done", 2), ("clever", "failed", 1), ("clever", "incomplete", 1)]);
+        assert_eq!(tally.records(), [("clever", "users", 22)]);
     }
 }

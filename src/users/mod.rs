@@ -7,6 +7,7 @@ pub mod copy;
 pub mod grade;
 pub mod membership;
 pub mod person;
+pub mod pid;
 pub mod record;
 
 use crate::store::{Fields, Value};

@@ -23,9 +23,25 @@ pub(super) fn all() -> Vec<Signature> {
         required("counts", counts()),
         required(
             "heldBack",
-            nullable(json!({ "type": "object", "description": "More are missing than is believed." })),
+            nullable(json!({
+                "type": "object",
+                "description": "More are missing, or of no use, than is believed: nothing was taken for gone.",
+                "required": ["reason", "kind", "missing", "of"],
+                "properties": {
+                    "reason": { "enum": ["missing", "empty", "unusable"] },
+                    "kind": { "type": "string" },
+                    "missing": { "type": "integer", "minimum": 0 },
+                    "of": { "type": "integer", "minimum": 0 },
+                },
+            })),
         ),
-        required("keepsMissing", flag("What is missing isn't taken for gone.")),
+        required(
+            "keepsMissing",
+            nullable(json!({
+                "enum": ["paused", "unreadable", "short"],
+                "description": "Why what is missing isn't taken for gone.",
+            })),
+        ),
         required("problems", list(json!({ "type": "object" }), "What wasn't synced, by ID.")),
         required("differences", list(json!({ "type": "object" }), "Of a dry run: what would change, by ID.")),
         required("differing", count("How many differences there are.")),
@@ -60,7 +76,7 @@ pub(super) fn all() -> Vec<Signature> {
                 optional("districtId", id("One district only.")),
             ])),
             result: answer(vec![
-                required("runId", json!({ "type": "string" })),
+                required("runId", nullable(json!({ "type": "string" }))),
                 required("dryRun", flag("Nothing was changed.")),
                 required("counts", counts()),
                 required("districts", list(district, "By district.")),
@@ -81,7 +97,7 @@ pub(super) fn all() -> Vec<Signature> {
                 "counts": { "districts": { "created": 1, "updated": 0, "unchanged": 0, "removed": 0, "skipped": 0, "failed": 0 } },
                 "districts": [{
                     "districtId": "58da8c63d7dc0ca06800007a", "runId": "8dQb2TnKxUw0VjXy9aRf", "state": "done",
-                    "counts": {}, "heldBack": null, "keepsMissing": false, "problems": [], "differences": [],
+                    "counts": {}, "heldBack": null, "keepsMissing": null, "problems": [], "differences": [],
                     "differing": 0, "mismatches": [], "error": null,
                 }],
             }),

@@ -83,7 +83,7 @@ impl Budget {
             state.limit = state.limit.min(limit as usize);
         }
         let (Some(left), Some(reset)) = (told.remaining, told.reset) else { return };
-        let ends = Instant::now() + self.until(reset).min(MINUTE);
+        let ends = Instant::now() + until(reset, &self.context).min(MINUTE);
         state.window = match state.window {
             // An answer that was overtaken.
             Some(window) if window.reset > reset => Some(window),
@@ -96,8 +96,7 @@ impl Budget {
 
     /// Takes note of a refusal (429): how long nobody asks again. `None` when that's too long to wait for.
     pub(super) fn refused(&self, headers: &HeaderMap) -> Option<Duration> {
-        let told = Told::read(headers);
-        let wait = told.reset.map(|reset| self.until(reset)).unwrap_or_default().max(told.retry_after);
+        let wait = wait_of(headers, &self.context);
         if wait > self.longest_wait {
             return None;
         }
@@ -106,12 +105,18 @@ impl Budget {
         state.held_until = state.held_until.max(Some(until));
         Some(wait)
     }
+}
 
-    /// How long it is until then, by our clock. A window that has ended already is none.
-    fn until(&self, reset: f64) -> Duration {
-        let now = self.context.now().as_millisecond() as f64 / 1000.0;
-        Duration::try_from_secs_f64((reset - now).max(0.0)).unwrap_or(Duration::MAX)
-    }
+/// How long it is until then, by our clock. A window that has ended already is none.
+fn until(reset: f64, context: &Context) -> Duration {
+    let now = context.now().as_millisecond() as f64 / 1000.0;
+    Duration::try_from_secs_f64((reset - now).max(0.0)).unwrap_or(Duration::MAX)
+}
+
+/// How long a refusal (429) says to wait.
+pub(super) fn wait_of(headers: &HeaderMap, context: &Context) -> Duration {
+    let told = Told::read(headers);
+    told.reset.map(|reset| until(reset, context)).unwrap_or_default().max(told.retry_after)
 }
 
 impl State {

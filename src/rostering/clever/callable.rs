@@ -12,6 +12,7 @@ use super::sync::{Options, SyncError};
 use crate::app::App;
 use crate::payload::{Checked, flag, object, optional_id};
 use crate::rights::{Payload, SuperAdmin};
+use crate::rostering::report::Doubt;
 use crate::runtime::{Chunks, FunctionError, Status};
 
 /// How long somebody who listens has to take the last steps.
@@ -132,6 +133,7 @@ fn refusal(synced: &AllSynced) -> Option<FunctionError> {
             SyncError::Store(_) => Status::Internal,
             SyncError::TooLong => Status::DeadlineExceeded,
             SyncError::Superseded(_) => Status::Aborted,
+            SyncError::Stopped => Status::Unavailable,
         };
         let message = format!("The district {} can't be synced: {}.", one.district, error.told());
         return Some(FunctionError::new(status, message));
@@ -141,14 +143,11 @@ fn refusal(synced: &AllSynced) -> Option<FunctionError> {
         return Some(FunctionError::new(Status::FailedPrecondition, message));
     }
     let (one, held) = synced.districts.iter().find_map(|one| Some((one, one.report.held_back?)))?;
-    let message = format!(
-        "{} of the {} {} of the district {} are missing from its roster. None was taken for gone. If that's right, \
-         sync it again with confirmUnenroll: true and this districtId.",
-        held.missing,
-        held.of,
-        held.kind.plural(),
-        one.district
-    );
+    let advice = match held.reason {
+        Doubt::Empty => "Look at what the district shares.",
+        _ => "If that's right, sync it again with confirmUnenroll: true and this districtId.",
+    };
+    let message = format!("In the roster of the district {}, {held}. None was taken for gone. {advice}", one.district);
     Some(FunctionError::new(Status::FailedPrecondition, message))
 }
 

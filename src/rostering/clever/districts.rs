@@ -1,5 +1,6 @@
 //! All districts that Clever shares with us: each synced in a run of its own, some at a time.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -11,7 +12,7 @@ use super::sync::{Monitor, Options, Outcome, PROVIDER, SyncError, sync_district}
 use super::{Clever, CleverError, DistrictToken};
 use crate::app::App;
 use crate::orgs::{OrgKey, OrgType};
-use crate::rostering::report::{Kind, Phase, Progress, Report, counts_json};
+use crate::rostering::report::{Kind, NAMED, Phase, Progress, Report, counts_json};
 use crate::rostering::run::{self, Begin, BeginError, Learnt, PARTNERS, Run};
 use crate::store::{DocPath, Query, StoreError, Value};
 
@@ -96,7 +97,8 @@ impl Synced {
         });
         json!({
             "districtId": district, "runId": run, "state": phase.name(), "counts": counts_json(&report.counts),
-            "heldBack": report.held_back, "keepsMissing": report.keeps_missing, "problems": report.problems,
+            "heldBack": report.held_back, "keepsMissing": report.keeps_missing,
+            "problems": &report.problems[..report.problems.len().min(NAMED)],
             "differences": report.differences, "differing": report.differing, "mismatches": report.mismatches,
             "error": error,
         })
@@ -232,27 +234,32 @@ async fn one(
         }
     };
     let told = tell(&org.id, run.as_ref().map(Run::id), progress.subscribe(), steps);
+    let mut outcome = Outcome::default();
     let synced = tokio::select! {
-        outcome = tokio::time::timeout_at(deadline, sync_district(app, &district, ask.options, &monitor)) => outcome,
-        superseded = kept => Ok(so_far(&progress, superseded.into())),
-        () = told => Ok(so_far(&progress, SyncError::TooLong)),
+        ended = tokio::time::timeout_at(deadline, sync_district(app, &district, ask.options, &monitor, &mut outcome)) => {
+            ended.unwrap_or(Err(SyncError::TooLong))
+        }
+        superseded = kept => Err(superseded.into()),
+        () = app.rosters.stopped() => Err(SyncError::Stopped),
+        never = told => match never {},
     };
-    let Outcome { report, name, filled, error } = synced.unwrap_or_else(|_| so_far(&progress, SyncError::TooLong));
+    let (error, Outcome { report, name, filled }) = (synced.err(), outcome);
     let phase = match (&error, report.held_back) {
         (Some(_), _) => Phase::Failed,
         (None, Some(_)) => Phase::ValidationFailed,
         (None, None) => Phase::Done,
     };
-    let text = match (&error, report.held_back) {
-        (Some(error), _) => Some(error.told()),
-        (None, Some(held)) => Some(format!("{} of {} {} are missing", held.missing, held.of, held.kind.plural())),
-        (None, None) => None,
+    let text = match (&error, report.held_back, report.failed()) {
+        (Some(error), ..) => Some(error.told()),
+        (None, Some(held), _) => Some(held.to_string()),
+        (None, None, 0) => None,
+        (None, None, failed) => Some(format!("{failed} records couldn't be stored")),
     };
     let (run_id, records) = (run.as_ref().map(Run::id), progress.borrow().done);
     tracing::info!(district = org.id, run = run_id, phase = phase.name(), records, error = text, "a sync ended");
     let id = run.as_ref().map(|run| run.id().to_owned());
     if let Some(run) = run {
-        let is_whole = phase == Phase::Done && !ask.options.shallow && !report.keeps_missing;
+        let is_whole = phase == Phase::Done && !ask.options.shallow && report.keeps_missing.is_none();
         let filled = is_whole.then_some(filled);
         run.finish(&report, phase, text, Learnt { name: name.as_deref(), filled }).await;
     }
@@ -271,19 +278,13 @@ async fn last_filled(app: &App, org: &OrgKey) -> Result<Option<u64>, StoreError>
     Ok(app.stores.admin.get(&partner).await?.as_ref().and_then(run::filled_classes))
 }
 
-/// What was done before a sync was cut short.
-fn so_far(progress: &watch::Sender<Progress>, error: SyncError) -> Outcome {
-    let report = Report { counts: progress.borrow().counts.clone(), ..Report::default() };
-    Outcome { report, name: None, filled: 0, error: Some(error) }
-}
-
 /// Tells who listens where the sync stands, now and then. Never ends.
 async fn tell(
     district: &str,
     run: Option<&str>,
     mut progress: watch::Receiver<Progress>,
     steps: Option<&mpsc::Sender<Step>>,
-) {
+) -> Infallible {
     let began = Instant::now();
     if let Some(steps) = steps {
         while progress.changed().await.is_ok() {

@@ -147,6 +147,7 @@ pub fn person(user: &User, district: &str, sections: SectionsOf) -> Option<Perso
         user_type,
         name: [user.name.first.clone(), user.name.middle.clone(), user.name.last.clone()],
         email: user.email.as_ref().map(|email| email.to_lowercase()),
+        username: roles.student.as_ref().and_then(|student| student.credentials.district_username.clone()),
         student: if user_type == "student" { student(roles) } else { Fields::new() },
         orgs: orgs.into_iter().collect(),
     })
@@ -169,7 +170,6 @@ fn student(roles: &Roles) -> Fields {
         ("state_id", student.state_id.as_ref()),
         ("student_number", student.student_number.as_ref()),
         ("frl_status", student.frl_status.as_ref()),
-        ("username", student.credentials.district_username.as_ref()),
     ]);
     for (name, flag) in [
         ("hispanic_ethnicity", student.hispanic_ethnicity),

@@ -110,7 +110,7 @@ impl Clever {
 
     /// Clever by another way: tests have one without sockets, so that they can pause time.
     pub fn by(transport: Arc<dyn Transport>, settings: Settings, context: Context) -> Clever {
-        let requests = Requests::new(transport, &settings);
+        let requests = Requests::new(transport, &settings, context.clone());
         Clever(Arc::new(App { settings, context, requests, budgets: Mutex::default() }))
     }
 

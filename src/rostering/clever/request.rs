@@ -12,9 +12,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 
 use super::CleverError;
-use super::budget::{Budget, retry_after};
+use super::budget::{Budget, retry_after, wait_of};
 use super::settings::Settings;
 use super::transport::{Lost, Request, Response, Transport};
+use crate::context::Context;
 
 /// Who asks.
 pub(super) enum Who<'a> {
@@ -51,12 +52,13 @@ pub(super) struct Requests {
     timeout: Duration,
     pause: Duration,
     longest_wait: Duration,
+    context: Context,
 }
 
 impl Requests {
-    pub(super) fn new(transport: Arc<dyn Transport>, settings: &Settings) -> Requests {
+    pub(super) fn new(transport: Arc<dyn Transport>, settings: &Settings, context: Context) -> Requests {
         let Settings { attempts, timeout, pause, longest_wait, .. } = *settings;
-        Requests { transport, attempts, timeout, pause, longest_wait }
+        Requests { transport, attempts, timeout, pause, longest_wait, context }
     }
 
     /// Asks for `url` and reads the answer, again after a pause while that may help: every request is a GET, so
@@ -104,7 +106,10 @@ impl Requests {
         }
         drop(leave);
         if status == StatusCode::TOO_MANY_REQUESTS {
-            let wait = budget.map_or(Some(retry_after(&headers)), |budget| budget.refused(&headers));
+            let wait = match budget {
+                Some(budget) => budget.refused(&headers),
+                None => Some(wait_of(&headers, &self.context)),
+            };
             let error = CleverError::RateLimited;
             return Err(wait.map_or(Failure::Never(error), |wait| Failure::Again(error, wait)));
         }
@@ -152,6 +157,8 @@ fn refused(status: StatusCode, least: Duration) -> Failure {
         502 => again("HTTP 502"),
         503 => again("HTTP 503"),
         504 => again("HTTP 504"),
+        // Of proxies in between, too, but for what isn't there at all.
+        505..=599 => again("HTTP 5xx"),
         other => Failure::Never(CleverError::Refused(other)),
     }
 }

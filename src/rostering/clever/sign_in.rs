@@ -28,6 +28,7 @@ use crate::runtime::{FunctionError, Status};
 use crate::store::{DocPath, Document, FieldPath, Fields, Query, Transaction, Value, Write, lookup};
 use crate::users::change::UserChange;
 use crate::users::copy::{copy_changes, new_copy};
+use crate::users::pid::assessment_pid;
 
 /// How long Clever may take to say who somebody is: less than the function may take.
 const PATIENCE: Duration = Duration::from_secs(45);
@@ -94,7 +95,7 @@ async fn me(clever: &Clever, token: &SecretString) -> Result<(User, Json), Funct
     // Somebody waits: an answer that takes longer is none.
     let asked = tokio::time::timeout(PATIENCE, clever.me(token)).await;
     asked.unwrap_or(Err(CleverError::Unavailable("it takes too long"))).map_err(|error| match error {
-        CleverError::Unauthorized | CleverError::NotFound | CleverError::Refused(_) => {
+        CleverError::Unauthorized | CleverError::NotFound | CleverError::Refused(..500) => {
             denied("Clever doesn't take accessToken.")
         }
         error => FunctionError::new(Status::Unavailable, format!("Clever doesn't say who you are: {error}.")),
@@ -149,12 +150,14 @@ impl Work<'_> {
         let (person, rights, owned) = self.person(&tx, before.as_ref(), noted.as_ref()).await?;
         let was_admin = noted.as_ref().is_some_and(|noted| text(noted, "role") == Some("admin"));
         // What the roster doesn't say is for the district's sync to take away.
-        let known = Before { owned: &owned, said: Said::default(), was_admin };
+        let is_rostered = noted.as_ref().is_some_and(|noted| noted.fields.contains_key(org::ROSTER));
+        let known = Before { owned: &owned, said: Said::default(), was_admin, is_back: !is_rostered };
         let mut after = before.as_ref().map(|before| before.fields.clone()).unwrap_or_default();
         let mut is_changed = true;
         match &before {
             None => {
-                after = person::new_user(&person, PROVIDER, now);
+                let pid = person.email.as_deref().map(|email| assessment_pid(&[], email));
+                after = person::new_user(&person, PROVIDER, pid, now);
                 after.insert("assessmentUid".to_owned(), Value::from(self.assessment_uid));
                 tx.write(Write::create(path, after.clone())).await;
             }

@@ -282,7 +282,7 @@ impl Run {
         for attempt in 1.. {
             match self.try_to_finish(&ending, &learnt).await {
                 Ok(()) => {
-                    self.app.rosters.tally.ended(self.provider, phase, &report.counts);
+                    self.app.rosters.tally.ended(self.provider, phase, report);
                     return;
                 }
                 Err(BeatError::Superseded) => {

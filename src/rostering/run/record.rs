@@ -58,24 +58,28 @@ impl Ending<'_> {
     pub fn fields(&self) -> (Fields, Vec<FieldPath>) {
         let report = self.report;
         let mut fields = fields! {
-            "state" => self.phase.name(), "success" => self.phase == Phase::Done, "endedAt" => self.now,
-            "heartbeatAt" => self.now, "counts" => counts(&report.counts), "keepsMissing" => report.keeps_missing,
+            "state" => self.phase.name(), "success" => self.phase == Phase::Done && report.failed() == 0,
+            "endedAt" => self.now, "heartbeatAt" => self.now, "counts" => counts(&report.counts),
+            "keepsMissing" => report.keeps_missing.map_or(Value::Null, |keeps| Value::from(keeps.name())),
         };
         if let Some(error) = &self.error {
             fields.insert("error".to_owned(), Value::from(error.chars().take(ERROR).collect::<String>().as_str()));
         }
         if let Some(held) = report.held_back {
             let held = fields! {
-                "entityType" => held.kind.plural(), "missing" => number(held.missing), "of" => number(held.of),
+                "entityType" => held.kind.plural(), "reason" => held.reason.name(), "missing" => number(held.missing),
+                "of" => number(held.of),
             };
             fields.insert("heldBack".to_owned(), Value::Map(held));
         }
         if !report.mismatches.is_empty() {
             let mismatches = report.mismatches.iter().map(|mismatch| {
-                Value::Map(fields! {
+                let mut fields = fields! {
                     "entityType" => mismatch.kind.plural(), "provider" => number(mismatch.provider),
                     "roar" => number(mismatch.here),
-                })
+                };
+                fields.extend(mismatch.user_type.map(|of| ("userType".to_owned(), Value::from(of))));
+                Value::Map(fields)
             });
             fields.insert("mismatches".to_owned(), Value::Array(mismatches.collect()));
         }
@@ -106,10 +110,14 @@ pub(super) fn problems(run: &DocPath, report: &Report, now: Timestamp) -> Result
     let write = |(problem, id): (&Problem, &str)| {
         let entity = problem.kind.entity();
         let status = if problem.failed { "failed" } else { "skipped" };
-        let fields = fields! {
-            "entityType" => entity, "entityId" => id, "status" => status, "errorMessage" => problem.why.as_str(),
-            "attempts" => 1, "processedAt" => now,
+        let mut fields = fields! {
+            "entityType" => entity, "providerId" => id, "status" => status, "errorMessage" => problem.why.as_str(),
+            "attempts" => i64::from(problem.attempts), "processedAt" => now,
         };
+        // Orgs have the provider's IDs.
+        if problem.kind != Kind::Users {
+            fields.insert("entityId".to_owned(), Value::from(id));
+        }
         Ok(Write::set(run.child("entityStatus", &format!("{entity}__{id}"))?, fields))
     };
     with_id.map(write).collect()

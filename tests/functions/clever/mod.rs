@@ -1,5 +1,6 @@
 //! A district that comes from Clever: its orgs and people, before a fake Clever that changes and fails.
 
+mod archiving;
 mod faults;
 mod linking;
 mod refusals;
@@ -72,9 +73,9 @@ impl Scene {
     async fn sync(&self, options: Options) -> Result<Report, SyncError> {
         let progress = tokio::sync::watch::Sender::new(Progress::default());
         let monitor = Monitor { progress: &progress, run: None, filled_before: None };
-        let Outcome { report, error, .. } =
-            sync_district(&self.world.service.app, &self.client, options, &monitor).await;
-        error.map_or(Ok(report), Err)
+        let mut outcome = Outcome::default();
+        sync_district(&self.world.service.app, &self.client, options, &monitor, &mut outcome).await?;
+        Ok(outcome.report)
     }
 
     /// Syncs, and lets everything follow.
@@ -122,7 +123,7 @@ impl Scene {
             "schools": self.all("schools").await.keys().collect::<Vec<_>>(),
         }));
         let owned = roar_functions::orgs::OrgLists::from_value(Some(&owned)).to_set();
-        let before = Before { owned: &owned, said: Said::of(person::STUDENT_FIELDS), was_admin: false };
+        let before = Before { owned: &owned, said: Said::all(), was_admin: false, is_back: true };
         let users = self.all("users").await;
         let entries = self.all("identityProviderIds").await;
         let mut present = 0;

@@ -11,7 +11,7 @@ use roar_functions::rostering::run::{Begin, BeginError, Learnt, Run};
 use roar_functions::runtime::{Call, Chunks, Status, Trigger};
 use roar_functions::store::embedded::EmbeddedStore;
 use roar_functions::store::{
-    Backend, BackendTransaction, Committed, Database, DocPath, Document, FieldPath, Query, Value, Write,
+    Backend, BackendTransaction, Committed, Database, DocPath, Document, FieldPath, Query, Value, Write, lookup,
 };
 use serde_json::json;
 
@@ -61,6 +61,33 @@ async fn a_run_shows_what_it_did() {
     let statuses = scene.all(&format!("rosteringRuns/{id}/entityStatus")).await;
     let status = &statuses[&format!("user__{}", students[1])];
     assert_eq!(status.get("status"), Some(&Value::from("skipped")));
+}
+
+#[tokio::test]
+async fn a_server_that_stops_says_so_of_its_runs() {
+    let scene = Scene::open().await;
+    scene.fake.fail("/users", [Fault::Slow(Duration::from_secs(60))]);
+    let stop = async {
+        // Once the people are asked for, there's a run that shows it.
+        let is_there = async || {
+            let runs = scene.all("rosteringRuns").await;
+            runs.values().any(|run| run["state"].as_str() == Some("syncing_users") && run.contains_key("progress"))
+        };
+        while !is_there().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        scene.world.service.app.rosters.stop();
+    };
+    let (answer, ()) = futures::join!(scene.call(json!({"shallow": false})), stop);
+    assert_eq!(answer.expect_err("it was stopped").status, Status::Unavailable);
+    let runs = scene.all("rosteringRuns").await;
+    let ended: Vec<_> = runs.values().map(|run| (run["state"].as_str(), run["error"].as_str())).collect();
+    assert_eq!(ended, [(Some("failed"), Some("the server stopped"))]);
+    // What it had done stays known, and the next one need not wait.
+    let run = runs.values().next().expect("a run");
+    assert!(lookup(run, "counts.classes.created").and_then(Value::as_i64).is_some_and(|classes| classes > 0));
+    let partner = scene.world.get(&format!("rosteringPartners/clever-{}", scene.there.id())).await.expect("a partner");
+    assert_eq!(partner.fields.get("activeRun"), None);
 }
 
 #[tokio::test]

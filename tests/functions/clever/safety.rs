@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use roar_functions::demo::clever::{Fault, Kind as At};
 use roar_functions::orgs::{OrgLists, OrgType};
-use roar_functions::rostering::report::{HeldBack, Kind};
+use roar_functions::rostering::report::{Doubt, HeldBack, Keeps, Kind};
 use roar_functions::store::{DocPath, Fields, Timestamp, Value, Write, lookup};
 use serde_json::json;
 
@@ -31,7 +31,7 @@ async fn nobody_is_unenrolled_by_mistake() {
         let confirmed = Options { confirm_unenroll: true, ..DEEP };
         let report = scene.sync(confirmed).await.expect("synced");
         scene.world.settle().await;
-        assert!(report.keeps_missing, "{state}");
+        assert_eq!(report.keeps_missing, Some(Keeps::Paused), "{state}");
         assert_eq!(scene.all("users").await, before, "{state}");
     }
     scene.there.set_state("running");
@@ -50,9 +50,12 @@ async fn orgs_that_vanish_in_numbers_stop_the_sync_before_anything_is_written() 
     for path in ["/schools", "/sections"] {
         scene.fake.fail(path, [Fault::Empty]);
         let report = scene.settle().await;
-        let kind = if path == "/schools" { Kind::Schools } else { Kind::Classes };
+        let (kind, reason) = match path {
+            "/schools" => (Kind::Schools, Doubt::Empty),
+            _ => (Kind::Classes, Doubt::Missing),
+        };
         let all = scene.all(kind.plural()).await.len() as u64;
-        assert_eq!(report.held_back, Some(HeldBack { kind, missing: all, of: all }), "{path}");
+        assert_eq!(report.held_back, Some(HeldBack { reason, kind, missing: all, of: all }), "{path}");
         assert_eq!((scene.all("users").await, scene.all("classes").await), before, "{path}");
     }
     scene.settle().await;
@@ -78,7 +81,7 @@ async fn a_paused_district_takes_nobody_out_of_anything() {
         let spent = scene.world.admin().cost();
         let report = scene.settle().await;
         let spent = scene.world.admin().cost() - spent;
-        assert!(report.keeps_missing && report.held_back.is_none(), "{what}");
+        assert!(report.keeps_missing.is_some() && report.held_back.is_none(), "{what}");
         assert_eq!(scene.all("users").await, before, "{what}: their classes are missing, not gone");
         assert_eq!(rights().await, rights_before, "{what}: and so are those that teachers teach");
         assert!(spent.writes <= 1, "{what}: nothing is written but the district's state: {spent:?}");

@@ -194,9 +194,12 @@ pub fn record<T: Record>(value: Value) -> Result<T, Unreadable> {
     T::read(&mut Fields(Object::new(fields))).map_err(|what| Unreadable { id: Some(id), what })
 }
 
-/// True for what can be an ID, and nobody's name.
+/// True for what can be an ID, of a document as well, and nobody's name.
 fn is_id(text: &str) -> bool {
-    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    let is_reserved = text.starts_with("__") && text.ends_with("__");
+    (1..=64).contains(&text.len())
+        && !is_reserved
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
 /// Shows nothing but the ID.

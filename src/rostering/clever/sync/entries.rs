@@ -34,6 +34,8 @@ pub(super) struct Entry {
     pub was_admin: bool,
     /// Unenrolled before.
     pub is_gone: bool,
+    /// A sync of people has written them.
+    pub is_rostered: bool,
     /// Clever has them.
     pub is_seen: bool,
     /// The note as it was read: who changes it meanwhile isn't written over.
@@ -53,6 +55,7 @@ impl Entry {
             said: said(document),
             was_admin: document.fields.get("role").and_then(Value::as_str) == Some("admin"),
             is_gone: document.fields.get("gone").and_then(Value::as_bool).unwrap_or(false),
+            is_rostered: document.fields.contains_key(org::ROSTER),
             is_seen: false,
             update_time: document.update_time,
         };

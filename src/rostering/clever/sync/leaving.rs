@@ -10,7 +10,7 @@ use crate::orgs::lists::OrgSet;
 use crate::orgs::{OrgLists, OrgType};
 use crate::rostering::org;
 use crate::rostering::person;
-use crate::rostering::report::{Difference, HeldBack, Kind, Phase, are_too_many};
+use crate::rostering::report::{Difference, Doubt, HeldBack, Kind, Phase, are_too_many};
 use crate::store::{DocPath, Document, FieldPath, Precondition, StoreError, Value, Write, lookup};
 
 /// People who leave in one commit: two documents each, and an event of the run.
@@ -30,14 +30,21 @@ impl Work<'_> {
     ) -> Result<(), SyncError> {
         let stale = entries.iter().filter(|(_, entry)| !entry.is_gone && !entry.is_seen);
         let mut stale: Vec<(Box<str>, Entry)> = stale.map(|(id, entry)| (id.clone(), entry.clone())).collect();
-        if stale.is_empty() || self.report.keeps_missing {
+        if stale.is_empty() || self.report.keeps_missing.is_some() {
             return Ok(());
         }
         stale.sort_by(|one, other| one.0.cmp(&other.0));
         let missing = stale.len() as u64;
         let are_many = are_too_many(missing, active, self.options.missing_share) && !self.options.confirm_unenroll;
         if are_many || seen == 0 {
-            self.report.held_back = Some(HeldBack { kind: Kind::Users, missing, of: active });
+            let reason = if seen == 0 { Doubt::Empty } else { Doubt::Missing };
+            self.report.held_back = Some(HeldBack { reason, kind: Kind::Users, missing, of: active });
+            return Ok(());
+        }
+        if !self.options.confirm_unenroll {
+            self.report.held_back = self.report.unusable(self.options.missing_share);
+        }
+        if self.report.held_back.is_some() {
             return Ok(());
         }
         self.phase(Phase::Unenrolling);

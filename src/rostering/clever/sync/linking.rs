@@ -53,7 +53,7 @@ impl Work<'_> {
             match noted.into_iter().next() {
                 Some((_, true)) => {
                     let why = "another district's roster has them".to_owned();
-                    self.report.note(Problem { kind: Kind::Users, id: Some(id.to_string()), failed: false, why });
+                    self.report.note(Problem::skipped(Kind::Users, Some(id.to_string()), why));
                     linked.elsewhere.insert(id.into());
                 }
                 Some((entry, false)) => drop(entries.insert(id, Entry { fingerprint: None, is_seen: true, ..entry })),

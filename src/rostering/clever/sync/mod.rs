@@ -7,14 +7,16 @@
 //! Nobody is unenrolled, and nothing archived, unless everything was fetched; nor when more are missing than usual,
 //! unless the caller has said so.
 
+mod archiving;
 pub(in crate::rostering::clever) mod entries;
 mod following;
 mod leaving;
 mod linking;
 mod orgs;
 mod people;
+mod validating;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use thiserror::Error;
@@ -23,7 +25,7 @@ use tokio::sync::watch;
 use super::{CleverError, District};
 use crate::app::App;
 use crate::orgs::{OrgKey, OrgType};
-use crate::rostering::report::{Phase, Progress, Report};
+use crate::rostering::report::{Kind, Phase, Progress, Report};
 use crate::rostering::run::{BeatError, Run, Superseded};
 use crate::store::{Committed, Database, DocPath, FieldPath, StoreError, Write, WriteKind};
 
@@ -67,6 +69,9 @@ pub enum SyncError {
     /// It took longer than it may.
     #[error("the sync took too long")]
     TooLong,
+    /// The process is to end.
+    #[error("the server stopped")]
+    Stopped,
 }
 
 impl SyncError {
@@ -98,8 +103,8 @@ pub struct Monitor<'a> {
     pub filled_before: Option<u64>,
 }
 
-/// What a sync came to, however it ended.
-#[derive(Debug)]
+/// What a sync has come to, so far.
+#[derive(Debug, Default)]
 pub struct Outcome {
     /// What was done.
     pub report: Report,
@@ -107,26 +112,35 @@ pub struct Outcome {
     pub name: Option<String>,
     /// How many classes have students.
     pub filled: u64,
-    /// Why it ended early.
-    pub error: Option<SyncError>,
 }
 
-/// Syncs one district.
-pub async fn sync_district(app: &App, district: &District, options: Options, monitor: &Monitor<'_>) -> Outcome {
+/// Syncs one district. What it comes to is in `outcome` however it ends, dropped half-way or not.
+pub async fn sync_district(
+    app: &App,
+    district: &District,
+    options: Options,
+    monitor: &Monitor<'_>,
+    outcome: &mut Outcome,
+) -> Result<(), SyncError> {
+    let Outcome { report, name, filled } = outcome;
     let mut sync = Work {
         database: &app.stores.admin,
         app,
         id: district.id().to_owned(),
         options,
-        report: Report::default(),
+        report,
         monitor,
-        name: None,
-        filled: 0,
+        name,
+        filled,
+        read: 0,
+        expected: BTreeMap::new(),
+        living: BTreeMap::new(),
+        by_type: BTreeMap::new(),
         occupied: HashSet::new(),
         written: HashSet::new(),
+        unwritten: HashSet::new(),
     };
-    let error = sync.run(district).await.err();
-    Outcome { report: sync.report, name: sync.name, filled: sync.filled, error }
+    sync.run(district).await
 }
 
 struct Work<'a> {
@@ -135,15 +149,25 @@ struct Work<'a> {
     /// The district's ID, Clever's and ROAR's.
     id: String,
     options: Options,
-    report: Report,
+    report: &'a mut Report,
     monitor: &'a Monitor<'a>,
-    name: Option<String>,
+    name: &'a mut Option<String>,
     /// How many classes have students, at Clever.
-    filled: u64,
+    filled: &'a mut u64,
+    /// Records that were read.
+    read: u64,
+    /// Records that there are, as far as that's known.
+    expected: BTreeMap<Kind, u64>,
+    /// Orgs that Clever has.
+    living: BTreeMap<Kind, u64>,
+    /// People whom Clever has, by type.
+    by_type: BTreeMap<&'static str, u64>,
     /// IDs of people whose usual note is somebody else's.
     occupied: HashSet<String>,
     /// Orgs that were written.
     written: HashSet<OrgKey>,
+    /// New orgs that can't be stored: nobody can be in them.
+    unwritten: HashSet<OrgKey>,
 }
 
 impl Work<'_> {
@@ -152,7 +176,13 @@ impl Work<'_> {
         if !self.options.shallow {
             self.people(client, &known).await?;
         }
+        if self.report.held_back.is_none() && !self.options.confirm_unenroll {
+            self.report.held_back = self.report.unusable(self.options.missing_share);
+        }
         if self.report.held_back.is_none() {
+            if self.report.keeps_missing.is_none() {
+                self.archive_orgs(&known).await?;
+            }
             self.phase(Phase::Validating);
             self.validate().await?;
         }
@@ -166,16 +196,21 @@ impl Work<'_> {
 
     /// Says what was done since.
     fn tell(&self) {
-        let counts = self.report.counts.clone();
+        let (counts, done) = (self.report.counts.clone(), self.read);
         self.monitor.progress.send_modify(|progress| {
-            progress.done = counts.values().map(|counts| counts.done()).sum();
+            progress.done = done;
             progress.counts = counts;
         });
     }
 
-    /// Says how many records are expected.
-    fn expect(&self, total: u64) {
-        self.monitor.progress.send_modify(|progress| progress.total = Some(total));
+    /// Says how many records of a kind are expected. What is expected in all is said once nothing is left out of it.
+    fn expect(&mut self, kind: Kind, number: u64) {
+        self.expected.insert(kind, number);
+        let is_all = self.options.shallow || self.expected.contains_key(&Kind::Users);
+        let total = self.expected.values().sum::<u64>().max(self.read);
+        if is_all {
+            self.monitor.progress.send_modify(|progress| progress.total = Some(total));
+        }
     }
 
     /// Writes, unless nothing is to be written. Outages are outlasted; a conflict is the caller's.

@@ -6,20 +6,24 @@ use futures::TryStreamExt as _;
 
 use super::super::map::{self, Enrolments};
 use super::super::records::{DistrictState, Record, Section, Unreadable};
-use super::super::{CleverError, District};
+use super::super::{CleverError, District, Page};
+use super::archiving::Gone;
 use super::following::above_changed;
 use super::{CONFLICTS, PROVIDER, SyncError, Work, org_path};
 use crate::orgs::lists::OrgSet;
 use crate::orgs::{OrgKey, OrgLists, OrgType};
 use crate::rostering::org::{self, RosterOrg};
-use crate::rostering::report::{Difference, HeldBack, Kind, Phase, Problem, are_too_many};
-use crate::store::{DocPath, Document, Precondition, Query, StoreError, Timestamp, Write};
+use crate::rostering::person::Person;
+use crate::rostering::report::{Difference, Doubt, HeldBack, Keeps, Kind, Phase, Problem, are_too_many};
+use crate::store::{DocPath, Document, Precondition, Query, StoreError, Timestamp, Value, Write};
+use crate::users::pid::assessment_pid;
 
 /// Orgs written in one commit.
-const BATCH: usize = 200;
+pub(super) const BATCH: usize = 200;
 
 /// The fields of an org that tell whether anything has to be written.
-const TELLING: [&str; 6] = [org::ROSTER, "archived", "schools", "archivedSchools", "classes", "archivedClasses"];
+const TELLING: [&str; 7] =
+    [org::ROSTER, "archived", "schools", "archivedSchools", "classes", "archivedClasses", "abbreviation"];
 
 /// What is known of the orgs once they are synced.
 pub(super) struct Known {
@@ -35,8 +39,22 @@ pub(super) struct Known {
     pub kept: OrgSet,
     /// All orgs of the district, also those that somebody made by hand: who leaves the district leaves them.
     pub below: OrgSet,
+    /// What isn't there any more.
+    pub gone: Gone,
     /// The district was there before this sync; so some of its people may be known from elsewhere.
     pub was_known: bool,
+    /// How orgs are called for short, by their IDs, where they have been given such names.
+    abbreviations: HashMap<String, String>,
+}
+
+impl Known {
+    /// What is to stand for somebody where no name may; `None` for who has no address.
+    pub fn pid_of(&self, person: &Person) -> Option<String> {
+        let short = |org_type| person.orgs.of(org_type).iter().find_map(|id| self.abbreviations.get(id));
+        let of_orgs = [short(OrgType::District), short(OrgType::School)];
+        let of_orgs: Vec<&str> = of_orgs.into_iter().flatten().map(String::as_str).collect();
+        person.email.as_deref().map(|email| assessment_pid(&of_orgs, email))
+    }
 }
 
 /// What Clever has of a district's orgs.
@@ -58,14 +76,17 @@ pub(super) struct OrgWrite {
 pub(super) enum Done {
     Created,
     Updated,
+    /// Archived.
     Removed,
+    /// A living org whose lists of children have lost one.
+    Listed,
 }
 
 impl Done {
     fn name(self) -> &'static str {
         match self {
             Done::Created => "created",
-            Done::Updated => "updated",
+            Done::Updated | Done::Listed => "updated",
             Done::Removed => "removed",
         }
     }
@@ -80,39 +101,40 @@ fn kind_of(org_type: OrgType) -> Kind {
 }
 
 impl Work<'_> {
-    /// Districts, schools and classes: reads all of them, on both sides, then writes what differs. `None` when too
-    /// many are missing; then nothing is written.
+    /// Districts, schools and classes: reads all of them, on both sides, then writes what is new or differs. What is
+    /// missing stays until the people are known, too. `None` when too many are missing; then nothing is written.
     pub(super) async fn orgs(&mut self, client: &District) -> Result<Option<Known>, SyncError> {
         self.phase(Phase::Fetching);
         let fetched = self.fetch(client).await?;
         for attempt in 1.. {
             let stored = self.stored_orgs(&fetched.wanted, attempt > 1).await?;
             let missing = match self.report.keeps_missing {
-                true => Vec::new(),
-                false => missing(&fetched, &stored),
+                Some(_) => Vec::new(),
+                None => missing(&fetched, &stored),
             };
             if let Some(held) = self.too_many(&missing, &stored, &fetched).or_else(|| self.too_many_empty()) {
                 self.report.held_back = Some(held);
                 return Ok(None);
             }
-            match self.write_orgs(&fetched, &stored, &missing).await {
+            match self.write_orgs(&fetched, &stored).await {
                 // Some of it may be written; the rest is planned anew.
                 Err(SyncError::Store(StoreError::Conflict(_))) if attempt < CONFLICTS => {}
                 Err(error) => return Err(error),
-                Ok(()) => return Ok(Some(self.known(fetched, stored))),
+                Ok(()) => return Ok(Some(self.known(fetched, stored, missing))),
             }
         }
         Ok(None)
     }
 
-    fn known(&self, fetched: Fetched, stored: HashMap<OrgKey, Document>) -> Known {
+    fn known(&self, fetched: Fetched, stored: HashMap<OrgKey, Document>, missing: Vec<OrgKey>) -> Known {
         let key = |key: &OrgKey| (key.org_type, key.id.clone());
         let set = |keys: Vec<(OrgType, String)>| {
             OrgLists::from_iter(keys.iter().map(|(org_type, id)| (*org_type, id.as_str()))).to_set()
         };
-        let wanted: Vec<_> = fetched.wanted.iter().map(|org| key(&org.key)).collect();
+        let is_here = |org: &&RosterOrg| !self.unwritten.contains(&org.key);
+        let wanted: Vec<_> = fetched.wanted.iter().filter(is_here).map(|org| key(&org.key)).collect();
         let is_there = set(wanted.clone());
-        let keeps = self.report.keeps_missing;
+        let keeps = self.report.keeps_missing.is_some();
         let rostered = || stored.iter().filter(|(_, org)| org.fields.contains_key(org::ROSTER)).map(|(of, _)| of);
         let is_untold =
             |of: &&OrgKey| fetched.unreadable.contains(&of.id) || (keeps && !is_there.contains(of.org_type, &of.id));
@@ -120,10 +142,16 @@ impl Work<'_> {
         let all: Vec<_> = rostered().map(key).chain(wanted.clone()).collect();
         // While the data aren't whole, nobody leaves anything.
         let (owned, kept) = all.into_iter().partition(|(org_type, id)| !keeps && !untold.contains(*org_type, id));
+        let abbreviation = |(key, org): (&OrgKey, &Document)| {
+            let short = org.fields.get("abbreviation").and_then(Value::as_str).filter(|short| !short.is_empty());
+            Some((key.id.clone(), short?.to_owned()))
+        };
         Known {
+            abbreviations: stored.iter().filter_map(abbreviation).collect(),
             untold,
             was_known: stored.contains_key(&OrgKey::new(OrgType::District, &self.id)),
             below: set(stored.keys().map(key).chain(wanted.clone()).collect()),
+            gone: Gone::of(missing, &stored),
             living: set(wanted),
             owned: set(owned),
             kept: set(kept),
@@ -133,10 +161,22 @@ impl Work<'_> {
 
     fn pass_over(&mut self, kind: Kind, record: Unreadable, ids: &mut HashSet<String>) {
         let why = format!("{} can't be read", record.what);
-        self.report.note(Problem { kind, id: record.id.clone(), failed: false, why });
+        self.report.note(Problem::skipped(kind, record.id.clone(), why));
+        *self.living.entry(kind).or_default() += 1;
         // It may be any of them, so none is missing for sure.
-        self.report.keeps_missing |= record.id.is_none();
+        if record.id.is_none() {
+            self.report.keeps_missing.get_or_insert(Keeps::Unreadable);
+        }
         ids.extend(record.id);
+    }
+
+    /// A page has come.
+    pub(super) fn came<T: Record>(&mut self, kind: Kind, page: &Page<T>) {
+        self.read += page.records.len() as u64;
+        if let Some(total) = page.total {
+            self.expect(kind, total);
+        }
+        self.tell();
     }
 
     async fn fetch(&mut self, client: &District) -> Result<Fetched, SyncError> {
@@ -145,15 +185,27 @@ impl Work<'_> {
             return Err(CleverError::Malformed("the token opens another district").into());
         }
         self.name.clone_from(&info.name);
+        self.read += 1;
+        self.expect(Kind::Districts, 1);
         let is_running = matches!(info.state, None | Some(DistrictState::Running | DistrictState::Success));
-        self.report.keeps_missing = !is_running || map::is_paused(&info, self.app.now());
+        if !is_running || map::is_paused(&info, self.app.now()) {
+            self.report.keeps_missing = Some(Keeps::Paused);
+        }
         let mut wanted = vec![map::district(&info)];
+        // One that's listed twice, as it moves while pages are fetched, is there once.
+        let mut is_there: HashSet<OrgKey> = HashSet::new();
         let mut unreadable = HashSet::new();
-        let mut pages = client.schools();
+        let mut pages = client.schools().counted();
         while let Some(page) = pages.next().await? {
+            self.came(Kind::Schools, &page);
             for school in page.records.iter() {
                 match school {
-                    Ok(school) => wanted.push(map::school(&school, &self.id)),
+                    Ok(school) => {
+                        let school = map::school(&school, &self.id);
+                        if is_there.insert(school.key.clone()) {
+                            wanted.push(school);
+                        }
+                    }
                     Err(record) => self.pass_over(Kind::Schools, record, &mut unreadable),
                 }
             }
@@ -162,8 +214,9 @@ impl Work<'_> {
             wanted.iter().map(|org| org.key.id.clone()).chain(unreadable.iter().cloned()).collect();
         let mut homeless = Vec::new();
         let mut enrolments = Enrolments::default();
-        let mut pages = client.sections();
+        let mut pages = client.sections().counted();
         while let Some(page) = pages.next().await? {
+            self.came(Kind::Classes, &page);
             for section in page.records.iter() {
                 let section: Section = match section {
                     Ok(section) => section,
@@ -174,26 +227,29 @@ impl Work<'_> {
                 };
                 let class = map::section(&section, &self.id).filter(|class| schools.contains(&class.parents[0].id));
                 match class {
+                    Some(class) if !is_there.insert(class.key.clone()) => {}
                     Some(class) => {
                         enrolments.add(&section);
                         wanted.push(class);
                     }
-                    None => {
-                        let (id, why) = (Some(section.id().to_owned()), "its school isn't shared".to_owned());
-                        self.report.note(Problem { kind: Kind::Classes, id, failed: false, why });
-                        homeless.push((section.id().to_owned(), section.school));
-                    }
+                    None => homeless.push((section.id().to_owned(), section.school)),
                 }
             }
-            self.tell();
         }
         if !homeless.is_empty() {
             // A class goes with a school that's gone. A school that was never seen may be too new for its list.
             let known = self.known_schools().await?;
             let is_new = |school: &Option<String>| !school.as_ref().is_some_and(|school| known.contains(school));
-            unreadable.extend(homeless.into_iter().filter(|(_, school)| is_new(school)).map(|(id, _)| id));
+            for (id, _) in homeless.into_iter().filter(|(_, school)| is_new(school)) {
+                let why = "its school isn't shared".to_owned();
+                self.report.note(Problem::skipped(Kind::Classes, Some(id.clone()), why));
+                unreadable.insert(id);
+            }
         }
-        self.filled = enrolments.filled();
+        *self.filled = enrolments.filled();
+        for org in &wanted {
+            *self.living.entry(kind_of(org.key.org_type)).or_default() += 1;
+        }
         Ok(Fetched { wanted, enrolments, unreadable })
     }
 
@@ -245,6 +301,10 @@ impl Work<'_> {
         if self.options.confirm_unenroll && !no_school {
             return None;
         }
+        let reason_of = |org_type| match org_type {
+            OrgType::School if no_school => Doubt::Empty,
+            _ => Doubt::Missing,
+        };
         [OrgType::School, OrgType::Class].into_iter().find_map(|org_type| {
             let leaving =
                 missing.iter().filter(|key| key.org_type == org_type && !org::is_archived(&stored[*key].fields));
@@ -253,43 +313,25 @@ impl Work<'_> {
                 key.org_type == org_type && org.fields.contains_key(org::ROSTER) && !org::is_archived(&org.fields)
             };
             let of = stored.iter().filter(is_active).count() as u64;
-            let held = HeldBack { kind: kind_of(org_type), missing, of };
+            let held = HeldBack { reason: reason_of(org_type), kind: kind_of(org_type), missing, of };
             are_too_many(missing, of, self.options.missing_share).then_some(held)
         })
     }
 
     /// Sections that come without anybody would take everybody out of all classes.
     fn too_many_empty(&self) -> Option<HeldBack> {
-        let before = self.monitor.filled_before.filter(|_| !self.options.shallow && !self.report.keeps_missing)?;
-        let missing = before.saturating_sub(self.filled);
+        let before =
+            self.monitor.filled_before.filter(|_| !self.options.shallow && self.report.keeps_missing.is_none())?;
+        let missing = before.saturating_sub(*self.filled);
         let are_many = are_too_many(missing, before, self.options.missing_share) && !self.options.confirm_unenroll;
-        are_many.then_some(HeldBack { kind: Kind::FilledClasses, missing, of: before })
+        are_many.then_some(HeldBack { reason: Doubt::Missing, kind: Kind::FilledClasses, missing, of: before })
     }
 
-    async fn write_orgs(
-        &mut self,
-        fetched: &Fetched,
-        stored: &HashMap<OrgKey, Document>,
-        missing: &[OrgKey],
-    ) -> Result<(), SyncError> {
+    async fn write_orgs(&mut self, fetched: &Fetched, stored: &HashMap<OrgKey, Document>) -> Result<(), SyncError> {
         for kind in [Kind::Districts, Kind::Schools, Kind::Classes] {
             self.report.of(kind).unchanged = 0;
         }
-        // First, so that it's repeated if the sync is cut short before they are archived.
-        let gone: Vec<OrgKey> = missing.iter().filter(|key| !org::is_archived(&stored[*key].fields)).cloned().collect();
-        if !gone.is_empty() && !self.options.dry_run {
-            let groups = self.groups_below(&gone).await?;
-            let all: Vec<OrgKey> = gone.iter().cloned().chain(groups.iter().map(group_key)).collect();
-            crate::administrations::leave_orgs(self.app, &all).await?;
-            for batch in groups.chunks(BATCH) {
-                let archived = |group: &Document| {
-                    let (fields, mask) = org::archive(&group.fields, self.app.now())?;
-                    Some(Write::merge(group.path.clone(), fields, mask).when(Precondition::Exists))
-                };
-                self.commit(batch.iter().filter_map(archived).collect()).await?;
-            }
-        }
-        let mut planned = self.org_writes(fetched, stored, missing, self.app.now())?;
+        let mut planned = self.org_writes(fetched, stored, self.app.now())?;
         let above = above_changed(&planned, fetched, stored);
         let district = stored.get(&OrgKey::new(OrgType::District, &self.id));
         if let Some(noted_at) = self.note_claims_due(district, &above).await? {
@@ -308,29 +350,8 @@ impl Work<'_> {
         self.follow_claims(&above).await
     }
 
-    /// The living groups below these orgs, and below each other (rostering §6).
-    async fn groups_below(&self, orgs: &[OrgKey]) -> Result<Vec<Document>, StoreError> {
-        let mut found: Vec<Document> = Vec::new();
-        let mut parents: Vec<OrgKey> = orgs.to_vec();
-        while !parents.is_empty() {
-            let ids: Vec<String> = parents.iter().map(|parent| parent.id.clone()).collect();
-            let below = Query::collection(OrgType::Group.plural()).equal("archived", false);
-            let below = self.database.query_each(below.each_of("parentOrgId", &ids).map(|(query, _)| query)).await?;
-            let is_below = |group: &Document| {
-                let of = |name: &str| group.fields.get(name).and_then(|text| text.as_str());
-                let above = of("parentOrgType").and_then(OrgType::parse).zip(of("parentOrgId"));
-                above.is_some_and(|(org_type, id)| parents.contains(&OrgKey::new(org_type, id)))
-            };
-            let is_new = |group: &Document| is_below(group) && !found.iter().any(|known| known.path == group.path);
-            let new: Vec<Document> = below.into_iter().filter(is_new).collect();
-            parents = new.iter().map(group_key).collect();
-            found.extend(new);
-        }
-        Ok(found)
-    }
-
     /// Writes a batch; where the store can't take it, finds out which of them it is.
-    async fn write_batch(&mut self, batch: &[OrgWrite]) -> Result<(), SyncError> {
+    pub(super) async fn write_batch(&mut self, batch: &[OrgWrite]) -> Result<(), SyncError> {
         match self.commit(batch.iter().map(|one| one.write.clone()).collect()).await {
             Err(SyncError::Store(StoreError::InvalidArgument(_))) => {
                 let [only] = batch else {
@@ -338,20 +359,33 @@ impl Work<'_> {
                     Box::pin(self.write_batch(one)).await?;
                     return Box::pin(self.write_batch(other)).await;
                 };
+                if only.done == Done::Created {
+                    self.unwritten.insert(only.key.clone());
+                }
                 let (kind, id) = (kind_of(only.key.org_type), Some(only.key.id.clone()));
-                self.report.note(Problem { kind, id, failed: true, why: "it can't be stored".to_owned() });
+                self.report.note(Problem::failed(kind, id, "it can't be stored", 1));
                 return Ok(());
             }
             outcome => drop(outcome?),
         }
         for one in batch {
             let kind = kind_of(one.key.org_type);
-            self.written.insert(one.key.clone());
+            let is_first = self.written.insert(one.key.clone());
+            // Nobody counts groups.
+            if one.key.org_type == OrgType::Group {
+                continue;
+            }
             let counts = self.report.of(kind);
             match one.done {
                 Done::Created => counts.created += 1,
                 Done::Updated => counts.updated += 1,
                 Done::Removed => counts.removed += 1,
+                // It was counted when it was compared.
+                Done::Listed if is_first && counts.unchanged > 0 => {
+                    counts.unchanged -= 1;
+                    counts.updated += 1;
+                }
+                Done::Listed => {}
             }
             if self.options.dry_run {
                 let (action, fields) = (one.done.name(), super::fields_of(&one.write));
@@ -366,7 +400,6 @@ impl Work<'_> {
         &mut self,
         fetched: &Fetched,
         stored: &HashMap<OrgKey, Document>,
-        missing: &[OrgKey],
         now: Timestamp,
     ) -> Result<Vec<OrgWrite>, StoreError> {
         let wanted = &fetched.wanted;
@@ -376,7 +409,6 @@ impl Work<'_> {
                 children.entry(parent).or_default().push(&org.key.id);
             }
         }
-        let gone: HashSet<&str> = missing.iter().map(|key| key.id.as_str()).collect();
         let parent_of: HashMap<&str, &OrgKey> =
             wanted.iter().filter_map(|org| Some((org.key.id.as_str(), org.parents.first()?))).collect();
         let mut writes = Vec::new();
@@ -399,10 +431,9 @@ impl Work<'_> {
                     .iter()
                     .flat_map(|name| fields.get(*name).and_then(|list| list.as_array()).unwrap_or_default());
                 let held: Vec<&str> = held.filter_map(|id| id.as_str()).collect();
-                let archived: Vec<&str> = held.iter().copied().filter(|id| gone.contains(id)).collect();
                 let moved = |id: &&str| parent_of.get(id).is_some_and(|parent| **parent != org.key);
                 let elsewhere: Vec<&str> = held.iter().copied().filter(moved).collect();
-                if let Some((more, paths)) = org::children_change(&fields, lists, living, &archived, &elsewhere, now) {
+                if let Some((more, paths)) = org::children_change(&fields, lists, living, &[], &elsewhere, now) {
                     changed.extend(more);
                     mask.extend(paths);
                 }
@@ -421,20 +452,8 @@ impl Work<'_> {
                 }
             }
         }
-        for key in missing {
-            let Some(document) = stored.get(key) else { continue };
-            if let Some((fields, mask)) = org::archive(&document.fields, now) {
-                let write = Write::merge(document.path.clone(), fields, mask);
-                let write = write.when(Precondition::UpdatedAt(document.update_time));
-                writes.push(OrgWrite { key: key.clone(), write, done: Done::Removed });
-            }
-        }
         Ok(writes)
     }
-}
-
-fn group_key(group: &Document) -> OrgKey {
-    OrgKey::new(OrgType::Group, group.id())
 }
 
 /// The orgs that came from Clever and aren't there any more.

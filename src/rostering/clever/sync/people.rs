@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use super::super::District;
 use super::super::map;
 use super::super::records::{Record, Unreadable, User};
-use super::entries::{Changed, ENTRIES, Entries, Entry, Rights, bytes, entry_path};
+use super::entries::{Changed, Entries, Entry, Rights, bytes, entry_path};
 use super::orgs::Known;
 use super::{CONFLICTS, PROVIDER, SyncError, Work, fields_of, user_path};
 use crate::orgs::OrgLists;
 use crate::orgs::lists::OrgSet;
 use crate::rostering::person::{self, Before, Person, Said};
-use crate::rostering::report::{Difference, Kind, Phase, Problem};
-use crate::store::{DocPath, FieldPath, Precondition, Query, StoreError, Value, Write};
+use crate::rostering::report::{Difference, Keeps, Kind, Phase, Problem};
+use crate::store::{DocPath, FieldPath, Precondition, StoreError, Value, Write};
 
 /// People written in one commit: two documents each, far below any limit.
 const BATCH: usize = 100;
@@ -42,17 +42,14 @@ impl Work<'_> {
     pub(super) async fn people(&mut self, client: &District, known: &Known) -> Result<(), SyncError> {
         self.phase(Phase::SyncingUsers);
         let mut entries = self.entries().await?;
-        let before: u64 = self.report.counts.values().map(|counts| counts.done()).sum();
         let expected = entries.values().filter(|entry| !entry.is_gone).count() as u64;
         if expected > 0 {
-            self.expect(before + expected);
+            self.expect(Kind::Users, expected);
         }
         let (mut total, mut seen) = (0, 0);
         let mut pages = client.users(None).counted();
         while let Some(page) = pages.next().await? {
-            if let Some(total) = page.total {
-                self.expect(before + total);
-            }
+            self.came(Kind::Users, &page);
             total = total.max(page.total.unwrap_or(0));
             seen += page.records.len() as u64;
             let mut changed = Vec::new();
@@ -71,7 +68,7 @@ impl Work<'_> {
         self.phase(Phase::Succeeded);
         if seen * 100 < total * 99 {
             tracing::warn!(district = self.id, seen, total, "Clever gave fewer people than it said there are");
-            self.report.keeps_missing = true;
+            self.report.keeps_missing.get_or_insert(Keeps::Short);
         }
         self.unenrol(&mut entries, expected, seen, known).await
     }
@@ -81,9 +78,9 @@ impl Work<'_> {
         match record.id.as_deref() {
             Some(id) => drop(entries.get_mut(id).map(|entry| entry.is_seen = true)),
             // It may be anybody, so nobody is missing for sure.
-            None => self.report.keeps_missing = true,
+            None => drop(self.report.keeps_missing.get_or_insert(Keeps::Unreadable)),
         }
-        self.report.note(Problem { kind: Kind::Users, id: record.id, failed: false, why });
+        self.report.note(Problem::skipped(Kind::Users, record.id, why));
     }
 
     /// What is to be written of somebody, if anything.
@@ -94,9 +91,10 @@ impl Work<'_> {
         }
         let Some((person, rights)) = self.person(user, known) else {
             let (id, why) = (Some(user.id().to_owned()), "they have no role".to_owned());
-            self.report.note(Problem { kind: Kind::Users, id, failed: false, why });
+            self.report.note(Problem::skipped(Kind::Users, id, why));
             return None;
         };
+        *self.by_type.entry(person.user_type).or_default() += 1;
         let fingerprint = person.fingerprint(&rights);
         if let Some(entry) = entries.get(user.id())
             && entry.fingerprint.is_some()
@@ -126,7 +124,7 @@ impl Work<'_> {
             self.tell();
             return Ok(());
         }
-        for attempt in 1.. {
+        for attempt in 1_usize.. {
             match self.try_to_write(batch, entries, known).await {
                 Err(SyncError::Store(StoreError::Conflict(_))) if attempt < CONFLICTS => {
                     // Somebody else may have noted one of them, in a sync that was cut short.
@@ -144,8 +142,7 @@ impl Work<'_> {
                         StoreError::Conflict(_) => "their documents contradict each other",
                         _ => "they can't be stored",
                     };
-                    let (id, why) = (Some(only.id.clone()), why.to_owned());
-                    self.report.note(Problem { kind: Kind::Users, id, failed: true, why });
+                    self.report.note(Problem::failed(Kind::Users, Some(only.id.clone()), why, attempt as u32));
                     break;
                 }
                 outcome => {
@@ -187,6 +184,7 @@ impl Work<'_> {
                         owned: &known.owned,
                         said: entry.map(|entry| entry.said).unwrap_or_default(),
                         was_admin: entry.is_some_and(|entry| entry.was_admin),
+                        is_back: entry.is_none_or(|entry| entry.is_gone || !entry.is_rostered),
                     };
                     let change = person::change(&document.fields, &changed.person, &before, now);
                     let mut change = change.unwrap_or_default();
@@ -205,7 +203,9 @@ impl Work<'_> {
                     // Somebody who was deleted keeps their ID.
                     let id = entry.map(|entry| entry.roar_uid.to_string());
                     let id = id.unwrap_or_else(|| self.app.context.document_id());
-                    let write = Write::create(user_path(&id)?, person::new_user(&changed.person, PROVIDER, now));
+                    let pid = known.pid_of(&changed.person);
+                    let user = person::new_user(&changed.person, PROVIDER, pid, now);
+                    let write = Write::create(user_path(&id)?, user);
                     (id, Some(write))
                 }
             };
@@ -247,6 +247,7 @@ impl Work<'_> {
                 said: Said::by(&changed.person),
                 was_admin: changed.person.user_type == "admin",
                 is_gone: false,
+                is_rostered: true,
                 is_seen: true,
                 update_time: written.unwrap_or(now),
             };
@@ -284,27 +285,5 @@ impl Work<'_> {
             Some(((*id).clone(), Kept { untold: all.intersection(&known.untold), all }))
         });
         Ok(kept.collect())
-    }
-
-    /// Holds Clever's numbers against ours (rostering §7).
-    pub(super) async fn validate(&mut self) -> Result<(), SyncError> {
-        for kind in [Kind::Schools, Kind::Classes] {
-            let counts = self.report.get(kind);
-            let here = counts.created + counts.updated + counts.unchanged;
-            self.report.compare(kind, here + counts.skipped + counts.failed, here);
-        }
-        let counts = self.report.get(Kind::Users);
-        let provider = counts.created + counts.updated + counts.unchanged + counts.failed;
-        if !self.options.shallow && !self.options.dry_run {
-            let query = Query::collection(ENTRIES).equal("providerType", PROVIDER);
-            let query = query.equal("district", self.id.as_str()).equal("gone", false);
-            let here = self.database.count(query).await?;
-            self.report.compare(Kind::Users, provider, here);
-        }
-        for mismatch in &self.report.mismatches {
-            let (kind, theirs, ours) = (mismatch.kind.plural(), mismatch.provider, mismatch.here);
-            tracing::warn!(district = self.id, kind, theirs, ours, "Clever's number differs from ours");
-        }
-        Ok(())
     }
 }

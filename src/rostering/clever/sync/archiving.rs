@@ -1,0 +1,136 @@
+//! Orgs that aren't in the roster any more, and what is below them (rostering §6, §7).
+
+use std::collections::{HashMap, HashSet};
+
+use super::orgs::{BATCH, Done, Known, OrgWrite};
+use super::{CONFLICTS, SyncError, Work, org_path};
+use crate::orgs::{OrgKey, OrgType};
+use crate::rostering::org;
+use crate::rostering::report::Phase;
+use crate::store::{Document, Precondition, Query, StoreError, Value, Write};
+
+/// The roster's orgs that aren't there any more.
+#[derive(Default)]
+pub(super) struct Gone {
+    /// Those that aren't archived yet.
+    living: Vec<OrgKey>,
+    /// All of them.
+    all: HashSet<OrgKey>,
+    /// Orgs that still have one of them among their living children.
+    listed_in: Vec<OrgKey>,
+}
+
+impl Gone {
+    /// Of those that are missing.
+    pub fn of(missing: Vec<OrgKey>, stored: &HashMap<OrgKey, Document>) -> Gone {
+        let all: HashSet<OrgKey> = missing.iter().cloned().collect();
+        let lists = [("schools", OrgType::School), ("classes", OrgType::Class)];
+        let lists_one = |org: &Document| {
+            lists.iter().any(|(list, org_type)| {
+                let held = org.fields.get(*list).and_then(Value::as_array).unwrap_or_default();
+                held.iter().filter_map(Value::as_str).any(|id| all.contains(&OrgKey::new(*org_type, id)))
+            })
+        };
+        let mut listed_in: Vec<OrgKey> =
+            stored.iter().filter(|(_, org)| lists_one(org)).map(|(key, _)| key.clone()).collect();
+        listed_in.sort();
+        let is_living = |key: &OrgKey| stored.get(key).is_some_and(|document| !org::is_archived(&document.fields));
+        Gone { living: missing.into_iter().filter(is_living).collect(), all, listed_in }
+    }
+}
+
+impl Work<'_> {
+    /// Archives what is gone, with all that's below it, once everything was fetched and judged. From below upwards, so
+    /// that a sync that's cut short leaves nothing that the next one wouldn't find.
+    pub(super) async fn archive_orgs(&mut self, known: &Known) -> Result<(), SyncError> {
+        let gone = &known.gone;
+        if gone.living.is_empty() && gone.listed_in.is_empty() {
+            return Ok(());
+        }
+        self.phase(Phase::Unenrolling);
+        let mut leaving = self.living_below(known).await?;
+        leaving.reverse();
+        if !leaving.is_empty() && !self.options.dry_run {
+            crate::administrations::leave_orgs(self.app, &leaving).await?;
+        }
+        let above = gone.listed_in.iter().filter(|key| !leaving.contains(key)).cloned();
+        let orgs: Vec<OrgKey> = leaving.iter().cloned().chain(above).collect();
+        let leaving: HashSet<&OrgKey> = leaving.iter().collect();
+        for batch in orgs.chunks(BATCH) {
+            for attempt in 1.. {
+                let writes = self.archival(batch, &leaving, known).await?;
+                match self.write_batch(&writes).await {
+                    Err(SyncError::Store(StoreError::Conflict(_))) if attempt < CONFLICTS => {}
+                    outcome => {
+                        outcome?;
+                        break;
+                    }
+                }
+            }
+        }
+        self.tell();
+        Ok(())
+    }
+
+    async fn archival(
+        &self,
+        orgs: &[OrgKey],
+        leaving: &HashSet<&OrgKey>,
+        known: &Known,
+    ) -> Result<Vec<OrgWrite>, StoreError> {
+        let now = self.app.now();
+        let paths = orgs.iter().map(|key| org_path(key.org_type, &key.id)).collect::<Result<Vec<_>, _>>()?;
+        let mut writes = Vec::new();
+        for (key, document) in orgs.iter().zip(self.database.get_all(&paths).await?) {
+            let Some(document) = document else { continue };
+            let child = if key.org_type == OrgType::District { OrgType::School } else { OrgType::Class };
+            let elsewhere = |id: &str| known.living.contains(child, id);
+            let is_gone = |id: &str| known.gone.all.contains(&OrgKey::new(child, id));
+            let (change, done) = match leaving.contains(key) {
+                true => (org::archive(&document.fields, elsewhere, now), Done::Removed),
+                false => (org::children_archived(&document.fields, is_gone, |_| false, now), Done::Listed),
+            };
+            let Some((fields, mask)) = change else { continue };
+            let write = Write::merge(document.path, fields, mask).when(Precondition::UpdatedAt(document.update_time));
+            writes.push(OrgWrite { key: key.clone(), write, done });
+        }
+        Ok(writes)
+    }
+
+    /// What is gone and still lives, and what lives below it: from above downwards. Classes that the roster has
+    /// elsewhere, or may have, stay.
+    async fn living_below(&self, known: &Known) -> Result<Vec<OrgKey>, StoreError> {
+        let mut found = known.gone.living.clone();
+        found.sort();
+        let mut is_found: HashSet<OrgKey> = found.iter().cloned().collect();
+        let schools: Vec<String> = found.iter().filter(|key| key.org_type == OrgType::School).map(id).collect();
+        let classes = Query::collection(OrgType::Class.plural()).equal("archived", false).select(&["schoolId"]);
+        for class in self.database.query_each(classes.each_of("schoolId", &schools).map(|(query, _)| query)).await? {
+            let stays = [&known.living, &known.untold].iter().any(|set| set.contains(OrgType::Class, class.id()));
+            let key = OrgKey::new(OrgType::Class, class.id());
+            if !stays && is_found.insert(key.clone()) {
+                found.push(key);
+            }
+        }
+        let mut parents: HashSet<OrgKey> = is_found.clone();
+        while !parents.is_empty() {
+            let ids: Vec<String> = parents.iter().map(id).collect();
+            let below = Query::collection(OrgType::Group.plural()).equal("archived", false);
+            let below = below.select(&["parentOrgType", "parentOrgId"]);
+            let below = self.database.query_each(below.each_of("parentOrgId", &ids).map(|(query, _)| query)).await?;
+            let is_below = |group: &&Document| {
+                let of = |name: &str| group.fields.get(name).and_then(Value::as_str);
+                let above = of("parentOrgType").and_then(OrgType::parse).zip(of("parentOrgId"));
+                above.is_some_and(|(org_type, id)| parents.contains(&OrgKey::new(org_type, id)))
+            };
+            let groups = below.iter().filter(is_below).map(|group| OrgKey::new(OrgType::Group, group.id()));
+            parents = groups.filter(|key| is_found.insert(key.clone())).collect();
+            found.extend(parents.iter().cloned());
+        }
+        Ok(found)
+    }
+}
+
+fn id(key: &OrgKey) -> String {
+    key.id.clone()
+}
