@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::audit::{Action, Record};
-use super::binding::identity::RosterEntry;
+use super::binding::identity::{COPIED, RosterEntry};
 use super::custom::is_open;
 use super::lists::{AdminOrgs, granted, snapshot, stored};
 use super::next_update;
@@ -17,7 +17,9 @@ use crate::fields;
 use crate::orgs::OrgLists;
 use crate::rights::{Claims, claims_map};
 use crate::runtime::{DocumentEvent, HandlerError};
-use crate::store::{DocPath, Document, FieldPath, Fields, StoreError, Transaction, Value, Write};
+use crate::store::{
+    Database, DocPath, Document, FieldPath, Fields, Precondition, Query, StoreError, Transaction, Value, Write,
+};
 
 /// The field of a `userClaims` document that says where its orgs came from.
 pub const SOURCES: &str = "adminOrgSources";
@@ -70,6 +72,18 @@ impl Sources {
     /// What a roster gave.
     pub fn of_roster(&self, provider: &str) -> OrgLists {
         self.by_roster.get(provider).cloned().unwrap_or_default()
+    }
+
+    /// With what a roster gave before sources were noted, which counts as given by hand else: it was copied from its
+    /// entry then.
+    #[must_use]
+    pub fn adopting(mut self, provider: &str, copied: &OrgLists) -> Sources {
+        if !self.by_roster.contains_key(provider) && !copied.is_empty() {
+            let copied = copied.to_set();
+            self.by_roster.insert(provider.to_owned(), self.by_hand.intersection(&copied));
+            self.by_hand = self.by_hand.difference(&copied);
+        }
+        self
     }
 
     /// With that of a roster instead.
@@ -128,14 +142,31 @@ pub async fn follow_entry(app: &App, entry: &DocPath) -> Result<(), ClaimsError>
         let is_theirs = Claims::read(admin_uid, claims.as_ref()).roar_uid == entry.roar_uid;
         let Some(claims) = claims.filter(|_| is_theirs) else { return Ok(()) };
         let sources = Sources::read(Some(&claims));
-        let given = sources.of_roster(&kind);
-        let kept = given.intersection(&entry.admin_orgs.to_set());
+        let adopted = sources.clone().adopting(&kind, &entry.copied);
+        let given = adopted.of_roster(&kind);
+        let mut told = entry.admin_orgs.clone();
+        if !given.difference(&told.to_set()).is_empty() {
+            // Somebody may be in a roster twice, under an ID that its provider has given up, and the one they have now.
+            told.extend(&told_elsewhere(app, &entry, &kind).await?);
+        }
+        let kept = given.intersection(&told.to_set());
         let next = kept.iter().chain(entry.due_orgs().iter()).collect::<OrgLists>();
-        let role = role_of(&entry).filter(|_| is_open(claims_map(&claims).and_then(|claims| claims.get("role"))));
-        if next.same_orgs(&given) && role.is_none() {
+        let is_same = next.same_orgs(&given);
+        let next = adopted.with_roster(&kind, next);
+        let held = claims_map(&claims).and_then(|claims| claims.get("role"));
+        let role = match is_pupil(&entry, &claims, &next) {
+            true => Some("student").filter(|role| held.and_then(Value::as_str) != Some(role)),
+            false => role_over(&entry, held),
+        };
+        if is_same && role.is_none() {
             return Ok(());
         }
-        let next = sources.clone().with_roster(&kind, next);
+        if role == Some("student") {
+            // Before the claims say so: if this ends here, they tell that it's still to be done.
+            for database in [&app.stores.admin, &app.stores.assessment] {
+                no_admin(database, &entry.roar_uid).await?;
+            }
+        }
         let tree = snapshot(&app.stores.admin, &next.granted()).await?;
         let step = Step { app, path: &path, entry: &entry, sources: &sources, next: &next, role };
         let orgs = AdminOrgs::of(&next.granted(), &tree);
@@ -148,8 +179,52 @@ pub async fn follow_entry(app: &App, entry: &DocPath) -> Result<(), ClaimsError>
     Err(StoreError::Contention.into())
 }
 
+/// The rights of other entries of the same roster that belong to the same account.
+async fn told_elsewhere(app: &App, entry: &RosterEntry, kind: &str) -> Result<OrgLists, StoreError> {
+    let of_account = Query::collection("identityProviderIds").equal("providerType", kind);
+    let of_account = of_account.equal("adminUid", entry.admin_uid.as_deref().unwrap_or_default());
+    let found = app.stores.admin.query(of_account.select(&["roarUid", "adminUid", "activated", "adminOrgs"])).await?;
+    let others = found.iter().filter(|other| other.path != entry.path).filter_map(RosterEntry::of);
+    let others = others.filter(|other| other.activated && other.roar_uid == entry.roar_uid);
+    let mut told = OrgLists::new();
+    others.for_each(|other| told.extend(&other.admin_orgs));
+    Ok(told)
+}
+
+/// True for a student who has no rights any more: whom a roster took for a teacher once, say.
+fn is_pupil(entry: &RosterEntry, claims: &Document, next: &Sources) -> bool {
+    let claims = Claims::read(entry.admin_uid.as_deref().unwrap_or_default(), Some(claims));
+    entry.role.as_deref() == Some("student")
+        && entry.admin_orgs.is_empty()
+        && next.granted().is_empty()
+        && !claims.super_admin
+}
+
+/// Who was taken for an administrator is a student again.
+async fn no_admin(database: &Database, roar_uid: &str) -> Result<(), StoreError> {
+    let path = DocPath::in_collection("users", roar_uid)?;
+    let Some(user) = database.get(&path).await? else { return Ok(()) };
+    if user.fields.get("userType").and_then(Value::as_str) != Some("admin") {
+        return Ok(());
+    }
+    let write = Write::update(path, fields! { "userType" => "student" });
+    match database.commit(vec![write.when(Precondition::UpdatedAt(user.update_time))]).await {
+        Ok(_) => Ok(()),
+        // It's done again with all that belongs to it.
+        Err(StoreError::Conflict(_)) => Err(StoreError::Contention),
+        Err(error) => Err(error),
+    }
+}
+
+/// The role that an entry gives to somebody who holds that one; `None` to leave it. A student whom the roster gives
+/// rights isn't one any more.
+pub fn role_over(entry: &RosterEntry, held: Option<&Value>) -> Option<&'static str> {
+    let was_student = held.and_then(Value::as_str) == Some("student");
+    role_of(entry).filter(|role| is_open(held) || (was_student && *role == "admin"))
+}
+
 /// What somebody is by their entry; rosters make nobody a super admin.
-pub fn role_of(entry: &RosterEntry) -> Option<&'static str> {
+fn role_of(entry: &RosterEntry) -> Option<&'static str> {
     match (entry.role.as_deref(), entry.admin_orgs.is_empty()) {
         (_, false) => Some("admin"),
         (Some("student"), true) => Some("student"),
@@ -186,7 +261,7 @@ impl Step<'_> {
         fields.extend(self.next.to_value().map(|sources| (SOURCES.to_owned(), sources)));
         mask.extend([FieldPath::top("lastUpdated"), FieldPath::top(SOURCES)]);
         tx.write(Write::merge(self.path.clone(), fields, mask)).await;
-        let copied = fields! { "copiedAdminOrgs" => self.entry.admin_orgs.to_value() };
+        let copied = fields! { COPIED => self.entry.admin_orgs.to_value() };
         tx.write(Write::update(self.entry.path.clone(), copied)).await;
         let uid = self.path.id();
         let record = Record {

@@ -9,8 +9,8 @@ use crate::store::{FieldPath, Fields, Timestamp, Value, lookup};
 /// What the copy must take over of a changed user: the fields, and the mask to write them with; `None`
 /// when it says all of it already.
 ///
-/// Birth month (1 to 12) and year instead of the date (ambiguities A-09), grade and school level, orgs
-/// and whether the user is archived. Never a name, an address or a date of birth.
+/// Birth month (1 to 12) and year instead of the date (ambiguities A-09), grade and school level, orgs,
+/// the type and whether the user is archived. Never a name, an address or a date of birth.
 pub fn copy_changes(
     copy: &Fields,
     user: &Fields,
@@ -38,7 +38,7 @@ pub fn copy_changes(
         }
     }
     if change.orgs {
-        let names = OrgType::ALL.into_iter().map(OrgType::plural).chain(["archived"]);
+        let names = OrgType::ALL.into_iter().map(OrgType::plural).chain(["archived", "userType"]);
         wanted.extend(names.filter_map(|name| Some((name.to_owned(), user.get(name)?.clone()))));
     }
     wanted.retain(|name, value| copy.get(name) != Some(value));
@@ -54,7 +54,7 @@ pub fn copy_changes(
 pub fn new_copy(user: &Fields, assessment_uid: &str, now: Timestamp) -> Fields {
     let all = UserChange { orgs: true, grade: true, birth: true, ..UserChange::default() };
     let mut copy = copy_changes(&Fields::new(), user, &all, now).unwrap_or_default().0;
-    for name in ["userType", "assessmentPid", "testData"] {
+    for name in ["assessmentPid", "testData"] {
         copy.extend(user.get(name).map(|value| (name.to_owned(), value.clone())));
     }
     copy.insert("assessmentUid".to_owned(), Value::from(assessment_uid));
@@ -84,7 +84,7 @@ mod tests {
         let (wanted, mask) = copy_changes(&Fields::new(), &user, &all, now).unwrap();
         let expected = fields! {
             "birthMonth" => 9, "birthYear" => 2015, "grade" => "5", "schoolLevel" => "elementary",
-            "archived" => false, "schools" => schools, "lastUpdated" => now,
+            "archived" => false, "schools" => schools, "userType" => "student", "lastUpdated" => now,
         };
         assert_eq!(wanted, expected);
         assert_eq!(mask.len(), expected.len());

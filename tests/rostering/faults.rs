@@ -102,7 +102,7 @@ async fn a_district_answers_whatever_its_state_is() {
         ("error", Some(DistrictState::Error)),
         ("success", Some(DistrictState::Success)),
         ("", None),
-        ("new", None),
+        ("new", Some(DistrictState::Unknown)),
     ] {
         scene.there.set_state(state);
         let district = scene.district.district().await.unwrap();

@@ -188,7 +188,7 @@ impl Transport for Circle {
     async fn get(&self, request: Request) -> Result<Response, Lost> {
         let next = if request.url.query().unwrap_or_default().ends_with("5c") { "5b" } else { "5c" };
         let body = json!({
-            "data": [{"data": {"id": next}}],
+            "data": [{"data": {"id": next, "roles": {}}}],
             "links": [{"rel": "next", "uri": format!("/v3.1/users?starting_after={next}")}],
         });
         Ok(Response { status: StatusCode::OK, headers: Default::default(), body: body.to_string().into() })

@@ -67,9 +67,9 @@ fn nothing_is_said_in_many_ways() {
     ] {
         assert_eq!(student(json!({field: unknown})), nothing, "{field} {unknown}");
     }
-    let empty = user(&json!({"id": "5a"}));
+    let empty = user(&json!({"id": "5a", "roles": {}}));
     for same in [
-        json!({"id": "5a", "name": null, "roles": null, "email": ""}),
+        json!({"id": "5a", "name": null, "roles": {}, "email": ""}),
         json!({"id": "5a", "name": {"first": "", "middle": null}, "roles": {"student": null, "teacher": null}}),
         json!({"id": "5a", "created": "yesterday", "new_field": [{}], "roles": {"captain": {"ship": 1}}}),
     ] {
@@ -123,7 +123,8 @@ fn what_cannot_be_read_is_reported_and_not_taken_for_empty() {
         (json!({"id": "5a", "roles": {"student": {"schools": "s1"}}}), "schools"),
         (json!({"id": "5a", "roles": {"student": {"schools": [1]}}}), "schools"),
         (json!({"id": "5a", "roles": {"contact": {"student_relationships": [{}]}}}), "student_relationships"),
-        (json!({"id": "5a", "name": "Ada Lovelace"}), "name"),
+        (json!({"id": "5a", "roles": {}, "name": "Ada Lovelace"}), "name"),
+        (json!({"id": "5a", "roles": null}), "roles"),
     ] {
         assert_eq!(unreadable(value), Unreadable { id: Some("5a".to_owned()), what });
     }

@@ -2,13 +2,13 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::identity::{Question, RosterEntry, account_provider, is_owner, user_of};
+use super::identity::{COPIED, Question, RosterEntry, account_provider, is_owner, user_of};
 use crate::accounts::{Account, AccountError, check_claims};
 use crate::app::App;
 use crate::claims::audit::{Action, Record};
 use crate::claims::custom::{custom_claims, imported, is_open};
 use crate::claims::lists::{AdminOrgs, granted, snapshot, stored};
-use crate::claims::roster::{SOURCES, Sources, role_of};
+use crate::claims::roster::{SOURCES, Sources, role_over};
 use crate::claims::{next_update, publish};
 use crate::fields;
 use crate::orgs::{OrgLists, OrgTree};
@@ -94,11 +94,17 @@ async fn try_to_bind(app: &App, binding: &Binding<'_>) -> Result<Option<Bound>, 
         true => OrgTree::default(),
         false => snapshot(&app.stores.admin, &held.iter().chain(due.iter()).collect()).await?,
     };
+    // Somebody may have signed in before any roster told of them. Then they were given their own ID for want of
+    // another, and nothing is there under it.
+    let is_placeholder = entry.as_ref().is_some_and(|entry| entry.roar_uid != admin_uid)
+        && known.roar_uid == admin_uid
+        && !exists(app, admin_uid).await?;
+    let entry = entry.as_ref();
     let work =
-        Work { app, binding, admin: &admin, entry: entry.as_ref(), other_account_lives, tree: &tree, held: &held };
+        Work { app, binding, admin: &admin, entry, other_account_lives, is_placeholder, tree: &tree, held: &held };
 
     let roar_uid = user_of(&work.question(admin_document.as_ref(), assessment_claims))?;
-    let claims = work.claims(admin_document.as_ref(), &roar_uid, entry.as_ref());
+    let claims = work.claims(admin_document.as_ref(), &roar_uid, entry);
     let custom = custom_claims(&admin.custom_claims, &claims, &[]);
     let assessment_custom = custom_claims(&assessment.custom_claims, &claims, &[]);
     check_claims(&custom)?;
@@ -130,6 +136,16 @@ async fn try_to_bind(app: &App, binding: &Binding<'_>) -> Result<Option<Bound>, 
         publish(app, admin_uid, &[]).await?;
     }
     Ok(Some(Bound { roar_uid, custom_claims: custom }))
+}
+
+/// True for a user who has a document in either database.
+async fn exists(app: &App, roar_uid: &str) -> Result<bool, FunctionError> {
+    let path = [user_path(roar_uid)?];
+    let found = futures::try_join!(
+        app.stores.admin.get_fields(&path, Some(&[])),
+        app.stores.assessment.get_fields(&path, Some(&[]))
+    )?;
+    Ok(found.0.into_iter().chain(found.1).flatten().next().is_some())
 }
 
 /// A user whose claims are another account's can't become this one's, too.
@@ -189,6 +205,8 @@ struct Work<'a> {
     admin: &'a Account,
     entry: Option<&'a RosterEntry>,
     other_account_lives: bool,
+    /// See [`Question::is_placeholder`].
+    is_placeholder: bool,
     /// The orgs that come with the roster's entry and those held already, and all below them.
     tree: &'a OrgTree,
     /// The orgs held already.
@@ -206,6 +224,7 @@ impl Work<'_> {
             entry: self.entry,
             roar_uid: self.binding.roar_uid,
             other_account_lives: self.other_account_lives,
+            is_placeholder: self.is_placeholder,
         }
     }
 
@@ -234,7 +253,7 @@ impl Work<'_> {
         if entry.activated && due.is_empty() {
             return claims;
         }
-        if let (Some(role), true) = (role_of(entry), is_open(claims.get("role"))) {
+        if let Some(role) = role_over(entry, claims.get("role")) {
             claims.insert("role".to_owned(), Value::from(role));
         }
         claims
@@ -351,7 +370,7 @@ impl Work<'_> {
         if let (Some(entry), Some((kind, _))) = (&entry, self.binding.identity)
             && !entry.due_orgs().is_empty()
         {
-            let sources = Sources::read(document.as_ref());
+            let sources = Sources::read(document.as_ref()).adopting(kind, &entry.copied);
             let given = sources.of_roster(kind).iter().chain(entry.due_orgs().iter()).collect();
             fields.extend(sources.with_roster(kind, given).to_value().map(|value| (SOURCES.to_owned(), value)));
         }
@@ -371,7 +390,7 @@ impl Work<'_> {
         let mut fields = fields! {
             "adminUid" => self.binding.admin_uid, "activated" => true, "lastSync" => self.app.now(),
             // So that what's taken away later doesn't come back, and what's added later comes.
-            "copiedAdminOrgs" => entry.admin_orgs.to_value(),
+            COPIED => entry.admin_orgs.to_value(),
         };
         if let Some((_, Some(id))) = self.binding.identity {
             fields.insert("providerId".to_owned(), Value::from(id));

@@ -24,6 +24,9 @@ pub fn admin_provider(admin_project: &str) -> String {
     format!("oidc.{admin_project}")
 }
 
+/// The field of a roster's entry that says which of its rights were given to its user already.
+pub const COPIED: &str = "copiedAdminOrgs";
+
 /// An entry of a roster that waits for its user, or has found them (data-model §2.5).
 #[derive(Clone, Debug, PartialEq)]
 pub struct RosterEntry {
@@ -54,7 +57,7 @@ impl RosterEntry {
         };
         let activated = document.fields.get("activated").and_then(Value::as_bool).unwrap_or(false);
         let admin_orgs = OrgLists::from_value(document.fields.get("adminOrgs"));
-        let copied = match document.fields.get("copiedAdminOrgs") {
+        let copied = match document.fields.get(COPIED) {
             // From before this was noted down.
             None if activated => admin_orgs.clone(),
             copied => OrgLists::from_value(copied),
@@ -96,6 +99,9 @@ pub struct Question<'a> {
     pub roar_uid: Option<&'a str>,
     /// The assessment account that the claims name still exists, though it's another one.
     pub other_account_lives: bool,
+    /// The user whom the claims name is the account itself, and has no documents: the account was bound before any
+    /// roster told of its user.
+    pub is_placeholder: bool,
 }
 
 /// The ID of the user's documents, if everything fits. Whoever is bound to somebody else stays so.
@@ -107,6 +113,7 @@ pub fn user_of(question: &Question) -> Result<String, FunctionError> {
     let refuse = |status, message: &str| Err(FunctionError::new(status, message));
     let custom = question.custom_roar_uid.filter(|uid| question.admin_claims.is_none() && !uid.is_empty());
     let known = text(question.admin_claims, "roarUid").or(custom.map(str::to_owned));
+    let is_placeholder = |uid: &str| question.is_placeholder && uid == question.admin_uid;
     if let Some(entry) = question.entry
         && entry.admin_uid.as_deref().is_some_and(|bound| bound != question.admin_uid)
     {
@@ -114,7 +121,7 @@ pub fn user_of(question: &Question) -> Result<String, FunctionError> {
     }
     let wanted = question.entry.map(|entry| entry.roar_uid.as_str()).or(question.roar_uid);
     let roar_uid = match (wanted, &known) {
-        (Some(wanted), Some(known)) if wanted != known => {
+        (Some(wanted), Some(known)) if wanted != known && !is_placeholder(known) => {
             return refuse(
                 Status::FailedPrecondition,
                 "This account belongs to another user already; the two have to be merged by hand.",
@@ -125,7 +132,9 @@ pub fn user_of(question: &Question) -> Result<String, FunctionError> {
         (None, None) => question.admin_uid.to_owned(),
     };
     let bound = (text(question.assessment_claims, "roarUid"), text(question.assessment_claims, "adminUid"));
-    if bound.0.is_some_and(|bound| bound != roar_uid) || bound.1.is_some_and(|bound| bound != question.admin_uid) {
+    if bound.0.is_some_and(|bound| bound != roar_uid && !is_placeholder(&bound))
+        || bound.1.is_some_and(|bound| bound != question.admin_uid)
+    {
         return refuse(Status::AlreadyExists, "The assessment account belongs to another user.");
     }
     let other = text(question.admin_claims, "assessmentUid").is_some_and(|uid| uid != question.assessment_uid);
@@ -231,6 +240,35 @@ mod tests {
                 entry: entry.as_ref(),
                 roar_uid,
                 other_account_lives,
+                is_placeholder: false,
+            };
+            let decided = user_of(&question).map_err(|error| error.status);
+            assert_eq!(decided, expected.map(str::to_owned), "{question:?}");
+        }
+    }
+
+    #[test]
+    fn who_was_bound_before_a_roster_told_of_them_becomes_its_user() {
+        let (admin, assessment) = (claims("a1", "a1", "s1"), claims("a1", "a1", "s1"));
+        let others = claims("r9", "a1", "s1");
+        // Admin claims, assessment claims, the user has no documents; the user or why not.
+        for (admin_claims, assessment_claims, is_placeholder, expected) in [
+            (&admin, Some(&assessment), true, Ok("r2")),
+            (&admin, None, true, Ok("r2")),
+            (&admin, Some(&assessment), false, Err(Status::FailedPrecondition)),
+            (&admin, Some(&others), true, Err(Status::AlreadyExists)),
+            (&others, Some(&assessment), true, Err(Status::FailedPrecondition)),
+        ] {
+            let question = Question {
+                admin_uid: "a1",
+                assessment_uid: "s1",
+                admin_claims: Some(admin_claims),
+                custom_roar_uid: None,
+                assessment_claims,
+                entry: Some(&entry("r2", None)),
+                roar_uid: None,
+                other_account_lives: false,
+                is_placeholder,
             };
             let decided = user_of(&question).map_err(|error| error.status);
             assert_eq!(decided, expected.map(str::to_owned), "{question:?}");

@@ -16,6 +16,9 @@ use crate::context::Context;
 /// Clever's window.
 const MINUTE: Duration = Duration::from_secs(60);
 
+/// How long to wait where nobody says.
+const UNTOLD: Duration = Duration::from_secs(15);
+
 /// What is left of a token's requests. Whoever shares a token shares this.
 pub(super) struct Budget {
     context: Context,
@@ -116,7 +119,11 @@ fn until(reset: f64, context: &Context) -> Duration {
 /// How long a refusal (429) says to wait.
 pub(super) fn wait_of(headers: &HeaderMap, context: &Context) -> Duration {
     let told = Told::read(headers);
-    told.reset.map(|reset| until(reset, context)).unwrap_or_default().max(told.retry_after)
+    match told.reset {
+        Some(reset) => until(reset, context).max(told.retry_after),
+        // Within the attempts that there are, the window ends.
+        None => told.retry_after.max(UNTOLD),
+    }
 }
 
 impl State {

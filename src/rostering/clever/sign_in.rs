@@ -15,7 +15,7 @@ use super::sync::entries::{ENTRIES, entry_path};
 use super::sync::{PROVIDER, user_path};
 use super::{Clever, CleverError};
 use crate::app::App;
-use crate::claims::binding::identity::{RosterEntry, account_provider};
+use crate::claims::binding::identity::{COPIED, RosterEntry, account_provider};
 use crate::claims::roster::follow_entry;
 use crate::fields;
 use crate::orgs::lists::OrgSet;
@@ -117,12 +117,17 @@ impl Work<'_> {
     async fn note(&self) -> Result<DocPath, FunctionError> {
         let usual = entry_path(&self.user.id)?;
         let database = &self.app.stores.admin;
-        let mut found = database.get(&usual).await?;
+        let is_theirs = |note: &Document| text(note, "providerId") == Some(&self.user.id);
+        let held = database.get(&usual).await?;
+        // Under the usual ID, somebody else may be noted, who has got another ID at Clever since.
+        let free =
+            if held.is_none() { usual } else { DocPath::in_collection(ENTRIES, &self.app.context.document_id())? };
+        let mut found = held.filter(is_theirs);
         if found.is_none() {
             let noted = Query::collection(ENTRIES).equal("providerType", PROVIDER);
             found = database.query(noted.equal("providerId", self.user.id.as_str()).limit(1)).await?.pop();
         }
-        let Some(found) = found else { return Ok(usual) };
+        let Some(found) = found else { return Ok(free) };
         self.check(&found)?;
         Ok(found.path)
     }
@@ -178,6 +183,11 @@ impl Work<'_> {
             "role" => person.user_type, "lastSync" => now, "adminOrgs" => rights.to_value(),
             "adminUid" => self.admin_uid, "activated" => true,
         };
+        // What was given so far; once somebody is bound, a note that doesn't say means that all was.
+        if noted.as_ref().is_none_or(|noted| !noted.fields.contains_key(COPIED)) {
+            let copied = noted.as_ref().and_then(RosterEntry::of).map(|entry| entry.copied).unwrap_or_default();
+            entry.insert(COPIED.to_owned(), copied.to_value());
+        }
         // Whom another district's roster has is left to it.
         let elsewhere = noted.as_ref().and_then(|noted| text(noted, "district")).filter(|held| *held != self.district);
         let is_gone = noted.as_ref().is_some_and(|noted| noted.fields.get("gone") == Some(&Value::Boolean(true)));
@@ -267,18 +277,8 @@ impl Work<'_> {
             match tx.get(path).await? {
                 None => tx.write(Write::create(path.clone(), new_copy(user, self.assessment_uid, now))).await,
                 Some(copy) => {
-                    let (mut fields, mut mask) = copy_changes(&copy.fields, user, all, now).unwrap_or_default();
-                    // Somebody who was a guest there isn't one any more.
-                    let user_type = user.get("userType").filter(|held| copy.fields.get("userType") != Some(*held));
-                    if let Some(user_type) = user_type {
-                        fields.insert("userType".to_owned(), user_type.clone());
-                        mask.push(FieldPath::top("userType"));
-                    }
-                    if !mask.is_empty() {
-                        tx.write(Write::merge(path.clone(), fields, mask)).await;
-                        return Ok(true);
-                    }
-                    return Ok(false);
+                    let Some((fields, mask)) = copy_changes(&copy.fields, user, all, now) else { return Ok(false) };
+                    tx.write(Write::merge(path.clone(), fields, mask)).await;
                 }
             }
             Ok::<_, FunctionError>(true)

@@ -1,6 +1,7 @@
 //! People who were known before Clever's roster came.
 
 use roar_functions::fields;
+use roar_functions::rostering::report::Kind;
 use roar_functions::store::{Fields, Value, lookup};
 use serde_json::json;
 
@@ -137,4 +138,32 @@ async fn notes_that_other_functions_left_are_taken_over() {
     scene.there.remove(&students[0]);
     scene.settle().await;
     assert_eq!(scene.all("identityProviderIds").await["auto1"].get("gone"), Some(&Value::Boolean(true)));
+}
+
+#[tokio::test]
+async fn an_address_that_everybody_shares_costs_nothing_more() {
+    let scene = Scene::open().await;
+    scene.call(json!({"shallow": true})).await.expect("orgs");
+    let district = scene.there.id();
+    let students = scene.there.users("student");
+    // A placeholder, which somebody here has, too; and one whose own address is among many of others'.
+    for student in &students {
+        scene.there.set_email(student, Some("none@school.example"));
+    }
+    for n in 0..150 {
+        let user = enrolled(&scene, &students[3], "office@school.example", "student", &district, Fields::new());
+        set(scene.world.admin(), &format!("users/office-{n}"), user).await;
+    }
+    scene.there.set_email(&students[2], Some("office@school.example"));
+    scene.there.set_email(&students[4], Some("own@school.example"));
+    let user = enrolled(&scene, &students[4], "own@school.example", "student", &district, Fields::new());
+    set(scene.world.admin(), "users/own", user).await;
+    scene.world.settle().await;
+    let before = scene.world.admin().cost();
+    let report = scene.sync(super::DEEP).await.expect("synced");
+    let spent = scene.world.admin().cost() - before;
+    let people = report.counts[&Kind::Users].created + report.counts[&Kind::Users].updated;
+    assert!(spent.reads < people + 150, "{spent:?} for {people}");
+    scene.world.settle().await;
+    assert_eq!(scene.entry(&students[4]).await["roarUid"].as_str(), Some("own"));
 }

@@ -1,6 +1,7 @@
 //! A district that comes from Clever: its orgs and people, before a fake Clever that changes and fails.
 
 mod archiving;
+mod early;
 mod faults;
 mod linking;
 mod refusals;
@@ -72,7 +73,7 @@ impl Scene {
 
     async fn sync(&self, options: Options) -> Result<Report, SyncError> {
         let progress = tokio::sync::watch::Sender::new(Progress::default());
-        let monitor = Monitor { progress: &progress, run: None, filled_before: None };
+        let monitor = Monitor { progress: &progress, run: None, filled_before: Some(0) };
         let mut outcome = Outcome::default();
         sync_district(&self.world.service.app, &self.client, options, &monitor, &mut outcome).await?;
         Ok(outcome.report)

@@ -195,3 +195,76 @@ async fn claims_that_cannot_be_written_hold_up_nobody_else() {
     let district = scene.world.get(&format!("districts/{}", scene.there.id())).await.expect("a district").fields;
     assert_eq!(district.get("rosterClaimsDue"), Some(&Value::Boolean(true)), "the next sync tries again");
 }
+
+#[tokio::test]
+async fn a_student_who_was_taken_for_a_teacher_is_a_student_again() {
+    let scene = Scene::open().await;
+    scene.settle().await;
+    let id = scene.administer().await;
+    let student = scene.there.users("student")[0].clone();
+    let roles = scene.there.record(&student).expect("a record")["roles"].clone();
+    let section = scene.there.ids(At::Section)[0].clone();
+    let teachers = scene.there.record(&section).expect("a section")["teachers"].clone();
+    scene.account("uid-s", &student).await;
+    scene.sign_in("uid-s", &student).await;
+    scene.sync_user("uid-s", &student).await.expect("synced");
+    let assigned = crate::world::assignments(scene.world.admin(), &id).await.len();
+    let roar_uid = scene.entry(&student).await["roarUid"].as_str().expect("a user").to_owned();
+    let types = async || {
+        let copy = scene.copy(&roar_uid).await;
+        let role = scene.claims("uid-s").await.get("role").cloned();
+        [scene.user(&student).await["userType"].clone(), copy["userType"].clone(), role.unwrap_or(Value::Null)]
+    };
+    assert_eq!(types().await, ["student"; 3].map(Value::from));
+    scene.there.set(&student, "roles", json!({"teacher": {"legacy_id": "5", "schools": []}}));
+    scene.there.set(&section, "teachers", json!([student]));
+    scene.settle().await;
+    assert_eq!(scene.admin_orgs("uid-s").await, classes(&[&section]));
+    assert_eq!(types().await, ["admin"; 3].map(Value::from));
+    assert_eq!(crate::world::assignments(scene.world.admin(), &id).await.len(), assigned - 1);
+    scene.there.set(&student, "roles", roles);
+    scene.there.set(&section, "teachers", teachers);
+    scene.settle().await;
+    assert!(scene.admin_orgs("uid-s").await.is_empty());
+    assert_eq!(types().await, ["student"; 3].map(Value::from));
+    assert_eq!(crate::world::assignments(scene.world.admin(), &id).await.len(), assigned, "they're assigned again");
+}
+
+#[tokio::test]
+async fn who_is_noted_twice_keeps_what_either_note_gives() {
+    let scene = Scene::open().await;
+    let (teacher, [own, other]) = teacher_with_two(&scene);
+    scene.there.set(&other, "teachers", json!([teacher]));
+    scene.settle().await;
+    scene.account("uid-t", &teacher).await;
+    scene.sign_in("uid-t", &teacher).await;
+    // Clever gave them another ID, and somebody found out that the two are one.
+    let mut old = scene.entry(&teacher).await;
+    old.insert("providerId".to_owned(), Value::from("65a000000000000000000000"));
+    set(scene.world.admin(), "identityProviderIds/clever-65a000000000000000000000", old).await;
+    scene.there.set(&other, "teachers", json!([]));
+    scene.settle().await;
+    let orgs = scene.admin_orgs("uid-t").await;
+    assert!(orgs.same_orgs(&classes(&[&own])), "the old one is gone, the new one gives one class: {orgs:?}");
+}
+
+#[tokio::test]
+async fn who_has_no_role_any_more_has_no_rights_any_more() {
+    let scene = Scene::open().await;
+    let (teacher, [own, _]) = teacher_with_two(&scene);
+    scene.settle().await;
+    scene.account("uid-t", &teacher).await;
+    scene.sign_in("uid-t", &teacher).await;
+    let held = scene.there.record(&teacher).expect("a record")["roles"].clone();
+    scene.there.set(&teacher, "roles", json!({"volunteer": {}}));
+    let report = scene.settle().await;
+    assert_eq!(report.counts[&Kind::Users].skipped, 1);
+    assert!(scene.admin_orgs("uid-t").await.is_empty());
+    assert_eq!(scene.user(&teacher).await["archived"], Value::Boolean(false), "they are there nevertheless");
+    let before = scene.world.admin().cost();
+    scene.settle().await;
+    assert_eq!((scene.world.admin().cost() - before).writes, 0);
+    scene.there.set(&teacher, "roles", held);
+    scene.settle().await;
+    assert_eq!(scene.admin_orgs("uid-t").await, classes(&[&own]));
+}

@@ -26,7 +26,7 @@ async fn nobody_is_unenrolled_by_mistake() {
     assert!(report.held_back.is_some_and(|held| held.missing >= STUDENTS / 3), "{report:?}");
     assert_eq!(scene.all("users").await, before);
     // The list is empty, or the district has paused it.
-    for state in ["paused", "error", "pending"] {
+    for state in ["paused", "error", "pending", "suspended"] {
         scene.there.set_state(state);
         let confirmed = Options { confirm_unenroll: true, ..DEEP };
         let report = scene.sync(confirmed).await.expect("synced");

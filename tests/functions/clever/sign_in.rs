@@ -14,7 +14,7 @@ use crate::local::LocalWorld;
 use crate::world::{assert_consistent, assignments};
 
 impl Scene {
-    async fn sync_user(&self, uid: &str, at_clever: &str) -> Result<Json, FunctionError> {
+    pub async fn sync_user(&self, uid: &str, at_clever: &str) -> Result<Json, FunctionError> {
         let token = self.there.sign_in(at_clever);
         let data = json!({"assessmentUid": format!("a-{uid}"), "accessToken": token.expose_secret()});
         let answer = self.world.call_function("syncCleverUser", uid, data).await;
@@ -22,7 +22,7 @@ impl Scene {
         answer
     }
 
-    async fn copy(&self, roar_uid: &str) -> Fields {
+    pub async fn copy(&self, roar_uid: &str) -> Fields {
         let path = DocPath::in_collection("users", roar_uid).expect("a path");
         self.world.assessment().get(&path).await.expect("readable").expect("a copy").fields
     }

@@ -73,12 +73,13 @@ async fn a_refusal_holds_everybody_up() {
         (limited(&[("x-ratelimit-reset", NOW + 20), ("retry-after", 25)]), Some(25)),
         // The window has ended by our clock: the usual pause will do.
         (limited(&[("x-ratelimit-reset", NOW - 20)]), Some(0)),
-        (limited(&[]), Some(0)),
+        // Nobody says: a window is a minute, and there are some attempts.
+        (limited(&[]), Some(15)),
         (limited(&[("x-ratelimit-reset", NOW + 121)]), None),
         (limited(&[("retry-after", 121)]), None),
-        (headers(&[("x-ratelimit-reset", "soon".to_owned()), ("retry-after", "-1".to_owned())]), Some(0)),
+        (headers(&[("x-ratelimit-reset", "soon".to_owned()), ("retry-after", "-1".to_owned())]), Some(15)),
         (headers(&[("x-ratelimit-reset", "1e300".to_owned())]), None),
-        (headers(&[("retry-after", "NaN".to_owned())]), Some(0)),
+        (headers(&[("retry-after", "NaN".to_owned())]), Some(15)),
     ] {
         let budget = budget(100);
         assert_eq!(budget.refused(&fields).map(|wait| wait.as_secs()), waits, "{fields:?}");

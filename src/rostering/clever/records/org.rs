@@ -53,18 +53,20 @@ pub enum DistrictState {
     Paused,
     /// They have come.
     Success,
+    /// Nobody has told what that means.
+    Unknown,
 }
 
 impl DistrictState {
-    fn parse(text: &str) -> Option<DistrictState> {
-        Some(match text {
+    fn parse(text: &str) -> DistrictState {
+        match text {
             "running" => DistrictState::Running,
             "pending" => DistrictState::Pending,
             "error" => DistrictState::Error,
             "paused" => DistrictState::Paused,
             "success" => DistrictState::Success,
-            _ => return None,
-        })
+            _ => DistrictState::Unknown,
+        }
     }
 }
 
@@ -99,7 +101,7 @@ impl Record for DistrictInfo {
         Ok(DistrictInfo {
             id: fields.text("id").ok_or("id")?,
             name: fields.text("name"),
-            state: fields.text("state").and_then(|state| DistrictState::parse(&state)),
+            state: fields.text("state").map(|state| DistrictState::parse(&state)),
             sis_type: fields.text("sis_type"),
             portal_url: fields.text("portal_url"),
             login_methods: fields.ids("login_methods")?,

@@ -260,18 +260,27 @@ pub struct Relationship {
     pub kind: Option<String>,
 }
 
+impl Roles {
+    /// True for somebody with a role that we know.
+    pub fn is_known(&self) -> bool {
+        let Roles { student, teacher, staff, district_admin, contact } = self;
+        student.is_some() || teacher.is_some() || staff.is_some() || district_admin.is_some() || contact.is_some()
+    }
+}
+
 impl Record for User {
     const LIST: &'static str = "users";
 
     fn read(Fields(fields): &mut Fields) -> Result<Self, &'static str> {
-        let mut roles = Roles::default();
-        if let Some(mut held) = fields.object("roles")? {
-            roles.student = held.object("student")?.map(Student::read).transpose()?.map(Box::new);
-            roles.teacher = held.object("teacher")?.map(Teacher::read).transpose()?.map(Box::new);
-            roles.staff = held.object("staff")?.map(Staff::read).transpose()?.map(Box::new);
-            roles.district_admin = held.object("district_admin")?.map(DistrictAdmin::read);
-            roles.contact = held.object("contact")?.map(Contact::read).transpose()?.map(Box::new);
-        }
+        // Without any, nobody could tell whether they have lost theirs.
+        let mut held = fields.object("roles")?.ok_or("roles")?;
+        let roles = Roles {
+            student: held.object("student")?.map(Student::read).transpose()?.map(Box::new),
+            teacher: held.object("teacher")?.map(Teacher::read).transpose()?.map(Box::new),
+            staff: held.object("staff")?.map(Staff::read).transpose()?.map(Box::new),
+            district_admin: held.object("district_admin")?.map(DistrictAdmin::read),
+            contact: held.object("contact")?.map(Contact::read).transpose()?.map(Box::new),
+        };
         Ok(User {
             id: fields.text("id").ok_or("id")?,
             district: fields.text("district"),

@@ -5,11 +5,14 @@ use std::collections::HashMap;
 use futures::TryStreamExt as _;
 
 use super::{PROVIDER, Work};
+use crate::claims::binding::identity::{COPIED, RosterEntry};
 use crate::fields;
 use crate::orgs::OrgLists;
 use crate::rostering::org;
 use crate::rostering::person::{Person, Said};
-use crate::store::{DocPath, Document, FieldPath, Precondition, Query, StoreError, Timestamp, Value, Write, lookup};
+use crate::store::{
+    DocPath, Document, FieldOp, FieldPath, Precondition, Query, StoreError, Timestamp, Value, Write, lookup,
+};
 
 /// The collection.
 pub const ENTRIES: &str = "identityProviderIds";
@@ -32,6 +35,10 @@ pub(super) struct Entry {
     pub said: Said,
     /// The roster has called them an administrator.
     pub was_admin: bool,
+    /// It has given them rights.
+    pub has_rights: bool,
+    /// The rights that older functions gave to somebody who has signed in, who didn't note that they had.
+    pub given: Option<Box<OrgLists>>,
     /// Unenrolled before.
     pub is_gone: bool,
     /// A sync of people has written them.
@@ -53,6 +60,8 @@ impl Entry {
             roar_uid,
             fingerprint: org::fingerprint(&document.fields).and_then(bytes),
             said: said(document),
+            has_rights: !OrgLists::from_value(document.fields.get("adminOrgs")).is_empty(),
+            given: given(document).map(Box::new),
             was_admin: document.fields.get("role").and_then(Value::as_str) == Some("admin"),
             is_gone: document.fields.get("gone").and_then(Value::as_bool).unwrap_or(false),
             is_rostered: document.fields.contains_key(org::ROSTER),
@@ -60,6 +69,14 @@ impl Entry {
             update_time: document.update_time,
         };
         Some((id, entry))
+    }
+
+    /// Takes the rights away that came with the roster, and has the next sync look again.
+    pub fn without_rights(&self, id: &str) -> Result<Write, StoreError> {
+        let mut fields = fields! { "adminOrgs" => OrgLists::new().to_value() };
+        fields.extend(self.given.as_ref().map(|given| (COPIED.to_owned(), given.to_value())));
+        let mask = fields.keys().map(FieldPath::top).chain([FieldPath::of([org::ROSTER, "fingerprint"])]).collect();
+        Ok(Write::merge(self.path(id)?, fields, mask).when(Precondition::UpdatedAt(self.update_time)))
     }
 
     pub fn path(&self, id: &str) -> Result<DocPath, StoreError> {
@@ -70,14 +87,23 @@ impl Entry {
     }
 }
 
+fn given(note: &Document) -> Option<OrgLists> {
+    let entry = RosterEntry::of(note).filter(|entry| entry.activated && !note.fields.contains_key(COPIED));
+    entry.map(|entry| entry.copied)
+}
+
 /// What the roster said of a student, as a note keeps it.
 pub(in crate::rostering::clever) fn said(note: &Document) -> Said {
     let names = lookup(&note.fields, "roster.said").and_then(Value::as_array).unwrap_or_default();
     Said::of(names.iter().filter_map(Value::as_str))
 }
 
+/// People whose notes are asked for at once.
+const NOTES: usize = 300;
+
 /// The fields of a note that a sync looks at.
-pub(super) const LOOKED_AT: [&str; 6] = ["providerId", "roarUid", "gone", "role", "district", org::ROSTER];
+pub(super) const LOOKED_AT: [&str; 9] =
+    ["providerId", "roarUid", "gone", "role", "district", "activated", "adminOrgs", COPIED, org::ROSTER];
 
 /// Who is noted, by their ID at Clever.
 pub(super) type Entries = HashMap<Box<str>, Entry>;
@@ -100,7 +126,29 @@ impl Work<'_> {
         while let Some(document) = documents.try_next().await? {
             entries.extend(Entry::read(&document));
         }
+        if self.monitor.filled_before.is_none() {
+            self.noted_by_others(&mut entries).await?;
+        }
         Ok(entries)
+    }
+
+    /// Older functions didn't note whose roster somebody is in. Until the people were synced once, it's asked for
+    /// everybody in the district: a read for each, and one for each note.
+    async fn noted_by_others(&self, entries: &mut Entries) -> Result<(), StoreError> {
+        let here = Query::collection("users").filter("districts.current", FieldOp::ArrayContains, self.id.as_str());
+        let mut users = self.database.stream(here.select(&[])).try_chunks(NOTES);
+        while let Some(batch) = users.try_next().await.map_err(|error| error.1)? {
+            let ids: Vec<String> = batch.iter().map(|user| user.id().to_owned()).collect();
+            let noted = Query::collection(ENTRIES).equal("providerType", PROVIDER).select(&LOOKED_AT);
+            let noted = noted.each_of("roarUid", &ids).map(|(query, _)| query).collect::<Vec<_>>();
+            for note in self.database.query_each(noted).await? {
+                let is_anywhere = note.fields.get("district").and_then(Value::as_str).is_some_and(|id| !id.is_empty());
+                if let Some((id, entry)) = Entry::read(&note).filter(|_| !is_anywhere) {
+                    entries.entry(id).or_insert(entry);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Looks again who is noted, of these people, whom Clever has.
@@ -188,6 +236,9 @@ impl Changed {
             fields.insert("activated".to_owned(), Value::Boolean(false));
             return Ok(Write::create(path, fields));
         };
+        if let Some(given) = &known.given {
+            fields.insert(COPIED.to_owned(), given.to_value());
+        }
         let mut mask: Vec<FieldPath> = fields.keys().map(FieldPath::top).collect();
         if self.person.email.is_none() {
             mask.push(FieldPath::top("email"));

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::entries::{Entries, Entry};
 use super::orgs::Known;
 use super::{CONFLICTS, SyncError, Work, user_path};
+use crate::claims::binding::identity::COPIED;
 use crate::fields;
 use crate::orgs::lists::OrgSet;
 use crate::orgs::{OrgLists, OrgType};
@@ -100,8 +101,9 @@ impl Work<'_> {
                 writes.push(write.when(Precondition::UpdatedAt(document.update_time)));
             }
             // The rights that came with the roster go, too.
-            let gone = fields! { "gone" => true, "lastSync" => now, "adminOrgs" => OrgLists::new().to_value() };
-            let mask = ["gone", "lastSync", "adminOrgs", org::ROSTER].map(FieldPath::top).to_vec();
+            let mut gone = fields! { "gone" => true, "lastSync" => now, "adminOrgs" => OrgLists::new().to_value() };
+            gone.extend(entry.given.as_ref().map(|given| (COPIED.to_owned(), given.to_value())));
+            let mask = gone.keys().map(FieldPath::top).chain([FieldPath::top(org::ROSTER)]).collect();
             let note = Write::merge(entry.path(id)?, gone, mask);
             writes.push(note.when(Precondition::UpdatedAt(entry.update_time)));
             if let Some(run) = self.monitor.run {

@@ -7,12 +7,16 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::entries::{Changed, ENTRIES, Entries, Entry, LOOKED_AT};
+use super::entries::{Changed, ENTRIES, Entries, Entry, LOOKED_AT, bytes};
 use super::{PROVIDER, Work};
+use crate::digest::fingerprint;
 use crate::rostering::person::Person;
 use crate::rostering::report::{Kind, Problem};
 use crate::store::{Document, Query, StoreError, Value, lookup};
 use crate::users::age::date_of_birth;
+
+/// The most users that are found for the addresses of one query.
+const MOST: u32 = 100;
 
 /// What was found of the people of a batch.
 #[derive(Default)]
@@ -68,19 +72,43 @@ impl Work<'_> {
         Ok(linked)
     }
 
-    async fn link_by_address(&self, people: &[&Changed]) -> Result<HashMap<String, String>, StoreError> {
+    /// Who has one of these addresses; of who shares one, two at least.
+    async fn with_addresses(&self, addresses: &[String]) -> Result<Vec<Document>, StoreError> {
+        let users = Query::collection("users");
+        let users = users.select(&["email", "userType", "districts", "name", "studentData.dob"]);
+        let asked = users.clone().each_of("email", addresses).map(|(query, chunk)| async move {
+            let found = self.database.query(query.limit(MOST)).await?;
+            Ok::<_, StoreError>((found, chunk))
+        });
+        let mut all = Vec::new();
+        for (found, chunk) in futures::future::try_join_all(asked).await? {
+            match found.len() < MOST as usize {
+                true => all.extend(found),
+                // Some share theirs with many, and the others may have been left out.
+                false => {
+                    let each = chunk.iter().map(|address| users.clone().equal("email", address.as_str()).limit(2));
+                    all.extend(self.database.query_each(each.collect::<Vec<_>>()).await?);
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    async fn link_by_address(&mut self, people: &[&Changed]) -> Result<HashMap<String, String>, StoreError> {
         let mut by_address: HashMap<&str, Vec<&Changed>> = HashMap::new();
         for one in people {
             if let Some(address) = one.person.email.as_deref().filter(|address| address.contains('@')) {
                 by_address.entry(address).or_default().push(one);
             }
         }
+        // What two people share links nobody, and whole schools may share one. A batch may be planned again, though.
+        by_address.retain(|address, people| {
+            let (print, first) = (bytes(&fingerprint(address)), bytes(&fingerprint(&people[0].id)));
+            *self.addresses.entry(print).or_insert(first) == first && people.len() == 1
+        });
         let addresses: Vec<String> = by_address.keys().map(|address| (*address).to_owned()).collect();
-        let users = Query::collection("users");
-        let users = users.select(&["email", "userType", "districts", "name", "studentData.dob"]);
-        let users: Vec<Query> = users.each_of("email", &addresses).map(|(query, _)| query).collect();
         let mut candidates: HashMap<String, Vec<Document>> = HashMap::new();
-        for user in self.database.query_each(users).await? {
+        for user in self.with_addresses(&addresses).await? {
             if let Some(address) = user.fields.get("email").and_then(Value::as_str) {
                 candidates.entry(address.to_owned()).or_default().push(user);
             }

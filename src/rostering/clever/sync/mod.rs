@@ -16,7 +16,7 @@ mod orgs;
 mod people;
 mod validating;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use thiserror::Error;
@@ -137,7 +137,9 @@ pub async fn sync_district(
         living: BTreeMap::new(),
         by_type: BTreeMap::new(),
         occupied: HashSet::new(),
+        addresses: HashMap::new(),
         written: HashSet::new(),
+        blames_one: false,
         unwritten: HashSet::new(),
     };
     sync.run(district).await
@@ -164,8 +166,12 @@ struct Work<'a> {
     by_type: BTreeMap<&'static str, u64>,
     /// IDs of people whose usual note is somebody else's.
     occupied: HashSet<String>,
+    /// Digests of the addresses of new people, with that of the first who has it.
+    addresses: HashMap<Option<[u8; 16]>, Option<[u8; 16]>>,
     /// Orgs that were written.
     written: HashSet<OrgKey>,
+    /// Orgs can't be written together, though they were planned anew often: one after the other, then.
+    blames_one: bool,
     /// New orgs that can't be stored: nobody can be in them.
     unwritten: HashSet<OrgKey>,
 }

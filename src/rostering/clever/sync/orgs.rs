@@ -116,6 +116,8 @@ impl Work<'_> {
                 self.report.held_back = Some(held);
                 return Ok(None);
             }
+            // It's changed all the time, or contradicts itself: from here on, one is to blame.
+            self.blames_one = attempt >= CONFLICTS;
             match self.write_orgs(&fetched, &stored).await {
                 // Some of it may be written; the rest is planned anew.
                 Err(SyncError::Store(StoreError::Conflict(_))) if attempt < CONFLICTS => {}
@@ -352,8 +354,13 @@ impl Work<'_> {
 
     /// Writes a batch; where the store can't take it, finds out which of them it is.
     pub(super) async fn write_batch(&mut self, batch: &[OrgWrite]) -> Result<(), SyncError> {
+        let is_one_to_blame = |error: &StoreError| match error {
+            StoreError::InvalidArgument(_) => true,
+            StoreError::Conflict(_) => self.blames_one,
+            _ => false,
+        };
         match self.commit(batch.iter().map(|one| one.write.clone()).collect()).await {
-            Err(SyncError::Store(StoreError::InvalidArgument(_))) => {
+            Err(SyncError::Store(error)) if is_one_to_blame(&error) => {
                 let [only] = batch else {
                     let (one, other) = batch.split_at(batch.len() / 2);
                     Box::pin(self.write_batch(one)).await?;

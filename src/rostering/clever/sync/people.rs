@@ -33,6 +33,7 @@ struct Made<'a> {
     fields: Vec<String>,
     note: DocPath,
     is_unsure: bool,
+    has_rights: bool,
     /// Of the note's write.
     place: usize,
 }
@@ -52,9 +53,10 @@ impl Work<'_> {
             self.came(Kind::Users, &page);
             total = total.max(page.total.unwrap_or(0));
             seen += page.records.len() as u64;
-            let mut changed = Vec::new();
+            let (mut changed, mut roleless) = (Vec::new(), Vec::new());
             for user in page.records.iter() {
                 match user {
+                    Ok(user) if !user.roles.is_known() => roleless.push(user.id),
                     Ok(user) => changed.extend(self.compare(&user, &mut entries, known)),
                     Err(unreadable) => self.pass_over_somebody(unreadable, &mut entries),
                 }
@@ -64,6 +66,7 @@ impl Work<'_> {
                 }
             }
             self.write_people(&changed, &mut entries, known).await?;
+            self.pass_over_roleless(&roleless, &mut entries).await?;
         }
         self.phase(Phase::Succeeded);
         if seen * 100 < total * 99 {
@@ -83,17 +86,34 @@ impl Work<'_> {
         self.report.note(Problem::skipped(Kind::Users, record.id, why));
     }
 
+    /// Who has no role that we know is there, and stays where they are; but rights come with roles, and go with them.
+    async fn pass_over_roleless(&mut self, ids: &[String], entries: &mut Entries) -> Result<(), SyncError> {
+        let mut writes = Vec::new();
+        for id in ids {
+            self.report.note(Problem::skipped(Kind::Users, Some(id.clone()), "they have no role".to_owned()));
+            let Some(entry) = entries.get_mut(id.as_str()) else { continue };
+            entry.is_seen = true;
+            if entry.has_rights {
+                writes.push(entry.without_rights(id)?);
+            }
+        }
+        for batch in writes.chunks(BATCH) {
+            // Where one of them is being changed, the next sync finds them all again.
+            match self.commit(batch.to_vec()).await {
+                Ok(_) | Err(SyncError::Store(StoreError::Conflict(_))) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
     /// What is to be written of somebody, if anything.
     fn compare(&mut self, user: &User, entries: &mut Entries, known: &Known) -> Option<Changed> {
         // Whoever is listed is there, whatever is said of them.
         if let Some(entry) = entries.get_mut(user.id()) {
             entry.is_seen = true;
         }
-        let Some((person, rights)) = self.person(user, known) else {
-            let (id, why) = (Some(user.id().to_owned()), "they have no role".to_owned());
-            self.report.note(Problem::skipped(Kind::Users, id, why));
-            return None;
-        };
+        let (person, rights) = self.person(user, known)?;
         *self.by_type.entry(person.user_type).or_default() += 1;
         let fingerprint = person.fingerprint(&rights);
         if let Some(entry) = entries.get(user.id())
@@ -228,13 +248,15 @@ impl Work<'_> {
                 Some(entry) => entry.path(&changed.id)?,
                 None => self.new_note(&changed.id)?,
             };
+            let has_rights = !orgs.is_empty();
             let rights = Rights { orgs, is_unsure };
             writes.push(changed.note(note.clone(), &self.id, &roar_uid, &rights, entry, now)?);
-            made.push(Made { changed, roar_uid, is_new, fields, note, is_unsure, place: writes.len() - 1 });
+            let place = writes.len() - 1;
+            made.push(Made { changed, roar_uid, is_new, fields, note, is_unsure, has_rights, place });
         }
         let committed = self.commit(writes).await?;
         self.report.of(Kind::Users).unchanged += settled;
-        for Made { changed, roar_uid, is_new, fields, note, is_unsure, place } in made {
+        for Made { changed, roar_uid, is_new, fields, note, is_unsure, has_rights, place } in made {
             let is_usual = entry_path(&changed.id).is_ok_and(|usual| usual == note);
             let elsewhere = (!is_usual).then(|| note.id().into());
             let fingerprint = bytes(&changed.fingerprint).filter(|_| !is_unsure);
@@ -246,6 +268,8 @@ impl Work<'_> {
                 fingerprint,
                 said: Said::by(&changed.person),
                 was_admin: changed.person.user_type == "admin",
+                has_rights,
+                given: None,
                 is_gone: false,
                 is_rostered: true,
                 is_seen: true,
