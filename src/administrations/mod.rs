@@ -6,14 +6,14 @@
 pub mod create;
 pub mod definitions;
 pub mod fanout;
-mod leaving;
 pub mod material;
 pub mod model;
 pub mod normalise;
+mod org_changes;
 pub(crate) mod payload;
 mod sync;
 
 pub use create::create_administration;
-pub use leaving::leave_orgs;
 pub use model::Administration;
+pub use org_changes::{follow_orgs, leave_orgs};
 pub use sync::{Origin, bring_about, written};

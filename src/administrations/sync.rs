@@ -38,11 +38,14 @@ pub async fn written(app: App, event: DocumentEvent) -> Result<(), HandlerError>
 pub enum Origin {
     /// From nowhere yet: it's new.
     Here,
+    /// From a sync that is to be done again: the orgs that it's assigned to have changed.
+    Hierarchy,
     /// From older functions. If it's closed, nobody is to be assigned any more: who was is history.
     Older,
 }
 
-/// Begins a sync of an administration, unless its state is applied or under way. True when one begins.
+/// Begins a sync of an administration, unless its state is applied or under way and its orgs are the same. True when one
+/// begins.
 pub async fn bring_about(app: &App, id: &str, origin: Origin) -> Result<bool, StoreError> {
     let task = app.stores.admin.transaction(|tx| async move {
         let path = administration_path(id)?;
@@ -60,8 +63,14 @@ pub async fn bring_about(app: &App, id: &str, origin: Origin) -> Result<bool, St
                 && previous.born == Some(document.create_time)
                 && previous.state != State::Deleting
         };
-        if previous.as_ref().is_some_and(is_known) {
+        let begins = match (&previous, origin) {
             // This state is applied, or under way: a repeated or late event, or our own write.
+            (Some(previous), Origin::Here | Origin::Older) => !is_known(previous),
+            (None, Origin::Here | Origin::Older) => true,
+            // Nothing to be done again, nor while it's being deleted.
+            (previous, Origin::Hierarchy) => previous.as_ref().is_some_and(|former| former.state != State::Deleting),
+        };
+        if !begins {
             return Ok(None);
         }
         let is_older = previous.is_none() && origin == Origin::Older;

@@ -4,6 +4,7 @@ mod archiving;
 mod early;
 mod faults;
 mod linking;
+mod moving;
 mod refusals;
 mod rights;
 mod runs;

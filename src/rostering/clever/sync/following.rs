@@ -1,4 +1,5 @@
-//! Claims follow the orgs that a sync makes or moves: rights over a school include its new classes.
+//! What follows from the orgs that a sync makes or moves: rights over a school include its new classes, and so does what is
+//! assigned to it.
 
 use std::collections::HashMap;
 
@@ -10,8 +11,19 @@ use crate::orgs::{OrgKey, OrgLists, OrgType};
 use crate::rostering::org;
 use crate::store::{Document, FieldPath, Fields, Precondition, StoreError, Timestamp, Write, WriteKind};
 
-/// The field of a district whose admins' claims don't follow its orgs yet.
+/// The field of a district whose admins' claims, and whose administrations, don't follow its orgs yet.
 const CLAIMS_DUE: &str = "rosterClaimsDue";
+
+/// What has to follow orgs that came or moved.
+#[derive(Debug, Default)]
+pub(super) struct Following {
+    /// The orgs that they are below, or were.
+    pub above: OrgLists,
+    /// Those of them that were there before, and all that an interrupted sync may have left undone.
+    moved: Vec<OrgKey>,
+    /// Claims couldn't all be written.
+    lags: bool,
+}
 
 impl Work<'_> {
     /// Notes that claims have to be worked out anew, before it's so: if the sync is cut short, the next one does it.
@@ -37,34 +49,48 @@ impl Work<'_> {
     }
 
     /// Lets claims follow. Those that can't be written hold up nobody else; the next sync tries them again.
-    pub(super) async fn follow_claims(&self, above: &OrgLists) -> Result<(), SyncError> {
-        if above.is_empty() || self.options.dry_run {
+    pub(super) async fn follow_claims(&self, following: &mut Following) -> Result<(), SyncError> {
+        if following.above.is_empty() || self.options.dry_run {
             return Ok(());
         }
-        let is_done = follow_hierarchy(self.app, above).await.map_err(|error| match error {
+        let is_done = follow_hierarchy(self.app, &following.above).await.map_err(|error| match error {
             ClaimsError::Store(error) => error,
             error => StoreError::Unavailable(error.to_string()),
         })?;
-        match is_done {
-            true => self.write_claims_due(Fields::new(), Precondition::Exists).await.map(|_| ()),
-            false => Ok(()),
+        following.lags = !is_done;
+        Ok(())
+    }
+
+    /// Lets administrations follow, once the people are in their orgs: else all would be looked at twice.
+    pub(super) async fn follow_administrations(&self, following: &Following) -> Result<(), SyncError> {
+        if following.above.is_empty() || self.options.dry_run {
+            return Ok(());
+        }
+        let above = following.above.iter().map(|(org_type, id)| OrgKey::new(org_type, id));
+        let orgs: Vec<OrgKey> = above.chain(following.moved.iter().cloned()).collect();
+        crate::administrations::follow_orgs(self.app, &orgs).await?;
+        match following.lags {
+            true => Ok(()),
+            false => self.write_claims_due(Fields::new(), Precondition::Exists).await.map(|_| ()),
         }
     }
 }
 
-/// What orgs that come or move are below, or were. All that's there, when a sync before was cut short; nothing, when the
-/// district itself is new, for then nobody has rights over it.
-pub(super) fn above_changed(planned: &[OrgWrite], fetched: &Fetched, stored: &HashMap<OrgKey, Document>) -> OrgLists {
+/// What has to follow the orgs that come or move. All that's there, when a sync before was cut short; nothing, when the
+/// district itself is new, for then nobody has rights over it, and nothing is assigned to it.
+pub(super) fn following(planned: &[OrgWrite], fetched: &Fetched, stored: &HashMap<OrgKey, Document>) -> Following {
     let Some(district) = stored.iter().find(|(key, _)| key.org_type == OrgType::District) else {
-        return OrgLists::new();
+        return Following::default();
     };
     if district.1.fields.contains_key(CLAIMS_DUE) {
-        let upper = fetched.wanted.iter().filter(|org| org.key.org_type != OrgType::Class);
-        return upper.map(|org| (org.key.org_type, org.key.id.as_str())).collect();
+        let (classes, upper): (Vec<_>, Vec<_>) =
+            fetched.wanted.iter().map(|org| org.key.clone()).partition(|key| key.org_type == OrgType::Class);
+        let above = upper.iter().map(|key| (key.org_type, key.id.as_str())).collect();
+        return Following { above, moved: classes, lags: false };
     }
     let parents: HashMap<&OrgKey, &Vec<OrgKey>> = fetched.wanted.iter().map(|org| (&org.key, &org.parents)).collect();
     let links = [("districtId", OrgType::District), ("schoolId", OrgType::School)];
-    let mut above = OrgLists::new();
+    let (mut above, mut moved) = (OrgLists::new(), Vec::new());
     let was_archived = |key: &OrgKey| stored.get(key).is_some_and(|org| org::is_archived(&org.fields));
     for write in planned {
         let WriteKind::Set { fields, .. } = &write.write.kind else { continue };
@@ -72,6 +98,9 @@ pub(super) fn above_changed(planned: &[OrgWrite], fetched: &Fetched, stored: &Ha
         let is_back = write.done == Done::Updated && was_archived(&write.key);
         if write.done != Done::Created && !is_moved && !is_back {
             continue;
+        }
+        if write.done != Done::Created {
+            moved.push(write.key.clone());
         }
         for parent in parents.get(&write.key).into_iter().copied().flatten() {
             above.add(parent.org_type, &parent.id);
@@ -83,5 +112,5 @@ pub(super) fn above_changed(planned: &[OrgWrite], fetched: &Fetched, stored: &Ha
             }
         }
     }
-    above
+    Following { above, moved, lags: false }
 }

@@ -182,6 +182,7 @@ impl Work<'_> {
         if !self.options.shallow {
             self.people(client, &known).await?;
         }
+        self.follow_administrations(&known.following).await?;
         if self.report.held_back.is_none() && !self.options.confirm_unenroll {
             self.report.held_back = self.report.unusable(self.options.missing_share);
         }

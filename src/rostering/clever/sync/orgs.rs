@@ -8,7 +8,7 @@ use super::super::map::{self, Enrolments};
 use super::super::records::{DistrictState, Record, Section, Unreadable};
 use super::super::{CleverError, District, Page};
 use super::archiving::Gone;
-use super::following::above_changed;
+use super::following::{Following, following};
 use super::{CONFLICTS, PROVIDER, SyncError, Work, org_path};
 use crate::orgs::lists::OrgSet;
 use crate::orgs::{OrgKey, OrgLists, OrgType};
@@ -41,6 +41,8 @@ pub(super) struct Known {
     pub below: OrgSet,
     /// What isn't there any more.
     pub gone: Gone,
+    /// What has to follow those that came or moved.
+    pub following: Following,
     /// The district was there before this sync; so some of its people may be known from elsewhere.
     pub was_known: bool,
     /// How orgs are called for short, by their IDs, where they have been given such names.
@@ -122,7 +124,7 @@ impl Work<'_> {
                 // Some of it may be written; the rest is planned anew.
                 Err(SyncError::Store(StoreError::Conflict(_))) if attempt < CONFLICTS => {}
                 Err(error) => return Err(error),
-                Ok(()) => return Ok(Some(self.known(fetched, stored, missing))),
+                Ok(following) => return Ok(Some(Known { following, ..self.known(fetched, stored, missing) })),
             }
         }
         Ok(None)
@@ -154,6 +156,7 @@ impl Work<'_> {
             was_known: stored.contains_key(&OrgKey::new(OrgType::District, &self.id)),
             below: set(stored.keys().map(key).chain(wanted.clone()).collect()),
             gone: Gone::of(missing, &stored),
+            following: Following::default(),
             living: set(wanted),
             owned: set(owned),
             kept: set(kept),
@@ -329,14 +332,18 @@ impl Work<'_> {
         are_many.then_some(HeldBack { reason: Doubt::Missing, kind: Kind::FilledClasses, missing, of: before })
     }
 
-    async fn write_orgs(&mut self, fetched: &Fetched, stored: &HashMap<OrgKey, Document>) -> Result<(), SyncError> {
+    async fn write_orgs(
+        &mut self,
+        fetched: &Fetched,
+        stored: &HashMap<OrgKey, Document>,
+    ) -> Result<Following, SyncError> {
         for kind in [Kind::Districts, Kind::Schools, Kind::Classes] {
             self.report.of(kind).unchanged = 0;
         }
         let mut planned = self.org_writes(fetched, stored, self.app.now())?;
-        let above = above_changed(&planned, fetched, stored);
+        let mut following = following(&planned, fetched, stored);
         let district = stored.get(&OrgKey::new(OrgType::District, &self.id));
-        if let Some(noted_at) = self.note_claims_due(district, &above).await? {
+        if let Some(noted_at) = self.note_claims_due(district, &following.above).await? {
             let of_district = planned.iter_mut().filter(|one| one.key.org_type == OrgType::District);
             of_district.for_each(|one| one.write.precondition = Precondition::UpdatedAt(noted_at));
         }
@@ -349,7 +356,8 @@ impl Work<'_> {
             }
             self.tell();
         }
-        self.follow_claims(&above).await
+        self.follow_claims(&mut following).await?;
+        Ok(following)
     }
 
     /// Writes a batch; where the store can't take it, finds out which of them it is.

@@ -1,9 +1,11 @@
-//! Orgs that are gone leave the administrations that are still open (rostering §6).
+//! What becomes of orgs reaches the administrations that are still open: who is gone leaves their lists (rostering §6),
+//! and where the hierarchy has changed, they are planned anew (org-hierarchy §2).
 
 use std::collections::BTreeSet;
 
 use super::fanout::control::administration_path;
 use super::model::Administration;
+use super::sync::{Origin, bring_about};
 use crate::app::App;
 use crate::orgs::lists::OrgSet;
 use crate::orgs::{OrgKey, OrgLists, OrgType};
@@ -12,13 +14,8 @@ use crate::store::{FieldOp, FieldPath, Fields, Query, StoreError, Value, Write};
 /// Takes `orgs` out of the lists of every administration that isn't closed and names them. Their events do the rest.
 /// Reads a document for thirty orgs, and those of administrations found; a repetition writes nothing.
 pub async fn leave_orgs(app: &App, orgs: &[OrgKey]) -> Result<(), StoreError> {
-    let ids: Vec<String> = orgs.iter().map(|org| org.id.clone()).collect();
     let gone = OrgLists::from_iter(orgs.iter().map(|org| (org.org_type, org.id.as_str()))).to_set();
-    let open = Query::group("assignedOrgs").filter("dateClosed", FieldOp::GreaterThan, app.now()).select(&["orgId"]);
-    let found = app.stores.admin.query_each(open.each_of("orgId", &ids).map(|(query, _)| query)).await?;
-    let administrations: BTreeSet<String> =
-        found.iter().filter_map(|org| Some(org.path.parent()?.id().to_owned())).collect();
-    for id in administrations {
+    for id in open_with(app, orgs).await? {
         let (path, gone) = (&administration_path(&id)?, &gone);
         let work = |tx: crate::store::Transaction| async move {
             let Some(document) = tx.get(path).await? else { return Ok::<_, StoreError>(()) };
@@ -30,6 +27,24 @@ pub async fn leave_orgs(app: &App, orgs: &[OrgKey]) -> Result<(), StoreError> {
         app.stores.admin.transaction(work).await?;
     }
     Ok(())
+}
+
+/// Plans every administration anew that isn't closed and is assigned to one of `orgs`: what is below these, or what they
+/// are below, has changed, and with it who is assigned through what, and who may read it. Reads a document for thirty
+/// orgs, and what the syncs read; where nothing changes for anybody, no assignment is written.
+pub async fn follow_orgs(app: &App, orgs: &[OrgKey]) -> Result<(), StoreError> {
+    for id in open_with(app, orgs).await? {
+        bring_about(app, &id, Origin::Hierarchy).await?;
+    }
+    Ok(())
+}
+
+/// The IDs of the administrations that aren't closed and are assigned to one of `orgs`.
+async fn open_with(app: &App, orgs: &[OrgKey]) -> Result<BTreeSet<String>, StoreError> {
+    let ids: Vec<String> = orgs.iter().map(|org| org.id.clone()).collect();
+    let open = Query::group("assignedOrgs").filter("dateClosed", FieldOp::GreaterThan, app.now()).select(&["orgId"]);
+    let found = app.stores.admin.query_each(open.each_of("orgId", &ids).map(|(query, _)| query)).await?;
+    Ok(found.iter().filter_map(|org| Some(org.path.parent()?.id().to_owned())).collect())
 }
 
 /// What it changes about an administration that these orgs are gone; `None` where it doesn't name them.
