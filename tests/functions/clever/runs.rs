@@ -13,7 +13,7 @@ use roar_functions::store::embedded::EmbeddedStore;
 use roar_functions::store::{
     Backend, BackendTransaction, Committed, Database, DocPath, Document, FieldPath, Query, Value, Write, lookup,
 };
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::Scene;
 use crate::local::{LocalWorld, caller};
@@ -100,16 +100,12 @@ async fn a_shallow_sync_leaves_people_alone() {
     assert_eq!(scene.fake.asked("/users"), 0);
 }
 
-#[tokio::test]
-async fn who_streams_hears_how_far_it_is() {
-    let scene = Scene::open().await;
-    scene.call(json!({"shallow": true})).await.expect("synced");
-    // Slow enough for somebody to look.
-    scene.fake.fail("/users", std::iter::repeat_n(Fault::Slow(Duration::from_millis(400)), 4));
+/// What a call with a stream answers, and what is heard before.
+async fn streamed(scene: &Scene, data: Json) -> (Json, Vec<Json>) {
     let function = scene.world.service.runtime.registry().find("syncCleverOrgs").expect("it's in the index");
     let Trigger::Callable(handler) = &function.trigger else { panic!("a callable") };
     let (chunks, mut said) = Chunks::channel();
-    let call = Call { chunks, ..Call::new(json!({"shallow": false}), Some(caller(PROJECT, "super"))) };
+    let call = Call { chunks, ..Call::new(data, Some(caller(PROJECT, "super"))) };
     let running = handler(scene.world.service.app.clone(), call);
     let heard = async {
         let mut heard = Vec::new();
@@ -119,7 +115,24 @@ async fn who_streams_hears_how_far_it_is() {
         heard
     };
     let (answer, heard) = futures::join!(running, heard);
-    let answer = answer.expect("synced");
+    (answer.expect("synced"), heard)
+}
+
+#[tokio::test]
+async fn who_streams_hears_how_far_it_is() {
+    let scene = Scene::open().await;
+    scene.appoint_super_admin().await;
+    // Slow enough for somebody to look.
+    scene.fake.fail("/sections", std::iter::repeat_n(Fault::Slow(Duration::from_millis(600)), 2));
+    let (_, heard) = streamed(&scene, json!({"shallow": true})).await;
+    let classes = scene.there.ids(roar_functions::demo::clever::Kind::Section).len() as u64;
+    let at_work = heard.iter().find(|chunk| chunk["phase"] == "fetching" && chunk["done"].as_u64() > Some(0));
+    let at_work = at_work.expect("fetching is seen");
+    assert!(at_work["total"].as_u64() >= at_work["done"].as_u64(), "{at_work}");
+    let last = heard.last().expect("something");
+    assert_eq!((&last["done"], &last["total"]), (&json!(classes + 2), &json!(classes + 2)));
+    scene.fake.fail("/users", std::iter::repeat_n(Fault::Slow(Duration::from_millis(400)), 4));
+    let (answer, heard) = streamed(&scene, json!({"shallow": false})).await;
     let phases: Vec<_> = heard.iter().filter_map(|chunk| chunk["phase"].as_str()).collect();
     assert!(phases.contains(&"syncing_users") && phases.last() == Some(&"done"), "{phases:?}");
     let done: Vec<_> = heard.iter().filter_map(|chunk| chunk["done"].as_u64()).collect();
@@ -127,6 +140,7 @@ async fn who_streams_hears_how_far_it_is() {
     let last = heard.last().expect("something");
     assert_eq!((&last["runId"], &last["districtId"]), (&answer["runId"], &json!(scene.there.id())));
     assert_eq!(last["counts"], answer["counts"]);
+    assert_eq!(last["done"], last["total"]);
     let at_work = heard.iter().find(|chunk| chunk["phase"] == "syncing_users" && chunk["done"].as_u64() > Some(50));
     let at_work = at_work.expect("on the way");
     assert!(at_work["total"].as_u64() >= at_work["done"].as_u64() && at_work["rate"].as_f64() > Some(0.0));
