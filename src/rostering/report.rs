@@ -22,9 +22,8 @@ pub enum Kind {
     Classes,
     /// People.
     Users,
-    /// Classes with somebody in them. Not counted by themselves.
-    #[serde(rename = "classes with students")]
-    FilledClasses,
+    /// Students' places in classes. Not counted by themselves.
+    Enrolments,
 }
 
 impl Kind {
@@ -38,7 +37,7 @@ impl Kind {
             Kind::Schools => "schools",
             Kind::Classes => "classes",
             Kind::Users => "users",
-            Kind::FilledClasses => "classes with students",
+            Kind::Enrolments => "enrolments",
         }
     }
 
@@ -48,7 +47,7 @@ impl Kind {
             Kind::Districts | Kind::Schools => "org",
             Kind::Classes => "class",
             Kind::Users => "user",
-            Kind::FilledClasses => "enrollment",
+            Kind::Enrolments => "enrollment",
         }
     }
 }

@@ -222,11 +222,11 @@ async fn one(
         },
     };
     let progress = watch::Sender::new(Progress::default());
-    let filled_before = match &run {
-        Some(run) => run.filled_before(),
-        None => last_filled(app, &org).await.unwrap_or_default(),
+    let enrolled_before = match &run {
+        Some(run) => run.enrolled_before(),
+        None => last_enrolled(app, &org).await.unwrap_or_default(),
     };
-    let monitor = Monitor { progress: &progress, run: run.as_ref(), filled_before };
+    let monitor = Monitor { progress: &progress, run: run.as_ref(), enrolled_before };
     let kept = async {
         match &run {
             Some(run) => run.keep(progress.subscribe()).await,
@@ -243,7 +243,7 @@ async fn one(
         () = app.rosters.stopped() => Err(SyncError::Stopped),
         never = told => match never {},
     };
-    let (error, Outcome { report, name, filled }) = (synced.err(), outcome);
+    let (error, Outcome { report, name, enrolled }) = (synced.err(), outcome);
     let phase = match (&error, report.held_back) {
         (Some(_), _) => Phase::Failed,
         (None, Some(_)) => Phase::ValidationFailed,
@@ -260,8 +260,8 @@ async fn one(
     let id = run.as_ref().map(|run| run.id().to_owned());
     if let Some(run) = run {
         let is_whole = phase == Phase::Done && !ask.options.shallow && report.keeps_missing.is_none();
-        let filled = is_whole.then_some(filled);
-        run.finish(&report, phase, text, Learnt { name: name.as_deref(), filled }).await;
+        let enrolled = is_whole.then_some(enrolled);
+        run.finish(&report, phase, text, Learnt { name: name.as_deref(), enrolled }).await;
     }
     if let Some(steps) = steps {
         let progress = Progress { phase, counts: report.counts.clone(), ..progress.borrow().clone() };
@@ -272,10 +272,10 @@ async fn one(
     Synced { district: org.id.clone(), run: id, phase, report, error: error.map(Failure::Failed) }
 }
 
-/// How many classes had students at the last sync, for those that begin no run.
-async fn last_filled(app: &App, org: &OrgKey) -> Result<Option<u64>, StoreError> {
+/// How many students the classes had at the last sync, for those that begin no run.
+async fn last_enrolled(app: &App, org: &OrgKey) -> Result<Option<u64>, StoreError> {
     let partner = DocPath::in_collection(PARTNERS, &format!("{PROVIDER}-{}", org.id))?;
-    Ok(app.stores.admin.get(&partner).await?.as_ref().and_then(run::filled_classes))
+    Ok(app.stores.admin.get(&partner).await?.as_ref().and_then(run::enrolments_of))
 }
 
 /// Tells who listens where the sync stands, now and then. Never ends.

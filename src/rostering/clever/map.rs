@@ -214,7 +214,7 @@ pub fn admin_orgs(user: &User, district: &str, taught: &[&str]) -> OrgLists {
 pub struct Enrolments {
     sections: Vec<(String, String)>,
     of_user: HashMap<Box<str>, Vec<u32>>,
-    filled: u64,
+    enrolled: u64,
 }
 
 impl Enrolments {
@@ -223,7 +223,7 @@ impl Enrolments {
         let Some(school) = &section.school else { return };
         let Ok(place) = u32::try_from(self.sections.len() * 2) else { return };
         self.sections.push((section.id.clone(), school.clone()));
-        self.filled += u64::from(!section.students.is_empty());
+        self.enrolled += section.students.len() as u64;
         let teachers = section.teachers.iter().chain(&section.teacher).map(|id| (id, place + 1));
         for (user, place) in section.students.iter().map(|id| (id, place)).chain(teachers) {
             let held = match self.of_user.get_mut(user.as_str()) {
@@ -236,9 +236,9 @@ impl Enrolments {
         }
     }
 
-    /// How many sections have students.
-    pub fn filled(&self) -> u64 {
-        self.filled
+    /// How many students the sections have, all together.
+    pub fn enrolled(&self) -> u64 {
+        self.enrolled
     }
 
     /// The sections of a user, each with its school.

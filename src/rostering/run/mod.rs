@@ -57,16 +57,16 @@ pub struct Begin<'a> {
 pub struct Learnt<'a> {
     /// Its name.
     pub name: Option<&'a str>,
-    /// How many of its classes have students, after a sync of people.
-    pub filled: Option<u64>,
+    /// How many students its classes have, all together, after a sync of people.
+    pub enrolled: Option<u64>,
 }
 
-/// How many of a partner's classes had students at the end of its last sync of people.
-const FILLED: &str = "filledClasses";
+/// How many students a partner's classes had, all together, at the end of its last sync of people.
+const ENROLMENTS: &str = "enrolments";
 
 /// Reads that number.
-pub fn filled_classes(partner: &Document) -> Option<u64> {
-    partner.fields.get(FILLED).and_then(Value::as_i64).and_then(|number| number.try_into().ok())
+pub fn enrolments_of(partner: &Document) -> Option<u64> {
+    partner.fields.get(ENROLMENTS).and_then(Value::as_i64).and_then(|number| number.try_into().ok())
 }
 
 /// Why a run can't begin.
@@ -98,7 +98,7 @@ pub struct Run {
     partner: DocPath,
     beat: tokio::sync::Mutex<()>,
     last: Mutex<Beat>,
-    filled_before: Option<u64>,
+    enrolled_before: Option<u64>,
     _alive: Alive,
 }
 
@@ -161,9 +161,9 @@ impl Run {
                 "triggeredBy" => begin.by, "batchId" => begin.batch,
             };
             tx.write(Write::create(run_path.clone(), run)).await;
-            Ok((now, known.as_ref().and_then(filled_classes)))
+            Ok((now, known.as_ref().and_then(enrolments_of)))
         };
-        let ((at, filled_before), committed) = app.stores.admin.transaction(work).await?;
+        let ((at, enrolled_before), committed) = app.stores.admin.transaction(work).await?;
         let update_time = committed.and_then(|committed| committed.results.last()?.update_time);
         let last = Mutex::new(Beat { at, update_time: update_time.unwrap_or(at) });
         let (app, provider, id) = (app.clone(), begin.provider, begin.id.to_owned());
@@ -175,7 +175,7 @@ impl Run {
             partner,
             beat: tokio::sync::Mutex::default(),
             last,
-            filled_before,
+            enrolled_before,
             _alive: alive,
         })
     }
@@ -271,9 +271,9 @@ impl Run {
         Ok(Write::set(self.path.child("events", &format!("unenroll__{provider_id}"))?, event))
     }
 
-    /// What its partner remembers of the last run: how many classes had students.
-    pub fn filled_before(&self) -> Option<u64> {
-        self.filled_before
+    /// What its partner remembers of the last run: how many students its classes had, all together.
+    pub fn enrolled_before(&self) -> Option<u64> {
+        self.enrolled_before
     }
 
     /// Ends the run: writes what it came to. A run that another one took over from is left as it is.
@@ -311,7 +311,7 @@ impl Run {
         let (fields, mask) = ending.fields();
         let mut partner = fields! { "updatedAt" => ending.now };
         partner.extend(learnt.name.map(|name| ("displayName".to_owned(), Value::from(name))));
-        partner.extend(learnt.filled.map(|number| (FILLED.to_owned(), Value::Integer(number as i64))));
+        partner.extend(learnt.enrolled.map(|number| (ENROLMENTS.to_owned(), Value::Integer(number as i64))));
         // Not in `partner`, so it goes.
         let with = partner.keys().map(FieldPath::top).chain([FieldPath::top("activeRun")]).collect();
         let free = Write::merge(self.partner.clone(), partner, with);

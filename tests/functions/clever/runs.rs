@@ -239,7 +239,7 @@ async fn elsewhere_a_silent_run_is_over_after_a_quarter_of_an_hour() {
     assert_eq!(get("r1").await["state"].as_str(), Some("failed"));
     let partner = world.get("rosteringPartners/clever-d1").await.expect("a partner").fields;
     assert_eq!(partner["activeRun"].as_str(), Some("r4"));
-    second.finish(&Report::default(), Phase::Done, None, Learnt { name: Some("D"), filled: None }).await;
+    second.finish(&Report::default(), Phase::Done, None, Learnt { name: Some("D"), enrolled: None }).await;
     assert_eq!(get("r4").await["state"].as_str(), Some("done"));
     let partner = world.get("rosteringPartners/clever-d1").await.expect("a partner").fields;
     assert_eq!((partner.get("activeRun"), partner["displayName"].as_str()), (None, Some("D")));

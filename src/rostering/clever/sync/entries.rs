@@ -126,7 +126,7 @@ impl Work<'_> {
         while let Some(document) = documents.try_next().await? {
             entries.extend(Entry::read(&document));
         }
-        if self.monitor.filled_before.is_none() {
+        if self.monitor.enrolled_before.is_none() {
             self.noted_by_others(&mut entries).await?;
         }
         Ok(entries)

@@ -99,8 +99,8 @@ pub struct Monitor<'a> {
     pub progress: &'a watch::Sender<Progress>,
     /// The run, unless nothing is to be written.
     pub run: Option<&'a Run>,
-    /// How many classes had students at the end of the last sync of people, where that's known.
-    pub filled_before: Option<u64>,
+    /// How many students the classes had, all together, at the end of the last sync of people, where that's known.
+    pub enrolled_before: Option<u64>,
 }
 
 /// What a sync has come to, so far.
@@ -110,8 +110,8 @@ pub struct Outcome {
     pub report: Report,
     /// The district's name, if it was fetched.
     pub name: Option<String>,
-    /// How many classes have students.
-    pub filled: u64,
+    /// How many students the classes have, all together.
+    pub enrolled: u64,
 }
 
 /// Syncs one district. What it comes to is in `outcome` however it ends, dropped half-way or not.
@@ -122,7 +122,7 @@ pub async fn sync_district(
     monitor: &Monitor<'_>,
     outcome: &mut Outcome,
 ) -> Result<(), SyncError> {
-    let Outcome { report, name, filled } = outcome;
+    let Outcome { report, name, enrolled } = outcome;
     let mut sync = Work {
         database: &app.stores.admin,
         app,
@@ -131,7 +131,7 @@ pub async fn sync_district(
         report,
         monitor,
         name,
-        filled,
+        enrolled,
         read: 0,
         expected: BTreeMap::new(),
         living: BTreeMap::new(),
@@ -154,8 +154,8 @@ struct Work<'a> {
     report: &'a mut Report,
     monitor: &'a Monitor<'a>,
     name: &'a mut Option<String>,
-    /// How many classes have students, at Clever.
-    filled: &'a mut u64,
+    /// How many students the classes have at Clever, all together.
+    enrolled: &'a mut u64,
     /// Records that were read.
     read: u64,
     /// Records that there are, as far as that's known.

@@ -114,7 +114,7 @@ impl Work<'_> {
                 Some(_) => Vec::new(),
                 None => missing(&fetched, &stored),
             };
-            if let Some(held) = self.too_many(&missing, &stored, &fetched).or_else(|| self.too_many_empty()) {
+            if let Some(held) = self.too_many(&missing, &stored, &fetched).or_else(|| self.too_few_enrolled()) {
                 self.report.held_back = Some(held);
                 return Ok(None);
             }
@@ -251,7 +251,7 @@ impl Work<'_> {
                 unreadable.insert(id);
             }
         }
-        *self.filled = enrolments.filled();
+        *self.enrolled = enrolments.enrolled();
         for org in &wanted {
             *self.living.entry(kind_of(org.key.org_type)).or_default() += 1;
         }
@@ -323,13 +323,13 @@ impl Work<'_> {
         })
     }
 
-    /// Sections that come without anybody would take everybody out of all classes.
-    fn too_many_empty(&self) -> Option<HeldBack> {
+    /// Sections that come without their students would take them out of their classes.
+    fn too_few_enrolled(&self) -> Option<HeldBack> {
         let before =
-            self.monitor.filled_before.filter(|_| !self.options.shallow && self.report.keeps_missing.is_none())?;
-        let missing = before.saturating_sub(*self.filled);
+            self.monitor.enrolled_before.filter(|_| !self.options.shallow && self.report.keeps_missing.is_none())?;
+        let missing = before.saturating_sub(*self.enrolled);
         let are_many = are_too_many(missing, before, self.options.missing_share) && !self.options.confirm_unenroll;
-        are_many.then_some(HeldBack { reason: Doubt::Missing, kind: Kind::FilledClasses, missing, of: before })
+        are_many.then_some(HeldBack { reason: Doubt::Missing, kind: Kind::Enrolments, missing, of: before })
     }
 
     async fn write_orgs(
