@@ -1,16 +1,20 @@
-//! The fake's answers, held against what Clever publishes of its API.
+//! The fake's answers, held against what Clever publishes of each version of its API.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
+use clap::ValueEnum as _;
 use reqwest::Url;
 use roar_functions::demo::clever::{CLIENT_ID, FakeClever, Kind, Links, Options, Size};
+use roar_functions::rostering::clever::{Clever, Settings, Version};
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 
-use crate::context;
+use crate::{context, ids};
 
-/// Names Clever's published description (Swagger 2.0, YAML), of version 3.0 or 3.1. It isn't ours to keep here.
-const DESCRIPTION: &str = "CLEVER_OPENAPI";
+/// Names Clever's published descriptions (Swagger 2.0, YAML), of version 3.0, 3.1 or both, with `:` between the files.
+/// They aren't ours to keep here.
+const DESCRIPTIONS: &str = "CLEVER_OPENAPI";
 
 /// Fields that Clever answers beside the described ones, by definition (wire/clever §3).
 const BESIDE: [(&str, &[&str]); 6] = [
@@ -81,18 +85,86 @@ fn convert(schema: &Value) -> Value {
     }
 }
 
+/// What Clever publishes of one version, and how a fake's answers are held against it.
+struct Description {
+    version: Version,
+    document: Value,
+    /// By the definition's name.
+    validators: BTreeMap<String, jsonschema::Validator>,
+}
+
+impl Description {
+    fn read(path: &Path) -> Description {
+        let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let document: Value = serde_saphyr::from_str(&text).expect("the description is YAML");
+        let version = document["basePath"].as_str().unwrap().trim_start_matches('/');
+        let version = Version::from_str(version, false).expect("a version that the client speaks");
+        Description { version, document, validators: BTreeMap::new() }
+    }
+
+    fn schema_of(&self, name: &str) -> jsonschema::Validator {
+        schema_of(self.document["definitions"].as_object().unwrap(), name)
+    }
+
+    /// The schema of what `path` answers with that status.
+    fn schema_name(&self, path: &str, status: u16) -> String {
+        let response = &self.document["paths"][path]["get"]["responses"][status.to_string()];
+        let schema = match response["$ref"].as_str().and_then(|name| name.strip_prefix("#/responses/")) {
+            Some(name) => &self.document["responses"][name]["schema"]["$ref"],
+            None => &response["schema"]["$ref"],
+        };
+        let schema = schema.as_str().unwrap_or_else(|| panic!("{path}: {status} isn't described"));
+        schema.strip_prefix("#/definitions/").unwrap().to_owned()
+    }
+
+    /// Holds an answer of `path`, which the description calls `described`, against its schema.
+    fn check(&mut self, path: &str, described: &str, (status, body): (u16, String)) -> Value {
+        let name = self.schema_name(described, status);
+        if !self.validators.contains_key(&name) {
+            self.validators.insert(name.clone(), self.schema_of(&name));
+        }
+        let body: Value = serde_json::from_str(&body).unwrap();
+        let errors = self.validators[&name].iter_errors(&body).take(5);
+        let complaints: Vec<_> = errors.map(|error| format!("{error} at {}", error.instance_path())).collect();
+        assert!(complaints.is_empty(), "{path}: {complaints:#?}");
+        body
+    }
+
+    /// A schema that took anything would prove nothing.
+    fn check_itself(&self) {
+        let user = self.schema_of("UserResponse");
+        assert!(user.is_valid(&json!({"data": {"id": "5a", "email": null, "roles": {"student": null}}})));
+        for wrong in [
+            json!({"data": {"id": null}}),
+            json!({"data": {"ids": "5a"}}),
+            json!({"data": {"roles": []}}),
+            json!({"data": {"roles": {"student": {"grade": "third"}}}}),
+            json!({"data": {"roles": {"student": {"dob": "2015-01-02"}}}}),
+            json!({"data": {"created": "2026-08-01"}}),
+        ] {
+            assert!(!user.is_valid(&wrong), "{wrong}");
+        }
+        // One of the fields that 3.1 has and 3.0 hasn't.
+        let newer = json!({"data": {"roles": {"student": {"frl_status": "Free"}}}});
+        assert_eq!(user.is_valid(&newer), self.version == Version::V3_1, "{}", self.version);
+    }
+}
+
 #[tokio::test]
 async fn the_fake_answers_as_clever_describes() {
-    let Some(path) = std::env::var_os(DESCRIPTION) else {
-        eprintln!("skipped: {DESCRIPTION} doesn't name Clever's description");
+    let Some(paths) = std::env::var_os(DESCRIPTIONS) else {
+        eprintln!("skipped: {DESCRIPTIONS} doesn't name Clever's descriptions");
         return;
     };
-    let text = std::fs::read_to_string(&path).expect("the description can be read");
-    let description: Value = serde_saphyr::from_str(&text).expect("the description is YAML");
-    let version = description["basePath"].as_str().unwrap().trim_start_matches('/').to_owned();
-    let definitions = description["definitions"].as_object().unwrap();
-    let paths = description["paths"].as_object().unwrap();
+    for path in std::env::split_paths(&paths) {
+        let description = Description::read(&path);
+        description.check_itself();
+        check_every_answer(description).await;
+    }
+}
 
+async fn check_every_answer(mut description: Description) {
+    let version = description.version;
     let fake = FakeClever::new(Options::of(Size::of(3_000)), context());
     let served = fake.serve().await.unwrap();
     let there = fake.district(0);
@@ -105,36 +177,6 @@ async fn the_fake_answers_as_clever_describes() {
     };
     let token = there.token().unwrap().token;
     let token = token.expose_secret();
-    // A schema that took anything would prove nothing.
-    let user = schema_of(definitions, "UserResponse");
-    assert!(user.is_valid(&json!({"data": {"id": "5a", "email": null, "roles": {"student": null}}})));
-    for wrong in [
-        json!({"data": {"id": null}}),
-        json!({"data": {"ids": "5a"}}),
-        json!({"data": {"roles": []}}),
-        json!({"data": {"roles": {"student": {"grade": "third"}}}}),
-        json!({"data": {"roles": {"student": {"dob": "2015-01-02"}}}}),
-        json!({"data": {"created": "2026-08-01"}}),
-    ] {
-        assert!(!user.is_valid(&wrong), "{wrong}");
-    }
-    let mut validators = BTreeMap::new();
-    let mut check = |path: &str, described: &str, (status, body): (u16, String)| -> Value {
-        let responses = &paths[described]["get"]["responses"];
-        let response = &responses[status.to_string()];
-        let schema = match response["$ref"].as_str().and_then(|name| name.strip_prefix("#/responses/")) {
-            Some(name) => &description["responses"][name]["schema"]["$ref"],
-            None => &response["schema"]["$ref"],
-        };
-        let schema = schema.as_str().unwrap_or_else(|| panic!("{path}: {status} isn't described"));
-        let name = schema.strip_prefix("#/definitions/").unwrap();
-        let validator = validators.entry(name.to_owned()).or_insert_with(|| schema_of(definitions, name));
-        let body: Value = serde_json::from_str(&body).unwrap();
-        let complaints: Vec<_> =
-            validator.iter_errors(&body).take(5).map(|error| format!("{error} at {}", error.instance_path())).collect();
-        assert!(complaints.is_empty(), "{path}: {complaints:#?}");
-        body
-    };
     // Every page of every list.
     for list in ["districts", "schools", "sections", "users"] {
         let described = format!("/{list}");
@@ -143,7 +185,7 @@ async fn the_fake_answers_as_clever_describes() {
             next = Some(format!("/{version}/{list}?limit=70"));
         }
         while let Some(path) = next {
-            let body = check(&path, &described, get(&path, token).await);
+            let body = description.check(&path, &described, get(&path, token).await);
             assert!(!body["data"].as_array().unwrap().is_empty());
             let links = body["links"].as_array().unwrap();
             let link = |rel| links.iter().find(|link| link["rel"] == rel);
@@ -153,22 +195,28 @@ async fn the_fake_answers_as_clever_describes() {
     }
     for role in ["student", "teacher", "staff", "district_admin", "contact"] {
         let path = format!("/{version}/users?role={role}&ending_before=last&limit=5");
-        check(&path, "/users", get(&path, token).await);
+        description.check(&path, "/users", get(&path, token).await);
     }
     // Single records, there or not.
     for (kind, list) in [(Kind::School, "schools"), (Kind::Section, "sections"), (Kind::User, "users")] {
         for id in there.ids(kind).into_iter().take(5).chain(["5f0000000000000000000000".to_owned()]) {
             let path = format!("/{version}/{list}/{id}");
-            check(&path, &format!("/{list}/{{id}}"), get(&path, token).await);
+            description.check(&path, &format!("/{list}/{{id}}"), get(&path, token).await);
         }
     }
     let path = format!("/{version}/districts/{}", there.id());
-    check(&path, "/districts/{id}", get(&path, token).await);
+    description.check(&path, "/districts/{id}", get(&path, token).await);
     // Whoever signed in sees themselves.
     let user = there.users("student").remove(7);
     let theirs = there.sign_in(&user);
     let path = format!("/{version}/users/{user}");
-    check(&path, "/users/{id}", get(&path, theirs.expose_secret()).await);
+    description.check(&path, "/users/{id}", get(&path, theirs.expose_secret()).await);
+    // And a client that speaks this version reads all of it.
+    let clever = Clever::new(Settings { version, ..served.settings() }, context()).unwrap();
+    let district = clever.district(there.token().unwrap());
+    assert_eq!(ids(district.schools()).await.unwrap(), there.ids(Kind::School));
+    assert_eq!(ids(district.sections()).await.unwrap(), there.ids(Kind::Section));
+    assert_eq!(ids(district.users(None)).await.unwrap(), there.ids(Kind::User));
 }
 
 /// Every change that there is has to leave what the schema describes.
