@@ -22,15 +22,10 @@ use roar_functions::store::embedded::EmbeddedStore;
 use roar_functions::store::firestore::{FirestoreConfig, FirestoreStore};
 use roar_functions::store::{Database, DocPath, Document, Fields, Query, Timestamp, Value, Write};
 
+pub use crate::support::directory;
 use crate::support::{Emulator, unique_project};
 
 pub const PROJECT: &str = "demo-roar-admin";
-
-/// A directory that is gone afterwards; in memory, where the machine has such a place: what a test's
-/// store writes need not outlive the machine.
-pub fn directory() -> tempfile::TempDir {
-    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a temporary directory")
-}
 
 /// An embedded store in a directory.
 pub fn open(directory: &std::path::Path, label: &'static str, context: &Context) -> Arc<EmbeddedStore> {

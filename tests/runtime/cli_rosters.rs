@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::cli::{Running, program, run};
 
-/// A made-up Clever, with the variables that it says one needs.
-fn clever(students: &str) -> (Running, Vec<(String, String)>) {
-    let args = ["fake-clever", "--students", students, "--listen", "127.0.0.1:0"];
+/// A made-up Clever of that size, with the variables that it says one needs.
+pub fn clever(size: &[&str]) -> (Running, Vec<(String, String)>) {
+    let args = [&["fake-clever", "--listen", "127.0.0.1:0"], size].concat();
     let mut running = Running(program(&args, &[]).stdout(Stdio::piped()).spawn().unwrap());
     let said = BufReader::new(running.0.stdout.take().unwrap()).lines().map_while(Result::ok);
     let exports = said.filter_map(|line| line.trim().strip_prefix("export ").map(str::to_owned)).take(2);
@@ -22,7 +22,7 @@ fn clever(students: &str) -> (Running, Vec<(String, String)>) {
 
 #[tokio::test]
 async fn a_district_is_synced_looked_at_and_synced_again() {
-    let (_clever, variables) = clever("60");
+    let (_clever, variables) = clever(&["--students", "60"]);
     assert_eq!(variables.len(), 4, "{variables:?}");
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().to_str().unwrap().to_owned();

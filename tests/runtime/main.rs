@@ -9,6 +9,7 @@ mod deliveries;
 mod emulator;
 mod events;
 mod forged;
+mod killed_rosters;
 mod limits;
 mod metrics;
 mod overload;

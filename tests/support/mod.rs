@@ -125,6 +125,12 @@ impl Drop for Emulator {
     }
 }
 
+/// A directory that is gone afterwards; in memory, where the machine has such a place: what a test's
+/// store writes need not outlive the machine.
+pub fn directory() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a temporary directory")
+}
+
 /// A port that was free a moment ago.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
