@@ -13,13 +13,16 @@ mod sign_in;
 mod sync;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use roar_functions::demo::clever::{FakeClever, FakeDistrict, Options as Fake, Size};
+use roar_functions::context::Context;
+use roar_functions::demo::clever::{FakeClever, FakeDistrict, Options as Fake, Size, Sockless};
 use roar_functions::fields;
-use roar_functions::rostering::clever::District;
+use roar_functions::orgs::OrgLists;
 use roar_functions::rostering::clever::map::{self, Enrolments};
 use roar_functions::rostering::clever::records::{Record, Section, User};
 use roar_functions::rostering::clever::sync::{Monitor, Options, Outcome, SyncError, sync_district};
+use roar_functions::rostering::clever::{Clever, District, Settings, Version};
 use roar_functions::rostering::person::{self, Before, Said};
 use roar_functions::rostering::report::{Progress, Report};
 use roar_functions::runtime::FunctionError;
@@ -52,6 +55,13 @@ impl Scene {
         let there = fake.district(0);
         let client = clever.district(there.token().expect("it's connected"));
         Scene { world, fake, there, client }
+    }
+
+    /// Asks Clever by that version of its API.
+    fn speak(&mut self, version: Version) {
+        let settings = Settings { version, page_limit: 50, ..Sockless::settings() };
+        let clever = Clever::by(Arc::new(self.fake.transport()), settings, Context::system());
+        self.client = clever.district(self.there.token().expect("it's connected"));
     }
 
     /// Makes `super` a super admin.
@@ -117,9 +127,25 @@ impl Scene {
                 classes.push(section.id().to_owned());
             }
         }
+        let mut schools = Vec::new();
+        let mut pages = self.client.schools();
+        while let Some(page) = pages.next().await.expect("schools") {
+            schools.extend(page.records.iter().map(|school| school.expect("readable").id().to_owned()));
+        }
         let stored = self.all("classes").await;
-        let living = |document: &&Fields| document.get("archived") == Some(&Value::Boolean(false));
-        assert_eq!(stored.values().filter(living).count(), classes.len(), "{what}");
+        for (kind, there, here) in
+            [("schools", &mut schools, &self.all("schools").await), ("classes", &mut classes, &stored)]
+        {
+            there.sort();
+            let living = here.iter().filter(|(_, org)| org.get("archived") == Some(&Value::Boolean(false)));
+            assert_eq!(
+                living.map(|(id, _)| id).collect::<Vec<_>>(),
+                there.iter().collect::<Vec<_>>(),
+                "{what}: {kind}"
+            );
+        }
+        let living = lists(&json!({"districts": [self.there.id()], "schools": schools, "classes": classes}));
+        let living = OrgLists::from_value(Some(&living)).to_set();
         let owned = lists(&json!({
             "districts": [self.there.id()], "classes": stored.keys().collect::<Vec<_>>(),
             "schools": self.all("schools").await.keys().collect::<Vec<_>>(),
@@ -134,7 +160,9 @@ impl Scene {
             for user in page.records.iter() {
                 let user: User = user.expect("readable");
                 let sections = enrolments.sections_of(user.id());
-                let Some(wanted) = map::person(&user, &self.there.id(), &sections) else { continue };
+                let Some(mut wanted) = map::person(&user, &self.there.id(), &sections) else { continue };
+                // A record may name a school that isn't shared.
+                wanted.orgs = wanted.orgs.intersection(&living);
                 let entry = entries.get(&format!("clever-{}", user.id())).unwrap_or_else(|| panic!("{what}: nobody"));
                 let roar_uid = entry.get("roarUid").and_then(Value::as_str).expect("a user");
                 let change = person::change(&users[roar_uid], &wanted, &before, self.world.now());

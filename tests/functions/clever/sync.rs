@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use roar_functions::demo::clever::{Fault, Kind as At, Options as Fake, Size};
 use roar_functions::orgs::OrgType;
+use roar_functions::rostering::clever::Version;
 use roar_functions::rostering::report::{Counts, Kind, Report};
 use roar_functions::store::{DocPath, Fields, Timestamp, Value, Write, lookup};
 use serde_json::json;
@@ -68,6 +69,46 @@ async fn a_district_comes_from_clever_and_follows_it() {
     assert_eq!(scene.entry(left).await.get("roarUid").cloned(), before);
     assert_eq!(assignments(scene.world.admin(), &id).await.len(), students.len() + 1);
     assert_consistent(scene.world.admin(), &id).await;
+}
+
+#[tokio::test]
+async fn the_older_version_does_as_well_and_tells_less() {
+    let mut scene = Scene::open().await;
+    let told = async |scene: &Scene| {
+        let users = scene.all("users").await;
+        let tells = |user: &&Fields| lookup(user, "studentData.frl_status").is_some();
+        users.values().filter(tells).count()
+    };
+    // As it was, but for what only the newer version tells.
+    let rest = async |scene: &Scene| {
+        let mut users = scene.all("users").await;
+        for user in users.values_mut() {
+            let Some(Value::Map(data)) = user.get_mut("studentData") else { continue };
+            data.retain(|field, _| !["frl_status", "iep_status", "home_language"].contains(&field.as_str()));
+        }
+        users
+    };
+    scene.speak(Version::V3_0);
+    let report = scene.settle().await;
+    scene.assert_right("3.0").await;
+    assert_eq!((report.problems.len(), told(&scene).await), (0, 0));
+    let again = scene.settle().await;
+    assert_eq!(again.counts.values().map(|counts| counts.created + counts.updated).sum::<u64>(), 0);
+    let (students, sections) = (scene.there.users("student"), scene.there.ids(At::Section));
+    scene.there.remove(&students[0]);
+    scene.there.promote(&students[1], "7");
+    scene.there.move_student(&students[2], &sections[0], &sections[3]);
+    scene.settle().await;
+    scene.assert_right("3.0, changed").await;
+    // The newer one says more of the same people; the older one no more.
+    let before = rest(&scene).await;
+    for (version, tells) in [(Version::V3_1, true), (Version::V3_0, false)] {
+        scene.speak(version);
+        let report = scene.settle().await;
+        scene.assert_right(version.as_str()).await;
+        assert_eq!((report.counts[&Kind::Users].removed, told(&scene).await > 50), (0, tells), "{version}");
+        assert_eq!(rest(&scene).await, before, "{version}");
+    }
 }
 
 #[tokio::test]
