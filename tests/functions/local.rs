@@ -48,11 +48,15 @@ impl LocalWorld {
 
     /// With a fake Clever of that kind.
     pub async fn with_clever(settings: Settings, clever: Fake) -> LocalWorld {
+        LocalWorld::with_pages(settings, clever, 50).await
+    }
+
+    /// With a fake Clever of that kind, which is asked for pages of that size.
+    pub async fn with_pages(settings: Settings, clever: Fake, page_limit: u32) -> LocalWorld {
         // Pauses between attempts take real time, if little of it; the world's own clock stands still.
         let fake = FakeClever::new(clever, Context::system());
         let patience = std::time::Duration::from_millis(5);
-        let asked =
-            roar_functions::rostering::clever::Settings { page_limit: 50, pause: patience, ..Sockless::settings() };
+        let asked = roar_functions::rostering::clever::Settings { page_limit, pause: patience, ..Sockless::settings() };
         let clever = Clever::by(Arc::new(fake.transport()), asked, Context::system());
         let rosters = Rosters::new(Some(clever));
         let directory = crate::world::directory();

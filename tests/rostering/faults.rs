@@ -119,7 +119,7 @@ async fn list_with_failures(
 ) -> (Result<Vec<String>, CleverError>, Vec<String>) {
     let options = Options { seed, short_pages: seed.is_multiple_of(2), ..Options::of(Size::of(150)) };
     let scene = Scene::new(options, Settings { page_limit: 10, ..Sockless::settings() });
-    scene.fake.fail_at_random(seed, per_mille, at_most);
+    scene.fake.fail_at_random(&Fault::PASSING, seed, per_mille, at_most);
     if seed.is_multiple_of(3) {
         let there = scene.there.clone();
         scene.fake.after("/users", 5, move |_| there.replace_token());

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::Url;
 use serde_json::{Value, json};
 
+use super::district::State;
 use super::faults::Fault;
 use super::roster::{Kind, scramble};
 use super::{All, CLIENT_ID, CLIENT_SECRET, FakeClever, Links, Plan};
@@ -127,8 +128,13 @@ impl FakeClever {
         };
         *state.requests.entry(template).or_default() += 1;
         let fault = state.faults.next(&bare);
+        match fault {
+            Some(Fault::Replaced) => state.districts.iter_mut().for_each(State::renew_token),
+            Some(Fault::Revoked) => state.faults.are_revoked = true,
+            _ => {}
+        }
         let answer = match (version, segments.as_slice()) {
-            (None, ["oauth", "tokens"]) => self.tokens(&state, &query, authorization),
+            (None, ["oauth", "tokens"]) => self.tokens(&state, &query, authorization, fault.as_ref()),
             (Some(_), segments) => self.data(&mut state, &query, segments, authorization, fault.as_ref()),
             _ => Answer::message(404, "Not found"),
         };
@@ -140,7 +146,7 @@ impl FakeClever {
         spoil(answer, fault, self.0.context.now().as_second())
     }
 
-    fn tokens(&self, state: &All, query: &Query<'_>, authorization: Option<&str>) -> Answer {
+    fn tokens(&self, state: &All, query: &Query<'_>, authorization: Option<&str>, fault: Option<&Fault>) -> Answer {
         let expected = format!("Basic {}", STANDARD.encode(format!("{CLIENT_ID}:{CLIENT_SECRET}")));
         if authorization != Some(expected.as_str()) {
             let error = json!({"error": "invalid_client", "error_description": "Client authentication failed"});
@@ -153,7 +159,7 @@ impl FakeClever {
         let tokens = connected.filter_map(|(roster, serial)| {
             let id = roster.id(Kind::District, 0);
             let is_asked_for = query.get("district").is_none_or(|asked| asked == id);
-            is_asked_for.then(|| {
+            (is_asked_for && fault != Some(&Fault::Empty)).then(|| {
                 json!({
                     "id": format!("{}{:02x}", &id[..22], serial & 0xff), "created": "2026-08-01T12:00:00.000Z",
                     "owner": {"type": "district", "id": id}, "access_token": self.district_token(&roster, serial),
@@ -214,10 +220,11 @@ impl FakeClever {
     }
 
     fn caller(&self, state: &All, token: &str) -> Option<Caller> {
-        let is_of = |district: &super::State| {
+        let is_of = |district: &State| {
             district.token.is_some_and(|serial| self.district_token(&district.roster, serial) == token)
         };
         match state.districts.iter().position(is_of) {
+            Some(_) if state.faults.are_revoked => None,
             Some(number) => Some(Caller::District(number)),
             None => state.users.get(token).map(|(number, user)| Caller::User(*number, user.clone())),
         }
@@ -237,7 +244,8 @@ fn due(state: &mut All, path: &str) -> Vec<Plan> {
 /// Lets the answer go wrong.
 fn spoil(mut answer: Answer, fault: Option<Fault>, now: i64) -> Answer {
     match fault {
-        None | Some(Fault::Empty) => {}
+        // These are answered otherwise, or not at all.
+        None | Some(Fault::Empty | Fault::Replaced | Fault::Revoked) => {}
         Some(Fault::RateLimited(wait)) => {
             answer = Answer::message(429, "Rate limit exceeded");
             answer.headers.push(("x-ratelimit-reset", (now + wait.as_secs() as i64).to_string()));

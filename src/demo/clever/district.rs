@@ -164,4 +164,11 @@ impl State {
         self.tokens += 1;
         self.token = Some(self.tokens);
     }
+
+    /// The same, unless the district isn't connected.
+    pub(super) fn renew_token(&mut self) {
+        if self.token.is_some() {
+            self.replace_token();
+        }
+    }
 }

@@ -22,6 +22,25 @@ pub enum Fault {
     Html,
     /// The list is empty, as if there were nothing.
     Empty,
+    /// All tokens are replaced before the request is looked at: those in use are taken no more, others can be fetched.
+    Replaced,
+    /// No token is taken any more, though they can be fetched as ever; until nothing fails any more.
+    Revoked,
+}
+
+impl Fault {
+    /// Failures that pass: whoever asks again often enough gets the right answer.
+    pub const PASSING: [Fault; 9] = [
+        Fault::RateLimited(Duration::from_secs(1)),
+        Fault::Status(500),
+        Fault::Status(502),
+        Fault::Status(503),
+        Fault::Slow(Duration::from_millis(1500)),
+        Fault::Cut,
+        Fault::Cut,
+        Fault::Truncated,
+        Fault::Html,
+    ];
 }
 
 /// What is to go wrong.
@@ -30,9 +49,15 @@ pub(super) struct Faults {
     /// Of requests whose paths begin so, one each.
     queue: VecDeque<(String, Fault)>,
     random: Option<Random>,
+    /// No token is taken.
+    pub(super) are_revoked: bool,
+    /// How often something went wrong.
+    pub(super) happened: u64,
 }
 
 struct Random {
+    /// What there is to choose from.
+    faults: Vec<Fault>,
     seed: u64,
     per_mille: u64,
     /// How many requests may fail in a row.
@@ -46,16 +71,22 @@ impl Faults {
         self.queue.extend(faults.into_iter().map(|fault| (path.to_owned(), fault)));
     }
 
-    pub(super) fn at_random(&mut self, seed: u64, per_mille: u64, at_most: u32) {
-        self.random = Some(Random { seed, per_mille, at_most, in_row: 0, made: 0 });
+    pub(super) fn at_random(&mut self, faults: Vec<Fault>, seed: u64, per_mille: u64, at_most: u32) {
+        self.random = Some(Random { faults, seed, per_mille, at_most, in_row: 0, made: 0 });
     }
 
     pub(super) fn clear(&mut self) {
-        *self = Faults::default();
+        *self = Faults { happened: self.happened, ..Faults::default() };
     }
 
     /// What goes wrong with a request for that path.
     pub(super) fn next(&mut self, path: &str) -> Option<Fault> {
+        let fault = self.choose(path);
+        self.happened += u64::from(fault.is_some());
+        fault
+    }
+
+    fn choose(&mut self, path: &str) -> Option<Fault> {
         if let Some(place) = self.queue.iter().position(|(prefix, _)| path.starts_with(prefix.as_str())) {
             return self.queue.remove(place).map(|(_, fault)| fault);
         }
@@ -67,15 +98,7 @@ impl Faults {
             return None;
         }
         random.in_row += 1;
-        Some(match scramble(dice) % 9 {
-            0 => Fault::RateLimited(Duration::from_secs(1)),
-            1 => Fault::Status(500),
-            2 => Fault::Status(502),
-            3 => Fault::Status(503),
-            4 => Fault::Slow(Duration::from_millis(1500)),
-            5 | 6 => Fault::Cut,
-            7 => Fault::Truncated,
-            _ => Fault::Html,
-        })
+        let place = scramble(dice) % random.faults.len().max(1) as u64;
+        random.faults.get(place as usize).cloned()
     }
 }

@@ -165,14 +165,16 @@ impl FakeClever {
         self.0.state.lock().faults.add(path, faults);
     }
 
-    /// That many of a thousand requests fail in one way or another, but no more than `at_most` in a row.
-    pub fn fail_at_random(&self, seed: u64, per_mille: u64, at_most: u32) {
-        self.0.state.lock().faults.at_random(seed, per_mille, at_most);
+    /// That many of a thousand requests fail in one of these ways, but no more than `at_most` in a row.
+    pub fn fail_at_random(&self, faults: &[Fault], seed: u64, per_mille: u64, at_most: u32) {
+        self.0.state.lock().faults.at_random(faults.to_vec(), seed, per_mille, at_most);
     }
 
-    /// Nothing fails any more.
+    /// Nothing fails any more, and nothing is to happen after requests.
     pub fn recover(&self) {
-        self.0.state.lock().faults.clear();
+        let mut state = self.0.state.lock();
+        state.faults.clear();
+        state.plans.clear();
     }
 
     /// After the `requests`-th request from now whose path begins so, and before any other, `change` happens.
@@ -189,6 +191,11 @@ impl FakeClever {
     /// How many requests there were of that path: `/users`, `/users/{id}`.
     pub fn asked(&self, path: &str) -> u64 {
         self.0.state.lock().requests.get(path).copied().unwrap_or(0)
+    }
+
+    /// How many requests were to fail.
+    pub fn failed(&self) -> u64 {
+        self.0.state.lock().faults.happened
     }
 
     /// How many requests came beyond their token's rate.
