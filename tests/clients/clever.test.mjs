@@ -6,22 +6,28 @@ import { after, before, test } from 'node:test';
 
 import { checksOn } from './support/checks.mjs';
 import { openClever } from './support/clever.mjs';
+import { asSets, plain, sameDocument } from './support/compare.mjs';
 import { eventually } from './support/processes.mjs';
 import { openSdks } from './support/sdk.mjs';
-import { emailOf, orgLists, seed } from './support/seed.mjs';
+import { emailOf, ORG_TYPES, orgLists, seed } from './support/seed.mjs';
 import { secret } from './support/secrets.mjs';
+import { completeTask, finishedRun, startTask } from './support/student.mjs';
 import { startSuite } from './support/suite.mjs';
 
 const DAY = 86_400_000;
 // Two schools, twelve sections, three hundred students.
 const DISTRICT = ['--students', '300', '--schools', '2', '--homeroom', '50'];
+// When runs begin.
+const STARTED = new Date('2025-09-15T10:00:00Z');
 
 let suite;
 let sdks;
 let checks;
 let superAdmin;
 let clever;
-let administration;
+let administration; // open
+let closed; // another one, which was open while students worked
+let workers; // users' IDs, by what is to happen to them at Clever: moved, left, promoted, mended
 
 before(async () => {
   suite = await startSuite({ bothProjects: true, clever: DISTRICT });
@@ -83,6 +89,53 @@ async function agrees() {
   return entries;
 }
 
+/** Somebody signs in with Clever; their account is made. */
+async function signIn({ id }) {
+  const email = `${id}@clever.example`;
+  const client = await sdks.signInThrough('oidc.clever', { sub: id, email });
+  const { uid } = client.auth.currentUser;
+  const assessmentUid = `assessment-${uid}`;
+  await sdks.createAssessmentAccount({ uid: assessmentUid, adminUid: uid, email });
+  await client.call('setUidClaims', { assessmentUid, identityProviderId: id, identityProviderType: 'clever' });
+  // With the claims.
+  await client.auth.currentUser.getIdToken(true);
+  return { client, uid, assessmentUid };
+}
+
+/** An administration of the whole district. */
+async function administer(name) {
+  const at = (days) => new Date(Date.now() + days * DAY).toISOString();
+  const { administrationId } = await superAdmin.call('createAdministration', {
+    name,
+    assessments: [{ taskId: 'swr', params: {}, variantId: 'v', variantName: 'v' }],
+    dateOpen: at(-30),
+    dateClose: at(30),
+    orgs: orgLists({ districts: [clever.district] }),
+  });
+  await checks.settled(administrationId, 'everybody has an assignment', async () => {
+    assert.equal(Object.keys(await checks.assignmentsOf(administrationId)).length, 300);
+  });
+  return administrationId;
+}
+
+/** What there is of somebody's work: both assignments, a run of each, and the copy of the user that has no name. */
+async function workOf(roarUid) {
+  const inAssessment = async (path) => (await sdks.assessment.db.doc(path).get()).data();
+  const [open, over] = [administration, closed].map((id) => checks.documentAt(`users/${roarUid}/assignments/${id}`));
+  const [openRun, closedRun] = ['open', 'closed'].map((id) => inAssessment(`users/${roarUid}/runs/${id}`));
+  const work = { open, closed: over, openRun, closedRun, copy: inAssessment(`users/${roarUid}`) };
+  const parts = await Promise.all(Object.entries(work).map(async ([name, part]) => [name, comparable(await part)]));
+  return Object.fromEntries(parts);
+}
+
+/** A document without what only the server knows; its lists of orgs as sets. */
+function comparable(document) {
+  if (document === undefined) return undefined;
+  const { counted, lastUpdated, ...rest } = plain(document);
+  for (const lists of ['assigningOrgs', 'readOrgs']) if (rest[lists]) rest[lists] = asSets(rest[lists]);
+  return rest;
+}
+
 test('only super admins may sync, and what they say must be well-formed', async () => {
   await refused(sdks.anonymous().call('syncCleverOrgs', {}), 'unauthenticated');
   const admin = await sdks.signIn(emailOf('district-admin'));
@@ -131,18 +184,7 @@ test('people come with a stream that says how far it is', async () => {
 });
 
 test('the district is assigned, and a second sync changes nothing', async () => {
-  const at = (days) => new Date(Date.now() + days * DAY).toISOString();
-  const { administrationId } = await superAdmin.call('createAdministration', {
-    name: 'Fall, from Clever',
-    assessments: [{ taskId: 'swr', params: {}, variantId: 'v', variantName: 'v' }],
-    dateOpen: at(-1),
-    dateClose: at(30),
-    orgs: orgLists({ districts: [clever.district] }),
-  });
-  administration = administrationId;
-  await checks.settled(administration, 'everybody has an assignment', async () => {
-    assert.equal(Object.keys(await checks.assignmentsOf(administration)).length, 300);
-  });
+  administration = await administer('Fall, from Clever');
   const before = await checks.collectionOf('users');
   const { counts } = await superAdmin.call('syncCleverOrgs', { shallow: false });
   for (const [kind, { created, updated, removed, failed }] of Object.entries(counts)) {
@@ -151,38 +193,97 @@ test('the district is assigned, and a second sync changes nothing', async () => 
   assert.deepEqual(await checks.collectionOf('users'), before);
 });
 
+test('students work on two administrations, one of which closes', async () => {
+  closed = await administer('Summer, from Clever');
+  const students = (await clever.list('users')).filter(({ roles }) => roles.student);
+  workers = {};
+  for (const [place, what] of ['moved', 'left', 'promoted', 'mended'].entries()) {
+    const { client } = await signIn(students[place]);
+    const { entry: { roarUid }, user } = await known(students[place].id);
+    workers[what] = roarUid;
+    for (const [id, run] of [[administration, 'open'], [closed, 'closed']]) {
+      const path = `users/${roarUid}/assignments/${id}`;
+      await startTask(client, path, 'swr');
+      const fields = finishedRun(run, await checks.documentAt(path), 'swr', user, STARTED);
+      await sdks.assessment.db.doc(`users/${roarUid}/runs/${run}`).set(fields);
+      await completeTask(client, path, 'swr');
+    }
+  }
+  await sdks.db.doc(`administrations/${closed}`).update({ dateClosed: new Date(Date.now() - DAY) });
+  for (const id of [administration, closed]) {
+    await checks.settled(id, 'the work is counted, and what is over is closed', async () => {
+      const { total } = await checks.countsOf(id);
+      assert.deepEqual([total.assignment.started, total.assignment.completed], [4, 4]);
+      for (const roarUid of Object.values(workers)) {
+        const { open, closed: over, openRun, closedRun } = await workOf(roarUid);
+        for (const [assignment, run] of [[open, openRun], [over, closedRun]]) {
+          assert.deepEqual([run.bestRun, assignment.assessments[0].runId], [true, run.id]);
+        }
+        assert.ok(new Date(over.dateClosed) < Date.now() && new Date(open.dateClosed) > Date.now());
+      }
+    });
+  }
+});
+
 test('what changes at Clever reaches the assignments', async () => {
   const students = (await clever.list('users')).filter(({ roles }) => roles.student);
   const sections = await clever.list('sections');
   const [moved, left, promoted, mended] = students.map(({ id }) => id);
-  const from = sections.find((section) => section.students.includes(moved));
-  const to = sections.find((section) => section.school !== from.school && !section.students.includes(moved));
-  await clever.change('move', { id: moved, from: from.id, to: to.id });
+  const from = sections.filter((section) => section.students.includes(moved));
+  const to = sections.filter((section) => section.school !== from[0].school).slice(0, from.length);
+  for (const [place, { id }] of from.entries()) await clever.change('move', { id: moved, from: id, to: to[place].id });
   await clever.change('remove', { id: left });
   await clever.change('set', { id: promoted, path: 'roles/student/grade', value: '9' });
   await clever.change('set', { id: mended, path: 'roles/student/dob', value: '3/20/2015' });
-  const before = await known(left);
-  const assigned = await checks.documentAt(`users/${before.entry.roarUid}/assignments/${administration}`);
-  assert.ok(assigned, 'who leaves had an assignment');
+  const before = {};
+  for (const [what, roarUid] of Object.entries(workers)) before[what] = await workOf(roarUid);
 
   const { counts } = await superAdmin.call('syncCleverOrgs', { shallow: false });
   assert.deepEqual([counts.users.updated, counts.users.removed, counts.users.created], [3, 1, 0]);
   await agrees();
-  const of = async (id) => {
-    const { entry, user } = await known(id);
-    return { user, assignment: await checks.documentAt(`users/${entry.roarUid}/assignments/${administration}`) };
+
+  // What rostering §1 to §6 let change, field by field; everything else stays as it was.
+  const orgs = asSets(orgLists({ districts: [clever.district], schools: [to[0].school], classes: to.map(({ id }) => id) }));
+  const nowhere = orgLists({});
+  const born = { birthMonth: 3, birthYear: 2015 };
+  const changes = {
+    moved: {
+      open: { assigningOrgs: orgs, readOrgs: orgs },
+      openRun: { assigningOrgs: orgs, readOrgs: orgs },
+    },
+    left: { open: undefined, openRun: { assigningOrgs: nowhere, readOrgs: nowhere }, copy: { archived: true } },
+    promoted: {
+      open: { userData: { grade: '9', schoolLevel: 'high' } },
+      copy: { grade: '9', schoolLevel: 'high' },
+    },
+    mended: {
+      open: { userData: { dob: '2015-03-20T00:00:00.000Z' } },
+      closed: { userData: { dob: '2015-03-20T00:00:00.000Z' } },
+      // At the start of the runs, on the 15th of September 2025.
+      openRun: { userData: { ...born, ageMonths: 125, ageYears: 10 } },
+      closedRun: { userData: { ...born, ageMonths: 125, ageYears: 10 } },
+      copy: born,
+    },
   };
-  await checks.settled(administration, 'assignments have followed', async () => {
-    assert.equal((await of(left)).assignment, undefined);
-    const one = await of(moved);
-    assert.ok(one.assignment.assigningOrgs.classes.includes(to.id), 'the new class');
-    assert.ok(!one.assignment.assigningOrgs.classes.includes(from.id), 'the old class');
-    assert.ok(one.assignment.readOrgs.schools.includes(to.school), 'the new school');
-    assert.equal((await of(promoted)).assignment.userData.grade, '9');
-    assert.equal((await of(promoted)).user.studentData.schoolLevel, 'high');
-    assert.equal((await of(mended)).assignment.userData.dob.toMillis(), Date.UTC(2015, 2, 20));
+  await checks.settled(administration, 'assignments and runs have followed', async () => {
+    for (const [what, roarUid] of Object.entries(workers)) {
+      const after = await workOf(roarUid);
+      // Which orgs, `agrees` has checked.
+      const user = plain(await checks.documentAt(`users/${roarUid}`));
+      const memberships = Object.fromEntries(ORG_TYPES.map((type) => [type, user[type]]));
+      for (const [part, was] of Object.entries(before[what])) {
+        const change = part in changes[what] ? changes[what][part] : {};
+        const userData = was.userData && { userData: { ...was.userData, ...change?.userData } };
+        const expected = change && { ...was, ...change, ...userData, ...(part === 'copy' && memberships) };
+        sameDocument(`${part} of who is ${what}`, after[part], expected);
+        if (part in changes[what]) assert.notDeepEqual(expected, was, `${part} of who is ${what} was so before`);
+      }
+    }
+    assert.equal((await known(promoted)).user.studentData.schoolLevel, 'high');
     assert.equal(Object.keys(await checks.assignmentsOf(administration)).length, 299);
+    assert.equal(Object.keys(await checks.assignmentsOf(closed)).length, 300);
   });
+  await checks.settled(closed, 'what is over is as it was');
 });
 
 test('too many missing stop it, and a dry run writes nothing', async () => {
@@ -215,12 +316,7 @@ test('a student and a teacher sign in with Clever', async () => {
   const student = users.filter(({ roles }) => roles.student)[5];
   const teacher = users.find(({ id, roles }) => roles.teacher && !roles.staff && sections.some((each) => each.teachers.includes(id)));
   for (const [person, role] of [[student, 'student'], [teacher, 'admin']]) {
-    const email = `${person.id}@clever.example`;
-    const client = await sdks.signInThrough('oidc.clever', { sub: person.id, email });
-    const { uid } = client.auth.currentUser;
-    const assessmentUid = `assessment-${uid}`;
-    await sdks.createAssessmentAccount({ uid: assessmentUid, adminUid: uid, email });
-    await client.call('setUidClaims', { assessmentUid, identityProviderId: person.id, identityProviderType: 'clever' });
+    const { client, uid, assessmentUid } = await signIn(person);
     const { token } = await clever.change('signIn', { id: person.id });
     secret(token);
     assert.deepEqual(await client.call('syncCleverUser', { assessmentUid, accessToken: token }), { status: 'ok' });

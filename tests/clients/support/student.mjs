@@ -32,3 +32,34 @@ export function completeTask(client, path, taskId) {
     }
   });
 }
+
+/** A finished run of an assignment's task, as the library leaves it in the assessment database: with the user as of its start. */
+export function finishedRun(id, assignment, taskId, user, timeStarted) {
+  const { grade, schoolLevel, dob } = user.studentData;
+  const born = dob.toDate();
+  const [birthMonth, birthYear] = [born.getUTCMonth() + 1, born.getUTCFullYear()];
+  const months = (timeStarted.getUTCFullYear() - birthYear) * 12 + timeStarted.getUTCMonth() + 1 - birthMonth;
+  const ageMonths = timeStarted.getUTCDate() < born.getUTCDate() ? months - 1 : months;
+  const { assigningOrgs, readOrgs, assessments } = assignment;
+  return {
+    id,
+    assignmentId: assignment.id,
+    assigningOrgs,
+    readOrgs,
+    taskId,
+    taskVersion: '1.2.3',
+    variantId: assessments.find((each) => each.taskId === taskId).variantId,
+    completed: true,
+    reliable: true,
+    timeStarted,
+    timeFinished: new Date(timeStarted.getTime() + 600_000),
+    userData: {
+      grade, schoolLevel, birthMonth, birthYear, ageMonths, ageYears: Math.floor(ageMonths / 12),
+      assessmentPid: user.assessmentPid ?? null, assessmentUid: user.assessmentUid,
+    },
+    scores: {
+      raw: { composite: { test: { thetaEstimate: 0.1, thetaSE: 0.1, numAttempted: 2, numCorrect: 1, numIncorrect: 1 } } },
+      computed: { composite: 480 },
+    },
+  };
+}
