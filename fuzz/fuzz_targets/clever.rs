@@ -68,10 +68,10 @@ fn known_org(org: &RosterOrg) {
     let new = org::new_org(org, "clever", now());
     assert_storable(&new);
     assert!(org::change(&new, org, "clever", now()).is_none());
-    let archived = org::archive(&new, |_| false, now()).expect("it was there").0;
+    let archived = org::archive(&new, |_| false, |_| false, now()).expect("it was there").0;
     let mut gone = new.clone();
     gone.extend(archived);
-    assert!(org::archive(&gone, |_| false, now()).is_none());
+    assert!(org::archive(&gone, |_| false, |_| false, now()).is_none());
     let (back, _) = org::change(&gone, org, "clever", now()).expect("it's back");
     gone.extend(back);
     assert_eq!(gone, new);

@@ -33,7 +33,7 @@ pub async fn written(app: App, event: DocumentEvent) -> Result<(), HandlerError>
     }
 }
 
-/// Where an administration has its assignments from, if no sync of this service is on record.
+/// Why a sync begins: where an administration has its assignments from, or that its orgs have changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// From nowhere yet: it's new.

@@ -15,6 +15,7 @@ use super::publish::{ClaimsError, publish};
 use crate::app::App;
 use crate::fields;
 use crate::orgs::OrgLists;
+use crate::orgs::lists::OrgSet;
 use crate::rights::{Claims, claims_map};
 use crate::runtime::{DocumentEvent, HandlerError};
 use crate::store::{
@@ -44,7 +45,7 @@ impl Sources {
         let claims = claims_map(document);
         let noted = document.and_then(|document| document.fields.get(SOURCES)).and_then(Value::as_map);
         let granted = granted(claims);
-        let held = stored(claims).exhaustive.iter().chain(granted.iter()).collect::<OrgLists>().to_set();
+        let held = held(claims);
         let noted_as = |lists: &Value| OrgLists::from_value(Some(lists)).intersection(&held);
         let mut by_roster = BTreeMap::new();
         let mut explained = OrgLists::new();
@@ -77,11 +78,12 @@ impl Sources {
     /// With what a roster gave before sources were noted, which counts as given by hand else: it was copied from its
     /// entry then.
     #[must_use]
-    pub fn adopting(mut self, provider: &str, copied: &OrgLists) -> Sources {
+    pub fn adopting(mut self, provider: &str, copied: &OrgLists, document: Option<&Document>) -> Sources {
         if !self.by_roster.contains_key(provider) && !copied.is_empty() {
-            let copied = copied.to_set();
-            self.by_roster.insert(provider.to_owned(), self.by_hand.intersection(&copied));
-            self.by_hand = self.by_hand.difference(&copied);
+            // Also what is held as part of something above it: that may go, and this stay.
+            let given = copied.intersection(&held(claims_map(document)));
+            self.by_roster.insert(provider.to_owned(), given);
+            self.by_hand = self.by_hand.difference(&copied.to_set());
         }
         self
     }
@@ -118,11 +120,17 @@ impl Sources {
     }
 }
 
+/// All orgs that claims give rights over.
+fn held(claims: Option<&Fields>) -> OrgSet {
+    stored(claims).exhaustive.iter().chain(granted(claims).iter()).collect::<OrgLists>().to_set()
+}
+
 /// The event of `identityProviderIds/{entryId}`: the claims of who has signed in follow the roster.
 pub async fn entry_updated(app: App, event: DocumentEvent) -> Result<(), HandlerError> {
     let (Some(before), Some(after)) = (&event.change.before, &event.change.after) else { return Ok(()) };
     let (Some(before), Some(after)) = (RosterEntry::of(before), RosterEntry::of(after)) else { return Ok(()) };
-    let is_due = !after.due_orgs().is_empty() || !before.admin_orgs.same_orgs(&after.admin_orgs);
+    let is_changed = !before.admin_orgs.same_orgs(&after.admin_orgs) || before.role != after.role;
+    let is_due = !after.due_orgs().is_empty() || is_changed;
     if after.activated && after.admin_uid.is_some() && is_due {
         follow_entry(&app, &after.path).await?;
     }
@@ -142,7 +150,7 @@ pub async fn follow_entry(app: &App, entry: &DocPath) -> Result<(), ClaimsError>
         let is_theirs = Claims::read(admin_uid, claims.as_ref()).roar_uid == entry.roar_uid;
         let Some(claims) = claims.filter(|_| is_theirs) else { return Ok(()) };
         let sources = Sources::read(Some(&claims));
-        let adopted = sources.clone().adopting(&kind, &entry.copied);
+        let adopted = sources.clone().adopting(&kind, &entry.copied, Some(&claims));
         let given = adopted.of_roster(&kind);
         let mut told = entry.admin_orgs.clone();
         if !given.difference(&told.to_set()).is_empty() {
@@ -163,9 +171,7 @@ pub async fn follow_entry(app: &App, entry: &DocPath) -> Result<(), ClaimsError>
         }
         if role == Some("student") {
             // Before the claims say so: if this ends here, they tell that it's still to be done.
-            for database in [&app.stores.admin, &app.stores.assessment] {
-                no_admin(database, &entry.roar_uid).await?;
-            }
+            no_admins(app, &entry.roar_uid).await?;
         }
         let tree = snapshot(&app.stores.admin, &next.granted()).await?;
         let step = Step { app, path: &path, entry: &entry, sources: &sources, next: &next, role };
@@ -173,7 +179,12 @@ pub async fn follow_entry(app: &App, entry: &DocPath) -> Result<(), ClaimsError>
         let (step, orgs) = (&step, &orgs);
         let (is_written, _) = app.stores.admin.transaction(|tx| async move { step.write(&tx, orgs).await }).await?;
         if is_written {
-            return publish(app, admin_uid, &[]).await;
+            publish(app, admin_uid, &[]).await?;
+            if role == Some("student") {
+                // Somebody else may just have published the claims that were there before.
+                no_admins(app, &entry.roar_uid).await?;
+            }
+            return Ok(());
         }
     }
     Err(StoreError::Contention.into())
@@ -200,7 +211,14 @@ fn is_pupil(entry: &RosterEntry, claims: &Document, next: &Sources) -> bool {
         && !claims.super_admin
 }
 
-/// Who was taken for an administrator is a student again.
+/// Who was taken for an administrator is a student again, in both databases.
+async fn no_admins(app: &App, roar_uid: &str) -> Result<(), StoreError> {
+    for database in [&app.stores.admin, &app.stores.assessment] {
+        no_admin(database, roar_uid).await?;
+    }
+    Ok(())
+}
+
 async fn no_admin(database: &Database, roar_uid: &str) -> Result<(), StoreError> {
     let path = DocPath::in_collection("users", roar_uid)?;
     let Some(user) = database.get(&path).await? else { return Ok(()) };

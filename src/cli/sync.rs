@@ -27,6 +27,8 @@ const SETTLE: Duration = Duration::from_secs(3600);
 const LIMIT: Duration = Duration::from_secs(24 * 3600);
 /// Steps that wait to be shown.
 const WAITING: usize = 64;
+/// The exit code of who was told twice to stop, as shells have it.
+const INTERRUPTED: i32 = 130;
 /// Problems that are named.
 const NAMED: usize = 10;
 
@@ -146,17 +148,17 @@ async fn sync(app: &App, args: &CleverSync) -> Result<AllSynced, CliError> {
         drop(steps);
         synced
     };
-    // A run that's ended by hand says so, and the next one need not wait.
-    let stop = stop_signal()?;
-    let stopped = async {
+    // A run that's ended by hand says so, and the next one need not wait. Who can't wait for that asks twice.
+    let (stop, rosters) = (stop_signal()?, app.rosters.clone());
+    tokio::spawn(async move {
         stop.await;
-        app.rosters.stop();
-        std::future::pending::<()>().await
-    };
-    let synced = tokio::select! {
-        (synced, ()) = async { futures::join!(synced, show(said)) } => synced,
-        () = stopped => return Err(CliError::Other("stopped".to_owned())),
-    };
+        rosters.stop();
+        if let Ok(again) = stop_signal() {
+            again.await;
+        }
+        std::process::exit(INTERRUPTED);
+    });
+    let (synced, ()) = futures::join!(synced, show(said));
     synced.map_err(|error| CliError::Other(error.to_string()))
 }
 

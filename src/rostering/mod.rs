@@ -40,6 +40,11 @@ impl Rosters {
         self.stop.send_replace(true);
     }
 
+    /// True when syncs are to end, and none is to begin.
+    pub(crate) fn is_stopped(&self) -> bool {
+        *self.stop.borrow()
+    }
+
     /// Resolves when syncs are to end.
     pub(crate) async fn stopped(&self) {
         // The sender is here, so it can't be gone.

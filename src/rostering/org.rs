@@ -104,11 +104,17 @@ pub fn change(stored: &Fields, org: &RosterOrg, provider: &str, now: Timestamp) 
 const LISTS: [[&str; 2]; 3] =
     [["schools", "archivedSchools"], ["classes", "archivedClasses"], ["subGroups", "archivedSubGroups"]];
 
-/// What it changes that an org is no longer in the roster: it's archived, and so are its children. Those that are
-/// `elsewhere` by now are in none of its lists. `None` when it's so already.
-pub fn archive(stored: &Fields, elsewhere: impl Fn(&str) -> bool, now: Timestamp) -> Option<Change> {
+/// What it changes that an org is no longer in the roster: it's archived, and so are its children, but for those that
+/// stay. Those that are `elsewhere` by now are in none of its lists. `None` when it's so already.
+pub fn archive(
+    stored: &Fields,
+    stays: impl Fn(&str) -> bool,
+    elsewhere: impl Fn(&str) -> bool,
+    now: Timestamp,
+) -> Option<Change> {
     let is_archived = is_archived(stored);
-    let mut wanted = children_archived(stored, |id| !elsewhere(id), &elsewhere, now).unwrap_or_default().0;
+    let leaves = |id: &str| !elsewhere(id) && !stays(id);
+    let mut wanted = children_archived(stored, leaves, &elsewhere, now).unwrap_or_default().0;
     if is_archived && wanted.is_empty() {
         return None;
     }
@@ -230,8 +236,8 @@ mod tests {
         assert_eq!(after.get("tags"), document.get("tags"));
         assert_eq!(after.get("classes"), document.get("classes"));
         let nowhere = |_: &str| false;
-        let gone = apply(&after, archive(&after, nowhere, NOW));
-        assert_eq!((gone.get("archived"), archive(&gone, nowhere, NOW)), (Some(&true.into()), None));
+        let gone = apply(&after, archive(&after, nowhere, nowhere, NOW));
+        assert_eq!((gone.get("archived"), archive(&gone, nowhere, nowhere, NOW)), (Some(&true.into()), None));
         assert_eq!(gone.get("archivedClasses"), after.get("classes"), "its classes go with it");
         let back = apply(&gone, change(&gone, &elm, "clever", NOW));
         assert_eq!(back.get("archived"), Some(&false.into()));

@@ -212,7 +212,7 @@ impl Keeps {
         match self {
             Keeps::Paused => "its data are paused or broken",
             Keeps::Unreadable => "some of its records can't be told apart",
-            Keeps::Short => "fewer people came than there are",
+            Keeps::Short => "a list of its records ended early",
         }
     }
 }

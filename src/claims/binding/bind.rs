@@ -95,10 +95,11 @@ async fn try_to_bind(app: &App, binding: &Binding<'_>) -> Result<Option<Bound>, 
         false => snapshot(&app.stores.admin, &held.iter().chain(due.iter()).collect()).await?,
     };
     // Somebody may have signed in before any roster told of them. Then they were given their own ID for want of
-    // another, and nothing is there under it.
-    let is_placeholder = entry.as_ref().is_some_and(|entry| entry.roar_uid != admin_uid)
-        && known.roar_uid == admin_uid
-        && !exists(app, admin_uid).await?;
+    // another, and nothing is there under it. An address, which may be shared, doesn't tell.
+    let by_id = binding.identity.and_then(|(_, id)| id);
+    let is_told = |entry: &RosterEntry| entry.roar_uid != admin_uid && Some(entry.provider_id.as_str()) == by_id;
+    let is_placeholder =
+        entry.as_ref().is_some_and(is_told) && known.roar_uid == admin_uid && !exists(app, admin_uid).await?;
     let entry = entry.as_ref();
     let work =
         Work { app, binding, admin: &admin, entry, other_account_lives, is_placeholder, tree: &tree, held: &held };
@@ -370,7 +371,7 @@ impl Work<'_> {
         if let (Some(entry), Some((kind, _))) = (&entry, self.binding.identity)
             && !entry.due_orgs().is_empty()
         {
-            let sources = Sources::read(document.as_ref()).adopting(kind, &entry.copied);
+            let sources = Sources::read(document.as_ref()).adopting(kind, &entry.copied, document.as_ref());
             let given = sources.of_roster(kind).iter().chain(entry.due_orgs().iter()).collect();
             fields.extend(sources.with_roster(kind, given).to_value().map(|value| (SOURCES.to_owned(), value)));
         }

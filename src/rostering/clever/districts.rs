@@ -13,7 +13,7 @@ use super::{Clever, CleverError, DistrictToken};
 use crate::app::App;
 use crate::orgs::{OrgKey, OrgType};
 use crate::rostering::report::{Kind, NAMED, Phase, Progress, Report, counts_json};
-use crate::rostering::run::{self, Begin, BeginError, Learnt, PARTNERS, Run};
+use crate::rostering::run::{Begin, BeginError, Learnt, PARTNERS, Remembered, Run};
 use crate::store::{DocPath, Query, StoreError, Value};
 
 /// Districts that are synced at the same time. Each has a rate limit of its own at Clever.
@@ -209,6 +209,9 @@ async fn one(
         report: Report::default(),
         error: Some(failure),
     };
+    if app.rosters.is_stopped() {
+        return failed(Failure::Failed(SyncError::Stopped));
+    }
     if Instant::now() >= deadline {
         return failed(Failure::Failed(SyncError::TooLong));
     }
@@ -222,11 +225,11 @@ async fn one(
         },
     };
     let progress = watch::Sender::new(Progress::default());
-    let enrolled_before = match &run {
-        Some(run) => run.enrolled_before(),
-        None => last_enrolled(app, &org).await.unwrap_or_default(),
+    let Remembered { enrolled, knows_notes } = match &run {
+        Some(run) => run.remembered(),
+        None => remembered(app, &org).await.unwrap_or_default(),
     };
-    let monitor = Monitor { progress: &progress, run: run.as_ref(), enrolled_before };
+    let monitor = Monitor { progress: &progress, run: run.as_ref(), enrolled_before: enrolled, knows_notes };
     let kept = async {
         match &run {
             Some(run) => run.keep(progress.subscribe()).await,
@@ -243,7 +246,7 @@ async fn one(
         () = app.rosters.stopped() => Err(SyncError::Stopped),
         never = told => match never {},
     };
-    let (error, Outcome { report, name, enrolled }) = (synced.err(), outcome);
+    let (error, Outcome { report, name, enrolled, knows_notes }) = (synced.err(), outcome);
     let phase = match (&error, report.held_back) {
         (Some(_), _) => Phase::Failed,
         (None, Some(_)) => Phase::ValidationFailed,
@@ -261,7 +264,7 @@ async fn one(
     if let Some(run) = run {
         let is_whole = phase == Phase::Done && !ask.options.shallow && report.keeps_missing.is_none();
         let enrolled = is_whole.then_some(enrolled);
-        run.finish(&report, phase, text, Learnt { name: name.as_deref(), enrolled }).await;
+        run.finish(&report, phase, text, Learnt { name: name.as_deref(), enrolled, knows_notes }).await;
     }
     if let Some(steps) = steps {
         let progress = Progress { phase, counts: report.counts.clone(), ..progress.borrow().clone() };
@@ -272,10 +275,10 @@ async fn one(
     Synced { district: org.id.clone(), run: id, phase, report, error: error.map(Failure::Failed) }
 }
 
-/// How many students the classes had at the last sync, for those that begin no run.
-async fn last_enrolled(app: &App, org: &OrgKey) -> Result<Option<u64>, StoreError> {
+/// What a district's partner remembers, for those that begin no run.
+async fn remembered(app: &App, org: &OrgKey) -> Result<Remembered, StoreError> {
     let partner = DocPath::in_collection(PARTNERS, &format!("{PROVIDER}-{}", org.id))?;
-    Ok(app.stores.admin.get(&partner).await?.as_ref().and_then(run::enrolments_of))
+    Ok(app.stores.admin.get(&partner).await?.as_ref().map(Remembered::of).unwrap_or_default())
 }
 
 /// Tells who listens where the sync stands, now and then. Never ends.

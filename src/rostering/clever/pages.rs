@@ -16,6 +16,8 @@ pub struct Page<T> {
     pub records: Records<T>,
     /// How many records the whole list has, where Clever says so.
     pub total: Option<u64>,
+    /// It's the last one, and has nothing, though the one before led to it: the list may have been cut short.
+    pub is_doubtful: bool,
     /// Where the rest begins, for [`Pages::starting_after`]; `None` when this is the last page.
     pub next_after: Option<String>,
 }
@@ -93,8 +95,9 @@ impl<T: Record> Pages<T> {
         };
         let records::List { records, total, next } = list;
         let Some(next) = next else {
+            let is_doubtful = records.is_empty() && matches!(self.at, At::Next(_));
             self.at = At::End;
-            return Ok(Some(Page { records, total, next_after: None }));
+            return Ok(Some(Page { records, total, is_doubtful, next_after: None }));
         };
         let next = follow(&url, &next)?;
         let next_after = parameter(&next, "starting_after")
@@ -104,7 +107,7 @@ impl<T: Record> Pages<T> {
             return Err(CleverError::Malformed("the next page doesn't lead on"));
         }
         self.at = At::Next(next);
-        Ok(Some(Page { records, total, next_after }))
+        Ok(Some(Page { records, total, is_doubtful: false, next_after }))
     }
 
     /// All pages that are left, as a stream; it ends after an error.

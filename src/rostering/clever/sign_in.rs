@@ -152,16 +152,18 @@ impl Work<'_> {
         let found = tx.get_all(&[path.clone(), raw_path.clone(), note.clone()]).await?;
         let [before, raw, noted] = <[Option<Document>; 3]>::try_from(found).unwrap_or_default();
         noted.as_ref().map_or(Ok(()), |noted| self.check(noted))?;
-        let (person, rights, owned) = self.person(&tx, before.as_ref(), noted.as_ref()).await?;
+        let (person, rights, owned, short) = self.person(&tx, before.as_ref(), noted.as_ref()).await?;
         let was_admin = noted.as_ref().is_some_and(|noted| text(noted, "role") == Some("admin"));
         // What the roster doesn't say is for the district's sync to take away.
-        let is_rostered = noted.as_ref().is_some_and(|noted| noted.fields.contains_key(org::ROSTER));
-        let known = Before { owned: &owned, said: Said::default(), was_admin, is_back: !is_rostered };
+        let is_gone = |noted: &Document| noted.fields.get("gone") == Some(&Value::Boolean(true));
+        let is_back = noted.as_ref().is_none_or(is_gone);
+        let known = Before { owned: &owned, said: Said::default(), was_admin, is_back };
         let mut after = before.as_ref().map(|before| before.fields.clone()).unwrap_or_default();
         let mut is_changed = true;
         match &before {
             None => {
-                let pid = person.email.as_deref().map(|email| assessment_pid(&[], email));
+                let short: Vec<&str> = short.iter().map(String::as_str).collect();
+                let pid = person.email.as_deref().map(|email| assessment_pid(&short, email));
                 after = person::new_user(&person, PROVIDER, pid, now);
                 after.insert("assessmentUid".to_owned(), Value::from(self.assessment_uid));
                 tx.write(Write::create(path, after.clone())).await;
@@ -190,8 +192,7 @@ impl Work<'_> {
         }
         // Whom another district's roster has is left to it.
         let elsewhere = noted.as_ref().and_then(|noted| text(noted, "district")).filter(|held| *held != self.district);
-        let is_gone = noted.as_ref().is_some_and(|noted| noted.fields.get("gone") == Some(&Value::Boolean(true)));
-        if elsewhere.is_none() || is_gone {
+        if elsewhere.is_none() || noted.as_ref().is_some_and(is_gone) {
             entry.extend(fields! { "district" => self.district, "gone" => false });
         }
         entry.extend(person.email.as_ref().map(|email| ("email".to_owned(), Value::from(email.as_str()))));
@@ -204,14 +205,15 @@ impl Work<'_> {
         Ok(after)
     }
 
-    /// The person, in the orgs that are here, and the orgs that they have rights over; and the orgs that they may
-    /// leave: schools of their district and what is below these, unless its syncs say who is where.
+    /// The person, in the orgs that are here, and the orgs that they have rights over; the orgs that they may leave:
+    /// schools of their district and what is below these, unless its syncs say who is where; and what their orgs are
+    /// called for short.
     async fn person(
         &self,
         tx: &Transaction,
         before: Option<&Document>,
         noted: Option<&Document>,
-    ) -> Result<(Person, OrgLists, OrgSet), FunctionError> {
+    ) -> Result<(Person, OrgLists, OrgSet, Vec<String>), FunctionError> {
         let none = || FunctionError::new(Status::FailedPrecondition, "Clever doesn't say what your role is.");
         let wanted = map::person(self.user, self.district, &[]).ok_or_else(none)?;
         let current = |org_type: OrgType| {
@@ -265,7 +267,13 @@ impl Work<'_> {
             }
         }
         let rights = map::admin_orgs(self.user, self.district, &taught).intersection(&living);
-        Ok((person, rights, owned))
+        // How the district and the first school that has such a name are called for short.
+        let short = |org_type: OrgType| {
+            let of_type = keys.iter().zip(&found).filter(|((of, id), _)| *of == org_type && living.contains(*of, id));
+            of_type.filter_map(|(_, org)| text(org.as_ref()?, "abbreviation")).find(|short| !short.is_empty())
+        };
+        let short = [OrgType::District, OrgType::School].into_iter().filter_map(short).map(str::to_owned).collect();
+        Ok((person, rights, owned, short))
     }
 
     /// The de-identified copy in the assessment database. True when it wasn't right.

@@ -59,14 +59,34 @@ pub struct Learnt<'a> {
     pub name: Option<&'a str>,
     /// How many students its classes have, all together, after a sync of people.
     pub enrolled: Option<u64>,
+    /// All notes of its people say whose roster they are in.
+    pub knows_notes: bool,
 }
 
 /// How many students a partner's classes had, all together, at the end of its last sync of people.
 const ENROLMENTS: &str = "enrolments";
 
-/// Reads that number.
-pub fn enrolments_of(partner: &Document) -> Option<u64> {
-    partner.fields.get(ENROLMENTS).and_then(Value::as_i64).and_then(|number| number.try_into().ok())
+/// Whether all notes of a partner's people say whose roster they are in.
+const KNOWS_NOTES: &str = "knowsNotes";
+
+/// What a partner remembers of the runs before.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Remembered {
+    /// How many students its classes had, all together, where that's known.
+    pub enrolled: Option<u64>,
+    /// All notes of its people say whose roster they are in.
+    pub knows_notes: bool,
+}
+
+impl Remembered {
+    /// Reads a partner's document.
+    pub fn of(partner: &Document) -> Remembered {
+        let enrolled = partner.fields.get(ENROLMENTS).and_then(Value::as_i64);
+        Remembered {
+            enrolled: enrolled.and_then(|number| number.try_into().ok()),
+            knows_notes: partner.fields.get(KNOWS_NOTES) == Some(&Value::Boolean(true)),
+        }
+    }
 }
 
 /// Why a run can't begin.
@@ -98,7 +118,7 @@ pub struct Run {
     partner: DocPath,
     beat: tokio::sync::Mutex<()>,
     last: Mutex<Beat>,
-    enrolled_before: Option<u64>,
+    remembered: Remembered,
     _alive: Alive,
 }
 
@@ -161,9 +181,9 @@ impl Run {
                 "triggeredBy" => begin.by, "batchId" => begin.batch,
             };
             tx.write(Write::create(run_path.clone(), run)).await;
-            Ok((now, known.as_ref().and_then(enrolments_of)))
+            Ok((now, known.as_ref().map(Remembered::of).unwrap_or_default()))
         };
-        let ((at, enrolled_before), committed) = app.stores.admin.transaction(work).await?;
+        let ((at, remembered), committed) = app.stores.admin.transaction(work).await?;
         let update_time = committed.and_then(|committed| committed.results.last()?.update_time);
         let last = Mutex::new(Beat { at, update_time: update_time.unwrap_or(at) });
         let (app, provider, id) = (app.clone(), begin.provider, begin.id.to_owned());
@@ -175,7 +195,7 @@ impl Run {
             partner,
             beat: tokio::sync::Mutex::default(),
             last,
-            enrolled_before,
+            remembered,
             _alive: alive,
         })
     }
@@ -271,9 +291,9 @@ impl Run {
         Ok(Write::set(self.path.child("events", &format!("unenroll__{provider_id}"))?, event))
     }
 
-    /// What its partner remembers of the last run: how many students its classes had, all together.
-    pub fn enrolled_before(&self) -> Option<u64> {
-        self.enrolled_before
+    /// What its partner remembers of the runs before.
+    pub fn remembered(&self) -> Remembered {
+        self.remembered
     }
 
     /// Ends the run: writes what it came to. A run that another one took over from is left as it is.
@@ -311,6 +331,7 @@ impl Run {
         let (fields, mask) = ending.fields();
         let mut partner = fields! { "updatedAt" => ending.now };
         partner.extend(learnt.name.map(|name| ("displayName".to_owned(), Value::from(name))));
+        partner.extend(learnt.knows_notes.then(|| (KNOWS_NOTES.to_owned(), Value::Boolean(true))));
         partner.extend(learnt.enrolled.map(|number| (ENROLMENTS.to_owned(), Value::Integer(number as i64))));
         // Not in `partner`, so it goes.
         let with = partner.keys().map(FieldPath::top).chain([FieldPath::top("activeRun")]).collect();

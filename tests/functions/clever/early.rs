@@ -109,6 +109,25 @@ async fn a_sign_in_leaves_alone_whose_note_is_where_theirs_would_be() {
     assert_eq!(own[0]["roarUid"].as_str(), Some("uid-s"));
 }
 
+#[tokio::test]
+async fn an_address_makes_nobody_who_is_bound_somebody_else() {
+    let scene = Scene::open().await;
+    scene.call(json!({"shallow": true})).await.expect("orgs");
+    let students = scene.there.users("student");
+    let (early, sibling) = (students[0].clone(), students[1].clone());
+    scene.account("uid-s", &early).await;
+    scene.sign_in("uid-s", &early).await;
+    // The roster has the sibling under their address, and says nothing of them.
+    scene.there.set_email(&sibling, Some("uid-s@example.org"));
+    scene.there.remove(&early);
+    scene.call(json!({"shallow": false})).await.expect("people");
+    scene.world.settle().await;
+    let data = json!({"assessmentUid": "a-uid-s", "identityProviderId": early, "identityProviderType": "clever"});
+    scene.world.call_function("setUidClaims", "uid-s", data).await.expect_err("it's refused");
+    assert_eq!(scene.entry(&sibling).await.get("adminUid"), None);
+    assert_eq!(scene.claims("uid-s").await["roarUid"].as_str(), Some("uid-s"));
+}
+
 /// Somebody whom older functions noted, enrolled in the district and signed in.
 async fn noted_by_others(scene: &Scene, provider_id: &str, user_type: &str, orgs: &OrgLists) -> String {
     let roar_uid = format!("old-{provider_id}");
@@ -192,4 +211,28 @@ async fn rights_that_older_functions_gave_follow_the_roster_from_the_first_sync_
         }
         assert!(scene.admin_orgs(&uid).await.same_orgs(&expected), "{leaves}: {:?}", scene.admin_orgs(&uid).await);
     }
+}
+
+#[tokio::test]
+async fn a_class_that_came_with_its_school_stays_when_the_school_goes() {
+    let scene = Scene::open().await;
+    scene.call(json!({"shallow": true})).await.expect("orgs");
+    let (teacher, taught) = teacher(&scene);
+    let school = scene.there.ids(At::School)[0].clone();
+    let mut given = taught.clone();
+    given.add(OrgType::School, &school);
+    let roar_uid = noted_by_others(&scene, &teacher, "educator", &given).await;
+    let uid = format!("uid-{teacher}");
+    let all = scene.there.ids(At::Section);
+    let claims = fields! {
+        "roarUid" => roar_uid.as_str(), "adminUid" => uid.as_str(), "role" => "admin",
+        "minimalAdminOrgs" => fields! { "schools" => Value::strings([&school]) },
+        "adminOrgs" => fields! { "schools" => Value::strings([&school]), "classes" => Value::strings(all) },
+    };
+    set(scene.world.admin(), &format!("userClaims/{uid}"), fields! { "claims" => claims, "lastUpdated" => 1 }).await;
+    scene.world.settle().await;
+    // They were staff of the school; by now they only teach there.
+    scene.call(json!({"shallow": false})).await.expect("synced");
+    scene.world.settle().await;
+    assert!(scene.admin_orgs(&uid).await.same_orgs(&taught), "{:?}", scene.admin_orgs(&uid).await);
 }

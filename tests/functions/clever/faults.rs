@@ -316,6 +316,26 @@ async fn every_failure_among_the_people() {
     alone(&[When::First, When::Page(2), When::Page(9), When::From(6)].map(|when| ("/users", when))).await;
 }
 
+/// So few are missing from a list whose last page is empty that they might well be gone.
+#[tokio::test]
+async fn a_list_that_ends_early_takes_nothing_for_gone() {
+    for (path, page, pages) in [("/users", 12, 10), ("/users", 113, 2), ("/schools", 7, 2), ("/sections", 9, 6)] {
+        let scene = Scene::of(LocalWorld::with_pages(Default::default(), Fake::of(SIZE), page).await);
+        scene.call(DEEP()).await.expect("synced");
+        scene.world.settle().await;
+        let id = scene.administer().await;
+        let before = Held::of(&scene, &[], &id).await;
+        assert_eq!(scene.fake.asked(path), pages, "{path}");
+        fail(&scene.fake, path, &Fault::Empty, When::Page(pages));
+        let outcome = scene.call(DEEP()).await;
+        scene.world.settle().await;
+        Held::of(&scene, &[], &id).await.assert_same(&before, &format!("{path}, {page} a page: {outcome:?}"));
+        scene.call(DEEP()).await.expect("nothing fails any more");
+        scene.world.settle().await;
+        scene.assert_right(path).await;
+    }
+}
+
 /// Lets records come and go while a sync fetches them: none of those that changed before.
 fn stir(changed: &Changed, random: &mut TestRng) {
     let (fake, there) = (&changed.scene.fake, changed.scene.there.clone());

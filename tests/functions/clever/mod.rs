@@ -84,7 +84,7 @@ impl Scene {
 
     async fn sync(&self, options: Options) -> Result<Report, SyncError> {
         let progress = tokio::sync::watch::Sender::new(Progress::default());
-        let monitor = Monitor { progress: &progress, run: None, enrolled_before: Some(0) };
+        let monitor = Monitor { progress: &progress, run: None, enrolled_before: None, knows_notes: true };
         let mut outcome = Outcome::default();
         sync_district(&self.world.service.app, &self.client, options, &monitor, &mut outcome).await?;
         Ok(outcome.report)

@@ -58,6 +58,7 @@ impl Work<'_> {
         let leaving: HashSet<&OrgKey> = leaving.iter().collect();
         for batch in orgs.chunks(BATCH) {
             for attempt in 1.. {
+                self.blames_one = attempt >= CONFLICTS;
                 let writes = self.archival(batch, &leaving, known).await?;
                 match self.write_batch(&writes).await {
                     Err(SyncError::Store(StoreError::Conflict(_))) if attempt < CONFLICTS => {}
@@ -85,9 +86,10 @@ impl Work<'_> {
             let Some(document) = document else { continue };
             let child = if key.org_type == OrgType::District { OrgType::School } else { OrgType::Class };
             let elsewhere = |id: &str| known.living.contains(child, id);
+            let stays = |id: &str| known.untold.contains(child, id);
             let is_gone = |id: &str| known.gone.all.contains(&OrgKey::new(child, id));
             let (change, done) = match leaving.contains(key) {
-                true => (org::archive(&document.fields, elsewhere, now), Done::Removed),
+                true => (org::archive(&document.fields, stays, elsewhere, now), Done::Removed),
                 false => (org::children_archived(&document.fields, is_gone, |_| false, now), Done::Listed),
             };
             let Some((fields, mask)) = change else { continue };

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use futures::TryStreamExt as _;
 
-use super::{PROVIDER, Work};
+use super::{PROVIDER, SyncError, Work};
 use crate::claims::binding::identity::{COPIED, RosterEntry};
 use crate::fields;
 use crate::orgs::OrgLists;
@@ -92,8 +92,8 @@ fn given(note: &Document) -> Option<OrgLists> {
     entry.map(|entry| entry.copied)
 }
 
-/// What the roster said of a student, as a note keeps it.
-pub(in crate::rostering::clever) fn said(note: &Document) -> Said {
+/// What the roster said of somebody, as their note keeps it.
+fn said(note: &Document) -> Said {
     let names = lookup(&note.fields, "roster.said").and_then(Value::as_array).unwrap_or_default();
     Said::of(names.iter().filter_map(Value::as_str))
 }
@@ -115,39 +115,50 @@ pub(super) fn bytes(fingerprint: &str) -> Option<[u8; 16]> {
 
 impl Work<'_> {
     /// Who is noted to be in the district's roster: one read each.
-    pub(super) async fn entries(&self) -> Result<Entries, StoreError> {
+    pub(super) async fn entries(&mut self) -> Result<Entries, SyncError> {
+        let mut entries = HashMap::new();
+        if !self.monitor.knows_notes {
+            self.noted_by_others(&mut entries).await?;
+        }
         let query = Query::collection(ENTRIES)
             .equal("providerType", PROVIDER)
             .equal("district", self.id.as_str())
             .select(&LOOKED_AT);
-        let mut entries = HashMap::new();
         // One by one: of a large district, all documents at once would take much memory.
         let mut documents = self.database.stream(query);
         while let Some(document) = documents.try_next().await? {
             entries.extend(Entry::read(&document));
         }
-        if self.monitor.enrolled_before.is_none() {
-            self.noted_by_others(&mut entries).await?;
-        }
         Ok(entries)
     }
 
-    /// Older functions didn't note whose roster somebody is in. Until the people were synced once, it's asked for
-    /// everybody in the district: a read for each, and one for each note.
-    async fn noted_by_others(&self, entries: &mut Entries) -> Result<(), StoreError> {
+    /// Older functions didn't note whose roster somebody is in. Once, it's found out for everybody in the district: a
+    /// read for each, and a read and a write for each note.
+    async fn noted_by_others(&mut self, entries: &mut Entries) -> Result<(), SyncError> {
+        let mut are_known = true;
         let here = Query::collection("users").filter("districts.current", FieldOp::ArrayContains, self.id.as_str());
         let mut users = self.database.stream(here.select(&[])).try_chunks(NOTES);
         while let Some(batch) = users.try_next().await.map_err(|error| error.1)? {
+            let mut writes = Vec::new();
             let ids: Vec<String> = batch.iter().map(|user| user.id().to_owned()).collect();
             let noted = Query::collection(ENTRIES).equal("providerType", PROVIDER).select(&LOOKED_AT);
             let noted = noted.each_of("roarUid", &ids).map(|(query, _)| query).collect::<Vec<_>>();
             for note in self.database.query_each(noted).await? {
                 let is_anywhere = note.fields.get("district").and_then(Value::as_str).is_some_and(|id| !id.is_empty());
                 if let Some((id, entry)) = Entry::read(&note).filter(|_| !is_anywhere) {
-                    entries.entry(id).or_insert(entry);
+                    let district = fields! { "district" => self.id.as_str() };
+                    let write = Write::update(note.path, district);
+                    writes.push(write.when(Precondition::UpdatedAt(note.update_time)));
+                    entries.insert(id, entry);
                 }
             }
+            match self.commit(writes).await {
+                // Somebody signs in. Then it's found out by the next sync.
+                Err(SyncError::Store(StoreError::Conflict(_))) => are_known = false,
+                outcome => drop(outcome?),
+            }
         }
+        *self.knows_notes = are_known;
         Ok(())
     }
 

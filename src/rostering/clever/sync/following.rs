@@ -9,10 +9,12 @@ use crate::claims::{ClaimsError, follow_hierarchy};
 use crate::fields;
 use crate::orgs::{OrgKey, OrgLists, OrgType};
 use crate::rostering::org;
-use crate::store::{Document, FieldPath, Fields, Precondition, StoreError, Timestamp, Write, WriteKind};
+use crate::store::{Document, FieldPath, Fields, Precondition, StoreError, Timestamp, Value, Write, WriteKind};
 
-/// The field of a district whose admins' claims, and whose administrations, don't follow its orgs yet.
+/// The field of a district whose admins' claims, and whose administrations, don't follow its orgs yet: true, or
+/// [`CLAIMS_ONLY`] when only claims don't.
 const CLAIMS_DUE: &str = "rosterClaimsDue";
+const CLAIMS_ONLY: &str = "claims";
 
 /// What has to follow orgs that came or moved.
 #[derive(Debug, Default)]
@@ -23,6 +25,8 @@ pub(super) struct Following {
     moved: Vec<OrgKey>,
     /// Claims couldn't all be written.
     lags: bool,
+    /// Administrations have followed before.
+    claims_only: bool,
 }
 
 impl Work<'_> {
@@ -31,10 +35,11 @@ impl Work<'_> {
     pub(super) async fn note_claims_due(
         &self,
         district: Option<&Document>,
-        above: &OrgLists,
+        following: &Following,
     ) -> Result<Option<Timestamp>, SyncError> {
-        let Some(district) = district.filter(|_| !above.is_empty()) else { return Ok(None) };
-        if district.fields.contains_key(CLAIMS_DUE) {
+        let Some(district) = district.filter(|_| !following.above.is_empty()) else { return Ok(None) };
+        let noted = district.fields.get(CLAIMS_DUE);
+        if noted == Some(&Value::Boolean(true)) || (noted.is_some() && following.claims_only) {
             return Ok(None);
         }
         let expected = Precondition::UpdatedAt(district.update_time);
@@ -66,13 +71,17 @@ impl Work<'_> {
         if following.above.is_empty() || self.options.dry_run {
             return Ok(());
         }
-        let above = following.above.iter().map(|(org_type, id)| OrgKey::new(org_type, id));
-        let orgs: Vec<OrgKey> = above.chain(following.moved.iter().cloned()).collect();
-        crate::administrations::follow_orgs(self.app, &orgs).await?;
-        match following.lags {
-            true => Ok(()),
-            false => self.write_claims_due(Fields::new(), Precondition::Exists).await.map(|_| ()),
+        if !following.claims_only {
+            let above = following.above.iter().map(|(org_type, id)| OrgKey::new(org_type, id));
+            let orgs: Vec<OrgKey> = above.chain(following.moved.iter().cloned()).collect();
+            crate::administrations::follow_orgs(self.app, &orgs).await?;
         }
+        let left = match (following.lags, following.claims_only) {
+            (true, true) => return Ok(()),
+            (true, false) => fields! { CLAIMS_DUE => CLAIMS_ONLY },
+            (false, _) => Fields::new(),
+        };
+        self.write_claims_due(left, Precondition::Exists).await.map(|_| ())
     }
 }
 
@@ -82,11 +91,14 @@ pub(super) fn following(planned: &[OrgWrite], fetched: &Fetched, stored: &HashMa
     let Some(district) = stored.iter().find(|(key, _)| key.org_type == OrgType::District) else {
         return Following::default();
     };
-    if district.1.fields.contains_key(CLAIMS_DUE) {
-        let (classes, upper): (Vec<_>, Vec<_>) =
-            fetched.wanted.iter().map(|org| org.key.clone()).partition(|key| key.org_type == OrgType::Class);
-        let above = upper.iter().map(|key| (key.org_type, key.id.as_str())).collect();
-        return Following { above, moved: classes, lags: false };
+    let noted = district.1.fields.get(CLAIMS_DUE);
+    // Also those that are gone by now: something may have been below them.
+    let (classes, upper): (Vec<&OrgKey>, Vec<&OrgKey>) =
+        fetched.wanted.iter().map(|org| &org.key).chain(stored.keys()).partition(|key| key.org_type == OrgType::Class);
+    let all_above = || upper.iter().map(|key| (key.org_type, key.id.as_str())).collect::<OrgLists>();
+    if noted == Some(&Value::Boolean(true)) {
+        let moved = classes.into_iter().cloned().collect();
+        return Following { above: all_above(), moved, ..Following::default() };
     }
     let parents: HashMap<&OrgKey, &Vec<OrgKey>> = fetched.wanted.iter().map(|org| (&org.key, &org.parents)).collect();
     let links = [("districtId", OrgType::District), ("schoolId", OrgType::School)];
@@ -112,5 +124,8 @@ pub(super) fn following(planned: &[OrgWrite], fetched: &Fetched, stored: &HashMa
             }
         }
     }
-    Following { above, moved, lags: false }
+    match noted {
+        Some(_) => Following { claims_only: above.is_empty(), above: all_above(), moved, lags: false },
+        None => Following { above, moved, ..Following::default() },
+    }
 }

@@ -7,7 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::entries::{Changed, ENTRIES, Entries, Entry, LOOKED_AT, bytes};
+use super::entries::{Changed, ENTRIES, Entries, Entry, LOOKED_AT};
 use super::{PROVIDER, Work};
 use crate::digest::fingerprint;
 use crate::rostering::person::Person;
@@ -103,8 +103,8 @@ impl Work<'_> {
         }
         // What two people share links nobody, and whole schools may share one. A batch may be planned again, though.
         by_address.retain(|address, people| {
-            let (print, first) = (bytes(&fingerprint(address)), bytes(&fingerprint(&people[0].id)));
-            *self.addresses.entry(print).or_insert(first) == first && people.len() == 1
+            let first = &people[0].id;
+            self.addresses.entry(fingerprint(address)).or_insert_with(|| first.clone()) == first && people.len() == 1
         });
         let addresses: Vec<String> = by_address.keys().map(|address| (*address).to_owned()).collect();
         let mut candidates: HashMap<String, Vec<Document>> = HashMap::new();

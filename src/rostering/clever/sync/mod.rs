@@ -8,6 +8,7 @@
 //! unless the caller has said so.
 
 mod archiving;
+mod doubting;
 pub(in crate::rostering::clever) mod entries;
 mod following;
 mod leaving;
@@ -54,7 +55,7 @@ impl Options {
     pub const DEEP: Options = Options { shallow: false, dry_run: false, confirm_unenroll: false, missing_share: 0.2 };
 }
 
-/// Why a sync ended early. What it had written stays; nobody was unenrolled.
+/// Why a sync ended early. What it had written stays. Nobody was unenrolled, unless that was what it was at.
 #[derive(Debug, Error)]
 pub enum SyncError {
     /// Clever failed.
@@ -101,6 +102,8 @@ pub struct Monitor<'a> {
     pub run: Option<&'a Run>,
     /// How many students the classes had, all together, at the end of the last sync of people, where that's known.
     pub enrolled_before: Option<u64>,
+    /// All notes of the district's people say so: older functions' didn't.
+    pub knows_notes: bool,
 }
 
 /// What a sync has come to, so far.
@@ -112,6 +115,8 @@ pub struct Outcome {
     pub name: Option<String>,
     /// How many students the classes have, all together.
     pub enrolled: u64,
+    /// All notes of the district's people say so.
+    pub knows_notes: bool,
 }
 
 /// Syncs one district. What it comes to is in `outcome` however it ends, dropped half-way or not.
@@ -122,7 +127,8 @@ pub async fn sync_district(
     monitor: &Monitor<'_>,
     outcome: &mut Outcome,
 ) -> Result<(), SyncError> {
-    let Outcome { report, name, enrolled } = outcome;
+    let Outcome { report, name, enrolled, knows_notes } = outcome;
+    *knows_notes = monitor.knows_notes;
     let mut sync = Work {
         database: &app.stores.admin,
         app,
@@ -132,7 +138,9 @@ pub async fn sync_district(
         monitor,
         name,
         enrolled,
+        knows_notes,
         read: 0,
+        came: BTreeMap::new(),
         expected: BTreeMap::new(),
         living: BTreeMap::new(),
         by_type: BTreeMap::new(),
@@ -156,8 +164,11 @@ struct Work<'a> {
     name: &'a mut Option<String>,
     /// How many students the classes have at Clever, all together.
     enrolled: &'a mut u64,
+    knows_notes: &'a mut bool,
     /// Records that were read.
     read: u64,
+    /// Records of a list that came, and how many Clever says there are.
+    came: BTreeMap<Kind, (u64, u64)>,
     /// Records that there are, as far as that's known.
     expected: BTreeMap<Kind, u64>,
     /// Orgs that Clever has.
@@ -167,7 +178,7 @@ struct Work<'a> {
     /// IDs of people whose usual note is somebody else's.
     occupied: HashSet<String>,
     /// Digests of the addresses of new people, with that of the first who has it.
-    addresses: HashMap<Option<[u8; 16]>, Option<[u8; 16]>>,
+    addresses: HashMap<String, String>,
     /// Orgs that were written.
     written: HashSet<OrgKey>,
     /// Orgs can't be written together, though they were planned anew often: one after the other, then.
@@ -191,7 +202,7 @@ impl Work<'_> {
                 self.archive_orgs(&known).await?;
             }
             self.phase(Phase::Validating);
-            self.validate().await?;
+            self.validate().await;
         }
         Ok(())
     }
@@ -213,7 +224,7 @@ impl Work<'_> {
     /// Says how many records of a kind are expected. What is expected in all is said once nothing is left out of it.
     fn expect(&mut self, kind: Kind, number: u64) {
         self.expected.insert(kind, number);
-        let is_all = self.options.shallow || self.expected.contains_key(&Kind::Users);
+        let is_all = self.expected.contains_key(if self.options.shallow { &Kind::Classes } else { &Kind::Users });
         let total = self.expected.values().sum::<u64>().max(self.read);
         if is_all {
             self.monitor.progress.send_modify(|progress| progress.total = Some(total));

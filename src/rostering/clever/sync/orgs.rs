@@ -14,7 +14,7 @@ use crate::orgs::lists::OrgSet;
 use crate::orgs::{OrgKey, OrgLists, OrgType};
 use crate::rostering::org::{self, RosterOrg};
 use crate::rostering::person::Person;
-use crate::rostering::report::{Difference, Doubt, HeldBack, Keeps, Kind, Phase, Problem, are_too_many};
+use crate::rostering::report::{Difference, Keeps, Kind, Phase, Problem};
 use crate::store::{DocPath, Document, Precondition, Query, StoreError, Timestamp, Value, Write};
 use crate::users::pid::assessment_pid;
 
@@ -94,7 +94,7 @@ impl Done {
     }
 }
 
-fn kind_of(org_type: OrgType) -> Kind {
+pub(super) fn kind_of(org_type: OrgType) -> Kind {
     match org_type {
         OrgType::District => Kind::Districts,
         OrgType::School => Kind::Schools,
@@ -114,8 +114,11 @@ impl Work<'_> {
                 Some(_) => Vec::new(),
                 None => missing(&fetched, &stored),
             };
-            if let Some(held) = self.too_many(&missing, &stored, &fetched).or_else(|| self.too_few_enrolled()) {
-                self.report.held_back = Some(held);
+            self.report.held_back = self.too_many(&missing, &stored, &fetched);
+            if self.report.held_back.is_none() {
+                self.report.held_back = self.too_few_enrolled(client).await?;
+            }
+            if self.report.held_back.is_some() {
                 return Ok(None);
             }
             // It's changed all the time, or contradicts itself: from here on, one is to blame.
@@ -177,9 +180,20 @@ impl Work<'_> {
 
     /// A page has come.
     pub(super) fn came<T: Record>(&mut self, kind: Kind, page: &Page<T>) {
-        self.read += page.records.len() as u64;
+        let number = page.records.len() as u64;
+        self.read += number;
+        let (came, total) = self.came.entry(kind).or_default();
+        *came += number;
+        *total = page.total.unwrap_or(*total);
+        let (came, total) = (*came, *total);
         if let Some(total) = page.total {
             self.expect(kind, total);
+        }
+        // The number may be a little off, and a record may vanish meanwhile; not many.
+        let is_short = page.next_after.is_none() && came * 100 < total * 99;
+        if is_short || page.is_doubtful {
+            tracing::warn!(district = self.id, kind = kind.plural(), came, total, "Clever's list ends early");
+            self.report.keeps_missing.get_or_insert(Keeps::Short);
         }
         self.tell();
     }
@@ -299,39 +313,6 @@ impl Work<'_> {
         Ok(stored)
     }
 
-    fn too_many(&self, missing: &[OrgKey], stored: &HashMap<OrgKey, Document>, fetched: &Fetched) -> Option<HeldBack> {
-        // No district is left without schools: then the list is wrong, whoever confirms.
-        let is_school = |key: &OrgKey| key.org_type == OrgType::School;
-        let no_school = missing.iter().any(is_school) && !fetched.wanted.iter().any(|org| is_school(&org.key));
-        if self.options.confirm_unenroll && !no_school {
-            return None;
-        }
-        let reason_of = |org_type| match org_type {
-            OrgType::School if no_school => Doubt::Empty,
-            _ => Doubt::Missing,
-        };
-        [OrgType::School, OrgType::Class].into_iter().find_map(|org_type| {
-            let leaving =
-                missing.iter().filter(|key| key.org_type == org_type && !org::is_archived(&stored[*key].fields));
-            let missing = leaving.count() as u64;
-            let is_active = |(key, org): &(&OrgKey, &Document)| {
-                key.org_type == org_type && org.fields.contains_key(org::ROSTER) && !org::is_archived(&org.fields)
-            };
-            let of = stored.iter().filter(is_active).count() as u64;
-            let held = HeldBack { reason: reason_of(org_type), kind: kind_of(org_type), missing, of };
-            are_too_many(missing, of, self.options.missing_share).then_some(held)
-        })
-    }
-
-    /// Sections that come without their students would take them out of their classes.
-    fn too_few_enrolled(&self) -> Option<HeldBack> {
-        let before =
-            self.monitor.enrolled_before.filter(|_| !self.options.shallow && self.report.keeps_missing.is_none())?;
-        let missing = before.saturating_sub(*self.enrolled);
-        let are_many = are_too_many(missing, before, self.options.missing_share) && !self.options.confirm_unenroll;
-        are_many.then_some(HeldBack { reason: Doubt::Missing, kind: Kind::Enrolments, missing, of: before })
-    }
-
     async fn write_orgs(
         &mut self,
         fetched: &Fetched,
@@ -343,7 +324,7 @@ impl Work<'_> {
         let mut planned = self.org_writes(fetched, stored, self.app.now())?;
         let mut following = following(&planned, fetched, stored);
         let district = stored.get(&OrgKey::new(OrgType::District, &self.id));
-        if let Some(noted_at) = self.note_claims_due(district, &following.above).await? {
+        if let Some(noted_at) = self.note_claims_due(district, &following).await? {
             let of_district = planned.iter_mut().filter(|one| one.key.org_type == OrgType::District);
             of_district.for_each(|one| one.write.precondition = Precondition::UpdatedAt(noted_at));
         }
