@@ -35,8 +35,6 @@ pub(super) struct Entry {
     pub said: Said,
     /// The roster has called them an administrator.
     pub was_admin: bool,
-    /// It has given them rights.
-    pub has_rights: bool,
     /// The rights that older functions gave to somebody who has signed in, who didn't note that they had.
     pub given: Option<Box<OrgLists>>,
     /// Unenrolled before.
@@ -60,7 +58,6 @@ impl Entry {
             roar_uid,
             fingerprint: org::fingerprint(&document.fields).and_then(bytes),
             said: said(document),
-            has_rights: !OrgLists::from_value(document.fields.get("adminOrgs")).is_empty(),
             given: given(document).map(Box::new),
             was_admin: document.fields.get("role").and_then(Value::as_str) == Some("admin"),
             is_gone: document.fields.get("gone").and_then(Value::as_bool).unwrap_or(false),
@@ -101,9 +98,11 @@ fn said(note: &Document) -> Said {
 /// People whose notes are asked for at once.
 const NOTES: usize = 300;
 
-/// The fields of a note that a sync looks at.
+/// The fields of a note that a sync looks at. The last one is large, and matters to those alone who signed in before this
+/// service wrote their note.
 pub(super) const LOOKED_AT: [&str; 9] =
-    ["providerId", "roarUid", "gone", "role", "district", "activated", "adminOrgs", COPIED, org::ROSTER];
+    ["providerId", "roarUid", "gone", "role", "district", "activated", COPIED, org::ROSTER, "adminOrgs"];
+const LOOKED_AT_FIRST: &[&str] = LOOKED_AT.split_at(8).0;
 
 /// Who is noted, by their ID at Clever.
 pub(super) type Entries = HashMap<Box<str>, Entry>;
@@ -123,11 +122,16 @@ impl Work<'_> {
         let query = Query::collection(ENTRIES)
             .equal("providerType", PROVIDER)
             .equal("district", self.id.as_str())
-            .select(&LOOKED_AT);
+            .select(LOOKED_AT_FIRST);
         // One by one: of a large district, all documents at once would take much memory.
         let mut documents = self.database.stream(query);
         while let Some(document) = documents.try_next().await? {
             entries.extend(Entry::read(&document));
+        }
+        let given = entries.iter().filter(|(_, entry)| entry.given.is_some());
+        let given: Vec<DocPath> = given.map(|(id, entry)| entry.path(id)).collect::<Result<_, _>>()?;
+        for batch in given.chunks(NOTES) {
+            entries.extend(self.database.get_all(batch).await?.iter().flatten().filter_map(Entry::read));
         }
         Ok(entries)
     }

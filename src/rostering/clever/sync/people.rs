@@ -33,7 +33,6 @@ struct Made<'a> {
     fields: Vec<String>,
     note: DocPath,
     is_unsure: bool,
-    has_rights: bool,
     /// Of the note's write.
     place: usize,
 }
@@ -83,13 +82,18 @@ impl Work<'_> {
 
     /// Who has no role that we know is there, and stays where they are; but rights come with roles, and go with them.
     async fn pass_over_roleless(&mut self, ids: &[String], entries: &mut Entries) -> Result<(), SyncError> {
-        let mut writes = Vec::new();
+        let mut noted = Vec::new();
         for id in ids {
             self.report.note(Problem::skipped(Kind::Users, Some(id.clone()), "they have no role".to_owned()));
             let Some(entry) = entries.get_mut(id.as_str()) else { continue };
             entry.is_seen = true;
-            if entry.has_rights {
-                writes.push(entry.without_rights(id)?);
+            noted.push(entry.path(id)?);
+        }
+        let mut writes = Vec::new();
+        for note in self.database.get_all(&noted).await?.iter().flatten() {
+            let has_rights = !OrgLists::from_value(note.fields.get("adminOrgs")).is_empty();
+            if let Some((id, entry)) = Entry::read(note).filter(|_| has_rights) {
+                writes.push(entry.without_rights(&id)?);
             }
         }
         for batch in writes.chunks(BATCH) {
@@ -243,15 +247,14 @@ impl Work<'_> {
                 Some(entry) => entry.path(&changed.id)?,
                 None => self.new_note(&changed.id)?,
             };
-            let has_rights = !orgs.is_empty();
             let rights = Rights { orgs, is_unsure };
             writes.push(changed.note(note.clone(), &self.id, &roar_uid, &rights, entry, now)?);
             let place = writes.len() - 1;
-            made.push(Made { changed, roar_uid, is_new, fields, note, is_unsure, has_rights, place });
+            made.push(Made { changed, roar_uid, is_new, fields, note, is_unsure, place });
         }
         let committed = self.commit(writes).await?;
         self.report.of(Kind::Users).unchanged += settled;
-        for Made { changed, roar_uid, is_new, fields, note, is_unsure, has_rights, place } in made {
+        for Made { changed, roar_uid, is_new, fields, note, is_unsure, place } in made {
             let is_usual = entry_path(&changed.id).is_ok_and(|usual| usual == note);
             let elsewhere = (!is_usual).then(|| note.id().into());
             let fingerprint = bytes(&changed.fingerprint).filter(|_| !is_unsure);
@@ -263,7 +266,6 @@ impl Work<'_> {
                 fingerprint,
                 said: Said::by(&changed.person),
                 was_admin: changed.person.user_type == "admin",
-                has_rights,
                 given: None,
                 is_gone: false,
                 is_rostered: true,
