@@ -67,6 +67,29 @@ impl std::fmt::Debug for Person {
 /// A change of a users document: top-level fields, and the mask to write them with.
 pub type Change = (Fields, Vec<FieldPath>);
 
+/// Applies a change of a users document: top-level fields, and fields of maps.
+pub fn apply(user: &mut Fields, (fields, mask): &Change) {
+    for path in mask {
+        match path.segments() {
+            [top] => match fields.get(top) {
+                Some(value) => drop(user.insert(top.clone(), value.clone())),
+                None => drop(user.remove(top)),
+            },
+            [top, field] => {
+                let sent = fields.get(top).and_then(Value::as_map).and_then(|sent| sent.get(field)).cloned();
+                let held = user.entry(top.clone()).or_insert_with(Value::empty_map);
+                if let Value::Map(held) = held {
+                    match sent {
+                        Some(value) => drop(held.insert(field.clone(), value)),
+                        None => drop(held.remove(field)),
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
 /// The users document of somebody who is in a roster for the first time; `pid` is their `assessmentPid`, for students.
 pub fn new_user(person: &Person, provider: &str, pid: Option<String>, now: Timestamp) -> Fields {
     let mut user = fields! {

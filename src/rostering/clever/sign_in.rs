@@ -169,8 +169,9 @@ impl Work<'_> {
                 tx.write(Write::create(path, after.clone())).await;
             }
             Some(before) => match person::change(&before.fields, &person, &known, now) {
-                Some((fields, mask)) => {
-                    apply(&mut after, &fields, &mask);
+                Some(change) => {
+                    person::apply(&mut after, &change);
+                    let (fields, mask) = change;
                     tx.write(Write::merge(path, fields, mask)).await;
                 }
                 None => is_changed = false,
@@ -297,27 +298,4 @@ impl Work<'_> {
 
 fn text<'a>(document: &'a Document, name: &str) -> Option<&'a str> {
     document.fields.get(name).and_then(Value::as_str)
-}
-
-/// Applies a change of a users document: top-level fields, and fields of maps.
-fn apply(user: &mut Fields, fields: &Fields, mask: &[FieldPath]) {
-    for path in mask {
-        match path.segments() {
-            [top] => match fields.get(top) {
-                Some(value) => drop(user.insert(top.clone(), value.clone())),
-                None => drop(user.remove(top)),
-            },
-            [top, field] => {
-                let sent = fields.get(top).and_then(Value::as_map).and_then(|sent| sent.get(field)).cloned();
-                let held = user.entry(top.clone()).or_insert_with(Value::empty_map);
-                if let Value::Map(held) = held {
-                    match sent {
-                        Some(value) => drop(held.insert(field.clone(), value)),
-                        None => drop(held.remove(field)),
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
 }

@@ -33,24 +33,11 @@ fn change(user: &Fields, person: &Person, owned: &OrgSet, now: Timestamp) -> Opt
 
 fn apply(user: &Fields, change: Option<Change>) -> Fields {
     let mut user = user.clone();
-    let Some((fields, mask)) = change else { return user };
-    for path in mask {
-        match path.segments() {
-            [top] => match fields.get(top) {
-                Some(value) => drop(user.insert(top.clone(), value.clone())),
-                None => drop(user.remove(top)),
-            },
-            [top, field] => {
-                let data = user.entry(top.clone()).or_insert_with(Value::empty_map);
-                let Value::Map(data) = data else { panic!("a map") };
-                match fields.get(top).and_then(Value::as_map).and_then(|sent| sent.get(field)) {
-                    Some(value) => drop(data.insert(field.clone(), value.clone())),
-                    None => drop(data.remove(field)),
-                }
-            }
-            other => panic!("{other:?}"),
-        }
+    let Some(change) = change else { return user };
+    for path in &change.1 {
+        assert!(path.segments().len() <= 2, "{path:?}");
     }
+    super::apply(&mut user, &change);
     user
 }
 

@@ -1,18 +1,25 @@
-//! What is too much to be believed of a district's orgs, before anything is written.
+//! What is too much to be believed of a district's orgs, before anything is written, and of what couldn't be used.
 
 use std::collections::HashMap;
 
 use super::super::District;
 use super::super::records::Role;
-use super::entries::ENTRIES;
 use super::orgs::{Fetched, kind_of};
-use super::{PROVIDER, SyncError, Work};
+use super::{SyncError, Work};
 use crate::orgs::{OrgKey, OrgType};
 use crate::rostering::org;
 use crate::rostering::report::{Doubt, HeldBack, Kind, are_too_many};
-use crate::store::{Document, Query};
+use crate::store::Document;
 
 impl Work<'_> {
+    /// Holds back what follows if too much couldn't be read or stored, unless that's confirmed. True if it's held back.
+    pub(super) fn holds_back(&mut self) -> bool {
+        if self.report.held_back.is_none() && !self.options.confirm_unenroll {
+            self.report.held_back = self.report.unusable(self.options.missing_share);
+        }
+        self.report.held_back.is_some()
+    }
+
     /// Too many schools, or classes, are missing.
     pub(super) fn too_many(
         &self,
@@ -53,8 +60,7 @@ impl Work<'_> {
         if !are_too_many(missing, of, share) {
             return Ok(None);
         }
-        let noted = Query::collection(ENTRIES).equal("providerType", PROVIDER).equal("district", self.id.as_str());
-        let students = self.database.count(noted.equal("gone", false).equal("role", "student")).await?;
+        let students = self.count_noted("student").await?;
         let page = client.users(Some(Role::Student)).of(1).counted().next().await?;
         let there = page.and_then(|page| page.total);
         let are_missing = there.is_some_and(|there| are_too_many(students.saturating_sub(there), students, share));

@@ -113,18 +113,24 @@ pub(super) fn bytes(fingerprint: &str) -> Option<[u8; 16]> {
 }
 
 impl Work<'_> {
+    /// The notes of the district's people, also of those who have left.
+    fn notes(&self) -> Query {
+        Query::collection(ENTRIES).equal("providerType", PROVIDER).equal("district", self.id.as_str())
+    }
+
+    /// How many people are noted to be in the roster as that: a read for a thousand.
+    pub(super) async fn count_noted(&self, user_type: &str) -> Result<u64, StoreError> {
+        self.database.count(self.notes().equal("gone", false).equal("role", user_type)).await
+    }
+
     /// Who is noted to be in the district's roster: one read each.
     pub(super) async fn entries(&mut self) -> Result<Entries, SyncError> {
         let mut entries = HashMap::new();
         if !self.monitor.knows_notes {
             self.noted_by_others(&mut entries).await?;
         }
-        let query = Query::collection(ENTRIES)
-            .equal("providerType", PROVIDER)
-            .equal("district", self.id.as_str())
-            .select(LOOKED_AT_FIRST);
         // One by one: of a large district, all documents at once would take much memory.
-        let mut documents = self.database.stream(query);
+        let mut documents = self.database.stream(self.notes().select(LOOKED_AT_FIRST));
         while let Some(document) = documents.try_next().await? {
             entries.extend(Entry::read(&document));
         }

@@ -21,7 +21,7 @@ const CLAIMS_ONLY: &str = "claims";
 pub(super) struct Following {
     /// The orgs that they are below, or were.
     pub above: OrgLists,
-    /// Those of them that were there before, and all that an interrupted sync may have left undone.
+    /// Orgs that were there before and moved, or are back; after an interrupted sync, all classes.
     moved: Vec<OrgKey>,
     /// Claims couldn't all be written.
     lags: bool,

@@ -42,10 +42,7 @@ impl Work<'_> {
             self.report.held_back = Some(HeldBack { reason, kind: Kind::Users, missing, of: active });
             return Ok(());
         }
-        if !self.options.confirm_unenroll {
-            self.report.held_back = self.report.unusable(self.options.missing_share);
-        }
-        if self.report.held_back.is_some() {
+        if self.holds_back() {
             return Ok(());
         }
         self.phase(Phase::Unenrolling);

@@ -194,10 +194,7 @@ impl Work<'_> {
             self.people(client, &known).await?;
         }
         self.follow_administrations(&known.following).await?;
-        if self.report.held_back.is_none() && !self.options.confirm_unenroll {
-            self.report.held_back = self.report.unusable(self.options.missing_share);
-        }
-        if self.report.held_back.is_none() {
+        if !self.holds_back() {
             if self.report.keeps_missing.is_none() {
                 self.archive_orgs(&known).await?;
             }

@@ -1,6 +1,5 @@
 //! What is here at the end of a sync, held against what Clever has (rostering §7). It repairs nothing.
 
-use super::entries::ENTRIES;
 use super::{PROVIDER, Work};
 use crate::orgs::OrgType;
 use crate::rostering::report::Kind;
@@ -36,8 +35,7 @@ impl Work<'_> {
         }
         for user_type in COUNTED.into_iter().filter(|_| !self.options.shallow) {
             let there = self.by_type.get(user_type).copied().unwrap_or_default();
-            let noted = Query::collection(ENTRIES).equal("providerType", PROVIDER).equal("district", self.id.as_str());
-            let here = self.database.count(noted.equal("gone", false).equal("role", user_type)).await?;
+            let here = self.count_noted(user_type).await?;
             self.report.compare(Kind::Users, Some(user_type), there, here);
         }
         Ok(())
