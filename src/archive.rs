@@ -2,36 +2,9 @@
 //! under the path whose every collection has `deleted-` before its name.
 
 use crate::app::App;
+use crate::documents::archive::{DELETED_AT, archive_path, archived, kept};
 use crate::runtime::{DocumentEvent, HandlerError};
-use crate::store::{
-    Database, DocPath, Document, DocumentChange, Fields, Precondition, StoreError, Timestamp, Value, Write,
-};
-
-/// The archive's own field: when its document was deleted.
-const DELETED_AT: &str = "deletedAt";
-
-/// Clients have been seen to write it into users' documents, where it's removed at once (functions §5);
-/// it mustn't outlive them here.
-const PASSWORD: &str = "password";
-
-/// Where a document goes: `users/u/runs/r` to `deleted-users/u/deleted-runs/r` (data-model §1). Fails when
-/// the name of a collection gets too long.
-pub fn archive_path(path: &DocPath) -> Result<DocPath, StoreError> {
-    let segments: Vec<String> = path
-        .segments()
-        .enumerate()
-        .map(|(index, segment)| if index % 2 == 0 { format!("deleted-{segment}") } else { segment.to_owned() })
-        .collect();
-    DocPath::new(segments.join("/"))
-}
-
-/// What's kept of a document that was deleted: its last state and when it went.
-fn archived(document: &Document, deleted_at: Timestamp) -> Fields {
-    let mut fields = document.fields.clone();
-    fields.remove(PASSWORD);
-    fields.insert(DELETED_AT.to_owned(), Value::Timestamp(deleted_at));
-    fields
-}
+use crate::store::{Database, Document, DocumentChange, Precondition, StoreError, Timestamp, Value, Write};
 
 /// When the document was deleted, for comparison with other deletions of the same path.
 ///
@@ -42,9 +15,11 @@ fn deleted_at(change: &DocumentChange, before: &Document) -> Timestamp {
 }
 
 /// True when an archive's state is that of this deletion or a later one. An archive that doesn't say is of
-/// an older backend.
-fn is_as_late(archive: &Document, deleted_at: Timestamp) -> bool {
-    archive.fields.get(DELETED_AT).and_then(Value::as_timestamp).is_some_and(|kept| kept >= deleted_at)
+/// an older backend. One that this service made in the commit of the deletion has its state, and a time that the
+/// store may have taken a moment earlier.
+fn is_as_late(archive: &Document, before: &Document, deleted_at: Timestamp) -> bool {
+    let when = archive.fields.get(DELETED_AT).and_then(Value::as_timestamp);
+    when.is_some_and(|when| when >= deleted_at || kept(&archive.fields) == kept(&before.fields))
 }
 
 /// `softDeleteUser` and its like in the admin database: archives what was deleted.
@@ -60,7 +35,7 @@ pub async fn deleted_in_assessment(app: App, event: DocumentEvent) -> Result<(),
 /// Puts a deleted document's last state into its archive. Of several deletions of one path, the last has
 /// the last word, whichever comes first.
 ///
-/// 1 write, for a first deletion. Where there is an archive, 1 read, and 1 write if it's older.
+/// 1 write, for a first deletion. Where there is an archive, 1 read, and 1 write if it's older and differs.
 async fn archive(database: &Database, change: &DocumentChange) -> Result<(), HandlerError> {
     let Some(before) = &change.before else { return Ok(()) };
     let path = archive_path(&change.path)?;
@@ -74,7 +49,7 @@ async fn archive(database: &Database, change: &DocumentChange) -> Result<(), Han
             Err(error) => return Err(error.into()),
         }
         condition = match database.get(&path).await? {
-            Some(archive) if is_as_late(&archive, deleted_at) => return Ok(()),
+            Some(archive) if is_as_late(&archive, before, deleted_at) => return Ok(()),
             Some(archive) => Precondition::UpdatedAt(archive.update_time),
             None => Precondition::Missing,
         };
@@ -85,6 +60,7 @@ async fn archive(database: &Database, change: &DocumentChange) -> Result<(), Han
 mod tests {
     use super::*;
     use crate::fields;
+    use crate::store::{DocPath, Fields};
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
@@ -92,35 +68,6 @@ mod tests {
 
     fn document(path: &str, fields: Fields, updated: &str) -> Document {
         Document { path: DocPath::new(path).unwrap(), fields, create_time: at(updated), update_time: at(updated) }
-    }
-
-    #[test]
-    fn every_collection_of_the_path_is_a_deleted_one() {
-        let table = [
-            ("users/u", "deleted-users/u"),
-            ("users/users", "deleted-users/users"),
-            ("users/u/assignments/a", "deleted-users/u/deleted-assignments/a"),
-            ("users/u/externalData/clever", "deleted-users/u/deleted-externalData/clever"),
-            ("guests/g/runs/r/trials/t", "deleted-guests/g/deleted-runs/r/deleted-trials/t"),
-        ];
-        for (path, expected) in table {
-            assert_eq!(archive_path(&DocPath::new(path).unwrap()).unwrap().as_str(), expected);
-        }
-        let long = DocPath::new(format!("{}/x", "c".repeat(1500))).unwrap();
-        assert!(archive_path(&long).is_err());
-    }
-
-    #[test]
-    fn an_archive_has_the_last_state_but_no_password() {
-        let went = at("2026-01-02T00:00:00Z");
-        let user = document(
-            "users/u",
-            fields! { "a" => 1, "password" => "secret", "deletedAt" => "never" },
-            "2026-01-01T00:00:00Z",
-        );
-        assert_eq!(archived(&user, went), fields! { "a" => 1, "deletedAt" => went });
-        let empty = document("users/u", Fields::new(), "2026-01-01T00:00:00Z");
-        assert_eq!(archived(&empty, went), fields! { "deletedAt" => went });
     }
 
     #[test]
@@ -145,15 +92,17 @@ mod tests {
     #[test]
     fn a_later_deletion_wins() {
         let went = at("2026-01-02T00:00:00Z");
+        let before = document("users/u", fields! { "a" => 1 }, "2026-01-01T00:00:00Z");
         for (kept, expected) in [
-            (fields! { "deletedAt" => at("2026-01-01T00:00:00Z") }, false),
+            (fields! { "deletedAt" => at("2026-01-01T00:00:00Z"), "a" => 2 }, false),
+            (fields! { "deletedAt" => at("2026-01-01T00:00:00Z"), "a" => 1 }, true),
             (fields! { "deletedAt" => went }, true),
             (fields! { "deletedAt" => at("2026-01-03T00:00:00Z") }, true),
-            (fields! { "deletedAt" => "yesterday" }, false),
-            (Fields::new(), false),
+            (fields! { "deletedAt" => "yesterday", "a" => 1 }, false),
+            (fields! { "a" => 1 }, false),
         ] {
             let archive = document("deleted-users/u", kept.clone(), "2026-02-01T00:00:00Z");
-            assert_eq!(is_as_late(&archive, went), expected, "{kept:?}");
+            assert_eq!(is_as_late(&archive, &before, went), expected, "{kept:?}");
         }
     }
 }

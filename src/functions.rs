@@ -9,6 +9,7 @@ use crate::archive;
 use crate::assignments;
 use crate::claims;
 use crate::mirror;
+use crate::reactions;
 use crate::reconcile;
 use crate::reports;
 use crate::rights::{callable, speaking_callable};
@@ -159,7 +160,7 @@ pub fn table() -> Vec<Function<App>> {
             assignment,
             "syncAssignmentCreated",
             "Counts a new assignment and lists it with its student.",
-            assignments::created,
+            reactions::assignment_created,
         ),
         Function::on_document(
             ADMIN,

@@ -15,6 +15,7 @@ pub mod config;
 pub mod context;
 pub mod demo;
 mod digest;
+pub mod documents;
 pub mod functions;
 #[cfg(fuzzing)]
 #[doc(hidden)]
@@ -23,6 +24,7 @@ pub mod mirror;
 pub mod openapi;
 pub mod orgs;
 pub mod payload;
+pub mod reactions;
 pub mod reconcile;
 pub mod reports;
 pub mod rights;

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use super::counts::Contribution;
+use super::counts::{Contribution, begin_life};
 use crate::administrations::model::{Administration, Assessment, progress_key};
+use crate::documents::archive::kept;
 use crate::fields;
 use crate::orgs::lists::OrgSet;
 use crate::orgs::{OrgLists, OrgTree, OrgType};
@@ -39,6 +40,37 @@ pub enum Decision {
     Update(Fields),
     /// Delete the assignment.
     Delete,
+}
+
+/// What is known of an assignment that a user had before.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Former<'a> {
+    /// Its archive.
+    pub archived: Option<&'a Fields>,
+    /// When it was assigned, where the archive doesn't say.
+    pub assigned: Option<Timestamp>,
+}
+
+impl Former<'_> {
+    /// The assignment as it was; without an archive, one with nothing in it yet.
+    pub fn state(&self, now: Timestamp) -> Fields {
+        let mut state = match self.archived {
+            Some(archived) => kept(archived),
+            None => fields! { "started" => false, "completed" => false },
+        };
+        if state.get("dateAssigned").and_then(Value::as_timestamp).is_none() {
+            state.insert("dateAssigned".to_owned(), Value::Timestamp(self.assigned.unwrap_or(now)));
+        }
+        state
+    }
+}
+
+/// An assignment that's made again: counted from now on.
+fn again(mut assignment: Fields, now: Timestamp) -> Decision {
+    assignment.insert("lastSyncedFromAdministration".to_owned(), Value::Timestamp(now));
+    begin_life(&mut assignment, now);
+    Contribution::of(&assignment).record(&mut assignment);
+    Decision::Create(assignment)
 }
 
 /// The orgs that a user is in now, by type.
@@ -76,6 +108,37 @@ impl Definition {
             None => self.create(user, &assigning, now).map_or(Decision::Nothing, Decision::Create),
             Some(existing) => self.update(user, &assigning, existing, now),
         }
+    }
+
+    /// Decides about a user who had the assignment before, lost it with their orgs or otherwise, and may be assigned
+    /// again. The assignment is what it was, work included, and follows the administration from there.
+    pub fn decide_again(&self, user: &Fields, former: &Former<'_>, now: Timestamp) -> Decision {
+        let assigning = current_orgs(user).intersection(&self.assigned);
+        let before = former.state(now);
+        match self.update(user, &assigning, &before, now) {
+            Decision::Update(fields) => again(fields, now),
+            Decision::Nothing => again(before, now),
+            Decision::Delete | Decision::Create(_) => Decision::Nothing,
+        }
+    }
+
+    /// A closed administration, and a user who lost the assignment while it was open and is back in one of the orgs
+    /// that assigned it. They'd have kept it, had they not left in between: so it's there again if work in it had
+    /// begun, as it was.
+    pub fn decide_again_when_closed(&self, user: &Fields, former: &Former<'_>, now: Timestamp) -> Decision {
+        let Some(archived) = former.archived else { return Decision::Nothing };
+        let held = OrgLists::from_value(archived.get("assigningOrgs"));
+        let assigning = current_orgs(user).intersection(&held.to_set());
+        if assigning.is_empty() {
+            return Decision::Nothing;
+        }
+        let mut assignment = former.state(now);
+        assignment.extend(self.details());
+        assignment.extend(fields! {
+            "assigningOrgs" => assigning.to_value(),
+            "readOrgs" => self.tree.read_orgs(&assigning).to_value(),
+        });
+        again(assignment, now)
     }
 
     fn create(&self, user: &Fields, assigning: &OrgLists, now: Timestamp) -> Option<Fields> {
@@ -224,7 +287,7 @@ pub(super) fn assessments(
 }
 
 /// An assessment as an assignment holds it, on top of what an unstarted entry `known` had.
-pub(super) fn entry(assessment: &Assessment, known: Fields, user: &Fields, now: Timestamp) -> Fields {
+pub(crate) fn entry(assessment: &Assessment, known: Fields, user: &Fields, now: Timestamp) -> Fields {
     let mut entry = known;
     entry.insert("taskId".to_owned(), Value::from(assessment.task_id.as_str()));
     entry.insert("optional".to_owned(), Value::Boolean(assessment.is_optional_for(user, now)));
@@ -239,10 +302,15 @@ pub(super) fn entry(assessment: &Assessment, known: Fields, user: &Fields, now: 
 }
 
 /// A student's work on the task has begun: it must not be taken away.
-pub(super) fn has_begun(assessment: &Fields) -> bool {
+pub(crate) fn has_begun(assessment: &Fields) -> bool {
     let has = |name: &str| assessment.get(name).is_some_and(|value| !value.is_null());
+    has("startedOn") || has("completedOn") || names_runs(assessment)
+}
+
+/// The assessment of an assignment names runs.
+pub(crate) fn names_runs(assessment: &Fields) -> bool {
     let runs = assessment.get("allRunIds").and_then(Value::as_array).unwrap_or_default();
-    has("startedOn") || has("completedOn") || has("runId") || !runs.is_empty()
+    !runs.is_empty() || assessment.get("runId").is_some_and(|run| !run.is_null())
 }
 
 /// The task of an assessment in an assignment. An empty one is none, as in administrations: it can't be a key.
@@ -254,7 +322,7 @@ fn task_ids(assessments: &[Value]) -> impl Iterator<Item = &str> {
     assessments.iter().filter_map(Value::as_map).filter_map(task_id)
 }
 
-pub(super) fn assessments_of(assignment: &Fields) -> Vec<Fields> {
+pub(crate) fn assessments_of(assignment: &Fields) -> Vec<Fields> {
     let assessments = assignment.get("assessments").and_then(Value::as_array).unwrap_or_default();
     assessments.iter().filter_map(Value::as_map).cloned().collect()
 }

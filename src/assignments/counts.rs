@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::build::task_id;
 use crate::fields;
 use crate::orgs::OrgLists;
-use crate::store::{DocPath, FieldPath, Fields, Precondition, Result, Transform, Value, Write};
+use crate::store::{DocPath, FieldPath, Fields, Precondition, Result, Timestamp, Transform, Value, Write};
 
 /// The field of an assignment that remembers what it has contributed.
 pub const COUNTED: &str = "counted";
@@ -16,6 +16,20 @@ pub const COUNTED: &str = "counted";
 pub const TOTAL: &str = "total";
 /// The counts of assignments, beside the counts of each task.
 pub const ASSIGNMENT: &str = "assignment";
+
+/// In [`COUNTED`]: since when an assignment that went and came again is counted anew.
+const SINCE: &str = "since";
+
+/// Since when an assignment that went and came again is counted anew; `None` for one that is in its first life. Two
+/// documents of one path and with one date of assignment are the same assignment when they agree in this.
+pub fn life(assignment: &Fields) -> Option<Timestamp> {
+    assignment.get(COUNTED)?.as_map()?.get(SINCE)?.as_timestamp()
+}
+
+/// Notes that the assignment is counted anew from `now` on.
+pub fn begin_life(assignment: &mut Fields, now: Timestamp) {
+    assignment.insert(COUNTED.to_owned(), Value::Map(fields! { SINCE => now }));
+}
 
 /// How many are assigned, how many of these started, how many of those completed (cumulative).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -129,9 +143,14 @@ impl Contribution {
         })
     }
 
-    /// Puts the record of this contribution into the assignment.
+    /// Puts the record of this contribution into the assignment. What it says of the assignment's life stays.
     pub fn record(&self, assignment: &mut Fields) {
-        assignment.insert(COUNTED.to_owned(), self.to_value());
+        let life = life(assignment);
+        let mut record = self.to_value();
+        if let (Value::Map(record), Some(life)) = (&mut record, life) {
+            record.insert(SINCE.to_owned(), Value::Timestamp(life));
+        }
+        assignment.insert(COUNTED.to_owned(), record);
     }
 
     /// True when the assignment's own record says that all of it is counted.

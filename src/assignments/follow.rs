@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::build::{
-    CONDITION_FIELDS, Decision, Definition, assessments, assessments_of, current_orgs, has_begun, is_complete,
+    CONDITION_FIELDS, Decision, Definition, Former, assessments, assessments_of, current_orgs, has_begun, is_complete,
     progress, requirements, task_id, user_data,
 };
 use super::counts::Contribution;
@@ -63,13 +63,26 @@ impl Follower<'_> {
         self.assignable && is_living(self.user)
     }
 
-    /// The assignment that the student doesn't have yet of an administration that is assigned to `assigned`
-    /// of their orgs.
-    pub fn join(&self, administration: Administration, assigned: OrgSet, tree: Arc<OrgTree>) -> Decision {
-        if !self.is_assigned() || !is_open(&administration.fields, self.now) {
+    /// The assignment that the student doesn't have, of an administration that is assigned to `assigned` of their
+    /// orgs: one that's new to them, or, where `former` tells of one, that one again.
+    pub fn join(
+        &self,
+        administration: Administration,
+        assigned: OrgSet,
+        tree: Arc<OrgTree>,
+        former: Option<Former<'_>>,
+    ) -> Decision {
+        if !self.is_assigned() {
             return Decision::Nothing;
         }
-        Definition { administration, assigned, tree }.decide(self.user, None, self.now)
+        let is_open = is_open(&administration.fields, self.now);
+        let definition = Definition { administration, assigned, tree };
+        match former {
+            Some(former) if is_open => definition.decide_again(self.user, &former, self.now),
+            Some(former) => definition.decide_again_when_closed(self.user, &former, self.now),
+            None if is_open => definition.decide(self.user, None, self.now),
+            None => Decision::Nothing,
+        }
     }
 
     /// An open assignment of the student. `assigned`: the student's orgs that the administration is

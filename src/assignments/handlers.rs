@@ -4,10 +4,12 @@
 //! to have contributed ([`counts`](super::counts)). What a fan-out wrote is settled already, which the
 //! event's own payload shows, so that such an event costs nothing.
 
-use super::counts::{Contribution, CountsDelta};
+use super::counts::{COUNTED, Contribution, CountsDelta, life};
 use super::settlement::deletion_mark;
-use super::side_effects::{assigned_on, date_assigned, lists_assignment, user_write};
+use super::side_effects::{Memory, Step, date_assigned, dates_left, list_dates, lists_assignment, user_write};
 use crate::app::App;
+use crate::documents::archive::{DELETED_AT, archive_path, archiving};
+use crate::documents::former::{Dates, former};
 use crate::runtime::{DocumentEvent, HandlerError};
 use crate::store::{
     ChangeKind, DocPath, Document, Fields, Precondition, StoreError, Timestamp, Transaction, Value, Write,
@@ -70,6 +72,31 @@ pub(crate) async fn amend(
     })
 }
 
+/// Notes with a student who lost an assignment that work in it has begun since: a test was under way. So the
+/// assignment comes back with its student even when its administration has closed by then.
+pub(crate) async fn remember_work(
+    app: &App,
+    user: &DocPath,
+    administration: &str,
+    began: Timestamp,
+) -> Result<(), StoreError> {
+    let noted = app.stores.admin.transaction(|tx| async move {
+        let Some(found) = tx.get(user).await? else { return Ok(()) };
+        if let Some(dates) = former(&found.fields, administration).filter(|dates| !dates.has_begun()) {
+            let dates = Dates { started: Some(began), ..dates };
+            let step = Step {
+                administration: administration.to_owned(),
+                before: None,
+                after: None,
+                memory: Memory::Of(dates),
+            };
+            tx.write_all(user_write(user, &step, app.now())).await;
+        }
+        Ok(())
+    });
+    noted.await.map(|_| ())
+}
+
 /// `syncAssignmentDeleted` (functions §3.5).
 ///
 /// A deletion that this service made took the counts and the user's lists along, and left a mark.
@@ -129,15 +156,16 @@ impl Assignment {
             }
             return Ok(true);
         }
-        let assigned = assigned_on(&current.fields, now);
+        let dates = list_dates(&current.fields, now);
         let mut delta = CountsDelta::default();
         delta.step(recorded.as_ref(), Some(&actual));
         let user_write =
-            user_write(&self.user, &self.administration, recorded.as_ref(), Some((&actual, assigned)), now);
+            user_write(&self.user, &self.step(recorded.clone(), Some((actual.clone(), dates)), Memory::Same), now);
         // The first count of an assignment may be the first count of its administration.
         let counts_exist = if recorded.is_some() { known } else { Known::Looked };
         tx.write_all(self.counts_writes(&tx, &delta, counts_exist).await?).await;
         tx.write_all(self.if_user_exists(&tx, user_write, known).await?).await;
+        changes.extend(current.fields.remove_entry(COUNTED));
         actual.record(&mut changes);
         tx.write(Write::update(self.path.clone(), changes)).await;
         Ok(true)
@@ -150,12 +178,15 @@ impl Assignment {
         if tx.get(&mark.path).await?.is_some() {
             return Ok(());
         }
-        let found = tx.get_all(&[self.user.clone(), self.path.clone()]).await?;
-        let [user, current] = <[Option<Document>; 2]>::try_from(found).unwrap_or_default();
+        let archive_path = archive_path(&self.path)?;
+        let found = tx.get_all(&[self.user.clone(), self.path.clone(), archive_path]).await?;
+        let [user, current, archive] = <[Option<Document>; 3]>::try_from(found).unwrap_or_default();
         let date = |assignment: &Fields| assignment.get("dateAssigned").and_then(Value::as_timestamp);
         // The very same assignment is back, with its record of what is counted.
         let restored = current.as_ref().is_some_and(|current| {
-            Contribution::recorded(&current.fields).is_some() && date(&current.fields) == date(&before.fields)
+            Contribution::recorded(&current.fields).is_some()
+                && date(&current.fields) == date(&before.fields)
+                && life(&current.fields) == life(&before.fields)
         });
         if restored {
             return Ok(());
@@ -165,13 +196,24 @@ impl Assignment {
         let another = matches!((listed_since, date(&before.fields)), (Some(one), Some(other)) if one != other);
         let recorded = Contribution::recorded(&before.fields);
         if listed && !another && current.is_none() {
-            tx.write_all(user_write(&self.user, &self.administration, recorded.as_ref(), None, now)).await;
+            let dates = dates_left(user.as_ref().map(|user| &user.fields), &before.fields, now);
+            let step = self.step(recorded.clone(), None, Memory::Of(dates));
+            tx.write_all(user_write(&self.user, &step, now)).await;
+            // What the student's document remembers has an archive.
+            let kept = archive.and_then(|archive| archive.fields.get(DELETED_AT)?.as_timestamp());
+            if kept.is_none_or(|kept| kept < before.update_time) {
+                tx.write_all(archiving(before)?).await;
+            }
         }
         tx.write(mark).await;
         let mut delta = CountsDelta::default();
         delta.step(recorded.as_ref(), None);
         tx.write_all(self.counts_writes(&tx, &delta, known).await?).await;
         Ok(())
+    }
+
+    fn step(&self, before: Option<Contribution>, after: Option<(Contribution, Dates)>, memory: Memory) -> Step {
+        Step { administration: self.administration.clone(), before, after, memory }
     }
 
     /// The increments; none when the administration is gone, so that no counts come to life again.

@@ -11,6 +11,6 @@ pub mod settlement;
 pub mod side_effects;
 mod user_changes;
 
-pub(crate) use handlers::{Amended, amend};
+pub(crate) use handlers::{Amended, amend, remember_work};
 pub use handlers::{created, deleted, updated};
 pub use user_changes::{FOLLOW_AGAIN, run_follow_again, task_for_waiting, user_written, waiting_collection};

@@ -3,9 +3,11 @@
 
 use super::build::Decision;
 use super::counts::{Contribution, CountsDelta};
-use super::side_effects::{Step, assigned_on, lists_assignment};
+use super::side_effects::{Memory, Step, dates_left, list_dates, lists_assignment};
+use crate::documents::archive::archiving;
+use crate::documents::former::{Dates, former};
 use crate::fields;
-use crate::store::{DocPath, Document, Precondition, Result, Timestamp, Write};
+use crate::store::{DocPath, Document, Fields, Precondition, Result, Timestamp, Write};
 
 /// Collects writes. The counts come last ([`Settlement::counts`]), because they are shared.
 pub struct Settlement<'a> {
@@ -18,7 +20,7 @@ pub struct Settlement<'a> {
 #[derive(Default)]
 pub struct Settled {
     /// To the assignment; the commit conflicts when somebody touched it since it was read. With a
-    /// deletion goes the mark that it is counted.
+    /// deletion go the mark that it is counted, and the archive.
     pub of_assignment: Vec<Write>,
     /// To the student's document, by [`user_write`](super::side_effects::user_write).
     pub step: Option<Step>,
@@ -36,32 +38,40 @@ impl<'a> Settlement<'a> {
         let before = existing.and_then(|existing| Contribution::recorded(&existing.fields));
         // Lists that don't know of the assignment are mended as if it were new.
         let listed = lists_assignment(&user.fields, self.administration);
-        let (write, after) = match decision {
+        let known = former(&user.fields, self.administration);
+        // What is remembered of it is past once it's there.
+        let past = if known.is_some() { Memory::Past } else { Memory::Same };
+        let dates = |fields: &Fields| known.unwrap_or_else(|| list_dates(fields, self.now));
+        let (write, after, memory) = match decision {
             Decision::Nothing => {
                 let unlisted = existing.zip(before).filter(|_| !listed);
                 let step = unlisted.map(|(existing, contribution)| {
-                    self.step(None, Some((contribution, assigned_on(&existing.fields, self.now))))
+                    self.step(None, Some((contribution, dates(&existing.fields))), past)
                 });
                 return Ok(Settled { of_assignment: Vec::new(), step });
             }
             Decision::Create(fields) | Decision::Update(fields) => {
-                let after = (Contribution::of(&fields), assigned_on(&fields, self.now));
-                (Write::set(path, fields), Some(after))
+                let after = (Contribution::of(&fields), dates(&fields));
+                (Write::set(path, fields), Some(after), past)
             }
-            Decision::Delete => (Write::delete(path), None),
+            Decision::Delete => {
+                let left = existing.map(|existing| dates_left(Some(&user.fields), &existing.fields, self.now));
+                (Write::delete(path), None, left.map_or(Memory::Same, Memory::Of))
+            }
         };
-        let mark =
-            existing.filter(|_| write.is_delete()).map(|existing| deletion_mark(existing, self.now)).transpose()?;
+        let deleted = existing.filter(|_| write.is_delete());
+        let mark = deleted.map(|existing| deletion_mark(existing, self.now)).transpose()?;
+        let archive = deleted.map(archiving).transpose()?.flatten();
         let unchanged =
             existing.map_or(Precondition::Missing, |existing| Precondition::UpdatedAt(existing.update_time));
         self.delta.step(before.as_ref(), after.as_ref().map(|(contribution, _)| contribution));
-        let step = self.step(before.filter(|_| listed), after);
-        let of_assignment = std::iter::once(write.when(unchanged)).chain(mark).collect();
+        let step = self.step(before.filter(|_| listed), after, memory);
+        let of_assignment = std::iter::once(write.when(unchanged)).chain(mark).chain(archive).collect();
         Ok(Settled { of_assignment, step: Some(step) })
     }
 
-    fn step(&self, before: Option<Contribution>, after: Option<(Contribution, Timestamp)>) -> Step {
-        Step { administration: self.administration.to_owned(), before, after }
+    fn step(&self, before: Option<Contribution>, after: Option<(Contribution, Dates)>, memory: Memory) -> Step {
+        Step { administration: self.administration.to_owned(), before, after, memory }
     }
 
     /// The writes to the counts; `precondition` as in [`CountsDelta::writes`].

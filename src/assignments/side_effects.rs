@@ -1,7 +1,9 @@
 //! What an assignment's changes mean for the student's own document: the lists of assigned, started
 //! and completed administrations, and their dates (org-hierarchy §6).
 
+use super::build::has_begun;
 use super::counts::Contribution;
+use crate::documents::former::{self, Dates};
 use crate::store::{DocPath, FieldPath, Fields, Precondition, Timestamp, Transform, Value, Write};
 
 /// The lists in `users/{roarUid}.assignments`, each with the map that dates its entries.
@@ -25,8 +27,39 @@ pub fn assigned_on(assignment: &Fields, now: Timestamp) -> Timestamp {
     assignment.get("dateAssigned").and_then(Value::as_timestamp).unwrap_or(now)
 }
 
+/// When the assignment came to be in each of the student's lists, as far as it tells itself: work begins with the
+/// first task that was started, and ends with the last that was completed.
+pub fn list_dates(assignment: &Fields, now: Timestamp) -> Dates {
+    let assessments = assignment.get("assessments").and_then(Value::as_array).unwrap_or_default();
+    let of = |name: &'static str| {
+        let entries = assessments.iter().filter_map(Value::as_map);
+        entries.filter_map(move |entry| entry.get(name).and_then(Value::as_timestamp))
+    };
+    let contribution = Contribution::of(assignment);
+    let begun = contribution.started || assessments.iter().filter_map(Value::as_map).any(has_begun);
+    Dates {
+        assigned: assigned_on(assignment, now),
+        started: begun.then(|| of("startedOn").min().unwrap_or(now)),
+        completed: contribution.completed.then(|| of("completedOn").max().unwrap_or(now)),
+    }
+}
+
+/// What the student's document is to remember of an assignment that goes: the dates of its lists, and where these
+/// have none, what the assignment tells.
+pub fn dates_left(user: Option<&Fields>, assignment: &Fields, now: Timestamp) -> Dates {
+    let told = list_dates(assignment, now);
+    let id = assignment.get("id").and_then(Value::as_str).unwrap_or_default();
+    let [assigned, started, completed] =
+        LISTS.map(|(_, dates)| user.and_then(|user| user.get(dates)?.as_map()?.get(id)?.as_timestamp()));
+    Dates {
+        assigned: assigned.unwrap_or(told.assigned),
+        started: told.started.map(|told| started.unwrap_or(told)),
+        completed: told.completed.map(|told| completed.unwrap_or(told)),
+    }
+}
+
 /// A step of one assignment, from what it contributed before to what it contributes now (`None`: no
-/// assignment that is counted), the latter with the time when it was assigned.
+/// assignment that is counted), the latter with the dates of the student's lists.
 #[derive(Clone, Debug)]
 pub struct Step {
     /// The administration.
@@ -34,35 +67,29 @@ pub struct Step {
     /// Before.
     pub before: Option<Contribution>,
     /// Now.
-    pub after: Option<(Contribution, Timestamp)>,
+    pub after: Option<(Contribution, Dates)>,
+    /// What the student's document remembers of the assignment.
+    pub memory: Memory,
+}
+
+/// What becomes of the entry in [`former`](crate::documents::former) that a student's document has of an assignment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// It stays as it is.
+    Same,
+    /// The assignment went, and could come again.
+    Of(Dates),
+    /// The assignment is there again.
+    Past,
 }
 
 /// The write to the user's document that goes with a step of one of the user's assignments. `None` when
 /// the document need not change.
 ///
 /// The commit conflicts when the user's document is missing; the caller then leaves the write out.
-pub fn user_write(
-    user: &DocPath,
-    administration: &str,
-    before: Option<&Contribution>,
-    after: Option<(&Contribution, Timestamp)>,
-    now: Timestamp,
-) -> Option<Write> {
-    let after = after.map(|(contribution, assigned)| (flags(contribution), assigned));
-    user_writes_of(user, &[(administration, before.map(flags), after)], now).pop()
-}
-
-/// As [`user_write`], for steps of several assignments: one write, or two when some lists lose and gain
-/// administrations.
-pub fn user_writes(user: &DocPath, steps: &[Step], now: Timestamp) -> Vec<Write> {
-    let steps: Vec<_> = steps
-        .iter()
-        .map(|step| {
-            let after = step.after.as_ref().map(|(contribution, assigned)| (flags(contribution), *assigned));
-            (step.administration.as_str(), step.before.as_ref().map(flags), after)
-        })
-        .collect();
-    user_writes_of(user, &steps, now)
+pub fn user_write(user: &DocPath, step: &Step, now: Timestamp) -> Option<Write> {
+    // One assignment leaves its lists or joins them, never both.
+    user_writes(user, std::slice::from_ref(step), now).pop()
 }
 
 /// Whether an assignment is in each of the lists.
@@ -72,33 +99,36 @@ fn flags(contribution: &Contribution) -> Flags {
     [true, contribution.started, contribution.completed]
 }
 
-fn user_writes_of(
-    user: &DocPath,
-    steps: &[(&str, Option<Flags>, Option<(Flags, Timestamp)>)],
-    now: Timestamp,
-) -> Vec<Write> {
+/// As [`user_write`], for steps of several assignments: one write, or two when some lists lose and gain
+/// administrations.
+pub fn user_writes(user: &DocPath, steps: &[Step], now: Timestamp) -> Vec<Write> {
     let mut mask = Vec::new();
     let mut fields = Fields::new();
     let (mut transforms, mut more) = (Vec::new(), Vec::new());
+    let put = |fields: &mut Fields, name: &str, administration: &str, value: Value| {
+        let entries = fields.entry(name.to_owned()).or_insert_with(Value::empty_map);
+        if let Value::Map(entries) = entries {
+            entries.insert(administration.to_owned(), value);
+        }
+    };
     for (index, (list, dates)) in LISTS.into_iter().enumerate() {
         let (mut joined, mut left) = (Vec::new(), Vec::new());
-        for (administration, before, after) in steps {
-            let was = before.is_some_and(|flags| flags[index]);
-            let is = after.is_some_and(|(flags, _)| flags[index]);
+        for Step { administration, before, after, .. } in steps {
+            let was = before.as_ref().is_some_and(|before| flags(before)[index]);
+            let is = after.as_ref().is_some_and(|(after, _)| flags(after)[index]);
             // When the assignment goes, so do all its traces, whatever was recorded of it.
             if was == is && after.is_some() {
                 continue;
             }
             mask.push(FieldPath::of([dates, administration]));
             if is {
-                let date = after.filter(|_| index == 0).map_or(now, |(_, assigned)| assigned);
-                let entries = fields.entry(dates.to_owned()).or_insert_with(Value::empty_map);
-                if let Value::Map(entries) = entries {
-                    entries.insert((*administration).to_owned(), Value::Timestamp(date));
-                }
-                joined.push(Value::from(*administration));
+                // What happens now happens now; an assignment that comes with work in it says when that was done.
+                let known = after.as_ref().filter(|_| index == 0 || before.is_none());
+                let date = known.and_then(|(_, dates)| dates.in_order()[index]).unwrap_or(now);
+                put(&mut fields, dates, administration, Value::Timestamp(date));
+                joined.push(Value::from(administration.as_str()));
             } else {
-                left.push(Value::from(*administration));
+                left.push(Value::from(administration.as_str()));
             }
         }
         let path = FieldPath::of(["assignments", list]);
@@ -109,6 +139,14 @@ fn user_writes_of(
         }
         if !joined.is_empty() {
             transforms.push((path, Transform::Union(joined)));
+        }
+    }
+    for Step { administration, memory, .. } in steps {
+        if *memory != Memory::Same {
+            mask.push(former::entry_path(administration));
+        }
+        if let Memory::Of(dates) = memory {
+            put(&mut fields, former::FORMER, administration, dates.to_value());
         }
     }
     if mask.is_empty() {
@@ -139,8 +177,9 @@ mod tests {
         let user = DocPath::new("users/u").unwrap();
         let now = Timestamp::from_second(100).unwrap();
         let assigned = Timestamp::from_second(50).unwrap();
-        let after = after.as_ref().map(|after| (after, assigned));
-        let Some(write) = user_write(&user, "a", before.as_ref(), after, now) else { return Vec::new() };
+        let after = after.map(|after| (after, Dates { assigned, started: None, completed: None }));
+        let step = Step { administration: "a".to_owned(), before, after, memory: Memory::Same };
+        let Some(write) = user_write(&user, &step, now) else { return Vec::new() };
         assert_eq!(write.precondition, Precondition::Exists);
         let WriteKind::Set { fields, mask: Some(mask), transforms } = write.kind else { panic!("a merge") };
         assert_eq!(mask.len(), transforms.len(), "each list moves with its dates");
@@ -183,13 +222,62 @@ mod tests {
     }
 
     #[test]
+    fn what_went_is_remembered_and_its_dates_come_back_with_it() {
+        let user = DocPath::new("users/u").unwrap();
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let dates = Dates { assigned: at(10), started: Some(at(20)), completed: Some(at(30)) };
+        let step = |before, after, memory| Step { administration: "a".to_owned(), before, after, memory };
+        let of = |step: Step| match user_write(&user, &step, at(100)).unwrap().kind {
+            WriteKind::Set { fields, mask: Some(mask), .. } => (fields, mask),
+            _ => panic!("a merge"),
+        };
+        let (fields, mask) = of(step(Some(state(true, true)), None, Memory::Of(dates)));
+        assert_eq!(fields, crate::fields! { former::FORMER => crate::fields! { "a" => dates.to_value() } });
+        assert!(mask.contains(&former::entry_path("a")));
+        let (fields, mask) = of(step(None, Some((state(true, true), dates)), Memory::Past));
+        let on = |second| Value::Map(crate::fields! { "a" => at(second) });
+        let expected = Fields::from([
+            ("assignmentsAssigned".to_owned(), on(10)),
+            ("assignmentsStarted".to_owned(), on(20)),
+            ("assignmentsCompleted".to_owned(), on(30)),
+        ]);
+        assert_eq!(fields, expected);
+        assert!(mask.contains(&former::entry_path("a")));
+    }
+
+    #[test]
+    fn the_dates_of_what_goes() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let entry = |started: Option<i64>, completed: Option<i64>| {
+            let dates = [("startedOn", started), ("completedOn", completed)];
+            let dates =
+                dates.into_iter().filter_map(|(name, date)| Some((name.to_owned(), Value::Timestamp(at(date?)))));
+            Value::Map(dates.collect())
+        };
+        let assignment = crate::fields! {
+            "id" => "a", "started" => true, "completed" => true, "dateAssigned" => at(1),
+            "assessments" => vec![entry(Some(5), Some(6)), entry(Some(3), Some(9))],
+        };
+        let told = Dates { assigned: at(1), started: Some(at(3)), completed: Some(at(9)) };
+        assert_eq!(list_dates(&assignment, at(100)), told);
+        let user = crate::fields! { "assignmentsStarted" => crate::fields! { "a" => at(4), "b" => at(5) } };
+        assert_eq!(dates_left(Some(&user), &assignment, at(100)), Dates { started: Some(at(4)), ..told });
+        let bare = crate::fields! { "id" => "a", "assessments" => vec![entry(None, None)] };
+        let nothing = Dates { assigned: at(100), started: None, completed: None };
+        assert_eq!(dates_left(Some(&user), &bare, at(100)), nothing);
+        let external = crate::fields! { "id" => "a", "assessments" => vec![entry(None, Some(6))] };
+        assert!(list_dates(&external, at(100)).has_begun(), "whatever the flags say");
+    }
+
+    #[test]
     fn steps_of_several_assignments_share_a_write() {
         let user = DocPath::new("users/u").unwrap();
         let now = Timestamp::from_second(100).unwrap();
         let step = |administration: &str, before: Option<Contribution>, after: Option<Contribution>| Step {
             administration: administration.to_owned(),
             before,
-            after: after.map(|after| (after, now)),
+            after: after.map(|after| (after, Dates { assigned: now, started: None, completed: None })),
+            memory: Memory::Same,
         };
         let transforms = |write: &Write| match &write.kind {
             WriteKind::Set { transforms, .. } => transforms.clone(),

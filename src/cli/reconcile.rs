@@ -161,8 +161,8 @@ fn bar() -> ProgressBar {
 fn as_text(report: &Report) -> String {
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY).set_header(["Administration", "Found", "Fixed", "", "For example"]);
-    let differing: Vec<_> = report.administrations.iter().filter(|one| !one.kinds.is_empty()).collect();
-    for administration in &differing {
+    let found: Vec<_> = report.administrations.iter().filter(|one| !one.kinds.is_empty()).collect();
+    for administration in &found {
         for (kind, tally) in &administration.kinds {
             let number = |number: u64| Cell::new(number).set_alignment(CellAlignment::Right);
             table.add_row([
@@ -175,7 +175,7 @@ fn as_text(report: &Report) -> String {
         }
     }
     let mut lines = Vec::new();
-    if !differing.is_empty() {
+    if !found.is_empty() {
         lines.push(table.to_string());
     }
     for administration in &report.administrations {
@@ -191,7 +191,8 @@ fn as_text(report: &Report) -> String {
     }
     let assignments: u64 = report.administrations.iter().map(|one| one.assignments).sum();
     let agreeing = report.administrations.iter().filter(|one| one.agrees()).count();
-    let now = if differing.is_empty() { "" } else { " now" };
+    let differed = found.iter().any(|one| one.kinds.keys().any(|kind| kind.is_difference()));
+    let now = if differed { " now" } else { "" };
     lines.push(format!(
         "{agreeing} of {} administrations agree{now} ({assignments} assignments).",
         report.administrations.len()

@@ -3,14 +3,16 @@
 use super::report::{Finding, Kind};
 use super::standing::Scope;
 use crate::app::Settings;
-use crate::assignments::build::{Decision, current_orgs};
+use crate::assignments::build::{Decision, Definition, Former, current_orgs};
 use crate::assignments::counts::{COUNTED, Contribution, CountsDelta};
 use crate::assignments::settlement::deletion_mark;
-use crate::assignments::side_effects::assigned_on;
+use crate::assignments::side_effects::{date_assigned, dates_left, list_dates};
+use crate::documents::archive::archiving;
+use crate::documents::former::{FORMER, entry_path, former};
+use crate::documents::history;
 use crate::orgs::OrgLists;
-use crate::store::{
-    DocPath, Document, FieldPath, Fields, Precondition, Result, Timestamp, Transform, Value, Write, lookup,
-};
+use crate::runs::hold::{RunsByTask, hold};
+use crate::store::{DocPath, Document, FieldPath, Fields, Precondition, Result, Timestamp, Transform, Value, Write};
 use crate::users::{is_living, is_of_type};
 
 /// The lists of a user's document, each with the map that dates its entries.
@@ -25,6 +27,8 @@ pub struct Rules<'a> {
     pub scope: &'a Scope,
     /// Types of users that get assignments.
     pub settings: &'a Settings,
+    /// When the administration's last sync was planned.
+    pub planned: Option<Timestamp>,
     /// The time.
     pub now: Timestamp,
 }
@@ -38,6 +42,10 @@ pub struct Subject<'a> {
     pub user: Option<&'a Document>,
     /// The user's assignment of the administration.
     pub assignment: Option<&'a Document>,
+    /// What is archived of it, where there's no assignment and the archive was looked for.
+    pub archived: Option<&'a Document>,
+    /// The user's runs of the administration, where they're known.
+    pub runs: Option<&'a RunsByTask>,
 }
 
 /// What an examination came to.
@@ -141,13 +149,45 @@ impl Rules<'_> {
         if !is_living(&user.fields) || !self.is_assigned_type(&user.fields) {
             return Target::Absent;
         }
-        match definition.decide(&user.fields, None, self.now) {
-            Decision::Create(fields) => {
-                findings.push(Finding::of_user(Kind::AssignmentMissing, subject.path.id()));
-                Target::Present(fields)
-            }
-            _ => Target::Absent,
+        let Decision::Create(fields) = self.made_up_for(definition, subject, &user.fields) else {
+            return Target::Absent;
+        };
+        let contribution = Contribution::of(&fields);
+        let is_work = contribution.started || contribution.completed;
+        if !is_work && self.waits_for_save(definition, &user.fields) {
+            findings.push(Finding::of_user(Kind::WaitsForSave, subject.path.id()));
+            return Target::Unclear;
         }
+        findings.push(Finding::of_user(Kind::AssignmentMissing, subject.path.id()));
+        Target::Present(fields)
+    }
+
+    /// What a student without an assignment should have, with what they did of it before.
+    fn made_up_for(&self, definition: &Definition, subject: Subject<'_>, user: &Fields) -> Decision {
+        let archived = subject.archived.map(|archived| &archived.fields);
+        let left = former(user, self.administration).map(|dates| dates.assigned);
+        let known = Former { archived, assigned: left.or_else(|| date_assigned(user, self.administration)) };
+        let no_runs = RunsByTask::new();
+        let runs = subject.runs.unwrap_or(&no_runs);
+        if known.archived.is_none() && known.assigned.is_none() && runs.is_empty() {
+            return definition.decide(user, None, self.now);
+        }
+        let mut state = known.state(self.now);
+        state.extend(hold(&state, runs, Some((&definition.administration, user)), self.now));
+        definition.decide_again(user, &Former { archived: Some(&state), ..known }, self.now)
+    }
+
+    /// True when the rules leave it to the administration's next save to assign the student: their data has changed
+    /// since the last sync began, and as they were before some such change, nothing of the administration was for
+    /// them (rostering §3, ambiguities A-22).
+    fn waits_for_save(&self, definition: &Definition, user: &Fields) -> bool {
+        let Some(planned) = self.planned else { return false };
+        let mut former = history::since(user, planned);
+        former.any(|data| {
+            let mut then = user.clone();
+            then.insert("studentData".to_owned(), Value::Map(data.clone()));
+            !matches!(definition.decide(&then, None, self.now), Decision::Create(_))
+        })
     }
 
     fn existing(&self, subject: Subject<'_>, assignment: &Fields, findings: &mut Vec<Finding>) -> Target {
@@ -211,6 +251,17 @@ impl Rules<'_> {
                 }
             }
         }
+        if let Some(runs) = subject.runs {
+            let administration = match self.scope {
+                Scope::Open(definition, _) => Some((&definition.administration, &user.fields)),
+                Scope::Closed | Scope::Gone => None,
+            };
+            let changes = hold(&target, runs, administration, self.now);
+            if !changes.is_empty() {
+                findings.push(Finding::of_user(Kind::RunsDiffer, user_id));
+                target.extend(changes);
+            }
+        }
         if assignment.get("id").and_then(Value::as_str) != Some(self.administration) {
             findings.push(Finding::of_user(Kind::IdDiffers, user_id));
             target.insert("id".to_owned(), Value::from(self.administration));
@@ -229,6 +280,7 @@ impl Rules<'_> {
             let mut writes = vec![Write::delete(path)];
             // Tells the deletion's event that the counts are moved already.
             writes.push(deletion_mark(assignment, self.now)?);
+            writes.extend(archiving(assignment)?);
             return Ok(writes);
         };
         Contribution::of(&target).record(&mut target);
@@ -252,11 +304,16 @@ impl Rules<'_> {
         let user = subject.user?;
         let flags = target.map(Contribution::of).map(|target| [true, target.started, target.completed]);
         // Lists of an assignment that comes or goes with this repair follow it; they're no findings of their own.
-        let follow = target.is_some() != subject.assignment.is_some();
+        let held = findings.iter().any(|finding| finding.kind == Kind::RunsDiffer);
+        let follow = held || target.is_some() != subject.assignment.is_some();
         let mut mask = Vec::new();
         let mut dated_fields = Fields::new();
         let mut transforms = Vec::new();
         let traces = traces(&user.fields, self.administration);
+        let dates_to_come = target.map_or([None; 3], |target| {
+            let told = list_dates(target, self.now);
+            former(&user.fields, self.administration).unwrap_or(told).in_order()
+        });
         for (index, (list, dates)) in LISTS.into_iter().enumerate() {
             let expected = flags.is_some_and(|flags| flags[index]);
             let (listed, dated) = traces[index];
@@ -275,33 +332,31 @@ impl Rules<'_> {
             if dated != expected {
                 find(if expected { Kind::DateMissing } else { Kind::DateStray }, dates.to_owned());
                 mask.push(FieldPath::of([dates, self.administration]));
-                if let (true, Some(target)) = (expected, target) {
-                    let date = Value::Timestamp(self.date(index, target));
+                if expected {
+                    let date = Value::Timestamp(dates_to_come[index].unwrap_or(self.now));
                     dated_fields
                         .insert(dates.to_owned(), Value::Map(Fields::from([(self.administration.to_owned(), date)])));
                 }
             }
+        }
+        // What the user's document remembers of it: an assignment that goes can come again, and then is there.
+        match (subject.assignment, target) {
+            (Some(assignment), None) => {
+                let dates = dates_left(Some(&user.fields), &assignment.fields, self.now);
+                let entry = Fields::from([(self.administration.to_owned(), dates.to_value())]);
+                dated_fields.insert(FORMER.to_owned(), Value::Map(entry));
+                mask.push(entry_path(self.administration));
+            }
+            (None, Some(_)) if former(&user.fields, self.administration).is_some() => {
+                mask.push(entry_path(self.administration));
+            }
+            _ => {}
         }
         if mask.is_empty() && transforms.is_empty() {
             return None;
         }
         let write = Write::merge(user.path.clone(), dated_fields, mask).when(Precondition::Exists);
         Some(transforms.into_iter().fold(write, |write, (path, transform)| write.with(path, transform)))
-    }
-
-    /// When the assignment was assigned, first started, last completed, as far as it tells.
-    fn date(&self, list: usize, assignment: &Fields) -> Timestamp {
-        let assessments = assignment.get("assessments").and_then(Value::as_array).unwrap_or_default();
-        let of = |name: &'static str| {
-            let entries = assessments.iter().filter_map(Value::as_map);
-            entries.filter_map(move |entry| lookup(entry, name).and_then(Value::as_timestamp))
-        };
-        let date = match list {
-            0 => return assigned_on(assignment, self.now),
-            1 => of("startedOn").min(),
-            _ => of("completedOn").max(),
-        };
-        date.unwrap_or(self.now)
     }
 }
 

@@ -1,14 +1,21 @@
 //! Mending students: a few at a time, each few in one transaction that reads them anew.
 
+use futures::{StreamExt, TryStreamExt};
+
 use super::examine::{Examined, Rules, Subject};
 use super::measure::fence_write;
-use super::standing::{Mark, Scope, mark_paths};
+use super::standing::{Mark, Scope, Standing, mark_paths};
 use crate::app::App;
 use crate::assignments::counts::CountsDelta;
+use crate::documents::archive::archive_path;
+use crate::runs::hold::RunsByTask;
+use crate::runs::runs_of_assignment;
 use crate::store::{DocPath, Document, Precondition, Result, StoreError};
 
 /// Students mended in one commit.
 const BATCH: usize = 80;
+/// Students whose runs are asked for at once.
+const PARALLEL: usize = 8;
 /// Writes after which a commit takes no more students; a student has three and the counts of their orgs.
 const WRITES: usize = 400;
 /// Bytes of assignments that a commit may come to, with Firestore taking 10 MiB.
@@ -18,8 +25,7 @@ const BYTES: usize = 5 << 20;
 pub struct Repairs<'a> {
     pub app: &'a App,
     pub administration: &'a str,
-    pub mark: &'a Mark,
-    pub scope: &'a Scope,
+    pub standing: &'a Standing,
 }
 
 /// A student as the transaction found them.
@@ -41,7 +47,7 @@ pub enum Batch {
 impl Repairs<'_> {
     /// Mends as many of the first students as fit into a commit.
     pub async fn first(&self, users: &[DocPath]) -> Result<Batch> {
-        let most = match self.scope {
+        let most = match &self.standing.scope {
             Scope::Open(definition, _) => BYTES / definition.most_bytes().max(1),
             Scope::Closed | Scope::Gone => BATCH,
         };
@@ -60,24 +66,39 @@ impl Repairs<'_> {
         let marks = mark_paths(self.administration)?;
         let assignments = users.iter().map(|user| user.child("assignments", self.administration));
         let assignments: Vec<DocPath> = assignments.collect::<Result<_>>()?;
-        let paths: Vec<DocPath> = marks.iter().chain(users).chain(&assignments).cloned().collect();
-        let paths = &paths;
+        let archives = assignments.iter().map(archive_path).collect::<Result<Vec<_>>>()?;
+        let paths: Vec<DocPath> = marks.iter().chain(users).chain(&assignments).chain(&archives).cloned().collect();
+        // Few students differ, and what each did decides what mends them. A run that's written meanwhile has an event
+        // of its own.
+        let (app, id) = (self.app, self.administration);
+        let runs = users.to_vec().into_iter().map(|user| async move { runs_of_assignment(app, &user, id).await });
+        let runs: Vec<RunsByTask> = futures::stream::iter(runs).buffered(PARALLEL).try_collect().await?;
+        let (paths, runs, standing) = (&paths, &runs, self.standing);
         let committed = self.app.stores.admin.transaction(|tx| async move {
             let now = self.app.now();
             let mut found = tx.get_all(paths).await?.into_iter();
             let (administration, control) = (found.next().flatten(), found.next().flatten());
-            if Mark::of(administration.as_ref(), control.as_ref(), now) != *self.mark {
+            if Mark::of(administration.as_ref(), control.as_ref(), now) != standing.mark {
                 return Ok(Batch::Overtaken);
             }
             let mut found: Vec<Option<Document>> = found.collect();
-            let assignments = found.split_off(users.len().min(found.len()));
-            let rules =
-                Rules { administration: self.administration, scope: self.scope, settings: &self.app.settings, now };
+            let mut assignments = found.split_off(users.len().min(found.len()));
+            let archives = assignments.split_off(users.len().min(assignments.len()));
+            let rules = Rules {
+                administration: self.administration,
+                scope: &standing.scope,
+                settings: &self.app.settings,
+                planned: standing.planned,
+                now,
+            };
             let mut done = Vec::with_capacity(users.len());
             let mut delta = CountsDelta::default();
             let mut writes = Vec::new();
-            for ((path, user), assignment) in users.iter().zip(found).zip(assignments) {
-                let subject = Subject { path, user: user.as_ref(), assignment: assignment.as_ref() };
+            let read = found.into_iter().zip(assignments).zip(archives);
+            for ((path, runs), ((user, assignment), archived)) in users.iter().zip(runs).zip(read) {
+                let (user, assignment, archived) = (user, assignment.as_ref(), archived.as_ref());
+                let runs = Some(runs);
+                let subject = Subject { path, user: user.as_ref(), assignment, archived, runs };
                 let examined = rules.examine(subject)?;
                 if let Some(repair) = &examined.repair {
                     repair.step(&mut delta);
@@ -91,7 +112,7 @@ impl Repairs<'_> {
             if !writes.is_empty() {
                 tx.write_all(writes).await;
                 // Without an administration there are no counts, and none may come to life.
-                if !matches!(self.scope, Scope::Gone) {
+                if !matches!(standing.scope, Scope::Gone) {
                     tx.write_all(delta.writes(self.administration, Precondition::None)?).await;
                     tx.write(fence_write(self.administration)?).await;
                 }

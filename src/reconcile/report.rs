@@ -54,6 +54,11 @@ pub enum Kind {
     UserNotInOrgs,
     /// A student whom the conditions give something has no assignment.
     AssignmentMissing,
+    /// An assignment isn't what its student's runs say.
+    RunsDiffer,
+    /// A student has no assignment yet, because what the conditions look at has changed since the last sync: the
+    /// rules leave that to the administration's next save. No difference.
+    WaitsForSave,
 }
 
 impl Kind {
@@ -80,7 +85,14 @@ impl Kind {
             Kind::UserTypeNotAssigned => "an open assignment of a user who is no student",
             Kind::UserNotInOrgs => "an open assignment of a user outside the orgs",
             Kind::AssignmentMissing => "a student without the assignment",
+            Kind::RunsDiffer => "an assignment that isn't what its runs say",
+            Kind::WaitsForSave => "a student who waits for the next save",
         }
+    }
+
+    /// True when it's something that shouldn't be so, rather than something to know.
+    pub fn is_difference(self) -> bool {
+        self != Kind::WaitsForSave
     }
 }
 
@@ -229,7 +241,8 @@ impl AdministrationReport {
 
     /// True when all was examined and nothing differs any more.
     pub fn agrees(&self) -> bool {
-        self.state.is_examined() && self.notes.is_empty() && self.kinds.values().all(|kind| kind.found == kind.fixed)
+        let mut differences = self.kinds.iter().filter(|(kind, _)| kind.is_difference());
+        self.state.is_examined() && self.notes.is_empty() && differences.all(|(_, tally)| tally.found == tally.fixed)
     }
 
     fn settle(&mut self) {

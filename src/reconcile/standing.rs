@@ -59,6 +59,8 @@ pub struct Standing {
     pub mark: Mark,
     /// What its assignments are measured by.
     pub scope: Scope,
+    /// When its last sync was planned.
+    pub planned: Option<Timestamp>,
 }
 
 /// Reads how an administration stands; the scope is [`Scope::Closed`] for one that isn't examined.
@@ -69,6 +71,7 @@ pub async fn load(database: &Database, id: &str, now: Timestamp) -> Result<Stand
     let found = database.get_all(&mark_paths(id)?).await?;
     let [administration, control] = <[Option<Document>; 2]>::try_from(found).unwrap_or_default();
     let mark = Mark::of(administration.as_ref(), control.as_ref(), now);
+    let planned = control.as_ref().and_then(|control| Control::read(control).planned);
     let scope = match (mark.state, &administration) {
         (State::Gone, _) => Scope::Gone,
         (State::Open, Some(document)) => {
@@ -87,7 +90,7 @@ pub async fn load(database: &Database, id: &str, now: Timestamp) -> Result<Stand
         }
         _ => Scope::Closed,
     };
-    Ok(Standing { mark, scope })
+    Ok(Standing { mark, scope, planned })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Going through one administration: its assignments, the users who list it, the members of its orgs,
 //! its counts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use futures::{StreamExt, TryStreamExt};
 
@@ -17,11 +17,15 @@ use crate::administrations::fanout::members::{members_query, orgs_a_query};
 use crate::administrations::fanout::ownership::{Flow, Phase};
 use crate::app::App;
 use crate::orgs::OrgLists;
+use crate::runs::best;
+use crate::runs::hold::{RunsByTask, by_task};
+use crate::runs::runs_of_assignment;
 use crate::store::path::NAME_FIELD;
 use crate::store::{
     Database, Direction, DocPath, Document, FieldOp, FieldPath, Fields, Filter, Precondition, Query, Result,
     StoreError, UnaryOp, Value, Write,
 };
+use crate::users::is_living;
 
 /// Counts asked for at once.
 const PARALLEL_COUNTS: usize = 8;
@@ -56,6 +60,7 @@ pub async fn administration(
         patient_pages: if options.patience.is_zero() { 0 } else { PATIENT_PAGES },
         has_mended: false,
         overtaken: false,
+        looked_into: BTreeSet::new(),
     };
     if standing.mark.state.is_examined() {
         walk.go().await?;
@@ -64,16 +69,23 @@ pub async fn administration(
     Ok((walk.report, walk.named))
 }
 
-/// A user and their assignment, as read.
+/// A user and their assignment, as read, with the runs of it where these are known.
 struct Pair {
     path: DocPath,
     user: Option<Document>,
     assignment: Option<Document>,
+    runs: Option<RunsByTask>,
 }
 
 impl Pair {
     fn subject(&self) -> Subject<'_> {
-        Subject { path: &self.path, user: self.user.as_ref(), assignment: self.assignment.as_ref() }
+        Subject {
+            path: &self.path,
+            user: self.user.as_ref(),
+            assignment: self.assignment.as_ref(),
+            archived: None,
+            runs: self.runs.as_ref(),
+        }
     }
 }
 
@@ -94,6 +106,8 @@ struct Walk<'a> {
     has_mended: bool,
     /// The administration doesn't stand as it did: what remains is left alone.
     overtaken: bool,
+    /// Members of the orgs without an assignment who were looked at because they have runs.
+    looked_into: BTreeSet<DocPath>,
 }
 
 impl Walk<'_> {
@@ -127,7 +141,13 @@ impl Walk<'_> {
     }
 
     /// All assignments, with their students.
+    ///
+    /// Their runs come beside them, in the same order, so that memory is for a page of both.
     async fn assignments(&mut self) -> Result<()> {
+        let mut runs = match self.standing.scope {
+            Scope::Gone => RunsAside::none(),
+            Scope::Open(..) | Scope::Closed => RunsAside::of(self.app, self.id),
+        };
         let mut cursor = None;
         loop {
             let page = self.database().query(assignments_page(self.database(), self.id, cursor.as_ref())).await?;
@@ -139,16 +159,42 @@ impl Walk<'_> {
             self.foreign(foreign).await?;
             let owners: Vec<DocPath> = own.iter().filter_map(|assignment| assignment.path.parent()).collect();
             let users = self.database().get_all(&owners).await?;
-            let pairs = owners.into_iter().zip(users).zip(own);
-            let pairs = pairs.map(|((path, user), assignment)| Pair { path, user, assignment: Some(assignment) });
-            self.look(pairs.collect()).await?;
+            let mut pairs = Vec::with_capacity(own.len());
+            for ((path, user), assignment) in owners.into_iter().zip(users).zip(own) {
+                let runs = runs.take(&path).await?;
+                pairs.push(Pair { path, user, assignment: Some(assignment), runs: Some(runs) });
+            }
+            self.look(pairs).await?;
+            self.unassigned_runners(&mut runs, false).await?;
             (self.watch)(Step::Looked(looked));
             cursor = last;
             if cursor.is_none() {
                 break;
             }
         }
-        Ok(())
+        self.unassigned_runners(&mut runs, true).await
+    }
+
+    /// Students who have runs and no assignment: those in the administration's orgs should have one. `all`: the last
+    /// of them; else they may gather.
+    async fn unassigned_runners(&mut self, runs: &mut RunsAside<'_>, all: bool) -> Result<()> {
+        let Scope::Open(definition, _) = &self.standing.scope else { return Ok(()) };
+        loop {
+            let gathered = runs.gathered(all).await?;
+            if gathered.is_empty() {
+                return Ok(());
+            }
+            let users = self.database().get_all(&gathered).await?.into_iter().flatten();
+            // Who lists the administration is looked at for that.
+            let is_due = |user: &Document| {
+                definition.assigns(&user.fields)
+                    && is_living(&user.fields)
+                    && !traces(&user.fields, self.id).iter().any(|(listed, dated)| *listed || *dated)
+            };
+            let due: Vec<Document> = users.filter(is_due).collect();
+            self.looked_into.extend(due.iter().map(|user| user.path.clone()));
+            self.look_at_unseen(due, true).await?;
+        }
     }
 
     /// Assignments of other administrations that bear this one's ID: no count would find them.
@@ -197,7 +243,7 @@ impl Walk<'_> {
                     !asked.iter().any(|asked| is_in(*asked))
                 };
                 let users: Vec<Document> = users.into_iter().filter(is_new).collect();
-                self.look_at_unseen(users).await?;
+                self.look_at_unseen(users, false).await?;
                 if cursor.is_none() {
                     break;
                 }
@@ -227,17 +273,21 @@ impl Walk<'_> {
         self.database().query(query).await
     }
 
-    /// Looks at those users whose assignment the pass through the assignments didn't find.
-    async fn look_at_unseen(&mut self, users: Vec<Document>) -> Result<()> {
+    /// Looks at those users whose assignment the pass through the assignments didn't find; at their runs, too, if they
+    /// have some.
+    async fn look_at_unseen(&mut self, users: Vec<Document>, have_runs: bool) -> Result<()> {
         let paths = users.iter().map(|user| user.path.child("assignments", self.id)).collect::<Result<Vec<_>>>()?;
         let assignments = self.database().get_all(&paths).await?;
         let is_seen = |assignment: &Document| assignment.fields.get("id").and_then(Value::as_str) == Some(self.id);
         let unseen = users.into_iter().zip(assignments).filter(|(_, found)| !found.as_ref().is_some_and(is_seen));
         let unseen: Vec<_> = unseen.collect();
         unseen.iter().filter_map(|(_, found)| found.as_ref()).for_each(|found| self.sums.add(&found.fields));
-        let pairs =
-            unseen.into_iter().map(|(user, assignment)| Pair { path: user.path.clone(), user: Some(user), assignment });
-        self.look(pairs.collect()).await
+        let mut pairs = Vec::with_capacity(unseen.len());
+        for (user, assignment) in unseen {
+            let runs = if have_runs { Some(runs_of_assignment(self.app, &user.path, self.id).await?) } else { None };
+            pairs.push(Pair { path: user.path.clone(), user: Some(user), assignment, runs });
+        }
+        self.look(pairs).await
     }
 
     /// Members of the assigned orgs without an assignment: looked for only in orgs that have more (or
@@ -263,10 +313,11 @@ impl Walk<'_> {
                 // Who lists the administration was seen: with the assignment, or for want of one.
                 let is_new = |user: &Document| {
                     self.members.is_first(&user.fields, &read)
+                        && !self.looked_into.contains(&user.path)
                         && !traces(&user.fields, self.id).iter().any(|(listed, dated)| *listed || *dated)
                 };
                 let users: Vec<Document> = users.into_iter().filter(is_new).collect();
-                self.look_at_unseen(users).await?;
+                self.look_at_unseen(users, false).await?;
                 if cursor.is_none() {
                     break;
                 }
@@ -282,8 +333,9 @@ impl Walk<'_> {
         for pair in pairs {
             let examined = self.rules().examine(pair.subject())?;
             self.name_others(pair.user.as_ref());
-            if examined.findings.is_empty() {
+            if examined.findings.iter().all(|finding| !finding.kind.is_difference()) {
                 self.note(pair.user.as_ref(), None);
+                examined.findings.into_iter().for_each(|finding| self.report.add(finding));
             } else {
                 differing.push((pair, examined));
             }
@@ -296,7 +348,7 @@ impl Walk<'_> {
 
     fn rules(&self) -> Rules<'_> {
         let (scope, settings) = (&self.standing.scope, &self.app.settings);
-        Rules { administration: self.id, scope, settings, now: self.app.now() }
+        Rules { administration: self.id, scope, settings, planned: self.standing.planned, now: self.app.now() }
     }
 
     /// Counts a user as looked at; `listed` when their lists were mended since they were read.
@@ -331,8 +383,12 @@ impl Walk<'_> {
                 let assignments: Vec<DocPath> = assignments.collect::<Result<_>>()?;
                 let found = self.database().get_all(&users).await?.into_iter();
                 let found = found.zip(self.database().get_all(&assignments).await?);
-                for (path, (user, assignment)) in users.into_iter().zip(found) {
-                    let pair = Pair { path, user, assignment };
+                for (index, (path, (user, assignment))) in users.into_iter().zip(found).enumerate() {
+                    let runs = match chunk[index].0.runs {
+                        Some(_) => Some(runs_of_assignment(self.app, &path, self.id).await?),
+                        None => None,
+                    };
+                    let pair = Pair { path, user, assignment, runs };
                     let examined = self.rules().examine(pair.subject())?;
                     again.push((pair, examined));
                 }
@@ -352,7 +408,7 @@ impl Walk<'_> {
         let mut at = 0;
         while at < users.len() {
             let (id, standing) = (self.id, self.standing);
-            let repairs = Repairs { app: self.app, administration: id, mark: &standing.mark, scope: &standing.scope };
+            let repairs = Repairs { app: self.app, administration: id, standing };
             match repairs.first(&users[at..]).await? {
                 Batch::Done(done) => {
                     at += done.len();
@@ -440,6 +496,91 @@ impl Walk<'_> {
             self.report.add(finding);
         }
         Ok(())
+    }
+}
+
+/// An administration's runs, in the order of their students, page by page beside the assignments.
+struct RunsAside<'a> {
+    source: Option<(&'a App, &'a str)>,
+    ahead: VecDeque<Document>,
+    cursor: Option<DocPath>,
+    /// Students with runs whom no assignment was found for.
+    strangers: Vec<DocPath>,
+}
+
+impl<'a> RunsAside<'a> {
+    fn of(app: &'a App, administration: &'a str) -> RunsAside<'a> {
+        RunsAside { source: Some((app, administration)), ahead: VecDeque::new(), cursor: None, strangers: Vec::new() }
+    }
+
+    fn none() -> RunsAside<'a> {
+        RunsAside { source: None, ahead: VecDeque::new(), cursor: None, strangers: Vec::new() }
+    }
+
+    /// The next run, if there is one more.
+    async fn peek(&mut self) -> Result<Option<&Document>> {
+        if let Some((app, administration)) = self.source.filter(|_| self.ahead.is_empty()) {
+            let database = &app.stores.assessment;
+            let selected: Vec<&str> = best::FIELDS.into_iter().chain(["taskId"]).collect();
+            let mut query = Query::group("runs")
+                .equal("assignmentId", administration)
+                .order_by(NAME_FIELD, Direction::Ascending)
+                .limit(PAGE)
+                .select(&selected);
+            if let Some(cursor) = &self.cursor {
+                query = query.start_after(vec![database.reference(cursor)]);
+            }
+            self.ahead = database.query(query).await?.into();
+            if self.ahead.len() < PAGE as usize {
+                self.source = None;
+            }
+            self.cursor = self.ahead.back().map(|last| last.path.clone());
+        }
+        Ok(self.ahead.front())
+    }
+
+    /// The runs of a student. Students come in the order of their IDs; runs of those who are passed over are of
+    /// strangers.
+    async fn take(&mut self, user: &DocPath) -> Result<RunsByTask> {
+        let mut own = Vec::new();
+        loop {
+            let of = match self.peek().await? {
+                Some(run) => run.path.parent(),
+                None => break,
+            };
+            let is_next = of.as_ref().is_some_and(|of| of.as_str() > user.as_str());
+            if is_next {
+                break;
+            }
+            let run = self.ahead.pop_front();
+            match of {
+                Some(of) if of == *user => own.extend(run),
+                Some(of) => self.pass(of),
+                None => {}
+            }
+        }
+        Ok(by_task(&own))
+    }
+
+    fn pass(&mut self, user: DocPath) {
+        // Guests have runs, too, and no assignments.
+        if user.collection_id() == "users" && self.strangers.last() != Some(&user) {
+            self.strangers.push(user);
+        }
+    }
+
+    /// A page of students whom no assignment was found for; fewer than a page only when `all` are asked for, from the
+    /// runs that remain.
+    async fn gathered(&mut self, all: bool) -> Result<Vec<DocPath>> {
+        while all && self.strangers.len() < PAGE as usize {
+            let Some(of) = self.peek().await?.map(|run| run.path.parent()) else { break };
+            self.ahead.pop_front();
+            if let Some(of) = of {
+                self.pass(of);
+            }
+        }
+        let ready = if all || self.strangers.len() >= PAGE as usize { self.strangers.len() } else { 0 };
+        Ok(self.strangers.drain(..ready).collect())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::best::{Run, best};
 use crate::administrations::model::progress_key;
-use crate::assignments::build::{is_complete, progress, task_id};
+use crate::assignments::build::{is_complete, names_runs, progress, task_id};
 use crate::fields;
 use crate::store::{Fields, Timestamp, Value};
 
@@ -93,9 +93,8 @@ fn fill(entry: &mut Fields, best: &Run, runs: &[Run]) {
 /// before anybody looked, loses the dates that the client set before the run left: later ones belong
 /// to something else. Either way it ends with an empty list of runs, and is done with.
 fn clear(entry: &mut Fields, left: Timestamp) -> bool {
-    let runs = entry.get("allRunIds").and_then(Value::as_array);
-    let names_runs = is_set(entry, "runId") || runs.is_some_and(|runs| !runs.is_empty());
-    let mut cleared = names_runs || runs.is_none();
+    let names_runs = names_runs(entry);
+    let mut cleared = names_runs || entry.get("allRunIds").and_then(Value::as_array).is_none();
     for date in ["startedOn", "completedOn"] {
         let earlier = entry.get(date).and_then(Value::as_timestamp).is_some_and(|date| date <= left);
         if names_runs || earlier {

@@ -4,6 +4,7 @@ use super::assignment::{Outcome, follow};
 use super::best::{self, Run, best};
 use super::category;
 use super::event::{Asked, Pair, Touched, asked};
+use super::hold::{RunsByTask, by_task, hold};
 use crate::app::App;
 use crate::assignments::{self, Amended};
 use crate::fields;
@@ -114,6 +115,35 @@ async fn follow_with(app: &App, path: &DocPath, touched: &Touched, runs: &[Run])
     let amended = assignments::amend(app, path, edit).await?;
     if amended == Amended::Missing {
         tracing::info!(administration = assignment, task, "the run's assignment doesn't exist");
+        if let (Some(user), false) = (path.parent(), runs.is_empty()) {
+            let began = runs.iter().filter_map(|run| run.started).min().unwrap_or_else(|| app.now());
+            assignments::remember_work(app, &user, assignment, began).await?;
+        }
     }
     Ok(amended == Amended::Done)
+}
+
+/// All runs of a student's assignment. One read a run, or one when there is none.
+pub async fn runs_of_assignment(app: &App, user: &DocPath, assignment: &str) -> Result<RunsByTask, StoreError> {
+    let selected: Vec<&str> = best::FIELDS.into_iter().chain(["taskId"]).collect();
+    let query = Query::collection(format!("{user}/runs")).equal("assignmentId", assignment).select(&selected);
+    Ok(by_task(&app.stores.assessment.query(query).await?))
+}
+
+/// Brings an assignment in line with all runs of it: one that comes again after its student was away has missed
+/// their events. Reads the runs, and the assignment; where it's written, both once more, as [`sync`] does.
+pub async fn hold_assignment(app: &App, path: &DocPath) -> Result<(), HandlerError> {
+    let user = path.parent().ok_or_else(|| HandlerError::Permanent("not an assignment's path".to_owned()))?;
+    let mut written = None;
+    loop {
+        let runs = runs_of_assignment(app, &user, path.id()).await?;
+        if written.as_ref() == Some(&runs) {
+            return Ok(());
+        }
+        let amended = assignments::amend(app, path, |assignment| hold(assignment, &runs, None, app.now())).await?;
+        if amended != Amended::Done {
+            return Ok(());
+        }
+        written = Some(runs);
+    }
 }

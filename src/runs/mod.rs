@@ -6,6 +6,7 @@ pub mod best;
 pub mod category;
 pub mod event;
 mod handlers;
+pub mod hold;
 pub mod student;
 
-pub use handlers::written;
+pub use handlers::{hold_assignment, runs_of_assignment, written};

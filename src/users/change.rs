@@ -26,6 +26,9 @@ pub struct UserChange {
     pub left: OrgLists,
     /// Nobody followed them before: there are no runs to be mended.
     pub new: bool,
+    /// Their student data until now, where it changed. What the event alone knows, so it isn't kept with a change
+    /// that's to be followed again.
+    pub data_before: Option<Fields>,
 }
 
 /// Fields that assignments show of a user, beside the student data.
@@ -49,6 +52,7 @@ pub fn changes(before: Option<&Fields>, after: &Fields, types: &[String], now: T
             details: false,
             left: OrgLists::new(),
             new: before.is_none(),
+            data_before: None,
         };
     };
     let (held, holds) = (current_orgs(before), current_orgs(after));
@@ -61,7 +65,19 @@ pub fn changes(before: Option<&Fields>, after: &Fields, types: &[String], now: T
             || other_data(before) != other_data(after),
         left: known_orgs(held.difference(&holds.to_set())),
         new: false,
+        data_before: data_before(before, after),
     }
+}
+
+/// The former student data, if any of it has changed that people or rosters give.
+fn data_before(before: &Fields, after: &Fields) -> Option<Fields> {
+    let given = |user: &Fields| {
+        let mut data = user.get("studentData").and_then(Value::as_map).cloned().unwrap_or_default();
+        data.remove("schoolLevel");
+        data
+    };
+    let former = before.get("studentData").and_then(Value::as_map)?;
+    (given(before) != given(after)).then(|| former.clone())
 }
 
 fn known_orgs(orgs: OrgLists) -> OrgLists {
@@ -99,6 +115,7 @@ impl UserChange {
             details: self.details || other.details,
             left: self.left,
             new: self.new && other.new,
+            data_before: None,
         }
     }
 
@@ -124,6 +141,7 @@ impl UserChange {
             details: flag("details"),
             left: OrgLists::from_value(fields.get("left")),
             new: flag("new"),
+            data_before: None,
         }
     }
 }
@@ -212,7 +230,12 @@ mod tests {
             let change = changes(Some(&student()), &after, &types, at("2026-01-01T00:00:00Z"));
             assert_eq!(named(&change), expected, "{what}");
             assert_eq!(change.matters(), !expected.is_empty(), "{what}");
-            assert_eq!(UserChange::read(&change.to_fields()), change, "{what}");
+            let is_of_data = lookup(&after, "studentData.grade") != lookup(&student(), "studentData.grade")
+                || lookup(&after, "studentData.dob") != lookup(&student(), "studentData.dob")
+                || lookup(&after, "studentData.gender") != lookup(&student(), "studentData.gender");
+            assert_eq!(change.data_before.is_some(), is_of_data, "{what}");
+            let kept = UserChange { data_before: None, ..change };
+            assert_eq!(UserChange::read(&kept.to_fields()), kept, "{what}");
         }
     }
 

@@ -9,6 +9,7 @@ mod attacks;
 mod calls;
 mod claims;
 mod clever;
+mod coming_back;
 mod cost;
 mod documents;
 mod emulator;

@@ -11,9 +11,11 @@ use super::members::{members_query, orgs_a_query};
 use super::ownership::{Flow, Phase, phases};
 use crate::administrations::definitions::Prepared;
 use crate::app::App;
-use crate::assignments::build::{Decision, current_orgs};
+use crate::assignments::build::{Decision, Former, current_orgs};
 use crate::assignments::settlement::{Settlement, assignment_path};
-use crate::assignments::side_effects::{lists_assignment, user_writes};
+use crate::assignments::side_effects::{date_assigned, lists_assignment, user_writes};
+use crate::documents::archive::archive_path;
+use crate::documents::former::former;
 use crate::fields;
 use crate::runtime::{HandlerError, Task, TaskOutcome};
 use crate::store::{Direction, DocPath, Document, Precondition, StoreError, Value, Write, lookup};
@@ -24,6 +26,8 @@ use crate::users::is_living;
 /// taking 10 MiB.
 const PAGE_WRITES: usize = 480;
 const PAGE_BYTES: usize = 5 << 20;
+/// The most writes that a page may come to before the sync's own.
+const MOST_WRITES: usize = 490;
 /// Students read at once: more than a chunk is packed for, so that a chunk is one query as a rule.
 const READ_AHEAD: u32 = 500;
 /// How long a chunk waits for the event of a deletion that somebody else made, before it's taken as
@@ -173,27 +177,42 @@ impl<'a> Chunk<'a> {
         care: Care,
     ) -> Result<Page, StoreError> {
         let database = &self.app.stores.admin;
-        let users = self.next_students(prepared.definition.most_bytes(), cursor, ahead).await?;
+        let mut users = self.next_students(prepared.definition.most_bytes(), cursor, ahead).await?;
         let mine = self.mine(&users, prepared);
-        let asked: Vec<&Document> = mine
-            .iter()
-            .map(|(user, _)| *user)
-            .filter(|user| care == Care::Looked || lists_assignment(&user.fields, &self.administration))
-            .collect();
-        let paths: Vec<DocPath> =
-            asked.iter().map(|user| assignment_path(&user.path, &self.administration)).collect::<Result<_, _>>()?;
-        let found = database.get_all(&paths).await?;
-        let existing: BTreeMap<&DocPath, Document> =
-            asked.iter().zip(found).filter_map(|(user, assignment)| Some((&user.path, assignment?))).collect();
-        let lost = asked
-            .iter()
-            .filter(|user| lists_assignment(&user.fields, &self.administration))
-            .filter(|user| !existing.contains_key(&user.path))
-            .count();
+        let asked = |user: &Document| care == Care::Looked || lists_assignment(&user.fields, &self.administration);
+        let places: Vec<&Document> = mine.iter().map(|(user, _)| *user).filter(|user| asked(user)).collect();
+        // Who had the assignment before takes up what they left.
+        let former =
+            |user: &Document| self.phase.flow == Flow::Assign && former(&user.fields, &self.administration).is_some();
+        let came_back: Vec<&Document> = mine.iter().map(|(user, _)| *user).filter(|user| former(user)).collect();
+        let mut paths = Vec::with_capacity(places.len() + came_back.len());
+        for user in &places {
+            paths.push(assignment_path(&user.path, &self.administration)?);
+        }
+        for user in &came_back {
+            paths.push(archive_path(&assignment_path(&user.path, &self.administration)?)?);
+        }
+        let mut found = database.get_all(&paths).await?.into_iter();
+        let by_user = |users: Vec<&Document>, found: Vec<Option<Document>>| -> BTreeMap<DocPath, Document> {
+            users.into_iter().zip(found).filter_map(|(user, found)| Some((user.path.clone(), found?))).collect()
+        };
+        let of_places = found.by_ref().take(places.len()).collect();
+        let lost: Vec<&Document> =
+            places.iter().copied().filter(|user| lists_assignment(&user.fields, &self.administration)).collect();
+        let known = Known { existing: by_user(places, of_places), archived: by_user(came_back, found.collect()) };
+        let lost = lost.iter().filter(|user| !known.existing.contains_key(&user.path)).count();
         if lost > 0 && self.waits_for_deletions(task).await? {
             return Ok(Page::Wait);
         }
-        let plan = self.decide(prepared, &mine, &existing)?;
+        // Most students take two writes, as the page's length has it; those who lose an assignment take more.
+        let plan = loop {
+            let plan = self.decide(prepared, &self.mine(&users, prepared), &known)?;
+            if plan.writes.len() <= MOST_WRITES || users.len() <= 1 {
+                break plan;
+            }
+            let rest = users.split_off(users.len() / 2);
+            rest.into_iter().rev().for_each(|user| ahead.users.push_front(user));
+        };
         let last = users.last().filter(|_| ahead.more || !ahead.users.is_empty()).map(|last| last.id().to_owned());
         // First, so that the commit's first result is the number of open chunks.
         let mut writes =
@@ -228,8 +247,8 @@ impl<'a> Chunk<'a> {
             ahead.users = database.query(query).await?.into();
             ahead.more = ahead.users.len() == READ_AHEAD as usize;
         }
-        // What is removed is marked as well.
-        let each = if self.phase.flow == Flow::Remove { 3 } else { 2 };
+        // What is removed is marked and archived as well.
+        let each = if self.phase.flow == Flow::Remove { 4 } else { 2 };
         let page = page_length(&ahead.users, each, assignment_bytes);
         Ok(ahead.users.drain(..page).collect())
     }
@@ -272,12 +291,21 @@ impl<'a> Chunk<'a> {
             .collect()
     }
 
+    /// What is known of the assignment that a student had before, if they had one.
+    fn former<'k>(&self, user: &Document, known: &'k Known) -> Option<Former<'k>> {
+        let archived = known.archived.get(&user.path).map(|archived| &archived.fields);
+        let left = former(&user.fields, &self.administration).map(|dates| dates.assigned);
+        // Listed and not there: somebody deleted it past the service, and its event doesn't come.
+        let assigned = left.or_else(|| date_assigned(&user.fields, &self.administration));
+        (archived.is_some() || assigned.is_some()).then_some(Former { archived, assigned })
+    }
+
     /// What becomes of the page's users: pure, but for the clock.
     fn decide(
         &self,
         prepared: &Prepared,
         users: &[(&Document, Vec<String>)],
-        existing: &BTreeMap<&DocPath, Document>,
+        known: &Known,
     ) -> Result<PagePlan, StoreError> {
         let now = self.app.now();
         let mut settlement = Settlement::new(&self.administration, now);
@@ -286,7 +314,7 @@ impl<'a> Chunk<'a> {
             for key in later {
                 *plan.seen.entry(key.clone()).or_default() += 1;
             }
-            let assignment = existing.get(&user.path);
+            let assignment = known.existing.get(&user.path);
             let fields = assignment.map(|assignment| &assignment.fields);
             let definition = &prepared.definition;
             let decision = match (self.phase.flow, fields) {
@@ -299,7 +327,11 @@ impl<'a> Chunk<'a> {
                 (Flow::Remove, Some(fields)) => definition.subtract(fields, &prepared.removing, now),
                 (Flow::Assign, None) if prepared.details_only => Decision::Nothing,
                 (Flow::Assign, Some(fields)) if prepared.details_only => definition.update_details(fields, now),
-                (Flow::Assign, fields) => definition.decide(&user.fields, fields, now),
+                (Flow::Assign, None) => match self.former(user, known) {
+                    Some(former) => definition.decide_again(&user.fields, &former, now),
+                    None => definition.decide(&user.fields, None, now),
+                },
+                (Flow::Assign, Some(fields)) => definition.decide(&user.fields, Some(fields), now),
             };
             let settled = settlement.settle(user, assignment, decision)?;
             plan.writes.extend(settled.of_assignment);
@@ -308,6 +340,12 @@ impl<'a> Chunk<'a> {
         plan.writes.extend(settlement.counts(Precondition::None)?);
         Ok(plan)
     }
+}
+
+/// What was read for a page, by student.
+struct Known {
+    existing: BTreeMap<DocPath, Document>,
+    archived: BTreeMap<DocPath, Document>,
 }
 
 /// What a page writes, and whom it has seen for later phases.

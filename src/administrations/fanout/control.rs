@@ -41,6 +41,9 @@ impl State {
     }
 }
 
+/// The field that says when a version was planned, by the store's own clock.
+pub const PLANNED: &str = "planned";
+
 /// What the control document says.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Control {
@@ -67,6 +70,8 @@ pub struct Control {
     pub assigned_once: bool,
     /// The closing date that was last planned with.
     pub closes: Option<Timestamp>,
+    /// When this version was planned: whoever was assigned to the orgs then is looked at after that.
+    pub planned: Option<Timestamp>,
     /// It has been closed since every assignment was last looked at; students may have left meanwhile.
     pub sweep: bool,
 }
@@ -100,6 +105,7 @@ impl Control {
             assigned_once: flag("assignedOnce"),
             born: fields.get("born").and_then(Value::as_timestamp),
             closes: fields.get("closes").and_then(Value::as_timestamp),
+            planned: fields.get(PLANNED).and_then(Value::as_timestamp),
             sweep: flag("sweep"),
         }
     }
@@ -117,7 +123,7 @@ impl Control {
             "assignedOnce" => self.assigned_once,
             "sweep" => self.sweep,
         };
-        let dates = [("born", self.born), ("closes", self.closes)];
+        let dates = [("born", self.born), ("closes", self.closes), (PLANNED, self.planned)];
         fields.extend(dates.into_iter().filter_map(|(name, date)| Some((name.to_owned(), Value::Timestamp(date?)))));
         if let Some(applied) = &self.applied {
             fields.insert("applied".to_owned(), applied.to_value());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::control::{Control, Progress, State, administration_path, progress_path, progress_write};
+use super::control::{Control, PLANNED, Progress, State, administration_path, progress_path, progress_write};
 use super::fence::{Older, fail, take_back_older};
 use super::members::{members_left, orgs_a_query};
 use super::ownership::{Flow, Phase, in_chunk_order, pack, phases};
@@ -208,7 +208,9 @@ impl<'a> Plan<'a> {
                     details_only,
                     ..control
                 };
-                tx.write(Write::set(Control::path(self.administration)?, control.to_fields())).await;
+                // By the store's clock, as changes of students are timed.
+                let planned = Write::set(Control::path(self.administration)?, control.to_fields());
+                tx.write(planned.with(FieldPath::top(PLANNED), Transform::ServerTime)).await;
                 let open = fields! { "open" => i64::from(sweeps) };
                 tx.write(Write::set(progress_path(self.administration, self.version)?, open)).await;
                 let sweep = sweeps.then(|| self.sweep_task(task));

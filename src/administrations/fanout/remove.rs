@@ -4,16 +4,20 @@ use super::control::Control;
 use super::fence::take_back_older;
 use crate::app::App;
 use crate::assignments::settlement::deletion_mark;
-use crate::assignments::side_effects::user_write;
+use crate::assignments::side_effects::{Memory, Step, list_dates, user_write};
 use crate::assignments::waiting_collection;
+use crate::documents::archive::archiving;
 use crate::fields;
 use crate::runtime::{HandlerError, Task, TaskOutcome};
+use crate::store::size::fields_size;
 use crate::store::{
     Direction, DocPath, Document, FieldOp, FieldPath, Precondition, Query, StoreError, Transform, Value, Write,
 };
 
-/// Assignments a commit: each is a delete, its mark, and a write to its student's document.
-const PAGE: u32 = 160;
+/// Assignments a commit: each is a delete, its mark, its archive, and a write to its student's document. And bytes
+/// of archives, with Firestore taking 10 MiB.
+const PAGE: u32 = 120;
+const PAGE_BYTES: usize = 5 << 20;
 /// Documents of a subcollection a commit.
 const BATCH: u32 = 400;
 /// What leads students to the administration, by its two names (ambiguities A-07). It goes before the
@@ -88,8 +92,15 @@ impl Removal<'_> {
             .limit(PAGE);
         let now = self.app.now();
         let found = self.app.stores.admin.query(query).await?;
+        let mut bytes = 0;
+        let fitting = found.iter().take_while(|document| {
+            bytes += fields_size(&document.fields);
+            bytes <= PAGE_BYTES
+        });
+        let fitting = fitting.count().max(1);
         let assignments: Vec<(&Document, DocPath)> =
-            found.iter().filter_map(|document| Some((document, document.path.parent()?))).collect();
+            found.iter().take(fitting).filter_map(|document| Some((document, document.path.parent()?))).collect();
+        let is_last = found.len() < PAGE as usize && fitting >= found.len();
         let owners: Vec<DocPath> = assignments.iter().map(|(_, user)| user.clone()).collect();
         let present = match users {
             Users::Exist => vec![true; owners.len()],
@@ -101,12 +112,16 @@ impl Removal<'_> {
             writes.push(Write::delete(assignment.path.clone()));
             // Its event must not take it from the counts of a next life of the administration.
             writes.push(deletion_mark(assignment, now)?);
+            // Should the administration come to life again, so does the work in it.
+            writes.extend(archiving(assignment)?);
             if present {
-                writes.extend(user_write(user, &self.administration, None, None, now));
+                let memory = Memory::Of(list_dates(&assignment.fields, now));
+                let step = Step { administration: self.administration.clone(), before: None, after: None, memory };
+                writes.extend(user_write(user, &step, now));
             }
         }
         self.app.stores.admin.commit(writes).await?;
-        Ok(if found.len() == PAGE as usize && !assignments.is_empty() { Page::More } else { Page::Last })
+        Ok(if is_last || assignments.is_empty() { Page::Last } else { Page::More })
     }
 
     async fn delete_all(&self, collection: &str) -> Result<(), StoreError> {

@@ -15,8 +15,8 @@ use crate::runtime::{HandlerError, Task, TaskOutcome};
 use crate::store::{Direction, DocPath, Document, Precondition, Query, StoreError, Value};
 use crate::users::{is_living, is_of_type};
 
-/// Assignments read, and dealt with in one commit, at most: each may go, with its traces at its student.
-const PAGE: u32 = 150;
+/// Assignments read, and dealt with in one commit, at most: each may go, archived, with its traces at its student.
+const PAGE: u32 = 110;
 /// How often a page is read again because students are at work.
 const CONFLICTS: u32 = 5;
 

@@ -120,14 +120,14 @@ pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
     }
 }
 
-async fn follow_waiting(app: &App, administration: &str, waiting: Document) -> Result<(), StoreError> {
+async fn follow_waiting(app: &App, administration: &str, waiting: Document) -> Result<(), HandlerError> {
     let database = &app.stores.admin;
     let change = UserChange::read(&waiting.fields);
     let at = waiting.fields.get("at").and_then(Value::as_timestamp).unwrap_or_else(|| app.now());
     if let Some(user) = database.get(&DocPath::in_collection("users", waiting.id())?).await? {
         match follow(app, user, &change, at).await {
             // One document that can't be stored is no reason to leave everybody else.
-            Err(StoreError::InvalidArgument(why)) => {
+            Err(HandlerError::Permanent(why)) => {
                 tracing::error!(roar_uid = waiting.id(), why, "a user can't be followed after a sync");
             }
             followed => followed?,
@@ -149,5 +149,6 @@ async fn follow_waiting(app: &App, administration: &str, waiting: Document) -> R
             Ok::<_, StoreError>(())
         }
     });
-    removed.await.map(|_| ())
+    removed.await?;
+    Ok(())
 }

@@ -15,6 +15,8 @@ use pass::{Followed, Pass};
 
 use crate::app::App;
 use crate::assignments::build::current_orgs;
+use crate::assignments::settlement::assignment_path;
+use crate::documents::archive::archiving;
 use crate::orgs::{OrgLists, OrgType};
 use crate::runs::student::{Changes, assignment_of, birth_changes, org_changes};
 use crate::runtime::{DocumentEvent, HandlerError};
@@ -24,7 +26,7 @@ use crate::users::change::{UserChange, changes};
 use crate::users::copy::copy_changes;
 use crate::users::membership::{history_changes, with_history};
 
-/// Writes to runs, or deletions of assignments, in one commit.
+/// Writes to runs in one commit.
 const BATCH: usize = 400;
 /// How often the work is done anew because the user changed meanwhile; each change has an event of its own.
 const ROUNDS: usize = 5;
@@ -56,23 +58,24 @@ async fn forget_password(app: &App, user: &DocPath) -> Result<(), StoreError> {
     }
 }
 
-/// The assignments of a user who is gone go too (ambiguities A-54); their own events take them from
-/// the counts.
+/// The assignments of a user who is gone go too (ambiguities A-54), archived, for the user may be made again; their
+/// own events take them from the counts.
 async fn user_deleted(app: &App, user: &DocPath) -> Result<(), StoreError> {
     let database = &app.stores.admin;
     if database.get(user).await?.is_some() {
         // There again; that has an event of its own.
         return Ok(());
     }
-    let assignments = database.query(Query::collection(format!("{user}/assignments")).select(&[])).await?;
-    for batch in assignments.chunks(BATCH) {
-        database.commit(batch.iter().map(|assignment| Write::delete(assignment.path.clone())).collect()).await?;
+    for assignment in database.query(Query::collection(format!("{user}/assignments"))).await? {
+        let mut writes = vec![Write::delete(assignment.path.clone())];
+        writes.extend(archiving(&assignment)?);
+        database.commit(writes).await?;
     }
     Ok(())
 }
 
 /// Brings everything in line with a change of a user, known as `seen`, that happened at `at`.
-async fn follow(app: &App, mut seen: Document, change: &UserChange, at: Timestamp) -> Result<(), StoreError> {
+async fn follow(app: &App, mut seen: Document, change: &UserChange, at: Timestamp) -> Result<(), HandlerError> {
     for _ in 0..ROUNDS {
         let copied = copy(app, &seen, change, at).await?;
         let followed = match pass::run(app, &seen.path, change, at).await? {
@@ -95,7 +98,7 @@ async fn follow(app: &App, mut seen: Document, change: &UserChange, at: Timestam
             _ => return Ok(()),
         }
     }
-    Err(StoreError::Contention)
+    Err(StoreError::Contention.into())
 }
 
 /// Orgs, with their history, are the same.
@@ -134,11 +137,18 @@ async fn copy(app: &App, user: &Document, change: &UserChange, at: Timestamp) ->
 }
 
 /// Gives runs the orgs of their assignments, as far as these are open. True when any was written.
-async fn runs_follow(app: &App, followed: &Followed) -> Result<bool, StoreError> {
+async fn runs_follow(app: &App, followed: &Followed) -> Result<bool, HandlerError> {
     let user = &followed.user.path;
     let current = current_orgs(&followed.user.fields).to_set();
     let mut lists: BTreeMap<String, Option<(OrgLists, OrgLists)>> = followed.lists.clone();
     let runs = runs_of(app, user).await?;
+    // New to the user, and yet there are runs of it: they had it before anything of it was remembered. (One that came
+    // again with its archive is held against its runs by its own event.)
+    for id in &followed.joined {
+        if runs.iter().any(|run| assignment_of(&run.fields) == Some(id)) {
+            crate::runs::hold_assignment(app, &assignment_path(user, id)?).await?;
+        }
+    }
     // An assignment that went in an attempt before this one, or one that's closed.
     let mut unknown: Vec<&str> = runs.iter().filter_map(|run| assignment_of(&run.fields)).collect();
     unknown.retain(|id| !lists.contains_key(*id));
@@ -154,6 +164,7 @@ async fn runs_follow(app: &App, followed: &Followed) -> Result<bool, StoreError>
         org_changes(run, &assigning.intersection(&current), &read.intersection(&current))
     })
     .await
+    .map_err(HandlerError::from)
 }
 
 /// Makes changes to runs. True when any was written.

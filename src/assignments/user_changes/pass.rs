@@ -6,10 +6,15 @@ use std::sync::Arc;
 use crate::administrations::fanout::control::administration_path;
 use crate::administrations::model::Administration;
 use crate::app::App;
-use crate::assignments::build::{Decision, current_orgs};
+use crate::assignments::build::{Decision, Former, current_orgs};
+use crate::assignments::counts::life;
 use crate::assignments::follow::{Follower, assigned_by, is_open, needs_administration};
 use crate::assignments::settlement::{Settlement, assignment_path};
-use crate::assignments::side_effects::{lists_assignment, user_writes};
+use crate::assignments::side_effects::{date_assigned, lists_assignment, user_writes};
+use crate::documents;
+use crate::documents::archive::archive_path;
+use crate::documents::former::all_former;
+use crate::documents::history;
 use crate::fields;
 use crate::orgs::lists::OrgSet;
 use crate::orgs::{OrgLists, OrgTree, Reach, load_tree};
@@ -42,6 +47,8 @@ pub(super) struct Followed {
     pub(super) user: Document,
     /// The orgs of each open assignment, assigning and reading; `None` of those that went.
     pub(super) lists: BTreeMap<String, Option<(OrgLists, OrgLists)>>,
+    /// Assignments that are new to the user, as far as their document and the archives tell.
+    pub(super) joined: Vec<String>,
 }
 
 /// What a transaction takes for granted.
@@ -65,7 +72,9 @@ enum Attempt {
 ///
 /// Reads, when orgs changed: the user, their open assignments, a document of `assignedOrgs` for each pair of
 /// an open administration and one of the user's orgs, the orgs with those above them, and for each
-/// administration that is new to the user itself and the place of the assignment. Otherwise: the
+/// administration that is new to the user itself, the place of the assignment, and that of its archive, for whom the
+/// assignment isn't new. The same three for each administration that the user left with begun work and that no org
+/// leads to, until they have it again. Otherwise: the
 /// user, the assignments (all, when the date of birth changed), and the administrations whose
 /// conditions look at what changed.
 pub(super) async fn run(app: &App, user: &DocPath, change: &UserChange, at: Timestamp) -> Result<Pass, StoreError> {
@@ -92,7 +101,7 @@ async fn attempt(
 ) -> Result<Attempt, StoreError> {
     let Some(mut user) = tx.get(path).await? else { return Ok(Attempt::Gone) };
     let now = app.now();
-    let mut writes: Vec<Write> = own_changes(&mut user, change, at).into_iter().collect();
+    let mut writes: Vec<Write> = own_changes(app, &mut user, change, at).into_iter().collect();
     let assignments = assignments(&tx, path, change, now).await?;
     let assignable = is_of_type(&user.fields, &app.settings.assigned_user_types);
     let orgs = current_orgs(&user.fields);
@@ -107,12 +116,14 @@ async fn attempt(
         assign_on_promotion: app.settings.assign_on_promotion,
         now,
     };
+    let closed = if asks { lost_while_closed(&user.fields, &assignments, &assigned) } else { BTreeSet::new() };
     let mut known_assignments = assignments;
-    let (administrations, missing) =
-        administrations(&tx, path, &mut known_assignments, &assigned, change, &follower).await?;
+    let Found { administrations, missing, archived } =
+        look_up(&tx, path, &mut known_assignments, &assigned, &closed, change, &follower).await?;
 
     let none = OrgSet::default();
     let mut lists = BTreeMap::new();
+    let mut joined = Vec::new();
     let mut steps = Vec::new();
     let mut more = false;
     let mut bytes = 0;
@@ -123,7 +134,10 @@ async fn attempt(
         let administration = administrations.get(id);
         let decision = match existing {
             None => match administration {
-                Some(administration) => follower.join(administration.clone(), of_user.clone(), tree.clone()),
+                Some(administration) => {
+                    let former = former(&user.fields, id, archived.get(id));
+                    follower.join(administration.clone(), of_user.clone(), tree.clone(), former)
+                }
                 None => continue,
             },
             Some(existing) if !is_open(&existing.fields, now) => follower.closed(&existing.fields),
@@ -153,6 +167,11 @@ async fn attempt(
         if let Decision::Create(fields) | Decision::Update(fields) = &decision {
             bytes += fields_size(fields);
         }
+        if let Decision::Create(fields) = &decision
+            && life(fields).is_none()
+        {
+            joined.push(id.clone());
+        }
         if writes.len() >= MOST_WRITES || (bytes > MOST_BYTES && !writes.is_empty()) {
             more = true;
             break;
@@ -165,14 +184,21 @@ async fn attempt(
     }
     writes.extend(user_writes(path, &steps, now));
     tx.write_all(writes).await;
-    Ok(if more { Attempt::More } else { Attempt::Done(Followed { user, lists }) })
+    Ok(if more { Attempt::More } else { Attempt::Done(Followed { user, lists, joined }) })
 }
 
-/// What the user's own document lacks: the level of school that goes with a grade, and the history of
-/// orgs. The user is changed along.
-fn own_changes(user: &mut Document, change: &UserChange, at: Timestamp) -> Option<Write> {
+/// What the user's own document lacks: the level of school that goes with a grade, the history of orgs, and the
+/// student data until now, where what it makes due waits for a save. The user is changed along.
+fn own_changes(app: &App, user: &mut Document, change: &UserChange, at: Timestamp) -> Option<Write> {
     let mut fields = Fields::new();
     let mut mask = Vec::new();
+    let is_dealt_with = change.grade && app.settings.assign_on_promotion && !change.birth;
+    if let Some(former) = change.data_before.as_ref().filter(|_| !is_dealt_with)
+        && let Some(list) = history::with(&user.fields, former, at)
+    {
+        mask.push(FieldPath::top(history::BEFORE));
+        fields.insert(history::BEFORE.to_owned(), list);
+    }
     if change.grade
         && let Some(level) = lookup(&user.fields, "studentData.grade").and_then(level_of)
         && let level = level.map(Value::from)
@@ -231,37 +257,77 @@ async fn assigned(
     Ok((assigned_by(found.iter().map(|org| &org.fields)), Arc::new(tree)))
 }
 
-/// Reads the administrations that decisions need, and says for which of them the user has no assignment. One
-/// that is open while its assignment still says otherwise is found on the way.
-async fn administrations(
+/// Administrations that the user lost with begun work and that no org leads to any more: closed ones, perhaps.
+fn lost_while_closed(
+    user: &Fields,
+    assignments: &BTreeMap<String, Document>,
+    assigned: &BTreeMap<String, OrgSet>,
+) -> BTreeSet<String> {
+    let begun = all_former(user).filter(|(_, dates)| dates.has_begun()).map(|(id, _)| id);
+    begun.filter(|id| !assignments.contains_key(*id) && !assigned.contains_key(*id)).map(str::to_owned).collect()
+}
+
+/// What the user may take up again of an administration.
+fn former<'a>(user: &Fields, id: &str, archived: Option<&'a Document>) -> Option<Former<'a>> {
+    let archived = archived.map(|archived| &archived.fields);
+    let assigned = documents::former::former(user, id).map(|dates| dates.assigned).or_else(|| date_assigned(user, id));
+    (archived.is_some() || assigned.is_some()).then_some(Former { archived, assigned })
+}
+
+/// What decisions need beside the user and the open assignments.
+#[derive(Default)]
+struct Found {
+    administrations: BTreeMap<String, Administration>,
+    /// Administrations of which the user has no assignment.
+    missing: BTreeSet<String>,
+    /// Archives of assignments of these.
+    archived: BTreeMap<String, Document>,
+}
+
+/// Reads the administrations that decisions need, says for which of them the user has no assignment, and reads what
+/// is archived of those. One that is open while its assignment still says otherwise is found on the way.
+async fn look_up(
     tx: &Transaction,
     user: &DocPath,
     assignments: &mut BTreeMap<String, Document>,
     assigned: &BTreeMap<String, OrgSet>,
+    closed: &BTreeSet<String>,
     change: &UserChange,
     follower: &Follower<'_>,
-) -> Result<(BTreeMap<String, Administration>, BTreeSet<String>), StoreError> {
-    let mut missing: BTreeSet<String> = assigned.keys().filter(|id| !assignments.contains_key(*id)).cloned().collect();
+) -> Result<Found, StoreError> {
+    let mut found = Found::default();
+    found.missing = assigned.keys().filter(|id| !assignments.contains_key(*id)).chain(closed).cloned().collect();
     let caring = assignments.iter().filter(|(_, assignment)| {
         follower.is_assigned()
             && is_open(&assignment.fields, follower.now)
             && needs_administration(&assignment.fields, change)
     });
-    let wanted: BTreeSet<&String> = caring.map(|(id, _)| id).chain(&missing).collect();
+    let wanted: BTreeSet<&String> = caring.map(|(id, _)| id).chain(&found.missing).collect();
     let mut paths: Vec<DocPath> = wanted.iter().map(|id| administration_path(id)).collect::<Result<_, _>>()?;
-    let places = missing.iter().map(|id| assignment_path(user, id));
-    paths.extend(if change.birth { Vec::new() } else { places.collect::<Result<Vec<_>, _>>()? });
-    let mut administrations = BTreeMap::new();
-    for document in tx.get_all(&paths).await?.into_iter().flatten() {
-        let id = document.id().to_owned();
-        if document.path.collection_id() == "assignments" {
-            missing.remove(&id);
-            assignments.insert(id, document);
-        } else {
-            administrations.insert(id, Administration::from_document(&document));
+    for id in &found.missing {
+        let place = assignment_path(user, id)?;
+        paths.push(archive_path(&place)?);
+        // After a correction of the date of birth, all that exist are there already.
+        if !change.birth {
+            paths.push(place);
         }
     }
-    Ok((administrations, missing))
+    for document in tx.get_all(&paths).await?.into_iter().flatten() {
+        let id = document.id().to_owned();
+        match document.path.collection_id() {
+            "administrations" => {
+                found.administrations.insert(id, Administration::from_document(&document));
+            }
+            "assignments" => {
+                found.missing.remove(&id);
+                assignments.insert(id, document);
+            }
+            _ => {
+                found.archived.insert(id, document);
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// The writes to an administration's counts. Those of one that is gone don't come to life again: it's `alive`

@@ -57,11 +57,13 @@ fn recorded(mut fields: Fields) -> Fields {
 
 fn examine(scope: &Scope, user: Option<Fields>, assignment: Option<Fields>) -> Examined {
     let settings = Settings::default();
-    let rules = Rules { administration: "a", scope, settings: &settings, now: Timestamp::from_second(100).unwrap() };
+    let now = Timestamp::from_second(100).unwrap();
+    let rules = Rules { administration: "a", scope, settings: &settings, planned: None, now };
     let path = DocPath::new("users/u").unwrap();
     let user = user.map(|fields| document("users/u", fields));
     let assignment = assignment.map(|fields| document("users/u/assignments/a", fields));
-    rules.examine(Subject { path: &path, user: user.as_ref(), assignment: assignment.as_ref() }).unwrap()
+    let (user, assignment) = (user.as_ref(), assignment.as_ref());
+    rules.examine(Subject { path: &path, user, assignment, archived: None, runs: None }).unwrap()
 }
 
 #[test]
@@ -169,10 +171,10 @@ fn a_lost_record_is_restored_without_moving_counts() {
     repair.step(&mut delta);
     assert_eq!(delta.moves().count(), 0);
     assert_eq!(repair.writes.len(), 1);
-    // The assignment of nobody takes what it has on record along, and leaves a mark for its event.
+    // The assignment of nobody takes what it has on record along, and leaves an archive, and a mark for its event.
     let repair = examine(&open(), None, Some(assignment())).repair.unwrap();
     repair.step(&mut delta);
     assert_eq!(delta.moves().filter(|(_, block, _)| *block == "assignment").count(), 2);
-    assert_eq!(repair.writes.len(), 2);
+    assert_eq!(repair.writes.len(), 3);
     assert_eq!(repair.listed(), [false; 3]);
 }

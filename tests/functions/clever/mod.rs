@@ -3,6 +3,7 @@
 mod archiving;
 mod early;
 mod faults;
+mod gaps;
 mod linking;
 mod moving;
 mod refusals;

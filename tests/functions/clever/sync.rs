@@ -83,6 +83,7 @@ async fn the_older_version_does_as_well_and_tells_less() {
     let rest = async |scene: &Scene| {
         let mut users = scene.all("users").await;
         for user in users.values_mut() {
+            user.remove("studentDataBefore");
             let Some(Value::Map(data)) = user.get_mut("studentData") else { continue };
             data.retain(|field, _| !["frl_status", "iep_status", "home_language"].contains(&field.as_str()));
         }

@@ -54,6 +54,7 @@ pub async fn look(stage: &Stage) -> Complaints {
             continue;
         }
         for n in 0..3_u8 {
+            work(&mut complaints, stage, n, administration, of(user_path(n).id(), &id));
             let user = users.iter().find(|user| user.path == user_path(n));
             let assignment = of(user_path(n).id(), &id);
             let changed_since = stage.changed[usize::from(n)] > stage.saved[usize::from(administration)]
@@ -102,12 +103,32 @@ async fn runs(complaints: &mut Complaints, stage: &Stage, assignments: &[Documen
             format!("of {path}, {best:?} are best, not {expected:?}")
         });
         let Some(assignment) = assignments.iter().find(|assignment| assignment.path.as_str() == path) else { continue };
-        let named = entries(assignment).into_iter().find_map(|entry| entry.get("runId").and_then(Value::as_str));
-        complaints.expect(named.is_none() || named == expected, || format!("{path} names {named:?}, not {expected:?}"));
+        let Some(entry) = entries(assignment).into_iter().find(|entry| text(entry, "taskId") == "pa") else { continue };
+        if stage.remade.iter().any(|user| path.starts_with(&format!("{}/", user_path(*user)))) {
+            continue;
+        }
+        let named = entry.get("runId").and_then(Value::as_str);
+        complaints.expect(named == expected, || format!("{path} names {named:?}, not {expected:?}"));
+        let done = runs.iter().any(|run| is(&run, "completed"));
+        let marked = lookup(&assignment.fields, "progress.pa").and_then(Value::as_str);
+        complaints.expect(!done || marked == Some("completed"), || format!("{path} has lost a completed run"));
+        complaints.expect(marked != Some("assigned"), || format!("{path} has lost a run"));
     }
     for assignment in assignments.iter().filter(|assignment| !by_assignment.contains_key(assignment.path.as_str())) {
         let named = entries(assignment).into_iter().find_map(|entry| entry.get("runId"));
         complaints.expect(named.is_none(), || format!("{} names a run that's gone", assignment.path));
+    }
+}
+
+/// What a student did by the client's word alone, in tasks without runs, is in the assignment whenever there is one,
+/// however often it went meanwhile.
+fn work(complaints: &mut Complaints, stage: &Stage, user: u8, administration: u8, assignment: Option<&Document>) {
+    let Some(assignment) = assignment else { return };
+    for (_, _, task, done) in stage.worked.iter().filter(|(of, at, ..)| (*of, *at) == (user, administration)) {
+        let entry = entries(assignment).into_iter().find(|entry| text(entry, "taskId") == task);
+        let date = if *done { "completedOn" } else { "startedOn" };
+        let is_there = entry.is_some_and(|entry| entry.contains_key(date));
+        complaints.expect(is_there, || format!("{} has lost that {task} has its {date}", assignment.path));
     }
 }
 

@@ -62,6 +62,15 @@ pub enum Step {
         user: u8,
         archived: bool,
     },
+    /// A roster has a gap: somebody is in no org, or archived, of another type, or gone, and right afterwards there
+    /// again.
+    Gap {
+        user: u8,
+        way: u8,
+    },
+    /// An administration is taken from its orgs, and given back.
+    GiveElsewhere(u8),
+    GiveBack(u8),
     Retype {
         user: u8,
         educator: bool,
@@ -124,6 +133,9 @@ pub fn steps() -> impl Strategy<Value = Step> {
         1 => (user(), any::<bool>()).prop_map(|(user, archived)| Step::Archive { user, archived }),
         1 => (user(), any::<bool>()).prop_map(|(user, educator)| Step::Retype { user, educator }),
         1 => user().prop_map(Step::DeleteUser),
+        2 => (user(), 0..8_u8).prop_map(|(user, way)| Step::Gap { user, way }),
+        1 => administration().prop_map(Step::GiveElsewhere),
+        1 => administration().prop_map(Step::GiveBack),
         1 => (1..5_u8, any::<bool>()).prop_map(|(class, archived)| Step::ArchiveClass { class, archived }),
         3 => (user(), administration(), 0..3_u8)
             .prop_map(|(user, administration, task)| Step::Start { user, administration, task }),
@@ -182,6 +194,13 @@ pub struct Stage {
     pub ran: [bool; USERS as usize],
     /// Assignments that somebody has deleted: they come back with the next save, or not.
     pub deleted: BTreeSet<(u8, u8)>,
+    /// What students did by the client's word, in tasks that have no runs here: of whom, in which administration, the
+    /// task, and whether it was completed.
+    pub worked: BTreeSet<(u8, u8, String, bool)>,
+    /// Users who were deleted, and perhaps made again.
+    pub remade: BTreeSet<u8>,
+    /// Which assignments students have been seen to have.
+    had: BTreeSet<(u8, u8)>,
 }
 
 impl Stage {
@@ -205,6 +224,9 @@ impl Stage {
             changed: Default::default(),
             ran: Default::default(),
             deleted: BTreeSet::new(),
+            worked: BTreeSet::new(),
+            had: BTreeSet::new(),
+            remade: BTreeSet::new(),
         };
         crate::small::write_orgs(stage.admin()).await;
         let group = fields! { "archived" => false, "parentOrgType" => "district", "parentOrgId" => "D1" };
@@ -264,7 +286,16 @@ impl Stage {
             Step::Retype { user, educator } => {
                 self.edit(user, fields! { "userType" => if educator { "educator" } else { "student" } }).await;
             }
-            Step::DeleteUser(user) => self.delete(user_path(user).as_str()).await,
+            Step::DeleteUser(user) => {
+                // Should the user be made again while a sync is under way, that knows nothing of what they did before
+                // (reconciling finds it).
+                self.worked.retain(|(of, ..)| *of != user);
+                self.remade.insert(user);
+                self.delete(user_path(user).as_str()).await;
+            }
+            Step::Gap { user, way } => self.gap(user, way).await,
+            Step::GiveElsewhere(administration) => self.give(administration, "D2").await,
+            Step::GiveBack(administration) => self.give(administration, "D1").await,
             Step::ArchiveClass { class, archived } => {
                 let path = DocPath::in_collection("classes", &format!("C{class}")).expect("a path");
                 let write = Write::update(path, fields! { "archived" => archived });
@@ -277,6 +308,17 @@ impl Stage {
                 self.play(user, administration, Play::Complete(usize::from(task))).await;
             }
             Step::Run { user, administration, run, minute, done } => {
+                // A run is of an assignment that its student has, or had when the test began.
+                let assigned =
+                    user_path(user).child("assignments", &administration_id(administration)).expect("a path");
+                let found = self.get(assigned.as_str()).await;
+                let tasks = found.as_ref().and_then(|found| found.fields["assessments"].as_array()).unwrap_or_default();
+                if tasks.iter().any(|entry| entry.as_map().is_some_and(|entry| entry["taskId"] == Value::from("pa"))) {
+                    self.had.insert((user, administration));
+                }
+                if !self.had.contains(&(user, administration)) {
+                    return false;
+                }
                 self.ran[usize::from(user)] = true;
                 let started = at(&format!("2026-09-14T10:{minute:02}:00Z"));
                 let fields = fields! {
@@ -295,6 +337,8 @@ impl Stage {
             }
             Step::DeleteAssignment { user, administration } => {
                 self.deleted.insert((user, administration));
+                // Until the deletion's event comes, what was in it is nowhere but in the event.
+                self.worked.retain(|(of, at, ..)| (*of, *at) != (user, administration));
                 self.delete(&format!("{}/assignments/{}", user_path(user), administration_id(administration))).await;
             }
             Step::Deliver(which) => {
@@ -393,6 +437,33 @@ impl Stage {
         self.edit(user, maps.into_iter().collect()).await;
     }
 
+    /// Takes a student away and brings them back, one half of it or the other: the two halves of a way differ in their
+    /// lowest bit, and events come in between or not.
+    async fn gap(&mut self, user: u8, way: u8) {
+        let back = way & 1 == 1;
+        match way >> 1 {
+            0 if back => self.edit(user, org_maps(PLACES[0], self.now())).await,
+            0 => self.edit(user, org_maps(&[], self.now())).await,
+            1 => self.edit(user, fields! { "archived" => !back }).await,
+            2 => self.edit(user, fields! { "userType" => if back { "student" } else { "educator" } }).await,
+            _ => {
+                for place in [&[][..], PLACES[0]] {
+                    self.edit(user, org_maps(place, self.now())).await;
+                }
+            }
+        }
+    }
+
+    async fn give(&mut self, id: u8, to: &str) {
+        let path = DocPath::in_collection("administrations", &administration_id(id)).expect("a path");
+        if self.get(path.as_str()).await.is_none() {
+            return;
+        }
+        self.saved[usize::from(id)] = self.clock;
+        let write = Write::update(path, fields! { "minimalOrgs" => lists(&[to]).to_value() });
+        self.admin().commit(vec![write]).await.expect("written");
+    }
+
     async fn promote(&mut self, user: u8) {
         let Some(document) = self.get(user_path(user).as_str()).await else { return };
         let grade = lookup(&document.fields, "studentData.grade").and_then(Value::as_str).unwrap_or("3");
@@ -425,6 +496,12 @@ impl Stage {
 
     async fn play(&mut self, user: u8, administration: u8, step: Play) {
         let path = user_path(user).child("assignments", &administration_id(administration)).expect("a path");
+        let before = self.get(path.as_str()).await;
         play(self.admin(), &path, step, self.now()).await.expect("played");
+        let (Play::Start(at) | Play::Complete(at)) = step;
+        let Some(before) = before else { return };
+        let entry = before.fields["assessments"].as_array().expect("a list").get(at).and_then(Value::as_map);
+        let Some(task) = entry.and_then(|entry| entry["taskId"].as_str()).filter(|task| *task != "pa") else { return };
+        self.worked.insert((user, administration, task.to_owned(), matches!(step, Play::Complete(_))));
     }
 }

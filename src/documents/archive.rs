@@ -1,0 +1,96 @@
+//! The archive of a deleted document (functions §3.4, §4.2): where it lies, and what it keeps. Pure.
+//!
+//! A deletion by this service archives in its own commit ([`archiving`]), so that what was deleted can be taken up
+//! again from the next moment on; the event of a deletion archives what others have deleted.
+
+use crate::store::size::document_size;
+use crate::store::{DocPath, Document, FieldPath, Fields, Result, Timestamp, Transform, Value, Write};
+
+/// The archive's own field: when its document was deleted.
+pub const DELETED_AT: &str = "deletedAt";
+
+/// Clients have been seen to write it into users' documents, where it's removed at once (functions §5);
+/// it mustn't outlive them here.
+const PASSWORD: &str = "password";
+
+/// The most bytes that a document may have to be archived in the commit that deletes it: the archive's path and
+/// [`DELETED_AT`] come on top, and Firestore takes 1 MiB.
+const MOST_BYTES: usize = (1 << 20) - 4096;
+
+/// Where a document goes: `users/u/runs/r` to `deleted-users/u/deleted-runs/r` (data-model §1). Fails when
+/// the name of a collection gets too long.
+pub fn archive_path(path: &DocPath) -> Result<DocPath> {
+    let segments: Vec<String> = path
+        .segments()
+        .enumerate()
+        .map(|(index, segment)| if index % 2 == 0 { format!("deleted-{segment}") } else { segment.to_owned() })
+        .collect();
+    DocPath::new(segments.join("/"))
+}
+
+/// What's kept of a document that was deleted: its last state, without [`DELETED_AT`].
+pub fn kept(fields: &Fields) -> Fields {
+    let mut fields = fields.clone();
+    fields.remove(PASSWORD);
+    fields.remove(DELETED_AT);
+    fields
+}
+
+/// What's kept of a document that was deleted, and when it went.
+pub fn archived(document: &Document, deleted_at: Timestamp) -> Fields {
+    let mut fields = kept(&document.fields);
+    fields.insert(DELETED_AT.to_owned(), Value::Timestamp(deleted_at));
+    fields
+}
+
+/// The write that archives a document, for the commit that deletes it. `None` for one that's so large that its
+/// archive couldn't be stored: its deletion must not fail for that.
+pub fn archiving(document: &Document) -> Result<Option<Write>> {
+    if document_size(&document.path, &document.fields) > MOST_BYTES {
+        return Ok(None);
+    }
+    let write = Write::set(archive_path(&document.path)?, kept(&document.fields));
+    Ok(Some(write.with(FieldPath::top(DELETED_AT), Transform::ServerTime)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fields;
+
+    fn document(fields: Fields) -> Document {
+        let (create_time, update_time) = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
+        Document { path: DocPath::new("users/u").unwrap(), fields, create_time, update_time }
+    }
+
+    #[test]
+    fn every_collection_of_the_path_is_a_deleted_one() {
+        let table = [
+            ("users/u", "deleted-users/u"),
+            ("users/users", "deleted-users/users"),
+            ("users/u/assignments/a", "deleted-users/u/deleted-assignments/a"),
+            ("users/u/externalData/clever", "deleted-users/u/deleted-externalData/clever"),
+            ("guests/g/runs/r/trials/t", "deleted-guests/g/deleted-runs/r/deleted-trials/t"),
+        ];
+        for (path, expected) in table {
+            assert_eq!(archive_path(&DocPath::new(path).unwrap()).unwrap().as_str(), expected);
+        }
+        let long = DocPath::new(format!("{}/x", "c".repeat(1500))).unwrap();
+        assert!(archive_path(&long).is_err());
+    }
+
+    #[test]
+    fn an_archive_has_the_last_state_but_no_password() {
+        let went: Timestamp = "2026-01-02T00:00:00Z".parse().unwrap();
+        let user = document(fields! { "a" => 1, "password" => "secret", "deletedAt" => "never" });
+        assert_eq!(archived(&user, went), fields! { "a" => 1, "deletedAt" => went });
+        assert_eq!(kept(&user.fields), fields! { "a" => 1 });
+        assert_eq!(archived(&document(Fields::new()), went), fields! { "deletedAt" => went });
+    }
+
+    #[test]
+    fn what_is_too_large_to_be_archived_can_be_deleted_all_the_same() {
+        assert!(archiving(&document(fields! { "a" => "x".repeat(1000) })).unwrap().is_some());
+        assert!(archiving(&document(fields! { "a" => "x".repeat(1 << 20) })).unwrap().is_none());
+    }
+}

@@ -1,0 +1,184 @@
+//! An assignment held against all of its student's runs (org-hierarchy §7.3): what they say wins. Pure.
+//!
+//! Usually each run's own event brings its task in line. An assignment that comes again after its student was away
+//! has missed such events, and `reconcile` looks for whatever else went amiss.
+
+use std::collections::BTreeMap;
+
+use super::assignment::{Outcome, follow};
+use super::best::Run;
+use crate::administrations::model::{Administration, progress_key};
+use crate::assignments::build::{assessments_of, entry, names_runs, task_id};
+use crate::store::{Document, Fields, Timestamp, Value};
+
+/// A student's runs of one assignment, by task.
+pub type RunsByTask = BTreeMap<String, Vec<Run>>;
+
+/// The runs of these documents by task; those without a task are left out.
+pub fn by_task<'a>(documents: impl IntoIterator<Item = &'a Document>) -> RunsByTask {
+    let mut runs = RunsByTask::new();
+    for document in documents {
+        let task = document.fields.get("taskId").and_then(Value::as_str).filter(|task| !task.is_empty());
+        if let Some(task) = task {
+            runs.entry(task.to_owned()).or_default().push(Run::of(document.id(), &document.fields));
+        }
+    }
+    runs
+}
+
+/// The fields of the assignment that change so that it agrees with the runs; none when it does.
+///
+/// A task without runs is cleared where the assignment names runs of it: somebody deleted them. What a client noted
+/// of a task that never had a run stays. A task that has runs and isn't in the assignment joins it, where
+/// `administration`, with the student, says what it is.
+pub fn hold(
+    assignment: &Fields,
+    runs: &RunsByTask,
+    administration: Option<(&Administration, &Fields)>,
+    now: Timestamp,
+) -> Fields {
+    let mut held = assignment.clone();
+    let mut changes = Fields::new();
+    if let Some((administration, user)) = administration {
+        join(&mut held, &mut changes, runs, administration, user, now);
+    }
+    let named = assessments_of(&held).into_iter().filter(names_runs);
+    let named = named.filter_map(|entry| task_id(&entry).map(str::to_owned)).filter(|task| !runs.contains_key(task));
+    let gone: Vec<String> = named.collect();
+    let tasks = runs.iter().map(|(task, runs)| (task, runs.as_slice(), None));
+    for (task, runs, left) in tasks.chain(gone.iter().map(|task| (task, [].as_slice(), Some(now)))) {
+        if let Outcome::Changed(changed) = follow(&held, task, runs, left, now) {
+            held.extend(changed.clone());
+            changes.extend(changed);
+        }
+    }
+    changes
+}
+
+/// Adds the tasks that have runs and aren't in the assignment.
+fn join(
+    held: &mut Fields,
+    changes: &mut Fields,
+    runs: &RunsByTask,
+    administration: &Administration,
+    user: &Fields,
+    now: Timestamp,
+) {
+    let mut entries = assessments_of(held);
+    let has = |entries: &[Fields], task: &str| entries.iter().any(|entry| task_id(entry) == Some(task));
+    let missing: Vec<_> = administration
+        .assessments
+        .iter()
+        .filter(|assessment| runs.contains_key(&assessment.task_id) && !has(&entries, &assessment.task_id))
+        .collect();
+    if missing.is_empty() {
+        return;
+    }
+    let mut progress = held.get("progress").and_then(Value::as_map).cloned().unwrap_or_default();
+    for assessment in missing {
+        progress.insert(progress_key(&assessment.task_id), Value::from("assigned"));
+        entries.push(entry(assessment, Fields::new(), user, now));
+    }
+    let entries = Value::Array(entries.into_iter().map(Value::Map).collect());
+    for (name, value) in [("assessments", entries), ("progress", Value::Map(progress))] {
+        held.insert(name.to_owned(), value.clone());
+        changes.insert(name.to_owned(), value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fields;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn run(id: &str, completed: bool) -> Run {
+        let fields = fields! { "completed" => completed, "timeStarted" => at(10), "timeFinished" => at(20) };
+        Run::of(id, &fields)
+    }
+
+    fn runs(of: &[(&str, &[Run])]) -> RunsByTask {
+        of.iter().map(|(task, runs)| ((*task).to_owned(), runs.to_vec())).collect()
+    }
+
+    fn assignment(tasks: Vec<Fields>) -> Fields {
+        let progress: Fields =
+            tasks.iter().map(|entry| (task_id(entry).unwrap().to_owned(), Value::from("assigned"))).collect();
+        fields! {
+            "started" => false, "completed" => false, "progress" => progress,
+            "assessments" => tasks.into_iter().map(Value::Map).collect::<Vec<_>>(),
+        }
+    }
+
+    fn shown(assignment: &Fields, changes: &Fields) -> Vec<String> {
+        let mut after = assignment.clone();
+        after.extend(changes.clone());
+        let progress = after["progress"].as_map().unwrap().clone();
+        assessments_of(&after)
+            .iter()
+            .map(|entry| {
+                let task = task_id(entry).unwrap();
+                let run = entry.get("runId").and_then(Value::as_str).unwrap_or("-");
+                let done = entry.get("completedOn").and_then(Value::as_timestamp).is_some();
+                format!("{task} {run} {done} {}", progress[task].as_str().unwrap())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_the_runs_say_wins() {
+        let fresh = |task: &str| fields! { "taskId" => task, "optional" => false };
+        let named = fields! {
+            "taskId" => "pa", "optional" => false, "runId" => "old", "allRunIds" => Value::strings(["old"]),
+            "startedOn" => at(1), "completedOn" => at(2),
+        };
+        let external = fields! { "taskId" => "survey", "optional" => false, "completedOn" => at(2) };
+        let table: Vec<(&str, Fields, RunsByTask, Vec<&str>)> = vec![
+            ("nothing", assignment(vec![fresh("pa")]), runs(&[]), vec!["pa - false assigned"]),
+            (
+                "work that the assignment doesn't know",
+                assignment(vec![fresh("pa"), fresh("swr")]),
+                runs(&[("pa", &[run("r1", true)]), ("swr", &[run("r2", false)])]),
+                vec!["pa r1 true completed", "swr r2 false started"],
+            ),
+            (
+                "another run than the one it names",
+                assignment(vec![named.clone()]),
+                runs(&[("pa", &[run("r1", true)])]),
+                vec!["pa r1 true completed"],
+            ),
+            ("a run that's gone", assignment(vec![named]), runs(&[]), vec!["pa - false assigned"]),
+            ("a task without runs", assignment(vec![external]), runs(&[]), vec!["survey - true assigned"]),
+            (
+                "a task that's nobody's",
+                assignment(vec![fresh("pa")]),
+                runs(&[("other", &[run("r1", true)])]),
+                vec!["pa - false assigned"],
+            ),
+        ];
+        for (what, assignment, runs, expected) in table {
+            let changes = hold(&assignment, &runs, None, at(100));
+            assert_eq!(shown(&assignment, &changes), expected, "{what}");
+            let mut after = assignment.clone();
+            after.extend(changes);
+            assert_eq!(hold(&after, &runs, None, at(200)), Fields::new(), "{what}: held twice");
+        }
+    }
+
+    #[test]
+    fn a_task_with_runs_joins_the_assignment() {
+        let of = fields! {
+            "assessments" => vec![Value::Map(fields! { "taskId" => "swr", "params" => fields! { "a" => 1 } })],
+        };
+        let administration = Administration::from_fields("a", of);
+        let bare = assignment(vec![fields! { "taskId" => "pa", "optional" => false }]);
+        let runs = runs(&[("swr", &[run("r1", true)])]);
+        let user = Fields::new();
+        let changes = hold(&bare, &runs, Some((&administration, &user)), at(100));
+        assert_eq!(shown(&bare, &changes), ["pa - false assigned", "swr r1 true completed"]);
+        assert_eq!(changes.get("started"), Some(&Value::Boolean(true)));
+    }
+}
