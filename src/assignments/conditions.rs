@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use crate::store::{Fields, Timestamp, Value, lookup};
 use crate::users::age::age_in_years;
-use crate::users::grade::value_grade_order;
+use crate::users::grade::{grade_place, same_text};
 
 /// How deep composite conditions may nest.
 pub const MAX_DEPTH: usize = 32;
@@ -138,13 +138,21 @@ impl Condition {
                 None | Some(Value::Null) => *op == Comparison::NotEqual,
                 Some(actual) => {
                     let is_grade = field.rsplit('.').next() == Some("grade");
-                    match (is_grade.then(|| value_grade_order(actual)), value_grade_order(value)) {
-                        (Some(Some(actual)), Some(literal)) => op.holds(actual.cmp(&literal)),
-                        _ => compare(actual, *op, value),
-                    }
+                    if is_grade { compare_grades(actual, *op, value) } else { compare(actual, *op, value) }
                 }
             },
         }
+    }
+}
+
+/// Compares grades by their place in the order, however they're spelt. One that has no place is neither before nor after
+/// any other, and equal to what is spelt like it (rostering §8).
+fn compare_grades(actual: &Value, op: Comparison, literal: &Value) -> bool {
+    match (grade_place(actual), grade_place(literal), op) {
+        (Some(actual), Some(literal), _) => op.holds(actual.cmp(&literal)),
+        (None, None, Comparison::Equal) => same_text(actual, literal),
+        (None, None, Comparison::NotEqual) => !same_text(actual, literal),
+        (_, _, op) => op == Comparison::NotEqual,
     }
 }
 

@@ -129,7 +129,7 @@ impl Follower<'_> {
     /// What is left of an assignment's assessments (rostering §3): begun ones, and those that still apply;
     /// whether they're optional follows the student.
     fn assessments(&self, old: &[Fields], administration: &Administration) -> Vec<Value> {
-        if self.assign_on_promotion && self.change.grade {
+        if (self.assign_on_promotion && self.change.grade) || self.change.learnt {
             return assessments(administration, self.user, old, self.now);
         }
         let followed = old.iter().filter_map(|entry| {

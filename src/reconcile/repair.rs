@@ -71,7 +71,7 @@ impl Repairs<'_> {
         // Few students differ, and what each did decides what mends them. A run that's written meanwhile has an event
         // of its own.
         let (app, id) = (self.app, self.administration);
-        let runs = users.to_vec().into_iter().map(|user| async move { runs_of_assignment(app, &user, id).await });
+        let runs = users.iter().cloned().map(|user| async move { runs_of_assignment(app, &user, id).await });
         let runs: Vec<RunsByTask> = futures::stream::iter(runs).buffered(PARALLEL).try_collect().await?;
         let (paths, runs, standing) = (&paths, &runs, self.standing);
         let committed = self.app.stores.admin.transaction(|tx| async move {

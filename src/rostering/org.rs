@@ -1,6 +1,8 @@
 //! What a roster's record of an org changes about its document, and about the lists of its parent (rostering §5–7,
 //! data-model §2.2). Pure.
 
+use std::collections::BTreeSet;
+
 use crate::digest;
 use crate::fields;
 use crate::orgs::OrgKey;
@@ -20,6 +22,8 @@ pub struct RosterOrg {
     pub fields: Fields,
     /// The fields that it owns, known or not: others stay as they are.
     pub owned: &'static [&'static str],
+    /// Of these, those of which the roster says what nobody can read: they stay as they are.
+    pub unread: Vec<&'static str>,
     /// Changes when anything of it does.
     pub fingerprint: String,
 }
@@ -30,7 +34,16 @@ impl RosterOrg {
         // Maps are sorted, so the text is the same for the same fields.
         let text = format!("{parents:?}\n{fields:?}");
         let fingerprint = digest::fingerprint(text);
-        RosterOrg { key, parents, fields, owned, fingerprint }
+        RosterOrg { key, parents, fields, owned, unread: Vec::new(), fingerprint }
+    }
+
+    /// The same, of which these fields can't be read.
+    pub fn with_unread(mut self, unread: Vec<&'static str>) -> RosterOrg {
+        if !unread.is_empty() {
+            self.fingerprint = digest::fingerprint(format!("{}{unread:?}", self.fingerprint));
+            self.unread = unread;
+        }
+        self
     }
 }
 
@@ -47,8 +60,11 @@ pub fn is_archived(document: &Fields) -> bool {
     document.get("archived").and_then(Value::as_bool) == Some(true)
 }
 
-fn mark(org: &RosterOrg, provider: &str) -> Value {
-    let said = Value::strings(org.fields.keys());
+/// Of what it said before, what can't be read now is still the roster's.
+fn mark(org: &RosterOrg, provider: &str, before: &[String]) -> Value {
+    let unread = before.iter().filter(|field| org.unread.contains(&field.as_str()));
+    let said: BTreeSet<&String> = org.fields.keys().chain(unread).collect();
+    let said = Value::strings(said);
     Value::Map(fields! { "provider" => provider, "fingerprint" => org.fingerprint.as_str(), "said" => said })
 }
 
@@ -67,7 +83,7 @@ pub fn new_org(org: &RosterOrg, provider: &str, now: Timestamp) -> Fields {
     let mut document = org.fields.clone();
     document.extend(links(org));
     document.extend(fields! {
-        "archived" => false, "createdAt" => now, "lastUpdated" => now, provider => true, ROSTER => mark(org, provider),
+        "archived" => false, "createdAt" => now, "lastUpdated" => now, provider => true, ROSTER => mark(org, provider, &[]),
     });
     document
 }
@@ -83,14 +99,19 @@ pub fn change(stored: &Fields, org: &RosterOrg, provider: &str, now: Timestamp) 
     if !differs(stored, org) {
         return None;
     }
+    let said = said(stored);
     let mut wanted = org.fields.clone();
     wanted.extend(links(org));
-    wanted.extend(fields! { "archived" => false, provider => true, ROSTER => mark(org, provider) });
+    wanted.extend(fields! { "archived" => false, provider => true, ROSTER => mark(org, provider, &said) });
     wanted.retain(|field, value| stored.get(field) != Some(value));
     // What it said before, and says no more. What people wrote where it said nothing stays.
-    let said = said(stored);
+    // No org is without a name, and what can't be read isn't gone.
     let is_gone = |field: &&&str| {
-        said.iter().any(|said| said == **field) && stored.contains_key(**field) && !org.fields.contains_key(**field)
+        said.iter().any(|said| said == **field)
+            && stored.contains_key(**field)
+            && !org.fields.contains_key(**field)
+            && !org.unread.contains(*field)
+            && **field != "name"
     };
     let gone = org.owned.iter().filter(is_gone);
     let mut mask: Vec<FieldPath> =
@@ -200,6 +221,7 @@ mod tests {
             parents: vec![OrgKey::new(OrgType::District, "d1")],
             fields: fields! { "name" => name, "lowGrade" => "1" },
             owned: &["name", "lowGrade", "ncesId"],
+            unread: Vec::new(),
             fingerprint: fingerprint.to_owned(),
         }
     }

@@ -7,6 +7,7 @@ use crate::orgs::lists::OrgSet;
 use crate::orgs::{OrgLists, OrgType};
 use crate::store::{FieldPath, Fields, Timestamp, Value};
 use crate::users::grade::level_of;
+use crate::users::same::fold_address;
 
 /// The fields of `studentData` that rosters own; others, which people keep by hand, stay as they are.
 pub const STUDENT_FIELDS: [&str; 13] = [
@@ -29,7 +30,7 @@ pub const STUDENT_FIELDS: [&str; 13] = [
 const NAME: [&str; 3] = ["first", "middle", "last"];
 
 /// What rosters say of people beside [`STUDENT_FIELDS`].
-const OF_ALL: [&str; 4] = ["name.first", "name.middle", "name.last", "username"];
+const OF_ALL: [&str; 5] = ["name.first", "name.middle", "name.last", "username", "email"];
 
 /// A person as a roster has them.
 #[derive(Clone, PartialEq)]
@@ -46,6 +47,8 @@ pub struct Person {
     pub student: Fields,
     /// Their orgs, with all that are above them.
     pub orgs: OrgLists,
+    /// Fields, as [`Said`] names them, of which the roster says what nobody can read: they stay as they are.
+    pub unread: Vec<&'static str>,
 }
 
 impl Person {
@@ -53,7 +56,14 @@ impl Person {
     pub fn fingerprint(&self, rights: &OrgLists) -> String {
         // Maps are sorted, so the text is the same for the same fields.
         let parts = (self.user_type, &self.name, &self.email, &self.username, &self.student, &self.orgs, rights);
-        fingerprint(format!("{parts:?}"))
+        match self.unread.is_empty() {
+            true => fingerprint(format!("{parts:?}")),
+            false => fingerprint(format!("{parts:?}{:?}", self.unread)),
+        }
+    }
+
+    fn is_unread(&self, field: &str) -> bool {
+        self.unread.contains(&field)
     }
 }
 
@@ -136,9 +146,26 @@ impl Said {
     /// What is said of a person.
     pub fn by(person: &Person) -> Said {
         let [first, middle, last] = &person.name;
-        let of_all = OF_ALL.into_iter().zip([first, middle, last, &person.username]);
+        let of_all = OF_ALL.into_iter().zip([first, middle, last, &person.username, &person.email]);
         let of_all = of_all.filter(|(_, said)| said.is_some()).map(|(name, _)| name);
         Said::of(student_data(person).keys().map(String::as_str).chain(of_all))
+    }
+
+    /// What is known to be a person's from their roster once this record of them is written: what it says, and what it
+    /// said before of that which can't be read now.
+    pub fn after(self, person: &Person) -> Said {
+        // The level of school comes with the grade.
+        let level = person.is_unread("grade").then_some("schoolLevel");
+        Said(Said::by(person).0 | (self.0 & Said::of(person.unread.iter().copied().chain(level)).0))
+    }
+
+    /// What either says.
+    pub fn or(self, other: Said) -> Said {
+        Said(self.0 | other.0)
+    }
+
+    fn is_of_student(self) -> bool {
+        self.0 & Said::of(STUDENT_FIELDS).0 != 0
     }
 
     /// The names, as documents keep them.
@@ -159,6 +186,8 @@ pub struct Before<'a> {
     pub owned: &'a OrgSet,
     /// What the roster said before. What it says no more of that goes; what others said stays.
     pub said: Said,
+    /// The address that it gave last: another that's there since is somebody's own doing.
+    pub email: Option<&'a str>,
     /// The roster called them an administrator.
     pub was_admin: bool,
     /// They are new in it, or had left: whoever was archived isn't any more. Else, somebody archived them by hand.
@@ -191,15 +220,23 @@ pub fn change(user: &Fields, person: &Person, before: &Before<'_>, now: Timestam
     }
     wanted.retain(|field, value| user.get(field) != Some(value));
     let mut mask: Vec<FieldPath> = wanted.keys().map(FieldPath::top).collect();
-    if person.username.is_none() && held.is_some() && before.said.has("username") {
+    let goes = |field: &str| before.said.has(field) && !person.is_unread(field);
+    if person.username.is_none() && held.is_some() && goes("username") {
         mask.push(FieldPath::top("username"));
+    }
+    // An address that the roster takes back may be somebody else's by tomorrow.
+    let address = user.get("email").and_then(Value::as_str).map(fold_address);
+    let is_given = address.is_some() && address.as_deref() == before.email.map(fold_address).as_deref();
+    if person.email.is_none() && is_given && !person.is_unread("email") {
+        mask.push(FieldPath::top("email"));
     }
     let (name, paths) = name_change(user.get("name").and_then(Value::as_map), person, before.said);
     if !paths.is_empty() {
         wanted.insert("name".to_owned(), Value::Map(name));
         mask.extend(paths);
     }
-    if person.user_type == "student" {
+    // Who is no student any more has no data of one from the roster.
+    if person.user_type == "student" || before.said.is_of_student() {
         let (data, paths) = student_change(user.get("studentData").and_then(Value::as_map), person, before.said);
         if !paths.is_empty() {
             wanted.insert("studentData".to_owned(), Value::Map(data));
@@ -249,7 +286,7 @@ fn name_change(stored: Option<&Fields>, person: &Person, said: Said) -> (Fields,
     for ((part, field), wanted) in NAME.into_iter().zip(OF_ALL).zip(&person.name) {
         let held = stored.and_then(|stored| stored.get(part)).filter(|held| !held.is_null());
         let wanted = wanted.as_deref().map(Value::from);
-        if held == wanted.as_ref() || (wanted.is_none() && !said.has(field)) {
+        if held == wanted.as_ref() || (wanted.is_none() && (!said.has(field) || person.is_unread(field))) {
             continue;
         }
         changed.insert(part.to_owned(), wanted.unwrap_or(Value::Null));
@@ -260,6 +297,9 @@ fn name_change(stored: Option<&Fields>, person: &Person, said: Said) -> (Fields,
 
 /// What the roster knows of a student, with the level of school that their grade belongs to.
 fn student_data(person: &Person) -> Fields {
+    if person.user_type != "student" {
+        return Fields::new();
+    }
     let mut data = person.student.clone();
     data.retain(|field, _| STUDENT_FIELDS.contains(&field.as_str()));
     let level = data.get("grade").and_then(level_of).flatten();
@@ -269,8 +309,8 @@ fn student_data(person: &Person) -> Fields {
     data
 }
 
-/// The fields of `studentData` that differ. What the roster said and says no more goes, but for the grade and the date
-/// of birth: a gap in the district's data shouldn't unassign anybody.
+/// The fields of `studentData` that differ. What the roster said and says no more goes; what it says and nobody can read
+/// stays as it is. A level of school goes with its grade.
 fn student_change(stored: Option<&Fields>, person: &Person, said: Said) -> (Fields, Vec<FieldPath>) {
     let wanted = student_data(person);
     let mut changed = Fields::new();
@@ -281,7 +321,14 @@ fn student_change(stored: Option<&Fields>, person: &Person, said: Said) -> (Fiel
             (held, Some(value)) if held != Some(value) => {
                 changed.insert(field.to_owned(), value.clone());
             }
-            (Some(_), None) if said.has(field) && !matches!(field, "grade" | "dob" | "schoolLevel") => {}
+            (Some(_), None) if field == "schoolLevel" => {
+                // Of another grade, or of one that's gone.
+                let is_graded = wanted.contains_key("grade");
+                if !is_graded && (!said.has("grade") || person.is_unread("grade")) {
+                    continue;
+                }
+            }
+            (Some(_), None) if said.has(field) && !person.is_unread(field) => {}
             _ => continue,
         }
         mask.push(FieldPath::of(["studentData", field]));

@@ -1,6 +1,6 @@
 //! What a sync of a roster came to, and where it stands. Pure values; nothing personal is in them but IDs.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde::Serialize;
 use serde_json::{Value as Json, json};
@@ -244,6 +244,8 @@ pub struct Report {
     pub problems: Vec<Problem>,
     /// What was noted before.
     noted: HashSet<(Kind, String)>,
+    /// Values that were there and couldn't be read, by what had them and by field. What's stored stays as it is.
+    pub unread: BTreeMap<(Kind, &'static str), Unread>,
     /// Of a dry run: what would change.
     pub differences: Vec<Difference>,
     /// How many differences there are, named or not.
@@ -252,7 +254,33 @@ pub struct Report {
     pub mismatches: Vec<Mismatch>,
 }
 
+/// Values of one field that couldn't be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unread {
+    /// How many.
+    pub count: u64,
+    /// The provider's IDs of some records with them.
+    pub ids: Vec<String>,
+    /// Of grades: the spellings that nobody knows, each once. These are kept as they came.
+    pub spellings: BTreeSet<String>,
+}
+
+/// How many records with a value that can't be read, and how many spellings, a report names of a field.
+const EXAMPLES: usize = 10;
+
 impl Report {
+    /// Counts a value that couldn't be read; of a grade, with how it's spelt.
+    pub fn unread(&mut self, kind: Kind, field: &'static str, id: &str, spelling: Option<&str>) {
+        let unread = self.unread.entry((kind, field)).or_default();
+        unread.count += 1;
+        if unread.ids.len() < EXAMPLES {
+            unread.ids.push(id.to_owned());
+        }
+        if unread.spellings.len() < EXAMPLES {
+            unread.spellings.extend(spelling.map(str::to_owned));
+        }
+    }
+
     /// What was done to one kind.
     pub fn of(&mut self, kind: Kind) -> &mut Counts {
         self.counts.entry(kind).or_default()
@@ -324,6 +352,16 @@ impl Report {
         }
         total
     }
+}
+
+/// Values that couldn't be read, as answers have them.
+pub fn unread_json(report: &Report) -> Json {
+    let one = |((kind, field), unread): (&(Kind, &str), &Unread)| {
+        json!({
+            "kind": kind, "field": field, "count": unread.count, "ids": unread.ids, "spellings": unread.spellings,
+        })
+    };
+    report.unread.iter().map(one).collect::<Vec<_>>().into()
 }
 
 /// Counts as answers have them.

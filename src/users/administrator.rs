@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::person::Name;
 use super::record::is_email;
+use super::same::fold_address;
 use crate::accounts::{Account, AccountError, AccountUpdate, Accounts, NewAccount, Provider};
 use crate::app::App;
 use crate::claims::ClaimsError;
@@ -36,7 +37,7 @@ pub struct Request {
 impl Payload for Request {
     fn read(data: &Json) -> Result<Self, FunctionError> {
         let data = object(data)?;
-        let email = required_text(data, "email")?.trim().to_lowercase();
+        let email = fold_address(&required_text(data, "email")?);
         if !is_email(&email) {
             return Err(FunctionError::invalid("email must be an e-mail address."));
         }

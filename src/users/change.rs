@@ -4,7 +4,7 @@
 //! reaches other documents of its own. Only [`changes`] of one of these cost anything.
 
 use super::age::{date_of_birth, day};
-use super::grade::{grade_text, value_grade_order};
+use super::grade::{grade_place, grade_text, same_text};
 use super::{is_living, is_of_type};
 use crate::assignments::build::current_orgs;
 use crate::fields;
@@ -18,7 +18,7 @@ pub struct UserChange {
     pub orgs: bool,
     /// Their grade.
     pub grade: bool,
-    /// Their date of birth, to a day that's known and past.
+    /// Their date of birth, to a day that's past, or that nobody knows any more.
     pub birth: bool,
     /// Anything else that assignments show of them.
     pub details: bool,
@@ -26,6 +26,8 @@ pub struct UserChange {
     pub left: OrgLists,
     /// Nobody followed them before: there are no runs to be mended.
     pub new: bool,
+    /// Their grade or date of birth wasn't known and is now: that's no promotion, and brings what applies.
+    pub learnt: bool,
     /// Their student data until now, where it changed. What the event alone knows, so it isn't kept with a change
     /// that's to be followed again.
     pub data_before: Option<Fields>,
@@ -52,6 +54,7 @@ pub fn changes(before: Option<&Fields>, after: &Fields, types: &[String], now: T
             details: false,
             left: OrgLists::new(),
             new: before.is_none(),
+            learnt: false,
             data_before: None,
         };
     };
@@ -60,13 +63,19 @@ pub fn changes(before: Option<&Fields>, after: &Fields, types: &[String], now: T
     UserChange {
         orgs: !held.same_orgs(&holds) || standing(before) != standing(after),
         grade: !same_grade(before, after),
-        birth: born.is_some() && date_of_birth(before) != born,
+        birth: (born.is_some() && date_of_birth(before) != born)
+            || (date_of_birth(before).is_some() && date_of_birth(after).is_none()),
         details: SHOWN.iter().any(|name| before.get(*name) != after.get(*name))
             || other_data(before) != other_data(after),
         left: known_orgs(held.difference(&holds.to_set())),
         new: false,
+        learnt: (!has_grade(before) && has_grade(after)) || (date_of_birth(before).is_none() && born.is_some()),
         data_before: data_before(before, after),
     }
+}
+
+fn has_grade(user: &Fields) -> bool {
+    lookup(user, "studentData.grade").and_then(grade_text).is_some_and(|grade| !grade.is_empty())
 }
 
 /// The former student data, if any of it has changed that people or rosters give.
@@ -87,10 +96,14 @@ fn known_orgs(orgs: OrgLists) -> OrgLists {
 /// Two spellings of one grade are the same (rostering §3).
 fn same_grade(before: &Fields, after: &Fields) -> bool {
     let [one, other] = [before, after].map(|user| lookup(user, "studentData.grade").filter(|grade| !grade.is_null()));
-    let order = |grade: Option<&Value>| grade.and_then(value_grade_order);
-    match (order(one), order(other)) {
+    let place = |grade: Option<&Value>| grade.and_then(grade_place);
+    match (place(one), place(other)) {
         (Some(one), Some(other)) => one == other,
-        _ => one.map(grade_text) == other.map(grade_text),
+        (None, None) => match (one, other) {
+            (Some(one), Some(other)) => same_text(one, other) || grade_text(one) == grade_text(other),
+            (one, other) => one.is_none() && other.is_none(),
+        },
+        _ => false,
     }
 }
 
@@ -115,6 +128,7 @@ impl UserChange {
             details: self.details || other.details,
             left: self.left,
             new: self.new && other.new,
+            learnt: self.learnt || other.learnt,
             data_before: None,
         }
     }
@@ -128,6 +142,7 @@ impl UserChange {
             "details" => self.details,
             "left" => self.left.to_value(),
             "new" => self.new,
+            "learnt" => self.learnt,
         }
     }
 
@@ -141,6 +156,7 @@ impl UserChange {
             details: flag("details"),
             left: OrgLists::from_value(fields.get("left")),
             new: flag("new"),
+            learnt: flag("learnt"),
             data_before: None,
         }
     }
@@ -216,11 +232,13 @@ mod tests {
             ("the grade as a number", with(&["studentData", "grade"], 5), ""),
             ("the grade spelt otherwise", with(&["studentData", "grade"], " 05"), ""),
             ("the level that follows from it", with(&["studentData", "schoolLevel"], "elementary"), ""),
-            ("no grade that anybody knows", with(&["studentData", "grade"], "fifth"), "grade"),
+            ("the grade in words", with(&["studentData", "grade"], "Fifth Grade"), ""),
+            ("no grade that anybody knows", with(&["studentData", "grade"], "fiveth"), "grade"),
             ("another birthday", with(&["studentData", "dob"], at("2015-03-20T00:00:00Z")), "birth"),
             ("another hour of the same day", with(&["studentData", "dob"], at("2015-09-20T13:00:00Z")), ""),
             ("a birthday to come", with(&["studentData", "dob"], at("2035-03-20T00:00:00Z")), ""),
-            ("no birthday", with(&["studentData", "dob"], Value::Null), ""),
+            ("no birthday", with(&["studentData", "dob"], Value::Null), "birth"),
+            ("no grade", with(&["studentData", "grade"], Value::Null), "grade"),
             ("a name", with(&["name", "first"], "B"), "details"),
             ("other student data", with(&["studentData", "gender"], "y"), "details"),
             ("an e-mail", with(&["email"], "b@example.org"), "details"),
@@ -240,9 +258,28 @@ mod tests {
     }
 
     #[test]
+    fn what_wasnt_known_before_is_learnt() {
+        let (types, now) = (["student".to_owned()], at("2026-01-01T00:00:00Z"));
+        for field in ["grade", "dob"] {
+            let bare = with(&["studentData", field], Value::Null);
+            let known = changes(Some(&bare), &student(), &types, now);
+            assert!(known.learnt && (known.grade || known.birth), "{field}");
+            let lost = changes(Some(&student()), &bare, &types, now);
+            assert!(!lost.learnt && (lost.grade || lost.birth), "{field}");
+        }
+        let promoted = changes(Some(&student()), &with(&["studentData", "grade"], "6"), &types, now);
+        assert!(!promoted.learnt);
+    }
+
+    #[test]
     fn several_changes_in_one_write() {
         let mut after = with(&["schools", "current"], Value::strings(["s2", "s3"]));
-        after.insert("studentData".to_owned(), Value::Map(fields! { "grade" => "6", "gender" => "x" }));
+        after.insert(
+            "studentData".to_owned(),
+            Value::Map(fields! {
+                "grade" => "6", "gender" => "x", "dob" => at("2015-09-20T00:00:00Z"),
+            }),
+        );
         let change = changes(Some(&student()), &after, &["student".to_owned()], at("2026-01-01T00:00:00Z"));
         assert_eq!(named(&change), "orgs+grade");
         assert_eq!(change.left.flatten(), ["s1"]);

@@ -18,12 +18,18 @@ pub fn copy_changes(
     now: Timestamp,
 ) -> Option<(Fields, Vec<FieldPath>)> {
     let mut wanted = Fields::new();
-    let mut gone = Vec::new();
+    let mut gone: Vec<&str> = Vec::new();
     if change.birth
         && let Some(born) = date_of_birth(user).filter(|born| *born <= day(now))
     {
         wanted.insert("birthMonth".to_owned(), Value::Integer(born.month().into()));
         wanted.insert("birthYear".to_owned(), Value::Integer(born.year().into()));
+    }
+    if change.birth && date_of_birth(user).is_none() {
+        gone.extend(["birthMonth", "birthYear"]);
+    }
+    if change.grade && lookup(user, "studentData.grade").is_none_or(Value::is_null) {
+        gone.extend(["grade", "schoolLevel"]);
     }
     if change.grade
         && let Some(grade) = lookup(user, "studentData.grade").filter(|grade| !grade.is_null())
@@ -33,7 +39,7 @@ pub fn copy_changes(
             Some(Some(level)) => {
                 wanted.insert("schoolLevel".to_owned(), Value::from(level));
             }
-            Some(None) if copy.contains_key("schoolLevel") => gone.push(FieldPath::top("schoolLevel")),
+            Some(None) => gone.push("schoolLevel"),
             _ => {}
         }
     }
@@ -41,6 +47,7 @@ pub fn copy_changes(
         let names = OrgType::ALL.into_iter().map(OrgType::plural).chain(["archived", "userType"]);
         wanted.extend(names.filter_map(|name| Some((name.to_owned(), user.get(name)?.clone()))));
     }
+    let gone: Vec<FieldPath> = gone.into_iter().filter(|name| copy.contains_key(*name)).map(FieldPath::top).collect();
     wanted.retain(|name, value| copy.get(name) != Some(value));
     if wanted.is_empty() && gone.is_empty() {
         return None;
@@ -93,6 +100,13 @@ mod tests {
         assert_eq!(copy_changes(&new, &user, &all, now), None);
         assert_eq!((new.get("assessmentUid"), new.get("userType")), (Some(&"s1".into()), Some(&"student".into())));
         assert!(["name", "email", "studentData", "dob"].iter().all(|name| !new.contains_key(*name)));
+        // What nobody knows any more leaves the copy, too.
+        let mut unknown = user.clone();
+        unknown.insert("studentData".to_owned(), Value::empty_map());
+        let (fields, mask) = copy_changes(&wanted, &unknown, &all, now).unwrap();
+        assert_eq!(fields, fields! { "lastUpdated" => now });
+        let mask: Vec<String> = mask.iter().map(FieldPath::to_string).collect();
+        assert_eq!(mask, ["lastUpdated", "birthMonth", "birthYear", "grade", "schoolLevel"]);
         let birth = UserChange { birth: true, ..UserChange::default() };
         let wrong = Fields::from([("birthMonth".to_owned(), Value::Integer(8)), ("birthYear".to_owned(), 2015.into())]);
         let (wanted, _) = copy_changes(&wrong, &user, &birth, now).unwrap();

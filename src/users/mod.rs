@@ -9,6 +9,7 @@ pub mod membership;
 pub mod person;
 pub mod pid;
 pub mod record;
+pub mod same;
 
 use crate::store::{Fields, Value};
 

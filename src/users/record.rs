@@ -4,6 +4,7 @@
 use secrecy::SecretString;
 use serde_json::{Map, Value as Json, json};
 
+use super::same::fold_address;
 use crate::accounts::{Account, AccountError, AccountUpdate, Accounts};
 use crate::app::App;
 use crate::claims::audit::{Action, Record};
@@ -54,7 +55,7 @@ fn update(record: &Map<String, Json>) -> Checked<AccountUpdate> {
         }
         _ => short(optional_text(record, name)?, name, LONGEST),
     };
-    let email = text("email")?;
+    let email = text("email")?.as_deref().map(fold_address);
     if email.as_deref().is_some_and(|email| !is_email(email)) {
         return Err(FunctionError::invalid("email must be an e-mail address."));
     }
@@ -63,7 +64,7 @@ fn update(record: &Map<String, Json>) -> Checked<AccountUpdate> {
         return Err(FunctionError::invalid(format!("password must have at least {SHORTEST_PASSWORD} characters.")));
     }
     Ok(AccountUpdate {
-        email: email.map(|email| email.to_lowercase()),
+        email,
         email_verified: flag(record, "emailVerified")?,
         display_name: text("displayName")?,
         photo_url: text("photoURL")?,

@@ -5,7 +5,7 @@ use proptest::sample::{Index, select};
 use roar_functions::demo::clever::{Kind, Options, Size, Sockless};
 use roar_functions::rostering::clever::Settings;
 use roar_functions::rostering::clever::records::{
-    DistrictInfo, Record, School, Section, Student, Unreadable, User, record,
+    DistrictInfo, Record, School, Section, Student, Unreadable, User, When, record, record_noting,
 };
 use serde_json::{Value, json};
 
@@ -47,17 +47,19 @@ fn nothing_is_said_in_many_ways() {
         if !["schools", "credentials"].contains(&field) {
             assert_eq!(student(json!({field: ""})), nothing, "{field}");
             assert_eq!(student(json!({field: "  "})), nothing, "{field}");
-            assert_eq!(student(json!({field: {"a": [1]}})), nothing, "{field}");
+            // Where somebody belongs must be known, or the whole record isn't.
+            let odd = json!({"id": "5a", "roles": {"student": {field: {"a": [1]}}}});
+            match field {
+                "school" => assert_eq!(record::<User>(odd).unwrap_err().what, "school"),
+                _ => assert_eq!(student(json!({field: {"a": [1]}})), nothing, "{field}"),
+            }
         }
     }
     for (field, unknown) in [
-        ("grade", "Third"),
-        ("grade", "14"),
         ("gender", "unknown"),
         ("race", "Martian"),
         ("hispanic_ethnicity", "perhaps"),
         ("frl_status", "Cheap"),
-        ("dob", "2015-04-01"),
         ("dob", "13/1/2015"),
         ("dob", "2/30/2015"),
         ("dob", "1/1/15"),
@@ -66,6 +68,42 @@ fn nothing_is_said_in_many_ways() {
         ("dob", "1/1/0000"),
     ] {
         assert_eq!(student(json!({field: unknown})), nothing, "{field} {unknown}");
+        assert_eq!(passed_over(json!({field: unknown})), [(field, None)], "{field} {unknown}");
+    }
+    // A grade is kept as it's spelt; a spelling that nobody knows is told.
+    for (grade, is_known) in [
+        ("Third", true),
+        ("Pre-K", true),
+        ("05", true),
+        ("14", true),
+        ("Ungraded", true),
+        ("Other", true),
+        ("Honors", false),
+        ("Room 5B", false),
+    ] {
+        assert_eq!(student(json!({"grade": grade})).grade.as_deref(), Some(grade));
+        let told = if is_known { vec![] } else { vec![("grade", Some(grade.to_owned()))] };
+        assert_eq!(passed_over(json!({"grade": grade})), told, "{grade}");
+    }
+    // What is nothing is nothing to be told.
+    for nothing in [json!(null), json!(""), json!("  ")] {
+        for field in ["grade", "dob", "gender", "race", "iep_status", "sis_id", "credentials", "schools"] {
+            assert_eq!(passed_over(json!({field: nothing})), [], "{field}");
+        }
+    }
+    for (field, spelt, same) in [
+        ("iep_status", json!("Yes"), json!("Y")),
+        ("iep_status", json!(true), json!("Y")),
+        ("ell_status", json!("n"), json!("N")),
+        ("ell_status", json!(false), json!("N")),
+        ("gender", json!("f"), json!("F")),
+        ("race", json!("two or more races"), json!("Two or More Races")),
+        ("frl_status", json!("FREE"), json!("Free")),
+        ("sis_id", json!(17), json!("17")),
+        ("schools", json!([" s2 ", "s1"]), json!(["s1", "s2"])),
+    ] {
+        assert_eq!(student(json!({field: spelt})), student(json!({field: same})), "{field} {spelt}");
+        assert_eq!(passed_over(json!({field: spelt})), [], "{field} {spelt}");
     }
     let empty = user(&json!({"id": "5a", "roles": {}}));
     for same in [
@@ -77,9 +115,44 @@ fn nothing_is_said_in_many_ways() {
     }
 }
 
+/// What of a student's record can't be read.
+fn passed_over(role: serde_json::Value) -> Vec<(&'static str, Option<String>)> {
+    let (_, unread) = record_noting::<User>(json!({"id": "5a", "roles": {"student": role}})).unwrap();
+    unread.into_iter().map(|unread| (unread.field, unread.spelling)).collect()
+}
+
 #[test]
-fn dates_of_birth_have_one_digit_or_two() {
-    for (text, date) in [("4/1/2015", "2015-04-01"), ("04/01/2015", "2015-04-01"), ("12/31/2009", "2009-12-31")] {
+fn a_place_in_a_list_that_nobody_can_name_makes_the_record_unreadable() {
+    for schools in [json!([null]), json!(["s1", null]), json!([{"id": "s1"}]), json!({"s1": true}), json!(7)] {
+        let odd = json!({"id": "5a", "roles": {"student": {"schools": schools}}});
+        assert_eq!(record::<User>(odd).unwrap_err().what, "schools", "{schools}");
+    }
+    let section = json!({"id": "5c", "teacher": ["u1"]});
+    assert_eq!(record::<Section>(section).unwrap_err().what, "teacher");
+}
+
+#[test]
+fn what_is_of_no_consequence_spoils_no_record() {
+    let odd = json!({"id": "5d", "name": "D", "login_methods": "Google", "district_contact": "Dana", "state": 7,
+        "pause_start": {"from": 1}, "last_sync": 5});
+    let (district, unread) = record_noting::<DistrictInfo>(odd).unwrap();
+    assert_eq!(district.name.as_deref(), Some("D"));
+    assert_eq!(district.state, Some(roar_functions::rostering::clever::records::DistrictState::Unknown));
+    assert_eq!(district.pause_start, Some(When::Unknown));
+    let mut fields: Vec<&str> = unread.iter().map(|unread| unread.field).collect();
+    fields.sort_unstable();
+    assert_eq!(fields, ["district_contact", "login_methods", "pause_start"]);
+}
+
+#[test]
+fn dates_of_birth_are_read_in_the_forms_that_are_seen() {
+    for (text, date) in [
+        ("4/1/2015", "2015-04-01"),
+        ("04/01/2015", "2015-04-01"),
+        ("12/31/2009", "2009-12-31"),
+        ("2015-04-01", "2015-04-01"),
+        ("2015-04-01T00:00:00.000Z", "2015-04-01"),
+    ] {
         assert_eq!(student(json!({"dob": text})).dob, Some(date.parse().unwrap()));
     }
     // A typing error, but it's read as it's written.
@@ -91,7 +164,7 @@ fn dates_of_birth_have_one_digit_or_two() {
 #[test]
 fn times_before_the_year_1_are_none() {
     let district = |time: &str| record::<DistrictInfo>(json!({"id": "5d", "pause_start": time})).unwrap();
-    assert_eq!(district("-000001-01-01T00:00:00Z").pause_start, None);
+    assert_eq!(district("-000001-01-01T00:00:00Z").pause_start, Some(When::Unknown));
     assert!(district("0001-01-01T00:00:00Z").pause_start.is_some());
 }
 
@@ -334,6 +407,11 @@ fn check_roles(said: &Value, read: &Value) {
                     let mut read = read.as_array().unwrap().clone();
                     read.sort_by_key(Value::to_string);
                     assert_eq!(read, said, "{role}.{name}");
+                }
+                // Months and days have one digit or two; a new one writes one.
+                ("dob", Value::String(said)) => {
+                    let digits = said.split('/').map(|part| part.trim_start_matches('0')).collect::<Vec<_>>();
+                    assert_eq!(read, &json!(digits.join("/")));
                 }
                 ("credentials", said) => {
                     let username = said["district_username"].as_str().filter(|name| !name.is_empty());

@@ -45,6 +45,26 @@ fn schema_of(definitions: &Map<String, Value>, name: &str) -> jsonschema::Valida
     jsonschema::validator_for(&schema).unwrap()
 }
 
+/// What Clever documents as dates in the prose of its Data API, though the schema says `datetime`: days, or points in
+/// time.
+const DAYS: [&str; 4] = ["pause_start", "pause_end", "start_date", "end_date"];
+
+fn convert_property(name: &str, schema: &Value) -> Value {
+    let mut converted = convert(schema);
+    if !DAYS.contains(&name) {
+        return converted;
+    }
+    // One that may be null has its format within.
+    let within = match converted.get_mut("anyOf").and_then(Value::as_array_mut) {
+        Some(any) => any.iter_mut().collect(),
+        None => vec![&mut converted],
+    };
+    for pattern in within.into_iter().filter_map(|schema| schema.get_mut("pattern")) {
+        *pattern = json!(r"^\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d\.\d{3}Z)?$");
+    }
+    converted
+}
+
 fn convert(schema: &Value) -> Value {
     let Value::Object(fields) = schema else { return schema.clone() };
     let mut converted = Map::new();
@@ -52,7 +72,7 @@ fn convert(schema: &Value) -> Value {
         let value = match name.as_str() {
             "properties" => {
                 let properties = value.as_object().unwrap().iter();
-                Value::Object(properties.map(|(name, schema)| (name.clone(), convert(schema))).collect())
+                Value::Object(properties.map(|(name, schema)| (name.clone(), convert_property(name, schema))).collect())
             }
             "items" => convert(value),
             // `datetime` is no format of JSON Schema's; see below.

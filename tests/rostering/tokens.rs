@@ -74,14 +74,14 @@ async fn who_signed_in_is_known_with_all_their_roles() {
     for role in Role::ALL {
         for id in scene.there.users(role.as_str()).into_iter().take(5) {
             let token = scene.there.sign_in(&id);
-            let (user, raw) = scene.clever.me(&token).await.unwrap();
+            let (user, _, raw) = scene.clever.me(&token).await.unwrap();
             assert_eq!((user.id.as_str(), raw["id"].as_str()), (id.as_str(), Some(id.as_str())));
             assert!(user.roles.held().contains(&role));
             assert_eq!(user, scene.district.user(&id).await.unwrap());
         }
     }
     let both = scene.there.users("teacher").into_iter().find(|id| scene.there.users("staff").contains(id)).unwrap();
-    let (user, _) = scene.clever.me(&scene.there.sign_in(&both)).await.unwrap();
+    let (user, _, _) = scene.clever.me(&scene.there.sign_in(&both)).await.unwrap();
     assert_eq!(user.roles.held(), [Role::Teacher, Role::Staff]);
 
     assert_eq!(scene.clever.me(&"nonsense".into()).await.err(), Some(CleverError::Unauthorized));

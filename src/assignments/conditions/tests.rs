@@ -59,6 +59,65 @@ fn grades_compare_by_their_order_in_every_spelling() {
     assert!(holds(&leaf("studentData.grade", "EQUAL", "sprout"), &student("sprout")));
 }
 
+/// However grades are spelt, on either side.
+#[test]
+fn grades_outside_the_table_are_in_no_order_and_all_others_in_one() {
+    let below: &[&str] = &[
+        "PreK",
+        "Pre-Kindergarten",
+        "pre k",
+        "PK",
+        "Preschool",
+        "PR",
+        "IT",
+        "InfantToddler",
+        "TK",
+        "Transitional Kindergarten",
+    ];
+    let kindergarten: &[&str] = &["K", "KG", "kindergarten", "0", "00", "0.0"];
+    let third: &[&str] = &["3", "03", "3.0", "3rd", "third", "Third Grade", "Grade 3"];
+    let fifth: &[&str] = &["5", "05", "5th", "fifth", "Grade 5", "grade 5"];
+    let ninth: &[&str] = &["9", "09", "ninth", "freshman"];
+    let after: &[&str] = &["PS", "PG", "PostGraduate", "university", "13", "14"];
+    let nowhere: &[&str] = &["UG", "Ungraded", "Other", "honors", "5-6", "2.5", ""];
+    // The condition; of which of these it's true.
+    for (op, literal, expected) in [
+        ("GREATER_THAN_OR_EQUAL", "6", [false, false, false, false, true, true]),
+        ("GREATER_THAN_OR_EQUAL", "sixth", [false, false, false, false, true, true]),
+        ("LESS_THAN_OR_EQUAL", "Kindergarten", [true, true, false, false, false, false]),
+        ("LESS_THAN", "4", [true, true, true, false, false, false]),
+        ("LESS_THAN", "Fourth Grade", [true, true, true, false, false, false]),
+        ("GREATER_THAN", "03", [false, false, false, true, true, true]),
+        ("EQUAL", "5th", [false, false, false, true, false, false]),
+        ("NOT_EQUAL", "Grade 5", [true, true, true, false, true, true]),
+    ] {
+        let condition = leaf("studentData.grade", op, literal);
+        for (grades, expected) in [below, kindergarten, third, fifth, ninth, after].into_iter().zip(expected) {
+            for grade in grades {
+                assert_eq!(holds(&condition, &student(*grade)), expected, "{grade} {op} {literal}");
+            }
+        }
+        for grade in nowhere {
+            assert_eq!(holds(&condition, &student(*grade)), op == "NOT_EQUAL", "{grade:?} {op} {literal}");
+        }
+    }
+    for grade in kindergarten.iter().chain(third) {
+        assert!(holds(&leaf("studentData.grade", "GREATER_THAN_OR_EQUAL", "K"), &student(*grade)), "{grade}");
+    }
+    for (grade, expected) in [(0, false), (5, false), (6, true), (99, true), (-1, false)] {
+        assert_eq!(holds(&leaf("studentData.grade", "GREATER_THAN", 5), &student(grade)), expected, "{grade}");
+    }
+    // A literal that nobody knows is in no order either; and is what's spelt like it.
+    for op in ["LESS_THAN", "GREATER_THAN", "LESS_THAN_OR_EQUAL", "GREATER_THAN_OR_EQUAL"] {
+        for grade in ["5", "honors", "K"] {
+            assert!(!holds(&leaf("studentData.grade", op, "honors"), &student(grade)), "{grade} {op}");
+        }
+    }
+    assert!(holds(&leaf("studentData.grade", "EQUAL", "Honors"), &student("honors")));
+    assert!(holds(&leaf("studentData.grade", "EQUAL", "Ungraded"), &student("un-graded")));
+    assert!(!holds(&leaf("studentData.grade", "EQUAL", "Ungraded"), &student("Other")));
+}
+
 #[test]
 fn comparisons_follow_the_table() {
     let user = student("3");

@@ -20,11 +20,12 @@ use crate::documents::archive::archiving;
 use crate::orgs::{OrgLists, OrgType};
 use crate::runs::student::{Changes, assignment_of, birth_changes, org_changes};
 use crate::runtime::{DocumentEvent, HandlerError};
-use crate::store::{DocPath, Document, FieldPath, Fields, Precondition, Query, StoreError, Timestamp, Write};
+use crate::store::{DocPath, Document, FieldPath, Fields, Precondition, Query, StoreError, Timestamp, Value, Write};
 use crate::users::age::date_of_birth;
 use crate::users::change::{UserChange, changes};
 use crate::users::copy::copy_changes;
 use crate::users::membership::{history_changes, with_history};
+use crate::users::same::{ADDRESS_KEY, address_key, has_right_key};
 
 /// Writes to runs in one commit.
 const BATCH: usize = 400;
@@ -38,6 +39,9 @@ pub async fn user_written(app: App, event: DocumentEvent) -> Result<(), HandlerE
     };
     if after.fields.contains_key("password") {
         forget_password(&app, &after.path).await?;
+    }
+    if !has_right_key(&after.fields) {
+        key_address(&app, &after).await?;
     }
     let before = event.change.before.as_ref().map(|before| &before.fields);
     let change = changes(before, &after.fields, &app.settings.assigned_user_types, app.now());
@@ -54,6 +58,19 @@ async fn forget_password(app: &App, user: &DocPath) -> Result<(), StoreError> {
     let write = Write::merge(user.clone(), Fields::new(), vec![FieldPath::top("password")]);
     match app.stores.admin.commit(vec![write.when(Precondition::Exists)]).await {
         Ok(_) | Err(StoreError::Conflict(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Notes how an address that somebody typed in is compared, so that whoever looks for its owner finds them. A user who
+/// has changed since has an event of their own.
+async fn key_address(app: &App, user: &Document) -> Result<(), StoreError> {
+    let key = address_key(&user.fields).map(|key| (ADDRESS_KEY.to_owned(), Value::from(key)));
+    let write = Write::merge(user.path.clone(), key.into_iter().collect(), vec![FieldPath::top(ADDRESS_KEY)]);
+    match app.stores.admin.commit(vec![write.when(Precondition::UpdatedAt(user.update_time))]).await {
+        Ok(_) | Err(StoreError::Conflict(_)) => Ok(()),
+        // A time that's later than the document's own, as the emulator may tell it.
+        Err(StoreError::InvalidArgument(_)) => Ok(()),
         Err(error) => Err(error),
     }
 }

@@ -105,8 +105,8 @@ async fn attempt(
     let assignments = assignments(&tx, path, change, now).await?;
     let assignable = is_of_type(&user.fields, &app.settings.assigned_user_types);
     let orgs = current_orgs(&user.fields);
-    let asks =
-        (change.orgs || (change.grade && app.settings.assign_on_promotion)) && assignable && is_living(&user.fields);
+    let brings = change.orgs || change.learnt || (change.grade && app.settings.assign_on_promotion);
+    let asks = brings && assignable && is_living(&user.fields);
     let (assigned, tree) = if asks { assigned(app, &tx, &orgs, now).await? } else { Default::default() };
     let follower = Follower {
         user: &user.fields,
@@ -192,7 +192,7 @@ async fn attempt(
 fn own_changes(app: &App, user: &mut Document, change: &UserChange, at: Timestamp) -> Option<Write> {
     let mut fields = Fields::new();
     let mut mask = Vec::new();
-    let is_dealt_with = change.grade && app.settings.assign_on_promotion && !change.birth;
+    let is_dealt_with = change.learnt || (change.grade && app.settings.assign_on_promotion && !change.birth);
     if let Some(former) = change.data_before.as_ref().filter(|_| !is_dealt_with)
         && let Some(list) = history::with(&user.fields, former, at)
     {
@@ -295,8 +295,8 @@ async fn look_up(
     change: &UserChange,
     follower: &Follower<'_>,
 ) -> Result<Found, StoreError> {
-    let mut found = Found::default();
-    found.missing = assigned.keys().filter(|id| !assignments.contains_key(*id)).chain(closed).cloned().collect();
+    let missing = assigned.keys().filter(|id| !assignments.contains_key(*id)).chain(closed).cloned().collect();
+    let mut found = Found { missing, ..Found::default() };
     let caring = assignments.iter().filter(|(_, assignment)| {
         follower.is_assigned()
             && is_open(&assignment.fields, follower.now)

@@ -16,6 +16,7 @@ use crate::rights::{Claims, claims_map, denied};
 use crate::runtime::{FunctionError, Status};
 use crate::store::{Database, DocPath, Document, FieldPath, Fields, Query, StoreError, Transaction, Value, Write};
 use crate::users::copy::new_copy;
+use crate::users::same::fold_address;
 
 /// How often a binding starts anew when somebody else changes the same claims.
 const ATTEMPTS: usize = 10;
@@ -169,6 +170,9 @@ async fn accounts(app: &App, admin_uid: &str, assessment_uid: &str) -> Result<(A
     }
 }
 
+/// Entries that may have one address: those who had it and left among them.
+const MOST_ENTRIES: u32 = 10;
+
 /// The roster's entry for an account: by the ID at the provider, which the account must have shown to have,
 /// else by its verified e-mail address (rostering §9).
 async fn roster_entry(
@@ -179,7 +183,7 @@ async fn roster_entry(
 ) -> Result<Option<RosterEntry>, FunctionError> {
     let entries = |name: &'static str, value: String| {
         let query = Query::collection("identityProviderIds").equal("providerType", kind).equal(name, value);
-        app.stores.admin.query(query.limit(2))
+        app.stores.admin.query(query.limit(MOST_ENTRIES))
     };
     let only = |found: Vec<Document>| match found.as_slice() {
         [] => Ok(None),
@@ -195,7 +199,12 @@ async fn roster_entry(
         }
     }
     match &account.email {
-        Some(email) if account.email_verified => only(entries("email", email.to_lowercase()).await?),
+        Some(email) if account.email_verified => {
+            let mut found = entries("email", fold_address(email)).await?;
+            // Who left the roster has no claim to an address that may be somebody else's by now.
+            found.retain(|entry| entry.fields.get("gone").and_then(Value::as_bool) != Some(true));
+            only(found)
+        }
         _ => Ok(None),
     }
 }

@@ -154,10 +154,20 @@ impl FakeDistrict {
     pub fn set_state(&self, state: &str) {
         let id = self.id();
         self.set(&id, "state", state);
-        let pause = |time: &str| if state == "paused" { Value::from(time) } else { Value::Null };
-        self.set(&id, "pause_start", pause("2026-09-01T00:00:00.000Z"));
-        self.set(&id, "pause_end", pause("2026-09-15T00:00:00.000Z"));
+        match state {
+            "paused" => self.set_pause(Some("2026-09-01"), Some("2026-09-15")),
+            _ => self.set_pause(None, None),
+        }
         self.set(&id, "error", if state == "error" { "The data can't be read" } else { "" });
+    }
+
+    /// The first and the last day of a pause, as the district has set it: as days or as points in time, and whatever its
+    /// state is.
+    pub fn set_pause(&self, start: Option<&str>, end: Option<&str>) {
+        let id = self.id();
+        for (field, date) in [("pause_start", start), ("pause_end", end)] {
+            self.set(&id, field, date.map_or(Value::Null, Value::from));
+        }
     }
 
     /// The token is taken no more; a new one can be fetched.

@@ -108,7 +108,7 @@ impl Roster {
         let mut district = json!({
             "id": id, "name": format!("Made-up Unified {}", self.number + 1), "state": "running",
             "sis_type": "sftp", "portal_url": format!("https://clever.com/in/made-up-{}", self.number + 1),
-            "login_methods": ["Clever Passwords", "OIDC"], "launch_date": "2026-07-15",
+            "login_methods": ["Clever Passwords", "Google"], "launch_date": "2026-07-15",
             "last_sync": "2026-09-01T07:00:00.000Z", "mdr_number": null, "nces_id": "0600001",
             "pause_start": null, "pause_end": null,
             "district_contact": {
@@ -273,12 +273,18 @@ impl Roster {
             "student_number": format!("{}", 1_000_000 + index), "state_id": format!("CA{:08}", index),
             "school": schools[0], "schools": schools,
             "enrollments": schools.iter().map(|school| json!({
-                "school": school, "start_date": "2026-08-15T00:00:00.000Z", "end_date": "2027-06-10T00:00:00.000Z",
+                "school": school, "start_date": "2026-08-15", "end_date": "2027-06-10",
             })).collect::<Vec<_>>(),
             "grade": grade, "graduation_year": format!("{}", 2039 - years),
-            "dob": format!("{}/{}/{}", born % 12 + 1, born / 12 % 28 + 1, 2021 - years),
+            "dob": match self.chance("padded dob", index, 3) {
+                true => format!("{:02}/{:02}/{}", born % 12 + 1, born / 12 % 28 + 1, 2021 - years),
+                false => format!("{}/{}/{}", born % 12 + 1, born / 12 % 28 + 1, 2021 - years),
+            },
             "gender": one_of(&["M", "F", "M", "F", "M", "F", "X", ""], self.dice("gender", index)),
-            "race": one_of(&["Caucasian", "Asian", "Black or African American", "Two or More Races", "Unknown", ""], self.dice("race", index)),
+            "race": one_of(&[
+                "Caucasian", "Asian", "Black or African American", "American Indian", "Hawaiian or Other Pacific Islander",
+                "Two or More Races", "Unknown", "",
+            ], self.dice("race", index)),
             "hispanic_ethnicity": yes("hispanic", 4), "ell_status": yes("ell", 6),
             "location": {"address": null, "city": "Springfield", "state": "CA", "zip": "94301", "lat": null,
                          "lon": null},
@@ -287,7 +293,7 @@ impl Roster {
         });
         if version == Version::V3_1 {
             let more = json!({
-                "frl_status": one_of(&["Free", "Reduced", "Paid", ""], self.dice("frl", index)),
+                "frl_status": one_of(&["Free", "Reduced", "Paid", "Other", ""], self.dice("frl", index)),
                 "iep_status": yes("iep", 9), "gifted_status": "", "section_504_status": "N",
                 "home_language": "Spanish", "home_language_code": "spa",
                 "preferred_name": {"first": null, "middle": null, "last": null},
@@ -302,8 +308,18 @@ impl Roster {
             5 => student["gender"] = Value::Null,
             6 => drop(student.as_object_mut().and_then(|student| student.remove("credentials"))),
             7 => student["ell_status"] = json!(""),
+            // Documented grades that have no number.
+            14 => student["grade"] = json!("Ungraded"),
+            15 => student["grade"] = json!("Other"),
+            16 => drop(student.as_object_mut().and_then(|student| student.remove("gender"))),
+            17 => student["hispanic_ethnicity"] = json!(""),
+            18 => student["race"] = Value::Null,
             8 if unknown_values => student["grade"] = json!("Third"),
             9 if unknown_values => student["gender"] = json!("unknown"),
+            11 if unknown_values => student["grade"] = json!("Honors"),
+            12 if unknown_values => student["dob"] = json!("2016-02-09T00:00:00.000Z"),
+            13 if unknown_values => student["dob"] = json!("not given"),
+            19 if unknown_values => student["sis_id"] = json!(index),
             10 if unknown_values => student["new_field"] = json!({"of": ["a", "later", "version"]}),
             _ => {}
         }
@@ -322,8 +338,8 @@ impl Roster {
         let of = |student: u64| {
             json!({
                 "student": self.id(Kind::User, student),
-                "relationship": one_of(&["Parent", "Grandparent", "Aunt/Uncle", ""], self.dice("relationship", n)),
-                "type": one_of(&["Parent/Guardian", "Primary", "Emergency", ""], self.dice("type", n)),
+                "relationship": one_of(&["Parent", "Grandparent", "Self", "Aunt/Uncle", "Sibling", "Other", ""], self.dice("relationship", n)),
+                "type": one_of(&["Parent/Guardian", "Primary", "Emergency", "Secondary", "Family", "Other", ""], self.dice("type", n)),
             })
         };
         let students = (2 * n..2 * n + 2).filter(|student| *student < self.size.students);

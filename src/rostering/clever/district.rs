@@ -10,7 +10,7 @@ use secrecy::SecretString;
 
 use super::budget::Budget;
 use super::pages::Pages;
-use super::records::{self, DistrictInfo, Record, Role, School, Section, User};
+use super::records::{self, DistrictInfo, Record, Role, School, Section, Unread, User};
 use super::request::Who;
 use super::{Clever, CleverError, DistrictToken, Result};
 
@@ -57,6 +57,11 @@ impl District {
         self.single("districts", &self.0.id).await
     }
 
+    /// As [`District::district`], with what of the record was passed over.
+    pub(super) async fn district_noting(&self) -> Result<(DistrictInfo, Vec<Unread>)> {
+        self.single_noting("districts", &self.0.id).await
+    }
+
     /// One school; [`CleverError::NotFound`] when there's none, or it isn't shared.
     pub async fn school(&self, id: &str) -> Result<School> {
         self.single("schools", id).await
@@ -88,9 +93,13 @@ impl District {
     }
 
     async fn single<T: Record>(&self, list: &str, id: &str) -> Result<T> {
+        self.single_noting(list, id).await.map(|(record, _)| record)
+    }
+
+    async fn single_noting<T: Record>(&self, list: &str, id: &str) -> Result<(T, Vec<Unread>)> {
         let url = self.0.clever.path([list, id])?;
-        let found: T = self.get(&url, records::single).await?;
-        if found.id() == id { Ok(found) } else { Err(CleverError::Malformed("it's another record")) }
+        let found: (T, _) = self.get(&url, records::single).await?;
+        if found.0.id() == id { Ok(found) } else { Err(CleverError::Malformed("it's another record")) }
     }
 
     pub(super) fn clever(&self) -> &Clever {

@@ -12,7 +12,7 @@ use super::sync::{Monitor, Options, Outcome, PROVIDER, SyncError, sync_district}
 use super::{Clever, CleverError, DistrictToken};
 use crate::app::App;
 use crate::orgs::{OrgKey, OrgType};
-use crate::rostering::report::{Kind, NAMED, Phase, Progress, Report, counts_json};
+use crate::rostering::report::{Kind, NAMED, Phase, Progress, Report, counts_json, unread_json};
 use crate::rostering::run::{Begin, BeginError, Learnt, PARTNERS, Remembered, Run};
 use crate::store::{DocPath, Query, StoreError, Value};
 
@@ -99,6 +99,7 @@ impl Synced {
             "districtId": district, "runId": run, "state": phase.name(), "counts": counts_json(&report.counts),
             "heldBack": report.held_back, "keepsMissing": report.keeps_missing,
             "problems": &report.problems[..report.problems.len().min(NAMED)],
+            "unread": unread_json(report),
             "differences": report.differences, "differing": report.differing, "mismatches": report.mismatches,
             "error": error,
         })

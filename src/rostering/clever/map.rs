@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
-use super::records::{DistrictInfo, Roles, School, Section, User};
+use super::records::{DistrictInfo, Roles, School, Section, Unread, User, When};
 use crate::orgs::{OrgKey, OrgLists, OrgType};
 use crate::rostering::org::RosterOrg;
-use crate::rostering::person::Person;
+use crate::rostering::person::{Person, STUDENT_FIELDS};
 use crate::store::{Fields, Timestamp, Value};
 use crate::users::grade::level_of;
+use crate::users::same::fold_address;
 
 const DISTRICT_FIELDS: &[&str] = &[
     "districtContact",
@@ -53,7 +54,7 @@ pub fn district(info: &DistrictInfo) -> RosterOrg {
     ]);
     fields.insert("loginMethods".to_owned(), Value::strings(&info.login_methods));
     for (name, time) in [("pauseStart", info.pause_start), ("pauseEnd", info.pause_end)] {
-        if let Some(time) = time {
+        if let Some(time) = time.and_then(When::stored) {
             fields.insert(name.to_owned(), Value::from(time));
         }
     }
@@ -146,11 +147,52 @@ pub fn person(user: &User, district: &str, sections: SectionsOf) -> Option<Perso
     Some(Person {
         user_type,
         name: [user.name.first.clone(), user.name.middle.clone(), user.name.last.clone()],
-        email: user.email.as_ref().map(|email| email.to_lowercase()),
+        email: user.email.as_deref().map(fold_address),
         username: roles.student.as_ref().and_then(|student| student.credentials.district_username.clone()),
         student: if user_type == "student" { student(roles) } else { Fields::new() },
         orgs: orgs.into_iter().collect(),
+        unread: Vec::new(),
     })
+}
+
+/// The fields of a users document, by their names in [`person`](crate::rostering::person), of which a record says what
+/// nobody can read.
+pub fn unread_of_person(unread: &[Unread]) -> Vec<&'static str> {
+    let missing = unread.iter().filter(|unread| unread.spelling.is_none());
+    let fields = missing.filter_map(|unread| match unread.field {
+        "first" => Some("name.first"),
+        "middle" => Some("name.middle"),
+        "last" => Some("name.last"),
+        "district_username" | "credentials" => Some("username"),
+        "email" => Some("email"),
+        field => STUDENT_FIELDS.into_iter().find(|known| *known == field),
+    });
+    let mut fields: Vec<&str> = fields.collect();
+    fields.sort_unstable();
+    fields.dedup();
+    fields
+}
+
+/// The fields of an org's document of which a record says what nobody can read.
+pub fn unread_of_org(unread: &[Unread], org: &RosterOrg) -> Vec<&'static str> {
+    let missing = unread.iter().filter(|unread| unread.spelling.is_none());
+    let named = |field: &str| org.owned.iter().copied().find(|owned| camel_case(field) == **owned);
+    let mut fields: Vec<&str> = missing.filter_map(|unread| named(unread.field)).collect();
+    fields.sort_unstable();
+    fields.dedup();
+    fields
+}
+
+/// `low_grade` as documents have it: `lowGrade`.
+fn camel_case(name: &str) -> String {
+    let mut parts = name.split('_');
+    let mut camel = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let mut letters = part.chars();
+        camel.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+        camel.push_str(letters.as_str());
+    }
+    camel
 }
 
 fn schools(roles: &Roles) -> impl Iterator<Item = &str> {
@@ -259,10 +301,17 @@ impl Enrolments {
     }
 }
 
-/// True while the district has stopped its data: what is missing then isn't gone.
+/// True while the district has stopped its data, or may have: what is missing then isn't gone.
+///
+/// Clever gives the dates of a pause as days, in a zone that it doesn't tell, or as points in time. A day counts as it's
+/// widest meant, an end without a beginning has begun, and what can't be read may be now.
 pub fn is_paused(info: &DistrictInfo, now: Timestamp) -> bool {
-    let (start, end) = (info.pause_start, info.pause_end);
-    start.is_some_and(|start| start <= now) && end.is_none_or(|end| now < end)
+    let has_begun = |start: When| start.earliest().is_none_or(|start| start <= now);
+    let goes_on = |end: When| end.latest().is_none_or(|end| now < end);
+    match (info.pause_start, info.pause_end) {
+        (None, None) => false,
+        (start, end) => start.is_none_or(has_begun) && end.is_none_or(goes_on),
+    }
 }
 
 #[cfg(test)]
@@ -353,5 +402,54 @@ mod tests {
             assert_eq!(is_paused(&info(start, end), at("2026-07-01T00:00:00Z")), expected, "{start:?} {end:?}");
         }
         assert!(!is_paused(&info(before, after), at("2026-09-01T00:00:00Z")));
+        // Days, as wide as they may be meant: start, end, now.
+        for (start, end, now, expected) in [
+            (Some("2026-11-15"), Some("2027-08-01"), "2026-12-01T00:00:00Z", true),
+            (Some("2026-11-15"), Some("2027-08-01"), "2026-11-14T09:59:59Z", false),
+            (Some("2026-11-15"), Some("2027-08-01"), "2026-11-14T10:00:00Z", true),
+            (Some("2026-11-15"), Some("2027-08-01"), "2027-08-02T11:59:59Z", true),
+            (Some("2026-11-15"), Some("2027-08-01"), "2027-08-02T12:00:00Z", false),
+            (Some("2026-11-15"), None, "2030-01-01T00:00:00Z", true),
+            (None, Some("2027-08-01"), "2026-12-01T00:00:00Z", true),
+            (None, Some("2027-08-01"), "2027-09-01T00:00:00Z", false),
+            (Some("in autumn"), None, "2026-12-01T00:00:00Z", true),
+            (Some("in autumn"), Some("2026-11-01"), "2026-12-01T00:00:00Z", false),
+            (Some("2026-11-15"), Some("in summer"), "2030-01-01T00:00:00Z", true),
+            (Some("2031-11-15"), Some("in summer"), "2030-01-01T00:00:00Z", false),
+            (Some(""), Some(""), "2030-01-01T00:00:00Z", false),
+        ] {
+            assert_eq!(is_paused(&info(start, end), at(now)), expected, "{start:?} {end:?} {now}");
+        }
+    }
+
+    #[test]
+    fn both_dates_of_a_pause_are_stored() {
+        let stored = |start: &str, end: &str| {
+            let info = json!({"id": "d1", "name": "D", "pause_start": start, "pause_end": end});
+            let org = district(&record(info).expect("a district"));
+            ["pauseStart", "pauseEnd"].map(|name| org.fields.get(name).and_then(Value::as_timestamp))
+        };
+        let at = |text: &str| Some(text.parse::<Timestamp>().expect("an instant"));
+        let (start, end) = (at("2026-11-15T00:00:00Z"), at("2027-08-01T00:00:00Z"));
+        assert_eq!(stored("2026-11-15", "2027-08-01"), [start, end]);
+        assert_eq!(stored("2026-11-15T00:00:00.000Z", "2027-08-01T00:00:00.000Z"), [start, end]);
+        assert_eq!(stored("soon", "2027-08-01"), [None, end]);
+    }
+
+    #[test]
+    fn what_cant_be_read_is_named_as_documents_have_it() {
+        let unread = |fields: &[&'static str]| -> Vec<Unread> {
+            fields.iter().map(|field| Unread { field, spelling: None }).collect()
+        };
+        let person = unread_of_person(&unread(&["dob", "first", "district_username", "legacy_id", "email", "dob"]));
+        assert_eq!(person, ["dob", "email", "name.first", "username"]);
+        let info = json!({"id": "d1", "name": "D"});
+        let org = district(&record(info).expect("a district"));
+        assert_eq!(
+            unread_of_org(&unread(&["pause_start", "sis_type", "name"]), &org),
+            ["name", "pauseStart", "sisType"]
+        );
+        let spelt = Unread { field: "grade", spelling: Some("Honors".to_owned()) };
+        assert!(unread_of_person(&[spelt]).is_empty(), "it's kept as it's spelt");
     }
 }

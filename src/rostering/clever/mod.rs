@@ -161,12 +161,12 @@ impl Clever {
         District::new(self.clone(), token, budget)
     }
 
-    /// Whoever signed in with that token: not what `/me` says, which has no roles, but the user it links to. As read,
-    /// and as Clever has it.
+    /// Whoever signed in with that token: not what `/me` says, which has no roles, but the user it links to. As read, with
+    /// what was passed over, and as Clever has it.
     ///
     /// [`CleverError::Unauthorized`] when the token isn't taken, [`CleverError::NotFound`] when it's a district's or
     /// the user isn't shared.
-    pub async fn me(&self, access_token: &SecretString) -> Result<(User, serde_json::Value)> {
+    pub async fn me(&self, access_token: &SecretString) -> Result<(User, Vec<records::Unread>, serde_json::Value)> {
         let bearer = Who::Bearer(access_token);
         let url = self.path(["me"])?;
         let me: Me = self.0.requests.get(&url, &bearer, None, json).await?;
@@ -176,11 +176,11 @@ impl Clever {
         let link = me.links.iter().find(|link| link.rel == "canonical");
         let link = link.ok_or(CleverError::Malformed("/me has no canonical link"))?;
         let url = link::follow(&url, &link.uri)?;
-        let (user, raw) = self.0.requests.get(&url, &bearer, None, records::single_with_raw::<User>).await?;
+        let (user, unread, raw) = self.0.requests.get(&url, &bearer, None, records::single_with_raw::<User>).await?;
         if user.id != me.data.id {
             return Err(CleverError::Malformed("/me links to somebody else"));
         }
-        Ok((user, raw))
+        Ok((user, unread, raw))
     }
 
     /// The URL of that path, below the version.

@@ -10,8 +10,8 @@ use serde_json::{Value as Json, json};
 
 use super::callable::not_set_up;
 use super::map;
-use super::records::User;
-use super::sync::entries::{ENTRIES, entry_path};
+use super::records::{Unread, User};
+use super::sync::entries::{ENTRIES, SIGNED_IN, entry_path, said};
 use super::sync::{PROVIDER, user_path};
 use super::{Clever, CleverError};
 use crate::app::App;
@@ -62,7 +62,7 @@ pub async fn sync_clever_user(app: App, permit: Bound, request: Request) -> Resu
     if claims.assessment_uid.as_deref() != Some(&request.assessment_uid) {
         return Err(denied("assessmentUid isn't yours."));
     }
-    let (user, raw) = me(clever, &request.access_token).await?;
+    let (user, unread, raw) = me(clever, &request.access_token).await?;
     // The token says that somebody is that person at Clever; the account must say that it's the caller.
     let account = app.accounts.admin.get(&permit.requester.uid).await?;
     if !account.is_some_and(|account| account.is_linked(&account_provider(PROVIDER), &user.id)) {
@@ -79,6 +79,7 @@ pub async fn sync_clever_user(app: App, permit: Bound, request: Request) -> Resu
         district: &district,
         raw: value(&raw, "the record").or_else(|_| value(&super::records::Record::to_json(&user), "the record"))?,
         user: &user,
+        unread: map::unread_of_person(&unread),
     };
     let note = work.note().await?;
     let (mut after, _) = app.stores.admin.transaction(|tx| work.write(tx, &note)).await?;
@@ -91,7 +92,7 @@ pub async fn sync_clever_user(app: App, permit: Bound, request: Request) -> Resu
     Ok(json!({ "status": "ok" }))
 }
 
-async fn me(clever: &Clever, token: &SecretString) -> Result<(User, Json), FunctionError> {
+async fn me(clever: &Clever, token: &SecretString) -> Result<(User, Vec<Unread>, Json), FunctionError> {
     // Somebody waits: an answer that takes longer is none.
     let asked = tokio::time::timeout(PATIENCE, clever.me(token)).await;
     asked.unwrap_or(Err(CleverError::Unavailable("it takes too long"))).map_err(|error| match error {
@@ -109,6 +110,8 @@ struct Work<'a> {
     roar_uid: &'a str,
     district: &'a str,
     user: &'a User,
+    /// Fields of which Clever says what nobody can read.
+    unread: Vec<&'static str>,
     raw: Value,
 }
 
@@ -154,10 +157,14 @@ impl Work<'_> {
         noted.as_ref().map_or(Ok(()), |noted| self.check(noted))?;
         let (person, rights, owned, short) = self.person(&tx, before.as_ref(), noted.as_ref()).await?;
         let was_admin = noted.as_ref().is_some_and(|noted| text(noted, "role") == Some("admin"));
-        // What the roster doesn't say is for the district's sync to take away.
+        // What the roster doesn't say is for the district's sync to take away; where none writes people, for a sign-in.
+        let is_synced = noted.as_ref().is_some_and(|noted| noted.fields.contains_key(org::ROSTER));
+        let told = noted.as_ref().map(said).unwrap_or_default();
+        let address = noted.as_ref().and_then(|noted| text(noted, "email")).filter(|_| !is_synced);
         let is_gone = |noted: &Document| noted.fields.get("gone") == Some(&Value::Boolean(true));
         let is_back = noted.as_ref().is_none_or(is_gone);
-        let known = Before { owned: &owned, said: Said::default(), was_admin, is_back };
+        let may_go = if is_synced { Said::default() } else { told };
+        let known = Before { owned: &owned, said: may_go, email: address, was_admin, is_back };
         let mut after = before.as_ref().map(|before| before.fields.clone()).unwrap_or_default();
         let mut is_changed = true;
         match &before {
@@ -197,7 +204,15 @@ impl Work<'_> {
             entry.extend(fields! { "district" => self.district, "gone" => false });
         }
         entry.extend(person.email.as_ref().map(|email| ("email".to_owned(), Value::from(email.as_str()))));
+        // What this gives is the roster's, too, when a sync takes it back.
+        let said = told.or(Said::by(&person));
+        if said != told {
+            entry.insert(SIGNED_IN.to_owned(), Value::strings(said.names()));
+        }
         let mut mask: Vec<FieldPath> = entry.keys().map(FieldPath::top).collect();
+        if person.email.is_none() && !is_synced && !person.unread.contains(&"email") {
+            mask.push(FieldPath::top("email"));
+        }
         if is_changed {
             // What the district's sync wrote last isn't what's there now, so it has to look again.
             mask.push(FieldPath::of([org::ROSTER, "fingerprint"]));
@@ -255,6 +270,7 @@ impl Work<'_> {
         }
         let sections: Vec<(&str, &str)> = classes.iter().map(|(class, school)| (*class, school.as_str())).collect();
         let mut person = map::person(self.user, self.district, &sections).ok_or_else(none)?;
+        person.unread.clone_from(&self.unread);
         person.orgs = person.orgs.intersection(&living);
         // Only the district's sync knows who teaches what: being in a class may be somebody's own doing.
         let noted = OrgLists::from_value(noted.and_then(|noted| noted.fields.get("adminOrgs")));

@@ -17,6 +17,7 @@ fn student(orgs: &[(OrgType, &'static str)]) -> Person {
         username: Some("ada1".to_owned()),
         student: fields! { "dob" => NOW, "grade" => "3", "gender" => "F", "race" => Value::strings(["Asian"]) },
         orgs: orgs.iter().copied().collect(),
+        unread: Vec::new(),
     }
 }
 
@@ -28,7 +29,12 @@ fn owned() -> OrgSet {
 
 /// As after many syncs: the roster has said everything before.
 fn change(user: &Fields, person: &Person, owned: &OrgSet, now: Timestamp) -> Option<Change> {
-    super::change(user, person, &Before { owned, said: Said::all(), was_admin: false, is_back: true }, now)
+    super::change(
+        user,
+        person,
+        &Before { owned, said: Said::all(), email: Some("ada@school.org"), was_admin: false, is_back: true },
+        now,
+    )
 }
 
 fn apply(user: &Fields, change: Option<Change>) -> Fields {
@@ -75,13 +81,81 @@ fn what_differs_is_written_and_nothing_else() {
     let change = change(&user, &promoted, &owned(), later(1));
     let (_, mask) = change.clone().expect("a change");
     let paths: Vec<String> = mask.iter().map(FieldPath::to_string).collect();
-    assert_eq!(paths, ["studentData.gender", "studentData.grade", "studentData.schoolLevel", "lastUpdated"]);
+    assert_eq!(
+        paths,
+        ["studentData.dob", "studentData.gender", "studentData.grade", "studentData.schoolLevel", "lastUpdated"]
+    );
     let user = apply(&user, change);
     let data = user.get("studentData").and_then(Value::as_map).unwrap();
     assert_eq!((data.get("grade"), data.get("schoolLevel")), (Some(&"6".into()), Some(&"middle".into())));
     assert_eq!((data.get("gender"), data.get("notes")), (None, Some(&"by hand".into())));
-    assert_eq!(data.get("dob"), Some(&Value::from(NOW)), "a gap takes no date of birth");
+    assert_eq!(data.get("dob"), None, "what it says no more goes, be it a date of birth");
     assert_eq!(super::tests::change(&user, &promoted, &owned(), later(2)), None);
+}
+
+#[test]
+fn whatever_the_roster_owns_goes_when_it_says_it_no_more() {
+    let mut whole = student(&[(OrgType::School, "s1")]);
+    whole.name[1] = Some("M".to_owned());
+    for field in STUDENT_FIELDS.into_iter().filter(|field| *field != "schoolLevel") {
+        whole.student.entry(field.to_owned()).or_insert_with(|| Value::from("x"));
+    }
+    let user = new_user(&whole, "clever", None, NOW);
+    let owned = owned();
+    let held = |user: &Fields, field: &str| crate::store::lookup(user, field).filter(|held| !held.is_null()).cloned();
+    let all: Vec<String> = STUDENT_FIELDS
+        .iter()
+        .filter(|field| **field != "schoolLevel")
+        .map(|field| format!("studentData.{field}"))
+        .chain(OF_ALL.map(str::to_owned))
+        .collect();
+    for gone in &all {
+        let mut says = whole.clone();
+        match gone.as_str() {
+            "name.first" => says.name[0] = None,
+            "name.middle" => says.name[1] = None,
+            "name.last" => says.name[2] = None,
+            "username" => says.username = None,
+            "email" => says.email = None,
+            data => drop(says.student.remove(&data["studentData.".len()..])),
+        }
+        let before = Before {
+            owned: &owned,
+            said: Said::by(&whole),
+            email: whole.email.as_deref(),
+            was_admin: false,
+            is_back: false,
+        };
+        let after = apply(&user, super::change(&user, &says, &before, later(1)));
+        for field in &all {
+            assert_eq!(held(&after, field), held(&user, field).filter(|_| field != gone), "{gone}: {field}");
+        }
+        if gone == "studentData.grade" {
+            assert_eq!(held(&after, "studentData.schoolLevel"), None);
+        }
+        // What it says and nobody can read isn't taken away, and is the roster's still.
+        let unread = Said::known().find(|known| gone.ends_with(known)).expect("a field");
+        let says = Person { unread: vec![unread], ..says };
+        assert_eq!(super::change(&user, &says, &before, later(1)), None, "{gone}");
+        assert_eq!(before.said.after(&says), before.said, "{gone}");
+        assert_ne!(says.fingerprint(&OrgLists::new()), whole.fingerprint(&OrgLists::new()));
+        // And what people wrote since stays, where that can be told.
+        if gone == "email" {
+            let mut edited = user.clone();
+            edited.insert("email".to_owned(), Value::from("own@home.example"));
+            let says = Person { unread: Vec::new(), ..says };
+            assert_eq!(super::change(&edited, &says, &before, later(1)), None);
+        }
+    }
+    // Somebody who is a teacher now has no data of a student from the roster.
+    let teacher = Person { user_type: "educator", student: Fields::new(), ..whole.clone() };
+    let mut user = user;
+    if let Some(Value::Map(data)) = user.get_mut("studentData") {
+        data.insert("notes".to_owned(), Value::from("by hand"));
+    }
+    let before = Before { owned: &owned, said: Said::by(&whole), email: None, was_admin: false, is_back: false };
+    let after = apply(&user, super::change(&user, &teacher, &before, later(1)));
+    assert_eq!(after.get("studentData"), Some(&Value::Map(fields! { "notes" => "by hand" })));
 }
 
 #[test]
@@ -124,7 +198,7 @@ fn what_others_said_stays_until_the_roster_says_something_else() {
         data.extend(fields! { "home_language" => Value::strings(["Tamil"]), "iep_status" => "Y" });
     }
     let owned = owned();
-    let before = Before { owned: &owned, said: Said::by(&person), was_admin: false, is_back: false };
+    let before = Before { owned: &owned, said: Said::by(&person), email: None, was_admin: false, is_back: false };
     assert_eq!(super::change(&user, &person, &before, later(1)), None, "it never said these");
     assert_eq!(Said::of(Said::by(&person).names()), Said::by(&person));
     let mut says_more = person.clone();
@@ -146,7 +220,7 @@ fn names_that_people_gave_stay_where_the_roster_says_none() {
     user.insert("name".to_owned(), Value::Map(by_hand.clone()));
     user.insert("archived".to_owned(), Value::Boolean(true));
     let (owned, said) = (owned(), Said::by(&person));
-    let before = Before { owned: &owned, said, was_admin: false, is_back: false };
+    let before = Before { owned: &owned, said, email: None, was_admin: false, is_back: false };
     assert_eq!(super::change(&user, &person, &before, later(1)), None, "not even who was archived by hand comes back");
     // It says a family name, and another name to sign in with; then neither.
     person.name[2] = Some("King".to_owned());
@@ -177,7 +251,7 @@ fn who_was_an_admin_by_the_roster_alone_may_be_something_else() {
     user.insert("userType".to_owned(), Value::from("admin"));
     person.user_type = "student";
     let owned = owned();
-    let before = Before { owned: &owned, said: Said::default(), was_admin: true, is_back: false };
+    let before = Before { owned: &owned, said: Said::default(), email: None, was_admin: true, is_back: false };
     let user = apply(&user, super::change(&user, &person, &before, later(1)));
     assert_eq!(user.get("userType"), Some(&Value::from("student")));
 }

@@ -67,7 +67,7 @@ pub struct Learnt<'a> {
 const ENROLMENTS: &str = "enrolments";
 
 /// Whether all notes of a partner's people say whose roster they are in.
-const KNOWS_NOTES: &str = "knowsNotes";
+const KNOWS_NOTES: &str = "knowsAddresses";
 
 /// What a partner remembers of the runs before.
 #[derive(Clone, Copy, Debug, Default)]

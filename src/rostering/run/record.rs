@@ -72,6 +72,15 @@ impl Ending<'_> {
             };
             fields.insert("heldBack".to_owned(), Value::Map(held));
         }
+        if !report.unread.is_empty() {
+            let unread = report.unread.iter().map(|((kind, field), unread)| {
+                Value::Map(fields! {
+                    "entityType" => kind.plural(), "field" => *field, "count" => number(unread.count),
+                    "providerIds" => Value::strings(&unread.ids), "spellings" => Value::strings(&unread.spellings),
+                })
+            });
+            fields.insert("unread".to_owned(), Value::Array(unread.collect()));
+        }
         if !report.mismatches.is_empty() {
             let mismatches = report.mismatches.iter().map(|mismatch| {
                 let mut fields = fields! {

@@ -4,6 +4,7 @@ mod archiving;
 mod early;
 mod faults;
 mod gaps;
+mod given;
 mod linking;
 mod moving;
 mod refusals;
@@ -152,16 +153,17 @@ impl Scene {
             "schools": self.all("schools").await.keys().collect::<Vec<_>>(),
         }));
         let owned = roar_functions::orgs::OrgLists::from_value(Some(&owned)).to_set();
-        let before = Before { owned: &owned, said: Said::all(), was_admin: false, is_back: true };
+        let before = Before { owned: &owned, said: Said::all(), email: None, was_admin: false, is_back: true };
         let users = self.all("users").await;
         let entries = self.all("identityProviderIds").await;
         let mut present = 0;
         let mut pages = self.client.users(None);
         while let Some(page) = pages.next().await.expect("users") {
-            for user in page.records.iter() {
-                let user: User = user.expect("readable");
+            for user in page.records.noting() {
+                let (user, unread): (User, _) = user.expect("readable");
                 let sections = enrolments.sections_of(user.id());
                 let Some(mut wanted) = map::person(&user, &self.there.id(), &sections) else { continue };
+                wanted.unread = map::unread_of_person(&unread);
                 // A record may name a school that isn't shared.
                 wanted.orgs = wanted.orgs.intersection(&living);
                 let entry = entries.get(&format!("clever-{}", user.id())).unwrap_or_else(|| panic!("{what}: nobody"));

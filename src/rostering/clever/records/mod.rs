@@ -1,8 +1,8 @@
 //! What Clever's records say, as far as ROAR uses it (wire/clever §6).
 //!
-//! Reading is tolerant: fields that aren't known don't matter, and a value that is null, absent, empty or not one of
-//! those documented is `None`. But a list or an object that can't be read makes its record [`Unreadable`]: taken for
-//! empty, it would unenrol somebody. No record shows more of itself in logs than its ID.
+//! Reading is tolerant: fields that aren't known don't matter, and a value that is null, absent or empty is `None`. One
+//! that is there and can't be read is `None`, too, and noted ([`Unread`]): it's unknown, not taken away. But what says
+//! where somebody belongs makes its record [`Unreadable`] when it can't be read: taken for empty, it would unenrol them. No record shows more of itself in logs than its ID.
 
 mod object;
 mod org;
@@ -21,6 +21,8 @@ pub use self::org::{Contact as DistrictContact, DistrictInfo, DistrictState, Loc
 pub use self::person::{
     Contact, Credentials, DistrictAdmin, Name, Relationship, Role, Roles, Staff, Student, Teacher, User,
 };
+
+pub use self::object::{Unread, When};
 
 use self::object::Object;
 use super::CleverError;
@@ -131,8 +133,13 @@ impl<T: Record> Records<T> {
     /// Reads one after the other. One that can't be read is there nevertheless: nobody may take it for gone.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = Result<T, Unreadable>> {
         // Every element is wrapped once more.
+        self.noting().map(|read| read.map(|(record, _)| record))
+    }
+
+    /// As [`Records::iter`], with what was passed over in each.
+    pub fn noting(&self) -> impl DoubleEndedIterator<Item = Result<(T, Vec<Unread>), Unreadable>> {
         self.elements.iter().map(|element| match serde_json::from_slice::<Single<Value>>(element) {
-            Ok(Single { data }) => record(data),
+            Ok(Single { data }) => record_noting(data),
             Err(_) => Err(Unreadable { id: None, what: "data" }),
         })
     }
@@ -159,27 +166,33 @@ pub(crate) struct List<T> {
     pub(crate) next: Option<String>,
 }
 
-/// Reads an answer with one record.
-pub(crate) fn single<T: Record>(body: &Bytes) -> Result<T, CleverError> {
+/// Reads an answer with one record, and tells what of it was passed over.
+pub(crate) fn single<T: Record>(body: &Bytes) -> Result<(T, Vec<Unread>), CleverError> {
     let Single { data } = parse::<Single<Value>>(body)?;
-    record(data).map_err(|_| CleverError::Malformed("the record can't be read"))
+    record_noting(data).map_err(|_| CleverError::Malformed("the record can't be read"))
 }
 
-/// Reads an answer with one record, and keeps it as it is, too.
-pub(super) fn single_with_raw<T: Record>(body: &Bytes) -> Result<(T, Value), CleverError> {
+/// Reads an answer with one record, and keeps it as it is, too. What of it was passed over comes between.
+pub(super) fn single_with_raw<T: Record>(body: &Bytes) -> Result<(T, Vec<Unread>, Value), CleverError> {
     let Single { data } = parse::<Single<Value>>(body)?;
-    let read = record(data.clone()).map_err(|_| CleverError::Malformed("the record can't be read"))?;
-    Ok((read, data))
+    let read = record_noting(data.clone()).map_err(|_| CleverError::Malformed("the record can't be read"))?;
+    Ok((read.0, read.1, data))
 }
 
 /// Reads an answer with a list, but its records: these are read when they're asked for.
 pub(crate) fn list<T: Record>(body: &Bytes) -> Result<List<T>, CleverError> {
     let listed: Listed<'_> = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
-    let total = listed.count.and_then(|count| count.get().parse().ok());
+    let total = listed.count.and_then(|count| whole_number(count.get()));
     let elements = listed.data.into_iter().map(|element| body.slice_ref(element.get().as_bytes())).collect();
     let next = listed.links.into_iter().find(|link| link.rel == "next");
     let next = next.map(|link| link.uri).filter(|uri| !uri.is_empty());
     Ok(List { records: Records { elements, records: PhantomData }, total, next })
+}
+
+/// A count: it isn't documented, so it may be text, or have a fraction of nothing.
+fn whole_number(json: &str) -> Option<u64> {
+    let number: f64 = json.trim_matches('"').trim().parse().ok()?;
+    (number >= 0.0 && number.fract() == 0.0 && number < u64::MAX as f64).then_some(number as u64)
 }
 
 fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, CleverError> {
@@ -188,10 +201,17 @@ fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, CleverError> {
 
 /// Reads one record.
 pub fn record<T: Record>(value: Value) -> Result<T, Unreadable> {
+    record_noting(value).map(|(record, _)| record)
+}
+
+/// Reads one record, and tells what of it was passed over.
+pub fn record_noting<T: Record>(value: Value) -> Result<(T, Vec<Unread>), Unreadable> {
     let Value::Object(fields) = value else { return Err(Unreadable { id: None, what: "data" }) };
     let id = fields.get("id").and_then(Value::as_str).map(str::trim).filter(|id| is_id(id)).map(str::to_owned);
     let Some(id) = id else { return Err(Unreadable { id: None, what: "id" }) };
-    T::read(&mut Fields(Object::new(fields))).map_err(|what| Unreadable { id: Some(id), what })
+    let mut fields = Fields(Object::new(fields));
+    let record = T::read(&mut fields).map_err(|what| Unreadable { id: Some(id), what })?;
+    Ok((record, fields.0.unread()))
 }
 
 /// True for what can be an ID, of a document as well, and nobody's name.

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::object::Object;
-use super::person::{GRADES, Name};
+use super::object::{Object, When};
+use super::person::Name;
 use super::{Fields, Record, show_nothing, show_the_id};
 
 /// A district's own record.
@@ -29,9 +29,9 @@ pub struct DistrictInfo {
     /// Number in the NCES's list.
     pub nces_id: Option<String>,
     /// When a pause begins.
-    pub pause_start: Option<Timestamp>,
+    pub pause_start: Option<When>,
     /// When a pause ends.
-    pub pause_end: Option<Timestamp>,
+    pub pause_end: Option<When>,
     /// When its data came last. It isn't in fingerprints.
     pub last_sync: Option<Timestamp>,
     /// Whom to ask.
@@ -59,7 +59,7 @@ pub enum DistrictState {
 
 impl DistrictState {
     fn parse(text: &str) -> DistrictState {
-        match text {
+        match text.to_ascii_lowercase().as_str() {
             "running" => DistrictState::Running,
             "pending" => DistrictState::Pending,
             "error" => DistrictState::Error,
@@ -89,29 +89,36 @@ impl Record for DistrictInfo {
     const LIST: &'static str = "districts";
 
     fn read(Fields(fields): &mut Fields) -> Result<Self, &'static str> {
-        let contact = |mut contact: Object| -> Result<Contact, &'static str> {
-            Ok(Contact {
-                id: contact.text("id"),
-                district: contact.text("district"),
-                name: Name::read(&mut contact)?,
-                title: contact.text("title"),
-                email: contact.text("email"),
-            })
+        let contact = |mut contact: Object| Contact {
+            id: contact.text("id"),
+            district: contact.text("district"),
+            name: Name::read(contact.detail("name")),
+            title: contact.text("title"),
+            email: contact.text("email"),
+        };
+        // A date that's there and says nothing to us may well be now.
+        let when = |fields: &mut Object, name: &'static str| match fields.is_said(name) {
+            true => Some(fields.when(name).unwrap_or(When::Unknown)),
+            false => None,
+        };
+        let state = match fields.is_said("state") {
+            true => Some(fields.text("state").map_or(DistrictState::Unknown, |state| DistrictState::parse(&state))),
+            false => None,
         };
         Ok(DistrictInfo {
             id: fields.text("id").ok_or("id")?,
             name: fields.text("name"),
-            state: fields.text("state").map(|state| DistrictState::parse(&state)),
+            state,
             sis_type: fields.text("sis_type"),
             portal_url: fields.text("portal_url"),
-            login_methods: fields.ids("login_methods")?,
+            login_methods: fields.texts("login_methods"),
             launch_date: fields.text("launch_date"),
             mdr_number: fields.text("mdr_number"),
             nces_id: fields.text("nces_id"),
-            pause_start: fields.time("pause_start"),
-            pause_end: fields.time("pause_end"),
-            last_sync: fields.time("last_sync"),
-            district_contact: fields.object("district_contact")?.map(contact).transpose()?,
+            pause_start: when(fields, "pause_start"),
+            pause_end: when(fields, "pause_end"),
+            last_sync: fields.stamp("last_sync"),
+            district_contact: fields.detail("district_contact").map(contact),
         })
     }
 
@@ -199,12 +206,12 @@ impl Record for School {
             nces_id: fields.text("nces_id"),
             mdr_number: fields.text("mdr_number"),
             phone: fields.text("phone"),
-            low_grade: fields.one_of("low_grade", &GRADES),
-            high_grade: fields.one_of("high_grade", &GRADES),
-            location: fields.object("location")?.map(location),
-            principal: fields.object("principal")?.map(principal),
-            created: fields.time("created"),
-            last_modified: fields.time("last_modified"),
+            low_grade: fields.grade("low_grade"),
+            high_grade: fields.grade("high_grade"),
+            location: fields.detail("location").map(location),
+            principal: fields.detail("principal").map(principal),
+            created: fields.stamp("created"),
+            last_modified: fields.stamp("last_modified"),
         })
     }
 
@@ -267,7 +274,7 @@ impl Record for Section {
     const LIST: &'static str = "sections";
 
     fn read(Fields(fields): &mut Fields) -> Result<Self, &'static str> {
-        let teacher = fields.text("teacher");
+        let teacher = fields.id("teacher")?;
         let mut teachers = fields.ids("teachers")?;
         if let Some(place) = teacher.as_ref().and_then(|teacher| teachers.binary_search(teacher).err()) {
             teachers.splice(place..place, teacher.clone());
@@ -275,18 +282,18 @@ impl Record for Section {
         Ok(Section {
             id: fields.text("id").ok_or("id")?,
             district: fields.text("district"),
-            school: fields.text("school"),
+            school: fields.id("school")?,
             name: fields.text("name"),
             sis_id: fields.text("sis_id"),
             section_number: fields.text("section_number"),
             subject: fields.one_of("subject", &SUBJECTS),
-            grade: fields.one_of("grade", &GRADES),
+            grade: fields.grade("grade"),
             period: fields.text("period"),
             teacher,
             teachers,
             students: fields.ids("students")?,
-            created: fields.time("created"),
-            last_modified: fields.time("last_modified"),
+            created: fields.stamp("created"),
+            last_modified: fields.stamp("last_modified"),
         })
     }
 

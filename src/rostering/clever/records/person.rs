@@ -7,30 +7,6 @@ use serde::Serialize;
 use super::object::{Object, write_flag, write_us_date};
 use super::{Fields, Record, show_nothing, show_the_id};
 
-/// The documented grades.
-pub(super) const GRADES: [&str; 21] = [
-    "InfantToddler",
-    "Preschool",
-    "PreKindergarten",
-    "TransitionalKindergarten",
-    "Kindergarten",
-    "1",
-    "2",
-    "3",
-    "4",
-    "5",
-    "6",
-    "7",
-    "8",
-    "9",
-    "10",
-    "11",
-    "12",
-    "13",
-    "PostGraduate",
-    "Ungraded",
-    "Other",
-];
 const GENDERS: [&str; 3] = ["M", "F", "X"];
 const RACES: [&str; 7] = [
     "Caucasian",
@@ -107,9 +83,9 @@ pub struct Name {
 }
 
 impl Name {
-    pub(super) fn read(of: &mut Object) -> Result<Name, &'static str> {
-        let Some(mut name) = of.object("name")? else { return Ok(Name::default()) };
-        Ok(Name { first: name.text("first"), middle: name.text("middle"), last: name.text("last") })
+    pub(super) fn read(name: Option<Object>) -> Name {
+        let Some(mut name) = name else { return Name::default() };
+        Name { first: name.text("first"), middle: name.text("middle"), last: name.text("last") }
     }
 }
 
@@ -157,7 +133,7 @@ pub struct Student {
     pub school: Option<String>,
     /// IDs of all schools, the primary one among them.
     pub schools: Vec<String>,
-    /// Grade: one of those documented.
+    /// Grade, as it's spelt: Clever documents some, and districts have others.
     pub grade: Option<String>,
     /// Year of leaving school.
     pub graduation_year: Option<String>,
@@ -285,10 +261,10 @@ impl Record for User {
             id: fields.text("id").ok_or("id")?,
             district: fields.text("district"),
             email: fields.text("email"),
-            name: Name::read(fields)?,
+            name: Name::read(fields.object("name")?),
             roles,
-            created: fields.time("created"),
-            last_modified: fields.time("last_modified"),
+            created: fields.stamp("created"),
+            last_modified: fields.stamp("last_modified"),
         })
     }
 
@@ -299,7 +275,7 @@ impl Record for User {
 
 /// The primary school, and all schools, the primary one among them.
 fn schools(role: &mut Object) -> Result<(Option<String>, Vec<String>), &'static str> {
-    let (school, mut schools) = (role.text("school"), role.ids("schools")?);
+    let (school, mut schools) = (role.id("school")?, role.ids("schools")?);
     if let Some(place) = school.as_ref().and_then(|school| schools.binary_search(school).err()) {
         schools.splice(place..place, school.clone());
     }
@@ -309,7 +285,7 @@ fn schools(role: &mut Object) -> Result<(Option<String>, Vec<String>), &'static 
 impl Student {
     fn read(mut role: Object) -> Result<Student, &'static str> {
         let (school, schools) = schools(&mut role)?;
-        let credentials = role.object("credentials")?;
+        let credentials = role.detail("credentials");
         Ok(Student {
             legacy_id: role.text("legacy_id"),
             sis_id: role.text("sis_id"),
@@ -317,9 +293,9 @@ impl Student {
             state_id: role.text("state_id"),
             school,
             schools,
-            grade: role.one_of("grade", &GRADES),
+            grade: role.grade("grade"),
             graduation_year: role.text("graduation_year"),
-            dob: role.us_date("dob"),
+            dob: role.date("dob"),
             gender: role.one_of("gender", &GENDERS),
             race: role.one_of("race", &RACES),
             hispanic_ethnicity: role.flag("hispanic_ethnicity"),
@@ -356,7 +332,7 @@ impl Staff {
             staff_id: role.text("staff_id"),
             title: role.text("title"),
             department: role.text("department"),
-            roles: role.ids("roles")?,
+            roles: role.texts("roles"),
             schools: role.ids("schools")?,
         })
     }

@@ -13,6 +13,7 @@ use crate::rostering::person::{Person, Said};
 use crate::store::{
     DocPath, Document, FieldOp, FieldPath, Precondition, Query, StoreError, Timestamp, Value, Write, lookup,
 };
+use crate::users::same::{ADDRESS_KEY, address_key, fold_address, has_right_key};
 
 /// The collection.
 pub const ENTRIES: &str = "identityProviderIds";
@@ -33,6 +34,8 @@ pub(super) struct Entry {
     pub fingerprint: Option<[u8; 16]>,
     /// What the roster has said of them.
     pub said: Said,
+    /// The address that it gave last.
+    pub email: Option<Box<str>>,
     /// The roster has called them an administrator.
     pub was_admin: bool,
     /// The rights that older functions gave to somebody who has signed in, who didn't note that they had.
@@ -58,6 +61,7 @@ impl Entry {
             roar_uid,
             fingerprint: org::fingerprint(&document.fields).and_then(bytes),
             said: said(document),
+            email: text("email").or_else(|| lookup(&document.fields, "left.email")?.as_str().map(Box::from)),
             given: given(document).map(Box::new),
             was_admin: document.fields.get("role").and_then(Value::as_str) == Some("admin"),
             is_gone: document.fields.get("gone").and_then(Value::as_bool).unwrap_or(false),
@@ -89,20 +93,41 @@ fn given(note: &Document) -> Option<OrgLists> {
     entry.map(|entry| entry.copied)
 }
 
-/// What the roster said of somebody, as their note keeps it.
-fn said(note: &Document) -> Said {
-    let names = lookup(&note.fields, "roster.said").and_then(Value::as_array).unwrap_or_default();
-    Said::of(names.iter().filter_map(Value::as_str))
+/// What the roster said of somebody, as their note keeps it: while they're in it, while they aren't, and before a sync of
+/// people has written them.
+pub(in super::super) fn said(note: &Document) -> Said {
+    let names = |path: &str| lookup(&note.fields, path).and_then(Value::as_array).unwrap_or_default();
+    let all = ["roster.said", "left.said", SIGNED_IN].into_iter().flat_map(names);
+    Said::of(all.filter_map(Value::as_str))
 }
+
+/// The field of a note that keeps what the roster said of somebody at their sign-in, until a sync of people writes them.
+pub(in super::super) const SIGNED_IN: &str = "saidAtSignIn";
+
+/// The field of a note that keeps, of somebody who left, what the roster said of them. It's still the roster's when they
+/// come back.
+pub(super) const LEFT: &str = "left";
 
 /// People whose notes are asked for at once.
 const NOTES: usize = 300;
 
 /// The fields of a note that a sync looks at. The last one is large, and matters to those alone who signed in before this
 /// service wrote their note.
-pub(super) const LOOKED_AT: [&str; 9] =
-    ["providerId", "roarUid", "gone", "role", "district", "activated", COPIED, org::ROSTER, "adminOrgs"];
-const LOOKED_AT_FIRST: &[&str] = LOOKED_AT.split_at(8).0;
+pub(super) const LOOKED_AT: [&str; 12] = [
+    "providerId",
+    "roarUid",
+    "gone",
+    "role",
+    "district",
+    "activated",
+    COPIED,
+    org::ROSTER,
+    "email",
+    LEFT,
+    SIGNED_IN,
+    "adminOrgs",
+];
+const LOOKED_AT_FIRST: &[&str] = LOOKED_AT.split_at(11).0;
 
 /// Who is noted, by their ID at Clever.
 pub(super) type Entries = HashMap<Box<str>, Entry>;
@@ -142,12 +167,13 @@ impl Work<'_> {
         Ok(entries)
     }
 
-    /// Older functions didn't note whose roster somebody is in. Once, it's found out for everybody in the district: a
-    /// read for each, and a read and a write for each note.
+    /// Older functions didn't note whose roster somebody is in, nor how an address is compared. Once, both are found out
+    /// for everybody in the district: a read for each, a read and a write for each note, and a write for each address
+    /// that's spelt otherwise than it's compared.
     async fn noted_by_others(&mut self, entries: &mut Entries) -> Result<(), SyncError> {
         let mut are_known = true;
         let here = Query::collection("users").filter("districts.current", FieldOp::ArrayContains, self.id.as_str());
-        let mut users = self.database.stream(here.select(&[])).try_chunks(NOTES);
+        let mut users = self.database.stream(here.select(&["email", ADDRESS_KEY])).try_chunks(NOTES);
         while let Some(batch) = users.try_next().await.map_err(|error| error.1)? {
             let mut writes = Vec::new();
             let ids: Vec<String> = batch.iter().map(|user| user.id().to_owned()).collect();
@@ -156,12 +182,21 @@ impl Work<'_> {
             for note in self.database.query_each(noted).await? {
                 let is_anywhere = note.fields.get("district").and_then(Value::as_str).is_some_and(|id| !id.is_empty());
                 if let Some((id, entry)) = Entry::read(&note).filter(|_| !is_anywhere) {
-                    let district = fields! { "district" => self.id.as_str() };
-                    let write = Write::update(note.path, district);
+                    let mut known = fields! { "district" => self.id.as_str() };
+                    let address = note.fields.get("email").and_then(Value::as_str).map(fold_address);
+                    known.extend(address.map(|address| ("email".to_owned(), Value::from(address))));
+                    let write = Write::update(note.path, known);
                     writes.push(write.when(Precondition::UpdatedAt(note.update_time)));
                     entries.insert(id, entry);
                 }
             }
+            let odd = batch.iter().filter(|user| !has_right_key(&user.fields));
+            writes.extend(odd.map(|user| {
+                let key = address_key(&user.fields).map(|key| (ADDRESS_KEY.to_owned(), Value::from(key)));
+                let write =
+                    Write::merge(user.path.clone(), key.into_iter().collect(), vec![FieldPath::top(ADDRESS_KEY)]);
+                write.when(Precondition::UpdatedAt(user.update_time))
+            }));
             match self.commit(writes).await {
                 // Somebody signs in. Then it's found out by the next sync.
                 Err(SyncError::Store(StoreError::Conflict(_))) => are_known = false,
@@ -240,7 +275,7 @@ impl Changed {
         known: Option<&Entry>,
         now: Timestamp,
     ) -> Result<Write, StoreError> {
-        let said = Said::by(&self.person).names();
+        let said = known.map(|known| known.said).unwrap_or_default().after(&self.person).names();
         let mut mark = fields! { "provider" => PROVIDER, "said" => Value::strings(said) };
         if !rights.is_unsure {
             mark.insert("fingerprint".to_owned(), Value::from(self.fingerprint.as_str()));
@@ -261,9 +296,10 @@ impl Changed {
             fields.insert(COPIED.to_owned(), given.to_value());
         }
         let mut mask: Vec<FieldPath> = fields.keys().map(FieldPath::top).collect();
-        if self.person.email.is_none() {
+        if self.person.email.is_none() && !self.person.unread.contains(&"email") {
             mask.push(FieldPath::top("email"));
         }
+        mask.extend([LEFT, SIGNED_IN].map(FieldPath::top));
         Ok(Write::merge(path, fields, mask).when(Precondition::UpdatedAt(known.update_time)))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::entries::{Entries, Entry};
+use super::entries::{Entries, Entry, LEFT, SIGNED_IN};
 use super::orgs::Known;
 use super::{CONFLICTS, SyncError, Work, user_path};
 use crate::claims::binding::identity::COPIED;
@@ -100,7 +100,13 @@ impl Work<'_> {
             // The rights that came with the roster go, too.
             let mut gone = fields! { "gone" => true, "lastSync" => now, "adminOrgs" => OrgLists::new().to_value() };
             gone.extend(entry.given.as_ref().map(|given| (COPIED.to_owned(), given.to_value())));
-            let mask = gone.keys().map(FieldPath::top).chain([FieldPath::top(org::ROSTER)]).collect();
+            // What the roster gave them is the roster's still, should they come back; the address may be somebody else's
+            // by then.
+            let mut left = fields! { "said" => Value::strings(entry.said.names()) };
+            left.extend(entry.email.as_ref().map(|email| ("email".to_owned(), Value::from(&**email))));
+            gone.insert(LEFT.to_owned(), Value::Map(left));
+            let taken = [org::ROSTER, "email", SIGNED_IN].map(FieldPath::top);
+            let mask = gone.keys().map(FieldPath::top).chain(taken).collect();
             let note = Write::merge(entry.path(id)?, gone, mask);
             writes.push(note.when(Precondition::UpdatedAt(entry.update_time)));
             if let Some(run) = self.monitor.run {

@@ -13,7 +13,8 @@ use crate::digest::fingerprint;
 use crate::rostering::person::Person;
 use crate::rostering::report::{Kind, Problem};
 use crate::store::{Document, Query, StoreError, Value, lookup};
-use crate::users::age::date_of_birth;
+use crate::users::age::day;
+use crate::users::same::{ADDRESS_KEY, fold_address, fold_name, same_birth};
 
 /// The most users that are found for the addresses of one query.
 const MOST: u32 = 100;
@@ -72,26 +73,32 @@ impl Work<'_> {
         Ok(linked)
     }
 
-    /// Who has one of these addresses; of who shares one, two at least.
+    /// Who has one of these addresses, as they're compared: by the address itself, and by the key of one that's spelt
+    /// otherwise. Of who shares one, two at least.
     async fn with_addresses(&self, addresses: &[String]) -> Result<Vec<Document>, StoreError> {
         let users = Query::collection("users");
-        let users = users.select(&["email", "userType", "districts", "name", "studentData.dob"]);
-        let asked = users.clone().each_of("email", addresses).map(|(query, chunk)| async move {
-            let found = self.database.query(query.limit(MOST)).await?;
-            Ok::<_, StoreError>((found, chunk))
+        let users = users.select(&["email", ADDRESS_KEY, "userType", "districts", "name", "studentData.dob"]);
+        let asked = ["email", ADDRESS_KEY].into_iter().flat_map(|field| {
+            let asked = users.clone().each_of(field, addresses);
+            asked.map(move |(query, chunk)| (field, query, chunk)).collect::<Vec<_>>()
         });
-        let mut all = Vec::new();
-        for (found, chunk) in futures::future::try_join_all(asked).await? {
-            match found.len() < MOST as usize {
-                true => all.extend(found),
+        let asked = asked.map(|(field, query, chunk)| async move {
+            let found = self.database.query(query.limit(MOST)).await?;
+            Ok::<_, StoreError>((field, found, chunk))
+        });
+        let mut all = HashMap::new();
+        for (field, found, chunk) in futures::future::try_join_all(asked).await? {
+            let found = match found.len() < MOST as usize {
+                true => found,
                 // Some share theirs with many, and the others may have been left out.
                 false => {
-                    let each = chunk.iter().map(|address| users.clone().equal("email", address.as_str()).limit(2));
-                    all.extend(self.database.query_each(each.collect::<Vec<_>>()).await?);
+                    let each = chunk.iter().map(|address| users.clone().equal(field, address.as_str()).limit(2));
+                    self.database.query_each(each.collect::<Vec<_>>()).await?
                 }
-            }
+            };
+            all.extend(found.into_iter().map(|user| (user.path.clone(), user)));
         }
-        Ok(all)
+        Ok(all.into_values().collect())
     }
 
     async fn link_by_address(&mut self, people: &[&Changed]) -> Result<HashMap<String, String>, StoreError> {
@@ -110,7 +117,7 @@ impl Work<'_> {
         let mut candidates: HashMap<String, Vec<Document>> = HashMap::new();
         for user in self.with_addresses(&addresses).await? {
             if let Some(address) = user.fields.get("email").and_then(Value::as_str) {
-                candidates.entry(address.to_owned()).or_default().push(user);
+                candidates.entry(fold_address(address)).or_default().push(user);
             }
         }
         let mut linked = HashMap::new();
@@ -143,15 +150,13 @@ impl Work<'_> {
 fn is_same(person: &Person, user: &Document) -> bool {
     let held = user.fields.get("userType").and_then(Value::as_str);
     let is_of_kind = held == Some(person.user_type) || (held == Some("admin") && person.user_type == "educator");
-    let letters = |text: &str| text.trim().to_lowercase();
     let same = |part: &Option<String>, name: &str| {
         let held = lookup(&user.fields, &format!("name.{name}")).and_then(Value::as_str).unwrap_or_default();
-        part.as_deref().is_some_and(|part| !letters(part).is_empty() && letters(part) == letters(held))
+        let folded = fold_name(part.as_deref().unwrap_or_default());
+        !folded.is_empty() && folded == fold_name(held)
     };
-    let born = person.student.get("dob").and_then(Value::as_timestamp).map(crate::users::age::day);
-    let is_as_old = match (date_of_birth(&user.fields), born) {
-        (Some(held), Some(born)) => held == born,
-        _ => true,
-    };
+    let held = lookup(&user.fields, "studentData.dob").and_then(Value::as_timestamp);
+    let born = person.student.get("dob").and_then(Value::as_timestamp).map(day);
+    let is_as_old = held.zip(born).is_none_or(|(held, born)| same_birth(held, born));
     is_of_kind && same(&person.name[0], "first") && same(&person.name[2], "last") && is_as_old
 }

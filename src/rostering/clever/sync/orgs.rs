@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use futures::TryStreamExt as _;
 
 use super::super::map::{self, Enrolments};
-use super::super::records::{DistrictState, Record, Section, Unreadable};
+use super::super::records::{DistrictState, Record, Section, Unread, Unreadable};
 use super::super::{CleverError, District, Page};
 use super::archiving::Gone;
 use super::following::{Following, following};
@@ -178,6 +178,13 @@ impl Work<'_> {
         ids.extend(record.id);
     }
 
+    /// Counts what of a record can't be read.
+    pub(super) fn passed_over(&mut self, kind: Kind, id: &str, unread: &[Unread]) {
+        for Unread { field, spelling } in unread {
+            self.report.unread(kind, field, id, spelling.as_deref());
+        }
+    }
+
     /// A page has come.
     pub(super) fn came<T: Record>(&mut self, kind: Kind, page: &Page<T>) {
         let number = page.records.len() as u64;
@@ -199,7 +206,7 @@ impl Work<'_> {
     }
 
     async fn fetch(&mut self, client: &District) -> Result<Fetched, SyncError> {
-        let info = client.district().await?;
+        let (info, unread) = client.district_noting().await?;
         if info.id != self.id {
             return Err(CleverError::Malformed("the token opens another district").into());
         }
@@ -210,17 +217,23 @@ impl Work<'_> {
         if !is_running || map::is_paused(&info, self.app.now()) {
             self.report.keeps_missing = Some(Keeps::Paused);
         }
-        let mut wanted = vec![map::district(&info)];
+        self.passed_over(Kind::Districts, &info.id, &unread);
+        let district = map::district(&info);
+        let unread = map::unread_of_org(&unread, &district);
+        let mut wanted = vec![district.with_unread(unread)];
         // One that's listed twice, as it moves while pages are fetched, is there once.
         let mut is_there: HashSet<OrgKey> = HashSet::new();
         let mut unreadable = HashSet::new();
         let mut pages = client.schools().counted();
         while let Some(page) = pages.next().await? {
             self.came(Kind::Schools, &page);
-            for school in page.records.iter() {
+            for school in page.records.noting() {
                 match school {
-                    Ok(school) => {
+                    Ok((school, unread)) => {
+                        self.passed_over(Kind::Schools, &school.id, &unread);
                         let school = map::school(&school, &self.id);
+                        let unread = map::unread_of_org(&unread, &school);
+                        let school = school.with_unread(unread);
                         if is_there.insert(school.key.clone()) {
                             wanted.push(school);
                         }
@@ -236,15 +249,20 @@ impl Work<'_> {
         let mut pages = client.sections().counted();
         while let Some(page) = pages.next().await? {
             self.came(Kind::Classes, &page);
-            for section in page.records.iter() {
-                let section: Section = match section {
-                    Ok(section) => section,
+            for section in page.records.noting() {
+                let (section, unread): (Section, _) = match section {
+                    Ok(read) => read,
                     Err(record) => {
                         self.pass_over(Kind::Classes, record, &mut unreadable);
                         continue;
                     }
                 };
-                let class = map::section(&section, &self.id).filter(|class| schools.contains(&class.parents[0].id));
+                self.passed_over(Kind::Classes, &section.id, &unread);
+                let class = map::section(&section, &self.id).map(|class| {
+                    let unread = map::unread_of_org(&unread, &class);
+                    class.with_unread(unread)
+                });
+                let class = class.filter(|class| schools.contains(&class.parents[0].id));
                 match class {
                     Some(class) if !is_there.insert(class.key.clone()) => {}
                     Some(class) => {

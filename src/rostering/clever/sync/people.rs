@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use super::super::District;
 use super::super::map;
-use super::super::records::{Record, Unreadable, User};
+use super::super::records::{Record, Unread, Unreadable, User};
 use super::entries::{Changed, Entries, Entry, Rights, bytes, entry_path};
 use super::orgs::Known;
 use super::{CONFLICTS, PROVIDER, SyncError, Work, fields_of, user_path};
 use crate::orgs::OrgLists;
 use crate::orgs::lists::OrgSet;
-use crate::rostering::person::{self, Before, Person, Said};
+use crate::rostering::person::{self, Before, Person};
 use crate::rostering::report::{Difference, Keeps, Kind, Phase, Problem};
 use crate::store::{DocPath, FieldPath, Precondition, StoreError, Value, Write};
 
@@ -52,10 +52,15 @@ impl Work<'_> {
             self.came(Kind::Users, &page);
             seen += page.records.len() as u64;
             let (mut changed, mut roleless) = (Vec::new(), Vec::new());
-            for user in page.records.iter() {
+            for user in page.records.noting() {
                 match user {
-                    Ok(user) if !user.roles.is_known() => roleless.push(user.id),
-                    Ok(user) => changed.extend(self.compare(&user, &mut entries, known)),
+                    Ok((user, unread)) => {
+                        self.passed_over(Kind::Users, user.id(), &unread);
+                        match user.roles.is_known() {
+                            true => changed.extend(self.compare(&user, &unread, &mut entries, known)),
+                            false => roleless.push(user.id),
+                        }
+                    }
                     Err(unreadable) => self.pass_over_somebody(unreadable, &mut entries),
                 }
                 if changed.len() == BATCH {
@@ -107,12 +112,13 @@ impl Work<'_> {
     }
 
     /// What is to be written of somebody, if anything.
-    fn compare(&mut self, user: &User, entries: &mut Entries, known: &Known) -> Option<Changed> {
+    fn compare(&mut self, user: &User, unread: &[Unread], entries: &mut Entries, known: &Known) -> Option<Changed> {
         // Whoever is listed is there, whatever is said of them.
         if let Some(entry) = entries.get_mut(user.id()) {
             entry.is_seen = true;
         }
-        let (person, rights) = self.person(user, known)?;
+        let (mut person, rights) = self.person(user, known)?;
+        person.unread = map::unread_of_person(unread);
         *self.by_type.entry(person.user_type).or_default() += 1;
         let fingerprint = person.fingerprint(&rights);
         if let Some(entry) = entries.get(user.id())
@@ -202,6 +208,7 @@ impl Work<'_> {
                     let before = Before {
                         owned: &known.owned,
                         said: entry.map(|entry| entry.said).unwrap_or_default(),
+                        email: entry.and_then(|entry| entry.email.as_deref()),
                         was_admin: entry.is_some_and(|entry| entry.was_admin),
                         is_back: entry.is_none_or(|entry| entry.is_gone || !entry.is_rostered),
                     };
@@ -260,11 +267,17 @@ impl Work<'_> {
             let fingerprint = bytes(&changed.fingerprint).filter(|_| !is_unsure);
             let written = committed.as_ref().and_then(|committed| committed.results.get(place)?.update_time);
             let roar_uid = roar_uid.into();
+            let before = entries.get(changed.id.as_str());
+            let said = before.map(|entry| entry.said).unwrap_or_default().after(&changed.person);
+            let unread = changed.person.unread.contains(&"email");
+            let email = changed.person.email.as_deref().map(Box::from);
+            let email = email.or_else(|| before.filter(|_| unread)?.email.clone());
             let entry = Entry {
                 elsewhere,
                 roar_uid,
                 fingerprint,
-                said: Said::by(&changed.person),
+                said,
+                email,
                 was_admin: changed.person.user_type == "admin",
                 given: None,
                 is_gone: false,
