@@ -4,6 +4,7 @@
 //! over ([`fanout`]), which normalises the org lists and then works through the students in chunks.
 
 pub mod create;
+pub mod dates;
 pub mod definitions;
 pub mod fanout;
 pub mod material;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::dates::{self, Edge};
 use crate::assignments::conditions::Condition;
 use crate::orgs::{OrgLists, OrgType};
 use crate::store::{Document, Fields, Timestamp, Value};
@@ -17,7 +18,15 @@ pub struct Administration {
     pub assessments: Vec<Assessment>,
     /// The fields of users that its conditions look at.
     pub condition_fields: BTreeSet<String>,
+    /// Dates that the document has in another form than as timestamps; in `fields`, they are timestamps.
+    pub mended: Fields,
+    /// What's wrong with it, so that nobody can be assigned; for people, naming the field.
+    pub fault: Option<String>,
 }
+
+/// The dates of an administration, with the end of a day that is meant by one without a time.
+const DATES: [(&str, Edge); 3] =
+    [("dateOpened", Edge::Begins), ("dateClosed", Edge::Ends), ("dateCreated", Edge::Begins)];
 
 /// One task of an administration.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,14 +86,33 @@ impl Administration {
         Administration::from_fields(document.id(), document.fields.clone())
     }
 
-    /// Reads a document's fields.
-    pub fn from_fields(id: &str, fields: Fields) -> Administration {
+    /// Reads a document's fields. Clients write them, so they may be wrong: then `fault` says how.
+    pub fn from_fields(id: &str, mut fields: Fields) -> Administration {
+        let (mut mended, mut fault) = (Fields::new(), None);
+        for (name, edge) in DATES {
+            let Some(stored) = fields.get(name).filter(|stored| !stored.is_null()) else { continue };
+            match dates::read(stored, edge) {
+                Some(_) if stored.as_timestamp().is_some() => {}
+                Some(instant) => drop(mended.insert(name.to_owned(), Value::Timestamp(instant))),
+                // Nobody is assigned by when it was made.
+                None if name == "dateCreated" => {}
+                None => drop(fault.get_or_insert_with(|| format!("{name} is no date that can be read."))),
+            }
+        }
+        fields.extend(mended.clone());
         let assessments = fields.get("assessments").and_then(Value::as_array).unwrap_or_default();
         let assessments: Vec<Assessment> = assessments.iter().filter_map(Assessment::read).collect();
+        let mut tasks = BTreeSet::new();
+        if let Some(twice) = assessments.iter().find(|assessment| !tasks.insert(progress_key(&assessment.task_id))) {
+            fault.get_or_insert_with(|| format!("assessments has the task {} twice.", twice.task_id));
+        }
         let mut condition_fields = BTreeSet::new();
         let conditions = assessments.iter().flat_map(Assessment::conditions);
         conditions.for_each(|condition| condition.collect_fields(&mut condition_fields));
-        Administration { id: id.to_owned(), fields, assessments, condition_fields }
+        if fields.get("dateClosed").is_none_or(Value::is_null) {
+            fault.get_or_insert_with(|| "dateClosed is missing.".to_owned());
+        }
+        Administration { id: id.to_owned(), fields, assessments, condition_fields, mended, fault }
     }
 
     /// A text field, empty when absent.

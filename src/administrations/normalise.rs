@@ -42,6 +42,11 @@ pub fn document_changes(administration: &Administration, orgs: &NormalOrgs) -> O
     };
     expect("minimalOrgs", &orgs.minimal);
     expect("readOrgs", &orgs.read);
+    // Pages and queries ask for dates by their type.
+    for (name, date) in &administration.mended {
+        fields.insert(name.clone(), date.clone());
+        mask.push(FieldPath::top(name));
+    }
     let arrays = administration.org_arrays();
     if administration.is_format_2() {
         // Arrays of format 2 are additions; they are in `minimalOrgs` now.

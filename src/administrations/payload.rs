@@ -3,10 +3,12 @@
 
 use std::collections::HashSet;
 
+use jiff::tz::TimeZone;
 use serde_json::{Map, Value as Json};
 
+use super::dates::{Edge, parse};
 use super::model::progress_key;
-use crate::assignments::conditions::{normalise, parse_instant};
+use crate::assignments::conditions::normalise;
 use crate::orgs::OrgLists;
 use crate::payload::{
     Checked, check_key, flag, object, optional_id, optional_text, present, required_orgs, required_text, shown, value,
@@ -14,7 +16,7 @@ use crate::payload::{
 };
 use crate::runtime::FunctionError;
 use crate::store::size::depth;
-use crate::store::{FIRST_INSTANT, Fields, Timestamp, Value};
+use crate::store::{Fields, Timestamp, Value};
 
 /// A checked request.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,7 +58,9 @@ impl Request {
         let payload = object(data)?;
         let name = required_text(payload, "name")?;
         let public_name = optional_text(payload, "publicName")?.unwrap_or_else(|| name.clone());
-        let (date_opened, date_closed) = (instant(payload, "dateOpen")?, instant(payload, "dateClose")?);
+        let zone = zone(payload)?;
+        let date_opened = date(payload, "dateOpen", Edge::Begins, zone.as_ref())?;
+        let date_closed = date(payload, "dateClose", Edge::Ends, zone.as_ref())?;
         if date_closed < date_opened {
             return Err(FunctionError::invalid("dateClose must not be before dateOpen."));
         }
@@ -81,11 +85,23 @@ impl Request {
     }
 }
 
-fn instant(fields: &Map<String, Json>, name: &str) -> Checked<Timestamp> {
+fn date(fields: &Map<String, Json>, name: &str, edge: Edge, zone: Option<&TimeZone>) -> Checked<Timestamp> {
     let text = present(fields, name).and_then(Json::as_str);
-    text.and_then(parse_instant)
-        .filter(|instant| *instant >= FIRST_INSTANT)
-        .ok_or_else(|| FunctionError::invalid(format!("{name} must be a date in ISO 8601, like 2026-09-01T08:00:00Z.")))
+    text.and_then(|text| parse(text, edge, zone)).ok_or_else(|| {
+        FunctionError::invalid(format!(
+            "{name} must be a date in ISO 8601, like 2026-09-01T08:00:00Z, or a day, like 2026-09-01."
+        ))
+    })
+}
+
+/// The zone whose days are meant.
+fn zone(fields: &Map<String, Json>) -> Checked<Option<TimeZone>> {
+    let wrong = || FunctionError::invalid("timeZone must be the name of a time zone, like America/Los_Angeles.");
+    match present(fields, "timeZone") {
+        None => Ok(None),
+        Some(Json::String(name)) => TimeZone::get(name.trim()).map(Some).map_err(|_| wrong()),
+        Some(_) => Err(wrong()),
+    }
 }
 
 fn request_id(fields: &Map<String, Json>) -> Checked<Option<String>> {

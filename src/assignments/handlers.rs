@@ -89,6 +89,7 @@ pub(crate) async fn remember_work(
                 before: None,
                 after: None,
                 memory: Memory::Of(dates),
+                archived: None,
             };
             tx.write_all(user_write(user, &step, app.now())).await;
         }
@@ -213,7 +214,7 @@ impl Assignment {
     }
 
     fn step(&self, before: Option<Contribution>, after: Option<(Contribution, Dates)>, memory: Memory) -> Step {
-        Step { administration: self.administration.clone(), before, after, memory }
+        Step { administration: self.administration.clone(), before, after, memory, archived: None }
     }
 
     /// The increments; none when the administration is gone, so that no counts come to life again.

@@ -8,6 +8,7 @@ use crate::documents::archive::archiving;
 use crate::documents::former::{Dates, former};
 use crate::fields;
 use crate::store::{DocPath, Document, Fields, Precondition, Result, Timestamp, Write};
+use crate::users::archived_unsaid;
 
 /// Collects writes. The counts come last ([`Settlement::counts`]), because they are shared.
 pub struct Settlement<'a> {
@@ -46,7 +47,7 @@ impl<'a> Settlement<'a> {
             Decision::Nothing => {
                 let unlisted = existing.zip(before).filter(|_| !listed);
                 let step = unlisted.map(|(existing, contribution)| {
-                    self.step(None, Some((contribution, dates(&existing.fields))), past)
+                    self.step(user, None, Some((contribution, dates(&existing.fields))), past)
                 });
                 return Ok(Settled { of_assignment: Vec::new(), step });
             }
@@ -65,13 +66,20 @@ impl<'a> Settlement<'a> {
         let unchanged =
             existing.map_or(Precondition::Missing, |existing| Precondition::UpdatedAt(existing.update_time));
         self.delta.step(before.as_ref(), after.as_ref().map(|(contribution, _)| contribution));
-        let step = self.step(before.filter(|_| listed), after, memory);
+        let step = self.step(user, before.filter(|_| listed), after, memory);
         let of_assignment = std::iter::once(write.when(unchanged)).chain(mark).chain(archive).collect();
         Ok(Settled { of_assignment, step: Some(step) })
     }
 
-    fn step(&self, before: Option<Contribution>, after: Option<(Contribution, Dates)>, memory: Memory) -> Step {
-        Step { administration: self.administration.to_owned(), before, after, memory }
+    fn step(
+        &self,
+        user: &Document,
+        before: Option<Contribution>,
+        after: Option<(Contribution, Dates)>,
+        memory: Memory,
+    ) -> Step {
+        let archived = archived_unsaid(&user.fields);
+        Step { administration: self.administration.to_owned(), before, after, memory, archived }
     }
 
     /// The writes to the counts; `precondition` as in [`CountsDelta::writes`].

@@ -70,6 +70,8 @@ pub struct Step {
     pub after: Option<(Contribution, Dates)>,
     /// What the student's document remembers of the assignment.
     pub memory: Memory,
+    /// Whether the student is archived, where the document doesn't say.
+    pub archived: Option<Value>,
 }
 
 /// What becomes of the entry in [`former`](crate::documents::former) that a student's document has of an assignment.
@@ -141,7 +143,14 @@ pub fn user_writes(user: &DocPath, steps: &[Step], now: Timestamp) -> Vec<Write>
             transforms.push((path, Transform::Union(joined)));
         }
     }
-    for Step { administration, memory, .. } in steps {
+    for Step { administration, memory, archived, .. } in steps {
+        // Only beside something else: it's nothing that a write would be made for.
+        if let Some(archived) = archived.as_ref().filter(|_| !mask.is_empty() || *memory != Memory::Same) {
+            fields.insert("archived".to_owned(), archived.clone());
+            if !mask.contains(&FieldPath::top("archived")) {
+                mask.push(FieldPath::top("archived"));
+            }
+        }
         if *memory != Memory::Same {
             mask.push(former::entry_path(administration));
         }
@@ -178,7 +187,7 @@ mod tests {
         let now = Timestamp::from_second(100).unwrap();
         let assigned = Timestamp::from_second(50).unwrap();
         let after = after.map(|after| (after, Dates { assigned, started: None, completed: None }));
-        let step = Step { administration: "a".to_owned(), before, after, memory: Memory::Same };
+        let step = Step { administration: "a".to_owned(), before, after, memory: Memory::Same, archived: None };
         let Some(write) = user_write(&user, &step, now) else { return Vec::new() };
         assert_eq!(write.precondition, Precondition::Exists);
         let WriteKind::Set { fields, mask: Some(mask), transforms } = write.kind else { panic!("a merge") };
@@ -226,7 +235,8 @@ mod tests {
         let user = DocPath::new("users/u").unwrap();
         let at = |second| Timestamp::from_second(second).unwrap();
         let dates = Dates { assigned: at(10), started: Some(at(20)), completed: Some(at(30)) };
-        let step = |before, after, memory| Step { administration: "a".to_owned(), before, after, memory };
+        let step =
+            |before, after, memory| Step { administration: "a".to_owned(), before, after, memory, archived: None };
         let of = |step: Step| match user_write(&user, &step, at(100)).unwrap().kind {
             WriteKind::Set { fields, mask: Some(mask), .. } => (fields, mask),
             _ => panic!("a merge"),
@@ -278,6 +288,7 @@ mod tests {
             before,
             after: after.map(|after| (after, Dates { assigned: now, started: None, completed: None })),
             memory: Memory::Same,
+            archived: None,
         };
         let transforms = |write: &Write| match &write.kind {
             WriteKind::Set { transforms, .. } => transforms.clone(),

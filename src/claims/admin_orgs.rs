@@ -5,10 +5,10 @@ use serde_json::{Map, Value as Json, json};
 use super::audit::{Action, Record};
 use super::custom::{all_to_json, custom_claims, imported, is_open};
 use super::lists::{AdminOrgs, snapshot, stored};
-use super::next_update;
-use super::publish::{ClaimsError, publish};
+use super::publish::publish;
 use super::roster::{SOURCES, Sources};
-use crate::accounts::{AccountError, check_claims};
+use super::{Rounds, next_update};
+use crate::accounts::check_claims;
 use crate::app::App;
 use crate::fields;
 use crate::orgs::{OrgLists, OrgTree, OrgType};
@@ -16,9 +16,6 @@ use crate::payload::{Checked, few_orgs, object, optional_id, optional_ids, requi
 use crate::rights::{AboveOrgs, Claims, NamesOrgs, Payload, check_appointable, claims_map};
 use crate::runtime::{FunctionError, Status};
 use crate::store::{FieldPath, Fields, Transaction, Value, Write};
-
-/// How often a change starts anew when somebody else changes the same claims.
-const ATTEMPTS: usize = 10;
 
 /// Whose rights, over which orgs.
 #[derive(Clone, Debug, PartialEq)]
@@ -124,7 +121,8 @@ impl Change<'_> {
 
     async fn apply_with(&self, app: &App, custom: &Map<String, Json>) -> Result<Fields, FunctionError> {
         let path = Claims::path(self.target)?;
-        for _ in 0..ATTEMPTS {
+        let mut rounds = Rounds::default();
+        while rounds.next().await {
             let document = app.stores.admin.get(&path).await?;
             let known = Sources::read(document.as_ref()).granted();
             let relevant = match self.action {
@@ -134,17 +132,16 @@ impl Change<'_> {
             let tree = snapshot(&app.stores.admin, &relevant).await?;
             let (tree, known) = (&tree, &known);
             let work = |tx| self.within(app, tx, custom, tree, known);
-            let (changed, _) = app.stores.admin.transaction(work).await?;
+            let changed = match app.stores.admin.transaction(work).await {
+                Ok((changed, _)) => changed,
+                // Many write these claims at once.
+                Err(error) if error.status == Status::Aborted => continue,
+                Err(error) => return Err(error),
+            };
             // Somebody granted other orgs meanwhile, of which the snapshot knows nothing.
             let Some(claims) = changed else { continue };
-            return match publish(app, self.target, &[]).await {
-                // Rights that are taken away are gone, whatever else is in the claims.
-                Err(ClaimsError::Account(AccountError::ClaimsTooLarge { .. })) if self.action == Action::Remove => {
-                    tracing::error!(uid = self.target, "the claims are too large for tokens");
-                    Ok(claims)
-                }
-                other => other.map(|()| claims).map_err(FunctionError::from),
-            };
+            publish(app, self.target, &[]).await?;
+            return Ok(claims);
         }
         Err(FunctionError::new(Status::Aborted, "Too many changes at once. Please try again."))
     }

@@ -2,12 +2,16 @@
 
 use serde_json::{Map, Value as Json, json};
 
+use crate::accounts::{AccountError, check_claims};
 use crate::store::{Fields, Value};
 
 /// The org lists stay in the document: they don't fit into tokens (data-model §2.4).
 const NOT_IN_TOKENS: [&str; 2] = ["adminOrgs", "minimalAdminOrgs"];
 /// Rights, which the document alone gives; a token that says more is wrong.
 const RIGHTS: [&str; 3] = ["super_admin", "admin", "role"];
+
+/// What goes into a token before everything else: who the user is, and their rights.
+const FIRST: [&str; 6] = ["roarUid", "adminUid", "assessmentUid", "role", "super_admin", "admin"];
 
 /// The custom claims that an account should have: those of the document, and those that the account has
 /// besides. `lost` are claims that the document once had and hasn't now, which go.
@@ -23,6 +27,43 @@ pub fn custom_claims(current: &Map<String, Json>, document: &Fields, lost: &[Str
         claims.insert(name.clone(), to_json(value));
     }
     claims
+}
+
+/// The custom claims that are published where all of them don't fit: what is withdrawn or changed is gone in any case, who
+/// the user is and their rights come first, and of the rest what fits, the smallest first. With the names of the
+/// document's claims that were left out, in order.
+pub fn fitting(current: &Map<String, Json>, document: &Fields, lost: &[String]) -> (Map<String, Json>, Vec<String>) {
+    let all = custom_claims(current, document, lost);
+    if check_claims(&all).is_ok() {
+        return (all, Vec::new());
+    }
+    let of_document = |name: &str| document.contains_key(name) && !NOT_IN_TOKENS.contains(&name);
+    let (mut due, mut claims): (Vec<_>, Map<_, _>) = {
+        let (due, held): (Vec<_>, Vec<_>) = all.into_iter().partition(|(name, _)| of_document(name));
+        (due, held.into_iter().collect())
+    };
+    let place = |name: &str| FIRST.iter().position(|first| *first == name).unwrap_or(FIRST.len());
+    due.sort_by_cached_key(|(name, value)| (place(name), value.to_string().len(), name.clone()));
+    let mut left_out = Vec::new();
+    for (name, value) in due {
+        claims.insert(name.clone(), value);
+        if check_claims(&claims).is_err() {
+            claims.remove(&name);
+            left_out.push(name);
+        }
+    }
+    left_out.sort();
+    (claims, left_out)
+}
+
+/// As [`fitting`], for somebody who signs in: fails where what the token is for doesn't fit, which is who they are and
+/// their rights.
+pub fn for_sign_in(current: &Map<String, Json>, document: &Fields) -> Result<Map<String, Json>, AccountError> {
+    let (claims, left_out) = fitting(current, document, &[]);
+    if left_out.iter().any(|name| FIRST.contains(&name.as_str())) {
+        check_claims(&custom_claims(current, document, &[]))?;
+    }
+    Ok(claims)
 }
 
 /// The custom claims of an account whose document is gone: without rights.
@@ -94,6 +135,45 @@ mod tests {
             let claims = custom_claims(&object(current.clone()), &document, &lost);
             assert_eq!(Json::Object(claims.clone()), expected, "{current} without {lost:?}");
             assert_eq!(custom_claims(&claims, &document, &lost), claims);
+        }
+    }
+
+    #[test]
+    fn what_doesnt_fit_is_left_out_and_what_is_withdrawn_goes() {
+        let large = "x".repeat(1200);
+        let half = "y".repeat(500);
+        // The document; what the account has; what it should have; what's left out.
+        for (document, current, expected, left_out) in [
+            (
+                fields! { "roarUid" => "r1", "role" => "admin", "note" => large.as_str() },
+                json!({"roarUid": "r1", "role": "super_admin", "super_admin": true}),
+                json!({"roarUid": "r1", "role": "admin"}),
+                vec!["note"],
+            ),
+            // An old value that was smaller isn't what the document says any more.
+            (
+                fields! { "roarUid" => "r1", "note" => large.as_str() },
+                json!({"roarUid": "r1", "note": "small"}),
+                json!({"roarUid": "r1"}),
+                vec!["note"],
+            ),
+            // Of two that don't fit together, one does; and rights come before either.
+            (
+                fields! { "b" => half.as_str(), "a" => half.as_str(), "super_admin" => true },
+                json!({}),
+                json!({"super_admin": true, "a": half}),
+                vec!["b"],
+            ),
+            // What nobody can have in a token is left out, and nothing else.
+            (fields! { "roarUid" => "r1", "sub" => "s" }, json!({}), json!({"roarUid": "r1"}), vec!["sub"]),
+            (fields! { "roarUid" => "r1" }, json!({"lab": half}), json!({"roarUid": "r1", "lab": half}), vec![]),
+        ] {
+            let (claims, left) = fitting(current.as_object().unwrap(), &document, &[]);
+            assert_eq!(
+                (Json::Object(claims.clone()), left.clone()),
+                (expected, left_out.iter().map(|name| (*name).to_owned()).collect())
+            );
+            assert_eq!(fitting(&claims, &document, &[]), (claims, left), "again");
         }
     }
 

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Map, Value as Json, json};
 
+use super::Rounds;
 use super::audit::{Action, Record};
 use super::custom::custom_claims;
 use super::lists::{AdminOrgs, granted, snapshot, stored};
@@ -35,9 +36,6 @@ const OWN_FIELDS: [&str; 16] = [
     "validActivationCodes",
     "lastUpdated",
 ];
-/// How often the work starts anew when somebody else changes the same claims.
-const ATTEMPTS: usize = 10;
-
 /// A group to be made.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
@@ -122,7 +120,8 @@ pub async fn create_group(app: App, permit: GroupMaker, request: Request) -> Res
     let uid = &permit.requester.uid;
     let account = app.accounts.admin.get(uid).await?;
     let path = Claims::path(uid)?;
-    for _ in 0..ATTEMPTS {
+    let mut rounds = Rounds::default();
+    while rounds.next().await {
         let document = app.stores.admin.get(&path).await?;
         let known = granted(claims_map(document.as_ref()));
         let mut tree = snapshot(&app.stores.admin, &known).await?;
@@ -140,6 +139,7 @@ pub async fn create_group(app: App, permit: GroupMaker, request: Request) -> Res
                 return Ok(json!({ "status": "ok", "groupId": id }));
             }
             Ok((false, _)) => continue,
+            Err(error) if error.status == Status::Aborted => continue,
             Err(error) => return Err(too_large(error)),
         }
     }

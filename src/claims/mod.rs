@@ -26,7 +26,33 @@ pub use publish::{ClaimsError, publish};
 pub use roster::entry_updated;
 pub use written::written;
 
+use std::time::Duration;
+
+use crate::context::jitter;
 use crate::store::{Document, Timestamp, Value};
+
+/// How often a change of claims begins anew because somebody else changes the same ones. Changes commute, so whoever
+/// waits a moment gets through: this many for the busiest moments, of which each ends within milliseconds.
+const ROUNDS: u32 = 60;
+/// The longest pause between two rounds, in milliseconds.
+const LONGEST_PAUSE: u64 = 400;
+
+/// The rounds of a change of claims, with growing pauses of chance lengths between them, so that many writers of one
+/// document don't all come again at once.
+#[derive(Default)]
+pub(crate) struct Rounds(u32);
+
+impl Rounds {
+    /// Waits its turn: not at all at first. False when there were too many.
+    pub(crate) async fn next(&mut self) -> bool {
+        if self.0 > 0 {
+            let pause = (10_u64 << self.0.min(6)).min(LONGEST_PAUSE);
+            tokio::time::sleep(Duration::from_millis(jitter(pause))).await;
+        }
+        self.0 += 1;
+        self.0 <= ROUNDS
+    }
+}
 
 /// The `lastUpdated` of claims that change now, in milliseconds: later than the one before, so that clients
 /// notice, whatever the clock says.

@@ -1,17 +1,21 @@
 //! Makes everything that follows a `userClaims` document agree with it: the custom claims of the accounts in
 //! both projects, the copy in the assessment database, and the users' type (functions §3.3).
 
+use std::collections::BTreeSet;
+
+use parking_lot::Mutex;
 use serde_json::{Map, Value as Json};
 use thiserror::Error;
 
-use super::custom::{custom_claims, without_rights};
+use super::Rounds;
+use super::custom::{fitting, without_rights};
 use crate::accounts::{Account, AccountError, Accounts};
 use crate::app::App;
 use crate::fields;
 use crate::orgs::OrgType;
 use crate::rights::{Claims, claims_map};
 use crate::runtime::{FunctionError, HandlerError};
-use crate::store::{Database, DocPath, Document, Precondition, StoreError, Timestamp, Value, Write};
+use crate::store::{Database, DocPath, Document, FieldPath, Fields, Precondition, StoreError, Timestamp, Value, Write};
 
 /// Why claims couldn't be published.
 #[derive(Debug, Error)]
@@ -33,21 +37,15 @@ impl From<ClaimsError> for FunctionError {
     }
 }
 
-/// Outages come again. Claims that don't fit never will: that's logged until somebody makes them smaller.
+/// Outages come again.
 impl From<ClaimsError> for HandlerError {
     fn from(error: ClaimsError) -> Self {
         match error {
             ClaimsError::Store(error) => error.into(),
-            ClaimsError::Account(AccountError::ClaimsTooLarge { .. } | AccountError::ReservedClaim(_)) => {
-                HandlerError::Permanent(error.to_string())
-            }
             ClaimsError::Account(error) => HandlerError::Transient(error.to_string()),
         }
     }
 }
-
-/// How often claims are published anew when they change all the time.
-const ROUNDS: usize = 20;
 
 /// Publishes the claims of an Auth user of the admin project, as they are now. `lost` are claims that the
 /// document had before. Converges: what agrees isn't written, so a repetition costs four reads.
@@ -59,7 +57,8 @@ const ROUNDS: usize = 20;
 pub async fn publish(app: &App, admin_uid: &str, lost: &[String]) -> Result<(), ClaimsError> {
     let path = Claims::path(admin_uid)?;
     let mut published: Option<Timestamp> = None;
-    for _ in 0..ROUNDS {
+    let mut rounds = Rounds::default();
+    while rounds.next().await {
         let Some(document) = app.stores.admin.get(&path).await? else { return Ok(()) };
         if published == Some(document.update_time) {
             return Ok(());
@@ -67,6 +66,7 @@ pub async fn publish(app: &App, admin_uid: &str, lost: &[String]) -> Result<(), 
         match publish_once(app, admin_uid, &document, lost).await? {
             Round::Done => return Ok(()),
             Round::Wrote => published = Some(document.update_time),
+            Round::WroteAt(time) => published = time,
             Round::Outdated => {}
         }
     }
@@ -80,6 +80,8 @@ enum Round {
     Done,
     /// Something was.
     Wrote,
+    /// The document itself, then.
+    WroteAt(Option<Timestamp>),
     /// The document has changed, or somebody else publishes.
     Outdated,
 }
@@ -87,7 +89,12 @@ enum Round {
 async fn publish_once(app: &App, admin_uid: &str, document: &Document, lost: &[String]) -> Result<Round, ClaimsError> {
     let Some(map) = claims_map(document) else { return Ok(Round::Done) };
     let claims = Claims::read(admin_uid, Some(document));
-    let wanted = |current: &Map<String, Json>| custom_claims(current, map, lost);
+    let left_out = Mutex::new(BTreeSet::new());
+    let wanted = |current: &Map<String, Json>| {
+        let (claims, without) = fitting(current, map, lost);
+        left_out.lock().extend(without);
+        claims
+    };
     let mut wrote = false;
     let mut copied = None;
     if let Some(assessment_uid) = &claims.assessment_uid {
@@ -106,14 +113,56 @@ async fn publish_once(app: &App, admin_uid: &str, document: &Document, lost: &[S
             wrote |= set_user_type(database, &claims.roar_uid).await?;
         }
     }
-    let admin = set_claims(&app.accounts.admin, admin_uid, wanted).await;
+    let admin = set_claims(&app.accounts.admin, admin_uid, &wanted).await;
     let one_account = app.accounts.admin.project() == app.accounts.assessment.project();
     let assessment = match copied.filter(|uid| !(one_account && *uid == admin_uid)) {
-        Some(uid) => set_claims(&app.accounts.assessment, uid, wanted).await,
+        Some(uid) => set_claims(&app.accounts.assessment, uid, &wanted).await,
         None => Ok(false),
     };
     wrote |= admin? | assessment?;
-    Ok(if wrote { Round::Wrote } else { Round::Done })
+    let left_out = left_out.into_inner().into_iter().collect::<Vec<_>>();
+    match report_unpublished(app, admin_uid, document, &left_out).await? {
+        Reported::Outdated => Ok(Round::Outdated),
+        Reported::Wrote(time) => Ok(Round::WroteAt(time)),
+        Reported::Agrees => Ok(if wrote { Round::Wrote } else { Round::Done }),
+    }
+}
+
+/// Where a claims document says which of its claims no token has, for want of room (Firebase takes 1000 bytes) or because
+/// their names are reserved.
+pub const UNPUBLISHED: &str = "unpublishedClaims";
+
+/// What became of the report.
+enum Reported {
+    Agrees,
+    Wrote(Option<Timestamp>),
+    Outdated,
+}
+
+/// Says on the document which claims don't fit into tokens, or nothing when all do.
+async fn report_unpublished(
+    app: &App,
+    admin_uid: &str,
+    document: &Document,
+    left_out: &[String],
+) -> Result<Reported, StoreError> {
+    let told = document.fields.get(UNPUBLISHED).and_then(Value::as_string_list).unwrap_or_default();
+    if told == left_out {
+        return Ok(Reported::Agrees);
+    }
+    if !left_out.is_empty() {
+        tracing::error!(uid = admin_uid, claims = ?left_out, "claims don't fit into tokens, and are left out of them");
+    }
+    let mut fields = Fields::new();
+    if !left_out.is_empty() {
+        fields.insert(UNPUBLISHED.to_owned(), Value::strings(left_out));
+    }
+    let write = Write::merge(document.path.clone(), fields, vec![FieldPath::top(UNPUBLISHED)]);
+    match app.stores.admin.commit(vec![write.when(Precondition::UpdatedAt(document.update_time))]).await {
+        Ok(committed) => Ok(Reported::Wrote(committed.and_then(|committed| committed.results.first()?.update_time))),
+        Err(StoreError::Conflict(_)) => Ok(Reported::Outdated),
+        Err(error) => Err(error),
+    }
 }
 
 /// Takes the rights of somebody whose claims are gone out of the assessment database and out of tokens. That

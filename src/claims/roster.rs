@@ -10,8 +10,8 @@ use super::audit::{Action, Record};
 use super::binding::identity::{COPIED, RosterEntry};
 use super::custom::is_open;
 use super::lists::{AdminOrgs, granted, snapshot, stored};
-use super::next_update;
 use super::publish::{ClaimsError, publish};
+use super::{Rounds, next_update};
 use crate::app::App;
 use crate::fields;
 use crate::orgs::OrgLists;
@@ -26,9 +26,6 @@ use crate::store::{
 pub const SOURCES: &str = "adminOrgSources";
 /// The source of what people gave.
 const BY_HAND: &str = "manual";
-/// How often the work is done anew when somebody changes the same claims.
-const ATTEMPTS: usize = 8;
-
 /// Where the orgs of somebody's claims came from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sources {
@@ -140,7 +137,8 @@ pub async fn entry_updated(app: App, event: DocumentEvent) -> Result<(), Handler
 /// Brings the claims of an entry's user in line with it, as both are now. Who hasn't signed in yet has none. Nothing to
 /// do costs two reads.
 pub async fn follow_entry(app: &App, entry: &DocPath) -> Result<(), ClaimsError> {
-    for _ in 0..ATTEMPTS {
+    let mut rounds = Rounds::default();
+    while rounds.next().await {
         let Some(document) = app.stores.admin.get(entry).await? else { return Ok(()) };
         let kind = document.fields.get("providerType").and_then(Value::as_str).unwrap_or_default().to_owned();
         let Some(entry) = RosterEntry::of(&document).filter(|entry| entry.activated) else { return Ok(()) };

@@ -1,17 +1,14 @@
 //! `mirrorCustomClaims`: the event of `userClaims` documents (functions §3.3).
 
 use super::lists::{AdminOrgs, granted, snapshot, stored};
-use super::next_update;
 use super::publish::{ClaimsError, publish, withdraw};
+use super::{Rounds, next_update};
 use crate::app::App;
 use crate::fields;
 use crate::orgs::OrgLists;
 use crate::rights::claims_map;
 use crate::runtime::{DocumentEvent, HandlerError};
 use crate::store::{DocPath, Document, DocumentChange, FieldPath, Fields, Precondition, StoreError, Value, Write};
-
-/// How often the lists are worked out anew when somebody changes them meanwhile.
-const ATTEMPTS: usize = 5;
 
 /// Completes the org lists that somebody wrote by hand, and publishes the claims.
 ///
@@ -71,7 +68,8 @@ fn added(before: &Fields, after: &Fields) -> OrgLists {
 
 /// Works out both lists from what was granted and what an edit added, as far as it's still there.
 pub(super) async fn complete_lists(app: &App, path: &DocPath, added: &OrgLists) -> Result<(), HandlerError> {
-    for _ in 0..ATTEMPTS {
+    let mut rounds = Rounds::default();
+    while rounds.next().await {
         let Some(document) = app.stores.admin.get(path).await.map_err(ClaimsError::from)? else { return Ok(()) };
         let Some(claims) = claims_map(&document) else { return Ok(()) };
         let before = stored(Some(claims));

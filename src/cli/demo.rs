@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -9,10 +10,10 @@ use super::wiring::Built;
 use super::{CliError, serve, wiring};
 use crate::config::Config;
 use crate::context::Context;
-use crate::demo::Stage;
 use crate::demo::clever::{self, FakeClever};
 use crate::demo::district::ADMIN_UID;
 use crate::demo::roster::SUPER_UID;
+use crate::demo::{Stage, bar};
 
 /// Shows the main job on an embedded store, then serves.
 #[derive(Debug, Args)]
@@ -35,7 +36,7 @@ pub struct DemoArgs {
 }
 
 pub async fn run(args: &DemoArgs) -> Result<(), CliError> {
-    let stop = serve::stop_signal()?;
+    let stop = serve::stopping()?;
     let temporary;
     let directory = match &args.data_dir {
         Some(directory) => {
@@ -63,8 +64,12 @@ pub async fn run(args: &DemoArgs) -> Result<(), CliError> {
     let server = serve::bind(&built, config.server.listen, config.server.grace).await?;
     let url = format!("http://{}", server.address().map_err(|error| serve::failed("can't tell the address", error))?);
     let dispatchers = built.start();
-    let serving = tokio::spawn(server.run(stop));
-    let shown = show(&built, &config, &url, args, fake.as_ref()).await;
+    let serving = tokio::spawn(server.run(stop.clone().cancelled_owned()));
+    let left = match &args.data_dir {
+        Some(directory) => format!("what was written so far is in {}.", directory.display()),
+        None => "the temporary data are gone.".to_owned(),
+    };
+    let shown = serve::until_stopped(&stop, &left, show(&built, &config, &url, args, fake.as_ref())).await;
     if shown.is_ok() && !args.exit {
         println!("Serving on {url} until you stop it (Ctrl-C). For example:");
         println!();
@@ -88,10 +93,29 @@ pub async fn run(args: &DemoArgs) -> Result<(), CliError> {
             .map_err(|error| CliError::Other(error.to_string()))?
             .map_err(|error| serve::failed("the server failed", error))?;
     }
-    for dispatcher in dispatchers {
-        dispatcher.stop().await;
-    }
+    let stopping = futures::future::join_all(dispatchers.into_iter().map(|dispatcher| dispatcher.stop()));
+    // What a handler is at when somebody stops it is of no use to anybody.
+    let _ = tokio::time::timeout(if shown.is_ok() { Duration::MAX } else { A_MOMENT }, stopping).await;
     shown
+}
+
+/// How long a demonstration that was stopped waits for its handlers.
+const A_MOMENT: Duration = Duration::from_millis(500);
+/// How often it's looked at how many events are left.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Waits until no event and no task is left, and shows how many events there still are.
+async fn settled(built: &Built) {
+    let left = || built.embedded.iter().map(|store| store.pending_events()).sum::<u64>();
+    let all = left();
+    let bar = bar("what follows from it", usize::try_from(all).unwrap_or(usize::MAX));
+    let mut settled = std::pin::pin!(built.settled());
+    while tokio::time::timeout(LOOK, &mut settled).await.is_err() {
+        let left = left();
+        bar.set_length(all.max(left));
+        bar.set_position(all.saturating_sub(left));
+    }
+    bar.finish_and_clear();
 }
 
 async fn show(
@@ -103,7 +127,7 @@ async fn show(
 ) -> Result<(), CliError> {
     let stage =
         Stage { service: &built.service, url, project: &config.store.admin.project, students: args.students as usize };
-    let settled = async || built.settled().await;
+    let settled = async || settled(built).await;
     let shown = match clever {
         Some(fake) => stage.show_clever(&fake.district(0), settled).await,
         None => stage.show(settled).await,

@@ -32,6 +32,9 @@ use crate::store::StoreError;
 /// MiB.
 pub const BLOCKING_THREADS: usize = 16;
 
+/// The exit code of a command that somebody stopped, as shells have it.
+const INTERRUPTED: u8 = 130;
+
 /// How lists of what a deployment needs are printed.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum ListFormat {
@@ -142,6 +145,9 @@ enum CliError {
     Runtime(#[from] RuntimeError),
     #[error("{0}")]
     Other(String),
+    /// Somebody stopped it; what that leaves.
+    #[error("stopped: {0}")]
+    Stopped(String),
     /// The command has said all there is to say.
     #[error("something differs")]
     Differs,
@@ -156,7 +162,7 @@ fn print(text: &str) -> Result<(), CliError> {
 }
 
 /// Runs the command that the program's arguments name. Exits with 0 when it succeeded, 1 when it
-/// failed, 2 when the arguments or variables are wrong.
+/// failed, 2 when the arguments or variables are wrong, 130 when somebody stopped its work.
 pub fn main() -> ExitCode {
     let mut cli = Cli::parse();
     // A demonstration tells its own story, and so does a sync.
@@ -190,6 +196,10 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(CliError::Differs) => ExitCode::FAILURE,
+        Err(stopped @ CliError::Stopped(_)) => {
+            eprintln!("{stopped}");
+            ExitCode::from(INTERRUPTED)
+        }
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::from(if matches!(error, CliError::Config(_)) { 2 } else { 1 })

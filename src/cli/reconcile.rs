@@ -7,6 +7,7 @@ use clap::Args;
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::serve::{stopping, until_stopped};
 use super::wiring::Opened;
 use super::{CliError, ReportFormat, wiring};
 use crate::accounts::Projects;
@@ -75,14 +76,22 @@ pub async fn run(args: ReconcileArgs) -> Result<(), CliError> {
         error => error,
     })?;
     let bar = bar();
+    let stop = stopping()?;
+    let left = match args.fix {
+        true => "what was mended so far is mended, students and counts alike. Run it again for the rest.",
+        false => "nothing was written.",
+    };
     let (report, waiting) = match args.fix && is_embedded {
-        true => (settled(opened, accounts, &store, &args, settings, &bar).await?, 0),
+        true => {
+            let work = settled(opened, accounts, &store, &args, settings, &bar);
+            (until_stopped(&stop, left, work).await?, 0)
+        }
         false => {
             let waiting = opened.embedded.iter().map(|store| store.pending_events()).sum();
             let queue = LocalQueue::new(opened.stores.admin.clone(), QueueOptions::default());
             let patience = if is_embedded { Duration::ZERO } else { PATIENCE };
             let app = App::new(opened.stores, accounts, context, queue, settings, Rosters::default());
-            (reconcile(&app, &args, patience, &bar).await?, waiting)
+            (until_stopped(&stop, left, reconcile(&app, &args, patience, &bar)).await?, waiting)
         }
     };
     bar.finish_and_clear();

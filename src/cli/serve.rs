@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 use super::CliError;
 use super::wiring::{self, Built};
@@ -66,6 +67,31 @@ pub fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, CliErr
             _ = interrupt.recv() => {}
         }
     })
+}
+
+/// Cancelled at SIGTERM or SIGINT.
+pub fn stopping() -> Result<CancellationToken, CliError> {
+    let (stop, token) = (stop_signal()?, CancellationToken::new());
+    let told = token.clone();
+    tokio::spawn(async move {
+        stop.await;
+        told.cancel();
+    });
+    Ok(token)
+}
+
+/// Does the work of a command that takes long, unless it's told to stop: then the work ends where it is, and `left` says
+/// what that means.
+pub async fn until_stopped<T>(
+    stop: &CancellationToken,
+    left: &str,
+    work: impl Future<Output = Result<T, CliError>>,
+) -> Result<T, CliError> {
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => Err(CliError::Stopped(left.to_owned())),
+        done = work => done,
+    }
 }
 
 /// Binds the address.

@@ -8,8 +8,9 @@ use clap::{Args, Subcommand};
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
-use super::serve::stop_signal;
+use super::serve::{stopping, until_stopped};
 use super::{CliError, ReportFormat, wiring};
 use crate::app::App;
 use crate::config::{AccountsArgs, BackendConfig, BehaviourArgs, CleverArgs, StoreArgs};
@@ -27,8 +28,6 @@ const SETTLE: Duration = Duration::from_secs(3600);
 const LIMIT: Duration = Duration::from_secs(24 * 3600);
 /// Steps that wait to be shown.
 const WAITING: usize = 64;
-/// The exit code of who was told twice to stop, as shells have it.
-const INTERRUPTED: i32 = 130;
 /// Problems that are named.
 const NAMED: usize = 10;
 
@@ -102,24 +101,30 @@ pub async fn run(args: SyncArgs) -> Result<(), CliError> {
     })?;
     let accounts = wiring::accounts(&accounts, &store, &context).await?;
     let rosters = wiring::rosters(Some(clever), context.clone())?;
+    let stop = stopping()?;
     let synced = match is_embedded && !args.dry_run {
         false => {
             let queue = LocalQueue::new(opened.stores.admin.clone(), QueueOptions::default());
             let app = App::new(opened.stores, accounts, context, queue, settings, rosters);
-            sync(&app, &args).await?
+            sync(&app, &args, &stop).await?
         }
         true => {
             let built = wiring::closed(opened, accounts, &store, settings, rosters)?;
             let dispatchers = built.start();
-            let synced = sync(&built.service.app, &args).await;
+            let synced = sync(&built.service.app, &args, &stop).await?;
             let waiting = bar("waiting for what follows from it");
-            let settled = tokio::time::timeout(SETTLE, built.settled()).await;
+            let settled = async {
+                let settled = tokio::time::timeout(SETTLE, built.settled()).await;
+                settled.map_err(|_| CliError::Other("document events and tasks don't come to an end".to_owned()))
+            };
+            // Events are in the store until they're handled.
+            let left = "the roster is written; what follows from it goes on when the store is opened again.";
+            until_stopped(&stop, left, settled).await?;
             waiting.finish_and_clear();
             for dispatcher in dispatchers {
                 dispatcher.stop().await;
             }
-            settled.map_err(|_| CliError::Other("document events and tasks don't come to an end".to_owned()))?;
-            synced?
+            synced
         }
     };
     let text = match args.format {
@@ -133,7 +138,7 @@ pub async fn run(args: SyncArgs) -> Result<(), CliError> {
     if is_right { Ok(()) } else { Err(CliError::Differs) }
 }
 
-async fn sync(app: &App, args: &CleverSync) -> Result<AllSynced, CliError> {
+async fn sync(app: &App, args: &CleverSync, stop: &CancellationToken) -> Result<AllSynced, CliError> {
     let clever: &Clever = app.rosters.clever.as_ref().ok_or_else(|| CliError::Other("no Clever".to_owned()))?;
     let options = Options {
         shallow: !args.deep,
@@ -148,19 +153,34 @@ async fn sync(app: &App, args: &CleverSync) -> Result<AllSynced, CliError> {
         drop(steps);
         synced
     };
-    // A run that's ended by hand says so, and the next one need not wait. Who can't wait for that asks twice.
-    let (stop, rosters) = (stop_signal()?, app.rosters.clone());
-    tokio::spawn(async move {
-        stop.await;
+    // A run that's ended by hand says so, so that the next one need not wait. It gets a moment for that.
+    let rosters = app.rosters.clone();
+    let stopped = async {
+        stop.cancelled().await;
         rosters.stop();
-        if let Ok(again) = stop_signal() {
-            again.await;
-        }
-        std::process::exit(INTERRUPTED);
-    });
-    let (synced, ()) = futures::join!(synced, show(said));
-    synced.map_err(|error| CliError::Other(error.to_string()))
+        tokio::time::sleep(A_MOMENT).await;
+        Err(CliError::Stopped(STOPPED.to_owned()))
+    };
+    let work = async {
+        let (synced, ()) = futures::join!(synced, show(said));
+        synced.map_err(|error| CliError::Other(error.to_string()))
+    };
+    let synced = tokio::select! {
+        biased;
+        synced = work => synced,
+        stopped = stopped => stopped,
+    };
+    match stop.is_cancelled() {
+        true => Err(CliError::Stopped(STOPPED.to_owned())),
+        false => synced,
+    }
 }
+
+/// What a sync that was stopped leaves.
+const STOPPED: &str =
+    "what was synced so far stays; nobody was taken for gone who hadn't been. The next sync does the rest.";
+/// How long a sync may take to end its runs when somebody stops it.
+const A_MOMENT: Duration = Duration::from_millis(1500);
 
 /// Shows where the districts stand, a bar each; on standard error, and only when that's a terminal.
 async fn show(mut steps: mpsc::Receiver<Step>) {

@@ -210,7 +210,8 @@ impl Stage<'_> {
     }
 }
 
-fn bar(what: &str, length: usize) -> ProgressBar {
+/// A bar on standard error, where that's a terminal.
+pub fn bar(what: &str, length: usize) -> ProgressBar {
     let style = ProgressStyle::with_template("  {msg:22} [{bar:40}] {pos}/{len}  {elapsed}");
     let bar = ProgressBar::new(length as u64).with_message(what.to_owned());
     match style {

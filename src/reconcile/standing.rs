@@ -35,6 +35,8 @@ impl Mark {
             (_, Some((control::State::Deleting, _))) => State::Deleting,
             (None, _) => State::Gone,
             (Some(_), Some((control::State::Failed, _))) => State::Failed,
+            // Never synced, or its event is to come; either way nobody can be assigned.
+            (Some(administration), _) if administration.fault.is_some() => State::Failed,
             (Some(_), Some((control::State::Pending, _) | (_, false))) => State::Pending,
             (Some(administration), _) if administration.is_closed(now) => State::Closed,
             (Some(_), _) => State::Open,

@@ -233,6 +233,17 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
                 Ended::Answered(_) => {
                     tracing::info!(outcome, duration_ms, cost.reads, cost.writes, cost.deletes, "the function ran")
                 }
+                // An event or a task comes again; a call doesn't.
+                Ended::TimedOut if run_kind != Kind::Call => {
+                    tracing::warn!(
+                        outcome,
+                        duration_ms,
+                        cost.reads,
+                        cost.writes,
+                        cost.deletes,
+                        "the function took too long"
+                    )
+                }
                 _ => {
                     tracing::error!(outcome, duration_ms, cost.reads, cost.writes, cost.deletes, "the function broke")
                 }

@@ -1,6 +1,7 @@
 //! The de-identified copy of a user in the assessment database (data-model §3). Pure.
 
 use super::age::{date_of_birth, day};
+use super::archived_unsaid;
 use super::change::UserChange;
 use super::grade::{grade_text, level_of};
 use crate::orgs::OrgType;
@@ -46,6 +47,7 @@ pub fn copy_changes(
     if change.orgs {
         let names = OrgType::ALL.into_iter().map(OrgType::plural).chain(["archived", "userType"]);
         wanted.extend(names.filter_map(|name| Some((name.to_owned(), user.get(name)?.clone()))));
+        wanted.extend(archived_unsaid(user).map(|archived| ("archived".to_owned(), archived)));
     }
     let gone: Vec<FieldPath> = gone.into_iter().filter(|name| copy.contains_key(*name)).map(FieldPath::top).collect();
     wanted.retain(|name, value| copy.get(name) != Some(value));

@@ -18,6 +18,11 @@ pub fn is_living(user: &Fields) -> bool {
     user.get("archived").and_then(Value::as_bool) != Some(true)
 }
 
+/// What a document that doesn't say whether its user is archived should say: pages ask for users that are not.
+pub fn archived_unsaid(user: &Fields) -> Option<Value> {
+    user.get("archived").is_none_or(|archived| archived.as_bool().is_none()).then_some(Value::Boolean(false))
+}
+
 /// True when the user's type is one of `types`.
 pub fn is_of_type(user: &Fields, types: &[String]) -> bool {
     user.get("userType").and_then(Value::as_str).is_some_and(|of| types.iter().any(|name| name == of))

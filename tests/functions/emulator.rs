@@ -165,3 +165,23 @@ async fn orgs_are_mirrored_and_deletions_archived() {
         becomes(database, archive, Some(&fields! { "life" => 2, "only2" => true })).await;
     }
 }
+
+/// The client library verifies documents that it has only read: the emulator tells of it, though nothing has changed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_document_that_is_only_verified_makes_no_work() {
+    let world = EmulatorWorld::start().await;
+    set(world.admin(), "users/u", fields! { "userType" => "student", "archived" => false }).await;
+    let name = format!("projects/{}/databases/(default)/documents/users/u", world.project);
+    let commit = json!({"writes": [{"verify": name, "currentDocument": {"exists": true}}]});
+    let url =
+        format!("http://{}/v1/projects/{}/databases/(default)/documents:commit", world.emulator_host(), world.project);
+    let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().expect("a client");
+    let answer = http.post(url).bearer_auth("owner").json(&commit).send().await.expect("an answer");
+    assert!(answer.status().is_success(), "{:?}", answer.text().await);
+    let began = Instant::now();
+    let is_empty = |line: &&str| line.starts_with("function_event_empty_total") && !line.ends_with(" 0");
+    while !world.service.runtime.metrics().render().lines().any(|line| is_empty(&line)) {
+        assert!(began.elapsed() < Duration::from_secs(30), "the emulator tells of it");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

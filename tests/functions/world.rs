@@ -114,6 +114,10 @@ impl EmulatorWorld {
         &self.service.app.stores.assessment
     }
 
+    pub fn emulator_host(&self) -> &str {
+        self.emulator.host()
+    }
+
     /// Registers the triggers as `triggers install` does: each in the project of its database.
     async fn register(&self) {
         let name = |project: String| DatabaseName { project, database: "(default)".to_owned() };

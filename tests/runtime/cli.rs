@@ -1,7 +1,8 @@
 //! The program as people and machines start it.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -227,4 +228,47 @@ fn a_port_that_is_taken_is_told() {
     let variables = [FIRESTORE, ("FIRESTORE_EMULATOR_HOST", "127.0.0.1:9"), ("ROAR_LISTEN", &address)];
     let (code, _, stderr) = run(&["serve"], &variables);
     assert!(code == 1 && stderr.contains(&format!("can't listen on {address}")), "{stderr}");
+}
+
+/// Waits a moment after `said` came on standard output, then tells the program to stop: how it ended, how long that
+/// took, and what it said on standard error.
+pub fn stopped_after(mut running: Running, said: Option<&str>, signal: &str) -> (Option<i32>, Duration, String) {
+    if let Some(said) = said {
+        let lines = BufReader::new(running.0.stdout.take().unwrap()).lines();
+        assert!(lines.map_while(Result::ok).any(|line| line.contains(said)), "it never said {said}");
+    }
+    std::thread::sleep(Duration::from_millis(700));
+    assert_eq!(running.0.try_wait().unwrap(), None, "it's at work");
+    let told = Instant::now();
+    let id = running.0.id().to_string();
+    assert!(Command::new("kill").args([signal, id.as_str()]).status().unwrap().success());
+    let status = running.0.wait().unwrap();
+    let took = told.elapsed();
+    let mut text = String::new();
+    running.0.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+    (status.code(), took, text)
+}
+
+/// Whoever stops a command that takes long gets it stopped, is told what that leaves, and has nothing to clear away.
+#[test]
+fn commands_that_take_long_can_be_stopped() {
+    const SOON: Duration = Duration::from_secs(2);
+    let directory = tempfile::tempdir().unwrap();
+    let (kept, temporary) = (directory.path().join("kept"), directory.path().join("temporary"));
+    std::fs::create_dir(&temporary).unwrap();
+    let [kept, temporary_name] = [&kept, &temporary].map(|path| path.to_str().unwrap());
+    let demo = ["demo", "--students", "100000", "--listen", "127.0.0.1:0"];
+    for (args, signal) in [(demo.to_vec(), "-INT"), ([&demo[..], &["--data-dir", kept]].concat(), "-TERM")] {
+        let variables = [("TMPDIR", temporary_name)];
+        let running = program(&args, &variables).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (code, took, said) = stopped_after(Running(running), Some("A district enrols"), signal);
+        assert!(code == Some(130) && took < SOON && said.contains("stopped: "), "{code:?} {took:?} {said}");
+        assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0, "temporary data are gone");
+    }
+    // The store that was left behind has thousands of events to deliver, which come first.
+    let reconcile = ["reconcile", "--fix"];
+    let variables = [("ROAR_DATA_DIR", kept)];
+    let running = program(&reconcile, &variables).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let (code, took, said) = stopped_after(Running(running), None, "-INT");
+    assert!(code == Some(130) && took < SOON && said.contains("Run it again"), "{code:?} {took:?} {said}");
 }

@@ -100,3 +100,22 @@ async fn a_container_asks_whether_its_server_is_ready() {
     assert!(lines.into_iter().any(|line| line.contains("listening")));
     assert_eq!(run(&["healthcheck"], &[("PORT", &port)]).0, 0);
 }
+
+/// A sync that's told to stop ends its run, so that the next one need not wait.
+#[test]
+fn a_sync_can_be_stopped() {
+    let (_clever, variables) = clever(&["--students", "20000"]);
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().to_str().unwrap().to_owned();
+    let mut all: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    all.push(("ROAR_DATA_DIR", &data));
+    let args = ["sync", "clever", "--deep"];
+    let running = program(&args, &all).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let (code, took, said) = super::cli::stopped_after(Running(running), None, "-INT");
+    assert!(code == Some(130) && took < std::time::Duration::from_secs(2), "{code:?} {took:?} {said}");
+    assert!(said.contains("The next sync does the rest"), "{said}");
+    let (code, stdout, _) = run(&["doc", "list", "rosteringRuns"], &[("ROAR_DATA_DIR", &data)]);
+    let states: Vec<Value> = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((code, states.len()), (0, 1));
+    assert_eq!(states[0]["fields"]["state"], "failed", "its run is over");
+}

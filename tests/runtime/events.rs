@@ -172,6 +172,46 @@ async fn bad_events_are_acknowledged_and_run_nothing() {
     assert!(server.runtime.costs().is_empty());
 }
 
+/// A client's commit may only verify that a document is there: then nothing has changed, and nobody need look.
+#[tokio::test]
+async fn an_event_that_tells_of_no_document_is_counted_and_nothing_more() {
+    let server = TestServer::start().await;
+    let of_kind = |kind: &str| {
+        let mut request = binary(server.post("/events/onWritten"), "written").build().unwrap();
+        let kind = format!("google.cloud.firestore.document.v1.{kind}");
+        request.headers_mut().insert("ce-type", kind.parse().unwrap());
+        request
+    };
+    let nothing = proto("users/u1", None, None);
+    let bodies = [("protobuf", nothing.clone()), ("nothing", Vec::new())];
+    for kind in ["created", "written"] {
+        for (what, body) in &bodies {
+            for with_type in [true, false] {
+                // Without a content type only a body that's empty says anything.
+                if !with_type && *what != "nothing" {
+                    continue;
+                }
+                let mut request = of_kind(kind);
+                if !with_type {
+                    request.headers_mut().remove("content-type");
+                }
+                let request = RequestBuilder::from_parts(server.http.clone(), request).body(body.clone());
+                assert_eq!(status(request).await, 204, "{kind} {what}");
+            }
+        }
+    }
+    let metrics = server.runtime.metrics().render();
+    assert!(metrics.contains(r#"function_event_empty_total{function="onWritten"} 6"#), "{metrics}");
+    // Of a change or a deletion something is missing, which isn't harmless.
+    for kind in ["updated", "deleted"] {
+        let request = RequestBuilder::from_parts(server.http.clone(), of_kind(kind)).body(nothing.clone());
+        assert_eq!(status(request).await, 204, "{kind}");
+    }
+    assert!(server.runtime.metrics().render().contains(r#"function_event_empty_total{function="onWritten"} 6"#));
+    assert_eq!(server.world.noted(), [""; 0]);
+    assert!(server.runtime.costs().is_empty());
+}
+
 #[tokio::test]
 async fn the_outcome_says_whether_the_event_comes_again() {
     let server = TestServer::start().await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use super::control::{administration_path, completed_write, open_chunks, progress_write};
-use super::fence::fail;
+use super::fence::{BROKE_OFF, fail};
 use super::members::{members_query, orgs_a_query};
 use super::ownership::{Flow, Phase, phases};
 use crate::administrations::definitions::Prepared;
@@ -47,7 +47,7 @@ pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
     };
     match chunk.run(&task, &prepared).await {
         Err(HandlerError::Permanent(why)) => {
-            fail(&app.stores.admin, &chunk.administration, chunk.version, &task).await?;
+            fail(&app.stores.admin, &chunk.administration, chunk.version, &task, BROKE_OFF).await?;
             app.tasks.wake(super::PLAN, &chunk.plan);
             Err(HandlerError::Permanent(why))
         }
@@ -325,6 +325,8 @@ impl<'a> Chunk<'a> {
                     definition.decide(&user.fields, Some(fields), now)
                 }
                 (Flow::Remove, Some(fields)) => definition.subtract(fields, &prepared.removing, now),
+                // What becomes of the assignments of who is archived, their own event decides.
+                (Flow::Assign, _) if !is_living(&user.fields) => Decision::Nothing,
                 (Flow::Assign, None) if prepared.details_only => Decision::Nothing,
                 (Flow::Assign, Some(fields)) if prepared.details_only => definition.update_details(fields, now),
                 (Flow::Assign, None) => match self.former(user, known) {

@@ -43,9 +43,12 @@ pub async fn take_back_older(database: &Database, administration: &str, version:
     Ok(found)
 }
 
-/// Ends a version that met an error that won't pass: its tasks find it failed and end too. The next
-/// save of the administration tries again.
-pub async fn fail(database: &Database, administration: &str, version: i64, task: &Task) -> Result<()> {
+/// What an administration says whose sync met an error that's none of its own.
+pub const BROKE_OFF: &str = "The assignments could not be brought in line.";
+
+/// Ends a version that met an error that won't pass: its tasks find it failed and end too. `why` is for people, on the
+/// administration. The next save of the administration tries again.
+pub async fn fail(database: &Database, administration: &str, version: i64, task: &Task, why: &str) -> Result<()> {
     let failed = database.transaction(|tx| async move {
         let path = Control::path(administration)?;
         let control = tx.get(&path).await?.as_ref().map(Control::read);
@@ -54,7 +57,7 @@ pub async fn fail(database: &Database, administration: &str, version: i64, task:
         tx.write(Write::set(path, control.to_fields())).await;
         let status = fields! {
             "syncStatus" => "failed",
-            "syncErrorMessage" => "The assignments could not be brought in line. Please edit and save again.",
+            "syncErrorMessage" => format!("{why} Please edit and save again."),
         };
         tx.write(Write::update(administration_path(administration)?, status).when(Precondition::Exists)).await;
         tx.write(task.done()).await;

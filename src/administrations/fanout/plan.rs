@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::control::{Control, PLANNED, Progress, State, administration_path, progress_path, progress_write};
-use super::fence::{Older, fail, take_back_older};
+use super::fence::{BROKE_OFF, Older, fail, take_back_older};
 use super::members::{members_left, orgs_a_query};
 use super::ownership::{Flow, Phase, in_chunk_order, pack, phases};
 use super::{CHUNK, SWEEP};
@@ -40,7 +40,7 @@ pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
     };
     match plan.run(&task).await {
         Err(HandlerError::Permanent(why)) => {
-            fail(&app.stores.admin, plan.administration, plan.version, &task).await?;
+            fail(&app.stores.admin, plan.administration, plan.version, &task, BROKE_OFF).await?;
             Err(HandlerError::Permanent(why))
         }
         other => other,
@@ -120,6 +120,12 @@ impl<'a> Plan<'a> {
         let path = administration_path(self.administration)?;
         let Some(document) = database.get(&path).await? else { return Ok(Prepare::Void) };
         let mut administration = Administration::from_document(&document);
+        if let Some(fault) = &administration.fault {
+            // A client wrote it, and whoever did reads the message on the document.
+            tracing::info!(administration = self.administration, fault, "an administration that can't be assigned");
+            fail(database, self.administration, self.version, task, fault).await?;
+            return Ok(Prepare::Elsewhere);
+        }
         let read_fingerprint = fingerprint(&administration);
 
         // Arrays that an administration brings along from format 1 are not additions to format 2.

@@ -116,7 +116,13 @@ impl Removal<'_> {
             writes.extend(archiving(assignment)?);
             if present {
                 let memory = Memory::Of(list_dates(&assignment.fields, now));
-                let step = Step { administration: self.administration.clone(), before: None, after: None, memory };
+                let step = Step {
+                    administration: self.administration.clone(),
+                    before: None,
+                    after: None,
+                    memory,
+                    archived: None,
+                };
                 writes.extend(user_write(user, &step, now));
             }
         }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::control::{completed_write, open_chunks, progress_write};
-use super::fence::fail;
+use super::fence::{BROKE_OFF, fail};
 use crate::administrations::definitions::Prepared;
 use crate::app::App;
 use crate::assignments::build::Decision;
@@ -47,7 +47,7 @@ pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
             Ok(outcome)
         }
         Err(StoreError::InvalidArgument(why)) => {
-            fail(&app.stores.admin, administration, version, &task).await?;
+            fail(&app.stores.admin, administration, version, &task, BROKE_OFF).await?;
             app.tasks.wake(super::PLAN, plan);
             Err(HandlerError::Permanent(why))
         }

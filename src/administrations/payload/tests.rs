@@ -34,6 +34,33 @@ fn what_the_client_sends_is_read_with_its_defaults() {
 }
 
 #[test]
+fn a_day_opens_at_its_beginning_and_closes_at_its_end() {
+    let dates = |open: &str, close: &str, zone: Json| {
+        let mut data = with("/dateOpen", json!(open));
+        data["dateClose"] = json!(close);
+        data["timeZone"] = zone;
+        Request::read(&data).map(|request| (request.date_opened.to_string(), request.date_closed.to_string()))
+    };
+    let of = |open: &str, close: &str| Some((open.to_owned(), close.to_owned()));
+    let same = ("2026-12-10", "2026-12-10");
+    assert_eq!(dates(same.0, same.1, Json::Null).ok(), of("2026-12-10T00:00:00Z", "2026-12-10T23:59:59.999Z"));
+    let zone = json!("America/Los_Angeles");
+    assert_eq!(dates(same.0, same.1, zone.clone()).ok(), of("2026-12-10T08:00:00Z", "2026-12-11T07:59:59.999Z"));
+    // An instant is itself, whatever the zone; a time of day is the zone's.
+    assert_eq!(
+        dates("2026-12-10T09:30", "2026-12-10T23:59:59Z", zone).ok(),
+        of("2026-12-10T17:30:00Z", "2026-12-10T23:59:59Z")
+    );
+    let refused = |open: &str, close: &str, zone: Json| dates(open, close, zone).unwrap_err();
+    assert!(refused("2026-12-11", "2026-12-10", Json::Null).message.contains("dateClose"));
+    assert!(refused("2026-12-10T09:30", "2026-12-11", Json::Null).message.contains("dateOpen"), "of no zone");
+    for zone in [json!("Mars/Olympus"), json!(""), json!(7), json!("+01:00:00:00")] {
+        let error = refused("2026-12-10", "2026-12-11", zone.clone());
+        assert!(error.status == Status::InvalidArgument && error.message.contains("timeZone"), "{zone}: {error:?}");
+    }
+}
+
+#[test]
 fn null_is_the_same_as_absent() {
     let mut data = valid();
     for name in ["publicName", "sequential", "tags", "administrationId", "requestId", "isTestData", "legal"] {

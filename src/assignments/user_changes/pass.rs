@@ -26,7 +26,7 @@ use crate::store::{
 use crate::users::change::UserChange;
 use crate::users::grade::level_of;
 use crate::users::membership::{history_changes, with_history};
-use crate::users::{is_living, is_of_type};
+use crate::users::{archived_unsaid, is_living, is_of_type};
 
 /// Writes of one transaction, about; users with more to change take several.
 const MOST_WRITES: usize = 400;
@@ -187,11 +187,16 @@ async fn attempt(
     Ok(if more { Attempt::More } else { Attempt::Done(Followed { user, lists, joined }) })
 }
 
-/// What the user's own document lacks: the level of school that goes with a grade, the history of orgs, and the
+/// What the user's own document lacks: that they aren't archived, where it doesn't say; the level of school that goes with a grade, the history of orgs, and the
 /// student data until now, where what it makes due waits for a save. The user is changed along.
 fn own_changes(app: &App, user: &mut Document, change: &UserChange, at: Timestamp) -> Option<Write> {
     let mut fields = Fields::new();
     let mut mask = Vec::new();
+    if let Some(archived) = archived_unsaid(&user.fields) {
+        mask.push(FieldPath::top("archived"));
+        fields.insert("archived".to_owned(), archived.clone());
+        user.fields.insert("archived".to_owned(), archived);
+    }
     let is_dealt_with = change.learnt || (change.grade && app.settings.assign_on_promotion && !change.birth);
     if let Some(former) = change.data_before.as_ref().filter(|_| !is_dealt_with)
         && let Some(list) = history::with(&user.fields, former, at)
@@ -315,8 +320,12 @@ async fn look_up(
     for document in tx.get_all(&paths).await?.into_iter().flatten() {
         let id = document.id().to_owned();
         match document.path.collection_id() {
+            // One that nobody can be assigned from leaves everything as it is.
             "administrations" => {
-                found.administrations.insert(id, Administration::from_document(&document));
+                let administration = Administration::from_document(&document);
+                if administration.fault.is_none() {
+                    found.administrations.insert(id, administration);
+                }
             }
             "assignments" => {
                 found.missing.remove(&id);

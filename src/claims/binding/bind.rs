@@ -3,13 +3,13 @@
 use serde_json::{Map, Value as Json};
 
 use super::identity::{COPIED, Question, RosterEntry, account_provider, is_owner, user_of};
-use crate::accounts::{Account, AccountError, check_claims};
+use crate::accounts::{Account, AccountError};
 use crate::app::App;
 use crate::claims::audit::{Action, Record};
-use crate::claims::custom::{custom_claims, imported, is_open};
+use crate::claims::custom::{for_sign_in, imported, is_open};
 use crate::claims::lists::{AdminOrgs, granted, snapshot, stored};
 use crate::claims::roster::{SOURCES, Sources, role_over};
-use crate::claims::{next_update, publish};
+use crate::claims::{Rounds, next_update, publish};
 use crate::fields;
 use crate::orgs::{OrgLists, OrgTree};
 use crate::rights::{Claims, claims_map, denied};
@@ -17,9 +17,6 @@ use crate::runtime::{FunctionError, Status};
 use crate::store::{Database, DocPath, Document, FieldPath, Fields, Query, StoreError, Transaction, Value, Write};
 use crate::users::copy::new_copy;
 use crate::users::same::fold_address;
-
-/// How often a binding starts anew when somebody else changes the same claims.
-const ATTEMPTS: usize = 10;
 
 /// What is to be bound.
 pub struct Binding<'a> {
@@ -54,7 +51,8 @@ pub struct Bound {
 /// user's, ALREADY_EXISTS and FAILED_PRECONDITION for what is bound otherwise, RESOURCE_EXHAUSTED when the
 /// custom claims don't fit: nothing is written then.
 pub async fn bind(app: &App, binding: &Binding<'_>) -> Result<Bound, FunctionError> {
-    for _ in 0..ATTEMPTS {
+    let mut rounds = Rounds::default();
+    while rounds.next().await {
         if let Some(bound) = try_to_bind(app, binding).await? {
             return Ok(bound);
         }
@@ -107,10 +105,9 @@ async fn try_to_bind(app: &App, binding: &Binding<'_>) -> Result<Option<Bound>, 
 
     let roar_uid = user_of(&work.question(admin_document.as_ref(), assessment_claims))?;
     let claims = work.claims(admin_document.as_ref(), &roar_uid, entry);
-    let custom = custom_claims(&admin.custom_claims, &claims, &[]);
-    let assessment_custom = custom_claims(&assessment.custom_claims, &claims, &[]);
-    check_claims(&custom)?;
-    check_claims(&assessment_custom)?;
+    // What doesn't fit into a token is reported where it's published; nobody is kept from signing in by it.
+    let custom = for_sign_in(&admin.custom_claims, &claims)?;
+    let assessment_custom = for_sign_in(&assessment.custom_claims, &claims)?;
 
     // The assessment account first: its claims document is what makes it this user's and nobody else's. All
     // else comes there once the admin database has it.

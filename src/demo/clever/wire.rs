@@ -55,7 +55,7 @@ impl FakeClever {
             Router::new().route(control::PATH, post(change)).fallback(reply).with_state((self.clone(), address));
         let task = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, router).await {
-                tracing::error!(%error, "the fake Clever has stopped");
+                tracing::warn!(%error, "the fake Clever has stopped");
             }
         });
         Ok(Served { url, task })

@@ -14,6 +14,7 @@ use crate::payload::{Checked, flag, object, optional_id};
 use crate::rights::{Payload, SuperAdmin};
 use crate::rostering::report::Doubt;
 use crate::runtime::{Chunks, FunctionError, Status};
+use crate::store::StoreError;
 
 /// How long somebody who listens has to take the last steps.
 const PARTING: Duration = Duration::from_secs(1);
@@ -126,15 +127,24 @@ fn refusal(synced: &AllSynced) -> Option<FunctionError> {
         Failure::Busy(_) => None,
     });
     if let Some((one, error)) = failed {
-        tracing::error!(district = one.district, %error, "a district can't be synced");
         let status = match error {
             SyncError::Clever(_) => Status::Unavailable,
             SyncError::Store(error) if error.is_transient() => Status::Unavailable,
+            // Documents that keep changing while they're written.
+            SyncError::Store(StoreError::Conflict(_)) => Status::Aborted,
             SyncError::Store(_) => Status::Internal,
             SyncError::TooLong => Status::DeadlineExceeded,
             SyncError::Superseded(_) => Status::Aborted,
             SyncError::Stopped => Status::Unavailable,
         };
+        match error {
+            // Whoever stopped it, or began another one, knows.
+            SyncError::Stopped | SyncError::Superseded(_) => {
+                tracing::info!(district = one.district, %error, "a district's sync was ended")
+            }
+            // The caller is told, and so is whoever watches the metrics of syncs. The call itself logs what is ours.
+            _ => tracing::warn!(district = one.district, %error, "a district can't be synced"),
+        }
         let message = format!("The district {} can't be synced: {}.", one.district, error.told());
         return Some(FunctionError::new(status, message));
     }

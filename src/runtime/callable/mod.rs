@@ -205,12 +205,17 @@ fn judge(result: &Result<Value, FunctionError>) -> &'static str {
 fn log(error: &FunctionError) {
     // Not a field `message`: that's the name of the event's own text.
     let (status, told) = (error.status.name(), &error.message);
-    match (&error.cause, error.status) {
-        (Some(cause), _) => tracing::error!(status, told, cause = %cause, "the function failed"),
-        (None, Status::Internal | Status::Unknown | Status::DataLoss) => {
-            tracing::error!(status, told, "the function failed")
+    let cause = error.cause.as_ref().map(tracing::field::display);
+    match error.status {
+        // Nobody but us can do something about these.
+        Status::Internal | Status::Unknown | Status::DataLoss => {
+            tracing::error!(status, told, cause, "the function failed")
         }
-        (None, _) => tracing::info!(status, told, "the function refused the call"),
+        // These pass by themselves, or with whoever asks again; many of them are a matter for an alert on metrics.
+        Status::Unavailable | Status::Aborted | Status::DeadlineExceeded if error.cause.is_some() => {
+            tracing::warn!(status, told, cause, "the function couldn't answer")
+        }
+        _ => tracing::info!(status, told, cause, "the function refused the call"),
     }
 }
 

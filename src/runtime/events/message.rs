@@ -38,6 +38,12 @@ pub enum MessageError {
     /// Structured mode, but not an event in JSON.
     #[error("the event's envelope can't be read")]
     Envelope,
+    /// It says that a document was made or written, and tells of none: nothing has changed.
+    #[error("the event holds no document")]
+    Nothing {
+        /// The event's ID.
+        id: String,
+    },
     /// The document data can't be read.
     #[error(transparent)]
     Data(#[from] EventError),
@@ -66,6 +72,7 @@ pub fn read(
         (None, Some(Value::String(text))) => {
             (None, Cow::Owned(STANDARD.decode(text).map_err(|_| MessageError::Envelope)?))
         }
+        (None, None) => (None, Cow::Owned(Vec::new())),
         _ => return Err(MessageError::Envelope),
     };
     let attribute = |name: &str| event.get(name)?.as_str().map(str::to_owned);
@@ -87,7 +94,15 @@ fn build(
         return Err(MessageError::Type);
     }
     let id = attribute("id").filter(|id| !id.is_empty()).ok_or(MessageError::Missing("id"))?;
-    let decoded = decode_event(content_type, data)?;
+    // Of a change or a deletion there must be a document; without one, something is lost.
+    let may_be_nothing = matches!(kind, "created" | "written");
+    let decoded = match decode_event(content_type, data) {
+        Err(EventError::NoDocument) if may_be_nothing => return Err(MessageError::Nothing { id }),
+        Err(EventError::ContentType(_)) if may_be_nothing && data.trim_ascii().is_empty() => {
+            return Err(MessageError::Nothing { id });
+        }
+        decoded => decoded?,
+    };
     // The source says both too, but the emulator's says them wrongly.
     let source = attribute("source").unwrap_or_default();
     let project = attribute("project").or(project).or_else(|| segment_after(&source, "projects"));

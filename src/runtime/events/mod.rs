@@ -3,6 +3,8 @@
 
 pub(crate) mod message;
 
+use self::message::MessageError;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -57,6 +59,13 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
         }
     }
 
+    /// An event that says of no document that it was made: a client has only checked that one is there (a `verify` in its
+    /// commit), or nothing came of a write.
+    fn nothing_changed(&self, function: &'static str, id: &str) {
+        self.metrics().empty_event(function);
+        tracing::debug!(function, id, "nothing has changed: the event holds no document");
+    }
+
     /// `places` are given up when the handler has ended, whether or not somebody still waits for it.
     async fn dispatch(
         &self,
@@ -71,7 +80,7 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
             return Dispatch::Acknowledged;
         };
         let Some(kind) = change.kind() else {
-            tracing::error!(function = name, id, "an event without any document was dropped");
+            self.nothing_changed(name, &id);
             return Dispatch::Acknowledged;
         };
         if !event.fires_on(kind) {
@@ -104,7 +113,7 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
             Ok(Ended::Answered(_)) => Dispatch::Acknowledged,
             Ok(Ended::Panicked | Ended::TimedOut) | Err(_) => {
                 // Where it is says which one it is: IDs, nothing of what's in it.
-                tracing::error!(function = name, id = event_id, document = %path, "the event's handler broke; it's to come again");
+                tracing::warn!(function = name, id = event_id, document = %path, "the event's handler broke; it's to come again");
                 Dispatch::Broken
             }
         }
@@ -191,6 +200,10 @@ async fn receive<S: Clone + Send + Sync + 'static>(
     };
     let message = match message::read(&parts.headers, &body, project, now) {
         Ok(message) => message,
+        Err(MessageError::Nothing { id }) => {
+            runtime.nothing_changed(function.name, &id);
+            return StatusCode::NO_CONTENT.into_response();
+        }
         Err(why) => {
             tracing::error!(name, %why, "an event that can't be read was dropped");
             return StatusCode::NO_CONTENT.into_response();

@@ -41,6 +41,8 @@ pub enum Metric {
     Redeliveries,
     /// Events that wrote nothing, by function.
     Noops,
+    /// Events that told of no document, by function.
+    Empty,
     /// Attempts at tasks that weren't the first, by function.
     Retries,
     /// Calls by what their App Check token was worth, by function.
@@ -50,7 +52,7 @@ pub enum Metric {
 }
 
 impl Metric {
-    const ALL: [Metric; 14] = [
+    const ALL: [Metric; 15] = [
         Metric::Calls,
         Metric::Events,
         Metric::Tasks,
@@ -62,6 +64,7 @@ impl Metric {
         Metric::EventAge,
         Metric::Redeliveries,
         Metric::Noops,
+        Metric::Empty,
         Metric::Retries,
         Metric::AppCheck,
         Metric::SignedOutRefused,
@@ -81,6 +84,7 @@ impl Metric {
             Metric::EventAge => "function_event_age_seconds",
             Metric::Redeliveries => "function_event_redeliveries_total",
             Metric::Noops => "function_event_noops_total",
+            Metric::Empty => "function_event_empty_total",
             Metric::Retries => "function_task_retries_total",
             Metric::AppCheck => "function_app_check_total",
             Metric::SignedOutRefused => "function_signed_out_refused_total",
@@ -100,6 +104,7 @@ impl Metric {
             Metric::EventAge => "How old changes were when their handlers began.",
             Metric::Redeliveries => "Events that this process had before, by function.",
             Metric::Noops => "Events that wrote nothing, by function.",
+            Metric::Empty => "Events that told of no document, because a client only checked that one is there.",
             Metric::Retries => "Attempts at tasks that weren't the first, by function.",
             Metric::SignedOutRefused => "Calls refused because their address made too many without being signed in.",
             Metric::AppCheck => "Calls by their App Check token: good, bad, missing or unchecked for want of keys.",
@@ -207,6 +212,11 @@ impl Metrics {
         if self.seen.again(function, id) {
             self.count(Metric::Redeliveries, function, Vec::new(), 1);
         }
+    }
+
+    /// Takes note of an event that tells of no document.
+    pub fn empty_event(&self, function: &'static str) {
+        self.count(Metric::Empty, function, Vec::new(), 1);
     }
 
     /// Takes note of an attempt at a task that isn't the first.

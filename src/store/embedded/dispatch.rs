@@ -103,20 +103,29 @@ struct Dispatch {
     done: Vec<i64>,
 }
 
+/// After so many failures in a row to read the outbox, somebody should look.
+const WORTH_A_LOOK: u32 = 5;
+
 impl Dispatch {
     async fn run(mut self, stop: CancellationToken) {
         let shared = self.inner.shared.clone();
         let mut removing: Option<BoxFuture<'static, Vec<i64>>> = None;
         let mut failed = false;
+        let mut unread = 0;
         loop {
             if let Err(error) = self.take_up(&shared).await {
-                tracing::error!(%error, "cannot read the outbox");
-                let pause = self.wait(1);
+                unread += 1;
+                match unread < WORTH_A_LOOK {
+                    true => tracing::warn!(%error, "cannot read the outbox for now"),
+                    false => tracing::error!(%error, times = unread, "cannot read the outbox"),
+                }
+                let pause = self.wait(unread);
                 tokio::select! {
                     () = tokio::time::sleep(pause) => continue,
                     () = stop.cancelled() => break,
                 }
             }
+            unread = 0;
             self.start_ready();
             // One removal at a time: while the disk is busy with it, the next ones gather.
             if removing.is_none() && !self.done.is_empty() {
@@ -243,7 +252,7 @@ fn remove(inner: Arc<Inner>, rows: Vec<i64>, pause: Duration) -> BoxFuture<'stat
         match inner.ask(|reply| Job::Acknowledge { rows, reply }).await {
             Ok(()) => Vec::new(),
             Err(error) => {
-                tracing::error!(%error, "handled events stay in the outbox for now");
+                tracing::warn!(%error, "handled events stay in the outbox for now");
                 again
             }
         }
