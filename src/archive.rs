@@ -15,8 +15,8 @@ fn deleted_at(change: &DocumentChange, before: &Document) -> Timestamp {
 }
 
 /// True when an archive's state is that of this deletion or a later one. An archive that doesn't say is of
-/// an older backend. One that this service made in the commit of the deletion has its state, and a time that the
-/// store may have taken a moment earlier.
+/// an older backend. One that this service made in the commit of the deletion has its state, and a time of this
+/// service's own clock.
 fn is_as_late(archive: &Document, before: &Document, deleted_at: Timestamp) -> bool {
     let when = archive.fields.get(DELETED_AT).and_then(Value::as_timestamp);
     when.is_some_and(|when| when >= deleted_at || kept(&archive.fields) == kept(&before.fields))

@@ -8,7 +8,6 @@ use crate::app::App;
 use crate::orgs::OrgType;
 use crate::runtime::{DocumentEvent, HandlerError};
 use crate::store::{DocPath, Document, Fields, Precondition, StoreError, Value, Write};
-use crate::users::archived_unsaid;
 
 /// Fields that mirrors leave out unless the settings name others (ambiguities A-18).
 pub const PERSONAL: [&str; 4] = ["districtContact", "principal", "phone", "createdBy"];
@@ -51,9 +50,6 @@ pub async fn written(app: App, event: DocumentEvent) -> Result<(), HandlerError>
     let path = &change.path;
     let org_type = OrgType::parse(path.collection_id())
         .ok_or_else(|| HandlerError::Permanent("not a document of an org".to_owned()))?;
-    if let Some(org) = change.after.as_ref().filter(|org| archived_unsaid(&org.fields).is_some()) {
-        say_not_archived(&app, org).await?;
-    }
     let mirrored = |org: &Document| mirrored(org_type, &org.fields, &app.settings.mirror_omit);
     if change.before.as_ref().map(mirrored) == change.after.as_ref().map(mirrored) {
         return Ok(());
@@ -80,17 +76,6 @@ pub async fn written(app: App, event: DocumentEvent) -> Result<(), HandlerError>
             Err(StoreError::Conflict(_)) => {}
             Err(error) => return Err(error.into()),
         }
-    }
-}
-
-/// Says of an org that it isn't archived, where its document doesn't: it would be found by no query for orgs that are
-/// not. One that has changed since has an event of its own.
-async fn say_not_archived(app: &App, org: &Document) -> Result<(), StoreError> {
-    let fields = Fields::from([("archived".to_owned(), Value::Boolean(false))]);
-    let write = Write::update(org.path.clone(), fields).when(Precondition::UpdatedAt(org.update_time));
-    match app.stores.admin.commit(vec![write]).await {
-        Ok(_) | Err(StoreError::Conflict(_) | StoreError::InvalidArgument(_)) => Ok(()),
-        Err(error) => Err(error),
     }
 }
 

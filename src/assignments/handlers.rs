@@ -203,7 +203,7 @@ impl Assignment {
             // What the student's document remembers has an archive.
             let kept = archive.and_then(|archive| archive.fields.get(DELETED_AT)?.as_timestamp());
             if kept.is_none_or(|kept| kept < before.update_time) {
-                tx.write_all(archiving(before)?).await;
+                tx.write_all(archiving(before, now)?).await;
             }
         }
         tx.write(mark).await;

@@ -62,7 +62,7 @@ impl<'a> Settlement<'a> {
         };
         let deleted = existing.filter(|_| write.is_delete());
         let mark = deleted.map(|existing| deletion_mark(existing, self.now)).transpose()?;
-        let archive = deleted.map(archiving).transpose()?.flatten();
+        let archive = deleted.map(|existing| archiving(existing, self.now)).transpose()?.flatten();
         let unchanged =
             existing.map_or(Precondition::Missing, |existing| Precondition::UpdatedAt(existing.update_time));
         self.delta.step(before.as_ref(), after.as_ref().map(|(contribution, _)| contribution));

@@ -4,7 +4,7 @@
 //! again from the next moment on; the event of a deletion archives what others have deleted.
 
 use crate::store::size::document_size;
-use crate::store::{DocPath, Document, FieldPath, Fields, Result, Timestamp, Transform, Value, Write};
+use crate::store::{DocPath, Document, Fields, Result, Timestamp, Value, Write};
 
 /// The archive's own field: when its document was deleted.
 pub const DELETED_AT: &str = "deletedAt";
@@ -43,14 +43,15 @@ pub fn archived(document: &Document, deleted_at: Timestamp) -> Fields {
     fields
 }
 
-/// The write that archives a document, for the commit that deletes it. `None` for one that's so large that its
-/// archive couldn't be stored: its deletion must not fail for that.
-pub fn archiving(document: &Document) -> Result<Option<Write>> {
+/// The write that archives a document, for the commit that deletes it, at about `now`. `None` for one that's so large
+/// that its archive couldn't be stored: its deletion must not fail for that.
+pub fn archiving(document: &Document, now: Timestamp) -> Result<Option<Write>> {
     if document_size(&document.path, &document.fields) > MOST_BYTES {
         return Ok(None);
     }
-    let write = Write::set(archive_path(&document.path)?, kept(&document.fields));
-    Ok(Some(write.with(FieldPath::top(DELETED_AT), Transform::ServerTime)))
+    // No deletion is older than what it deletes, whatever the clock says.
+    let kept = archived(document, now.max(document.update_time));
+    Ok(Some(Write::set(archive_path(&document.path)?, kept)))
 }
 
 #[cfg(test)]
@@ -90,7 +91,7 @@ mod tests {
 
     #[test]
     fn what_is_too_large_to_be_archived_can_be_deleted_all_the_same() {
-        assert!(archiving(&document(fields! { "a" => "x".repeat(1000) })).unwrap().is_some());
-        assert!(archiving(&document(fields! { "a" => "x".repeat(1 << 20) })).unwrap().is_none());
+        assert!(archiving(&document(fields! { "a" => "x".repeat(1000) }), Timestamp::UNIX_EPOCH).unwrap().is_some());
+        assert!(archiving(&document(fields! { "a" => "x".repeat(1 << 20) }), Timestamp::UNIX_EPOCH).unwrap().is_none());
     }
 }

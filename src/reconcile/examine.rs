@@ -280,7 +280,7 @@ impl Rules<'_> {
             let mut writes = vec![Write::delete(path)];
             // Tells the deletion's event that the counts are moved already.
             writes.push(deletion_mark(assignment, self.now)?);
-            writes.extend(archiving(assignment)?);
+            writes.extend(archiving(assignment, self.now)?);
             return Ok(writes);
         };
         Contribution::of(&target).record(&mut target);

@@ -204,23 +204,6 @@ async fn who_isnt_said_to_be_archived_isnt() {
     assert!(look(&world).await.agrees);
 }
 
-/// An org that doesn't say so is filled in by its own event, for queries ask for it.
-#[tokio::test]
-async fn an_org_that_isnt_said_to_be_archived_isnt() {
-    let world = world().await;
-    let class = fields! { "name" => "New", "schoolId" => "S2", "districtId" => "D1" };
-    set(world.admin(), "classes/C9", class).await;
-    world.settle().await;
-    let stored = world.get("classes/C9").await.expect("the class").fields;
-    assert_eq!(stored.get("archived"), Some(&Value::Boolean(false)));
-    let fields = student(&["C9"], "3");
-    set(world.assessment(), "users/w", copy_of(&fields)).await;
-    set(world.admin(), "users/w", fields).await;
-    set(world.admin(), "administrations/a", administration(&["S2"], vec![task("pa", None)], at(OPEN))).await;
-    world.settle().await;
-    assert!(world.get("users/w/assignments/a").await.is_some());
-}
-
 fn upto_5_and_from_6() -> Vec<Value> {
     vec![task("swr", Some(condition("studentData.grade", "GREATER_THAN_OR_EQUAL", "6")))]
 }

@@ -170,9 +170,9 @@ async fn orgs_are_mirrored_and_deletions_archived() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_document_that_is_only_verified_makes_no_work() {
     let world = EmulatorWorld::start().await;
-    set(world.admin(), "users/u", fields! { "userType" => "student", "archived" => false }).await;
-    let name = format!("projects/{}/databases/(default)/documents/users/u", world.project);
-    let commit = json!({"writes": [{"verify": name, "currentDocument": {"exists": true}}]});
+    // A user who isn't there, as its transaction has found.
+    let name = format!("projects/{}/databases/(default)/documents/users/nobody", world.project);
+    let commit = json!({"writes": [{"verify": name, "currentDocument": {"exists": false}}]});
     let url =
         format!("http://{}/v1/projects/{}/databases/(default)/documents:commit", world.emulator_host(), world.project);
     let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().expect("a client");

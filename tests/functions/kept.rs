@@ -265,6 +265,7 @@ async fn look(story: &Story, seed: u64) -> (usize, usize) {
                 (archive(path), in_milliseconds(last))
             })
             .collect();
+        // When the document went: the commit that archived it goes by another clock than the event.
         let kept: Documents = kept.into_iter().map(|(path, kept)| (path, in_milliseconds(kept))).collect();
         archives += expected.len();
         assert_eq!(kept, expected, "seed {seed}, admin: {is_admin}");
@@ -272,7 +273,6 @@ async fn look(story: &Story, seed: u64) -> (usize, usize) {
     (mirrors, archives)
 }
 
-/// When the document went, as the commit that archived it knows: in whole milliseconds.
 fn in_milliseconds(mut archive: Fields) -> Fields {
     if let Some(Value::Timestamp(time)) = archive.get_mut("deletedAt") {
         *time = Timestamp::from_millisecond(time.as_millisecond()).expect("an instant");

@@ -41,8 +41,8 @@ impl State {
     }
 }
 
-/// The field that says when a version was planned, by the store's own clock.
-pub const PLANNED: &str = "planned";
+/// The field that says when the last version was planned that looked at every student.
+const PLANNED: &str = "planned";
 
 /// What the control document says.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -70,7 +70,7 @@ pub struct Control {
     pub assigned_once: bool,
     /// The closing date that was last planned with.
     pub closes: Option<Timestamp>,
-    /// When this version was planned: whoever was assigned to the orgs then is looked at after that.
+    /// When the last version was planned that went to its end and looked at every student: it looked at each after that.
     pub planned: Option<Timestamp>,
     /// It has been closed since every assignment was last looked at; students may have left meanwhile.
     pub sweep: bool,

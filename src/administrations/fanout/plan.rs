@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::control::{Control, PLANNED, Progress, State, administration_path, progress_path, progress_write};
+use super::control::{Control, Progress, State, administration_path, progress_path, progress_write};
 use super::fence::{BROKE_OFF, Older, fail, take_back_older};
 use super::members::{members_left, orgs_a_query};
 use super::ownership::{Flow, Phase, in_chunk_order, pack, phases};
@@ -214,9 +214,7 @@ impl<'a> Plan<'a> {
                     details_only,
                     ..control
                 };
-                // By the store's clock, as changes of students are timed.
-                let planned = Write::set(Control::path(self.administration)?, control.to_fields());
-                tx.write(planned.with(FieldPath::top(PLANNED), Transform::ServerTime)).await;
+                tx.write(Write::set(Control::path(self.administration)?, control.to_fields())).await;
                 let open = fields! { "open" => i64::from(sweeps) };
                 tx.write(Write::set(progress_path(self.administration, self.version)?, open)).await;
                 let sweep = sweeps.then(|| self.sweep_task(task));
@@ -370,6 +368,9 @@ impl<'a> Plan<'a> {
             let Some(control) = control.filter(|control| Control::is_at(Some(control), self.version)) else {
                 return Ok(None);
             };
+            // By the store's clock, as changes of students are timed: the stage was set in one commit.
+            let progress = progress_path(self.administration, self.version)?;
+            let staged = tx.get(&progress).await?.map(|progress| progress.create_time);
             // A closed administration's lost orgs are still in its assignments.
             let applied = match control.details_only {
                 true => control.applied.clone(),
@@ -377,6 +378,7 @@ impl<'a> Plan<'a> {
             };
             let control = Control {
                 state: State::Complete,
+                planned: if control.details_only { control.planned } else { staged.or(control.planned) },
                 applied,
                 removing: OrgLists::new(),
                 assigned_once: true,
@@ -384,7 +386,7 @@ impl<'a> Plan<'a> {
                 ..control
             };
             tx.write(Write::set(Control::path(self.administration)?, control.to_fields())).await;
-            tx.write(Write::delete(progress_path(self.administration, self.version)?)).await;
+            tx.write(Write::delete(progress)).await;
             let mask = ["syncStatus", "syncErrorMessage"].map(FieldPath::top).to_vec();
             tx.write(
                 Write::merge(administration_path(self.administration)?, fields! { "syncStatus" => "complete" }, mask)

@@ -85,7 +85,7 @@ async fn user_deleted(app: &App, user: &DocPath) -> Result<(), StoreError> {
     }
     for assignment in database.query(Query::collection(format!("{user}/assignments"))).await? {
         let mut writes = vec![Write::delete(assignment.path.clone())];
-        writes.extend(archiving(&assignment)?);
+        writes.extend(archiving(&assignment, app.now())?);
         database.commit(writes).await?;
     }
     Ok(())
