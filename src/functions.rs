@@ -78,6 +78,12 @@ pub fn table() -> Vec<Function<App>> {
             users::record::update_user_record,
         ),
         callable(
+            "mergeUsers",
+            "Makes two users who are one person one user, or shows what that would change (super admins).",
+            users::merging::merge_users,
+        )
+        .with_timeout(OPERATOR_TIMEOUT),
+        callable(
             "syncCleverUser",
             "Takes over what Clever says of somebody who has signed in with it.",
             rostering::clever::sync_clever_user,

@@ -128,7 +128,14 @@ impl Definition {
     pub fn decide_again_when_closed(&self, user: &Fields, former: &Former<'_>, now: Timestamp) -> Decision {
         let Some(archived) = former.archived else { return Decision::Nothing };
         let held = OrgLists::from_value(archived.get("assigningOrgs"));
-        let assigning = current_orgs(user).intersection(&held.to_set());
+        // What was taken from an org isn't given back because the administration has closed since.
+        let given = self.administration.input_orgs().to_set();
+        let is_given = |of, id: &str| {
+            let above = self.tree.read_orgs(&[(of, id)].into_iter().collect());
+            !above.intersection(&given).is_empty()
+        };
+        let back = current_orgs(user).intersection(&held.to_set());
+        let assigning: OrgLists = back.iter().filter(|(of, id)| is_given(*of, id)).collect();
         if assigning.is_empty() {
             return Decision::Nothing;
         }
@@ -381,7 +388,7 @@ pub(crate) fn is_complete(assessments: &[Value], progress: &Fields) -> bool {
 
 /// The snapshot of the student that reports read (data-model §2.3): the student data at the top
 /// level, the grade as text, and who it is, with null for what isn't known.
-pub(super) fn user_data(user: &Fields) -> Fields {
+pub(crate) fn user_data(user: &Fields) -> Fields {
     let mut data = user.get("studentData").and_then(Value::as_map).cloned().unwrap_or_default();
     if let Some(grade) = data.get("grade").and_then(grade_text) {
         data.insert("grade".to_owned(), Value::String(grade));

@@ -13,4 +13,6 @@ mod user_changes;
 
 pub(crate) use handlers::{Amended, amend, remember_work};
 pub use handlers::{created, deleted, updated};
-pub use user_changes::{FOLLOW_AGAIN, run_follow_again, task_for_waiting, user_written, waiting_collection};
+pub use user_changes::{
+    FOLLOW_AGAIN, look_again, run_follow_again, task_for_waiting, user_written, waiting_collection,
+};

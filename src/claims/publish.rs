@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json};
 use thiserror::Error;
 
 use super::Rounds;
-use super::custom::{fitting, without_rights};
+use super::custom::{custom_claims, fitting, without_rights};
 use crate::accounts::{Account, AccountError, Accounts};
 use crate::app::App;
 use crate::fields;
@@ -179,6 +179,18 @@ pub async fn withdraw(app: &App, admin_uid: &str, assessment_uid: Option<&str>) 
     set_claims(&app.accounts.admin, admin_uid, without_rights).await?;
     // They may be back.
     publish(app, admin_uid, &[]).await
+}
+
+/// Takes everything that a claims document says out of the tokens of its accounts, who the user is included, before the
+/// document is deleted: their user is somebody else's.
+pub async fn disown(app: &App, document: &Document) -> Result<(), ClaimsError> {
+    let lost: Vec<String> = claims_map(document).into_iter().flatten().map(|(name, _)| name.clone()).collect();
+    let without = |current: &Map<String, Json>| custom_claims(current, &Fields::new(), &lost);
+    if let Some(assessment_uid) = Claims::read(document.id(), Some(document)).assessment_uid {
+        set_claims(&app.accounts.assessment, &assessment_uid, without).await?;
+    }
+    set_claims(&app.accounts.admin, document.id(), without).await?;
+    Ok(())
 }
 
 async fn set_claims(

@@ -14,6 +14,7 @@ mod sync;
 mod token;
 mod traces;
 pub mod triggers;
+mod users;
 mod wiring;
 
 use std::io::Write as _;
@@ -102,8 +103,10 @@ enum Command {
     /// orgs are deleted, as a sync would do it. To adopt a database whose assignments were made by
     /// older functions, run it with --fix before the triggers are switched on.
     ///
-    /// A student without an assignment may have been promoted since the last sync; --fix assigns it, as
-    /// the administration's next save would.
+    /// Also what runs say that assignments don't: completed tasks, and the best run. Students who fell under an
+    /// administration's conditions only by promotion, where promotion assigns nothing
+    /// (ROAR_ASSIGN_ON_PROMOTION=false), wait for the administration's next save: they are shown, are no difference,
+    /// and get nothing from --fix.
     ///
     /// An embedded store is open to one process at a time: stop its server first (events and tasks that
     /// it left are done before anything is mended), or let a super admin call
@@ -130,6 +133,8 @@ enum Command {
     Queues(queues::QueuesArgs),
     /// List document triggers, or register them with the Firestore emulator.
     Triggers(triggers::TriggersArgs),
+    /// Make two users one, who turned out to be one person.
+    Users(users::UsersArgs),
 }
 
 /// Why a command failed.
@@ -220,5 +225,6 @@ async fn run(command: Command) -> Result<(), CliError> {
         Command::Openapi => openapi::run(),
         Command::Queues(args) => queues::run(args).await,
         Command::Triggers(args) => triggers::run(args).await,
+        Command::Users(args) => users::run(args).await,
     }
 }

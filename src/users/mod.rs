@@ -6,6 +6,7 @@ pub mod change;
 pub mod copy;
 pub mod grade;
 pub mod membership;
+pub mod merging;
 pub mod person;
 pub mod pid;
 pub mod record;

@@ -22,6 +22,7 @@ mod killed;
 mod local;
 mod logs;
 mod meddled;
+mod merging;
 mod mirrors;
 mod openapi;
 mod orgs;

@@ -91,6 +91,12 @@ async fn user_deleted(app: &App, user: &DocPath) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Looks again at what a user is to have, as after a change of their orgs: for who changes what's remembered of them.
+pub async fn look_again(app: &App, user: &DocPath) -> Result<(), HandlerError> {
+    let Some(user) = app.stores.admin.get(user).await? else { return Ok(()) };
+    follow(app, user, &UserChange { orgs: true, ..UserChange::default() }, app.now()).await
+}
+
 /// Brings everything in line with a change of a user, known as `seen`, that happened at `at`.
 async fn follow(app: &App, mut seen: Document, change: &UserChange, at: Timestamp) -> Result<(), HandlerError> {
     for _ in 0..ROUNDS {

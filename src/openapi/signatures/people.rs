@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::{GONE, LARGE, Signature, TAKEN};
-use crate::openapi::schema::{about, answer, closed, flag, id, object, optional, required, shared};
+use crate::openapi::schema::{about, answer, closed, flag, id, list, object, optional, required, shared};
 use crate::runtime::Status::FailedPrecondition;
 
 fn email(description: &str) -> Json {
@@ -80,5 +80,45 @@ pub(super) fn all() -> Vec<Signature> {
             given: json!({ "status": "ok" }),
             refusals: vec![GONE, TAKEN, LARGE, (FailedPrecondition, "Several accounts claim to be this user's.")],
         },
+        merging(),
     ]
+}
+
+/// The signature of `mergeUsers`.
+fn merging() -> Signature {
+    let ids = |description: &str| list(json!({ "type": "string" }), description);
+    let number = |description: &str| json!({ "type": "integer", "minimum": 0, "description": description });
+    Signature {
+        name: "mergeUsers",
+        description: "Makes two users who are one person one user: orgs, assignments with the better progress of both, \
+                      runs, roster entries, rights and relations go over to `into`, and `from` is archived with a \
+                      pointer. Without apply, it's only shown. Repeated, it converges.",
+        data: object(vec![
+            required("from", id("The user who is merged.")),
+            required("into", id("The user who stays.")),
+            optional("apply", flag("Do it. Default: show what it would change.")),
+        ]),
+        result: answer(vec![
+            required("from", id("The user who is merged.")),
+            required("into", id("The user who stays.")),
+            required("applied", flag("It's done.")),
+            required("alreadyMerged", flag("Nothing was left to be done.")),
+            required("orgs", ids("Orgs that the user who stays gets.")),
+            required("assignmentsMoved", ids("Administrations whose assignment they get.")),
+            required("assignmentsCombined", ids("Administrations of which both have an assignment.")),
+            required("runs", number("Runs that become theirs.")),
+            required("rosterEntries", number("Entries of rosters that become theirs.")),
+            required("accounts", ids("Accounts that sign in as them.")),
+            required("accountsGivenUp", ids("Accounts whose rights went over, and who sign in as nobody.")),
+            required("relations", number("Users who are related to them instead.")),
+        ]),
+        chunk: None,
+        sent: json!({ "from": "student-1", "into": "student-2" }),
+        given: json!({
+            "status": "ok", "from": "student-1", "into": "student-2", "applied": false, "alreadyMerged": false,
+            "orgs": ["class-1"], "assignmentsMoved": [], "assignmentsCombined": ["8dQb2TnKxUw0VjXy9aRf"], "runs": 3,
+            "rosterEntries": 1, "accounts": [], "accountsGivenUp": [], "relations": 0,
+        }),
+        refusals: vec![GONE, (FailedPrecondition, "They aren't one person, or one of them is merged already.")],
+    }
 }

@@ -1,0 +1,527 @@
+//! Merging two users, step by step.
+//!
+//! The order makes every moment a sound one. First what the other lost is put by for the user who stays; then these
+//! are given the other's orgs, so that assignments
+//! that come to them stay; then assignments move, each with its counts and both users' lists in one commit; then runs,
+//! copied before they're deleted; then who may sign in as whom; and at last the other is archived. A merge that's cut
+//! short is told by `mergingInto` on the other's document, and goes on when it's asked for again. Whatever is done
+//! already costs reads only.
+
+use serde::Serialize;
+use thiserror::Error;
+
+use super::decide::{MERGING_INTO, is_merged, joined, merged_assignment, refusal, retired, taken_over};
+use crate::app::App;
+use crate::assignments::build::{Decision, current_orgs};
+use crate::assignments::look_again;
+use crate::assignments::settlement::{Settlement, assignment_path};
+use crate::assignments::side_effects::{Memory, user_writes};
+use crate::claims::admin_orgs::Change;
+use crate::claims::audit::{Action, Record};
+use crate::claims::lists::granted;
+use crate::claims::{ClaimsError, Rounds, disown, next_update, publish};
+use crate::documents::archive::{DELETED_AT, archive_path, kept};
+use crate::documents::former::{FORMER, all_former, entry_path};
+use crate::fields;
+use crate::rights::claims_map;
+use crate::runtime::FunctionError;
+use crate::store::{
+    Database, DocPath, Document, FieldOp, FieldPath, Fields, Precondition, Query, StoreError, Transaction, Transform,
+    Value, Write,
+};
+use crate::users::copy::new_copy;
+
+/// Documents copied or deleted in one commit.
+const BATCH: usize = 200;
+/// Relations of users, by their fields.
+const RELATIONS: [&str; 3] = ["childIds", "parentIds", "teacherIds"];
+/// What a user has beside assignments and runs.
+const BESIDES: [&str; 2] = ["externalData", "surveyResponses"];
+
+/// Why users can't be merged.
+#[derive(Debug, Error)]
+pub enum MergeError {
+    /// There's no such user.
+    #[error("there is no user {0}")]
+    Missing(String),
+    /// They aren't one person, or one of them is merged already; for people.
+    #[error("{0}")]
+    Refused(String),
+    /// Their claims can't be published.
+    #[error(transparent)]
+    Claims(#[from] ClaimsError),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A change of rights was refused.
+    #[error("{}", .0.message)]
+    Function(FunctionError),
+}
+
+/// What merging two users changes, or has changed. IDs only.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Merged {
+    /// Who is merged.
+    pub from: String,
+    /// Into whom.
+    pub into: String,
+    /// It's done; else it's only shown.
+    pub applied: bool,
+    /// Nothing was left to be done.
+    pub already_merged: bool,
+    /// Orgs that the user who stays gets.
+    pub orgs: Vec<String>,
+    /// Administrations whose assignment the user who stays gets.
+    pub assignments_moved: Vec<String>,
+    /// Administrations of which both have an assignment: the better progress of both counts.
+    pub assignments_combined: Vec<String>,
+    /// Runs that become theirs.
+    pub runs: u64,
+    /// Entries of rosters that become theirs.
+    pub roster_entries: u64,
+    /// Auth UIDs of accounts that sign in as the user who stays afterwards.
+    pub accounts: Vec<String>,
+    /// Auth UIDs of accounts whose rights go over to these, and who sign in as nobody afterwards.
+    pub accounts_given_up: Vec<String>,
+    /// Users who are related to the one who goes, and then to the one who stays.
+    pub relations: u64,
+}
+
+/// Merges a user into another, or, without `apply`, says what that would change. `by` is who asks.
+pub async fn merge(app: &App, from: &str, into: &str, apply: bool, by: &str) -> Result<Merged, MergeError> {
+    let (from_path, into_path) = (DocPath::in_collection("users", from)?, DocPath::in_collection("users", into)?);
+    let work = Work { app, from: from_path, into: into_path, apply, by };
+    let (from_user, into_user) = work.users().await?;
+    let mut merged = Merged { from: from.to_owned(), into: into.to_owned(), applied: apply, ..Merged::default() };
+    let held = current_orgs(&into_user.fields).to_set();
+    merged.orgs = current_orgs(&from_user.fields).difference(&held).flatten();
+    let was_merged = is_merged(&from_user.fields);
+    let put_by = work.former(&from_user).await?;
+    work.take_over().await?;
+    work.copy(&into_user).await?;
+    work.assignments(&mut merged).await?;
+    merged.runs = work.runs().await?;
+    work.besides().await?;
+    merged.roster_entries = work.entries().await?;
+    work.claims(&mut merged).await?;
+    merged.relations = work.relations().await?;
+    // Runs take the orgs of their assignments, and what was put by is there again where it may be.
+    if apply && (!was_merged || put_by || merged.runs > 0) {
+        look_again(app, &work.into).await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+    }
+    work.retire().await?;
+    let nothing = Merged { from: merged.from.clone(), into: merged.into.clone(), applied: apply, ..Merged::default() };
+    let without_accounts = Merged { accounts: Vec::new(), ..merged.clone() };
+    merged.already_merged = was_merged && without_accounts == nothing;
+    Ok(merged)
+}
+
+struct Work<'a> {
+    app: &'a App,
+    from: DocPath,
+    into: DocPath,
+    apply: bool,
+    by: &'a str,
+}
+
+impl Work<'_> {
+    fn admin(&self) -> &Database {
+        &self.app.stores.admin
+    }
+
+    fn assessment(&self) -> &Database {
+        &self.app.stores.assessment
+    }
+
+    async fn users(&self) -> Result<(Document, Document), MergeError> {
+        let found = self.admin().get_all(&[self.from.clone(), self.into.clone()]).await?;
+        let [from, into] = <[Option<Document>; 2]>::try_from(found).unwrap_or_default();
+        let missing = |path: &DocPath| MergeError::Missing(path.id().to_owned());
+        let (from, into) = (from.ok_or_else(|| missing(&self.from))?, into.ok_or_else(|| missing(&self.into))?);
+        match refusal((from.id(), &from.fields), (into.id(), &into.fields)) {
+            Some(why) => Err(MergeError::Refused(why)),
+            None => Ok((from, into)),
+        }
+    }
+
+    async fn commit(&self, database: &Database, writes: Vec<Write>) -> Result<(), StoreError> {
+        if self.apply {
+            database.commit(writes).await?;
+        }
+        Ok(())
+    }
+
+    /// What the other did in assignments that they lost: the better progress counts there, too, whether the user who
+    /// stays has the assignment or may have it again. True when something was put by for them.
+    async fn former(&self, from: &Document) -> Result<bool, MergeError> {
+        let mut put_by = false;
+        if self.apply {
+            for (id, _) in all_former(&from.fields) {
+                put_by |= self.former_assignment(id).await?;
+            }
+        }
+        Ok(put_by)
+    }
+
+    async fn former_assignment(&self, id: &str) -> Result<bool, MergeError> {
+        let own_place = assignment_path(&self.into, id)?;
+        let archives = [archive_path(&assignment_path(&self.from, id)?)?, archive_path(&own_place)?];
+        let administration = DocPath::in_collection("administrations", id)?;
+        let places = [archives[0].clone(), archives[1].clone(), own_place, administration];
+        let places = &places;
+        let done = self.admin().transaction(|tx| async move {
+            let (from, into) = self.both(&tx).await?;
+            let found = tx.get_all(places).await?;
+            let [Some(theirs), archived, own, administration] =
+                <[Option<Document>; 4]>::try_from(found).unwrap_or_default()
+            else {
+                return Ok(false);
+            };
+            let (went, theirs) = (theirs.fields.get(DELETED_AT).cloned(), kept(&theirs.fields));
+            let now = self.app.now();
+            if let Some(own) = own {
+                let wanted = merged_assignment(Some(&own.fields), &theirs, &into.fields, now);
+                if wanted != own.fields {
+                    let mut settlement = Settlement::new(id, now);
+                    let settled = settlement.settle(&into, Some(&own), Decision::Update(wanted))?;
+                    tx.write_all(settled.of_assignment).await;
+                    tx.write_all(user_writes(&into.path, settled.step.as_slice(), now)).await;
+                    if administration.is_some() {
+                        tx.write_all(settlement.counts(Precondition::None)?).await;
+                    }
+                }
+                return Ok(false);
+            }
+            let before = archived.as_ref().map(|archived| kept(&archived.fields));
+            let mut wanted = merged_assignment(before.as_ref(), &theirs, &into.fields, now);
+            if before.as_ref() != Some(&wanted) {
+                wanted.extend(
+                    archived
+                        .and_then(|archived| archived.fields.get(DELETED_AT).cloned())
+                        .or(went)
+                        .map(|went| (DELETED_AT.to_owned(), went)),
+                );
+                tx.write(Write::set(places[1].clone(), wanted)).await;
+            }
+            let entry = |user: &Document| user.fields.get(FORMER)?.as_map()?.get(id).cloned();
+            let own = entry(&into);
+            if let Some(theirs) = entry(&from)
+                && let entry = joined(own.as_ref(), &theirs)
+                && own.as_ref() != Some(&entry)
+            {
+                let fields = fields! { FORMER => Value::Map([(id.to_owned(), entry)].into()) };
+                tx.write(Write::merge(into.path.clone(), fields, vec![entry_path(id)]).when(Precondition::Exists))
+                    .await;
+            }
+            Ok::<_, MergeError>(true)
+        });
+        Ok(done.await?.0)
+    }
+
+    /// Gives the user who stays what the other has, and notes on the other that a merge is under way.
+    async fn take_over(&self) -> Result<(), MergeError> {
+        if !self.apply {
+            return Ok(());
+        }
+        let taken = self.admin().transaction(|tx| async move {
+            let (from, into) = self.both(&tx).await?;
+            let wanted = taken_over(&into.fields, from.id(), &from.fields, self.app.now());
+            if !wanted.is_empty() {
+                tx.write(Write::update(into.path.clone(), wanted)).await;
+            }
+            if !is_merged(&from.fields) && !from.fields.contains_key(MERGING_INTO) {
+                tx.write(Write::update(from.path.clone(), fields! { MERGING_INTO => into.id() })).await;
+            }
+            Ok::<_, MergeError>(())
+        });
+        taken.await.map(|_| ())
+    }
+
+    /// Both as they are now, if they can be merged still.
+    async fn both(&self, tx: &Transaction) -> Result<(Document, Document), MergeError> {
+        let found = tx.get_all(&[self.from.clone(), self.into.clone()]).await?;
+        let [Some(from), Some(into)] = <[Option<Document>; 2]>::try_from(found).unwrap_or_default() else {
+            return Err(MergeError::Missing(self.from.id().to_owned()));
+        };
+        match refusal((from.id(), &from.fields), (into.id(), &into.fields)) {
+            Some(why) => Err(MergeError::Refused(why)),
+            None => Ok((from, into)),
+        }
+    }
+
+    /// The de-identified copy of the user who stays, where only the other has one. Else it follows its user.
+    async fn copy(&self, into: &Document) -> Result<(), MergeError> {
+        let found = self.assessment().get_all(&[self.from.clone(), self.into.clone()]).await?;
+        let [Some(theirs), None] = found.as_slice() else { return Ok(()) };
+        let uid = theirs.fields.get("assessmentUid").and_then(Value::as_str).unwrap_or_default();
+        let into = self.admin().get(&self.into).await?.unwrap_or_else(|| into.clone());
+        let copy = new_copy(&into.fields, uid, self.app.now());
+        match self.commit(self.assessment(), vec![Write::create(self.into.clone(), copy)]).await {
+            Ok(()) | Err(StoreError::Conflict(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn assignments(&self, merged: &mut Merged) -> Result<(), MergeError> {
+        let theirs = self.admin().query(Query::collection(format!("{}/assignments", self.from)).select(&[])).await?;
+        for assignment in theirs {
+            let id = assignment.id().to_owned();
+            let had = match self.apply {
+                true => self.assignment(&id).await?,
+                false => Some(self.admin().get(&assignment_path(&self.into, &id)?).await?.is_some()),
+            };
+            match had {
+                Some(true) => merged.assignments_combined.push(id),
+                Some(false) => merged.assignments_moved.push(id),
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Merges one assignment, with both users' lists and the counts, in one commit. True when the user who stays had
+    /// one; `None` when the other has none any more.
+    async fn assignment(&self, id: &str) -> Result<Option<bool>, MergeError> {
+        let administration = DocPath::in_collection("administrations", id)?;
+        let places = [assignment_path(&self.from, id)?, assignment_path(&self.into, id)?];
+        let (administration, places) = (&administration, &places);
+        let done = self.admin().transaction(|tx| async move {
+            let (from, into) = self.both(&tx).await?;
+            let found = tx.get_all(&[places[0].clone(), places[1].clone(), administration.clone()]).await?;
+            let [Some(theirs), own, administration] = <[Option<Document>; 3]>::try_from(found).unwrap_or_default()
+            else {
+                return Ok(None);
+            };
+            let now = self.app.now();
+            let wanted = merged_assignment(own.as_ref().map(|own| &own.fields), &theirs.fields, &into.fields, now);
+            let decision = match &own {
+                Some(own) if own.fields == wanted => Decision::Nothing,
+                Some(_) => Decision::Update(wanted),
+                None => Decision::Create(wanted),
+            };
+            let mut settlement = Settlement::new(id, now);
+            let of_own = settlement.settle(&into, own.as_ref(), decision)?;
+            let mut of_theirs = settlement.settle(&from, Some(&theirs), Decision::Delete)?;
+            // It isn't lost, so there's nothing to be taken up again.
+            if let Some(step) = &mut of_theirs.step {
+                step.memory = Memory::Past;
+            }
+            for (user, settled) in [(&into, of_own), (&from, of_theirs)] {
+                tx.write_all(settled.of_assignment).await;
+                tx.write_all(user_writes(&user.path, settled.step.as_slice(), now)).await;
+            }
+            // Counts of an administration that's gone don't come to life again.
+            if administration.is_some() {
+                tx.write_all(settlement.counts(Precondition::None)?).await;
+            }
+            Ok::<_, MergeError>(Some(own.is_some()))
+        });
+        Ok(done.await?.0)
+    }
+
+    /// Moves all runs with their trials: each is there twice for a moment, and never not at all.
+    async fn runs(&self) -> Result<u64, MergeError> {
+        let runs = self.assessment().query(Query::collection(format!("{}/runs", self.from))).await?;
+        for run in &runs {
+            let trials = self.assessment().query(Query::collection(format!("{}/trials", run.path))).await?;
+            let run = std::slice::from_ref(run);
+            // The trials first: who reads the run wants them.
+            self.make(self.assessment(), &trials).await?;
+            self.make(self.assessment(), run).await?;
+            self.unmake(self.assessment(), &trials).await?;
+            self.unmake(self.assessment(), run).await?;
+        }
+        Ok(runs.len() as u64)
+    }
+
+    /// What else hangs on the other's document.
+    async fn besides(&self) -> Result<(), MergeError> {
+        for collection in BESIDES {
+            let theirs = self.admin().query(Query::collection(format!("{}/{collection}", self.from))).await?;
+            self.make(self.admin(), &theirs).await?;
+            self.unmake(self.admin(), &theirs).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes documents below the other user again, below the one who stays; what's there is left as it is.
+    async fn make(&self, database: &Database, documents: &[Document]) -> Result<(), MergeError> {
+        let below = |document: &Document| {
+            let path = document.path.as_str().strip_prefix(self.from.as_str()).unwrap_or_default();
+            DocPath::new(format!("{}{path}", self.into))
+        };
+        for batch in documents.chunks(BATCH) {
+            let writes: Vec<Write> = batch
+                .iter()
+                .map(|document| Ok(Write::create(below(document)?, document.fields.clone())))
+                .collect::<Result<_, StoreError>>()?;
+            match self.commit(database, writes.clone()).await {
+                Err(StoreError::Conflict(_)) => {
+                    for write in writes {
+                        match self.commit(database, vec![write]).await {
+                            Ok(()) | Err(StoreError::Conflict(_)) => {}
+                            Err(error) => return Err(error.into()),
+                        }
+                    }
+                }
+                committed => committed?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn unmake(&self, database: &Database, documents: &[Document]) -> Result<(), MergeError> {
+        for batch in documents.chunks(BATCH) {
+            self.commit(database, batch.iter().map(|document| Write::delete(document.path.clone())).collect()).await?;
+        }
+        Ok(())
+    }
+
+    async fn claims_of(&self, user: &DocPath) -> Result<Vec<Document>, StoreError> {
+        self.admin().query(Query::collection("userClaims").equal("claims.roarUid", user.id())).await
+    }
+
+    /// Entries of rosters say who somebody is from then on.
+    async fn entries(&self) -> Result<u64, MergeError> {
+        let account = self.claims_of(&self.into).await?.first().map(|claims| claims.id().to_owned());
+        let entries = Query::collection("identityProviderIds").equal("roarUid", self.from.id());
+        let entries = self.admin().query(entries).await?;
+        for entry in &entries {
+            let mut fields = fields! { "roarUid" => self.into.id() };
+            if let (Some(account), Some(Value::String(_))) = (&account, entry.fields.get("adminUid")) {
+                fields.insert("adminUid".to_owned(), Value::from(account.as_str()));
+            }
+            self.commit(self.admin(), vec![Write::update(entry.path.clone(), fields)]).await?;
+        }
+        Ok(entries.len() as u64)
+    }
+
+    /// The other's account signs in as the user who stays; where these have an account of their own, it takes over the
+    /// rights, and the other's is nobody's.
+    async fn claims(&self, merged: &mut Merged) -> Result<(), MergeError> {
+        let (theirs, own) = (self.claims_of(&self.from).await?, self.claims_of(&self.into).await?);
+        merged.accounts = own.iter().map(|claims| claims.id().to_owned()).collect();
+        for claims in theirs {
+            match own.first() {
+                None if merged.accounts.is_empty() => {
+                    merged.accounts.push(claims.id().to_owned());
+                    self.point(&claims).await?;
+                }
+                _ => {
+                    merged.accounts_given_up.push(claims.id().to_owned());
+                    if let Some(own) = own.first() {
+                        self.give_rights(&claims, own).await?;
+                    }
+                    if self.apply {
+                        disown(self.app, &claims).await?;
+                    }
+                    self.commit(self.admin(), vec![Write::delete(claims.path)]).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn point(&self, claims: &Document) -> Result<(), MergeError> {
+        if !self.apply {
+            return Ok(());
+        }
+        let record = Record {
+            function: "mergeUsers",
+            action: Action::Bind,
+            by: self.by,
+            target: claims.id(),
+            orgs: None,
+            minimal: None,
+            details: fields! { "roarUid" => self.into.id(), "before" => self.from.id() },
+        };
+        let fields = fields! {
+            "claims" => fields! { "roarUid" => self.into.id() },
+            "lastUpdated" => next_update(Some(claims), self.app.now()),
+        };
+        let mask = vec![FieldPath::of(["claims", "roarUid"]), FieldPath::top("lastUpdated")];
+        let write = Write::merge(claims.path.clone(), fields, mask).when(Precondition::Exists);
+        self.admin().commit(vec![write, record.write(self.app)?]).await?;
+        publish(self.app, claims.id(), &[]).await?;
+        Ok(())
+    }
+
+    async fn give_rights(&self, theirs: &Document, own: &Document) -> Result<(), MergeError> {
+        if !self.apply {
+            return Ok(());
+        }
+        let orgs = granted(claims_map(theirs));
+        if !orgs.is_empty() {
+            let change =
+                Change { function: "mergeUsers", by: self.by, target: own.id(), orgs: &orgs, action: Action::Append };
+            change.apply_to_whoever(self.app).await.map_err(MergeError::Function)?;
+        }
+        let flag = |name: &str| claims_map(theirs).and_then(|claims| claims.get(name)).and_then(Value::as_bool);
+        let given: Vec<&str> = ["super_admin", "admin"].into_iter().filter(|name| flag(name) == Some(true)).collect();
+        if given.is_empty() {
+            return Ok(());
+        }
+        let mut rounds = Rounds::default();
+        while rounds.next().await {
+            let Some(own) = self.admin().get(&own.path).await? else { return Ok(()) };
+            let flags: Fields = given.iter().map(|name| ((*name).to_owned(), Value::Boolean(true))).collect();
+            let mut mask: Vec<FieldPath> = given.iter().map(|name| FieldPath::of(["claims", name])).collect();
+            mask.push(FieldPath::top("lastUpdated"));
+            let record = Record {
+                function: "mergeUsers",
+                action: Action::Append,
+                by: self.by,
+                target: own.id(),
+                orgs: None,
+                minimal: None,
+                details: flags.clone(),
+            };
+            let fields = fields! { "claims" => flags, "lastUpdated" => next_update(Some(&own), self.app.now()) };
+            let write = Write::merge(own.path.clone(), fields, mask).when(Precondition::UpdatedAt(own.update_time));
+            match self.admin().commit(vec![write, record.write(self.app)?]).await {
+                Err(StoreError::Conflict(_)) => {}
+                committed => {
+                    committed?;
+                    publish(self.app, own.id(), &[]).await?;
+                    return Ok(());
+                }
+            }
+        }
+        Err(StoreError::Contention.into())
+    }
+
+    /// Who names the other as their child, parent or teacher names the user who stays.
+    async fn relations(&self) -> Result<u64, MergeError> {
+        let mut related = 0;
+        for field in RELATIONS {
+            let query = Query::collection("users").filter(field, FieldOp::ArrayContains, self.from.id()).select(&[]);
+            for user in self.admin().query(query).await? {
+                related += 1;
+                let with =
+                    |transform| Write::transform(user.path.clone(), Vec::new()).with(FieldPath::top(field), transform);
+                let remove = with(Transform::Remove(vec![Value::from(self.from.id())]));
+                let add = with(Transform::Union(vec![Value::from(self.into.id())]));
+                // Nobody is their own relation.
+                let writes = if user.path == self.into { vec![remove] } else { vec![remove, add] };
+                self.commit(self.admin(), writes).await?;
+            }
+        }
+        Ok(related)
+    }
+
+    /// Archives the other, with a pointer, once nothing of theirs is left.
+    async fn retire(&self) -> Result<(), MergeError> {
+        if !self.apply {
+            return Ok(());
+        }
+        let retiring = self.admin().transaction(|tx| async move {
+            let (from, into) = self.both(&tx).await?;
+            if let Some((fields, mask)) = retired(&from.fields, into.id(), &into.fields, self.app.now()) {
+                tx.write(Write::merge(from.path.clone(), fields, mask).when(Precondition::Exists)).await;
+            }
+            Ok::<_, MergeError>(())
+        });
+        retiring.await.map(|_| ())
+    }
+}

@@ -1,0 +1,285 @@
+//! What merging two users changes about their documents and assignments. Pure.
+
+use std::collections::BTreeMap;
+
+use crate::administrations::model::progress_key;
+use crate::assignments::build::{assessments_of, has_begun, is_complete, task_id, user_data};
+use crate::assignments::counts::{COUNTED, Contribution, begin_life};
+use crate::documents::former::FORMER;
+use crate::fields;
+use crate::orgs::{OrgLists, OrgType};
+use crate::store::{FieldPath, Fields, Timestamp, Value};
+use crate::users::is_living;
+use crate::users::same::{ADDRESS_KEY, fold_address};
+
+/// Where a user's document says whom they turned out to be.
+pub const MERGED_INTO: &str = "mergedInto";
+/// The same while the merge is under way.
+pub const MERGING_INTO: &str = "mergingInto";
+/// Where the other one's document says who they were besides.
+pub const MERGED_FROM: &str = "mergedFrom";
+
+/// Fields that one user has for themselves: the other's count only where there are none.
+const OWN: [&str; 9] =
+    ["assessmentPid", "assessmentUid", "displayName", "email", "name", "sso", "ssoType", "studentData", "username"];
+/// Lists of IDs, which are joined.
+const LISTS: [&str; 5] = ["assessmentsAssigned", "assessmentsCompleted", "childIds", "parentIds", "teacherIds"];
+/// Maps of what people have signed and made, which are joined on every level.
+const MAPS: [&str; 4] = ["adminData", "caregiverData", "educatorData", "legal"];
+
+/// Why two users can't be merged; for people.
+pub fn refusal(from: (&str, &Fields), into: (&str, &Fields)) -> Option<String> {
+    let pointer = |user: &Fields, name: &str| user.get(name).and_then(Value::as_str).map(str::to_owned);
+    let (from_id, from) = from;
+    let (into_id, into) = into;
+    if from_id == into_id {
+        return Some("A user can't be merged into themselves.".to_owned());
+    }
+    if let Some(other) = pointer(into, MERGED_INTO).or_else(|| pointer(into, MERGING_INTO)) {
+        return Some(format!("{into_id} is merged into {other} itself."));
+    }
+    let other = pointer(from, MERGED_INTO).or_else(|| pointer(from, MERGING_INTO)).filter(|other| other != into_id);
+    if let Some(other) = other {
+        return Some(format!("{from_id} is merged into {other} already."));
+    }
+    let is_student = |user: &Fields| pointer(user, "userType").as_deref() == Some("student");
+    if is_student(from) != is_student(into) {
+        return Some("One of them is a student and the other isn't: that's not one person.".to_owned());
+    }
+    None
+}
+
+/// True for a user who is merged into another, all of it done.
+pub fn is_merged(from: &Fields) -> bool {
+    from.contains_key(MERGED_INTO)
+}
+
+/// What the user who stays takes over from the other: fields of their document, to be set as they are; none when
+/// nothing is left to be taken over.
+pub fn taken_over(into: &Fields, from_id: &str, from: &Fields, now: Timestamp) -> Fields {
+    let mut wanted = Fields::new();
+    for org_type in OrgType::ALL {
+        if let Some(map) = joined_orgs(into, from, org_type, now) {
+            wanted.insert(org_type.plural().to_owned(), map);
+        }
+    }
+    if !is_living(into) && is_living(from) {
+        wanted.insert("archived".to_owned(), Value::Boolean(false));
+    }
+    for name in OWN.into_iter().chain(MAPS).chain(LISTS) {
+        let (Some(theirs), own) = (from.get(name).filter(|value| !value.is_null()), into.get(name)) else { continue };
+        wanted.insert(name.to_owned(), joined(own, theirs));
+    }
+    // Whoever the other was besides, too.
+    let theirs = from.get(MERGED_FROM).and_then(Value::as_array).unwrap_or_default().iter().cloned();
+    let known = Value::Array(std::iter::once(Value::from(from_id)).chain(theirs).collect());
+    wanted.insert(MERGED_FROM.to_owned(), joined(into.get(MERGED_FROM), &known));
+    wanted.retain(|name, value| into.get(name) != Some(value));
+    wanted
+}
+
+/// One's own value, with what the other has besides: entries of maps, elements of lists.
+pub(super) fn joined(own: Option<&Value>, theirs: &Value) -> Value {
+    match (own, theirs) {
+        (None | Some(Value::Null), theirs) => theirs.clone(),
+        (Some(Value::Map(own)), Value::Map(theirs)) => {
+            let mut all = own.clone();
+            for (name, value) in theirs {
+                let value = joined(own.get(name), value);
+                all.insert(name.clone(), value);
+            }
+            Value::Map(all)
+        }
+        (Some(Value::Array(own)), Value::Array(theirs)) => {
+            let mut all = own.clone();
+            all.extend(theirs.iter().filter(|item| !own.contains(item)).cloned());
+            Value::Array(all)
+        }
+        (Some(own), _) => own.clone(),
+    }
+}
+
+fn ids(user: &Fields, org_type: OrgType, name: &str) -> Vec<String> {
+    let map = user.get(org_type.plural()).and_then(Value::as_map);
+    map.and_then(|map| map.get(name)).and_then(Value::as_string_list).unwrap_or_default()
+}
+
+/// The orgs of both, with their history: of an org that either is in, since the earlier of both.
+fn joined_orgs(into: &Fields, from: &Fields, org_type: OrgType, now: Timestamp) -> Option<Value> {
+    let plural = org_type.plural();
+    let theirs = from.get(plural).and_then(Value::as_map)?;
+    let mut map = into.get(plural).and_then(Value::as_map).cloned().unwrap_or_default();
+    let join = |name: &str| {
+        let mut all = ids(into, org_type, name);
+        for id in ids(from, org_type, name) {
+            if !all.contains(&id) {
+                all.push(id);
+            }
+        }
+        all
+    };
+    let (current, mut all) = (join("current"), join("all"));
+    all.extend(current.iter().filter(|id| !all.contains(id)).cloned().collect::<Vec<_>>());
+    let mut dates = map.get("dates").and_then(Value::as_map).cloned().unwrap_or_default();
+    let their_dates = theirs.get("dates").and_then(Value::as_map).cloned().unwrap_or_default();
+    for id in &all {
+        let since = |dates: &Fields| dates.get(id)?.as_map()?.get("from")?.as_timestamp();
+        let earliest = [since(&dates), since(&their_dates)].into_iter().flatten().min();
+        if current.contains(id) {
+            dates.insert(id.clone(), Value::Map(fields! { "from" => earliest.unwrap_or(now) }));
+        } else if let (None, Some(known)) = (dates.get(id), their_dates.get(id)) {
+            dates.insert(id.clone(), known.clone());
+        }
+    }
+    map.extend(fields! { "current" => Value::strings(current), "all" => Value::strings(all), "dates" => dates });
+    Some(Value::Map(map))
+}
+
+/// What becomes of the user who goes: archived, out of every org, with a pointer. What the other has now of what only
+/// one can have goes, so that nobody finds two. Fields and the mask to write them with; `None` when it's so already.
+pub fn retired(from: &Fields, into_id: &str, into: &Fields, now: Timestamp) -> Option<(Fields, Vec<FieldPath>)> {
+    let mut wanted = fields! { "archived" => true, MERGED_INTO => into_id };
+    let mut gone = vec![MERGING_INTO, FORMER];
+    for org_type in OrgType::ALL {
+        let current = ids(from, org_type, "current");
+        let Some(map) = from.get(org_type.plural()).and_then(Value::as_map).filter(|_| !current.is_empty()) else {
+            continue;
+        };
+        let mut map = map.clone();
+        let mut dates = map.get("dates").and_then(Value::as_map).cloned().unwrap_or_default();
+        for id in &current {
+            let since = dates.get(id).and_then(Value::as_map).and_then(|dates| dates.get("from")).cloned();
+            dates.insert(id.clone(), Value::Map(fields! { "from" => since.unwrap_or(now.into()), "to" => now }));
+        }
+        map.extend(fields! { "current" => Value::Array(Vec::new()), "dates" => dates });
+        wanted.insert(org_type.plural().to_owned(), Value::Map(map));
+    }
+    let folded = |user: &Fields, name: &str| user.get(name).and_then(Value::as_str).map(fold_address);
+    for name in ["email", "username"] {
+        if folded(from, name).is_some() && folded(from, name) == folded(into, name) {
+            gone.push(name);
+        }
+    }
+    if gone.contains(&"email") {
+        gone.push(ADDRESS_KEY);
+    }
+    wanted.retain(|name, value| from.get(name) != Some(value));
+    let gone = gone.into_iter().filter(|name| from.contains_key(*name));
+    let mut mask: Vec<FieldPath> = wanted.keys().map(FieldPath::top).chain(gone.map(FieldPath::top)).collect();
+    if mask.is_empty() {
+        return None;
+    }
+    if !from.contains_key(MERGED_INTO) {
+        wanted.insert("mergedAt".to_owned(), Value::Timestamp(now));
+        mask.push(FieldPath::top("mergedAt"));
+    }
+    Some((wanted, mask))
+}
+
+/// The assignment of the user who stays, with the better progress of both in each task: completed before started, the
+/// earlier before the later, and all runs. `into` is their own, if they have one, and `user` their document.
+pub fn merged_assignment(into: Option<&Fields>, from: &Fields, user: &Fields, now: Timestamp) -> Fields {
+    let mut merged = match into {
+        Some(into) => into.clone(),
+        None => {
+            let mut moved = from.clone();
+            moved.remove(COUNTED);
+            begin_life(&mut moved, now);
+            moved
+        }
+    };
+    let own = into.map(assessments_of).unwrap_or_default();
+    let theirs = assessments_of(from);
+    let find = |entries: &[Fields], task: &str| entries.iter().find(|entry| task_id(entry) == Some(task)).cloned();
+    let mut entries = Vec::new();
+    for entry in &own {
+        let other = task_id(entry).and_then(|task| find(&theirs, task));
+        entries.push(other.map_or_else(|| entry.clone(), |other| better(entry, &other)));
+    }
+    // What only the other was given counts when they did something of it; all of it, where there's no own assignment.
+    let is_new = |entry: &&Fields| task_id(entry).is_some_and(|task| find(&own, task).is_none());
+    entries.extend(theirs.iter().filter(is_new).filter(|entry| into.is_none() || has_begun(entry)).cloned());
+    let progress = joined_progress(into, from, &entries);
+    let entries: Vec<Value> = entries.into_iter().map(Value::Map).collect();
+    let flag = |name: &str| {
+        let of = |assignment: &Fields| assignment.get(name).and_then(Value::as_bool).unwrap_or(false);
+        into.is_some_and(of) || of(from)
+    };
+    let own_completed = into.unwrap_or(from).get("completed").and_then(Value::as_bool).unwrap_or(false);
+    let completed = own_completed || is_complete(&entries, &progress);
+    let lists = |name: &str| {
+        let mut lists = OrgLists::from_value(into.and_then(|into| into.get(name)));
+        lists.extend(&OrgLists::from_value(from.get(name)));
+        lists.to_value()
+    };
+    let assigned = [into, Some(from)].into_iter().flatten();
+    let assigned = assigned.filter_map(|assignment| assignment.get("dateAssigned")?.as_timestamp()).min();
+    merged.extend(assigned.map(|assigned| ("dateAssigned".to_owned(), Value::Timestamp(assigned))));
+    merged.extend(fields! {
+        "started" => flag("started"),
+        "completed" => completed,
+        "progress" => progress,
+        "assessments" => entries,
+        "assigningOrgs" => lists("assigningOrgs"),
+        "readOrgs" => lists("readOrgs"),
+        "userData" => user_data(user),
+    });
+    if into != Some(&merged) {
+        Contribution::of(&merged).record(&mut merged);
+    }
+    merged
+}
+
+/// How far a task is: completed, started, or neither; and the earlier the better.
+fn standing(entry: &Fields) -> (u8, Option<Timestamp>) {
+    let date = |name: &str| entry.get(name).and_then(Value::as_timestamp);
+    let is_set = |name: &str| entry.get(name).is_some_and(|value| !value.is_null());
+    match (is_set("completedOn"), has_begun(entry)) {
+        (true, _) => (0, date("completedOn")),
+        (false, true) => (1, date("startedOn")),
+        (false, false) => (2, None),
+    }
+}
+
+/// The entry of one task that's better, with what the other has besides, and the runs of both.
+fn better(own: &Fields, other: &Fields) -> Fields {
+    let key = |entry: &Fields| {
+        let (class, date) = standing(entry);
+        (class, date.is_none(), date)
+    };
+    let (best, rest) = if key(other) < key(own) { (other, own) } else { (own, other) };
+    let mut entry = best.clone();
+    if has_begun(best) {
+        for (name, value) in rest {
+            entry.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+    }
+    let runs = |entry: &Fields| entry.get("allRunIds").and_then(Value::as_string_list).unwrap_or_default();
+    let mut all = runs(best);
+    all.extend(runs(rest).into_iter().filter(|run| !runs(best).contains(run)).collect::<Vec<_>>());
+    if !all.is_empty() {
+        entry.insert("allRunIds".to_owned(), Value::strings(all));
+    }
+    // Whether it must be done is about the user who stays.
+    entry.extend(own.get("optional").map(|optional| ("optional".to_owned(), optional.clone())));
+    entry
+}
+
+fn joined_progress(into: Option<&Fields>, from: &Fields, entries: &[Fields]) -> Fields {
+    const STEPS: [&str; 3] = ["assigned", "started", "completed"];
+    let mut progress: BTreeMap<String, Value> = BTreeMap::new();
+    for task in entries.iter().filter_map(task_id) {
+        let key = progress_key(task);
+        let marks = [into, Some(from)].into_iter().flatten().filter_map(|assignment| {
+            let map = assignment.get("progress")?.as_map()?;
+            let mark = map.get(&key).or_else(|| map.get(task))?.as_str()?;
+            STEPS.iter().position(|step| *step == mark)
+        });
+        let best = marks.max().unwrap_or(0);
+        progress.insert(key, Value::from(STEPS[best]));
+    }
+    progress
+}
+
+#[cfg(test)]
+mod tests;
