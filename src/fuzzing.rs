@@ -53,7 +53,7 @@ fn read<R: Payload>(data: &Json) -> Result<(), FunctionError> {
 }
 
 /// The readers of payloads, with their callables' names.
-pub const PAYLOADS: [(&str, Reader); 14] = [
+pub const PAYLOADS: [(&str, Reader); 15] = [
     ("createAdministration", read::<Administration>),
     ("getAdministrations", read::<crate::reports::payload::Listing>),
     ("getAssignmentStats", read::<crate::reports::payload::Counting>),
@@ -68,6 +68,7 @@ pub const PAYLOADS: [(&str, Reader); 14] = [
     ("syncCleverUser", read::<crate::rostering::clever::sign_in::Request>),
     ("syncCleverOrgs", read::<crate::rostering::clever::callable::Request>),
     ("reconcileAdministration", read::<crate::reconcile::callable::Request>),
+    ("mergeUsers", read::<crate::users::merging::callable::Request>),
 ];
 
 /// A token taken apart.

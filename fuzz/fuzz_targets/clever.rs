@@ -38,7 +38,7 @@ fuzz_target!(|body: &[u8]| {
         let new = person::new_user(&person, "clever", None, now());
         assert_storable(&new);
         let owned = OrgSet::default();
-        let before = Before { owned: &owned, said: Said::by(&person), was_admin: false, is_back: true };
+        let before = Before { owned: &owned, said: Said::by(&person), email: None, was_admin: false, is_back: true };
         let change = person::change(&new, &person, &before, now());
         assert!(change.is_none(), "what was just written changes: {change:?}");
     });

@@ -200,10 +200,10 @@ impl Assignment {
             let dates = dates_left(user.as_ref().map(|user| &user.fields), &before.fields, now);
             let step = self.step(recorded.clone(), None, Memory::Of(dates));
             tx.write_all(user_write(&self.user, &step, now)).await;
-            // What the student's document remembers has an archive.
+            // There's an archive of all that the student's document remembers.
             let kept = archive.and_then(|archive| archive.fields.get(DELETED_AT)?.as_timestamp());
             if kept.is_none_or(|kept| kept < before.update_time) {
-                tx.write_all(archiving(before, now)?).await;
+                tx.write(archiving(before, now)?).await;
             }
         }
         tx.write(mark).await;

@@ -62,7 +62,7 @@ impl<'a> Settlement<'a> {
         };
         let deleted = existing.filter(|_| write.is_delete());
         let mark = deleted.map(|existing| deletion_mark(existing, self.now)).transpose()?;
-        let archive = deleted.map(|existing| archiving(existing, self.now)).transpose()?.flatten();
+        let archive = deleted.map(|existing| archiving(existing, self.now)).transpose()?;
         let unchanged =
             existing.map_or(Precondition::Missing, |existing| Precondition::UpdatedAt(existing.update_time));
         self.delta.step(before.as_ref(), after.as_ref().map(|(contribution, _)| contribution));
@@ -78,8 +78,13 @@ impl<'a> Settlement<'a> {
         after: Option<(Contribution, Dates)>,
         memory: Memory,
     ) -> Step {
-        let archived = archived_unsaid(&user.fields);
+        let archived = archived_unsaid(&user.fields).map(|archived| (archived, user.update_time));
         Step { administration: self.administration.to_owned(), before, after, memory, archived }
+    }
+
+    /// How many documents of counts these writes are.
+    pub fn documents(&self) -> usize {
+        self.delta.documents()
     }
 
     /// The writes to the counts; `precondition` as in [`CountsDelta::writes`].

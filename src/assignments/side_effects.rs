@@ -70,8 +70,8 @@ pub struct Step {
     pub after: Option<(Contribution, Dates)>,
     /// What the student's document remembers of the assignment.
     pub memory: Memory,
-    /// Whether the student is archived, where the document doesn't say.
-    pub archived: Option<Value>,
+    /// Whether the student is archived, where the document, as of that time, doesn't say.
+    pub archived: Option<(Value, Timestamp)>,
 }
 
 /// What becomes of the entry in [`former`](crate::documents::former) that a student's document has of an assignment.
@@ -106,6 +106,7 @@ fn flags(contribution: &Contribution) -> Flags {
 pub fn user_writes(user: &DocPath, steps: &[Step], now: Timestamp) -> Vec<Write> {
     let mut mask = Vec::new();
     let mut fields = Fields::new();
+    let mut precondition = Precondition::Exists;
     let (mut transforms, mut more) = (Vec::new(), Vec::new());
     let put = |fields: &mut Fields, name: &str, administration: &str, value: Value| {
         let entries = fields.entry(name.to_owned()).or_insert_with(Value::empty_map);
@@ -145,7 +146,9 @@ pub fn user_writes(user: &DocPath, steps: &[Step], now: Timestamp) -> Vec<Write>
     }
     for Step { administration, memory, archived, .. } in steps {
         // Only beside something else: it's nothing that a write would be made for.
-        if let Some(archived) = archived.as_ref().filter(|_| !mask.is_empty() || *memory != Memory::Same) {
+        if let Some((archived, of)) = archived.as_ref().filter(|_| !mask.is_empty() || *memory != Memory::Same) {
+            // Somebody may archive the student this moment.
+            precondition = Precondition::UpdatedAt(*of);
             fields.insert("archived".to_owned(), archived.clone());
             if !mask.contains(&FieldPath::top("archived")) {
                 mask.push(FieldPath::top("archived"));
@@ -164,7 +167,7 @@ pub fn user_writes(user: &DocPath, steps: &[Step], now: Timestamp) -> Vec<Write>
     let with = |write: Write, transforms: Vec<(FieldPath, Transform)>| {
         transforms.into_iter().fold(write, |write, (path, transform)| write.with(path, transform))
     };
-    let mut writes = vec![with(Write::merge(user.clone(), fields, mask).when(Precondition::Exists), transforms)];
+    let mut writes = vec![with(Write::merge(user.clone(), fields, mask).when(precondition), transforms)];
     if !more.is_empty() {
         let write = Write::transform(user.clone(), Vec::new()).when(Precondition::Exists);
         writes.push(with(write, more));

@@ -38,15 +38,13 @@ pub fn fitting(current: &Map<String, Json>, document: &Fields, lost: &[String]) 
         return (all, Vec::new());
     }
     let of_document = |name: &str| document.contains_key(name) && !NOT_IN_TOKENS.contains(&name);
-    // Who the user is and their rights, then what the account alone holds, then the rest of the document.
-    let place = |name: &str| match FIRST.iter().position(|first| *first == name) {
-        Some(place) => place,
-        None if !of_document(name) => FIRST.len(),
-        None => FIRST.len() + 1,
+    // What the account alone holds stays: it's written down nowhere else.
+    let (mut due, mut claims): (Vec<_>, Map<_, _>) = {
+        let (due, held): (Vec<_>, Vec<_>) = all.into_iter().partition(|(name, _)| of_document(name));
+        (due, held.into_iter().collect())
     };
-    let mut due: Vec<(String, Json)> = all.into_iter().collect();
+    let place = |name: &str| FIRST.iter().position(|first| *first == name).unwrap_or(FIRST.len());
     due.sort_by_cached_key(|(name, value)| (place(name), value.to_string().len(), name.clone()));
-    let mut claims = Map::new();
     let mut left_out = Vec::new();
     for (name, value) in due {
         claims.insert(name.clone(), value);

@@ -43,15 +43,17 @@ pub fn archived(document: &Document, deleted_at: Timestamp) -> Fields {
     fields
 }
 
-/// The write that archives a document, for the commit that deletes it, at about `now`. `None` for one that's so large
-/// that its archive couldn't be stored: its deletion must not fail for that.
-pub fn archiving(document: &Document, now: Timestamp) -> Result<Option<Write>> {
+/// The write that archives a document, for the commit that deletes it, at about `now`. One that's so large that its
+/// archive couldn't be stored can be deleted all the same; an older archive of it goes then, for that isn't its last
+/// state.
+pub fn archiving(document: &Document, now: Timestamp) -> Result<Write> {
+    let path = archive_path(&document.path)?;
     if document_size(&document.path, &document.fields) > MOST_BYTES {
-        return Ok(None);
+        return Ok(Write::delete(path));
     }
     // No deletion is older than what it deletes, whatever the clock says.
     let kept = archived(document, now.max(document.update_time));
-    Ok(Some(Write::set(archive_path(&document.path)?, kept)))
+    Ok(Write::set(path, kept))
 }
 
 #[cfg(test)]
@@ -91,7 +93,9 @@ mod tests {
 
     #[test]
     fn what_is_too_large_to_be_archived_can_be_deleted_all_the_same() {
-        assert!(archiving(&document(fields! { "a" => "x".repeat(1000) }), Timestamp::UNIX_EPOCH).unwrap().is_some());
-        assert!(archiving(&document(fields! { "a" => "x".repeat(1 << 20) }), Timestamp::UNIX_EPOCH).unwrap().is_none());
+        let archiving =
+            |bytes| archiving(&document(fields! { "a" => "x".repeat(bytes) }), Timestamp::UNIX_EPOCH).unwrap();
+        assert!(!archiving(1000).is_delete());
+        assert!(archiving(1 << 20).is_delete());
     }
 }

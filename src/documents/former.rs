@@ -5,7 +5,7 @@
 //! archive. Whoever makes the assignment again sees from the student's own document that there is something to
 //! take up, without a read, and takes the entry away.
 
-use crate::store::{FieldPath, Fields, Timestamp, Value};
+use crate::store::{DocPath, FieldPath, Fields, Timestamp, Value};
 
 /// The field.
 pub const FORMER: &str = "formerAssignments";
@@ -49,6 +49,8 @@ pub fn former(user: &Fields, administration: &str) -> Option<Dates> {
 /// All that the student's document remembers.
 pub fn all_former(user: &Fields) -> impl Iterator<Item = (&str, Dates)> {
     let entries = user.get(FORMER).and_then(Value::as_map).into_iter().flatten();
+    // Whoever can write the document can write anything: what's no ID leads nowhere.
+    let entries = entries.filter(|(id, _)| DocPath::in_collection("administrations", id).is_ok());
     entries.filter_map(|(id, entry)| Some((id.as_str(), read(entry)?)))
 }
 
@@ -76,7 +78,8 @@ mod tests {
             Dates { assigned: at(1), started: Some(at(2)), completed: None },
             Dates { assigned: at(1), started: None, completed: Some(at(3)) },
         ] {
-            let user = fields! { FORMER => fields! { "a" => dates.to_value(), "b" => true } };
+            let user =
+                fields! { FORMER => fields! { "a" => dates.to_value(), "b" => true, "c/d" => dates.to_value() } };
             assert_eq!(former(&user, "a"), Some(dates));
             assert_eq!((former(&user, "b"), former(&user, "c")), (None, None));
             assert_eq!(all_former(&user).collect::<Vec<_>>(), [("a", dates)]);

@@ -4,6 +4,8 @@
 //! A promotion alone assigns nothing (rostering §3, ambiguities A-22). With these entries `reconcile` tells a student
 //! who waits for the next save from one whose assignment got lost.
 
+use jiff::SignedDuration;
+
 use crate::fields;
 use crate::store::size::fields_size;
 use crate::store::{Fields, Timestamp, Value};
@@ -13,6 +15,8 @@ pub const BEFORE: &str = "studentDataBefore";
 
 /// How many former states are kept: more than there are changes of a student between two saves of an administration.
 const MOST: usize = 10;
+/// How long a state is kept, beside a newer one: longer than a school year.
+const LONGEST: SignedDuration = SignedDuration::from_hours(400 * 24);
 /// The most bytes of a state that is kept. A student's data is a tenth of that as a rule.
 const MOST_BYTES: usize = 10_000;
 
@@ -28,6 +32,7 @@ pub fn with(user: &Fields, data: &Fields, until: Timestamp) -> Option<Value> {
     }
     let mut entries = known.to_vec();
     entries.push(Value::Map(fields! { "data" => Value::Map(data.clone()), "until" => until }));
+    entries.retain(|entry| held_until(entry).is_some_and(|held| until.duration_since(held) < LONGEST));
     entries.sort_by_key(held_until);
     let surplus = entries.len().saturating_sub(MOST);
     entries.drain(..surplus);

@@ -1,5 +1,7 @@
 //! One student and their assignment: what differs, and what mends it. Pure.
 
+use std::collections::BTreeSet;
+
 use super::report::{Finding, Kind};
 use super::standing::Scope;
 use crate::app::Settings;
@@ -11,7 +13,7 @@ use crate::documents::archive::archiving;
 use crate::documents::former::{FORMER, entry_path, former};
 use crate::documents::history;
 use crate::orgs::OrgLists;
-use crate::runs::hold::{RunsByTask, hold};
+use crate::runs::hold::{RunsByTask, hold, not_found};
 use crate::store::{DocPath, Document, FieldPath, Fields, Precondition, Result, Timestamp, Transform, Value, Write};
 use crate::users::{is_living, is_of_type};
 
@@ -46,6 +48,8 @@ pub struct Subject<'a> {
     pub archived: Option<&'a Document>,
     /// The user's runs of the administration, where they're known.
     pub runs: Option<&'a RunsByTask>,
+    /// Runs that the assignment names, which are known to have been deleted.
+    pub deleted: &'a BTreeSet<String>,
 }
 
 /// What an examination came to.
@@ -153,7 +157,8 @@ impl Rules<'_> {
             return Target::Absent;
         };
         let contribution = Contribution::of(&fields);
-        let is_work = contribution.started || contribution.completed;
+        let was_begun = former(&user.fields, self.administration).is_some_and(|dates| dates.has_begun());
+        let is_work = contribution.started || contribution.completed || was_begun;
         if !is_work && self.waits_for_save(definition, &user.fields) {
             findings.push(Finding::of_user(Kind::WaitsForSave, subject.path.id()));
             return Target::Unclear;
@@ -173,7 +178,7 @@ impl Rules<'_> {
             return definition.decide(user, None, self.now);
         }
         let mut state = known.state(self.now);
-        state.extend(hold(&state, runs, Some((&definition.administration, user)), self.now));
+        state.extend(hold(&state, runs, subject.deleted, Some((&definition.administration, user)), self.now));
         definition.decide_again(user, &Former { archived: Some(&state), ..known }, self.now)
     }
 
@@ -256,7 +261,10 @@ impl Rules<'_> {
                 Scope::Open(definition, _) => Some((&definition.administration, &user.fields)),
                 Scope::Closed | Scope::Gone => None,
             };
-            let changes = hold(&target, runs, administration, self.now);
+            if !not_found(&target, runs).is_subset(subject.deleted) {
+                findings.push(Finding::of_user(Kind::RunsNotFound, user_id));
+            }
+            let changes = hold(&target, runs, subject.deleted, administration, self.now);
             if !changes.is_empty() {
                 findings.push(Finding::of_user(Kind::RunsDiffer, user_id));
                 target.extend(changes);
@@ -280,7 +288,7 @@ impl Rules<'_> {
             let mut writes = vec![Write::delete(path)];
             // Tells the deletion's event that the counts are moved already.
             writes.push(deletion_mark(assignment, self.now)?);
-            writes.extend(archiving(assignment, self.now)?);
+            writes.push(archiving(assignment, self.now)?);
             return Ok(writes);
         };
         Contribution::of(&target).record(&mut target);

@@ -16,6 +16,7 @@ mod measure;
 pub mod members;
 mod repair;
 pub mod report;
+mod runs_aside;
 pub mod standing;
 mod walk;
 

@@ -1,5 +1,7 @@
 //! Mending students: a few at a time, each few in one transaction that reads them anew.
 
+use std::collections::BTreeSet;
+
 use futures::{StreamExt, TryStreamExt};
 
 use super::examine::{Examined, Rules, Subject};
@@ -8,8 +10,8 @@ use super::standing::{Mark, Scope, Standing, mark_paths};
 use crate::app::App;
 use crate::assignments::counts::CountsDelta;
 use crate::documents::archive::archive_path;
-use crate::runs::hold::RunsByTask;
-use crate::runs::runs_of_assignment;
+use crate::runs::hold::{RunsByTask, not_found};
+use crate::runs::{deleted_runs, runs_of_assignment};
 use crate::store::{DocPath, Document, Precondition, Result, StoreError};
 
 /// Students mended in one commit.
@@ -68,12 +70,7 @@ impl Repairs<'_> {
         let assignments: Vec<DocPath> = assignments.collect::<Result<_>>()?;
         let archives = assignments.iter().map(archive_path).collect::<Result<Vec<_>>>()?;
         let paths: Vec<DocPath> = marks.iter().chain(users).chain(&assignments).chain(&archives).cloned().collect();
-        // Few students differ, and what each did decides what mends them. A run that's written meanwhile has an event
-        // of its own.
-        let (app, id) = (self.app, self.administration);
-        let runs = users.iter().cloned().map(|user| async move { runs_of_assignment(app, &user, id).await });
-        let runs: Vec<RunsByTask> = futures::stream::iter(runs).buffered(PARALLEL).try_collect().await?;
-        let (paths, runs, standing) = (&paths, &runs, self.standing);
+        let (paths, standing) = (&paths, self.standing);
         let committed = self.app.stores.admin.transaction(|tx| async move {
             let now = self.app.now();
             let mut found = tx.get_all(paths).await?.into_iter();
@@ -84,6 +81,19 @@ impl Repairs<'_> {
             let mut found: Vec<Option<Document>> = found.collect();
             let mut assignments = found.split_off(users.len().min(found.len()));
             let archives = assignments.split_off(users.len().min(assignments.len()));
+            // Few students differ, and what each did decides what mends them. The runs are read after the assignments:
+            // what the event of a later one changes conflicts with this commit, or comes on top of it.
+            let asked: Vec<(DocPath, Option<Document>)> = users
+                .iter()
+                .zip(assignments.iter().zip(&archives))
+                .map(|(user, (assignment, archived))| {
+                    (user.clone(), assignment.as_ref().or(archived.as_ref()).cloned())
+                })
+                .collect();
+            let (app, id) = (self.app, self.administration);
+            let runs =
+                asked.into_iter().map(|(user, known)| async move { runs_and_deleted(app, id, &user, known).await });
+            let runs: Vec<_> = futures::stream::iter(runs).buffered(PARALLEL).try_collect().await?;
             let rules = Rules {
                 administration: self.administration,
                 scope: &standing.scope,
@@ -95,10 +105,10 @@ impl Repairs<'_> {
             let mut delta = CountsDelta::default();
             let mut writes = Vec::new();
             let read = found.into_iter().zip(assignments).zip(archives);
-            for ((path, runs), ((user, assignment), archived)) in users.iter().zip(runs).zip(read) {
+            for ((path, (runs, deleted)), ((user, assignment), archived)) in users.iter().zip(&runs).zip(read) {
                 let (user, assignment, archived) = (user, assignment.as_ref(), archived.as_ref());
                 let runs = Some(runs);
-                let subject = Subject { path, user: user.as_ref(), assignment, archived, runs };
+                let subject = Subject { path, user: user.as_ref(), assignment, archived, runs, deleted };
                 let examined = rules.examine(subject)?;
                 if let Some(repair) = &examined.repair {
                     repair.step(&mut delta);
@@ -121,4 +131,17 @@ impl Repairs<'_> {
         });
         committed.await.map(|(batch, _)| batch)
     }
+}
+
+/// A student's runs, and which of those that the assignment, or its archive, names were deleted.
+async fn runs_and_deleted(
+    app: &App,
+    administration: &str,
+    user: &DocPath,
+    known: Option<Document>,
+) -> Result<(RunsByTask, BTreeSet<String>)> {
+    let runs = runs_of_assignment(app, user, administration).await?;
+    let unknown = known.map(|known| not_found(&known.fields, &runs)).unwrap_or_default();
+    let deleted = deleted_runs(app, user, &unknown).await?;
+    Ok((runs, deleted))
 }

@@ -59,6 +59,9 @@ pub enum Kind {
     /// A student has no assignment yet, because what the conditions look at has changed since the last sync: the
     /// rules leave that to the administration's next save. No difference.
     WaitsForSave,
+    /// The assignment names runs that aren't there, though nobody is known to have deleted them. Nothing is taken from
+    /// the student for that. No difference, for nothing here can mend it.
+    RunsNotFound,
 }
 
 impl Kind {
@@ -87,12 +90,13 @@ impl Kind {
             Kind::AssignmentMissing => "a student without the assignment",
             Kind::RunsDiffer => "an assignment that isn't what its runs say",
             Kind::WaitsForSave => "a student who waits for the next save",
+            Kind::RunsNotFound => "an assignment whose runs aren't found, and weren't deleted",
         }
     }
 
     /// True when it's something that shouldn't be so, rather than something to know.
     pub fn is_difference(self) -> bool {
-        self != Kind::WaitsForSave
+        !matches!(self, Kind::WaitsForSave | Kind::RunsNotFound)
     }
 }
 

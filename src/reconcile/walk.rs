@@ -1,7 +1,7 @@
 //! Going through one administration: its assignments, the users who list it, the members of its orgs,
 //! its counts.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, TryStreamExt};
 
@@ -11,15 +11,15 @@ use super::measure::Scales;
 use super::members::{Listed, Members};
 use super::repair::{Batch, Repairs};
 use super::report::{AdministrationReport, Finding, Kind, State};
+use super::runs_aside::RunsAside;
 use super::standing::{Scope, Standing, load};
 use super::{Options, PAGE, Step, Watch, assignments_page};
 use crate::administrations::fanout::members::{members_query, orgs_a_query};
 use crate::administrations::fanout::ownership::{Flow, Phase};
 use crate::app::App;
 use crate::orgs::OrgLists;
-use crate::runs::best;
-use crate::runs::hold::{RunsByTask, by_task};
-use crate::runs::runs_of_assignment;
+use crate::runs::hold::{RunsByTask, not_found};
+use crate::runs::{deleted_runs, runs_of_assignment};
 use crate::store::path::NAME_FIELD;
 use crate::store::{
     Database, Direction, DocPath, Document, FieldOp, FieldPath, Fields, Filter, Precondition, Query, Result,
@@ -75,9 +75,25 @@ struct Pair {
     user: Option<Document>,
     assignment: Option<Document>,
     runs: Option<RunsByTask>,
+    /// Runs that the assignment names, which are known to have been deleted.
+    deleted: BTreeSet<String>,
 }
 
 impl Pair {
+    /// Asks about runs that the assignment names and that weren't found.
+    async fn known(
+        app: &App,
+        path: DocPath,
+        user: Option<Document>,
+        assignment: Option<Document>,
+        runs: Option<RunsByTask>,
+    ) -> Result<Pair> {
+        let unknown =
+            assignment.as_ref().zip(runs.as_ref()).map(|(assignment, runs)| not_found(&assignment.fields, runs));
+        let deleted = deleted_runs(app, &path, &unknown.unwrap_or_default()).await?;
+        Ok(Pair { path, user, assignment, runs, deleted })
+    }
+
     fn subject(&self) -> Subject<'_> {
         Subject {
             path: &self.path,
@@ -85,6 +101,7 @@ impl Pair {
             assignment: self.assignment.as_ref(),
             archived: None,
             runs: self.runs.as_ref(),
+            deleted: &self.deleted,
         }
     }
 }
@@ -162,7 +179,7 @@ impl Walk<'_> {
             let mut pairs = Vec::with_capacity(own.len());
             for ((path, user), assignment) in owners.into_iter().zip(users).zip(own) {
                 let runs = runs.take(&path).await?;
-                pairs.push(Pair { path, user, assignment: Some(assignment), runs: Some(runs) });
+                pairs.push(Pair::known(self.app, path, user, Some(assignment), Some(runs)).await?);
             }
             self.look(pairs).await?;
             self.unassigned_runners(&mut runs, false).await?;
@@ -285,7 +302,7 @@ impl Walk<'_> {
         let mut pairs = Vec::with_capacity(unseen.len());
         for (user, assignment) in unseen {
             let runs = if have_runs { Some(runs_of_assignment(self.app, &user.path, self.id).await?) } else { None };
-            pairs.push(Pair { path: user.path.clone(), user: Some(user), assignment, runs });
+            pairs.push(Pair::known(self.app, user.path.clone(), Some(user), assignment, runs).await?);
         }
         self.look(pairs).await
     }
@@ -388,7 +405,7 @@ impl Walk<'_> {
                         Some(_) => Some(runs_of_assignment(self.app, &path, self.id).await?),
                         None => None,
                     };
-                    let pair = Pair { path, user, assignment, runs };
+                    let pair = Pair::known(self.app, path, user, assignment, runs).await?;
                     let examined = self.rules().examine(pair.subject())?;
                     again.push((pair, examined));
                 }
@@ -417,7 +434,8 @@ impl Walk<'_> {
                         self.has_mended |= repair.is_some();
                         self.note(repaired.user.as_ref(), repair.as_ref().map(|repair| repair.listed()));
                         for finding in repaired.examined.findings {
-                            self.report.add(Finding { fixed: repair.is_some(), ..finding });
+                            let fixed = repair.is_some() && finding.kind.is_difference();
+                            self.report.add(Finding { fixed, ..finding });
                         }
                     }
                 }
@@ -496,91 +514,6 @@ impl Walk<'_> {
             self.report.add(finding);
         }
         Ok(())
-    }
-}
-
-/// An administration's runs, in the order of their students, page by page beside the assignments.
-struct RunsAside<'a> {
-    source: Option<(&'a App, &'a str)>,
-    ahead: VecDeque<Document>,
-    cursor: Option<DocPath>,
-    /// Students with runs whom no assignment was found for.
-    strangers: Vec<DocPath>,
-}
-
-impl<'a> RunsAside<'a> {
-    fn of(app: &'a App, administration: &'a str) -> RunsAside<'a> {
-        RunsAside { source: Some((app, administration)), ahead: VecDeque::new(), cursor: None, strangers: Vec::new() }
-    }
-
-    fn none() -> RunsAside<'a> {
-        RunsAside { source: None, ahead: VecDeque::new(), cursor: None, strangers: Vec::new() }
-    }
-
-    /// The next run, if there is one more.
-    async fn peek(&mut self) -> Result<Option<&Document>> {
-        if let Some((app, administration)) = self.source.filter(|_| self.ahead.is_empty()) {
-            let database = &app.stores.assessment;
-            let selected: Vec<&str> = best::FIELDS.into_iter().chain(["taskId"]).collect();
-            let mut query = Query::group("runs")
-                .equal("assignmentId", administration)
-                .order_by(NAME_FIELD, Direction::Ascending)
-                .limit(PAGE)
-                .select(&selected);
-            if let Some(cursor) = &self.cursor {
-                query = query.start_after(vec![database.reference(cursor)]);
-            }
-            self.ahead = database.query(query).await?.into();
-            if self.ahead.len() < PAGE as usize {
-                self.source = None;
-            }
-            self.cursor = self.ahead.back().map(|last| last.path.clone());
-        }
-        Ok(self.ahead.front())
-    }
-
-    /// The runs of a student. Students come in the order of their IDs; runs of those who are passed over are of
-    /// strangers.
-    async fn take(&mut self, user: &DocPath) -> Result<RunsByTask> {
-        let mut own = Vec::new();
-        loop {
-            let of = match self.peek().await? {
-                Some(run) => run.path.parent(),
-                None => break,
-            };
-            let is_next = of.as_ref().is_some_and(|of| of.as_str() > user.as_str());
-            if is_next {
-                break;
-            }
-            let run = self.ahead.pop_front();
-            match of {
-                Some(of) if of == *user => own.extend(run),
-                Some(of) => self.pass(of),
-                None => {}
-            }
-        }
-        Ok(by_task(&own))
-    }
-
-    fn pass(&mut self, user: DocPath) {
-        // Guests have runs, too, and no assignments.
-        if user.collection_id() == "users" && self.strangers.last() != Some(&user) {
-            self.strangers.push(user);
-        }
-    }
-
-    /// A page of students whom no assignment was found for; fewer than a page only when `all` are asked for, from the
-    /// runs that remain.
-    async fn gathered(&mut self, all: bool) -> Result<Vec<DocPath>> {
-        while all && self.strangers.len() < PAGE as usize {
-            let Some(of) = self.peek().await?.map(|run| run.path.parent()) else { break };
-            self.ahead.pop_front();
-            if let Some(of) = of {
-                self.pass(of);
-            }
-        }
-        let ready = if all || self.strangers.len() >= PAGE as usize { self.strangers.len() } else { 0 };
-        Ok(self.strangers.drain(..ready).collect())
     }
 }
 

@@ -1,12 +1,17 @@
 //! The event of runs.
 
+use std::collections::BTreeSet;
+
+use parking_lot::Mutex;
+
 use super::assignment::{Outcome, follow};
 use super::best::{self, Run, best};
 use super::category;
 use super::event::{Asked, Pair, Touched, asked};
-use super::hold::{RunsByTask, by_task, hold};
+use super::hold::{RunsByTask, by_task, hold, not_found};
 use crate::app::App;
 use crate::assignments::{self, Amended};
+use crate::documents::archive::archive_path;
 use crate::fields;
 use crate::runtime::{DocumentEvent, HandlerError};
 use crate::store::{DocPath, Document, FieldPath, Fields, Precondition, Query, StoreError, Transaction, Value, Write};
@@ -130,20 +135,41 @@ pub async fn runs_of_assignment(app: &App, user: &DocPath, assignment: &str) -> 
     Ok(by_task(&app.stores.assessment.query(query).await?))
 }
 
+/// Which of these runs of a student are known to have been deleted: those that are archived. One read a run.
+pub async fn deleted_runs(app: &App, user: &DocPath, ids: &BTreeSet<String>) -> Result<BTreeSet<String>, StoreError> {
+    if ids.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let archives = ids.iter().filter_map(|id| archive_path(&user.child("runs", id).ok()?).ok()).collect::<Vec<_>>();
+    let found = app.stores.assessment.get_fields(&archives, Some(&[])).await?;
+    Ok(found.into_iter().zip(&archives).filter_map(|(found, path)| found.map(|_| path.id().to_owned())).collect())
+}
+
 /// Brings an assignment in line with all runs of it: one that comes again after its student was away has missed
 /// their events. Reads the runs, and the assignment; where it's written, both once more, as [`sync`] does.
 pub async fn hold_assignment(app: &App, path: &DocPath) -> Result<(), HandlerError> {
     let user = path.parent().ok_or_else(|| HandlerError::Permanent("not an assignment's path".to_owned()))?;
     let mut written = None;
+    let (mut asked, mut deleted) = (BTreeSet::new(), BTreeSet::new());
     loop {
         let runs = runs_of_assignment(app, &user, path.id()).await?;
         if written.as_ref() == Some(&runs) {
             return Ok(());
         }
-        let amended = assignments::amend(app, path, |assignment| hold(assignment, &runs, None, app.now())).await?;
-        if amended != Amended::Done {
+        let unknown = Mutex::new(BTreeSet::new());
+        let edit = |assignment: &Fields| {
+            *unknown.lock() = not_found(assignment, &runs);
+            hold(assignment, &runs, &deleted, None, app.now())
+        };
+        let amended = assignments::amend(app, path, edit).await?;
+        let unknown: BTreeSet<String> = unknown.into_inner().difference(&asked).cloned().collect();
+        if !unknown.is_empty() {
+            deleted.extend(deleted_runs(app, &user, &unknown).await?);
+            asked.extend(unknown);
+        } else if amended != Amended::Done {
             return Ok(());
+        } else {
+            written = Some(runs);
         }
-        written = Some(runs);
     }
 }

@@ -3,7 +3,7 @@
 //! Usually each run's own event brings its task in line. An assignment that comes again after its student was away
 //! has missed such events, and `reconcile` looks for whatever else went amiss.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::assignment::{Outcome, follow};
 use super::best::Run;
@@ -28,12 +28,14 @@ pub fn by_task<'a>(documents: impl IntoIterator<Item = &'a Document>) -> RunsByT
 
 /// The fields of the assignment that change so that it agrees with the runs; none when it does.
 ///
-/// A task without runs is cleared where the assignment names runs of it: somebody deleted them. What a client noted
-/// of a task that never had a run stays. A task that has runs and isn't in the assignment joins it, where
+/// A task without runs is cleared where the assignment names runs of it and all of them are known to be `deleted`. A
+/// run that's merely not found clears nothing: perhaps the database isn't the whole one. What a client noted of a task
+/// that never had a run stays. A task that has runs and isn't in the assignment joins it, where
 /// `administration`, with the student, says what it is.
 pub fn hold(
     assignment: &Fields,
     runs: &RunsByTask,
+    deleted: &BTreeSet<String>,
     administration: Option<(&Administration, &Fields)>,
     now: Timestamp,
 ) -> Fields {
@@ -42,9 +44,8 @@ pub fn hold(
     if let Some((administration, user)) = administration {
         join(&mut held, &mut changes, runs, administration, user, now);
     }
-    let named = assessments_of(&held).into_iter().filter(names_runs);
-    let named = named.filter_map(|entry| task_id(&entry).map(str::to_owned)).filter(|task| !runs.contains_key(task));
-    let gone: Vec<String> = named.collect();
+    let named = without_runs(&held, runs).into_iter().filter(|(_, named)| named.is_subset(deleted));
+    let gone: Vec<String> = named.map(|(task, _)| task).collect();
     let tasks = runs.iter().map(|(task, runs)| (task, runs.as_slice(), None));
     for (task, runs, left) in tasks.chain(gone.iter().map(|task| (task, [].as_slice(), Some(now)))) {
         if let Outcome::Changed(changed) = follow(&held, task, runs, left, now) {
@@ -53,6 +54,22 @@ pub fn hold(
         }
     }
     changes
+}
+
+/// The IDs of runs that the assignment names, of tasks of which there's no run.
+pub fn not_found(assignment: &Fields, runs: &RunsByTask) -> BTreeSet<String> {
+    without_runs(assignment, runs).into_values().flatten().collect()
+}
+
+fn without_runs(assignment: &Fields, runs: &RunsByTask) -> BTreeMap<String, BTreeSet<String>> {
+    let named = assessments_of(assignment).into_iter().filter(names_runs);
+    let tasks = named.filter_map(|entry| {
+        let task = task_id(&entry).filter(|task| !runs.contains_key(*task))?.to_owned();
+        let mut ids = entry.get("allRunIds").and_then(Value::as_string_list).unwrap_or_default();
+        ids.extend(entry.get("runId").and_then(Value::as_str).map(str::to_owned));
+        Some((task, ids.into_iter().collect()))
+    });
+    tasks.collect()
 }
 
 /// Adds the tasks that have runs and aren't in the assignment.
@@ -160,11 +177,15 @@ mod tests {
             ),
         ];
         for (what, assignment, runs, expected) in table {
-            let changes = hold(&assignment, &runs, None, at(100));
+            let deleted = BTreeSet::from(["old".to_owned()]);
+            if runs.is_empty() {
+                assert_eq!(hold(&assignment, &runs, &BTreeSet::new(), None, at(100)), Fields::new(), "{what}: unknown");
+            }
+            let changes = hold(&assignment, &runs, &deleted, None, at(100));
             assert_eq!(shown(&assignment, &changes), expected, "{what}");
             let mut after = assignment.clone();
             after.extend(changes);
-            assert_eq!(hold(&after, &runs, None, at(200)), Fields::new(), "{what}: held twice");
+            assert_eq!(hold(&after, &runs, &deleted, None, at(200)), Fields::new(), "{what}: held twice");
         }
     }
 
@@ -177,7 +198,7 @@ mod tests {
         let bare = assignment(vec![fields! { "taskId" => "pa", "optional" => false }]);
         let runs = runs(&[("swr", &[run("r1", true)])]);
         let user = Fields::new();
-        let changes = hold(&bare, &runs, Some((&administration, &user)), at(100));
+        let changes = hold(&bare, &runs, &BTreeSet::new(), Some((&administration, &user)), at(100));
         assert_eq!(shown(&bare, &changes), ["pa - false assigned", "swr r1 true completed"]);
         assert_eq!(changes.get("started"), Some(&Value::Boolean(true)));
     }

@@ -9,4 +9,4 @@ mod handlers;
 pub mod hold;
 pub mod student;
 
-pub use handlers::{hold_assignment, runs_of_assignment, written};
+pub use handlers::{deleted_runs, hold_assignment, runs_of_assignment, written};

@@ -3,7 +3,7 @@
 use super::age::{date_of_birth, day};
 use super::archived_unsaid;
 use super::change::UserChange;
-use super::grade::{grade_text, level_of};
+use super::grade::{grade_text, is_unknown, level_of};
 use crate::orgs::OrgType;
 use crate::store::{FieldPath, Fields, Timestamp, Value, lookup};
 
@@ -29,11 +29,13 @@ pub fn copy_changes(
     if change.birth && date_of_birth(user).is_none() {
         gone.extend(["birthMonth", "birthYear"]);
     }
-    if change.grade && lookup(user, "studentData.grade").is_none_or(Value::is_null) {
+    // What nobody can read as a grade may be anything: a column that holds names, say.
+    let is_grade = |grade: &Value| !grade.is_null() && !is_unknown(grade);
+    if change.grade && !lookup(user, "studentData.grade").is_some_and(is_grade) {
         gone.extend(["grade", "schoolLevel"]);
     }
     if change.grade
-        && let Some(grade) = lookup(user, "studentData.grade").filter(|grade| !grade.is_null())
+        && let Some(grade) = lookup(user, "studentData.grade").filter(|grade| is_grade(grade))
     {
         wanted.extend(grade_text(grade).map(|text| ("grade".to_owned(), Value::String(text))));
         match level_of(grade) {

@@ -21,7 +21,7 @@ pub fn is_living(user: &Fields) -> bool {
 
 /// What a document that doesn't say whether its user is archived should say: pages ask for users that are not.
 pub fn archived_unsaid(user: &Fields) -> Option<Value> {
-    user.get("archived").is_none_or(|archived| archived.as_bool().is_none()).then_some(Value::Boolean(false))
+    user.get("archived").is_none_or(Value::is_null).then_some(Value::Boolean(false))
 }
 
 /// True when the user's type is one of `types`.

@@ -286,6 +286,9 @@ describe('admin database: what clients do', () => {
     await only('admin', assignees, (db, who) =>
       updateDoc(doc(db, 'users/student'), { [`legal.consent.${who}`]: [{ dateSigned: new Date() }] }));
     await only('admin', ['parent', ...ADMINS], (db, who) => updateDoc(doc(db, 'users/student'), { 'studentData.grade': who }));
+    for (const backends of ['formerAssignments', 'studentDataBefore', 'emailKey', 'mergedInto']) {
+      await only('admin', [], (db, who) => updateDoc(doc(db, 'users/student'), { [backends]: who }));
+    }
     await only('admin', [], (db) => setDoc(doc(db, 'users/made-up'), USER));
     await only('admin', [], (db) => OPERATIONS.delete(db, 'users/other-student'));
   });

@@ -506,3 +506,40 @@ async fn a_list_entry_that_a_deletion_past_the_service_left_is_no_reason_to_lose
     world.admin().commit(vec![transform]).await.expect("written");
     world.settle().await;
 }
+
+#[tokio::test]
+async fn what_was_taken_from_an_org_does_not_come_back_because_it_closed() {
+    let world = world().await;
+    work(&world).await;
+    assign_to(&world, &["S3"]).await;
+    close(&world, "2026-09-15T00:00:00Z").await;
+    // Another class of the same district, which the administration had been given.
+    edit(&world, org_maps(&["D1", "S1", "C2"], world.now())).await;
+    assert_eq!(shown(&world).await, None);
+    assert_consistent(world.admin(), "a").await;
+    assert!(look(&world, false).await.agrees);
+}
+
+#[tokio::test]
+async fn reconcile_takes_nothing_for_runs_that_are_merely_not_there() {
+    let world = world().await;
+    work(&world).await;
+    let before = shown(&world).await;
+    // As if the assessment database were another one: no run, and no event or archive of its deletion either.
+    world.assessment().commit(vec![Write::delete(path("users/u/runs/r1"))]).await.expect("deleted");
+    drop(world.events().await);
+    for fix in [false, true] {
+        let report = look(&world, fix).await;
+        assert!(report.agrees, "{report:?}");
+        assert_eq!(crate::reconcile::findings(&report), ["RunsNotFound u".to_owned()].into());
+        assert_eq!(shown(&world).await, before);
+    }
+    // Once it's known that somebody deleted the run, its task is open again.
+    let gone = fields! { "taskId" => "pa", "assignmentId" => "a", "deletedAt" => at(NOW) };
+    set(world.assessment(), "deleted-users/u/deleted-runs/r1", gone).await;
+    assert!(!look(&world, false).await.agrees);
+    assert!(look(&world, true).await.agrees);
+    let entry = shown(&world).await.expect("an assignment")["assessments"].as_array().expect("a list")[0].clone();
+    assert!(!entry.as_map().expect("a map").contains_key("completedOn"));
+    assert_consistent(world.admin(), "a").await;
+}

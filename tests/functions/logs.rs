@@ -109,6 +109,8 @@ fn requests() -> Vec<(&'static str, Json)> {
         ),
         ("getAdministrations", json!({"testData": EMAIL})),
         ("reconcileAdministration", json!({"administrationId": EMAIL})),
+        ("mergeUsers", json!({"from": EMAIL, "into": named, "apply": true})),
+        ("mergeUsers", json!({"from": student, "into": EMAIL, "apply": PASSWORD})),
     ]
 }
 

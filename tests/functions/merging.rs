@@ -353,9 +353,9 @@ async fn who_cannot_be_merged_is_left_alone() {
         let refused = merge(app, from, into, true, "a test").await;
         assert!(matches!(refused, Err(MergeError::Refused(_))), "{from} {into}: {refused:?}");
     }
-    for (from, into) in [("from", "nobody"), ("nobody", "into")] {
+    for (from, into, missing) in [("from", "nobody", "into"), ("nobody", "into", "from")] {
         let refused = merge(app, from, into, true, "a test").await;
-        assert!(matches!(refused, Err(MergeError::Missing(id)) if id == "nobody"), "{from} {into}");
+        assert!(matches!(refused, Err(MergeError::Missing(field)) if field == missing), "{from} {into}");
     }
     assert_eq!(everything(&world).await, before);
     merged(&world, true).await;

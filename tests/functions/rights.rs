@@ -31,6 +31,9 @@ fn request(town: &Town, function: &str, role: Role) -> Json {
             administration
         }
         "reconcileAdministration" => json!({"administrationId": "a1"}),
+        "mergeUsers" => json!({
+            "from": format!("roar-{}", uid(Role::Admin)), "into": format!("roar-{}", uid(Role::SiblingAdmin)),
+        }),
         "appendToAdminClaims" | "removeFromAdminClaims" => json!({"targetUid": "uid-pupil", "schoolId": "s1"}),
         "setUidClaims" => json!({"assessmentUid": assessment_uid(role)}),
         "associateAssessmentUid" => json!({"adminUid": uid(role), "assessmentUid": assessment_uid(role)}),

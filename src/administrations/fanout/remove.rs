@@ -113,7 +113,7 @@ impl Removal<'_> {
             // Its event must not take it from the counts of a next life of the administration.
             writes.push(deletion_mark(assignment, now)?);
             // Should the administration come to life again, so does the work in it.
-            writes.extend(archiving(assignment, now)?);
+            writes.push(archiving(assignment, now)?);
             if present {
                 let memory = Memory::Of(list_dates(&assignment.fields, now));
                 let step = Step {

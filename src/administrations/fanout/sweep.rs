@@ -12,11 +12,16 @@ use crate::assignments::settlement::Settlement;
 use crate::assignments::side_effects::user_writes;
 use crate::fields;
 use crate::runtime::{HandlerError, Task, TaskOutcome};
+use crate::store::size::fields_size;
 use crate::store::{Direction, DocPath, Document, Precondition, Query, StoreError, Value};
 use crate::users::{is_living, is_of_type};
 
 /// Assignments read, and dealt with in one commit, at most: each may go, archived, with its traces at its student.
 const PAGE: u32 = 110;
+/// Writes after which a commit takes no more students: one has five at most, and the counts of their orgs.
+const MOST_WRITES: usize = 400;
+/// Bytes of archives after which a commit takes no more, with Firestore taking 10 MiB and an assignment up to 1 MiB.
+const MOST_BYTES: usize = 5 << 20;
 /// How often a page is read again because students are at work.
 const CONFLICTS: u32 = 5;
 
@@ -101,17 +106,24 @@ impl Sweep<'_> {
         let now = self.app.now();
         let mut settlement = Settlement::new(self.administration, now);
         let mut writes = Vec::new();
+        let (mut looked, mut bytes) = (0, 0);
         for assignment in &assignments {
+            if writes.len() + settlement.documents() > MOST_WRITES || bytes > MOST_BYTES {
+                break;
+            }
+            looked += 1;
             // A user who is gone takes their assignments along.
             let user = assignment.path.parent().and_then(|path| users.get(&path));
             if let Some(user) = user.filter(|user| !self.belongs(user)) {
+                bytes += fields_size(&assignment.fields);
                 let settled = settlement.settle(user, Some(assignment), Decision::Delete)?;
                 writes.extend(settled.of_assignment);
                 writes.extend(user_writes(&user.path, settled.step.as_slice(), now));
             }
         }
         writes.extend(settlement.counts(Precondition::None)?);
-        let last = assignments.last().filter(|_| assignments.len() == PAGE as usize).map(|last| last.path.to_string());
+        let is_last = looked == assignments.len() && looked < PAGE as usize;
+        let last = assignments[..looked].last().filter(|_| !is_last).map(|last| last.path.to_string());
         let ends = if last.is_some() { 0 } else { -1 };
         writes.insert(0, progress_write(self.administration, self.version, ends, [])?);
         match &last {

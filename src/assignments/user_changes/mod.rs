@@ -83,10 +83,25 @@ async fn user_deleted(app: &App, user: &DocPath) -> Result<(), StoreError> {
         // There again; that has an event of its own.
         return Ok(());
     }
-    for assignment in database.query(Query::collection(format!("{user}/assignments"))).await? {
-        let mut writes = vec![Write::delete(assignment.path.clone())];
-        writes.extend(archiving(&assignment, app.now())?);
-        database.commit(writes).await?;
+    for mut assignment in database.query(Query::collection(format!("{user}/assignments"))).await? {
+        for _ in 0..ROUNDS {
+            let unchanged = Precondition::UpdatedAt(assignment.update_time);
+            let delete = Write::delete(assignment.path.clone()).when(unchanged);
+            match database.commit(vec![delete, archiving(&assignment, app.now())?]).await {
+                Err(StoreError::Conflict(_)) => {}
+                committed => {
+                    committed?;
+                    break;
+                }
+            }
+            // The student's last work is archived, too; and what somebody has been given anew isn't taken away.
+            let found = database.get_all(&[user.clone(), assignment.path.clone()]).await?;
+            match <[Option<Document>; 2]>::try_from(found) {
+                Ok([None, Some(latest)]) => assignment = latest,
+                Ok([Some(_), _]) => return Ok(()),
+                _ => break,
+            }
+        }
     }
     Ok(())
 }

@@ -167,6 +167,10 @@ async fn attempt(
         if let Decision::Create(fields) | Decision::Update(fields) = &decision {
             bytes += fields_size(fields);
         }
+        if let (Decision::Delete, Some(existing)) = (&decision, existing) {
+            // Its archive.
+            bytes += fields_size(&existing.fields);
+        }
         if let Decision::Create(fields) = &decision
             && life(fields).is_none()
         {

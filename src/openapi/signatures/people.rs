@@ -113,9 +113,9 @@ fn merging() -> Signature {
             required("relations", number("Users who are related to them instead.")),
         ]),
         chunk: None,
-        sent: json!({ "from": "student-1", "into": "student-2" }),
+        sent: json!({ "from": "student-2", "into": "student-1" }),
         given: json!({
-            "status": "ok", "from": "student-1", "into": "student-2", "applied": false, "alreadyMerged": false,
+            "status": "ok", "from": "student-2", "into": "student-1", "applied": false, "alreadyMerged": false,
             "orgs": ["class-1"], "assignmentsMoved": [], "assignmentsCombined": ["8dQb2TnKxUw0VjXy9aRf"], "runs": 3,
             "rosterEntries": 1, "accounts": [], "accountsGivenUp": [], "relations": 0,
         }),

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::administrations::Administration;
 use crate::assignments::build::Definition;
@@ -63,7 +65,9 @@ fn examine(scope: &Scope, user: Option<Fields>, assignment: Option<Fields>) -> E
     let user = user.map(|fields| document("users/u", fields));
     let assignment = assignment.map(|fields| document("users/u/assignments/a", fields));
     let (user, assignment) = (user.as_ref(), assignment.as_ref());
-    rules.examine(Subject { path: &path, user, assignment, archived: None, runs: None }).unwrap()
+    rules
+        .examine(Subject { path: &path, user, assignment, archived: None, runs: None, deleted: &BTreeSet::new() })
+        .unwrap()
 }
 
 #[test]

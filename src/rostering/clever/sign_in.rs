@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 use super::callable::not_set_up;
 use super::map;
 use super::records::{Unread, User};
-use super::sync::entries::{ENTRIES, SIGNED_IN, entry_path, said};
+use super::sync::entries::{ENTRIES, LEFT, SIGNED_IN, entry_path, said};
 use super::sync::{PROVIDER, user_path};
 use super::{Clever, CleverError};
 use crate::app::App;
@@ -157,7 +157,8 @@ impl Work<'_> {
         noted.as_ref().map_or(Ok(()), |noted| self.check(noted))?;
         let (person, rights, owned, short) = self.person(&tx, before.as_ref(), noted.as_ref()).await?;
         let was_admin = noted.as_ref().is_some_and(|noted| text(noted, "role") == Some("admin"));
-        // What the roster doesn't say is for the district's sync to take away; where none writes people, for a sign-in.
+        // What the roster says no more is taken away by the district's sync of people. Where there's none, a sign-in
+        // does that.
         let is_synced = noted.as_ref().is_some_and(|noted| noted.fields.contains_key(org::ROSTER));
         let told = noted.as_ref().map(said).unwrap_or_default();
         let address = noted.as_ref().and_then(|noted| text(noted, "email")).filter(|_| !is_synced);
@@ -205,11 +206,15 @@ impl Work<'_> {
         }
         entry.extend(person.email.as_ref().map(|email| ("email".to_owned(), Value::from(email.as_str()))));
         // What this gives is the roster's, too, when a sync takes it back.
-        let said = told.or(Said::by(&person));
+        let said = if is_synced { told.or(Said::by(&person)) } else { told.after(&person) };
         if said != told {
             entry.insert(SIGNED_IN.to_owned(), Value::strings(said.names()));
         }
         let mut mask: Vec<FieldPath> = entry.keys().map(FieldPath::top).collect();
+        if !is_synced && noted.as_ref().is_some_and(|noted| noted.fields.contains_key(LEFT)) {
+            // What it said of somebody who left is told by what it says now.
+            mask.push(FieldPath::top(LEFT));
+        }
         if person.email.is_none() && !is_synced && !person.unread.contains(&"email") {
             mask.push(FieldPath::top("email"));
         }

@@ -44,7 +44,8 @@ pub async fn merge_users(app: App, permit: SuperAdmin, request: Request) -> Resu
 impl From<MergeError> for FunctionError {
     fn from(error: MergeError) -> Self {
         match error {
-            MergeError::Missing(id) => FunctionError::new(Status::NotFound, format!("There is no user {id}.")),
+            // Its ID may be anything that somebody sent.
+            MergeError::Missing(field) => FunctionError::new(Status::NotFound, format!("{field} names no user.")),
             MergeError::Refused(why) => FunctionError::new(Status::FailedPrecondition, why),
             MergeError::Claims(error) => error.into(),
             MergeError::Store(error) => error.into(),

@@ -1,11 +1,10 @@
 //! Merging two users, step by step.
 //!
-//! The order makes every moment a sound one. First what the other lost is put by for the user who stays; then these
-//! are given the other's orgs, so that assignments
-//! that come to them stay; then assignments move, each with its counts and both users' lists in one commit; then runs,
-//! copied before they're deleted; then who may sign in as whom; and at last the other is archived. A merge that's cut
-//! short is told by `mergingInto` on the other's document, and goes on when it's asked for again. Whatever is done
-//! already costs reads only.
+//! The order makes every moment a sound one. First what the other lost is put by for the user who stays; then these are
+//! given the other's orgs, so that assignments that come to them stay; then assignments move, each with its counts and
+//! both users' lists in one commit; then runs; then who may sign in as whom; and at last the other is archived. A merge
+//! that's cut short is told by `mergingInto` on the other's document, and goes on when it's asked for again. Whatever is
+//! done already costs reads only.
 
 use serde::Serialize;
 use thiserror::Error;
@@ -16,23 +15,19 @@ use crate::assignments::build::{Decision, current_orgs};
 use crate::assignments::look_again;
 use crate::assignments::settlement::{Settlement, assignment_path};
 use crate::assignments::side_effects::{Memory, user_writes};
-use crate::claims::admin_orgs::Change;
-use crate::claims::audit::{Action, Record};
-use crate::claims::lists::granted;
-use crate::claims::{ClaimsError, Rounds, disown, next_update, publish};
+use crate::claims::ClaimsError;
 use crate::documents::archive::{DELETED_AT, archive_path, kept};
 use crate::documents::former::{FORMER, all_former, entry_path};
 use crate::fields;
-use crate::rights::claims_map;
 use crate::runtime::FunctionError;
 use crate::store::{
-    Database, DocPath, Document, FieldOp, FieldPath, Fields, Precondition, Query, StoreError, Transaction, Transform,
-    Value, Write,
+    Database, DocPath, Document, FieldOp, FieldPath, Precondition, Query, StoreError, Transaction, Transform, Value,
+    Write,
 };
 use crate::users::copy::new_copy;
 
-/// Documents copied or deleted in one commit.
-const BATCH: usize = 200;
+/// Documents moved in one commit, of two writes each.
+const BATCH: usize = 100;
 /// Relations of users, by their fields.
 const RELATIONS: [&str; 3] = ["childIds", "parentIds", "teacherIds"];
 /// What a user has beside assignments and runs.
@@ -41,9 +36,9 @@ const BESIDES: [&str; 2] = ["externalData", "surveyResponses"];
 /// Why users can't be merged.
 #[derive(Debug, Error)]
 pub enum MergeError {
-    /// There's no such user.
-    #[error("there is no user {0}")]
-    Missing(String),
+    /// There's no such user: whether it's `from` or `into`.
+    #[error("{0} names no user")]
+    Missing(&'static str),
     /// They aren't one person, or one of them is merged already; for people.
     #[error("{0}")]
     Refused(String),
@@ -117,16 +112,18 @@ pub async fn merge(app: &App, from: &str, into: &str, apply: bool, by: &str) -> 
     Ok(merged)
 }
 
-struct Work<'a> {
-    app: &'a App,
-    from: DocPath,
-    into: DocPath,
-    apply: bool,
-    by: &'a str,
+/// A merge under way.
+pub(super) struct Work<'a> {
+    pub(super) app: &'a App,
+    pub(super) from: DocPath,
+    pub(super) into: DocPath,
+    /// Writes; else everything is only looked at.
+    pub(super) apply: bool,
+    pub(super) by: &'a str,
 }
 
 impl Work<'_> {
-    fn admin(&self) -> &Database {
+    pub(super) fn admin(&self) -> &Database {
         &self.app.stores.admin
     }
 
@@ -137,15 +134,14 @@ impl Work<'_> {
     async fn users(&self) -> Result<(Document, Document), MergeError> {
         let found = self.admin().get_all(&[self.from.clone(), self.into.clone()]).await?;
         let [from, into] = <[Option<Document>; 2]>::try_from(found).unwrap_or_default();
-        let missing = |path: &DocPath| MergeError::Missing(path.id().to_owned());
-        let (from, into) = (from.ok_or_else(|| missing(&self.from))?, into.ok_or_else(|| missing(&self.into))?);
+        let (from, into) = (from.ok_or(MergeError::Missing("from"))?, into.ok_or(MergeError::Missing("into"))?);
         match refusal((from.id(), &from.fields), (into.id(), &into.fields)) {
             Some(why) => Err(MergeError::Refused(why)),
             None => Ok((from, into)),
         }
     }
 
-    async fn commit(&self, database: &Database, writes: Vec<Write>) -> Result<(), StoreError> {
+    pub(super) async fn commit(&self, database: &Database, writes: Vec<Write>) -> Result<(), StoreError> {
         if self.apply {
             database.commit(writes).await?;
         }
@@ -241,9 +237,8 @@ impl Work<'_> {
     /// Both as they are now, if they can be merged still.
     async fn both(&self, tx: &Transaction) -> Result<(Document, Document), MergeError> {
         let found = tx.get_all(&[self.from.clone(), self.into.clone()]).await?;
-        let [Some(from), Some(into)] = <[Option<Document>; 2]>::try_from(found).unwrap_or_default() else {
-            return Err(MergeError::Missing(self.from.id().to_owned()));
-        };
+        let [from, into] = <[Option<Document>; 2]>::try_from(found).unwrap_or_default();
+        let (from, into) = (from.ok_or(MergeError::Missing("from"))?, into.ok_or(MergeError::Missing("into"))?);
         match refusal((from.id(), &from.fields), (into.id(), &into.fields)) {
             Some(why) => Err(MergeError::Refused(why)),
             None => Ok((from, into)),
@@ -320,17 +315,13 @@ impl Work<'_> {
         Ok(done.await?.0)
     }
 
-    /// Moves all runs with their trials: each is there twice for a moment, and never not at all.
+    /// Moves all runs with their trials; the trials first, for who reads the run wants them.
     async fn runs(&self) -> Result<u64, MergeError> {
         let runs = self.assessment().query(Query::collection(format!("{}/runs", self.from))).await?;
-        for run in &runs {
+        for run in runs.iter().filter(|_| self.apply) {
             let trials = self.assessment().query(Query::collection(format!("{}/trials", run.path))).await?;
-            let run = std::slice::from_ref(run);
-            // The trials first: who reads the run wants them.
-            self.make(self.assessment(), &trials).await?;
-            self.make(self.assessment(), run).await?;
-            self.unmake(self.assessment(), &trials).await?;
-            self.unmake(self.assessment(), run).await?;
+            self.carry(self.assessment(), &trials).await?;
+            self.carry(self.assessment(), std::slice::from_ref(run)).await?;
         }
         Ok(runs.len() as u64)
     }
@@ -339,30 +330,24 @@ impl Work<'_> {
     async fn besides(&self) -> Result<(), MergeError> {
         for collection in BESIDES {
             let theirs = self.admin().query(Query::collection(format!("{}/{collection}", self.from))).await?;
-            self.make(self.admin(), &theirs).await?;
-            self.unmake(self.admin(), &theirs).await?;
+            self.carry(self.admin(), &theirs).await?;
         }
         Ok(())
     }
 
-    /// Makes documents below the other user again, below the one who stays; what's there is left as it is.
-    async fn make(&self, database: &Database, documents: &[Document]) -> Result<(), MergeError> {
-        let below = |document: &Document| {
-            let path = document.path.as_str().strip_prefix(self.from.as_str()).unwrap_or_default();
-            DocPath::new(format!("{}{path}", self.into))
-        };
+    /// Moves documents from below the other user to below the one who stays. Each is at one of the two places at any
+    /// time.
+    async fn carry(&self, database: &Database, documents: &[Document]) -> Result<(), MergeError> {
         for batch in documents.chunks(BATCH) {
-            let writes: Vec<Write> = batch
-                .iter()
-                .map(|document| Ok(Write::create(below(document)?, document.fields.clone())))
-                .collect::<Result<_, StoreError>>()?;
-            match self.commit(database, writes.clone()).await {
+            let moves = batch.iter().map(|document| {
+                let there = Write::create(self.below_into(&document.path)?, document.fields.clone());
+                Ok([there, Write::delete(document.path.clone()).when(Precondition::UpdatedAt(document.update_time))])
+            });
+            let moves: Vec<[Write; 2]> = moves.collect::<Result<_, StoreError>>()?;
+            match self.commit(database, moves.into_iter().flatten().collect()).await {
                 Err(StoreError::Conflict(_)) => {
-                    for write in writes {
-                        match self.commit(database, vec![write]).await {
-                            Ok(()) | Err(StoreError::Conflict(_)) => {}
-                            Err(error) => return Err(error.into()),
-                        }
+                    for document in batch {
+                        self.carry_one(database, &document.path).await?;
                     }
                 }
                 committed => committed?,
@@ -371,124 +356,32 @@ impl Work<'_> {
         Ok(())
     }
 
-    async fn unmake(&self, database: &Database, documents: &[Document]) -> Result<(), MergeError> {
-        for batch in documents.chunks(BATCH) {
-            self.commit(database, batch.iter().map(|document| Write::delete(document.path.clone())).collect()).await?;
-        }
-        Ok(())
-    }
-
-    async fn claims_of(&self, user: &DocPath) -> Result<Vec<Document>, StoreError> {
-        self.admin().query(Query::collection("userClaims").equal("claims.roarUid", user.id())).await
-    }
-
-    /// Entries of rosters say who somebody is from then on.
-    async fn entries(&self) -> Result<u64, MergeError> {
-        let account = self.claims_of(&self.into).await?.first().map(|claims| claims.id().to_owned());
-        let entries = Query::collection("identityProviderIds").equal("roarUid", self.from.id());
-        let entries = self.admin().query(entries).await?;
-        for entry in &entries {
-            let mut fields = fields! { "roarUid" => self.into.id() };
-            if let (Some(account), Some(Value::String(_))) = (&account, entry.fields.get("adminUid")) {
-                fields.insert("adminUid".to_owned(), Value::from(account.as_str()));
-            }
-            self.commit(self.admin(), vec![Write::update(entry.path.clone(), fields)]).await?;
-        }
-        Ok(entries.len() as u64)
-    }
-
-    /// The other's account signs in as the user who stays; where these have an account of their own, it takes over the
-    /// rights, and the other's is nobody's.
-    async fn claims(&self, merged: &mut Merged) -> Result<(), MergeError> {
-        let (theirs, own) = (self.claims_of(&self.from).await?, self.claims_of(&self.into).await?);
-        merged.accounts = own.iter().map(|claims| claims.id().to_owned()).collect();
-        for claims in theirs {
-            match own.first() {
-                None if merged.accounts.is_empty() => {
-                    merged.accounts.push(claims.id().to_owned());
-                    self.point(&claims).await?;
-                }
-                _ => {
-                    merged.accounts_given_up.push(claims.id().to_owned());
-                    if let Some(own) = own.first() {
-                        self.give_rights(&claims, own).await?;
-                    }
-                    if self.apply {
-                        disown(self.app, &claims).await?;
-                    }
-                    self.commit(self.admin(), vec![Write::delete(claims.path)]).await?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn point(&self, claims: &Document) -> Result<(), MergeError> {
-        if !self.apply {
-            return Ok(());
-        }
-        let record = Record {
-            function: "mergeUsers",
-            action: Action::Bind,
-            by: self.by,
-            target: claims.id(),
-            orgs: None,
-            minimal: None,
-            details: fields! { "roarUid" => self.into.id(), "before" => self.from.id() },
-        };
-        let fields = fields! {
-            "claims" => fields! { "roarUid" => self.into.id() },
-            "lastUpdated" => next_update(Some(claims), self.app.now()),
-        };
-        let mask = vec![FieldPath::of(["claims", "roarUid"]), FieldPath::top("lastUpdated")];
-        let write = Write::merge(claims.path.clone(), fields, mask).when(Precondition::Exists);
-        self.admin().commit(vec![write, record.write(self.app)?]).await?;
-        publish(self.app, claims.id(), &[]).await?;
-        Ok(())
-    }
-
-    async fn give_rights(&self, theirs: &Document, own: &Document) -> Result<(), MergeError> {
-        if !self.apply {
-            return Ok(());
-        }
-        let orgs = granted(claims_map(theirs));
-        if !orgs.is_empty() {
-            let change =
-                Change { function: "mergeUsers", by: self.by, target: own.id(), orgs: &orgs, action: Action::Append };
-            change.apply_to_whoever(self.app).await.map_err(MergeError::Function)?;
-        }
-        let flag = |name: &str| claims_map(theirs).and_then(|claims| claims.get(name)).and_then(Value::as_bool);
-        let given: Vec<&str> = ["super_admin", "admin"].into_iter().filter(|name| flag(name) == Some(true)).collect();
-        if given.is_empty() {
-            return Ok(());
-        }
-        let mut rounds = Rounds::default();
-        while rounds.next().await {
-            let Some(own) = self.admin().get(&own.path).await? else { return Ok(()) };
-            let flags: Fields = given.iter().map(|name| ((*name).to_owned(), Value::Boolean(true))).collect();
-            let mut mask: Vec<FieldPath> = given.iter().map(|name| FieldPath::of(["claims", name])).collect();
-            mask.push(FieldPath::top("lastUpdated"));
-            let record = Record {
-                function: "mergeUsers",
-                action: Action::Append,
-                by: self.by,
-                target: own.id(),
-                orgs: None,
-                minimal: None,
-                details: flags.clone(),
+    /// Moves one document as it is now. Where there's one already, a browser that's open still has written on at the
+    /// old place what it would have written to the new one.
+    async fn carry_one(&self, database: &Database, path: &DocPath) -> Result<(), MergeError> {
+        let places = [path.clone(), self.below_into(path)?];
+        let places = &places;
+        let carried = database.transaction(|tx| async move {
+            let found = tx.get_all(places).await?;
+            let [Some(theirs), own] = <[Option<Document>; 2]>::try_from(found).unwrap_or_default() else {
+                return Ok(());
             };
-            let fields = fields! { "claims" => flags, "lastUpdated" => next_update(Some(&own), self.app.now()) };
-            let write = Write::merge(own.path.clone(), fields, mask).when(Precondition::UpdatedAt(own.update_time));
-            match self.admin().commit(vec![write, record.write(self.app)?]).await {
-                Err(StoreError::Conflict(_)) => {}
-                committed => {
-                    committed?;
-                    publish(self.app, own.id(), &[]).await?;
-                    return Ok(());
+            let there = match own {
+                None => Write::create(places[1].clone(), theirs.fields),
+                Some(_) => {
+                    let mask = theirs.fields.keys().map(FieldPath::top).collect();
+                    Write::merge(places[1].clone(), theirs.fields, mask)
                 }
-            }
-        }
-        Err(StoreError::Contention.into())
+            };
+            tx.write_all([there, Write::delete(theirs.path)]).await;
+            Ok::<_, StoreError>(())
+        });
+        Ok(carried.await.map(|_| ())?)
+    }
+
+    fn below_into(&self, path: &DocPath) -> Result<DocPath, StoreError> {
+        let below = path.as_str().strip_prefix(self.from.as_str()).unwrap_or_default();
+        DocPath::new(format!("{}{below}", self.into))
     }
 
     /// Who names the other as their child, parent or teacher names the user who stays.

@@ -2,9 +2,10 @@
 //! pointer.
 //!
 //! Pure: [`decide`]. Around it: `carry_out`, step by step, each of them one commit that may be repeated, so that a merge
-//! that was cut short goes on where it was; and the callable.
+//! that was cut short goes on where it was; `accounts`, its part about who signs in; and the callable.
 
-mod callable;
+mod accounts;
+pub(crate) mod callable;
 mod carry_out;
 pub mod decide;
 

@@ -195,7 +195,7 @@ impl Object {
                 Value::String(id) if id.trim().is_empty() => self.pass_over(name),
                 Value::String(id) if id.trim().len() == id.len() => ids.push(id),
                 Value::String(id) => ids.push(id.trim().to_owned()),
-                // A place in a list that nobody can name may be anybody's.
+                // Without its ID, nobody can say who's missing from the list: the list as a whole can't be read.
                 _ => return Err(name),
             }
         }

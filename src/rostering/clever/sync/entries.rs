@@ -106,7 +106,7 @@ pub(in super::super) const SIGNED_IN: &str = "saidAtSignIn";
 
 /// The field of a note that keeps, of somebody who left, what the roster said of them. It's still the roster's when they
 /// come back.
-pub(super) const LEFT: &str = "left";
+pub(in super::super) const LEFT: &str = "left";
 
 /// People whose notes are asked for at once.
 const NOTES: usize = 300;
@@ -191,14 +191,20 @@ impl Work<'_> {
                 }
             }
             let odd = batch.iter().filter(|user| !has_right_key(&user.fields));
-            writes.extend(odd.map(|user| {
+            let keys = odd.map(|user| {
                 let key = address_key(&user.fields).map(|key| (ADDRESS_KEY.to_owned(), Value::from(key)));
                 let write =
                     Write::merge(user.path.clone(), key.into_iter().collect(), vec![FieldPath::top(ADDRESS_KEY)]);
                 write.when(Precondition::UpdatedAt(user.update_time))
-            }));
+            });
+            let keys = keys.collect();
             match self.commit(writes).await {
                 // Somebody signs in. Then it's found out by the next sync.
+                Err(SyncError::Store(StoreError::Conflict(_))) => are_known = false,
+                outcome => drop(outcome?),
+            }
+            match self.commit(keys).await {
+                // Whoever changes this moment gets their key by that change's event; the others by the next sync.
                 Err(SyncError::Store(StoreError::Conflict(_))) => are_known = false,
                 outcome => drop(outcome?),
             }
