@@ -327,6 +327,15 @@ async fn where_both_have_an_account_rights_go_over() {
     assert!(!given_up.contains_key("roarUid") && !given_up.contains_key("adminOrgs"), "{given_up:?}");
     let entry = world.get("identityProviderIds/clever-1").await.expect("an entry").fields;
     assert_eq!(entry["adminUid"], "uid-into".into());
+    // Who did it, to whom.
+    let audit = world.admin().query(Query::collection("claimsAudit")).await.expect("records");
+    let told = |record: &Fields| {
+        let text = |name: &str| record[name].as_str().expect("text").to_owned();
+        format!("{} {} {} by {}", text("function"), text("action"), text("target"), text("by"))
+    };
+    let told: std::collections::BTreeSet<String> = audit.iter().map(|record| told(&record.fields)).collect();
+    let expected = ["mergeUsers append uid-into by a test", "mergeUsers remove uid-from by a test"];
+    assert!(expected.iter().all(|one| told.contains(*one)), "{told:?}");
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use crate::claims::audit::{Action, Record};
 use crate::claims::lists::granted;
 use crate::claims::{Rounds, disown, next_update, publish};
 use crate::fields;
+use crate::orgs::OrgLists;
 use crate::rights::claims_map;
 use crate::store::{DocPath, Document, FieldPath, Fields, Precondition, Query, StoreError, Value, Write};
 
@@ -34,24 +35,42 @@ impl Work<'_> {
     pub(super) async fn claims(&self, merged: &mut Merged) -> Result<(), MergeError> {
         let (theirs, own) = (self.claims_of(&self.from).await?, self.claims_of(&self.into).await?);
         merged.accounts = own.iter().map(|claims| claims.id().to_owned()).collect();
+        let mut stays = own.into_iter().next();
         for claims in theirs {
-            match own.first() {
-                None if merged.accounts.is_empty() => {
+            match &stays {
+                None => {
                     merged.accounts.push(claims.id().to_owned());
                     self.point(&claims).await?;
+                    stays = Some(claims);
                 }
-                _ => {
+                Some(stays) => {
                     merged.accounts_given_up.push(claims.id().to_owned());
-                    if let Some(own) = own.first() {
-                        self.give_rights(&claims, own).await?;
-                    }
-                    if self.apply {
-                        disown(self.app, &claims).await?;
-                    }
-                    self.commit(self.admin(), vec![Write::delete(claims.path)]).await?;
+                    self.give_rights(&claims, stays).await?;
+                    self.give_up(claims).await?;
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Takes its rights and its user from an account.
+    async fn give_up(&self, claims: Document) -> Result<(), MergeError> {
+        if !self.apply {
+            return Ok(());
+        }
+        disown(self.app, &claims).await?;
+        let orgs = granted(claims_map(&claims));
+        let record = Record {
+            function: "mergeUsers",
+            action: Action::Remove,
+            by: self.by,
+            target: claims.id(),
+            orgs: Some(&orgs),
+            minimal: Some((&orgs, &OrgLists::new())),
+            details: fields! { "before" => self.from.id() },
+        };
+        let record = record.write(self.app)?;
+        self.admin().commit(vec![Write::delete(claims.path), record]).await?;
         Ok(())
     }
 
