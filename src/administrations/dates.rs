@@ -25,7 +25,8 @@ pub fn parse(text: &str, edge: Edge, zone: Option<&TimeZone>) -> Option<Timestam
     if let Ok(instant) = text.parse::<Timestamp>() {
         return Some(instant).filter(is_storable);
     }
-    // A civil date would also be read from the beginning of a date and a time.
+    // Only a text of ten characters is a day: the parser of days would also take a date with a time behind it, and drop
+    // the time.
     let instant = match text.len() == 10 {
         true => day(text.parse().ok()?, edge, zone.unwrap_or(&TimeZone::UTC))?,
         false => text.parse::<DateTime>().ok()?.to_zoned(zone?.clone()).ok()?.timestamp(),

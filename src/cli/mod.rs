@@ -170,8 +170,8 @@ fn print(text: &str) -> Result<(), CliError> {
 /// failed, 2 when the arguments or variables are wrong, 130 when somebody stopped its work.
 pub fn main() -> ExitCode {
     let mut cli = Cli::parse();
-    // A demonstration tells its own story, and so does a sync.
-    if matches!(cli.command, Command::Demo(_) | Command::Sync(_)) && cli.log.log == "info" {
+    // A demonstration tells its own story, and so do a sync and a merge.
+    if matches!(cli.command, Command::Demo(_) | Command::Sync(_) | Command::Users(_)) && cli.log.log == "info" {
         "warn".clone_into(&mut cli.log.log);
     }
     let runtime =

@@ -139,9 +139,9 @@ fn as_text(merged: &Merged) -> String {
         return format!("{from} is merged into {into} already; nothing is left to do.");
     }
     let mut table = Table::new();
-    table.load_style(presets::UTF8_BORDERS_ONLY).set_header(["", "", ""]);
+    table.load_style(presets::UTF8_BORDERS_ONLY).set_header(["What goes over", "How many", "For example"]);
     let listed = [
-        ("orgs taken over", &merged.orgs),
+        ("orgs", &merged.orgs),
         ("assignments moved", &merged.assignments_moved),
         ("assignments combined", &merged.assignments_combined),
         ("accounts that sign in as the user who stays", &merged.accounts),

@@ -191,8 +191,9 @@ async fn attempt(
     Ok(if more { Attempt::More } else { Attempt::Done(Followed { user, lists, joined }) })
 }
 
-/// What the user's own document lacks: that they aren't archived, where it doesn't say; the level of school that goes with a grade, the history of orgs, and the
-/// student data until now, where what it makes due waits for a save. The user is changed along.
+/// What the user's own document lacks: that they aren't archived, where the document doesn't say; the level of school that
+/// goes with a grade; the history of orgs; and the student data until now, where what the change makes due waits for a
+/// save. The user is changed along.
 fn own_changes(app: &App, user: &mut Document, change: &UserChange, at: Timestamp) -> Option<Write> {
     let mut fields = Fields::new();
     let mut mask = Vec::new();

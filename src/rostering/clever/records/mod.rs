@@ -2,7 +2,8 @@
 //!
 //! Reading is tolerant: fields that aren't known don't matter, and a value that is null, absent or empty is `None`. One
 //! that is there and can't be read is `None`, too, and noted ([`Unread`]): it's unknown, not taken away. But what says
-//! where somebody belongs makes its record [`Unreadable`] when it can't be read: taken for empty, it would unenrol them. No record shows more of itself in logs than its ID.
+//! where somebody belongs makes its record [`Unreadable`] when it can't be read: taken for empty, it would unenrol them.
+//! No record shows more of itself in logs than its ID.
 
 mod object;
 mod org;
