@@ -57,6 +57,9 @@ struct MergeArgs {
     /// Do it.
     #[arg(long)]
     apply: bool,
+    /// Only show it, which is what happens without --apply in any case.
+    #[arg(long, conflicts_with = "apply")]
+    dry_run: bool,
     /// table or json.
     #[arg(long, value_enum, default_value = "table")]
     format: ReportFormat,
