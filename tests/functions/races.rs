@@ -2,7 +2,7 @@
 
 use roar_functions::demo::play::{Step, play};
 use roar_functions::fields;
-use roar_functions::runtime::{Task, TaskOutcome, Trigger};
+use roar_functions::runtime::{HandlerError, Task, TaskOutcome, Trigger};
 use roar_functions::store::{DocPath, Query, Value, Write};
 
 use crate::local::LocalWorld;
@@ -10,18 +10,31 @@ use crate::scenario::{STUDENTS, assignment, create, delete, edit_tasks, fill, ke
 use crate::world::{admin_uid, assert_consistent, assignments, open_administration, set};
 
 /// Runs the task in a document as the queue would, past the queue.
-async fn run_task(world: &LocalWorld, path: &DocPath, fields: &roar_functions::store::Fields) -> TaskOutcome {
+async fn attempt(
+    world: &LocalWorld,
+    path: &DocPath,
+    fields: &roar_functions::store::Fields,
+) -> Result<TaskOutcome, HandlerError> {
     let name = fields["function"].as_str().expect("a function");
     let function = world.service.runtime.registry().find(name).expect("it's in the index");
     let Trigger::Task(handler) = &function.trigger else { panic!("a task") };
     let payload = fields["payload"].as_map().expect("a payload").clone();
-    handler(world.service.app.clone(), Task::new(path.clone(), payload, 1)).await.expect("the task runs")
+    handler(world.service.app.clone(), Task::new(path.clone(), payload, 1)).await
 }
 
-/// Runs an attempt at a stored task as the queue does: a finished one is removed.
+async fn run_task(world: &LocalWorld, path: &DocPath, fields: &roar_functions::store::Fields) -> TaskOutcome {
+    attempt(world, path, fields).await.expect("the task runs")
+}
+
+/// Runs an attempt at a stored task as the queue does: a finished one is removed, and one that may succeed later is
+/// left for its next attempt (its administration is deleted, say, and the event of that is still to come).
 pub async fn run_task_to_its_end(world: &LocalWorld, task: &roar_functions::store::Document) {
-    if run_task(world, &task.path, &task.fields).await == TaskOutcome::Finished {
-        world.admin().commit(vec![Write::delete(task.path.clone())]).await.expect("removed");
+    match attempt(world, &task.path, &task.fields).await {
+        Ok(TaskOutcome::Finished) => {
+            world.admin().commit(vec![Write::delete(task.path.clone())]).await.expect("removed");
+        }
+        Ok(_) | Err(HandlerError::Transient(_)) => {}
+        Err(error) => panic!("the task can't be done: {error}"),
     }
 }
 
