@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::counts::{Contribution, begin_life};
+use super::side_effects::date_assigned;
 use crate::administrations::model::{Administration, Assessment, progress_key};
 use crate::documents::archive::kept;
+use crate::documents::former::former;
 use crate::fields;
 use crate::orgs::lists::OrgSet;
 use crate::orgs::{OrgLists, OrgTree, OrgType};
 use crate::store::size::{depth, fields_size, value_size};
-use crate::store::{Fields, Timestamp, Value};
+use crate::store::{Document, Fields, Timestamp, Value};
 use crate::users::age::date_of_birth;
 use crate::users::grade::grade_text;
 
@@ -51,7 +53,17 @@ pub struct Former<'a> {
     pub assigned: Option<Timestamp>,
 }
 
-impl Former<'_> {
+impl<'a> Former<'a> {
+    /// What is known of the assignment of an administration that a user had before; `None` for one who had none.
+    /// `archived` is its archive, if that was found.
+    pub fn of(user: &Fields, administration: &str, archived: Option<&'a Document>) -> Option<Former<'a>> {
+        let archived = archived.map(|archived| &archived.fields);
+        let left = former(user, administration).map(|dates| dates.assigned);
+        // Listed and not there: somebody deleted it past the service.
+        let assigned = left.or_else(|| date_assigned(user, administration));
+        (archived.is_some() || assigned.is_some()).then_some(Former { archived, assigned })
+    }
+
     /// The assignment as it was; without an archive, one with nothing in it yet.
     pub fn state(&self, now: Timestamp) -> Fields {
         let mut state = match self.archived {

@@ -121,14 +121,10 @@ async fn settled(
 ) -> Result<Report, CliError> {
     let built = wiring::closed(opened, accounts, store, settings, Rosters::default())?;
     let dispatchers = built.start();
-    let settle = async || {
-        let settled = tokio::time::timeout(SETTLE, built.settled()).await;
-        settled.map_err(|_| CliError::Other("document events and tasks of the store don't come to an end".to_owned()))
-    };
     bar.set_message("waiting for events and tasks");
-    settle().await?;
+    built.settled_within(SETTLE).await?;
     let report = reconcile(&built.service.app, args, Duration::ZERO, bar).await;
-    settle().await?;
+    built.settled_within(SETTLE).await?;
     for dispatcher in dispatchers {
         dispatcher.stop().await;
     }

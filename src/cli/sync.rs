@@ -113,13 +113,9 @@ pub async fn run(args: SyncArgs) -> Result<(), CliError> {
             let dispatchers = built.start();
             let synced = sync(&built.service.app, &args, &stop).await?;
             let waiting = bar("waiting for what follows from it");
-            let settled = async {
-                let settled = tokio::time::timeout(SETTLE, built.settled()).await;
-                settled.map_err(|_| CliError::Other("document events and tasks don't come to an end".to_owned()))
-            };
             // Events are in the store until they're handled.
             let left = "the roster is written; what follows from it goes on when the store is opened again.";
-            until_stopped(&stop, left, settled).await?;
+            until_stopped(&stop, left, built.settled_within(SETTLE)).await?;
             waiting.finish_and_clear();
             for dispatcher in dispatchers {
                 dispatcher.stop().await;

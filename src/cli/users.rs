@@ -1,13 +1,12 @@
 //! `users merge`.
 
-use std::io::Write as _;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use comfy_table::{Cell, Table, presets};
 
 use super::serve::{stopping, until_stopped};
-use super::{CliError, ReportFormat, wiring};
+use super::{CliError, ReportFormat, print, wiring};
 use crate::app::App;
 use crate::config::{AccountsArgs, BackendConfig, BehaviourArgs, StoreArgs};
 use crate::context::Context;
@@ -110,14 +109,10 @@ pub async fn run(args: UsersArgs) -> Result<(), CliError> {
         true => {
             let built = wiring::closed(opened, accounts, &store, settings, Rosters::default())?;
             let dispatchers = built.start();
-            let settle = async || {
-                let settled = tokio::time::timeout(SETTLE, built.settled()).await;
-                settled.map_err(|_| CliError::Other("document events and tasks don't come to an end".to_owned()))
-            };
             let merged = until_stopped(&stop, left, async {
-                settle().await?;
+                built.settled_within(SETTLE).await?;
                 let merged = merge(&built.service.app, &args.from, &args.into, args.apply, BY).await?;
-                settle().await?;
+                built.settled_within(SETTLE).await?;
                 Ok(merged)
             });
             let merged = merged.await?;
@@ -133,7 +128,7 @@ pub async fn run(args: UsersArgs) -> Result<(), CliError> {
         }
         ReportFormat::Table => as_text(&merged),
     };
-    writeln!(std::io::stdout(), "{text}").map_err(|error| CliError::Other(error.to_string()))
+    print(&format!("{text}\n"))
 }
 
 fn as_text(merged: &Merged) -> String {

@@ -92,6 +92,12 @@ impl Built {
             }
         }
     }
+
+    /// As [`Built::settled`], for a while; fails when something is left then.
+    pub async fn settled_within(&self, limit: Duration) -> Result<(), CliError> {
+        let settled = tokio::time::timeout(limit, self.settled()).await;
+        settled.map_err(|_| CliError::Other("document events and tasks don't come to an end".to_owned()))
+    }
 }
 
 /// The settings of rules.

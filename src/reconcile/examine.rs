@@ -8,7 +8,7 @@ use crate::app::Settings;
 use crate::assignments::build::{Decision, Definition, Former, current_orgs};
 use crate::assignments::counts::{COUNTED, Contribution, CountsDelta};
 use crate::assignments::settlement::deletion_mark;
-use crate::assignments::side_effects::{date_assigned, dates_left, list_dates};
+use crate::assignments::side_effects::{dates_left, list_dates};
 use crate::documents::archive::archiving;
 use crate::documents::former::{FORMER, entry_path, former};
 use crate::documents::history;
@@ -169,14 +169,13 @@ impl Rules<'_> {
 
     /// What a student without an assignment should have, with what they did of it before.
     fn made_up_for(&self, definition: &Definition, subject: Subject<'_>, user: &Fields) -> Decision {
-        let archived = subject.archived.map(|archived| &archived.fields);
-        let left = former(user, self.administration).map(|dates| dates.assigned);
-        let known = Former { archived, assigned: left.or_else(|| date_assigned(user, self.administration)) };
+        let known = Former::of(user, self.administration, subject.archived);
         let no_runs = RunsByTask::new();
         let runs = subject.runs.unwrap_or(&no_runs);
-        if known.archived.is_none() && known.assigned.is_none() && runs.is_empty() {
+        if known.is_none() && runs.is_empty() {
             return definition.decide(user, None, self.now);
         }
+        let known = known.unwrap_or_default();
         let mut state = known.state(self.now);
         state.extend(hold(&state, runs, subject.deleted, Some((&definition.administration, user)), self.now));
         definition.decide_again(user, &Former { archived: Some(&state), ..known }, self.now)

@@ -5,8 +5,7 @@ use std::collections::VecDeque;
 
 use super::PAGE;
 use crate::app::App;
-use crate::runs::best;
-use crate::runs::hold::{RunsByTask, by_task};
+use crate::runs::hold::{RunsByTask, by_task, fields_by_task};
 use crate::store::path::NAME_FIELD;
 use crate::store::{Direction, DocPath, Document, Query, Result};
 
@@ -34,12 +33,11 @@ impl<'a> RunsAside<'a> {
     async fn peek(&mut self) -> Result<Option<&Document>> {
         if let Some((app, administration)) = self.source.filter(|_| self.ahead.is_empty()) {
             let database = &app.stores.assessment;
-            let selected: Vec<&str> = best::FIELDS.into_iter().chain(["taskId"]).collect();
             let mut query = Query::group("runs")
                 .equal("assignmentId", administration)
                 .order_by(NAME_FIELD, Direction::Ascending)
                 .limit(PAGE)
-                .select(&selected);
+                .select(&fields_by_task());
             if let Some(cursor) = &self.cursor {
                 query = query.start_after(vec![database.reference(cursor)]);
             }

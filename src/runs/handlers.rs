@@ -8,7 +8,7 @@ use super::assignment::{Outcome, follow};
 use super::best::{self, Run, best};
 use super::category;
 use super::event::{Asked, Pair, Touched, asked};
-use super::hold::{RunsByTask, by_task, hold, not_found};
+use super::hold::{RunsByTask, by_task, fields_by_task, hold, not_found};
 use crate::app::App;
 use crate::assignments::{self, Amended};
 use crate::documents::archive::archive_path;
@@ -130,8 +130,7 @@ async fn follow_with(app: &App, path: &DocPath, touched: &Touched, runs: &[Run])
 
 /// All runs of a student's assignment. One read a run, or one when there is none.
 pub async fn runs_of_assignment(app: &App, user: &DocPath, assignment: &str) -> Result<RunsByTask, StoreError> {
-    let selected: Vec<&str> = best::FIELDS.into_iter().chain(["taskId"]).collect();
-    let query = Query::collection(format!("{user}/runs")).equal("assignmentId", assignment).select(&selected);
+    let query = Query::collection(format!("{user}/runs")).equal("assignmentId", assignment).select(&fields_by_task());
     Ok(by_task(&app.stores.assessment.query(query).await?))
 }
 

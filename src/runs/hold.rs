@@ -6,13 +6,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::assignment::{Outcome, follow};
-use super::best::Run;
+use super::best::{self, Run};
 use crate::administrations::model::{Administration, progress_key};
 use crate::assignments::build::{assessments_of, entry, names_runs, task_id};
 use crate::store::{Document, Fields, Timestamp, Value};
 
 /// A student's runs of one assignment, by task.
 pub type RunsByTask = BTreeMap<String, Vec<Run>>;
+
+/// The fields of runs that [`by_task`] looks at.
+pub fn fields_by_task() -> Vec<&'static str> {
+    best::FIELDS.into_iter().chain(["taskId"]).collect()
+}
 
 /// The runs of these documents by task; those without a task are left out.
 pub fn by_task<'a>(documents: impl IntoIterator<Item = &'a Document>) -> RunsByTask {

@@ -9,7 +9,7 @@ use jiff::civil::{Date, Time};
 use jiff::tz::{Offset, TimeZone};
 
 use super::age::day;
-use crate::store::{Fields, Timestamp, Value, lookup};
+use crate::store::{Document, FieldPath, Fields, Precondition, Timestamp, Value, Write, lookup};
 
 /// In a users document: the address as it's compared, where its own spelling differs. So that one query finds whoever
 /// has an address, however it was typed in.
@@ -21,10 +21,17 @@ pub fn fold_address(address: &str) -> String {
 }
 
 /// The [`ADDRESS_KEY`] that a user should have; `None` for one whose address is spelt as it's compared.
-pub fn address_key(user: &Fields) -> Option<String> {
+fn address_key(user: &Fields) -> Option<String> {
     let address = user.get("email").and_then(Value::as_str)?;
     let key = fold_address(address);
     (key != address && !key.is_empty()).then_some(key)
+}
+
+/// The write that gives a user the [`ADDRESS_KEY`] that they should have, as long as they are as they were read.
+pub fn key_write(user: &Document) -> Write {
+    let key = address_key(&user.fields).map(|key| (ADDRESS_KEY.to_owned(), Value::from(key)));
+    let write = Write::merge(user.path.clone(), key.into_iter().collect(), vec![FieldPath::top(ADDRESS_KEY)]);
+    write.when(Precondition::UpdatedAt(user.update_time))
 }
 
 /// True when a user's [`ADDRESS_KEY`] is what it should be.

@@ -13,7 +13,7 @@ use crate::administrations::definitions::Prepared;
 use crate::app::App;
 use crate::assignments::build::{Decision, Former, current_orgs};
 use crate::assignments::settlement::{Settlement, assignment_path};
-use crate::assignments::side_effects::{date_assigned, lists_assignment, user_writes};
+use crate::assignments::side_effects::{lists_assignment, user_writes};
 use crate::documents::archive::archive_path;
 use crate::documents::former::former;
 use crate::fields;
@@ -291,15 +291,6 @@ impl<'a> Chunk<'a> {
             .collect()
     }
 
-    /// What is known of the assignment that a student had before, if they had one.
-    fn former<'k>(&self, user: &Document, known: &'k Known) -> Option<Former<'k>> {
-        let archived = known.archived.get(&user.path).map(|archived| &archived.fields);
-        let left = former(&user.fields, &self.administration).map(|dates| dates.assigned);
-        // Listed and not there: somebody deleted it past the service, and its event doesn't come.
-        let assigned = left.or_else(|| date_assigned(&user.fields, &self.administration));
-        (archived.is_some() || assigned.is_some()).then_some(Former { archived, assigned })
-    }
-
     /// What becomes of the page's users: pure, but for the clock.
     fn decide(
         &self,
@@ -329,10 +320,12 @@ impl<'a> Chunk<'a> {
                 (Flow::Assign, _) if !is_living(&user.fields) => Decision::Nothing,
                 (Flow::Assign, None) if prepared.details_only => Decision::Nothing,
                 (Flow::Assign, Some(fields)) if prepared.details_only => definition.update_details(fields, now),
-                (Flow::Assign, None) => match self.former(user, known) {
-                    Some(former) => definition.decide_again(&user.fields, &former, now),
-                    None => definition.decide(&user.fields, None, now),
-                },
+                (Flow::Assign, None) => {
+                    match Former::of(&user.fields, &self.administration, known.archived.get(&user.path)) {
+                        Some(former) => definition.decide_again(&user.fields, &former, now),
+                        None => definition.decide(&user.fields, None, now),
+                    }
+                }
                 (Flow::Assign, Some(fields)) => definition.decide(&user.fields, Some(fields), now),
             };
             let settled = settlement.settle(user, assignment, decision)?;

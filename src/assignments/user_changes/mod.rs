@@ -20,12 +20,12 @@ use crate::documents::archive::archiving;
 use crate::orgs::{OrgLists, OrgType};
 use crate::runs::student::{Changes, assignment_of, birth_changes, org_changes};
 use crate::runtime::{DocumentEvent, HandlerError};
-use crate::store::{DocPath, Document, FieldPath, Fields, Precondition, Query, StoreError, Timestamp, Value, Write};
+use crate::store::{DocPath, Document, FieldPath, Fields, Precondition, Query, StoreError, Timestamp, Write};
 use crate::users::age::date_of_birth;
 use crate::users::change::{UserChange, changes};
 use crate::users::copy::copy_changes;
 use crate::users::membership::{history_changes, with_history};
-use crate::users::same::{ADDRESS_KEY, address_key, has_right_key};
+use crate::users::same::{has_right_key, key_write};
 
 /// Writes to runs in one commit.
 const BATCH: usize = 400;
@@ -65,9 +65,7 @@ async fn forget_password(app: &App, user: &DocPath) -> Result<(), StoreError> {
 /// Notes how an address that somebody typed in is compared, so that whoever looks for its owner finds them. A user who
 /// has changed since has an event of their own.
 async fn key_address(app: &App, user: &Document) -> Result<(), StoreError> {
-    let key = address_key(&user.fields).map(|key| (ADDRESS_KEY.to_owned(), Value::from(key)));
-    let write = Write::merge(user.path.clone(), key.into_iter().collect(), vec![FieldPath::top(ADDRESS_KEY)]);
-    match app.stores.admin.commit(vec![write.when(Precondition::UpdatedAt(user.update_time))]).await {
+    match app.stores.admin.commit(vec![key_write(user)]).await {
         Ok(_) | Err(StoreError::Conflict(_)) => Ok(()),
         // A time that's later than the document's own, as the emulator may tell it.
         Err(StoreError::InvalidArgument(_)) => Ok(()),

@@ -10,8 +10,7 @@ use crate::assignments::build::{Decision, Former, current_orgs};
 use crate::assignments::counts::life;
 use crate::assignments::follow::{Follower, assigned_by, is_open, needs_administration};
 use crate::assignments::settlement::{Settlement, assignment_path};
-use crate::assignments::side_effects::{date_assigned, lists_assignment, user_writes};
-use crate::documents;
+use crate::assignments::side_effects::{lists_assignment, user_writes};
 use crate::documents::archive::archive_path;
 use crate::documents::former::all_former;
 use crate::documents::history;
@@ -135,7 +134,7 @@ async fn attempt(
         let decision = match existing {
             None => match administration {
                 Some(administration) => {
-                    let former = former(&user.fields, id, archived.get(id));
+                    let former = Former::of(&user.fields, id, archived.get(id));
                     follower.join(administration.clone(), of_user.clone(), tree.clone(), former)
                 }
                 None => continue,
@@ -275,13 +274,6 @@ fn lost_while_closed(
 ) -> BTreeSet<String> {
     let begun = all_former(user).filter(|(_, dates)| dates.has_begun()).map(|(id, _)| id);
     begun.filter(|id| !assignments.contains_key(*id) && !assigned.contains_key(*id)).map(str::to_owned).collect()
-}
-
-/// What the user may take up again of an administration.
-fn former<'a>(user: &Fields, id: &str, archived: Option<&'a Document>) -> Option<Former<'a>> {
-    let archived = archived.map(|archived| &archived.fields);
-    let assigned = documents::former::former(user, id).map(|dates| dates.assigned).or_else(|| date_assigned(user, id));
-    (archived.is_some() || assigned.is_some()).then_some(Former { archived, assigned })
 }
 
 /// What decisions need beside the user and the open assignments.

@@ -132,13 +132,7 @@ impl Work<'_> {
     }
 
     async fn users(&self) -> Result<(Document, Document), MergeError> {
-        let found = self.admin().get_all(&[self.from.clone(), self.into.clone()]).await?;
-        let [from, into] = <[Option<Document>; 2]>::try_from(found).unwrap_or_default();
-        let (from, into) = (from.ok_or(MergeError::Missing("from"))?, into.ok_or(MergeError::Missing("into"))?);
-        match refusal((from.id(), &from.fields), (into.id(), &into.fields)) {
-            Some(why) => Err(MergeError::Refused(why)),
-            None => Ok((from, into)),
-        }
+        checked(self.admin().get_all(&[self.from.clone(), self.into.clone()]).await?)
     }
 
     pub(super) async fn commit(&self, database: &Database, writes: Vec<Write>) -> Result<(), StoreError> {
@@ -236,13 +230,7 @@ impl Work<'_> {
 
     /// Both as they are now, if they can be merged still.
     async fn both(&self, tx: &Transaction) -> Result<(Document, Document), MergeError> {
-        let found = tx.get_all(&[self.from.clone(), self.into.clone()]).await?;
-        let [from, into] = <[Option<Document>; 2]>::try_from(found).unwrap_or_default();
-        let (from, into) = (from.ok_or(MergeError::Missing("from"))?, into.ok_or(MergeError::Missing("into"))?);
-        match refusal((from.id(), &from.fields), (into.id(), &into.fields)) {
-            Some(why) => Err(MergeError::Refused(why)),
-            None => Ok((from, into)),
-        }
+        checked(tx.get_all(&[self.from.clone(), self.into.clone()]).await?)
     }
 
     /// The de-identified copy of the user who stays, where only the other has one. Else it follows its user.
@@ -416,5 +404,15 @@ impl Work<'_> {
             Ok::<_, MergeError>(())
         });
         retiring.await.map(|_| ())
+    }
+}
+
+/// Both users as they were found, if they can be merged.
+fn checked(found: Vec<Option<Document>>) -> Result<(Document, Document), MergeError> {
+    let [from, into] = <[Option<Document>; 2]>::try_from(found).unwrap_or_default();
+    let (from, into) = (from.ok_or(MergeError::Missing("from"))?, into.ok_or(MergeError::Missing("into"))?);
+    match refusal((from.id(), &from.fields), (into.id(), &into.fields)) {
+        Some(why) => Err(MergeError::Refused(why)),
+        None => Ok((from, into)),
     }
 }

@@ -13,7 +13,7 @@ use crate::rostering::person::{Person, Said};
 use crate::store::{
     DocPath, Document, FieldOp, FieldPath, Precondition, Query, StoreError, Timestamp, Value, Write, lookup,
 };
-use crate::users::same::{ADDRESS_KEY, address_key, fold_address, has_right_key};
+use crate::users::same::{ADDRESS_KEY, fold_address, has_right_key, key_write};
 
 /// The collection.
 pub const ENTRIES: &str = "identityProviderIds";
@@ -191,13 +191,7 @@ impl Work<'_> {
                 }
             }
             let odd = batch.iter().filter(|user| !has_right_key(&user.fields));
-            let keys = odd.map(|user| {
-                let key = address_key(&user.fields).map(|key| (ADDRESS_KEY.to_owned(), Value::from(key)));
-                let write =
-                    Write::merge(user.path.clone(), key.into_iter().collect(), vec![FieldPath::top(ADDRESS_KEY)]);
-                write.when(Precondition::UpdatedAt(user.update_time))
-            });
-            let keys = keys.collect();
+            let keys = odd.map(key_write).collect();
             match self.commit(writes).await {
                 // Somebody signs in. Then it's found out by the next sync.
                 Err(SyncError::Store(StoreError::Conflict(_))) => are_known = false,
