@@ -88,10 +88,22 @@ fn said_plainly(command: &str) -> String {
     said
 }
 
+/// The command of Google's in a line: all of it, the condition of an `if`, or what goes into a variable.
+fn command_in(line: &str) -> Option<&str> {
+    let line = line.trim();
+    let at = line.find("gcloud ")?;
+    let (before, command) = line.split_at(at);
+    match before {
+        "" | "if " => Some(command),
+        before if before.ends_with("$(") => Some(&command[..command.rfind(')')?]),
+        _ => None,
+    }
+}
+
 /// The commands in a text, each once with both of its verbs where it has two.
 fn commands_of(text: &str) -> Vec<String> {
     let joined = text.replace("\\\n", " ");
-    let lines = joined.lines().map(str::trim).filter(|line| line.starts_with("gcloud "));
+    let lines = joined.lines().filter_map(command_in);
     let plain = lines.map(|line| line.split(['>', '|']).next().unwrap_or_default().trim().to_owned());
     let mut commands: Vec<_> =
         plain.flat_map(|command| ["create", "update"].map(|verb| command.replace("\"$verb\"", verb))).collect();
@@ -107,7 +119,7 @@ fn google_knows_the_commands() {
     let one_of_a_kind = |commands: &str| commands.split("\n\n").next().unwrap_or_default().to_owned();
     let mut commands = commands_of(&one_of_a_kind(&queues::gcloud()));
     commands.extend(commands_of(&one_of_a_kind(&of_triggers())));
-    for name in ["accounts.sh", "github.sh", "rollout", "README.md"] {
+    for name in ["accounts.sh", "attestor.sh", "audit.sh", "github.sh", "rollout", "rules", "sign", "README.md"] {
         let found = commands_of(&read(name));
         assert!(!found.is_empty(), "{name}");
         commands.extend(found);
