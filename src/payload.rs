@@ -193,10 +193,15 @@ pub fn value_within(json: &Json, at: &str, depth: usize) -> Checked<Value> {
     })
 }
 
+/// True when documents can have the text as a key.
+pub fn is_key(key: &str) -> bool {
+    let reserved = key.len() >= 4 && key.starts_with("__") && key.ends_with("__");
+    !key.is_empty() && !reserved && key.len() <= 1500
+}
+
 /// Refuses a key that Firestore can't store.
 pub fn check_key(key: &str, at: &str) -> Checked<()> {
-    let reserved = key.len() >= 4 && key.starts_with("__") && key.ends_with("__");
-    if key.is_empty() || reserved || key.len() > 1500 {
+    if !is_key(key) {
         return Err(FunctionError::invalid(format!("{at} has a key that can't be stored.")));
     }
     Ok(())

@@ -142,6 +142,13 @@ impl Service {
         let runtime = Runtime::new(table, app.clone(), options)?;
         let rosters = app.rosters.clone();
         runtime.metrics().add_source(Box::new(move || samples(&rosters.tally)));
+        let definitions = app.definitions.clone();
+        runtime.metrics().add_source(Box::new(move || {
+            let help =
+                "Students whom syncs of administrations passed over, because a document of theirs takes no more.";
+            let reading = Reading::Counter(definitions.refused());
+            vec![Sample { name: "sync_students_refused_total", help, labels: Vec::new(), reading }]
+        }));
         Ok(Service { app, runtime, queue, remote })
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
@@ -53,6 +54,7 @@ type Slot = Arc<OnceCell<Arc<Prepared>>>;
 #[derive(Default)]
 pub struct Definitions {
     slots: Mutex<VecDeque<((String, i64), Slot)>>,
+    refused: AtomicU64,
 }
 
 impl Definitions {
@@ -67,6 +69,16 @@ impl Definitions {
         if slots.len() > CAPACITY {
             slots.pop_front();
         }
+    }
+
+    /// Counts a student whom a fan-out of this process passed over, because what they are to have can't be stored.
+    pub fn count_refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many students fan-outs of this process have passed over.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// Forgets an administration whose versions begin anew.

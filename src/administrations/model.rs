@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::dates::{self, Edge};
 use crate::assignments::conditions::Condition;
+use crate::assignments::tasks::may_be_key;
 use crate::orgs::{OrgLists, OrgType};
 use crate::store::{Document, Fields, Timestamp, Value};
 
@@ -14,7 +15,7 @@ pub struct Administration {
     pub id: String,
     /// The document.
     pub fields: Fields,
-    /// Its assessments, in order; entries without a task ID are left out.
+    /// Its assessments, in order; entries without a task ID, or with one that can't be stored as a key, are left out.
     pub assessments: Vec<Assessment>,
     /// The fields of users that its conditions look at.
     pub condition_fields: BTreeSet<String>,
@@ -48,7 +49,7 @@ pub struct Assessment {
 impl Assessment {
     fn read(value: &Value) -> Option<Assessment> {
         let fields = value.as_map()?;
-        let task_id = fields.get("taskId").and_then(Value::as_str).filter(|id| !id.is_empty())?;
+        let task_id = fields.get("taskId").and_then(Value::as_str).filter(|id| may_be_key(id))?;
         let conditions = fields.get("conditions").and_then(Value::as_map);
         // The client writes null for what isn't there.
         let present = |fields: Option<&Fields>, name: &str| {
@@ -102,6 +103,11 @@ impl Administration {
         fields.extend(mended.clone());
         let assessments = fields.get("assessments").and_then(Value::as_array).unwrap_or_default();
         let assessments: Vec<Assessment> = assessments.iter().filter_map(Assessment::read).collect();
+        let names = fields.get("assessments").and_then(Value::as_array).unwrap_or_default();
+        let mut names = names.iter().filter_map(Value::as_map).filter_map(|entry| entry.get("taskId")?.as_str());
+        if names.any(|task| !task.is_empty() && !may_be_key(task)) {
+            fault.get_or_insert_with(|| "assessments has a task whose ID can't be stored.".to_owned());
+        }
         let mut tasks = BTreeSet::new();
         if let Some(twice) = assessments.iter().find(|assessment| !tasks.insert(progress_key(&assessment.task_id))) {
             fault.get_or_insert_with(|| format!("assessments has the task {} twice.", twice.task_id));

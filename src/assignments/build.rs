@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::counts::{Contribution, begin_life};
 use super::side_effects::date_assigned;
+use super::tasks::{Tasks, may_be_key};
 use crate::administrations::model::{Administration, Assessment, progress_key};
 use crate::documents::archive::kept;
 use crate::documents::former::former;
@@ -78,10 +79,10 @@ impl<'a> Former<'a> {
 }
 
 /// An assignment that's made again: counted from now on.
-fn again(mut assignment: Fields, now: Timestamp) -> Decision {
+fn again(mut assignment: Fields, tasks: &Tasks, now: Timestamp) -> Decision {
     assignment.insert("lastSyncedFromAdministration".to_owned(), Value::Timestamp(now));
     begin_life(&mut assignment, now);
-    Contribution::of(&assignment).record(&mut assignment);
+    Contribution::of(&assignment, tasks).record(&mut assignment);
     Decision::Create(assignment)
 }
 
@@ -107,6 +108,18 @@ impl Definition {
         fields_size(&self.administration.fields)
     }
 
+    /// True when an assignment of the administration has room for its student. One that hasn't is for nobody, whoever
+    /// they are.
+    pub fn has_room(&self, now: Timestamp) -> bool {
+        let nobody = Fields::new();
+        let assessments = self.administration.assessments.iter();
+        let entries = assessments.map(|assessment| Value::Map(entry(assessment, Fields::new(), &nobody, now)));
+        let entries: Vec<Value> = entries.collect();
+        let mut plain = self.details();
+        plain.extend(fields! { "progress" => progress(&nobody, &entries), "assessments" => entries });
+        fields_size(&plain) <= MOST_WITHOUT_STUDENT
+    }
+
     /// True when the user is in an org of the administration.
     pub fn assigns(&self, user: &Fields) -> bool {
         !current_orgs(user).intersection(&self.assigned).is_empty()
@@ -128,8 +141,8 @@ impl Definition {
         let assigning = current_orgs(user).intersection(&self.assigned);
         let before = former.state(now);
         match self.update(user, &assigning, &before, now) {
-            Decision::Update(fields) => again(fields, now),
-            Decision::Nothing => again(before, now),
+            Decision::Update(fields) => again(fields, &self.tasks(), now),
+            Decision::Nothing => again(before, &self.tasks(), now),
             Decision::Delete | Decision::Create(_) => Decision::Nothing,
         }
     }
@@ -157,7 +170,7 @@ impl Definition {
             "assigningOrgs" => assigning.to_value(),
             "readOrgs" => self.tree.read_orgs(&assigning).to_value(),
         });
-        again(assignment, now)
+        again(assignment, &self.tasks(), now)
     }
 
     fn create(&self, user: &Fields, assigning: &OrgLists, now: Timestamp) -> Option<Fields> {
@@ -188,7 +201,7 @@ impl Definition {
             "progress" => progress,
             "userData" => user_data(user),
         });
-        Contribution::of(&assignment).record(&mut assignment);
+        Contribution::of(&assignment, &self.tasks()).record(&mut assignment);
         Some(assignment)
     }
 
@@ -214,14 +227,14 @@ impl Definition {
             "progress" => progress,
             "userData" => user_data(user),
         });
-        changed(existing, assignment, now)
+        self.changed(existing, assignment, now)
     }
 
     /// A closed administration: only its own details reach the assignment (ambiguities A-33).
     pub fn update_details(&self, existing: &Fields, now: Timestamp) -> Decision {
         let mut assignment = existing.clone();
         assignment.extend(self.details());
-        changed(existing, assignment, now)
+        self.changed(existing, assignment, now)
     }
 
     /// Orgs were taken from the administration: they leave the assignment's lists, and the assignment
@@ -240,7 +253,25 @@ impl Definition {
             "assigningOrgs" => left.to_value(),
             "readOrgs" => self.tree.read_orgs(&left).to_value(),
         });
-        changed(existing, assignment, now)
+        self.changed(existing, assignment, now)
+    }
+
+    /// An update, unless nothing but the time of the sync would change. The record of what is counted moves with it,
+    /// also where the administration merely counts other tasks; the caller moves the counts by the difference.
+    fn changed(&self, existing: &Fields, mut assignment: Fields, now: Timestamp) -> Decision {
+        let contribution = Contribution::of(&assignment, &self.tasks());
+        // Work under way has an event of its own to be counted by.
+        let counts_same_tasks = |recorded: Contribution| recorded.tasks.keys().eq(contribution.tasks.keys());
+        if assignment == *existing && Contribution::recorded(existing).is_none_or(counts_same_tasks) {
+            return Decision::Nothing;
+        }
+        assignment.insert("lastSyncedFromAdministration".to_owned(), Value::Timestamp(now));
+        contribution.record(&mut assignment);
+        Decision::Update(assignment)
+    }
+
+    fn tasks(&self) -> Tasks {
+        Tasks::of(&self.administration)
     }
 
     /// What every assignment copies from its administration.
@@ -276,8 +307,15 @@ pub(super) fn assessments(
     old: &[Fields],
     now: Timestamp,
 ) -> Vec<Value> {
-    let by_task: BTreeMap<&str, &Fields> =
-        old.iter().filter_map(|entry| Some((task_id(entry)?, entry))).rev().collect();
+    // Of several entries that a client made of one task, the one with work in it.
+    let mut by_task: BTreeMap<&str, &Fields> = BTreeMap::new();
+    for entry in old {
+        let Some(task) = task_id(entry) else { continue };
+        let known = by_task.entry(task).or_insert(entry);
+        if !has_begun(known) && has_begun(entry) {
+            *known = entry;
+        }
+    }
     let mut placed = HashSet::new();
     let mut result = Vec::new();
     for assessment in &administration.assessments {
@@ -332,9 +370,10 @@ pub(crate) fn names_runs(assessment: &Fields) -> bool {
     !runs.is_empty() || assessment.get("runId").is_some_and(|run| !run.is_null())
 }
 
-/// The task of an assessment in an assignment. An empty one is none, as in administrations: it can't be a key.
+/// The task of an assessment in an assignment. One that can't be a key is none, as in administrations: clients write
+/// these entries.
 pub(crate) fn task_id(assessment: &Fields) -> Option<&str> {
-    assessment.get("taskId").and_then(Value::as_str).filter(|task| !task.is_empty())
+    assessment.get("taskId").and_then(Value::as_str).filter(|task| may_be_key(task))
 }
 
 fn task_ids(assessments: &[Value]) -> impl Iterator<Item = &str> {
@@ -429,6 +468,9 @@ pub(crate) fn user_data(user: &Fields) -> Fields {
 
 /// The most bytes of a field of a student that an assignment shows, and the most levels.
 const MOST_OF_A_FIELD: (usize, usize) = (20_000, 10);
+/// The most bytes of an assignment before it says anything of its student: what is kept of one takes 300,000 at most,
+/// and a document has a million.
+const MOST_WITHOUT_STUDENT: usize = 700_000;
 /// The most bytes of a student's data altogether: a document has a million.
 const MOST_STUDENT_DATA: usize = 200_000;
 /// What's kept if that's too much.
@@ -437,17 +479,6 @@ const SMALL: usize = 1000;
 fn fits(value: &Value) -> bool {
     let (bytes, levels) = MOST_OF_A_FIELD;
     value_size(value) <= bytes && depth(value) <= levels
-}
-
-/// An update, unless nothing but the time of the sync would change. The record of what is counted
-/// moves with it; the caller moves the counts by the difference.
-fn changed(existing: &Fields, mut assignment: Fields, now: Timestamp) -> Decision {
-    if assignment == *existing {
-        return Decision::Nothing;
-    }
-    assignment.insert("lastSyncedFromAdministration".to_owned(), Value::Timestamp(now));
-    Contribution::of(&assignment).record(&mut assignment);
-    Decision::Update(assignment)
 }
 
 #[cfg(test)]

@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 
 use super::build::task_id;
+use super::tasks::Tasks;
 use crate::fields;
 use crate::orgs::OrgLists;
-use crate::store::{DocPath, FieldPath, Fields, Precondition, Result, Timestamp, Transform, Value, Write};
+use crate::store::{DocPath, Document, FieldPath, Fields, Precondition, Result, Timestamp, Transform, Value, Write};
 
 /// The field of an assignment that remembers what it has contributed.
 pub const COUNTED: &str = "counted";
@@ -16,6 +17,10 @@ pub const COUNTED: &str = "counted";
 pub const TOTAL: &str = "total";
 /// The counts of assignments, beside the counts of each task.
 pub const ASSIGNMENT: &str = "assignment";
+/// The document in which older functions kept the counts of all orgs of an administration.
+pub const COMPLETION: &str = "completion";
+/// When counts last moved, beside the blocks.
+pub const UPDATED_AT: &str = "updatedAt";
 
 /// In [`COUNTED`]: since when an assignment that went and came again is counted anew.
 const SINCE: &str = "since";
@@ -72,6 +77,11 @@ impl Counters {
     }
 }
 
+/// An assignment's `started` and `completed`.
+pub fn flags(assignment: &Fields) -> [bool; 2] {
+    ["started", "completed"].map(|name| assignment.get(name).and_then(Value::as_bool).unwrap_or(false))
+}
+
 /// What one assignment contributes: to `total` and to each of its assigning orgs alike.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contribution {
@@ -86,29 +96,30 @@ pub struct Contribution {
 }
 
 impl Contribution {
-    /// What the assignment contributes as it stands.
-    pub fn of(assignment: &Fields) -> Contribution {
+    /// What the assignment contributes as it stands, of the tasks that count. A task counts once, however many
+    /// entries a client makes of it.
+    pub fn of(assignment: &Fields, counted: &Tasks) -> Contribution {
         let mut orgs = OrgLists::from_value(assignment.get("assigningOrgs")).flatten();
         orgs.sort();
-        let flag = |name: &str| assignment.get(name).and_then(Value::as_bool).unwrap_or(false);
+        let [started, completed] = flags(assignment);
         let mut tasks: BTreeMap<String, Counters> = BTreeMap::new();
         for assessment in assignment.get("assessments").and_then(Value::as_array).unwrap_or_default() {
             let Some(assessment) = assessment.as_map() else { continue };
-            let Some(task) = task_id(assessment) else { continue };
+            let Some(task) = task_id(assessment).filter(|task| counted.contains(task)) else { continue };
             let has = |name: &str| assessment.get(name).is_some_and(|value| !value.is_null());
             let counters = tasks.entry(task.to_owned()).or_default();
-            counters.assigned += 1;
+            counters.assigned = 1;
             // Tasks that another site hosts are completed without a start.
-            counters.started += i64::from(has("startedOn") || has("completedOn"));
-            counters.completed += i64::from(has("completedOn"));
+            counters.started |= i64::from(has("startedOn") || has("completedOn"));
+            counters.completed |= i64::from(has("completedOn"));
         }
-        Contribution { orgs, started: flag("started"), completed: flag("completed"), tasks }
+        Contribution { orgs, started, completed, tasks }
     }
 
     /// What the assignment remembers to have contributed; `None` when nothing of it was counted.
     pub fn recorded(assignment: &Fields) -> Option<Contribution> {
         let counted = assignment.get(COUNTED)?.as_map()?;
-        let flag = |name: &str| counted.get(name).and_then(Value::as_bool).unwrap_or(false);
+        let [started, completed] = flags(counted);
         let tasks = counted.get("tasks").and_then(Value::as_map).map(|tasks| {
             let read = |value: &Value| {
                 let numbers = value.as_array()?;
@@ -119,8 +130,8 @@ impl Contribution {
         });
         Some(Contribution {
             orgs: counted.get("orgs").and_then(Value::as_string_list).unwrap_or_default(),
-            started: flag("started"),
-            completed: flag("completed"),
+            started,
+            completed,
             tasks: tasks.unwrap_or_default(),
         })
     }
@@ -155,7 +166,8 @@ impl Contribution {
 
     /// True when the assignment's own record says that all of it is counted.
     pub fn is_settled(assignment: &Fields) -> bool {
-        Contribution::recorded(assignment).is_some_and(|recorded| recorded == Contribution::of(assignment))
+        let recorded = Contribution::recorded(assignment);
+        recorded.is_some_and(|recorded| recorded == Contribution::of(assignment, &Tasks::known_to(assignment)))
     }
 
     /// The counters that go to every key, by name: `assignment`, and each task.
@@ -239,7 +251,7 @@ impl CountsDelta {
                 Some(write) => write,
                 None => Write::transform(counts_path(administration, key)?, Vec::new())
                     .when(precondition)
-                    .with(FieldPath::top("updatedAt"), Transform::ServerTime),
+                    .with(FieldPath::top(UPDATED_AT), Transform::ServerTime),
             };
             let write = counters.entries().into_iter().filter(|(_, number)| *number != 0).fold(
                 write,
@@ -251,6 +263,29 @@ impl CountsDelta {
         }
         Ok(writes.into_values().collect())
     }
+}
+
+/// The names of the blocks of an administration's counts that are zero and of no task of it: what a task that was taken
+/// away has left, or what somebody made up. The one document that older functions kept for all orgs has none.
+pub fn idle_blocks<'a>(counts: &'a Document, tasks: &Tasks) -> Vec<&'a str> {
+    let is_idle = |(name, block): &(&String, &Value)| {
+        let is_kept = tasks.contains(name) || name.as_str() == ASSIGNMENT;
+        let counters = block.as_map().filter(|block| !block.is_empty());
+        !is_kept && counters.is_some_and(|block| block.iter().all(|(name, value)| is_zeroed_counter(name, value)))
+    };
+    let fields = counts.fields.iter().filter(|_| counts.id() != COMPLETION);
+    fields.filter(is_idle).map(|(name, _)| name.as_str()).collect()
+}
+
+fn is_zeroed_counter(name: &str, value: &Value) -> bool {
+    Counters::default().entries().iter().any(|(counter, _)| *counter == name) && value.as_i64() == Some(0)
+}
+
+/// The write that removes [`idle_blocks`] from a document of counts, as long as nothing moves; `None` without any.
+pub fn without_idle(counts: &Document, tasks: &Tasks) -> Option<Write> {
+    let mask: Vec<FieldPath> = idle_blocks(counts, tasks).into_iter().map(FieldPath::top).collect();
+    let unchanged = Precondition::UpdatedAt(counts.update_time);
+    (!mask.is_empty()).then(|| Write::merge(counts.path.clone(), Fields::new(), mask).when(unchanged))
 }
 
 /// The document of an administration's counts for an org, or for [`TOTAL`].

@@ -12,6 +12,7 @@ use super::build::{
     progress, requirements, task_id, user_data,
 };
 use super::counts::Contribution;
+use super::tasks::Tasks;
 use crate::administrations::model::Administration;
 use crate::orgs::lists::OrgSet;
 use crate::orgs::{OrgLists, OrgTree, OrgType};
@@ -92,6 +93,7 @@ impl Follower<'_> {
             return Decision::Delete;
         }
         let mut assignment = existing.clone();
+        let tasks = administration.map_or_else(|| Tasks::known_to(existing), Tasks::of);
         if self.change.orgs {
             let held = OrgLists::from_value(existing.get("assigningOrgs"));
             let mut reasons = held.to_set();
@@ -123,7 +125,7 @@ impl Follower<'_> {
             assignment.insert("assessments".to_owned(), Value::Array(left));
         }
         assignment.insert("userData".to_owned(), Value::Map(user_data(self.user)));
-        updated(existing, assignment)
+        updated(existing, assignment, &tasks)
     }
 
     /// What is left of an assignment's assessments (rostering §3): begun ones, and those that still apply;
@@ -166,18 +168,18 @@ impl Follower<'_> {
             }
         }
         assignment.insert("userData".to_owned(), Value::Map(data));
-        updated(existing, assignment)
+        updated(existing, assignment, &Tasks::known_to(existing))
     }
 }
 
 /// An update, unless nothing would change.
-fn updated(existing: &Fields, mut assignment: Fields) -> Decision {
+fn updated(existing: &Fields, mut assignment: Fields, tasks: &Tasks) -> Decision {
     if assignment == *existing {
         return Decision::Nothing;
     }
     // Nothing of this moves what a closed or foreign assignment has counted; the record goes with what
     // is written, and the counts with the record.
-    Contribution::of(&assignment).record(&mut assignment);
+    Contribution::of(&assignment, tasks).record(&mut assignment);
     Decision::Update(assignment)
 }
 

@@ -7,6 +7,8 @@
 use super::counts::{COUNTED, Contribution, CountsDelta, life};
 use super::settlement::deletion_mark;
 use super::side_effects::{Memory, Step, date_assigned, dates_left, list_dates, lists_assignment, user_write};
+use super::tasks::Tasks;
+use crate::administrations::model::Administration;
 use crate::app::App;
 use crate::documents::archive::{DELETED_AT, archive_path, archiving};
 use crate::documents::former::{Dates, former};
@@ -150,7 +152,16 @@ impl Assignment {
         let mut changes = edit(&current.fields);
         let recorded = Contribution::recorded(&current.fields);
         current.fields.extend(changes.clone());
-        let actual = Contribution::of(&current.fields);
+        // The first count of an assignment: what counts, only its administration tells.
+        let administration = match recorded {
+            Some(_) => None,
+            None => Some(tx.get(&self.administration_path()?).await?.as_ref().map(Administration::from_document)),
+        };
+        let tasks = match &administration {
+            None | Some(None) => Tasks::known_to(&current.fields),
+            Some(Some(administration)) => Tasks::of(administration),
+        };
+        let actual = Contribution::of(&current.fields, &tasks);
         if recorded.as_ref() == Some(&actual) {
             if !changes.is_empty() {
                 tx.write(Write::update(self.path.clone(), changes)).await;
@@ -162,9 +173,13 @@ impl Assignment {
         delta.step(recorded.as_ref(), Some(&actual));
         let user_write =
             user_write(&self.user, &self.step(recorded.clone(), Some((actual.clone(), dates)), Memory::Same), now);
-        // The first count of an assignment may be the first count of its administration.
-        let counts_exist = if recorded.is_some() { known } else { Known::Looked };
-        tx.write_all(self.counts_writes(&tx, &delta, counts_exist).await?).await;
+        let counts = match administration {
+            None => self.counts_writes(&tx, &delta, known).await?,
+            // The first count of an assignment may be the first count of its administration.
+            Some(Some(_)) => delta.writes(&self.administration, Precondition::None)?,
+            Some(None) => Vec::new(),
+        };
+        tx.write_all(counts).await;
         tx.write_all(self.if_user_exists(&tx, user_write, known).await?).await;
         changes.extend(current.fields.remove_entry(COUNTED));
         actual.record(&mut changes);
@@ -217,6 +232,10 @@ impl Assignment {
         Step { administration: self.administration.clone(), before, after, memory, archived: None }
     }
 
+    fn administration_path(&self) -> Result<DocPath, StoreError> {
+        DocPath::in_collection("administrations", &self.administration)
+    }
+
     /// The increments; none when the administration is gone, so that no counts come to life again.
     async fn counts_writes(
         &self,
@@ -227,8 +246,7 @@ impl Assignment {
         if known == Known::Usual {
             return delta.writes(&self.administration, Precondition::Exists);
         }
-        let administration = DocPath::in_collection("administrations", &self.administration)?;
-        match tx.get(&administration).await? {
+        match tx.get(&self.administration_path()?).await? {
             Some(_) => delta.writes(&self.administration, Precondition::None),
             None => Ok(Vec::new()),
         }

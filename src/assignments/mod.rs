@@ -9,6 +9,7 @@ mod handlers;
 pub mod recount;
 pub mod settlement;
 pub mod side_effects;
+pub mod tasks;
 mod user_changes;
 
 pub(crate) use handlers::{Amended, amend, remember_work};

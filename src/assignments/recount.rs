@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::counts::{Contribution, Counters, CountsDelta};
+use super::tasks::Tasks;
 use crate::store::{Document, Fields};
 
 /// Counters by key (an org's ID, or `total`) and block (`assignment`, or a task's ID). What's absent
@@ -26,11 +27,11 @@ pub struct Difference {
 }
 
 impl Counts {
-    /// Adds up the contributions of assignments.
-    pub fn of_assignments<'a>(assignments: impl IntoIterator<Item = &'a Fields>) -> Counts {
+    /// Adds up the contributions of an administration's assignments, of the tasks that count.
+    pub fn of_assignments<'a>(assignments: impl IntoIterator<Item = &'a Fields>, tasks: &Tasks) -> Counts {
         let mut delta = CountsDelta::default();
         for assignment in assignments {
-            delta.step(None, Some(&Contribution::of(assignment)));
+            delta.step(None, Some(&Contribution::of(assignment, tasks)));
         }
         Counts::from(&delta)
     }
@@ -95,7 +96,7 @@ mod tests {
             "started" => true,
             "assessments" => vec![Value::Map(fields! { "taskId" => "swr", "startedOn" => Timestamp::UNIX_EPOCH })],
         };
-        let recounted = Counts::of_assignments([&assignment, &assignment]);
+        let recounted = Counts::of_assignments([&assignment, &assignment], &["swr"].into_iter().collect());
         let block = |assigned: i64, started: i64| fields! { "assigned" => assigned, "started" => started };
         let document = |id: &str, fields: Fields| Document {
             path: DocPath::new(format!("administrations/a/stats/{id}")).unwrap(),

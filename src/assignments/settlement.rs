@@ -52,8 +52,9 @@ impl<'a> Settlement<'a> {
                 return Ok(Settled { of_assignment: Vec::new(), step });
             }
             Decision::Create(fields) | Decision::Update(fields) => {
-                let after = (Contribution::of(&fields), dates(&fields));
-                (Write::set(path, fields), Some(after), past)
+                // Whoever decided has put the record in: they know which tasks count.
+                let after = Contribution::recorded(&fields).map(|recorded| (recorded, dates(&fields)));
+                (Write::set(path, fields), after, past)
             }
             Decision::Delete => {
                 let left = existing.map(|existing| dates_left(Some(&user.fields), &existing.fields, self.now));

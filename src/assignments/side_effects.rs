@@ -2,7 +2,7 @@
 //! and completed administrations, and their dates (org-hierarchy §6).
 
 use super::build::has_begun;
-use super::counts::Contribution;
+use super::counts::{self, Contribution};
 use crate::documents::former::{self, Dates};
 use crate::store::{DocPath, FieldPath, Fields, Precondition, Timestamp, Transform, Value, Write};
 
@@ -35,12 +35,12 @@ pub fn list_dates(assignment: &Fields, now: Timestamp) -> Dates {
         let entries = assessments.iter().filter_map(Value::as_map);
         entries.filter_map(move |entry| entry.get(name).and_then(Value::as_timestamp))
     };
-    let contribution = Contribution::of(assignment);
-    let begun = contribution.started || assessments.iter().filter_map(Value::as_map).any(has_begun);
+    let [started, completed] = counts::flags(assignment);
+    let begun = started || assessments.iter().filter_map(Value::as_map).any(has_begun);
     Dates {
         assigned: assigned_on(assignment, now),
         started: begun.then(|| of("startedOn").min().unwrap_or(now)),
-        completed: contribution.completed.then(|| of("completedOn").max().unwrap_or(now)),
+        completed: completed.then(|| of("completedOn").max().unwrap_or(now)),
     }
 }
 

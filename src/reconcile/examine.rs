@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use super::report::{Finding, Kind};
 use super::standing::Scope;
 use crate::app::Settings;
-use crate::assignments::build::{Decision, Definition, Former, current_orgs};
-use crate::assignments::counts::{COUNTED, Contribution, CountsDelta};
+use crate::assignments::build::{self, Decision, Definition, Former, assessments_of, current_orgs};
+use crate::assignments::counts::{COUNTED, Contribution, CountsDelta, flags};
 use crate::assignments::settlement::deletion_mark;
 use crate::assignments::side_effects::{dates_left, list_dates};
+use crate::assignments::tasks::Tasks;
 use crate::documents::archive::archiving;
 use crate::documents::former::{FORMER, entry_path, former};
 use crate::documents::history;
@@ -31,6 +32,8 @@ pub struct Rules<'a> {
     pub settings: &'a Settings,
     /// When the administration's last sync was planned.
     pub planned: Option<Timestamp>,
+    /// The tasks that count; `None` without an administration.
+    pub tasks: Option<&'a Tasks>,
     /// The time.
     pub now: Timestamp,
 }
@@ -124,7 +127,7 @@ impl Rules<'_> {
         if let (Some(stored), Some(_)) = (stored, &target) {
             match &recorded {
                 None => findings.push(Finding::of_user(Kind::RecordMissing, user_id)),
-                Some(recorded) if *recorded != Contribution::of(stored) => {
+                Some(recorded) if *recorded != self.contribution(stored) => {
                     findings.push(Finding::of_user(Kind::RecordDiffers, user_id));
                 }
                 Some(_) => {}
@@ -134,12 +137,12 @@ impl Rules<'_> {
         if findings.is_empty() {
             return Ok(Examined::default());
         }
-        let after = target.as_ref().map(Contribution::of);
+        let after = target.as_ref().map(|target| self.contribution(target));
         // An assignment without a record: whether the counts have it isn't known, for older functions may
         // have counted it. It gets its record and moves nothing; where the counts don't agree with the
         // records afterwards, they are mended by themselves.
         let before = match (&recorded, stored, &target) {
-            (None, Some(stored), Some(_)) => Some(Contribution::of(stored)),
+            (None, Some(stored), Some(_)) => Some(self.contribution(stored)),
             _ => recorded,
         };
         let mut writes = self.assignment_writes(subject, target)?;
@@ -156,9 +159,8 @@ impl Rules<'_> {
         let Decision::Create(fields) = self.made_up_for(definition, subject, &user.fields) else {
             return Target::Absent;
         };
-        let contribution = Contribution::of(&fields);
         let was_begun = former(&user.fields, self.administration).is_some_and(|dates| dates.has_begun());
-        let is_work = contribution.started || contribution.completed || was_begun;
+        let is_work = flags(&fields).contains(&true) || was_begun;
         if !is_work && self.waits_for_save(definition, &user.fields) {
             findings.push(Finding::of_user(Kind::WaitsForSave, subject.path.id()));
             return Target::Unclear;
@@ -276,6 +278,13 @@ impl Rules<'_> {
         Target::Present(target)
     }
 
+    fn contribution(&self, assignment: &Fields) -> Contribution {
+        match self.tasks {
+            Some(tasks) => Contribution::of(assignment, tasks),
+            None => Contribution::of(assignment, &Tasks::known_to(assignment)),
+        }
+    }
+
     fn is_assigned_type(&self, user: &Fields) -> bool {
         is_of_type(user, &self.settings.assigned_user_types)
     }
@@ -290,7 +299,7 @@ impl Rules<'_> {
             writes.push(archiving(assignment, self.now)?);
             return Ok(writes);
         };
-        Contribution::of(&target).record(&mut target);
+        self.contribution(&target).record(&mut target);
         let Some(stored) = subject.assignment else { return Ok(vec![Write::create(path, target)]) };
         let changed: Vec<String> = target
             .iter()
@@ -298,7 +307,9 @@ impl Rules<'_> {
             .map(|(n, _)| n.clone())
             .collect();
         let mask: Vec<FieldPath> = changed.iter().map(FieldPath::top).collect();
-        if changed.iter().all(|name| name == COUNTED) && Contribution::is_settled(&stored.fields) {
+        if changed.iter().all(|name| name == COUNTED)
+            && Contribution::recorded(&stored.fields) == Contribution::recorded(&target)
+        {
             return Ok(Vec::new());
         }
         target.retain(|name, _| changed.contains(name));
@@ -309,7 +320,7 @@ impl Rules<'_> {
     /// them. Dates that are there stay.
     fn lists_write(&self, subject: Subject<'_>, target: Option<&Fields>, findings: &mut Vec<Finding>) -> Option<Write> {
         let user = subject.user?;
-        let flags = target.map(Contribution::of).map(|target| [true, target.started, target.completed]);
+        let flags = target.map(flags).map(|[started, completed]| [true, started, completed]);
         // Lists of an assignment that comes or goes with this repair follow it; they're no findings of their own.
         let held = findings.iter().any(|finding| finding.kind == Kind::RunsDiffer);
         let follow = held || target.is_some() != subject.assignment.is_some();
@@ -368,8 +379,7 @@ impl Rules<'_> {
 }
 
 fn has_begun(assignment: &Fields) -> bool {
-    let contribution = Contribution::of(assignment);
-    contribution.started || contribution.completed || contribution.tasks.values().any(|task| task.started > 0)
+    flags(assignment).contains(&true) || assessments_of(assignment).iter().any(build::has_begun)
 }
 
 #[cfg(test)]

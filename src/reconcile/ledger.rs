@@ -31,6 +31,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::report::{Finding, Kind, counters_json};
 use crate::assignments::counts::{Contribution, Counters, CountsDelta};
 use crate::assignments::recount::Counts;
+use crate::assignments::tasks::Tasks;
 use crate::store::{Document, Fields, Timestamp};
 
 /// What assignments add up to, as they're gone through: takes memory for orgs, not for students.
@@ -44,9 +45,12 @@ pub struct Sums {
 }
 
 impl Sums {
-    /// Adds an assignment.
-    pub fn add(&mut self, assignment: &Fields) {
-        let actual = Contribution::of(assignment);
+    /// Adds an assignment; `counted` are the tasks of its administration, where there is one.
+    pub fn add(&mut self, assignment: &Fields, counted: Option<&Tasks>) {
+        let actual = match counted {
+            Some(tasks) => Contribution::of(assignment, tasks),
+            None => Contribution::of(assignment, &Tasks::known_to(assignment)),
+        };
         let recorded = Contribution::recorded(assignment);
         self.recorded.step(None, recorded.as_ref());
         self.restored.step(None, recorded.as_ref().or(Some(&actual)));

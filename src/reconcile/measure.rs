@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ledger::{KeyDifference, Sums, Unrecorded, compare};
-use super::standing::{Mark, mark_paths};
+use super::standing::{Mark, Standing, mark_paths};
 use super::{Options, assignments_page};
 use crate::administrations::fanout::control::Control;
 use crate::app::App;
@@ -77,7 +77,7 @@ pub struct Mended {
 pub struct Scales<'a> {
     pub app: &'a App,
     pub administration: &'a str,
-    pub mark: &'a Mark,
+    pub standing: &'a Standing,
     pub options: &'a Options,
 }
 
@@ -115,13 +115,13 @@ impl Scales<'_> {
 
     /// True while the administration stands as it was found.
     pub async fn holds(&self) -> Result<bool> {
-        Ok(self.frame(&Reader::Plain(&self.app.stores.admin)).await?.mark == *self.mark)
+        Ok(self.frame(&Reader::Plain(&self.app.stores.admin)).await?.mark == self.standing.mark)
     }
 
     /// Measures once; `None` when the administration doesn't stand as it did.
     async fn measure(&self, reader: &Reader<'_>, unrecorded: Unrecorded) -> Result<Option<Measured>> {
         let begin = self.frame(reader).await?;
-        if begin.mark != *self.mark {
+        if begin.mark != self.standing.mark {
             return Ok(None);
         }
         let before = self.read_stats(reader).await?;
@@ -131,7 +131,7 @@ impl Scales<'_> {
             let query = assignments_page(&self.app.stores.admin, self.administration, cursor.as_ref());
             let page = reader.query(query).await?;
             for assignment in page.iter().filter(|assignment| assignment.id() == self.administration) {
-                sums.add(&assignment.fields);
+                sums.add(&assignment.fields, self.standing.tasks.as_ref());
             }
             cursor = match page.last() {
                 Some(last) if page.len() == super::PAGE as usize => Some(last.path.clone()),
@@ -140,7 +140,7 @@ impl Scales<'_> {
         }
         let after = self.read_stats(reader).await?;
         let end = self.frame(reader).await?;
-        if end.mark != *self.mark {
+        if end.mark != self.standing.mark {
             return Ok(None);
         }
         let mut differences = compare(&before, &after, &sums, unrecorded);
@@ -244,7 +244,7 @@ impl Scales<'_> {
         for keys in keys.chunks(KEYS_A_COMMIT) {
             let committed = self.app.stores.admin.transaction(|tx| async move {
                 let frame = self.frame(&Reader::Snapshot(&tx)).await?;
-                if frame != (Frame { mark: self.mark.clone(), fence }) {
+                if frame != (Frame { mark: self.standing.mark.clone(), fence }) {
                     return Ok(());
                 }
                 // First, so that the commit's first result is the fence as it is then.

@@ -44,6 +44,8 @@ pub enum Batch {
     Overtaken,
     /// The first student keeps changing.
     Busy,
+    /// The store takes nothing more for the first student.
+    Refused,
 }
 
 impl Repairs<'_> {
@@ -59,6 +61,9 @@ impl Repairs<'_> {
                 // Fewer are quicker.
                 Err(StoreError::Contention | StoreError::Conflict(_)) if size > 1 => size /= 2,
                 Err(StoreError::Contention | StoreError::Conflict(_)) => return Ok(Batch::Busy),
+                // It's one of them; the others are mended.
+                Err(StoreError::InvalidArgument(_)) if size > 1 => size /= 2,
+                Err(StoreError::InvalidArgument(_)) => return Ok(Batch::Refused),
                 other => return other,
             }
         }
@@ -99,6 +104,7 @@ impl Repairs<'_> {
                 scope: &standing.scope,
                 settings: &self.app.settings,
                 planned: standing.planned,
+                tasks: standing.tasks.as_ref(),
                 now,
             };
             let mut done = Vec::with_capacity(users.len());

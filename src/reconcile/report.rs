@@ -56,6 +56,10 @@ pub enum Kind {
     AssignmentMissing,
     /// An assignment isn't what its student's runs say.
     RunsDiffer,
+    /// What a student is to have can't be stored: a document of theirs takes no more.
+    NotStored,
+    /// A zeroed count of a task that the administration hasn't. No difference; a repair removes it.
+    CountsIdle,
     /// A student has no assignment yet, because what the conditions look at has changed since the last sync: the
     /// rules leave that to the administration's next save. No difference.
     WaitsForSave,
@@ -89,6 +93,8 @@ impl Kind {
             Kind::UserNotInOrgs => "an open assignment of a user outside the orgs",
             Kind::AssignmentMissing => "a student without the assignment",
             Kind::RunsDiffer => "an assignment that isn't what its runs say",
+            Kind::NotStored => "a student of whom a document takes no more",
+            Kind::CountsIdle => "a zeroed count of no task of the administration",
             Kind::WaitsForSave => "a student who waits for the next save",
             Kind::RunsNotFound => "an assignment whose runs aren't found, and weren't deleted",
         }
@@ -96,7 +102,7 @@ impl Kind {
 
     /// True when it's something that shouldn't be so, rather than something to know.
     pub fn is_difference(self) -> bool {
-        !matches!(self, Kind::WaitsForSave | Kind::RunsNotFound)
+        !matches!(self, Kind::WaitsForSave | Kind::RunsNotFound | Kind::CountsIdle)
     }
 }
 

@@ -6,6 +6,7 @@ use crate::administrations::fanout::control::{self, Control, administration_path
 use crate::administrations::material::fingerprint;
 use crate::administrations::normalise::NormalOrgs;
 use crate::assignments::build::Definition;
+use crate::assignments::tasks::Tasks;
 use crate::orgs::{OrgLists, Reach, load_tree};
 use crate::store::{Database, DocPath, Document, Result, Timestamp};
 
@@ -63,6 +64,10 @@ pub struct Standing {
     pub scope: Scope,
     /// When its last sync was planned.
     pub planned: Option<Timestamp>,
+    /// The tasks that count; `None` without an administration.
+    pub tasks: Option<Tasks>,
+    /// For how many students the last sync couldn't store what they are to have.
+    pub problems: i64,
 }
 
 /// Reads how an administration stands; the scope is [`Scope::Closed`] for one that isn't examined.
@@ -73,7 +78,7 @@ pub async fn load(database: &Database, id: &str, now: Timestamp) -> Result<Stand
     let found = database.get_all(&mark_paths(id)?).await?;
     let [administration, control] = <[Option<Document>; 2]>::try_from(found).unwrap_or_default();
     let mark = Mark::of(administration.as_ref(), control.as_ref(), now);
-    let planned = control.as_ref().and_then(|control| Control::read(control).planned);
+    let (planned, problems) = control.as_ref().map(Control::read).map_or((None, 0), |it| (it.planned, it.problems));
     let scope = match (mark.state, &administration) {
         (State::Gone, _) => Scope::Gone,
         (State::Open, Some(document)) => {
@@ -92,7 +97,8 @@ pub async fn load(database: &Database, id: &str, now: Timestamp) -> Result<Stand
         }
         _ => Scope::Closed,
     };
-    Ok(Standing { mark, scope, planned })
+    let tasks = administration.map(|document| Tasks::of(&Administration::from_document(&document)));
+    Ok(Standing { mark, scope, planned, tasks, problems })
 }
 
 #[cfg(test)]

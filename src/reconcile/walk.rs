@@ -16,7 +16,9 @@ use super::standing::{Scope, Standing, load};
 use super::{Options, PAGE, Step, Watch, assignments_page};
 use crate::administrations::fanout::members::{members_query, orgs_a_query};
 use crate::administrations::fanout::ownership::{Flow, Phase};
+use crate::administrations::fanout::problems;
 use crate::app::App;
+use crate::assignments::counts::{idle_blocks, without_idle};
 use crate::orgs::OrgLists;
 use crate::runs::hold::{RunsByTask, not_found};
 use crate::runs::{deleted_runs, runs_of_assignment};
@@ -61,6 +63,7 @@ pub async fn administration(
         has_mended: false,
         overtaken: false,
         looked_into: BTreeSet::new(),
+        not_stored: BTreeSet::new(),
     };
     if standing.mark.state.is_examined() {
         walk.go().await?;
@@ -125,6 +128,8 @@ struct Walk<'a> {
     overtaken: bool,
     /// Members of the orgs without an assignment who were looked at because they have runs.
     looked_into: BTreeSet<DocPath>,
+    /// Students for whom the store takes nothing more.
+    not_stored: BTreeSet<String>,
 }
 
 impl Walk<'_> {
@@ -133,7 +138,7 @@ impl Walk<'_> {
     }
 
     fn scales(&self) -> Scales<'_> {
-        Scales { app: self.app, administration: self.id, mark: &self.standing.mark, options: self.options }
+        Scales { app: self.app, administration: self.id, standing: self.standing, options: self.options }
     }
 
     async fn go(&mut self) -> Result<()> {
@@ -141,12 +146,14 @@ impl Walk<'_> {
         self.assignments().await?;
         self.listing_users().await?;
         self.unassigned_members().await?;
+        self.problems().await?;
         let after = self.scales().stats().await?;
         self.report.assignments = self.sums.assignments;
         if self.report.state == State::Gone {
             self.counts_of_nothing(after).await?;
         } else {
             self.counts(compare(&before, &after, &self.sums, Unrecorded::IsActual)).await?;
+            self.idle_counts(&after).await?;
         }
         if !self.overtaken && !self.scales().holds().await? {
             self.overtaken = true;
@@ -172,7 +179,7 @@ impl Walk<'_> {
             let looked = page.len() as u64;
             let (own, foreign): (Vec<Document>, Vec<Document>) =
                 page.into_iter().partition(|assignment| assignment.id() == self.id);
-            own.iter().for_each(|assignment| self.sums.add(&assignment.fields));
+            own.iter().for_each(|assignment| self.sums.add(&assignment.fields, self.standing.tasks.as_ref()));
             self.foreign(foreign).await?;
             let owners: Vec<DocPath> = own.iter().filter_map(|assignment| assignment.path.parent()).collect();
             let users = self.database().get_all(&owners).await?;
@@ -298,7 +305,10 @@ impl Walk<'_> {
         let is_seen = |assignment: &Document| assignment.fields.get("id").and_then(Value::as_str) == Some(self.id);
         let unseen = users.into_iter().zip(assignments).filter(|(_, found)| !found.as_ref().is_some_and(is_seen));
         let unseen: Vec<_> = unseen.collect();
-        unseen.iter().filter_map(|(_, found)| found.as_ref()).for_each(|found| self.sums.add(&found.fields));
+        unseen
+            .iter()
+            .filter_map(|(_, found)| found.as_ref())
+            .for_each(|found| self.sums.add(&found.fields, self.standing.tasks.as_ref()));
         let mut pairs = Vec::with_capacity(unseen.len());
         for (user, assignment) in unseen {
             let runs = if have_runs { Some(runs_of_assignment(self.app, &user.path, self.id).await?) } else { None };
@@ -365,7 +375,8 @@ impl Walk<'_> {
 
     fn rules(&self) -> Rules<'_> {
         let (scope, settings) = (&self.standing.scope, &self.app.settings);
-        Rules { administration: self.id, scope, settings, planned: self.standing.planned, now: self.app.now() }
+        let (planned, tasks) = (self.standing.planned, self.standing.tasks.as_ref());
+        Rules { administration: self.id, scope, settings, planned, tasks, now: self.app.now() }
     }
 
     /// Counts a user as looked at; `listed` when their lists were mended since they were read.
@@ -439,6 +450,12 @@ impl Walk<'_> {
                         }
                     }
                 }
+                Batch::Refused => {
+                    let (pair, _) = &differing[at];
+                    self.note(pair.user.as_ref(), None);
+                    self.not_stored.insert(pair.path.id().to_owned());
+                    at += 1;
+                }
                 Batch::Busy => {
                     let (pair, examined) = &differing[at];
                     self.note(pair.user.as_ref(), None);
@@ -495,6 +512,44 @@ impl Walk<'_> {
         }
         if mended.left.values().any(|difference| !difference.exact) {
             self.report.notes.push(BUSY.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Students whom the last sync passed over, and those whom this walk couldn't mend for the same reason.
+    async fn problems(&mut self) -> Result<()> {
+        if self.standing.problems > 0 {
+            let noted = problems::first(self.database(), self.id).await?;
+            self.not_stored.extend(noted.iter().map(|note| note.id().to_owned()));
+        }
+        for student in std::mem::take(&mut self.not_stored) {
+            self.report.add(Finding::of_user(Kind::NotStored, &student));
+        }
+        Ok(())
+    }
+
+    /// Zeroed counts of tasks that the administration hasn't: what students made up, or an edit took away.
+    async fn idle_counts(&mut self, found: &[Document]) -> Result<()> {
+        let Some(tasks) = &self.standing.tasks else { return Ok(()) };
+        let mut left: BTreeSet<String> = BTreeSet::new();
+        if self.options.fix && !self.overtaken {
+            // What the repairs have brought to zero goes, too.
+            for document in self.scales().stats().await? {
+                let Some(write) = without_idle(&document, tasks) else { continue };
+                match self.database().commit(vec![write]).await {
+                    Ok(_) => {}
+                    // It moves at this moment.
+                    Err(StoreError::Conflict(_)) => drop(left.insert(document.id().to_owned())),
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        for document in found {
+            let fixed = self.options.fix && !self.overtaken && !left.contains(document.id());
+            for block in idle_blocks(document, tasks) {
+                let finding = Finding::of_counts(Kind::CountsIdle, document.id()).field(block);
+                self.report.add(Finding { fixed, ..finding });
+            }
         }
         Ok(())
     }

@@ -431,7 +431,10 @@ async fn reconcile_gives_a_task_to_whom_runs_show_working_at_it() {
     write_run(&world, "r1", "swr", true).await;
     world.settle().await;
     let report = look(&world, false).await;
-    assert_eq!(crate::reconcile::findings(&report), ["AssignmentMissing u".to_owned()].into());
+    let mut findings = crate::reconcile::findings(&report);
+    // The edit took tasks away, whose counts are zero now.
+    findings.retain(|finding| !finding.starts_with("CountsIdle"));
+    assert_eq!(findings, ["AssignmentMissing u".to_owned()].into());
     assert!(look(&world, true).await.agrees);
     world.settle().await;
     let made = shown(&world).await.expect("an assignment");

@@ -16,6 +16,7 @@ mod documents;
 mod emulator;
 mod faults;
 mod histories;
+mod hostile;
 mod instances;
 mod kept;
 mod killed;

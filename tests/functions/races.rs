@@ -423,7 +423,17 @@ async fn a_sync_that_cannot_succeed_says_so() {
     world.settle().await;
     let failed = world.get(&path).await.expect("the administration");
     assert_eq!(failed.fields["syncStatus"], Value::from("failed"));
-    assert!(failed.fields.contains_key("syncErrorMessage"));
+    let told = failed.fields["syncErrorMessage"].as_str().expect("a message").to_owned();
+    assert!(told.starts_with("assessments has a task whose ID can't be stored."), "{told}");
+    // What no student has room for is the administration's fault, and no student's.
+    let mut large = tasks("pa");
+    large[0] = Value::Map(fields! { "taskId" => "pa", "params" => fields! { "text" => "x".repeat(800_000) } });
+    merge(&world, &path, fields! { "assessments" => large }).await;
+    world.settle().await;
+    let failed = world.get(&path).await.expect("the administration");
+    assert_eq!(failed.fields["syncStatus"], Value::from("failed"));
+    assert!(failed.fields["syncErrorMessage"].as_str().expect("a message").starts_with("It holds more than"));
+    assert!(!failed.fields.contains_key("syncProblems"));
     merge(&world, &path, fields! { "assessments" => tasks("pa") }).await;
     world.settle().await;
     let mended = world.get(&path).await.expect("the administration");

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use roar_functions::accounts::embedded;
+use roar_functions::administrations::Administration;
 use roar_functions::app::{ADMIN, ASSESSMENT, Settings, Stores};
 use roar_functions::assignments::recount::Counts;
+use roar_functions::assignments::tasks::Tasks;
 use roar_functions::cli::triggers::{document_triggers, register};
 use roar_functions::context::Context;
 use roar_functions::demo::district::{ADMIN_UID, DISTRICT, District, Size, administration};
@@ -204,7 +206,10 @@ pub async fn stored_counts(database: &Database, administration: &str) -> Counts 
 /// Every count equals the recount, and every user's lists equal the assignments.
 pub async fn assert_consistent(database: &Database, administration: &str) {
     let assignments = assignments(database, administration).await;
-    let recounted = Counts::of_assignments(assignments.iter().map(|assignment| &assignment.fields));
+    let path = DocPath::in_collection("administrations", administration).expect("a path");
+    let document = database.get(&path).await.expect("an administration");
+    let tasks = document.map(|document| Tasks::of(&Administration::from_document(&document))).unwrap_or_default();
+    let recounted = Counts::of_assignments(assignments.iter().map(|assignment| &assignment.fields), &tasks);
     let stored = stored_counts(database, administration).await;
     assert_eq!(stored.differences(&recounted), [], "counts differ from the recount");
     let by_user: BTreeMap<String, &Document> =

@@ -1,6 +1,6 @@
 //! A chunk of a sync: the students of a few orgs, page by page, each page one atomic commit.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -9,15 +9,19 @@ use super::control::{administration_path, completed_write, open_chunks, progress
 use super::fence::{BROKE_OFF, fail};
 use super::members::{members_query, orgs_a_query};
 use super::ownership::{Flow, Phase, phases};
+use super::problems::noting;
 use crate::administrations::definitions::Prepared;
 use crate::app::App;
 use crate::assignments::build::{Decision, Former, current_orgs};
+use crate::assignments::counts::{TOTAL, counts_path, without_idle};
 use crate::assignments::settlement::{Settlement, assignment_path};
 use crate::assignments::side_effects::{lists_assignment, user_writes};
+use crate::assignments::tasks::Tasks;
 use crate::documents::archive::archive_path;
 use crate::documents::former::former;
 use crate::fields;
 use crate::runtime::{HandlerError, Task, TaskOutcome};
+use crate::store::size::document_size;
 use crate::store::{Direction, DocPath, Document, Precondition, StoreError, Value, Write, lookup};
 use crate::users::is_living;
 
@@ -204,15 +208,45 @@ impl<'a> Chunk<'a> {
         if lost > 0 && self.waits_for_deletions(task).await? {
             return Ok(Page::Wait);
         }
-        // Most students take two writes, as the page's length has it; those who lose an assignment take more.
-        let plan = loop {
-            let plan = self.decide(prepared, &self.mine(&users, prepared), &known)?;
-            if plan.writes.len() <= MOST_WRITES || users.len() <= 1 {
-                break plan;
+        let mut is_pruned = false;
+        loop {
+            let plan = self.decide(prepared, &self.mine(&users, prepared), &known);
+            // Most students take two writes, as the page's length has it; those who lose an assignment take more.
+            let is_too_much = plan.as_ref().is_ok_and(|plan| plan.writes.len() > MOST_WRITES);
+            let refused = match plan {
+                Ok(plan) if !is_too_much || users.len() <= 1 => match self.commit(task, &users, ahead, plan).await {
+                    Err(StoreError::InvalidArgument(why)) => Some(why),
+                    done => return done,
+                },
+                Ok(_) => None,
+                Err(StoreError::InvalidArgument(why)) => Some(why),
+                Err(error) => return Err(error),
+            };
+            // What the store refuses is refused for one student's sake, or because counts are filled up.
+            if refused.is_some() && !is_pruned {
+                is_pruned = true;
+                if self.prune(prepared, &users).await? {
+                    continue;
+                }
             }
-            let rest = users.split_off(users.len() / 2);
-            rest.into_iter().rev().for_each(|user| ahead.users.push_front(user));
-        };
+            match refused {
+                Some(why) if users.len() <= 1 => return self.pass_over(task, prepared, &users, ahead, &why).await,
+                _ => {
+                    let rest = users.split_off(users.len() / 2);
+                    rest.into_iter().rev().for_each(|user| ahead.users.push_front(user));
+                }
+            }
+        }
+    }
+
+    /// Commits what becomes of a page of students, and that they are dealt with.
+    async fn commit(
+        &self,
+        task: &Task,
+        users: &[Document],
+        ahead: &ReadAhead,
+        plan: PagePlan,
+    ) -> Result<Page, StoreError> {
         let last = users.last().filter(|_| ahead.more || !ahead.users.is_empty()).map(|last| last.id().to_owned());
         // First, so that the commit's first result is the number of open chunks.
         let mut writes =
@@ -222,11 +256,59 @@ impl<'a> Chunk<'a> {
             Some(last) => writes.push(task.advance(fields! { "cursor" => last.as_str() })),
             None => writes.extend([completed_write(&self.administration)?, task.done()]),
         }
-        let committed = database.commit(writes).await?;
+        let committed = self.app.stores.admin.commit(writes).await?;
         Ok(match last {
             Some(last) => Page::More(last),
             None => Page::Last { open: open_chunks(committed.as_ref()) },
         })
+    }
+
+    /// Notes the one student of a page for whom the store refuses what they are to have, and goes on.
+    async fn pass_over(
+        &self,
+        task: &Task,
+        prepared: &Prepared,
+        users: &[Document],
+        ahead: &ReadAhead,
+        why: &str,
+    ) -> Result<Page, StoreError> {
+        let mut plan = PagePlan::default();
+        for (user, later) in self.mine(users, prepared) {
+            // Not the store's own words, which may have what the document holds.
+            tracing::warn!(
+                administration = self.administration,
+                roar_uid = user.id(),
+                bytes = document_size(&user.path, &user.fields),
+                "what a student is to have can't be stored: a document of theirs is too large, or odd"
+            );
+            tracing::debug!(why, "the store's reason");
+            self.app.definitions.count_refused();
+            plan.writes.extend(noting(&self.administration, self.version, &user.path, self.app.now())?);
+            plan.seen.extend(later.into_iter().map(|key| (key, 1)));
+        }
+        self.commit(task, users, ahead, plan).await
+    }
+
+    /// Takes zeroed counts of tasks that the administration doesn't have out of the counts that a page moves. True when
+    /// there were some.
+    async fn prune(&self, prepared: &Prepared, users: &[Document]) -> Result<bool, StoreError> {
+        let mut keys: BTreeSet<String> = BTreeSet::from([TOTAL.to_owned()]);
+        for user in users {
+            keys.extend(current_orgs(&user.fields).iter().map(|(_, id)| id.to_owned()));
+        }
+        let paths = keys.iter().filter_map(|key| counts_path(&self.administration, key).ok()).collect::<Vec<_>>();
+        let tasks = Tasks::of(&prepared.definition.administration);
+        let mut any = false;
+        for counts in self.app.stores.admin.get_all(&paths).await?.into_iter().flatten() {
+            let Some(write) = without_idle(&counts, &tasks) else { continue };
+            match self.app.stores.admin.commit(vec![write]).await {
+                Ok(_) => any = true,
+                // They move at this moment.
+                Err(StoreError::Conflict(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(any)
     }
 
     /// The students of the next page, from those read ahead if there are any.

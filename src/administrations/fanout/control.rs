@@ -74,6 +74,9 @@ pub struct Control {
     pub planned: Option<Timestamp>,
     /// It has been closed since every assignment was last looked at; students may have left meanwhile.
     pub sweep: bool,
+    /// For how many students the last version that went to its end couldn't store what they are to have
+    /// ([`problems`](super::problems)).
+    pub problems: i64,
 }
 
 impl Control {
@@ -107,6 +110,7 @@ impl Control {
             closes: fields.get("closes").and_then(Value::as_timestamp),
             planned: fields.get(PLANNED).and_then(Value::as_timestamp),
             sweep: flag("sweep"),
+            problems: fields.get(Progress::PROBLEMS).and_then(Value::as_i64).unwrap_or(0),
         }
     }
 
@@ -123,6 +127,9 @@ impl Control {
             "assignedOnce" => self.assigned_once,
             "sweep" => self.sweep,
         };
+        if self.problems > 0 {
+            fields.insert(Progress::PROBLEMS.to_owned(), Value::Integer(self.problems));
+        }
         let dates = [("born", self.born), ("closes", self.closes), (PLANNED, self.planned)];
         fields.extend(dates.into_iter().filter_map(|(name, date)| Some((name.to_owned(), Value::Timestamp(date?)))));
         if let Some(applied) = &self.applied {
@@ -154,16 +161,22 @@ pub fn progress_path(administration: &str, version: i64) -> Result<DocPath> {
 pub struct Progress {
     /// Chunks that are planned and not done.
     pub open: i64,
+    /// Students for whom nothing could be stored.
+    pub problems: i64,
     /// Members of orgs of later phases whom chunks have dealt with, by [`seen_key`].
     seen: std::collections::BTreeMap<String, i64>,
 }
 
 impl Progress {
+    /// The field that counts students for whom nothing could be stored, here and in [`Control`].
+    pub const PROBLEMS: &'static str = "problems";
+
     /// Reads the document.
     pub fn read(document: &Document) -> Progress {
         let seen = document.fields.get("seen").and_then(Value::as_map);
         Progress {
             open: document.fields.get("open").and_then(Value::as_i64).unwrap_or(0),
+            problems: document.fields.get(Progress::PROBLEMS).and_then(Value::as_i64).unwrap_or(0),
             seen: seen.into_iter().flatten().filter_map(|(key, count)| Some((key.clone(), count.as_i64()?))).collect(),
         }
     }

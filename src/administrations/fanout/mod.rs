@@ -17,6 +17,7 @@ mod fence;
 pub mod members;
 pub mod ownership;
 mod plan;
+pub mod problems;
 mod remove;
 mod sweep;
 

@@ -6,6 +6,7 @@ use super::control::{Control, Progress, State, administration_path, progress_pat
 use super::fence::{BROKE_OFF, Older, fail, take_back_older};
 use super::members::{members_left, orgs_a_query};
 use super::ownership::{Flow, Phase, in_chunk_order, pack, phases};
+use super::problems;
 use super::{CHUNK, SWEEP};
 use crate::administrations::definitions::Prepared;
 use crate::administrations::material::fingerprint;
@@ -32,6 +33,9 @@ const ORGS_A_COMMIT: usize = 450;
 const PREPARE_POLL: Duration = Duration::from_secs(1);
 /// How often an unfinished phase is looked at when nobody wakes the plan.
 const POLL: Duration = Duration::from_secs(5);
+
+/// What an administration says that's too large.
+const TOO_LARGE: &str = "It holds more than an assignment can: its assessments and texts come to over 700,000 bytes.";
 
 /// Runs a plan task as far as it gets.
 pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
@@ -100,7 +104,7 @@ impl<'a> Plan<'a> {
                 Enlisted::Superseded => return Ok(TaskOutcome::Finished),
             }
         }
-        self.finish(task).await
+        self.finish(task, progress.problems).await
     }
 
     /// The control document, if it's still at this version.
@@ -239,6 +243,10 @@ impl<'a> Plan<'a> {
             Err(error) => return Err(error.into()),
         };
         let prepared = Prepared::new(administration, tree, &control);
+        if !prepared.definition.has_room(now) {
+            fail(database, self.administration, self.version, task, TOO_LARGE).await?;
+            return Ok(Prepare::Elsewhere);
+        }
         self.app.definitions.put(self.administration, self.version, prepared);
         Ok(Prepare::Ready)
     }
@@ -362,7 +370,16 @@ impl<'a> Plan<'a> {
         }
     }
 
-    async fn finish(&self, task: &Task) -> Result<TaskOutcome, HandlerError> {
+    async fn finish(&self, task: &Task, problems: i64) -> Result<TaskOutcome, HandlerError> {
+        let database = &self.app.stores.admin;
+        let had = self.control().await?.is_some_and(|control| control.problems > 0);
+        let named = if problems > 0 || had {
+            problems::forget_older(database, self.administration, self.version).await?;
+            Some(problems::first(database, self.administration).await?)
+        } else {
+            None
+        };
+        let named = &named;
         let finished = self.app.stores.admin.transaction(|tx| async move {
             let control = tx.get(&Control::path(self.administration)?).await?.as_ref().map(Control::read);
             let Some(control) = control.filter(|control| Control::is_at(Some(control), self.version)) else {
@@ -383,6 +400,7 @@ impl<'a> Plan<'a> {
                 removing: OrgLists::new(),
                 assigned_once: true,
                 sweep: control.sweep && control.details_only,
+                problems,
                 ..control
             };
             tx.write(Write::set(Control::path(self.administration)?, control.to_fields())).await;
@@ -393,6 +411,9 @@ impl<'a> Plan<'a> {
                     .when(Precondition::Exists),
             )
             .await;
+            if let Some(named) = named {
+                tx.write(problems::telling(self.administration, problems, named)?).await;
+            }
             tx.write(task.done()).await;
             let follow = task_for_waiting(&tx, self.administration, self.version).await?;
             if let Some(follow) = &follow {

@@ -2,6 +2,7 @@
 
 use super::control::Control;
 use super::fence::take_back_older;
+use super::problems;
 use crate::app::App;
 use crate::assignments::settlement::deletion_mark;
 use crate::assignments::side_effects::{Memory, Step, list_dates, user_write};
@@ -42,13 +43,21 @@ pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
         removal.delete_all(&format!("administrations/{}/{subcollection}", removal.administration)).await?;
     }
     loop {
-        let page = match removal.page(&task, Users::Exist).await {
+        let page = match removal.page(&task, Users::Exist, PAGE).await {
             Err(StoreError::Conflict(_)) => {
                 if app.stores.admin.get(task.path()).await?.is_none() {
                     return Ok(TaskOutcome::Finished);
                 }
-                removal.page(&task, Users::Looked).await?
+                removal.page(&task, Users::Looked, PAGE).await
             }
+            other => other,
+        };
+        let page = match page {
+            // A student's document that takes nothing more stays as it is; the others are told one by one.
+            Err(StoreError::InvalidArgument(_)) => match removal.page(&task, Users::Looked, 1).await {
+                Err(StoreError::InvalidArgument(_)) => removal.page(&task, Users::Untold, 1).await?,
+                other => other?,
+            },
             other => other?,
         };
         match page {
@@ -60,6 +69,7 @@ pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
         removal.delete_all(&format!("administrations/{}/{subcollection}", removal.administration)).await?;
     }
     removal.delete_all(&format!("{}/progress", Control::path(&removal.administration)?)).await?;
+    removal.delete_all(&problems::collection(&removal.administration)?).await?;
     removal.delete_all(&waiting_collection(&removal.administration)?).await?;
     removal.forget_creators().await?;
     removal.finish(&task).await
@@ -76,6 +86,8 @@ struct Removal<'a> {
 enum Users {
     Exist,
     Looked,
+    /// They aren't written to.
+    Untold,
 }
 
 enum Page {
@@ -85,11 +97,11 @@ enum Page {
 
 impl Removal<'_> {
     /// Deletes a page of assignments with their traces. Counts are not moved: they go altogether.
-    async fn page(&self, task: &Task, users: Users) -> Result<Page, StoreError> {
+    async fn page(&self, task: &Task, users: Users, most: u32) -> Result<Page, StoreError> {
         let query = Query::group("assignments")
             .equal("id", self.administration.as_str())
             .order_by(crate::store::path::NAME_FIELD, Direction::Ascending)
-            .limit(PAGE);
+            .limit(most);
         let now = self.app.now();
         let found = self.app.stores.admin.query(query).await?;
         let mut bytes = 0;
@@ -100,10 +112,11 @@ impl Removal<'_> {
         let fitting = fitting.count().max(1);
         let assignments: Vec<(&Document, DocPath)> =
             found.iter().take(fitting).filter_map(|document| Some((document, document.path.parent()?))).collect();
-        let is_last = found.len() < PAGE as usize && fitting >= found.len();
+        let is_last = found.len() < most as usize && fitting >= found.len();
         let owners: Vec<DocPath> = assignments.iter().map(|(_, user)| user.clone()).collect();
         let present = match users {
             Users::Exist => vec![true; owners.len()],
+            Users::Untold => vec![false; owners.len()],
             Users::Looked => self.app.stores.admin.get_all(&owners).await?.iter().map(Option::is_some).collect(),
         };
         // Done before, it must not take what a new life of the administration has assigned.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::control::{completed_write, open_chunks, progress_write};
 use super::fence::{BROKE_OFF, fail};
+use super::problems::noting;
 use crate::administrations::definitions::Prepared;
 use crate::app::App;
 use crate::assignments::build::Decision;
@@ -13,7 +14,7 @@ use crate::assignments::side_effects::user_writes;
 use crate::fields;
 use crate::runtime::{HandlerError, Task, TaskOutcome};
 use crate::store::size::fields_size;
-use crate::store::{Direction, DocPath, Document, Precondition, Query, StoreError, Value};
+use crate::store::{Committed, Direction, DocPath, Document, Precondition, Query, StoreError, Value, Write};
 use crate::users::{is_living, is_of_type};
 
 /// Assignments read, and dealt with in one commit, at most: each may go, archived, with its traces at its student.
@@ -73,7 +74,12 @@ impl Sweep<'_> {
         let mut cursor = task.payload.get("cursor").and_then(Value::as_str).map(str::to_owned);
         let mut conflicts = 0;
         loop {
-            match self.page(task, cursor.as_deref()).await {
+            let page = match self.page(task, cursor.as_deref(), PAGE).await {
+                // A student's document takes nothing more: the others are looked at one by one.
+                Err(StoreError::InvalidArgument(_)) => self.page(task, cursor.as_deref(), 1).await,
+                other => other,
+            };
+            match page {
                 Ok(Page::More(last)) => cursor = Some(last),
                 Ok(Page::Last { open }) => return Ok((TaskOutcome::Committed, open == Some(0))),
                 Err(StoreError::Conflict(why)) => {
@@ -90,12 +96,12 @@ impl Sweep<'_> {
         }
     }
 
-    async fn page(&self, task: &Task, cursor: Option<&str>) -> Result<Page, StoreError> {
+    async fn page(&self, task: &Task, cursor: Option<&str>, most: u32) -> Result<Page, StoreError> {
         let database = &self.app.stores.admin;
         let mut query = Query::group("assignments")
             .equal("id", self.administration)
             .order_by(crate::store::path::NAME_FIELD, Direction::Ascending)
-            .limit(PAGE);
+            .limit(most);
         if let Some(cursor) = cursor {
             query = query.start_after(vec![database.reference(&DocPath::new(cursor)?)]);
         }
@@ -122,19 +128,38 @@ impl Sweep<'_> {
             }
         }
         writes.extend(settlement.counts(Precondition::None)?);
-        let is_last = looked == assignments.len() && looked < PAGE as usize;
+        let is_last = looked == assignments.len() && looked < most as usize;
         let last = assignments[..looked].last().filter(|_| !is_last).map(|last| last.path.to_string());
-        let ends = if last.is_some() { 0 } else { -1 };
-        writes.insert(0, progress_write(self.administration, self.version, ends, [])?);
-        match &last {
-            Some(last) => writes.push(task.advance(fields! { "cursor" => last.as_str() })),
-            None => writes.extend([completed_write(self.administration)?, task.done()]),
-        }
-        let committed = database.commit(writes).await?;
+        let committed = match self.commit(task, last.as_deref(), writes).await {
+            // The one student for whom it can't be stored keeps the assignment, and is noted.
+            Err(StoreError::InvalidArgument(_)) if most == 1 => {
+                self.app.definitions.count_refused();
+                let owner = owners.first().map(|user| noting(self.administration, self.version, user, now));
+                self.commit(task, last.as_deref(), owner.transpose()?.unwrap_or_default()).await?
+            }
+            other => other?,
+        };
         Ok(match last {
             Some(last) => Page::More(last),
             None => Page::Last { open: open_chunks(committed.as_ref()) },
         })
+    }
+
+    /// Commits a page's writes, and that the page is dealt with.
+    async fn commit(
+        &self,
+        task: &Task,
+        last: Option<&str>,
+        mut writes: Vec<Write>,
+    ) -> Result<Option<Committed>, StoreError> {
+        let ends = if last.is_some() { 0 } else { -1 };
+        // First, so that the commit's first result is the number of open chunks.
+        writes.insert(0, progress_write(self.administration, self.version, ends, [])?);
+        match last {
+            Some(last) => writes.push(task.advance(fields! { "cursor" => last })),
+            None => writes.extend([completed_write(self.administration)?, task.done()]),
+        }
+        self.app.stores.admin.commit(writes).await
     }
 
     /// The student may have the assignment; with what in it, the phases decide.

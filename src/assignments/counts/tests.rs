@@ -21,10 +21,15 @@ fn assignment(orgs: &[&str], flags: (bool, bool), tasks: &[(&str, bool, bool)]) 
     }
 }
 
+/// What an assignment contributes whose entries are all its administration's.
+fn contribution(assignment: &Fields) -> Contribution {
+    Contribution::of(assignment, &Tasks::known_to(assignment))
+}
+
 /// The delta between two states as text: `key block assigned started completed`.
 fn delta(before: Option<&Fields>, after: Option<&Fields>) -> Vec<String> {
-    let before = before.map(Contribution::of);
-    let after = after.map(Contribution::of);
+    let before = before.map(contribution);
+    let after = after.map(contribution);
     let mut delta = CountsDelta::default();
     delta.step(before.as_ref(), after.as_ref());
     delta.moves().map(|(key, name, c)| format!("{key} {name} {} {} {}", c.assigned, c.started, c.completed)).collect()
@@ -69,6 +74,20 @@ fn the_table_of_consequences() {
 }
 
 #[test]
+fn only_tasks_that_count_are_counted_and_each_once() {
+    let tasks = Tasks::from_iter(["a"]);
+    let invented = assignment(&["o"], (true, false), &[("a", true, false), ("__x__", true, true), ("b", true, true)]);
+    let twice = assignment(&["o"], (true, false), &[("a", false, false), ("a", true, false), ("a", false, false)]);
+    for assignment in [invented, twice] {
+        let mut delta = CountsDelta::default();
+        delta.step(None, Some(&Contribution::of(&assignment, &tasks)));
+        let moves: Vec<_> =
+            delta.moves().map(|(key, name, c)| format!("{key} {name} {}{}", c.assigned, c.started)).collect();
+        assert_eq!(moves, ["o a 11", "o assignment 11", "total a 11", "total assignment 11"]);
+    }
+}
+
+#[test]
 fn an_org_listed_under_two_types_counts_once() {
     let twice = fields! {
         "assigningOrgs" => fields! { "districts" => Value::strings(["o"]), "groups" => Value::strings(["o"]) },
@@ -78,8 +97,8 @@ fn an_org_listed_under_two_types_counts_once() {
 
 #[test]
 fn the_writes_increment_only_what_moves() {
-    let before = Contribution::of(&assignment(&["o"], (false, false), &[("a-b", false, false)]));
-    let after = Contribution::of(&assignment(&["o"], (true, false), &[("a-b", true, false)]));
+    let before = contribution(&assignment(&["o"], (false, false), &[("a-b", false, false)]));
+    let after = contribution(&assignment(&["o"], (true, false), &[("a-b", true, false)]));
     let mut delta = CountsDelta::default();
     delta.step(Some(&before), Some(&after));
     let writes = delta.writes("adm", Precondition::Exists).unwrap();
@@ -101,7 +120,7 @@ fn any_assignment() -> impl Strategy<Value = Fields> {
 proptest! {
     #[test]
     fn the_record_remembers_the_contribution(assignment in any_assignment()) {
-        let contribution = Contribution::of(&assignment);
+        let contribution = contribution(&assignment);
         let mut recorded = assignment.clone();
         contribution.record(&mut recorded);
         prop_assert_eq!(Contribution::recorded(&recorded), Some(contribution));
@@ -112,7 +131,7 @@ proptest! {
     /// However a history goes, the steps add up to the last state's own contribution.
     #[test]
     fn steps_add_up(history in prop::collection::vec(prop::option::of(any_assignment()), 1..6)) {
-        let states: Vec<_> = history.iter().map(|state| state.as_ref().map(Contribution::of)).collect();
+        let states: Vec<_> = history.iter().map(|state| state.as_ref().map(contribution)).collect();
         let mut walked = CountsDelta::default();
         let mut before = None;
         for state in &states {

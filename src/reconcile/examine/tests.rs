@@ -43,7 +43,7 @@ fn assignment() -> Fields {
         "readOrgs" => fields! { "schools" => Value::strings(["s"]), "districts" => Value::strings(["d"]) },
         "assessments" => vec![Value::Map(task)],
     };
-    Contribution::of(&fields.clone()).record(&mut fields);
+    Contribution::of(&fields.clone(), &Tasks::known_to(&fields.clone())).record(&mut fields);
     fields
 }
 
@@ -53,14 +53,14 @@ fn with(mut fields: Fields, changes: Fields) -> Fields {
 }
 
 fn recorded(mut fields: Fields) -> Fields {
-    Contribution::of(&fields.clone()).record(&mut fields);
+    Contribution::of(&fields.clone(), &Tasks::known_to(&fields.clone())).record(&mut fields);
     fields
 }
 
 fn examine(scope: &Scope, user: Option<Fields>, assignment: Option<Fields>) -> Examined {
     let settings = Settings::default();
     let now = Timestamp::from_second(100).unwrap();
-    let rules = Rules { administration: "a", scope, settings: &settings, planned: None, now };
+    let rules = Rules { administration: "a", scope, settings: &settings, planned: None, tasks: None, now };
     let path = DocPath::new("users/u").unwrap();
     let user = user.map(|fields| document("users/u", fields));
     let assignment = assignment.map(|fields| document("users/u/assignments/a", fields));

@@ -9,7 +9,7 @@ fn assignment(school: &str, started: bool, recorded: Option<bool>) -> Fields {
     };
     if let Some(recorded) = recorded {
         let then = assignment(school, recorded, None);
-        Contribution::of(&then).record(&mut fields);
+        Contribution::of(&then, &Tasks::known_to(&then)).record(&mut fields);
     }
     fields
 }
@@ -39,7 +39,7 @@ fn counts_beside_records() {
     ];
     for (what, assignment, (assigned, started), unrecorded, expected) in table {
         let mut sums = Sums::default();
-        sums.add(&assignment);
+        sums.add(&assignment, None);
         let documents = [stats("s", assigned, started, 1), stats("total", assigned, started, 1)];
         let found = compare(&documents, &documents, &sums, unrecorded);
         let kinds: Vec<_> = found.get("s").into_iter().flat_map(|key| key.findings("s")).map(|f| f.kind).collect();
@@ -56,7 +56,7 @@ fn counts_beside_records() {
 #[test]
 fn a_difference_is_exact_only_if_its_counts_held_still() {
     let mut sums = Sums::default();
-    sums.add(&assignment("s", true, Some(true)));
+    sums.add(&assignment("s", true, Some(true)), None);
     let before = [stats("s", 2, 1, 1), stats("total", 2, 1, 1), stats("stray", 3, 0, 1)];
     let after = [stats("s", 2, 1, 1), stats("total", 3, 1, 2), stats("stray", 3, 0, 1)];
     let found = compare(&before, &after, &sums, Unrecorded::IsNothing);
@@ -76,7 +76,7 @@ fn a_difference_is_exact_only_if_its_counts_held_still() {
 fn a_difference_stays_the_same_while_students_work() {
     let at = |started: bool, stored: (i64, i64)| {
         let mut sums = Sums::default();
-        sums.add(&assignment("s", started, Some(started)));
+        sums.add(&assignment("s", started, Some(started)), None);
         let documents = [stats("s", stored.0, stored.1, 1), stats("total", 1, i64::from(started), 1)];
         compare(&documents, &documents, &sums, Unrecorded::IsNothing)
     };

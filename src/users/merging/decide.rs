@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::administrations::model::progress_key;
 use crate::assignments::build::{assessments_of, has_begun, is_complete, task_id, user_data};
 use crate::assignments::counts::{COUNTED, Contribution, begin_life};
+use crate::assignments::tasks::Tasks;
 use crate::documents::former::FORMER;
 use crate::fields;
 use crate::orgs::{OrgLists, OrgType};
@@ -179,6 +180,7 @@ pub fn retired(from: &Fields, into_id: &str, into: &Fields, now: Timestamp) -> O
 /// The assignment of the user who stays, with the better progress of both in each task: completed before started, the
 /// earlier before the later, and all runs. `into` is their own, if they have one, and `user` their document.
 pub fn merged_assignment(into: Option<&Fields>, from: &Fields, user: &Fields, now: Timestamp) -> Fields {
+    let tasks = into.map(Tasks::known_to).unwrap_or_default().and(Tasks::known_to(from));
     let mut merged = match into {
         Some(into) => into.clone(),
         None => {
@@ -225,7 +227,7 @@ pub fn merged_assignment(into: Option<&Fields>, from: &Fields, user: &Fields, no
         "userData" => user_data(user),
     });
     if into != Some(&merged) {
-        Contribution::of(&merged).record(&mut merged);
+        Contribution::of(&merged, &tasks).record(&mut merged);
     }
     merged
 }

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use roar_functions::administrations::Administration;
 use roar_functions::assignments::build::current_orgs;
 use roar_functions::assignments::counts::Contribution;
+use roar_functions::assignments::tasks::Tasks;
 use roar_functions::orgs::{OrgLists, OrgType};
 use roar_functions::store::{Document, Fields, Query, Value, lookup};
 use roar_functions::users::age::{age_in_years, date_of_birth};
@@ -47,6 +49,7 @@ pub async fn look(stage: &Stage) -> Complaints {
         let stored = crate::world::stored_counts(stage.admin(), &id).await;
         let recounted = roar_functions::assignments::recount::Counts::of_assignments(
             all.iter().filter(|assignment| assignment.id() == id).map(|assignment| &assignment.fields),
+            &Tasks::of(&Administration::from_document(&document)),
         );
         let differences = stored.differences(&recounted);
         complaints.expect(differences.is_empty(), || format!("counts of {id}: {differences:?}"));

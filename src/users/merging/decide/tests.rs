@@ -122,7 +122,7 @@ fn assignment(entries: Vec<Value>, started: bool, completed: bool, org: &str) ->
         "id" => "a", "assessments" => entries, "started" => started, "completed" => completed,
         "assigningOrgs" => orgs.clone(), "readOrgs" => orgs, "dateAssigned" => at(10), "progress" => Fields::new(),
     };
-    Contribution::of(&assignment).record(&mut assignment);
+    Contribution::of(&assignment, &Tasks::known_to(&assignment)).record(&mut assignment);
     assignment
 }
 

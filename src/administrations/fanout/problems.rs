@@ -1,0 +1,74 @@
+//! Students for whom a sync couldn't store what they are to have: a document of theirs is filled to its limit, say.
+//!
+//! A chunk that the store refuses is halved until one student is left. That student is noted, and everybody else goes
+//! on: `administrationSyncs/{administrationId}/problems/{roarUid}` has each of them, the administration the number and
+//! the first few (`syncProblems`). The next sync tries them again.
+
+use super::control::{Control, Progress, administration_path};
+use crate::fields;
+use crate::store::{
+    Database, DocPath, Document, FieldPath, FieldTransform, Fields, Precondition, Query, Result, Timestamp, Transform,
+    Value, Write,
+};
+
+/// The field of an administration that says for how many students a sync couldn't store anything, and for whom first.
+pub const SYNC_PROBLEMS: &str = "syncProblems";
+
+/// Students whom the administration names; the others are counted.
+const NAMED: u32 = 20;
+/// Documents deleted in one commit.
+const BATCH: u32 = 400;
+
+/// Where the students with problems of an administration's sync are noted.
+pub fn collection(administration: &str) -> Result<String> {
+    Ok(format!("{}/problems", Control::path(administration)?))
+}
+
+/// The writes that note a student with a version of the sync, for the commit that passes them over.
+pub fn noting(administration: &str, version: i64, user: &DocPath, now: Timestamp) -> Result<Vec<Write>> {
+    let note = Write::set(
+        DocPath::in_collection(&collection(administration)?, user.id())?,
+        fields! {
+            "version" => version,
+            "at" => now,
+        },
+    );
+    let one = FieldTransform { path: FieldPath::top(Progress::PROBLEMS), transform: Transform::Increment(1.into()) };
+    Ok(vec![note, Write::transform(super::control::progress_path(administration, version)?, vec![one])])
+}
+
+/// Takes back the notes of versions before this one. A sync that had none costs nothing: nobody calls it then.
+pub async fn forget_older(database: &Database, administration: &str, version: i64) -> Result<()> {
+    let older = Query::collection(collection(administration)?)
+        .filter("version", crate::store::FieldOp::LessThan, version)
+        .select(&[])
+        .limit(BATCH);
+    loop {
+        let found = database.query(older.clone()).await?;
+        let is_last = found.len() < BATCH as usize;
+        database.commit(found.into_iter().map(|note| Write::delete(note.path)).collect()).await?;
+        if is_last {
+            return Ok(());
+        }
+    }
+}
+
+/// The first students with problems, by ID.
+pub async fn first(database: &Database, administration: &str) -> Result<Vec<Document>> {
+    database.query(Query::collection(collection(administration)?).limit(NAMED)).await
+}
+
+/// What an administration says of its last sync's problems.
+pub fn summary(count: i64, first: &[Document]) -> Fields {
+    fields! { "count" => count, "students" => Value::strings(first.iter().map(Document::id)) }
+}
+
+/// The write of the administration's [`SYNC_PROBLEMS`]: absent without any.
+pub fn telling(administration: &str, count: i64, first: &[Document]) -> Result<Write> {
+    let mut fields = Fields::new();
+    if count > 0 {
+        fields.insert(SYNC_PROBLEMS.to_owned(), Value::Map(summary(count, first)));
+    }
+    let mask = vec![FieldPath::top(SYNC_PROBLEMS)];
+    Ok(Write::merge(administration_path(administration)?, fields, mask).when(Precondition::Exists))
+}

@@ -1,0 +1,86 @@
+//! Which tasks of an assignment are counted, and what of a task's ID may become a key. Pure.
+//!
+//! Students write `assessments` of their own assignments, so an entry there says nothing about what the administration
+//! assigns. What is counted for everybody comes from the administration, or from the record that this service keeps in
+//! the assignment; an entry that neither knows stays where it is and is counted nowhere.
+
+use std::collections::BTreeSet;
+
+use super::build::{assessments_of, task_id};
+use super::counts::{ASSIGNMENT, Contribution, UPDATED_AT};
+use crate::administrations::model::{Administration, progress_key};
+use crate::payload::is_key;
+use crate::store::Fields;
+
+/// True when a task's ID can be stored as a key: of counts as it is, of `progress` with underscores.
+pub fn may_be_key(task: &str) -> bool {
+    is_key(task) && is_key(&progress_key(task))
+}
+
+/// The tasks that count.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tasks(BTreeSet<String>);
+
+impl Tasks {
+    /// Those of an administration.
+    pub fn of(administration: &Administration) -> Tasks {
+        administration.assessments.iter().map(|assessment| assessment.task_id.as_str()).collect()
+    }
+
+    /// Those that an assignment has on record; for one without a record, those of its entries, which is for
+    /// assignments that only older functions have written to.
+    pub fn known_to(assignment: &Fields) -> Tasks {
+        match Contribution::recorded(assignment) {
+            Some(recorded) => recorded.tasks.into_keys().collect(),
+            None => assessments_of(assignment).iter().filter_map(task_id).collect(),
+        }
+    }
+
+    /// Those of either.
+    pub fn and(mut self, other: Tasks) -> Tasks {
+        self.0.extend(other.0);
+        self
+    }
+
+    /// True when the task counts.
+    pub fn contains(&self, task: &str) -> bool {
+        self.0.contains(task)
+    }
+}
+
+impl<T: AsRef<str>> FromIterator<T> for Tasks {
+    /// Leaves out names that counts need for themselves.
+    fn from_iter<I: IntoIterator<Item = T>>(tasks: I) -> Tasks {
+        let is_free = |task: &String| may_be_key(task) && !matches!(task.as_str(), ASSIGNMENT | UPDATED_AT);
+        Tasks(tasks.into_iter().map(|task| task.as_ref().to_owned()).filter(is_free).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fields;
+    use crate::store::Value;
+
+    #[test]
+    fn what_may_be_a_key() {
+        for task in ["swr", "swr-es", "_", "__", "___", "a".repeat(1500).as_str(), "vocab/2", "ä"] {
+            assert!(may_be_key(task), "{task}");
+        }
+        for task in ["", "__x__", "____", "--x--", "_-x-_", "__x--", "a".repeat(1501).as_str()] {
+            assert!(!may_be_key(task), "{task}");
+        }
+    }
+
+    #[test]
+    fn what_counts() {
+        let entry = |task: &str| Value::Map(fields! { "taskId" => task });
+        let mut assignment = fields! { "assessments" => vec![entry("swr"), entry("__x__"), entry("assignment")] };
+        assert_eq!(Tasks::known_to(&assignment), ["swr"].into_iter().collect());
+        let administration = Administration::from_fields("a", fields! { "assessments" => vec![entry("pa")] });
+        let tasks = Tasks::of(&administration);
+        assert!(tasks.contains("pa") && !tasks.contains("swr"));
+        Contribution::of(&assignment, &tasks).record(&mut assignment);
+        assert_eq!(Tasks::known_to(&assignment), Tasks::default(), "what isn't the administration's isn't recorded");
+    }
+}
