@@ -227,6 +227,16 @@ test('audit logs are switched on beside what is there, once', async () => {
   assert.deepEqual(auditLogConfigs, [{ logType: 'DATA_WRITE', exemptedMembers: ['user:b@example.org'] }, { logType: 'ADMIN_READ' }, { logType: 'DATA_READ' }]);
 });
 
+test('reads of documents are not switched on where they are not wanted', async () => {
+  const there = await policies({ etag: 'BwX', bindings: [] });
+  assert.equal((await script('audit.sh', [], { READS: 'no', EVERYTHING: '1' })).code, 0);
+  const { auditConfigs } = await there.read('assessment-x');
+  assert.deepEqual(auditConfigs.map(({ service, auditLogConfigs }) => [service, auditLogConfigs.map(({ logType }) => logType)]), [
+    ['datastore.googleapis.com', ['ADMIN_READ', 'DATA_WRITE']],
+    ['identitytoolkit.googleapis.com', ['ADMIN_READ', 'DATA_READ', 'DATA_WRITE']],
+  ]);
+});
+
 test('the service gets a role with what it asks of accounts, and loses the larger one', async () => {
   const state = join(directory, 'role');
   await rm(state, { force: true });
