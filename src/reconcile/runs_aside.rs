@@ -5,7 +5,9 @@ use std::collections::VecDeque;
 
 use super::PAGE;
 use crate::app::App;
+use crate::runs::best::keep_those_that_matter;
 use crate::runs::hold::{RunsByTask, by_task, fields_by_task};
+use crate::runs::load::MOST_OF_ASSIGNMENT;
 use crate::store::path::NAME_FIELD;
 use crate::store::{Direction, DocPath, Document, Query, Result};
 
@@ -53,7 +55,7 @@ impl<'a> RunsAside<'a> {
     /// The runs of a student. Students come in the order of their IDs; runs of those who are passed over are of
     /// strangers.
     pub async fn take(&mut self, user: &DocPath) -> Result<RunsByTask> {
-        let mut own = Vec::new();
+        let mut own: Vec<Document> = Vec::new();
         loop {
             let of = match self.peek().await? {
                 Some(run) => run.path.parent(),
@@ -65,12 +67,14 @@ impl<'a> RunsAside<'a> {
             }
             let run = self.ahead.pop_front();
             match of {
-                Some(of) if of == *user => own.extend(run),
+                Some(of) if of == *user => own.extend(run.filter(|_| own.len() < MOST_OF_ASSIGNMENT)),
                 Some(of) => self.pass(of),
                 None => {}
             }
         }
-        Ok(by_task(&own))
+        let mut runs = by_task(&own);
+        runs.values_mut().for_each(keep_those_that_matter);
+        Ok(runs)
     }
 
     fn pass(&mut self, user: DocPath) {

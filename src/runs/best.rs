@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use super::load::MOST_OF_TASK;
 use crate::store::{Fields, Timestamp, Value, lookup};
 
 /// What of a run matters to the choice of the best one, and to the assignment.
@@ -19,10 +20,21 @@ pub struct Run {
     pub theta_se: Option<f64>,
     /// How many items were tried.
     pub attempted: f64,
+    /// It's marked as the best of its task.
+    pub is_marked: bool,
 }
 
 /// The fields that [`Run::of`] reads: what a query for runs needs to select.
-pub const FIELDS: [&str; 4] = ["completed", "timeStarted", "timeFinished", "scores.raw.composite.test"];
+///
+/// No more than these: clients write the maps around them.
+pub const FIELDS: [&str; 6] = [
+    "completed",
+    "timeStarted",
+    "timeFinished",
+    "scores.raw.composite.test.thetaSE",
+    "scores.raw.composite.test.numAttempted",
+    "bestRun",
+];
 
 impl Run {
     /// Reads a run document.
@@ -36,7 +48,13 @@ impl Run {
             finished: time("timeFinished"),
             theta_se: score("thetaSE"),
             attempted: score("numAttempted").filter(|number| *number > 0.0).unwrap_or(0.0),
+            is_marked: fields.get("bestRun").and_then(Value::as_bool).unwrap_or(false),
         }
+    }
+
+    /// True when both show the same work, whatever they are marked as.
+    pub fn does_as(&self, other: &Run) -> bool {
+        *self == Run { is_marked: self.is_marked, ..other.clone() }
     }
 
     /// How good the run is, smaller being better: completed ones come first, then those that estimate
@@ -69,6 +87,16 @@ impl Run {
 /// The best of a task's runs; `None` where there is none.
 pub fn best(runs: &[Run]) -> Option<&Run> {
     runs.iter().min_by(|one, other| one.compare(other))
+}
+
+/// Leaves of a task's runs, in order of their IDs, those that matter: the first of them, and the best so far
+/// ([`load`](super::load)).
+pub fn keep_those_that_matter(runs: &mut Vec<Run>) {
+    let mut index = 0;
+    runs.retain(|run| {
+        index += 1;
+        index <= MOST_OF_TASK || run.is_marked
+    });
 }
 
 /// A number that says something: zero and NaN are what clients write for "unknown".
@@ -191,6 +219,7 @@ mod tests {
             finished: None,
             theta_se,
             attempted: f64::from(attempted),
+            is_marked: false,
         })
     }
 

@@ -1,10 +1,23 @@
 //! The score by which reports sort a run into a support category (org-hierarchy §7.4). Pure.
 
 use crate::fields;
+use crate::store::size::value_size;
 use crate::store::{FieldPath, Fields, Value, lookup};
 
 /// The fields that [`due`] reads: what a query for runs needs to select.
-pub const FIELDS: [&str; 2] = ["scores.computed.composite", "userData.schoolLevel"];
+///
+/// No more than these: clients write the maps around them.
+pub const FIELDS: [&str; 7] = [
+    "scores.computed.composite.wjPercentile",
+    "scores.computed.composite.tosrecPercentile",
+    "scores.computed.composite.sreScore",
+    "scores.computed.composite.percentile",
+    "scores.computed.composite.roarScore",
+    "scores.computed.composite.categoryScore",
+    "userData.schoolLevel",
+];
+/// The most bytes of a score.
+const MOST_BYTES: usize = 100;
 
 /// The names of the lower school levels; clients have spelled the first in several ways (ambiguities
 ///
@@ -23,7 +36,7 @@ pub fn due(task: &str, run: &Fields) -> Option<Value> {
         ("swr" | "pa", false) => "roarScore",
         _ => return None,
     };
-    let score = composite.get(score)?;
+    let score = composite.get(score).filter(|score| value_size(score) <= MOST_BYTES)?;
     (composite.get("categoryScore") != Some(score)).then(|| score.clone())
 }
 

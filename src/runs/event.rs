@@ -5,7 +5,7 @@
 
 use super::best::Run;
 use super::category;
-use crate::store::{DocPath, DocumentChange, Fields, Timestamp, Value, lookup};
+use crate::store::{DocPath, DocumentChange, Fields, Timestamp};
 
 /// The runs that are compared with each other: those of one student with the same task and assignment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,8 +80,7 @@ fn is_harmless(id: &str, before: &Fields, after: &Fields) -> bool {
         return false;
     }
     let (was, is) = (Run::of(id, before), Run::of(id, after));
-    let marked = |run: &Fields| lookup(run, "bestRun") == Some(&Value::Boolean(true));
-    was == is || marked(before) && marked(after) && is.compare(&was).is_le()
+    was.does_as(&is) || was.is_marked && is.is_marked && is.compare(&was).is_le()
 }
 
 #[cfg(test)]

@@ -5,16 +5,20 @@ use std::collections::BTreeSet;
 use parking_lot::Mutex;
 
 use super::assignment::{Outcome, follow};
-use super::best::{self, Run, best};
+use super::best::{Run, best, keep_those_that_matter};
 use super::category;
 use super::event::{Asked, Pair, Touched, asked};
-use super::hold::{RunsByTask, by_task, fields_by_task, hold, not_found};
+use super::hold::{hold, not_found};
+use super::load::{self, runs_of_assignment};
 use crate::app::App;
 use crate::assignments::{self, Amended};
 use crate::documents::archive::archive_path;
 use crate::fields;
 use crate::runtime::{DocumentEvent, HandlerError};
-use crate::store::{DocPath, Document, FieldPath, Fields, Precondition, Query, StoreError, Transaction, Value, Write};
+use crate::store::{DocPath, FieldPath, Fields, Precondition, StoreError, Transaction, Value, Write};
+
+/// How often an assignment is held against runs that change all the while; then the event comes again, later.
+const ROUNDS: usize = 10;
 
 /// `syncOnRunDocUpdate` (functions §4.3, org-hierarchy §7): marks the best of a task's runs in the
 /// assessment database, and brings the assignment in the admin database in line with it.
@@ -48,7 +52,7 @@ pub async fn written(app: App, event: DocumentEvent) -> Result<(), HandlerError>
 async fn sync(app: &App, user: &DocPath, run: &DocPath, touched: &Touched) -> Result<(), HandlerError> {
     let path = user.child("assignments", &touched.pair.assignment)?;
     let mut written = None;
-    loop {
+    for _ in 0..ROUNDS {
         let mark = |tx| mark(app, tx, user, run, &touched.pair);
         let (runs, _) = app.stores.assessment.transaction(mark).await?;
         if written.as_ref() == Some(&runs) || !follow_with(app, &path, touched, &runs).await? {
@@ -56,31 +60,29 @@ async fn sync(app: &App, user: &DocPath, run: &DocPath, touched: &Touched) -> Re
         }
         written = Some(runs);
     }
+    Err(StoreError::Contention.into())
 }
 
 /// Marks the best run of a pair and gives all of its runs; writes the category score that `run` should
 /// have, if it's one of them.
 async fn mark(app: &App, tx: Transaction, user: &DocPath, run: &DocPath, pair: &Pair) -> Result<Vec<Run>, StoreError> {
-    let selected: Vec<&str> = best::FIELDS.into_iter().chain(category::FIELDS).chain(["bestRun"]).collect();
-    let query = Query::collection(format!("{user}/runs"))
-        .equal("assignmentId", pair.assignment.as_str())
-        .equal("taskId", pair.task.as_str())
-        .select(&selected);
-    let documents = tx.query(query).await?;
-    let runs: Vec<Run> = documents.iter().map(|document| Run::of(document.id(), &document.fields)).collect();
-    let Some(best) = best(&runs) else { return Ok(runs) };
-    for document in &documents {
-        let is_best = document.id() == best.id;
-        let due = category::due(&pair.task, &document.fields).filter(|_| document.path == *run);
-        tx.write_all(marks(app, document, is_best, due)).await;
+    let known = load::of_pair(&tx, user, run, pair, |path| app.stores.assessment.reference(path)).await?;
+    let mut runs: Vec<Run> = known.iter().map(|known| known.run.clone()).collect();
+    let Some(best) = best(&runs).map(|best| best.id.clone()) else { return Ok(runs) };
+    for known in known {
+        let is_best = known.run.id == best;
+        let due = known.due.filter(|_| known.path == *run);
+        tx.write_all(marks(app, known.path, known.marked, is_best, due)).await;
     }
+    runs.iter_mut().for_each(|run| run.is_marked = run.id == best);
+    keep_those_that_matter(&mut runs);
     Ok(runs)
 }
 
 /// The write that marks a run and scores it; `None` where it's right already.
-fn marks(app: &App, run: &Document, is_best: bool, score: Option<Value>) -> Option<Write> {
+fn marks(app: &App, run: DocPath, marked: Option<bool>, is_best: bool, score: Option<Value>) -> Option<Write> {
     let (mut fields, mut mask) = (Fields::new(), Vec::new());
-    if run.fields.get("bestRun") != Some(&Value::Boolean(is_best)) {
+    if marked != Some(is_best) {
         fields = fields! { "bestRun" => is_best, "cloudSyncTimestamp" => app.now().as_millisecond() };
         mask.extend(fields.keys().map(FieldPath::top));
     }
@@ -88,7 +90,7 @@ fn marks(app: &App, run: &Document, is_best: bool, score: Option<Value>) -> Opti
         fields.extend(category::scored(score));
         mask.push(category::path());
     }
-    (!mask.is_empty()).then(|| Write::merge(run.path.clone(), fields, mask).when(Precondition::Exists))
+    (!mask.is_empty()).then(|| Write::merge(run, fields, mask).when(Precondition::Exists))
 }
 
 /// Writes the category score that the run should have: all that its event left to do.
@@ -128,12 +130,6 @@ async fn follow_with(app: &App, path: &DocPath, touched: &Touched, runs: &[Run])
     Ok(amended == Amended::Done)
 }
 
-/// All runs of a student's assignment. One read a run, or one when there is none.
-pub async fn runs_of_assignment(app: &App, user: &DocPath, assignment: &str) -> Result<RunsByTask, StoreError> {
-    let query = Query::collection(format!("{user}/runs")).equal("assignmentId", assignment).select(&fields_by_task());
-    Ok(by_task(&app.stores.assessment.query(query).await?))
-}
-
 /// Which of these runs of a student are known to have been deleted: those that are archived. One read a run.
 pub async fn deleted_runs(app: &App, user: &DocPath, ids: &BTreeSet<String>) -> Result<BTreeSet<String>, StoreError> {
     if ids.is_empty() {
@@ -150,7 +146,7 @@ pub async fn hold_assignment(app: &App, path: &DocPath) -> Result<(), HandlerErr
     let user = path.parent().ok_or_else(|| HandlerError::Permanent("not an assignment's path".to_owned()))?;
     let mut written = None;
     let (mut asked, mut deleted) = (BTreeSet::new(), BTreeSet::new());
-    loop {
+    for _ in 0..ROUNDS {
         let runs = runs_of_assignment(app, &user, path.id()).await?;
         if written.as_ref() == Some(&runs) {
             return Ok(());
@@ -171,4 +167,5 @@ pub async fn hold_assignment(app: &App, path: &DocPath) -> Result<(), HandlerErr
             written = Some(runs);
         }
     }
+    Err(StoreError::Contention.into())
 }

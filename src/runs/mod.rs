@@ -7,6 +7,8 @@ pub mod category;
 pub mod event;
 mod handlers;
 pub mod hold;
+pub mod load;
 pub mod student;
 
-pub use handlers::{deleted_runs, hold_assignment, runs_of_assignment, written};
+pub use handlers::{deleted_runs, hold_assignment, written};
+pub use load::runs_of_assignment;

@@ -13,6 +13,20 @@ use crate::users::age::{age_in_months, day};
 /// (ambiguities A-20).
 const AGES: [(&str, &str); 2] = [("ageMonths", "age_months"), ("ageYears", "age_years")];
 
+/// The fields of a run that are looked at here.
+pub const SHOWN: [&str; 10] = [
+    "assignmentId",
+    "assigningOrgs",
+    "readOrgs",
+    "timeStarted",
+    "userData.birthMonth",
+    "userData.birthYear",
+    "userData.ageMonths",
+    "userData.age_months",
+    "userData.ageYears",
+    "userData.age_years",
+];
+
 /// Fields and the mask to write them with.
 pub type Changes = (Fields, Vec<FieldPath>);
 

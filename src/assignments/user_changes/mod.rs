@@ -8,7 +8,7 @@
 mod again;
 mod pass;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use again::{FOLLOW_AGAIN, run as run_follow_again, task_for_waiting, waiting_collection};
 use pass::{Followed, Pass};
@@ -18,17 +18,19 @@ use crate::assignments::build::current_orgs;
 use crate::assignments::settlement::assignment_path;
 use crate::documents::archive::archiving;
 use crate::orgs::{OrgLists, OrgType};
-use crate::runs::student::{Changes, assignment_of, birth_changes, org_changes};
+use crate::runs::load::{MOST_OF_STUDENT, Pages};
+use crate::runs::student::{Changes, SHOWN, assignment_of, birth_changes, org_changes};
 use crate::runtime::{DocumentEvent, HandlerError};
-use crate::store::{DocPath, Document, FieldPath, Fields, Precondition, Query, StoreError, Timestamp, Write};
+use crate::store::path::NAME_FIELD;
+use crate::store::{
+    Direction, DocPath, Document, FieldPath, Fields, Precondition, Query, StoreError, Timestamp, Write,
+};
 use crate::users::age::date_of_birth;
 use crate::users::change::{UserChange, changes};
 use crate::users::copy::copy_changes;
 use crate::users::membership::{history_changes, with_history};
 use crate::users::same::{has_right_key, key_write};
 
-/// Writes to runs in one commit.
-const BATCH: usize = 400;
 /// How often the work is done anew because the user changed meanwhile; each change has an event of its own.
 const ROUNDS: usize = 5;
 
@@ -166,8 +168,10 @@ async fn copy(app: &App, user: &Document, change: &UserChange, at: Timestamp) ->
     if let Some(born) = date_of_birth(&user.fields).filter(|_| change.birth && !change.new) {
         // Scores that depend on age are not computed anew; whoever keeps norms may want to know.
         tracing::info!(roar_uid = user.id(), "a date of birth was corrected; ages in runs follow");
-        let runs = runs_of(app, &user.path).await?;
-        change_runs(app, &runs, |run| birth_changes(run, born)).await?;
+        let mut pages = runs_of(app, &user.path);
+        while let Some(runs) = pages.next().await? {
+            change_runs(app, &runs, |run| birth_changes(run, born)).await?;
+        }
     }
     Ok(copied)
 }
@@ -177,33 +181,36 @@ async fn runs_follow(app: &App, followed: &Followed) -> Result<bool, HandlerErro
     let user = &followed.user.path;
     let current = current_orgs(&followed.user.fields).to_set();
     let mut lists: BTreeMap<String, Option<(OrgLists, OrgLists)>> = followed.lists.clone();
-    let runs = runs_of(app, user).await?;
     // New to the user, and yet there are runs of it: they had it before anything of it was remembered. (One that came
     // again with its archive is held against its runs by its own event.)
-    for id in &followed.joined {
-        if runs.iter().any(|run| assignment_of(&run.fields) == Some(id)) {
-            crate::runs::hold_assignment(app, &assignment_path(user, id)?).await?;
+    let mut joined: BTreeSet<&String> = followed.joined.iter().collect();
+    let mut known: BTreeSet<String> = lists.keys().cloned().collect();
+    let mut any = false;
+    let mut pages = runs_of(app, user);
+    while let Some(runs) = pages.next().await? {
+        let named: BTreeSet<&str> = runs.iter().filter_map(|run| assignment_of(&run.fields)).collect();
+        for id in joined.clone() {
+            if named.contains(id.as_str()) {
+                crate::runs::hold_assignment(app, &assignment_path(user, id)?).await?;
+                joined.remove(id);
+            }
         }
+        // An assignment that went in an attempt before this one, or one that's closed.
+        let unknown: Vec<String> = named.into_iter().map(str::to_owned).filter(|id| known.insert(id.clone())).collect();
+        for id in pass::lost_while_open(app, user, &unknown).await? {
+            lists.insert(id, None);
+        }
+        any |= change_runs(app, &runs, |run| {
+            // As the client starts a run: the assignment's orgs that the student is in (dashboard-contract §5).
+            let (assigning, read) = lists.get(assignment_of(run)?)?.clone().unwrap_or_default();
+            org_changes(run, &assigning.intersection(&current), &read.intersection(&current))
+        })
+        .await?;
     }
-    // An assignment that went in an attempt before this one, or one that's closed.
-    let mut unknown: Vec<&str> = runs.iter().filter_map(|run| assignment_of(&run.fields)).collect();
-    unknown.retain(|id| !lists.contains_key(*id));
-    unknown.sort_unstable();
-    unknown.dedup();
-    let unknown: Vec<String> = unknown.into_iter().map(str::to_owned).collect();
-    for id in pass::lost_while_open(app, user, &unknown).await? {
-        lists.insert(id, None);
-    }
-    change_runs(app, &runs, |run| {
-        // As the client starts a run: the assignment's orgs that the student is in (dashboard-contract §5).
-        let (assigning, read) = lists.get(assignment_of(run)?)?.clone().unwrap_or_default();
-        org_changes(run, &assigning.intersection(&current), &read.intersection(&current))
-    })
-    .await
-    .map_err(HandlerError::from)
+    Ok(any)
 }
 
-/// Makes changes to runs. True when any was written.
+/// Makes changes to a page of runs. True when any was written.
 async fn change_runs(
     app: &App,
     runs: &[Document],
@@ -217,25 +224,23 @@ async fn change_runs(
         })
         .collect();
     let database = &app.stores.assessment;
-    for batch in writes.chunks(BATCH) {
-        match database.commit(batch.to_vec()).await {
-            Err(StoreError::Conflict(_)) => {
-                // One of them is deleted; the others still want it.
-                for write in batch {
-                    match database.commit(vec![write.clone()]).await {
-                        Ok(_) | Err(StoreError::Conflict(_)) => {}
-                        Err(error) => return Err(error),
-                    }
+    match database.commit(writes.clone()).await {
+        Err(StoreError::Conflict(_) | StoreError::InvalidArgument(_)) => {
+            // One of them is deleted, or takes nothing more; the others still want it.
+            for write in &writes {
+                match database.commit(vec![write.clone()]).await {
+                    Ok(_) | Err(StoreError::Conflict(_) | StoreError::InvalidArgument(_)) => {}
+                    Err(error) => return Err(error),
                 }
             }
-            committed => {
-                committed?;
-            }
         }
+        committed => drop(committed?),
     }
     Ok(!writes.is_empty())
 }
 
-async fn runs_of(app: &App, user: &DocPath) -> Result<Vec<Document>, StoreError> {
-    app.stores.assessment.query(Query::collection(format!("{user}/runs"))).await
+/// The runs of a user, as far as they show something of the user.
+fn runs_of<'a>(app: &'a App, user: &DocPath) -> Pages<'a> {
+    let query = Query::collection(format!("{user}/runs")).order_by(NAME_FIELD, Direction::Ascending).select(&SHOWN);
+    Pages::new(&app.stores.assessment, query, MOST_OF_STUDENT)
 }

@@ -18,6 +18,7 @@ fn run(id: &str, started: i64, finished: Option<i64>) -> Run {
         finished: finished.map(at),
         theta_se: None,
         attempted: 0.0,
+        is_marked: false,
     }
 }
 

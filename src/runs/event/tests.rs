@@ -1,6 +1,7 @@
 use super::*;
 use crate::fields;
 use crate::store::Document;
+use crate::store::Value;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()

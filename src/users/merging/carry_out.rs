@@ -26,6 +26,8 @@ use crate::store::{
 };
 use crate::users::copy::new_copy;
 
+/// Runs, or trials of one, read at once. Clients make them, and each may have a million bytes.
+const AT_ONCE: u32 = 50;
 /// Documents moved in one commit, of two writes each.
 const BATCH: usize = 100;
 /// Relations of users, by their fields.
@@ -305,13 +307,30 @@ impl Work<'_> {
 
     /// Moves all runs with their trials; the trials first, for who reads the run wants them.
     async fn runs(&self) -> Result<u64, MergeError> {
-        let runs = self.assessment().query(Query::collection(format!("{}/runs", self.from))).await?;
-        for run in runs.iter().filter(|_| self.apply) {
-            let trials = self.assessment().query(Query::collection(format!("{}/trials", run.path))).await?;
-            self.carry(self.assessment(), &trials).await?;
-            self.carry(self.assessment(), std::slice::from_ref(run)).await?;
+        let theirs = Query::collection(format!("{}/runs", self.from));
+        if !self.apply {
+            return Ok(self.assessment().count(theirs).await?);
         }
-        Ok(runs.len() as u64)
+        let mut moved = 0;
+        loop {
+            // What is carried away isn't found again.
+            let runs = self.assessment().query(theirs.clone().limit(AT_ONCE)).await?;
+            for run in &runs {
+                loop {
+                    let trials = Query::collection(format!("{}/trials", run.path)).limit(AT_ONCE);
+                    let trials = self.assessment().query(trials).await?;
+                    self.carry(self.assessment(), &trials).await?;
+                    if trials.len() < AT_ONCE as usize {
+                        break;
+                    }
+                }
+                self.carry(self.assessment(), std::slice::from_ref(run)).await?;
+            }
+            moved += runs.len() as u64;
+            if runs.len() < AT_ONCE as usize {
+                return Ok(moved);
+            }
+        }
     }
 
     /// What else hangs on the other's document.
@@ -333,7 +352,8 @@ impl Work<'_> {
             });
             let moves: Vec<[Write; 2]> = moves.collect::<Result<_, StoreError>>()?;
             match self.commit(database, moves.into_iter().flatten().collect()).await {
-                Err(StoreError::Conflict(_)) => {
+                // Somebody writes to one of them at this moment, or all together are too much for a commit.
+                Err(StoreError::Conflict(_) | StoreError::InvalidArgument(_)) => {
                     for document in batch {
                         self.carry_one(database, &document.path).await?;
                     }

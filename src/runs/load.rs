@@ -1,0 +1,140 @@
+//! Reading runs. Clients make runs, as many and as large as the security rules let them; so what is read of them is
+//! bounded here, in number and in size, whatever they have made.
+//!
+//! Of a task of an assignment, the first [`MOST_OF_TASK`] runs by ID matter, and the one that is marked as the best so
+//! far. Nobody takes a test so often; who makes more runs than that by other means has the best of these.
+
+use super::best::{self, Run};
+use super::category;
+use super::event::Pair;
+use super::hold::{RunsByTask, by_task, fields_by_task};
+use crate::app::App;
+use crate::store::path::NAME_FIELD;
+use crate::store::{Database, Direction, DocPath, Document, Query, StoreError, Transaction, Value};
+
+/// Runs of one task of an assignment that are compared, beside the best so far.
+pub const MOST_OF_TASK: usize = 100;
+/// Runs of one assignment that are looked at.
+pub const MOST_OF_ASSIGNMENT: usize = 1000;
+/// Runs of one student that follow the student.
+pub const MOST_OF_STUDENT: usize = 5000;
+/// Runs held in memory as documents at once: each of them may have a million bytes.
+const PAGE: u32 = 20;
+
+/// A run of a pair, as far as it matters.
+pub(super) struct Known {
+    pub(super) path: DocPath,
+    pub(super) run: Run,
+    /// What it says of being the best.
+    pub(super) marked: Option<bool>,
+    /// The score by category that it lacks.
+    pub(super) due: Option<Value>,
+}
+
+impl Known {
+    fn of(document: &Document, pair: &Pair) -> Known {
+        Known {
+            path: document.path.clone(),
+            run: Run::of(document.id(), &document.fields),
+            marked: document.fields.get(BEST).and_then(Value::as_bool),
+            due: category::due(&pair.task, &document.fields),
+        }
+    }
+}
+
+/// The field that marks the best run.
+pub(super) const BEST: &str = "bestRun";
+
+/// The runs of a pair that matter, as a transaction finds them; `own`, if it's one of the pair, among them.
+///
+/// Reads: the runs, [`MOST_OF_TASK`] at most; where there are that many, up to three more.
+pub(super) async fn of_pair(
+    tx: &Transaction,
+    user: &DocPath,
+    own: &DocPath,
+    pair: &Pair,
+    reference: impl Fn(&DocPath) -> Value,
+) -> Result<Vec<Known>, StoreError> {
+    let selected: Vec<&str> = best::FIELDS.into_iter().chain(category::FIELDS).chain([BEST]).collect();
+    let all = Query::collection(format!("{user}/runs"))
+        .equal("assignmentId", pair.assignment.as_str())
+        .equal("taskId", pair.task.as_str())
+        .select(&selected);
+    let by_id = all.clone().order_by(NAME_FIELD, Direction::Ascending).limit(PAGE);
+    let mut known: Vec<Known> = Vec::new();
+    loop {
+        let query = match known.last() {
+            Some(last) => by_id.clone().start_after(vec![reference(&last.path)]),
+            None => by_id.clone(),
+        };
+        let page = tx.query(query).await?;
+        known.extend(page.iter().map(|document| Known::of(document, pair)));
+        if page.len() < PAGE as usize {
+            return Ok(known);
+        }
+        if known.len() >= MOST_OF_TASK {
+            break;
+        }
+    }
+    // There may be more: the best so far stays the best unless one of these is better.
+    let marked = tx.query(all.equal(BEST, true).limit(2)).await?;
+    let own = tx.get(own).await?.filter(|own| Pair::of(&own.fields).as_ref() == Some(pair));
+    for document in marked.iter().chain(&own) {
+        if known.iter().all(|known| known.path != document.path) {
+            known.push(Known::of(document, pair));
+        }
+    }
+    Ok(known)
+}
+
+/// The runs of a student's assignment that matter, by task. One read a run, or one when there is none.
+pub async fn runs_of_assignment(app: &App, user: &DocPath, assignment: &str) -> Result<RunsByTask, StoreError> {
+    let query = Query::collection(format!("{user}/runs"))
+        .equal("assignmentId", assignment)
+        .order_by(NAME_FIELD, Direction::Ascending)
+        .select(&fields_by_task());
+    let mut runs = RunsByTask::new();
+    let mut pages = Pages::new(&app.stores.assessment, query, MOST_OF_ASSIGNMENT);
+    while let Some(page) = pages.next().await? {
+        for (task, of_task) in by_task(&page) {
+            runs.entry(task).or_default().extend(of_task);
+        }
+    }
+    runs.values_mut().for_each(best::keep_those_that_matter);
+    Ok(runs)
+}
+
+/// Goes through the results of a query for runs page by page, up to so many.
+pub struct Pages<'a> {
+    database: &'a Database,
+    query: Query,
+    left: usize,
+    cursor: Option<DocPath>,
+    is_done: bool,
+}
+
+impl<'a> Pages<'a> {
+    /// The query's order must end with the documents' names, and have nothing else.
+    pub fn new(database: &'a Database, query: Query, most: usize) -> Pages<'a> {
+        Pages { database, query: query.limit(PAGE), left: most, cursor: None, is_done: false }
+    }
+
+    /// The next page; `None` after the last. Empty when there is nothing at all.
+    pub async fn next(&mut self) -> Result<Option<Vec<Document>>, StoreError> {
+        if self.is_done || self.left == 0 {
+            return Ok(None);
+        }
+        let query = match &self.cursor {
+            Some(cursor) => self.query.clone().start_after(vec![self.database.reference(cursor)]),
+            None => self.query.clone(),
+        };
+        let page = self.database.query(query).await?;
+        self.is_done = page.len() < PAGE as usize;
+        self.left = self.left.saturating_sub(page.len());
+        self.cursor = page.last().map(|last| last.path.clone());
+        if self.left == 0 && !self.is_done {
+            tracing::warn!("a student has more runs than are looked at: the others are left out");
+        }
+        Ok(Some(page))
+    }
+}
