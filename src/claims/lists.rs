@@ -34,10 +34,9 @@ pub fn granted(claims: Option<&Fields>) -> OrgLists {
     if both.is_empty() { exhaustive } else { both }
 }
 
-/// A snapshot of `orgs` and everything below them, for rights: by the links of the children, because the lists
-/// of parents are for their admins to write.
+/// A snapshot of `orgs` and everything below them.
 pub async fn snapshot(database: &Database, orgs: &OrgLists) -> Result<OrgTree, StoreError> {
-    Ok(load_tree(database, orgs, Reach::Down { include_archived: false }).await?.by_links_of_children())
+    load_tree(database, orgs, Reach::Down { include_archived: false }).await
 }
 
 /// Both lists as the claims hold them.

@@ -28,7 +28,8 @@ pub enum Reach {
 /// Cost: one read for each org of the answer and one for each query that finds nothing new. Queries: for
 /// each level of the hierarchy (districts, schools, classes, then one for each depth of groups) one
 /// batch get and, for every 30 orgs of the level, one query for each kind of child. A district's
-/// classes are found by the district, so the number doesn't grow with the schools' classes.
+/// classes are found by the district, so the number doesn't grow with the schools' classes; schools of theirs that the
+/// district doesn't have (archived ones, say, or of another district by now) are a read each.
 pub async fn load_tree(database: &Database, lists: &OrgLists, reach: Reach) -> Result<OrgTree> {
     let mut loader = Loader { database, tree: OrgTree::default() };
     let listed: Vec<OrgKey> = lists.iter().map(|(org_type, id)| OrgKey::new(org_type, id)).collect();
@@ -110,25 +111,20 @@ impl Loader<'_> {
         self.tree.exhaustive(lists, include_archived).of(org_type).to_vec()
     }
 
-    /// Gets what the lists of the orgs reached so far name.
-    async fn get_listed_children(&mut self, lists: &OrgLists, include_archived: bool) -> Result<()> {
-        let reached = self.tree.exhaustive(lists, include_archived);
-        let children = reached
-            .iter()
-            .filter_map(|(org_type, id)| self.tree.get(org_type, id))
-            .flat_map(|org| org.children.iter().cloned())
-            .collect();
-        self.get(children).await
+    /// Gets the schools of classes that a district was asked for: which district a class is in, its school tells.
+    async fn get_schools_of_classes(&mut self) -> Result<()> {
+        let classes = self.tree.orgs().filter(|(key, _)| key.org_type == OrgType::Class);
+        let schools = classes.filter_map(|(_, class)| class.parent(OrgType::School).cloned()).collect();
+        self.get(schools).await
     }
 
     async fn down(&mut self, lists: &OrgLists, include_archived: bool) -> Result<()> {
         let districts = self.ids(lists, include_archived, OrgType::District);
         self.find(OrgType::School, "districtId", &districts, include_archived).await?;
         self.find(OrgType::Class, "districtId", &districts, include_archived).await?;
-        self.get_listed_children(lists, include_archived).await?;
+        self.get_schools_of_classes().await?;
         let schools = self.ids(lists, include_archived, OrgType::School);
         self.find(OrgType::Class, "schoolId", &schools, include_archived).await?;
-        self.get_listed_children(lists, include_archived).await?;
         // Groups hang below anything but families, and below each other to any depth.
         let mut asked = std::collections::HashSet::new();
         loop {
@@ -143,7 +139,6 @@ impl Loader<'_> {
                 return Ok(());
             }
             self.find(OrgType::Group, "parentOrgId", &parents, include_archived).await?;
-            self.get_listed_children(lists, include_archived).await?;
         }
     }
 

@@ -4,6 +4,7 @@
 //! [`tree`] is pure: exhaustive, minimal and read orgs over a snapshot ([`OrgTree`]). [`load`] reads
 //! the snapshot that a question needs, in few queries.
 
+pub mod child_lists;
 pub mod lists;
 pub mod load;
 pub mod tree;

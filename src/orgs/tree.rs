@@ -6,31 +6,21 @@ use super::{OrgKey, OrgLists, OrgType};
 use crate::store::{Document, Fields, Value};
 
 /// What the hierarchy needs to know of one org.
+///
+/// A child says where it belongs, and that alone counts: the lists of children in parents' documents are for pages, and
+/// this service keeps them ([`ChildLists`](super::child_lists::ChildLists)). So nobody gains an org, or its people, by
+/// writing its ID into a list of theirs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Org {
     /// Archived orgs get no new assignments.
     pub archived: bool,
     /// Orgs that this one's own fields name as its parents.
     pub parents: Vec<OrgKey>,
-    /// Orgs that this one's own lists name as its children, archived ones included.
-    pub children: Vec<OrgKey>,
 }
 
 /// The fields of org documents that the hierarchy reads.
-pub const HIERARCHY_FIELDS: [&str; 12] = [
-    "archived",
-    "districtId",
-    "schoolId",
-    "parentOrgType",
-    "parentOrgId",
-    "familyId",
-    "schools",
-    "classes",
-    "subGroups",
-    "archivedSchools",
-    "archivedClasses",
-    "archivedSubGroups",
-];
+pub const HIERARCHY_FIELDS: [&str; 6] =
+    ["archived", "districtId", "schoolId", "parentOrgType", "parentOrgId", "familyId"];
 
 impl Org {
     /// Reads an org document's fields (data-model §2.2). Empty and missing links are passed over.
@@ -50,27 +40,12 @@ impl Org {
             }
             parents.extend(link("familyId").map(|id| OrgKey::new(OrgType::Family, id)));
         }
-        let mut children = Vec::new();
-        let mut list = |name: &str, child_type: OrgType| {
-            let ids = fields.get(name).and_then(Value::as_array).unwrap_or_default();
-            children.extend(
-                ids.iter().filter_map(Value::as_str).filter(|id| !id.is_empty()).map(|id| OrgKey::new(child_type, id)),
-            );
-        };
-        if org_type == OrgType::District {
-            list("schools", OrgType::School);
-            list("archivedSchools", OrgType::School);
-        }
-        if org_type == OrgType::School {
-            list("classes", OrgType::Class);
-            list("archivedClasses", OrgType::Class);
-        }
-        // A family's sub-groups are not reached from the family: families don't expand downward.
-        if org_type != OrgType::Family {
-            list("subGroups", OrgType::Group);
-            list("archivedSubGroups", OrgType::Group);
-        }
-        Org { archived: fields.get("archived").and_then(Value::as_bool).unwrap_or(false), parents, children }
+        Org { archived: fields.get("archived").and_then(Value::as_bool).unwrap_or(false), parents }
+    }
+
+    /// The parent of that type.
+    pub fn parent(&self, org_type: OrgType) -> Option<&OrgKey> {
+        self.parents.iter().find(|parent| parent.org_type == org_type)
     }
 }
 
@@ -78,7 +53,7 @@ impl Org {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OrgTree {
     orgs: BTreeMap<OrgKey, Org>,
-    /// Parent to children, by both the children's links and the parents' lists.
+    /// Parent to children, by the children's links.
     down: HashMap<OrgKey, Vec<OrgKey>>,
 }
 
@@ -90,13 +65,6 @@ impl OrgTree {
             tree.insert(key, org);
         }
         tree
-    }
-
-    /// The same snapshot with the links of the children alone: what an org's own lists name, without a link
-    /// back, is no child of it. So nobody gains an org by writing its ID into a list of theirs.
-    pub fn by_links_of_children(&self) -> OrgTree {
-        let linked = |(key, org): (&OrgKey, &Org)| (key.clone(), Org { children: Vec::new(), ..org.clone() });
-        OrgTree::new(self.orgs().map(linked))
     }
 
     /// Adds one org; the first version of an org stays.
@@ -156,14 +124,25 @@ impl OrgTree {
         lists.iter().filter(|(org_type, id)| self.get(*org_type, id).is_some()).collect()
     }
 
-    /// Children of an org, by its own lists first, then by their links; archived ones only when asked.
+    /// The parents of an org. A class is in the district of its school, whatever the class itself says: its own link to
+    /// the district is a copy, which lags behind for a while when a school moves, and which a client may have made up.
+    fn parents<'a>(&'a self, org: &'a Org) -> impl Iterator<Item = &'a OrgKey> {
+        let school = org.parent(OrgType::School).and_then(|school| self.orgs.get(school));
+        let of_school = school.and_then(|school| school.parent(OrgType::District));
+        let is_copy = move |parent: &&OrgKey| parent.org_type == OrgType::District && of_school.is_some();
+        org.parents.iter().filter(move |parent| !is_copy(parent) || of_school == Some(*parent))
+    }
+
+    /// Children of an org; archived ones only when asked.
     fn children(&self, key: &OrgKey, include_archived: bool) -> Vec<&OrgKey> {
-        let listed = self.orgs.get(key).map(|org| org.children.as_slice()).unwrap_or_default();
         let linked = self.down.get(key).map(Vec::as_slice).unwrap_or_default();
-        let mut children: Vec<&OrgKey> = listed.iter().chain(linked).collect();
+        let is_child = |child: &&OrgKey| {
+            let org = self.orgs.get(*child).filter(|org| include_archived || !org.archived);
+            org.is_some_and(|org| self.parents(org).any(|parent| parent == key))
+        };
+        let mut children: Vec<&OrgKey> = linked.iter().filter(is_child).collect();
         // Districts come to schools before classes, whichever way the links were found.
         children.sort_by_key(|child| child.org_type);
-        children.retain(|child| self.orgs.get(*child).is_some_and(|org| include_archived || !org.archived));
         children
     }
 
@@ -222,7 +201,7 @@ impl OrgTree {
         let mut queue: VecDeque<OrgKey> = seen.iter().cloned().collect();
         let mut ancestors = Vec::new();
         while let Some(key) = queue.pop_front() {
-            for parent in self.orgs.get(&key).map(|org| org.parents.as_slice()).unwrap_or_default() {
+            for parent in self.orgs.get(&key).into_iter().flat_map(|org| self.parents(org)) {
                 if self.has(parent) && seen.insert(parent.clone()) {
                     ancestors.push(parent.clone());
                     queue.push_back(parent.clone());

@@ -5,8 +5,9 @@ use serde_json::{Map, Value as Json, json};
 
 use super::net::net;
 use crate::assignments::counts::Counters;
+use crate::orgs::child_lists::listed;
 use crate::orgs::lists::OrgSet;
-use crate::orgs::{Org, OrgKey, OrgLists, OrgTree, OrgType};
+use crate::orgs::{OrgKey, OrgLists, OrgTree, OrgType};
 use crate::rights::Claims;
 use crate::store::{Document, Fields, Value};
 
@@ -43,7 +44,7 @@ impl Row {
             name: text("name").unwrap_or_else(|| document.id().to_owned()),
             district: text("districtId").filter(|_| in_district),
             school: text("schoolId").filter(|_| org_type == OrgType::Class),
-            children: Org::from_fields(org_type, &document.fields).children,
+            children: listed(org_type, &document.fields),
         })
     }
 

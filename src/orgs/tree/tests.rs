@@ -104,6 +104,34 @@ fn a_user_reads_along_the_hierarchy_not_along_membership() {
 }
 
 #[test]
+fn nobody_gains_an_org_by_listing_it() {
+    let tree = OrgTree::new([
+        org("S1", fields! { "districtId" => "D1", "classes" => Value::strings(["C4"]) }),
+        org("S3", fields! { "districtId" => "D2" }),
+        org("C4", fields! { "schoolId" => "S3", "districtId" => "D2" }),
+    ]);
+    assert_eq!(tree.exhaustive(&lists(&["S1"]), true), lists(&["S1"]));
+}
+
+#[test]
+fn a_class_is_in_the_district_of_its_school() {
+    // The school has moved; or somebody made the class up.
+    let tree = OrgTree::new([
+        org("D1", fields! {}),
+        org("D2", fields! {}),
+        org("S1", fields! { "districtId" => "D2" }),
+        org("S2", fields! {}),
+        org("C1", fields! { "schoolId" => "S1", "districtId" => "D1" }),
+        org("C2", fields! { "schoolId" => "S2", "districtId" => "D1" }),
+        org("C3", fields! { "districtId" => "D1" }),
+    ]);
+    assert!(tree.exhaustive(&lists(&["D1"]), false).same_orgs(&lists(&["D1", "C2", "C3"])));
+    assert!(tree.exhaustive(&lists(&["D2"]), false).same_orgs(&lists(&["D2", "S1", "C1"])));
+    assert!(tree.read_orgs(&lists(&["C1"])).same_orgs(&lists(&["C1", "S1", "D2"])));
+    assert_eq!(tree.minimal(&lists(&["D1", "C1"])), lists(&["D1", "C1"]));
+}
+
+#[test]
 fn groups_that_contain_each_other_leave_one() {
     let tree = OrgTree::new([
         org("G1", fields! { "parentOrgType" => "group", "parentOrgId" => "G2" }),
@@ -114,8 +142,8 @@ fn groups_that_contain_each_other_leave_one() {
     assert!(tree.exhaustive(&lists(&["G1"]), false).same_orgs(&lists(&["G1", "G2"])));
 }
 
-/// Random forests: some links by the child's field, some by the parent's list, some broken, groups
-/// that may form cycles, some orgs archived.
+/// Random forests: some links broken, classes whose own district isn't their school's, groups that may form cycles, some
+/// orgs archived.
 fn forest() -> impl Strategy<Value = (OrgTree, Vec<OrgLists>)> {
     let link = |kind: &'static str, count: usize| prop::option::of((0..count).prop_map(move |n| format!("{kind}{n}")));
     let archived = prop::bool::weighted(0.15);
@@ -130,8 +158,6 @@ fn forest() -> impl Strategy<Value = (OrgTree, Vec<OrgLists>)> {
     ]);
     let archived = prop::bool::weighted(0.15);
     let groups = prop::collection::vec((parent, link("F", 3), archived), 6);
-    let listed_schools = prop::collection::vec(prop::collection::vec(0..6_usize, 0..3), 3);
-    let listed_classes = prop::collection::vec(prop::collection::vec(0..8_usize, 0..3), 5);
     let pick = prop_oneof![
         (0..4_usize).prop_map(|n| format!("D{n}")),
         (0..6_usize).prop_map(|n| format!("S{n}")),
@@ -140,59 +166,40 @@ fn forest() -> impl Strategy<Value = (OrgTree, Vec<OrgLists>)> {
         (0..3_usize).prop_map(|n| format!("F{n}")),
     ];
     let inputs = prop::collection::vec(prop::collection::vec(pick, 0..8), 4);
-    (schools, classes, groups, listed_schools, listed_classes, inputs).prop_map(
-        |(schools, classes, groups, listed_schools, listed_classes, inputs)| {
-            let text = |link: Option<String>| link.map_or(Value::Null, Value::from);
-            let mut tree = OrgTree::default();
-            let mut insert = |id: String, fields: Fields| {
-                let (key, org) = org(&id, fields);
-                tree.insert(key, org);
-            };
-            for (n, schools) in listed_schools.iter().enumerate() {
-                let ids = Value::strings(schools.iter().map(|n| format!("S{n}")));
-                insert(format!("D{n}"), fields! { "schools" => ids });
-            }
-            for (n, (district, archived)) in schools.into_iter().enumerate() {
-                let ids = Value::strings(listed_classes[n].iter().map(|n| format!("C{n}")));
-                insert(
-                    format!("S{n}"),
-                    fields! { "districtId" => text(district), "archived" => archived, "classes" => ids },
-                );
-            }
-            for (n, (school, district, archived)) in classes.into_iter().enumerate() {
-                insert(
-                    format!("C{n}"),
-                    fields! { "schoolId" => text(school), "districtId" => text(district), "archived" => archived },
-                );
-            }
-            for (n, (parent, family, archived)) in groups.into_iter().enumerate() {
-                let (parent_type, parent) = parent.map_or((Value::Null, Value::Null), |(t, p)| (t.into(), p.into()));
-                insert(
-                    format!("G{n}"),
-                    fields! {
-                        "parentOrgType" => parent_type, "parentOrgId" => parent,
-                        "familyId" => text(family), "archived" => archived,
-                    },
-                );
-            }
-            insert("F0".to_owned(), Fields::new());
-            insert("F1".to_owned(), Fields::new());
-            let inputs = inputs.iter().map(|ids| ids.iter().map(|id| (type_of(id), id.as_str())).collect()).collect();
-            (tree, inputs)
-        },
-    )
-}
-
-/// The forest with every link on both sides, as whoever writes orgs keeps them (data-model §2.2).
-fn linked_on_both_sides(tree: &OrgTree) -> OrgTree {
-    let mut orgs: Vec<(OrgKey, Org)> = tree.orgs().map(|(key, org)| (key.clone(), org.clone())).collect();
-    for (key, org) in &mut orgs {
-        let above = tree.orgs().filter(|(_, other)| other.children.contains(key));
-        let missing: Vec<OrgKey> =
-            above.map(|(above, _)| above.clone()).filter(|above| !org.parents.contains(above)).collect();
-        org.parents.extend(missing);
-    }
-    OrgTree::new(orgs)
+    (schools, classes, groups, inputs).prop_map(|(schools, classes, groups, inputs)| {
+        let text = |link: Option<String>| link.map_or(Value::Null, Value::from);
+        let mut tree = OrgTree::default();
+        let mut insert = |id: String, fields: Fields| {
+            let (key, org) = org(&id, fields);
+            tree.insert(key, org);
+        };
+        for n in 0..3 {
+            insert(format!("D{n}"), Fields::new());
+        }
+        for (n, (district, archived)) in schools.into_iter().enumerate() {
+            insert(format!("S{n}"), fields! { "districtId" => text(district), "archived" => archived });
+        }
+        for (n, (school, district, archived)) in classes.into_iter().enumerate() {
+            insert(
+                format!("C{n}"),
+                fields! { "schoolId" => text(school), "districtId" => text(district), "archived" => archived },
+            );
+        }
+        for (n, (parent, family, archived)) in groups.into_iter().enumerate() {
+            let (parent_type, parent) = parent.map_or((Value::Null, Value::Null), |(t, p)| (t.into(), p.into()));
+            insert(
+                format!("G{n}"),
+                fields! {
+                    "parentOrgType" => parent_type, "parentOrgId" => parent,
+                    "familyId" => text(family), "archived" => archived,
+                },
+            );
+        }
+        insert("F0".to_owned(), Fields::new());
+        insert("F1".to_owned(), Fields::new());
+        let inputs = inputs.iter().map(|ids| ids.iter().map(|id| (type_of(id), id.as_str())).collect()).collect();
+        (tree, inputs)
+    })
 }
 
 proptest! {
@@ -222,7 +229,6 @@ proptest! {
     /// top-most ones do.
     #[test]
     fn read_orgs_that_meet_somebodys_orgs_meet_their_topmost_ones((tree, inputs) in forest()) {
-        let tree = linked_on_both_sides(&tree);
         let meet = |one: &OrgLists, other: &OrgLists| !one.intersection(&other.to_set()).is_empty();
         for administered in &inputs {
             let all = tree.exhaustive(administered, false);

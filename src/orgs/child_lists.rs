@@ -1,0 +1,139 @@
+//! The lists of children in the documents of orgs: `schools`, `classes` and `subGroups` have those that live,
+//! `archivedSchools`, `archivedClasses` and `archivedSubGroups` the others (data-model §2.2). Pure.
+//!
+//! Pages read them. What they say follows from the children's own links, and the hierarchy goes by these alone
+//! ([`tree`](super::tree)).
+
+use super::{Org, OrgKey, OrgType};
+use crate::store::{DocPath, FieldPath, Fields, Precondition, Result, Transform, Value, Write};
+
+/// The two lists in which parents have children of one type: the living, the archived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChildLists {
+    /// Those that live.
+    pub living: &'static str,
+    /// Those that are archived.
+    pub archived: &'static str,
+}
+
+const SCHOOLS: ChildLists = ChildLists { living: "schools", archived: "archivedSchools" };
+const CLASSES: ChildLists = ChildLists { living: "classes", archived: "archivedClasses" };
+const GROUPS: ChildLists = ChildLists { living: "subGroups", archived: "archivedSubGroups" };
+
+impl ChildLists {
+    /// The lists in which a parent of that type has children of the other; `None` where it has none: a district lists its
+    /// schools, and these their classes.
+    pub fn of(parent: OrgType, child: OrgType) -> Option<ChildLists> {
+        match (parent, child) {
+            (OrgType::District, OrgType::School) => Some(SCHOOLS),
+            (OrgType::School, OrgType::Class) => Some(CLASSES),
+            (_, OrgType::Group) => Some(GROUPS),
+            _ => None,
+        }
+    }
+
+    /// All that a parent of that type has, each with the type of the children.
+    pub fn of_parent(parent: OrgType) -> impl Iterator<Item = (OrgType, ChildLists)> {
+        OrgType::ALL.into_iter().filter_map(move |child| Some((child, ChildLists::of(parent, child)?)))
+    }
+}
+
+/// The children that an org's own lists name, archived ones included. Families list groups that aren't below them.
+pub fn listed(org_type: OrgType, fields: &Fields) -> Vec<OrgKey> {
+    let of_lists = ChildLists::of_parent(org_type).flat_map(|(child, lists)| {
+        [lists.living, lists.archived].into_iter().flat_map(move |name| ids(fields, name).map(move |id| (child, id)))
+    });
+    of_lists.filter(|_| org_type != OrgType::Family).map(|(child, id)| OrgKey::new(child, id)).collect()
+}
+
+fn ids<'a>(fields: &'a Fields, name: &str) -> impl Iterator<Item = &'a str> {
+    let list = fields.get(name).and_then(Value::as_array).unwrap_or_default();
+    list.iter().filter_map(Value::as_str).filter(|id| !id.is_empty())
+}
+
+/// The writes that make a parent's lists say of a child what the child says itself; `child` is `None` when it's gone.
+/// Empty where they do already. The commit conflicts when the parent is missing.
+pub fn mending(parent: &OrgKey, parent_fields: &Fields, child_key: &OrgKey, child: Option<&Org>) -> Result<Vec<Write>> {
+    let Some(lists) = ChildLists::of(parent.org_type, child_key.org_type) else { return Ok(Vec::new()) };
+    let linked = child.filter(|child| child.parents.contains(parent));
+    let wanted = [
+        (lists.living, linked.is_some_and(|child| !child.archived)),
+        (lists.archived, linked.is_some_and(|child| child.archived)),
+    ];
+    let path = DocPath::in_collection(parent.org_type.plural(), &parent.id)?;
+    let id = || vec![Value::from(child_key.id.as_str())];
+    let mut write = Write::transform(path, Vec::new()).when(Precondition::Exists);
+    let mut any = false;
+    for (name, is_wanted) in wanted {
+        if ids(parent_fields, name).any(|id| id == child_key.id) != is_wanted {
+            let transform = if is_wanted { Transform::Union(id()) } else { Transform::Remove(id()) };
+            write = write.with(FieldPath::top(name), transform);
+            any = true;
+        }
+    }
+    Ok(if any { vec![write] } else { Vec::new() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fields;
+    use crate::store::WriteKind;
+
+    fn key(org_type: OrgType, id: &str) -> OrgKey {
+        OrgKey::new(org_type, id)
+    }
+
+    /// What a mending does: `+schools`, `-archivedSchools`.
+    fn changes(parent: &OrgKey, fields: &Fields, child: &OrgKey, org: Option<&Org>) -> Vec<String> {
+        let writes = mending(parent, fields, child, org).unwrap();
+        let transforms = writes.into_iter().flat_map(|write| match write.kind {
+            WriteKind::Set { transforms, .. } => transforms,
+            WriteKind::Delete => panic!("a transform"),
+        });
+        let sign = |transform: &Transform| if matches!(transform, Transform::Union(_)) { '+' } else { '-' };
+        transforms.map(|of| format!("{}{}", sign(&of.transform), of.path)).collect()
+    }
+
+    #[test]
+    fn lists_say_what_children_say() {
+        let (d1, d2) = (key(OrgType::District, "d1"), key(OrgType::District, "d2"));
+        let school = key(OrgType::School, "s1");
+        let org = |district: &str, archived: bool| {
+            Org::from_fields(OrgType::School, &fields! { "districtId" => district, "archived" => archived })
+        };
+        let with = |name: &str| Fields::from([(name.to_owned(), Value::strings(["s0", "s1"]))]);
+        let table: [(&str, &OrgKey, Fields, Option<Org>, &[&str]); 9] = [
+            ("new", &d1, fields! {}, Some(org("d1", false)), &["+schools"]),
+            ("listed", &d1, with("schools"), Some(org("d1", false)), &[]),
+            ("archived", &d1, with("schools"), Some(org("d1", true)), &["-schools", "+archivedSchools"]),
+            ("back", &d1, with("archivedSchools"), Some(org("d1", false)), &["+schools", "-archivedSchools"]),
+            ("moved away", &d1, with("schools"), Some(org("d2", false)), &["-schools"]),
+            ("moved here", &d2, fields! {}, Some(org("d2", false)), &["+schools"]),
+            ("gone", &d1, with("archivedSchools"), None, &["-archivedSchools"]),
+            ("never there", &d2, fields! {}, None, &[]),
+            ("a list that isn't one", &d1, fields! { "schools" => "s1" }, Some(org("d1", false)), &["+schools"]),
+        ];
+        for (what, parent, fields, org, expected) in table {
+            assert_eq!(changes(parent, &fields, &school, org.as_ref()), expected, "{what}");
+        }
+        // A district doesn't list classes; a class lists groups.
+        let class = Org::from_fields(OrgType::Class, &fields! { "districtId" => "d1" });
+        assert!(changes(&d1, &fields! {}, &key(OrgType::Class, "c1"), Some(&class)).is_empty());
+        let group = Org::from_fields(OrgType::Group, &fields! { "parentOrgType" => "class", "parentOrgId" => "c1" });
+        let parent = key(OrgType::Class, "c1");
+        assert_eq!(changes(&parent, &fields! {}, &key(OrgType::Group, "g1"), Some(&group)), ["+subGroups"]);
+    }
+
+    #[test]
+    fn what_is_listed() {
+        let fields = fields! {
+            "schools" => Value::strings(["s1", ""]), "archivedSchools" => Value::strings(["s2"]),
+            "classes" => Value::strings(["c1"]), "subGroups" => Value::strings(["g1"]),
+        };
+        let ids = |of| listed(of, &fields).into_iter().map(|key| key.id).collect::<Vec<_>>();
+        assert_eq!(ids(OrgType::District), ["s1", "s2", "g1"]);
+        assert_eq!(ids(OrgType::School), ["c1", "g1"]);
+        assert!(ids(OrgType::Family).is_empty());
+    }
+}
