@@ -13,45 +13,11 @@ import {
 } from 'firebase/firestore';
 
 import { repository } from './support/projects.mjs';
+import {
+  ADMINISTRATION, ASSIGNMENT, claimsOf, DOCUMENTS, lists, ORGS, RUN, TRIAL, TYPES, USER,
+} from './support/rules-documents.mjs';
+import { begun } from './support/rules-large.mjs';
 import { EVERYBODY, listGroup, mismatches, openRules, OPERATIONS, SIGNED_IN } from './support/rules.mjs';
-
-const TYPES = ['districts', 'schools', 'classes', 'groups', 'families'];
-const lists = (orgs) => Object.fromEntries(TYPES.map((type) => [type, orgs[type] ?? []]));
-const maps = (orgs) => Object.fromEntries(TYPES.map((type) => [type, { current: orgs[type] ?? [], all: orgs[type] ?? [] }]));
-
-const ORGS = { districts: ['d1'], schools: ['s1'], classes: ['c1'], families: ['f1'] };
-const EARLIER = new Date('2026-01-01T00:00:00Z');
-const LATER = new Date('2099-01-01T00:00:00Z');
-
-const claimsOf = (who, rights) => ({ claims: { roarUid: who, ...rights }, lastUpdated: 1 });
-const CLAIMS = {
-  'userClaims/uid-student': claimsOf('student', {}),
-  'userClaims/uid-admin': claimsOf('admin', { role: 'admin', adminOrgs: lists({ ...ORGS, families: [] }) }),
-  'userClaims/uid-otherAdmin': claimsOf('other-admin', { role: 'admin', adminOrgs: lists({ districts: ['d2'], schools: ['s2'] }) }),
-  'userClaims/uid-parent': claimsOf('parent', { role: 'launch_admin', adminOrgs: lists({ families: ['f1'] }) }),
-  'userClaims/uid-platformAdmin': claimsOf('platform-admin', { role: 'platform_admin', adminOrgs: lists({}) }),
-  'userClaims/uid-superAdmin': claimsOf('super-admin', { role: 'super_admin', super_admin: true }),
-};
-
-const ASSIGNMENT = {
-  id: 'fall', started: false, completed: false, testData: false, dateOpened: EARLIER, dateClosed: LATER,
-  assigningOrgs: lists(ORGS), readOrgs: lists(ORGS), userData: { grade: '3' }, conditionFields: ['grade'],
-  assessments: [{ taskId: 'swr', optional: false, params: {} }], progress: { swr: 'assigned' }, counted: { assigned: true },
-};
-const ADMINISTRATION = {
-  name: 'Fall', createdBy: 'admin', formatVersion: 2, minimalOrgs: lists({ districts: ['d1'] }), readOrgs: lists(ORGS),
-  assessments: [], testData: false, dateClosed: LATER,
-};
-const USER = {
-  userType: 'student', username: 'u1', archived: false, assessmentUid: 'uid-student', ...maps(ORGS),
-  studentData: { grade: '3' }, assignments: { assigned: ['fall'], started: [], completed: [] },
-};
-const RUN = {
-  id: 'r1', assignmentId: 'fall', taskId: 'swr', variantId: 'v1', completed: false, reliable: false, timeStarted: EARLIER,
-  assigningOrgs: lists(ORGS), readOrgs: lists(ORGS), userData: { grade: '3' }, scores: { raw: {}, computed: {} },
-};
-const MARKED = { ...RUN, bestRun: true, cloudSyncTimestamp: 1 };
-const TRIAL = { assessment_stage: 'test_response', correct: true, taskId: 'swr' };
 
 // Enough to try what is closed to all.
 const ROLES = ['signedOut', 'student', 'admin', 'superAdmin'];
@@ -64,7 +30,8 @@ const CLOSED = {
     'userClaims/uid-student': { get: ['student'] },
     'userClaims/uid-superAdmin': { get: ['superAdmin'] },
     'claimsAudit/x': {},
-    'administrations/fall/stats/total': { ...reads(...ADMINS, 'parent'), delete: ['superAdmin'] },
+    'administrations/fall/stats/total': { get: ADMINS, list: ['superAdmin'], delete: ['superAdmin'] },
+    'administrations/fall/stats/f1': { get: ['parent', 'superAdmin'], list: ['superAdmin'], delete: ['superAdmin'] },
     'administrations/fall/assignedOrgs/d1': reads(...ADMINS, 'parent'),
     'administrations/fall/readOrgs/d1': { ...reads(...ADMINS, 'parent'), delete: ['superAdmin'] },
     'administrationSyncs/fall': {},
@@ -134,52 +101,27 @@ const KEPT = {
   admin: {
     'users/student': [
       'archived', 'assessmentUid', 'userType', 'assignments', 'assignmentsAssigned', 'assignmentsStarted',
-      'assignmentsCompleted', ...TYPES,
+      'assignmentsCompleted', 'formerAssignments', 'studentDataBefore', 'emailKey', 'importedIdentity', 'mergedInto',
+      'mergingInto', 'mergedFrom', 'email', 'username', 'assessmentPid', 'studentData.state_id', ...TYPES,
     ],
     'users/admin': ['archived', 'assessmentUid', 'userType', 'adminData.permissions'],
     'users/student/assignments/fall': [
       'id', 'assigningOrgs', 'readOrgs', 'counted', 'conditionFields', 'userData', 'testData', 'dateOpened', 'dateClosed',
     ],
-    'administrations/fall': ['readOrgs', 'syncStatus', 'syncChunksTotal', 'syncChunksCompleted', 'syncErrorMessage'],
-    ...Object.fromEntries(TYPES.map((type) => [`${type}/${type[0]}1`, ['roster', 'rosterClaimsDue']])),
+    'administrations/fall': ['readOrgs', 'syncStatus', 'syncChunksTotal', 'syncChunksCompleted', 'syncErrorMessage', 'syncProblems'],
+    ...Object.fromEntries(TYPES.map((type) => [`${type}/${type[0]}1`, [
+      'id', 'roster', 'rosterClaimsDue', 'archivedSchools', 'archivedClasses', 'archivedSubGroups', 'districtContact',
+      'currentActivationCode', 'validActivationCodes',
+    ]])),
   },
   assessment: {
     'users/student': ['userType', 'assessmentPid', 'assessmentUid', 'archived', 'schoolLevel', 'createdAt', 'roarUid', ...TYPES],
     'users/student/runs/r1': [
-      'bestRun', 'cloudSyncTimestamp', 'id', 'assignmentId', 'taskId', 'assigningOrgs', 'readOrgs', 'userData', 'timeStarted',
+      'bestRun', 'cloudSyncTimestamp', 'id', 'assignmentId', 'taskId', 'taskVersion', 'assigningOrgs', 'readOrgs',
+      'userData', 'timeStarted',
     ],
     'guests/uid-student': ['userType'],
     'guests/uid-student/runs/r1': ['bestRun', 'cloudSyncTimestamp'],
-  },
-};
-
-const DOCUMENTS = {
-  admin: {
-    ...CLAIMS,
-    'users/student': USER,
-    'users/other-student': { ...USER, ...maps({ districts: ['d2'] }) },
-    'users/admin': { userType: 'admin', archived: false, adminData: { administrationsCreated: [] } },
-    'users/student/assignments/fall': ASSIGNMENT,
-    'administrations/fall': ADMINISTRATION,
-    // Made by somebody from whom the orgs have been taken since.
-    'administrations/past': { ...ADMINISTRATION, minimalOrgs: lists({ districts: ['d2'] }), readOrgs: lists({ districts: ['d2'] }) },
-    ...Object.fromEntries(TYPES.map((type) => [`${type}/${type[0]}1`, { name: 'x', archived: false }])),
-    'legal/consent': { fileName: 'consent.md' },
-    'activationCodes/x': { orgId: 'd1' },
-  },
-  assessment: {
-    ...CLAIMS,
-    'users/student': { userType: 'student', assessmentPid: 'p1', grade: '3', birthMonth: 1, birthYear: 2016, ...maps(ORGS) },
-    // Without a list of groups.
-    'users/other-student': { userType: 'student', districts: { current: ['d2'] } },
-    'users/student/runs/r1': MARKED,
-    'users/student/runs/r1/trials/t1': TRIAL,
-    'guests/uid-student': { userType: 'guest' },
-    'guests/uid-student/runs/r1': RUN,
-    'guests/uid-student/runs/r1/trials/t1': TRIAL,
-    'guests/uid-pretender': { userType: 'guest' },
-    'tasks/swr': { name: 'swr', taskURL: 'https://example.org', registered: true },
-    'tasks/swr/variants/v1': { name: 'v1', params: { language: 'en' }, registered: true, lastUpdated: EARLIER },
   },
 };
 
@@ -263,7 +205,7 @@ describe('admin database: what clients do', () => {
 
   test('a student works on an assignment', async () => {
     await only('admin', assignees, (db) => getDoc(doc(db, MINE)));
-    await only('admin', assignees, (db, who) => updateDoc(doc(db, MINE), { assessments, started: true, 'progress.swr': who }));
+    await only('admin', assignees, (db, who) => updateDoc(doc(db, MINE), { assessments: [{ ...assessments[0], completedOn: new Date(), rewardShown: who !== '' }], started: true }));
     await only('admin', [], (db) => updateDoc(doc(db, MINE), { assessments: [...assessments, ...assessments] }));
     await only('admin', [], (db) => updateDoc(doc(db, MINE), { started: 'yes' }));
     await only('admin', [], (db) => setDoc(doc(db, 'users/student/assignments/made-up'), ASSIGNMENT));
@@ -283,12 +225,9 @@ describe('admin database: what clients do', () => {
   test('users are read and edited', async () => {
     await only('admin', assignees, (db) => getDoc(doc(db, 'users/student')));
     await only('admin', ADMINS, (db) => getDocs(query(collection(db, 'users'), where('schools.current', 'array-contains', 's1'))));
-    await only('admin', assignees, (db, who) =>
-      updateDoc(doc(db, 'users/student'), { [`legal.consent.${who}`]: [{ dateSigned: new Date() }] }));
+    await only('admin', ['student'], (db, who) =>
+      updateDoc(doc(db, 'users/student'), { [`legal.consent.${who}`]: arrayUnion({ dateSigned: new Date() }) }));
     await only('admin', ['parent', ...ADMINS], (db, who) => updateDoc(doc(db, 'users/student'), { 'studentData.grade': who }));
-    for (const backends of ['formerAssignments', 'studentDataBefore', 'emailKey', 'mergedInto']) {
-      await only('admin', [], (db, who) => updateDoc(doc(db, 'users/student'), { [backends]: who }));
-    }
     await only('admin', [], (db) => setDoc(doc(db, 'users/made-up'), USER));
     await only('admin', [], (db) => OPERATIONS.delete(db, 'users/other-student'));
   });
@@ -315,7 +254,12 @@ describe('admin database: what clients do', () => {
     await only('admin', ['student', 'parent', ...ADMINS], (db) => getDoc(doc(db, 'administrations/fall')));
     await only('admin', ['otherAdmin', 'superAdmin'], (db) => getDoc(doc(db, 'administrations/past')));
     await only('admin', ['superAdmin'], (db) => getDocs(collection(db, 'administrations')));
-    await only('admin', ['parent', ...ADMINS], (db) => getDoc(doc(db, 'administrations/fall/stats/d1')));
+    // Counts are for who administers the org; those of all together for who administers all of them.
+    await only('admin', ADMINS, (db) => getDoc(doc(db, 'administrations/fall/stats/d1')));
+    await only('admin', ['parent', 'superAdmin'], (db) => getDoc(doc(db, 'administrations/fall/stats/f1')));
+    await only('admin', ADMINS, (db) => getDoc(doc(db, 'administrations/fall/stats/total')));
+    await only('admin', ['otherAdmin', 'superAdmin'], (db) => getDoc(doc(db, 'administrations/past/stats/total')));
+    await only('admin', ['superAdmin'], (db) => getDocs(collection(db, 'administrations/fall/stats')));
   });
 
   test('orgs are made and edited by their administrators', async () => {
@@ -335,6 +279,7 @@ describe('admin database: what clients do', () => {
 });
 
 describe('assessment database: what clients do', () => {
+  const ORGS_ABOVE = { districts: ['d1'], schools: ['s1'], classes: ['c1'] };
   const workers = ['student', 'parent', 'admin', 'superAdmin'];
 
   test('a run from its begin to its end', async () => {
@@ -348,32 +293,54 @@ describe('assessment database: what clients do', () => {
       return getDocs(query(collection(db, 'tasks/swr/variants'), same, orderBy('lastUpdated', 'desc'), limit(1)));
     });
     await only('assessment', SIGNED_IN, (db) => updateDoc(doc(db, 'tasks/swr/variants/v1'), { lastUpdated: serverTimestamp() }));
-    await only('assessment', workers, (db, who) => setDoc(doc(db, path(who)), { ...RUN, timeStarted: serverTimestamp() }));
+    await only('assessment', workers, (db, who) => setDoc(doc(db, path(who)), begun(`by-${who}`)));
     await only('assessment', workers, (db, who) =>
       updateDoc(doc(db, 'users/student'), { tasks: arrayUnion(who), variants: arrayUnion(who) }));
     await only('assessment', workers, (db) => updateDoc(doc(db, 'users/student'), { lastUpdated: serverTimestamp() }));
     await only('assessment', workers, (db, who) =>
       setDoc(doc(db, `${path('student')}/trials/by-${who}`), { ...TRIAL, serverTimestamp: serverTimestamp() }));
-    await only('assessment', workers, (db, who) => updateDoc(doc(db, `${path('student')}/trials/by-student`), { interaction_blur: [who] }));
+    await only('assessment', workers, (db, who) =>
+      updateDoc(doc(db, `${path('student')}/trials/by-${who}`), {
+        interaction_blur: [12.5], interaction_focus: [], interaction_fullscreenenter: [], interaction_fullscreenexit: [],
+      }));
+    await only('assessment', workers, (db) =>
+      updateDoc(doc(db, path('student')), { 'interactions.test_response.blur': increment(1) }));
     await only('assessment', workers, (db) =>
       updateDoc(doc(db, path('student')), { 'scores.raw.composite.test.numAttempted': increment(1), 'scores.computed.composite': 1 }));
     await only('assessment', workers, (db, who) =>
-      updateDoc(doc(db, path('student')), { engagementFlags: { [who]: true }, reliable: true, completed: true, timeFinished: serverTimestamp() }));
+      updateDoc(doc(db, path('student')), { engagementFlags: { [who]: true }, reliable: true, reliableByBlock: { FSM: true } }));
+    await only('assessment', workers, (db, who) =>
+      updateDoc(doc(db, path(who)), { completed: true, timeFinished: serverTimestamp(), reasonTaskEnded: 'Max Time' }));
   });
 
   test("a run begins without the backend's marks, in orgs of its student", async () => {
-    const run = (fields) => (db) => setDoc(doc(db, 'users/student/runs/x'), { ...RUN, ...fields });
+    const run = (fields) => (db) => setDoc(doc(db, 'users/student/runs/x'), { ...begun('x'), ...fields });
     for (const field of ['bestRun', 'cloudSyncTimestamp']) await only('assessment', [], run({ [field]: 1 }));
     for (const field of ['assigningOrgs', 'readOrgs']) {
       await only('assessment', [], run({ [field]: lists({ ...ORGS, districts: ['d2'] }) }));
       await only('assessment', [], run({ [field]: lists({ groups: ['g1'] }) }));
     }
     await only('assessment', workers, (db, who) =>
-      setDoc(doc(db, `users/student/runs/without-${who}`), { ...RUN, assignmentId: null, assigningOrgs: null, readOrgs: null }));
-    await only('assessment', ['otherStudent', 'otherAdmin', 'superAdmin'], (db, who) =>
-      setDoc(doc(db, `users/other-student/runs/by-${who}`), { ...RUN, ...Object.fromEntries(
-        ['assigningOrgs', 'readOrgs'].map((field) => [field, lists({ districts: ['d2'], groups: ['g9'] })]),
-      ) }));
+      setDoc(doc(db, `users/student/runs/without-${who}`), {
+        ...begun(`without-${who}`), assignmentId: null, assigningOrgs: null, readOrgs: null,
+      }));
+    // A copy without a list of the type says nothing of orgs of that type, and so doesn't say that they are theirs.
+    const workersOfOther = ['otherStudent', 'otherAdmin', 'superAdmin'];
+    const other = (id, orgs) => (db, who) =>
+      setDoc(doc(db, `users/other-student/runs/${id}-${who}`), { ...begun(`${id}-${who}`), ...orgs });
+    await only('assessment', workersOfOther, other('in', { assigningOrgs: lists({ districts: ['d2'] }), readOrgs: lists({ districts: ['d2'] }) }));
+    for (const field of ['assigningOrgs', 'readOrgs']) {
+      const orgs = { assigningOrgs: lists({}), readOrgs: lists({}) };
+      await only('assessment', [], other('out', { ...orgs, [field]: lists({ districts: ['d2'], groups: ['g9'] }) }));
+      await only('assessment', [], other('many', { ...orgs, [field]: lists({ districts: Array(501).fill('d2') }) }));
+    }
+    // But the client library leaves what is above the student's orgs as the assignment says, where the copy has no list.
+    const inClass = (id, readOrgs) => (db, who) => setDoc(doc(db, `users/class-only/runs/${id}-${who}`), {
+      ...begun(`${id}-${who}`), assigningOrgs: lists({ classes: ['c1'] }), readOrgs,
+    });
+    await only('assessment', ['admin', 'superAdmin'], inClass('above', lists(ORGS_ABOVE)));
+    await only('assessment', [], inClass('beside', lists({ ...ORGS_ABOVE, families: ['f9'] })));
+    await only('assessment', [], inClass('other', lists({ ...ORGS_ABOVE, classes: ['c9'] })));
   });
 
   test('runs and trials are never deleted', async () => {
@@ -411,12 +378,12 @@ describe('assessment database: what clients do', () => {
     await only('assessment', ['student'], (db) => getDoc(doc(db, 'guests/uid-student')));
     await only('assessment', ['student'], (db) => updateDoc(doc(db, 'guests/uid-student'), { lastUpdated: serverTimestamp() }));
     const path = 'guests/uid-student/runs';
-    const guestRun = { ...RUN, assignmentId: null, assigningOrgs: null, readOrgs: null };
-    await only('assessment', ['student'], (db) => setDoc(doc(db, `${path}/r2`), guestRun));
-    await only('assessment', ['student'], (db) => updateDoc(doc(db, `${path}/r2`), { completed: true }));
-    await only('assessment', ['student'], (db) => setDoc(doc(db, `${path}/r2/trials/t2`), TRIAL));
+    const guestRun = (id) => ({ ...begun(id), assignmentId: null, assigningOrgs: null, readOrgs: null });
+    await only('assessment', ['student'], (db) => setDoc(doc(db, `${path}/r2`), guestRun('r2')));
+    await only('assessment', ['student'], (db) => updateDoc(doc(db, `${path}/r2`), { completed: true, timeFinished: serverTimestamp() }));
+    await only('assessment', ['student'], (db) => setDoc(doc(db, `${path}/r2/trials/t2`), { ...TRIAL, serverTimestamp: serverTimestamp() }));
     await only('assessment', ['student'], (db) => updateDoc(doc(db, `${path}/r2/trials/t2`), { interaction_blur: [1] }));
-    await only('assessment', [], (db) => setDoc(doc(db, `${path}/r3`), { ...guestRun, bestRun: true }));
+    await only('assessment', [], (db) => setDoc(doc(db, `${path}/r3`), { ...guestRun('r3'), bestRun: true }));
     for (const read of ['get', 'list']) {
       for (const id of [`${path}/r1`, `${path}/r1/trials/t1`]) await only('assessment', [], (db) => OPERATIONS[read](db, id));
     }
@@ -427,10 +394,11 @@ describe('assessment database: what clients do', () => {
     const keepers = ['platformAdmin', 'superAdmin'];
     await only('assessment', SIGNED_IN, (db) => getDocs(query(collection(db, 'tasks'), where('registered', '==', true))));
     await only('assessment', SIGNED_IN, (db) => getDocs(query(collectionGroup(db, 'variants'), where('registered', '==', true))));
-    for (const field of ['name', 'taskURL', 'registered']) {
-      for (const path of ['tasks/swr', 'tasks/swr/variants/v1']) {
+    for (const path of ['tasks/swr', 'tasks/swr/variants/v1']) {
+      for (const field of ['name', 'taskURL']) {
         await only('assessment', keepers, (db, who) => updateDoc(doc(db, path), { [field]: who }));
       }
+      await only('assessment', keepers, (db, who) => updateDoc(doc(db, path), { registered: who === 'superAdmin' }));
     }
     await only('assessment', keepers, (db, who) => setDoc(doc(db, `tasks/by-${who}`), { name: 'x' }));
     const variant = (id, fields) => (db, who) => setDoc(doc(db, `tasks/swr/variants/${id}-${who}`), { params: { id }, ...fields });
