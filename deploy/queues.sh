@@ -32,6 +32,20 @@ gcloud tasks queues "$verb" sweepAdministration \
   --max-attempts=10 --max-retry-duration=600s --min-backoff=1s --max-backoff=60s --max-doublings=6
 
 verb=create
+gcloud tasks queues describe followOrg --project="$PROJECT" --location="$REGION" >/dev/null 2>&1 && verb=update
+gcloud tasks queues "$verb" followOrg \
+  --project="$PROJECT" --location="$REGION" \
+  --max-concurrent-dispatches=20 \
+  --max-attempts=10 --max-retry-duration=600s --min-backoff=1s --max-backoff=60s --max-doublings=6
+
+verb=create
+gcloud tasks queues describe moveOrgMembers --project="$PROJECT" --location="$REGION" >/dev/null 2>&1 && verb=update
+gcloud tasks queues "$verb" moveOrgMembers \
+  --project="$PROJECT" --location="$REGION" \
+  --max-concurrent-dispatches=20 \
+  --max-attempts=10 --max-retry-duration=600s --min-backoff=1s --max-backoff=60s --max-doublings=6
+
+verb=create
 gcloud tasks queues describe removeAdministration --project="$PROJECT" --location="$REGION" >/dev/null 2>&1 && verb=update
 gcloud tasks queues "$verb" removeAdministration \
   --project="$PROJECT" --location="$REGION" \

@@ -160,6 +160,42 @@ gcloud eventarc triggers "$verb" synconrundocupdate \
   --service-account="$SERVICE_ACCOUNT"@"$ASSESSMENT_PROJECT".iam.gserviceaccount.com
 
 verb=create
+gcloud eventarc triggers describe synchierarchyonschoolupdate --project="$ADMIN_PROJECT" --location="$LOCATION" >/dev/null 2>&1 && verb=update
+gcloud eventarc triggers "$verb" synchierarchyonschoolupdate \
+  --project="$ADMIN_PROJECT" --location="$LOCATION" \
+  --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
+  --destination-run-path=/events/syncHierarchyOnSchoolUpdate \
+  --event-filters=type=google.cloud.firestore.document.v1.written \
+  --event-filters='database=(default)' \
+  --event-filters-path-pattern='document=schools/{documentId}' \
+  --event-data-content-type=application/protobuf \
+  --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
+
+verb=create
+gcloud eventarc triggers describe synchierarchyonclassupdate --project="$ADMIN_PROJECT" --location="$LOCATION" >/dev/null 2>&1 && verb=update
+gcloud eventarc triggers "$verb" synchierarchyonclassupdate \
+  --project="$ADMIN_PROJECT" --location="$LOCATION" \
+  --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
+  --destination-run-path=/events/syncHierarchyOnClassUpdate \
+  --event-filters=type=google.cloud.firestore.document.v1.written \
+  --event-filters='database=(default)' \
+  --event-filters-path-pattern='document=classes/{documentId}' \
+  --event-data-content-type=application/protobuf \
+  --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
+
+verb=create
+gcloud eventarc triggers describe synchierarchyongroupupdate --project="$ADMIN_PROJECT" --location="$LOCATION" >/dev/null 2>&1 && verb=update
+gcloud eventarc triggers "$verb" synchierarchyongroupupdate \
+  --project="$ADMIN_PROJECT" --location="$LOCATION" \
+  --destination-run-service="$SERVICE" --destination-run-region="$SERVICE_REGION" \
+  --destination-run-path=/events/syncHierarchyOnGroupUpdate \
+  --event-filters=type=google.cloud.firestore.document.v1.written \
+  --event-filters='database=(default)' \
+  --event-filters-path-pattern='document=groups/{documentId}' \
+  --event-data-content-type=application/protobuf \
+  --service-account="$SERVICE_ACCOUNT"@"$ADMIN_PROJECT".iam.gserviceaccount.com
+
+verb=create
 gcloud eventarc triggers describe mirrordistricts --project="$ADMIN_PROJECT" --location="$LOCATION" >/dev/null 2>&1 && verb=update
 gcloud eventarc triggers "$verb" mirrordistricts \
   --project="$ADMIN_PROJECT" --location="$LOCATION" \

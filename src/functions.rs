@@ -200,6 +200,13 @@ pub fn table() -> Vec<Function<App>> {
             "Marks the best run of a task and brings the assignment in line with it.",
             runs::written,
         ),
+        follows(
+            "schools/{documentId}",
+            "syncHierarchyOnSchoolUpdate",
+            "Lets lists, rights and people follow a school.",
+        ),
+        follows("classes/{documentId}", "syncHierarchyOnClassUpdate", "Lets lists, rights and people follow a class."),
+        follows("groups/{documentId}", "syncHierarchyOnGroupUpdate", "Lets lists and rights follow a group."),
         mirrors("districts/{documentId}", "mirrorDistricts", "Mirrors districts, without personal data."),
         mirrors("schools/{documentId}", "mirrorSchools", "Mirrors schools, without personal data."),
         mirrors("classes/{documentId}", "mirrorClasses", "Mirrors classes, without personal data."),
@@ -238,8 +245,23 @@ pub fn table() -> Vec<Function<App>> {
             "Finds students who left an administration while it was closed, when it opens again.",
             fanout::run_sweep,
         ),
+        Function::task(
+            reactions::FOLLOW_ORG,
+            "Lets rights over an org, and its administrations, follow what is below it.",
+            reactions::run_follow_org,
+        ),
+        Function::task(
+            reactions::MOVE_MEMBERS,
+            "Lets the classes and people of an org that has moved go with it.",
+            reactions::run_move_members,
+        ),
         Function::task(fanout::REMOVE, "Deletes the assignments of a deleted administration.", fanout::run_remove),
     ]
+}
+
+/// What follows from a change of an org's place, for one type of org.
+fn follows(pattern: &'static str, name: &'static str, summary: &'static str) -> Function<App> {
+    Function::on_document(ADMIN, DocumentEventType::Written, pattern, name, summary, reactions::org_written)
 }
 
 /// A mirror of one type of org.

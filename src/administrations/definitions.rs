@@ -37,7 +37,7 @@ impl Prepared {
     /// orgs and what's above them.
     pub fn new(administration: Administration, tree: OrgTree, control: &Control) -> Prepared {
         // A closed administration's lost orgs stay in its assignments, and its details reach them.
-        let reached = if control.details_only { control.applied.as_ref() } else { None };
+        let reached = if control.details_only { control.applied.as_ref() } else { control.only.as_ref() };
         Prepared {
             assigned_owners: Ownership::new(reached.unwrap_or(&control.assigned)),
             removing: control.removing.to_set(),

@@ -16,5 +16,5 @@ mod sync;
 
 pub use create::create_administration;
 pub use model::Administration;
-pub use org_changes::{follow_orgs, leave_orgs};
+pub use org_changes::{follow_orgs, follow_touched, leave_orgs};
 pub use sync::{Origin, bring_about, written};

@@ -7,6 +7,7 @@ use super::material::fingerprint;
 use super::model::Administration;
 use crate::app::App;
 use crate::fields;
+use crate::orgs::OrgLists;
 use crate::runtime::{DocumentEvent, HandlerError, NewTask};
 use crate::store::{Document, StoreError, Write};
 
@@ -35,18 +36,21 @@ pub async fn written(app: App, event: DocumentEvent) -> Result<(), HandlerError>
 
 /// Why a sync begins: where an administration has its assignments from, or that its orgs have changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum Origin<'a> {
     /// From nowhere yet: it's new.
     Here,
     /// From a sync that is to be done again: the orgs that it's assigned to have changed.
     Hierarchy,
+    /// From a sync that is to be done again for the students of these orgs and of what's below them: they came, or have
+    /// another place. Nobody else has anything to do with it.
+    Orgs(&'a OrgLists),
     /// From older functions. If it's closed, nobody is to be assigned any more: who was is history.
     Older,
 }
 
 /// Begins a sync of an administration, unless its state is applied or under way and its orgs are the same. True when one
 /// begins.
-pub async fn bring_about(app: &App, id: &str, origin: Origin) -> Result<bool, StoreError> {
+pub async fn bring_about(app: &App, id: &str, origin: Origin<'_>) -> Result<bool, StoreError> {
     let task = app.stores.admin.transaction(|tx| async move {
         let path = administration_path(id)?;
         let [Some(document), control] =
@@ -68,14 +72,25 @@ pub async fn bring_about(app: &App, id: &str, origin: Origin) -> Result<bool, St
             (Some(previous), Origin::Here | Origin::Older) => !is_known(previous),
             (None, Origin::Here | Origin::Older) => true,
             // Nothing to be done again, nor while it's being deleted.
-            (previous, Origin::Hierarchy) => previous.as_ref().is_some_and(|former| former.state != State::Deleting),
+            (previous, Origin::Hierarchy | Origin::Orgs(_)) => {
+                previous.as_ref().is_some_and(|former| former.state != State::Deleting)
+            }
         };
         if !begins {
             return Ok(None);
         }
+        // A sync that's still to end looks at those that it was to look at, too.
+        let only = match (&previous, origin) {
+            (Some(former), Origin::Orgs(orgs)) if is_known(former) => match (former.state, &former.only) {
+                (State::Complete, _) => Some(orgs.clone()),
+                (_, Some(only)) => Some(only.iter().chain(orgs.iter()).collect()),
+                (_, None) => None,
+            },
+            _ => None,
+        };
         let is_older = previous.is_none() && origin == Origin::Older;
         let next = Control::next(previous, print, document.create_time);
-        let control = Control { assigned_once: next.assigned_once || is_older, ..next };
+        let control = Control { assigned_once: next.assigned_once || is_older, only, ..next };
         let task = NewTask {
             id: format!("{id}-{}-plan", control.version),
             function: PLAN,

@@ -30,7 +30,7 @@ pub async fn follow_hierarchy(app: &App, orgs: &OrgLists) -> Result<bool, Claims
     let mut are_done = true;
     for holder in holders {
         let path = DocPath::new(holder)?;
-        match complete_lists(app, &path, &OrgLists::new()).await {
+        match complete_claims(app, &path).await {
             Ok(()) => {}
             Err(HandlerError::Transient(why)) => return Err(StoreError::Unavailable(why).into()),
             Err(HandlerError::Permanent(why)) => {
@@ -40,4 +40,9 @@ pub async fn follow_hierarchy(app: &App, orgs: &OrgLists) -> Result<bool, Claims
         }
     }
     Ok(are_done)
+}
+
+/// Works out the lists of one holder of rights anew. Their event publishes them.
+pub async fn complete_claims(app: &App, path: &DocPath) -> Result<(), HandlerError> {
+    complete_lists(app, path, &OrgLists::new()).await
 }

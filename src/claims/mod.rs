@@ -21,7 +21,7 @@ pub use admin_orgs::{append_to_admin_claims, remove_from_admin_claims};
 pub use binding::{associate_assessment_uid, set_uid_claims};
 pub use gone::org_deleted;
 pub use group::create_group;
-pub use hierarchy::follow_hierarchy;
+pub use hierarchy::{complete_claims, follow_hierarchy};
 pub use publish::{ClaimsError, disown, publish};
 pub use roster::entry_updated;
 pub use written::written;

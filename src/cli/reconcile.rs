@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -14,6 +14,8 @@ use crate::accounts::Projects;
 use crate::app::{App, Settings};
 use crate::config::{AccountsArgs, BackendConfig, StoreArgs, StoreConfig, assigned_user_types};
 use crate::context::Context;
+use crate::reconcile::hierarchy::report::HierarchyReport;
+use crate::reconcile::hierarchy::{reconcile_claims, reconcile_orgs};
 use crate::reconcile::report::{AdministrationReport, Kind, State};
 use crate::reconcile::{Options, Report, Step, adopt, reconcile_all, reconcile_one};
 use crate::rostering::Rosters;
@@ -27,8 +29,25 @@ const SETTLE: Duration = Duration::from_secs(1800);
 /// Examples in a line of the table.
 const EXAMPLES: usize = 3;
 
+/// What is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum What {
+    /// What is derived from assignments, with them.
+    Administrations,
+    /// Lists of children, districts of classes and the orgs of people, with the orgs' own links.
+    Orgs,
+    /// Rights over orgs, with what was granted and what is below that.
+    Claims,
+}
+
 #[derive(Debug, Args)]
 pub struct ReconcileArgs {
+    /// What to compare. Of orgs: the lists of children in the documents of districts, schools and others; the district
+    /// that a class copies from its school; and which orgs above their schools and classes people are in. Costs a read
+    /// for each org and each user. Of claims: the orgs that everybody has rights over. Costs a read for each org and
+    /// each account that has signed in.
+    #[arg(value_enum, default_value = "administrations")]
+    what: What,
     /// Only this administration. It need not exist: what is left of a deleted one is found, too.
     /// Default: all, and what is left of deleted ones.
     #[arg(long, value_name = "ID")]
@@ -75,13 +94,18 @@ pub async fn run(args: ReconcileArgs) -> Result<(), CliError> {
         )),
         error => error,
     })?;
-    let bar = bar();
+    if args.what != What::Administrations && (args.administration.is_some() || args.adopt) {
+        let why =
+            "--administration and --adopt are about administrations: leave them out, or leave out orgs and claims";
+        return Err(CliError::Other(why.to_owned()));
+    }
+    let bar = bar(args.what);
     let stop = stopping()?;
     let left = match args.fix {
         true => "what was mended so far is mended, students and counts alike. Run it again for the rest.",
         false => "nothing was written.",
     };
-    let (report, waiting) = match args.fix && is_embedded {
+    let (answer, waiting) = match args.fix && is_embedded {
         true => {
             let work = settled(opened, accounts, &store, &args, settings, &bar);
             (until_stopped(&stop, left, work).await?, 0)
@@ -95,18 +119,12 @@ pub async fn run(args: ReconcileArgs) -> Result<(), CliError> {
         }
     };
     bar.finish_and_clear();
-    let text = match args.format {
-        ReportFormat::Json => {
-            serde_json::to_string_pretty(&report).map_err(|error| CliError::Other(error.to_string()))?
-        }
-        ReportFormat::Table => as_text(&report),
-    };
-    writeln!(std::io::stdout(), "{text}").map_err(|error| CliError::Other(error.to_string()))?;
+    writeln!(std::io::stdout(), "{}", answer.text).map_err(|error| CliError::Other(error.to_string()))?;
     if waiting > 0 {
         let hint = "counts and lists may lag behind them; --fix or `serve` delivers them first";
         eprintln!("note: {waiting} document events are still to be delivered: {hint}");
     }
-    if report.agrees { Ok(()) } else { Err(CliError::Differs) }
+    if answer.agrees { Ok(()) } else { Err(CliError::Differs) }
 }
 
 /// Reconciles an embedded store, which nobody else has open. What events and tasks are to do still is
@@ -118,7 +136,7 @@ async fn settled(
     args: &ReconcileArgs,
     settings: Settings,
     bar: &ProgressBar,
-) -> Result<Report, CliError> {
+) -> Result<Answer, CliError> {
     let built = wiring::closed(opened, accounts, store, settings, Rosters::default())?;
     let dispatchers = built.start();
     bar.set_message("waiting for events and tasks");
@@ -131,7 +149,48 @@ async fn settled(
     report
 }
 
-async fn reconcile(app: &App, args: &ReconcileArgs, patience: Duration, bar: &ProgressBar) -> Result<Report, CliError> {
+/// What the command says, and whether all agrees.
+struct Answer {
+    text: String,
+    agrees: bool,
+}
+
+impl Answer {
+    fn new<T: serde::Serialize>(
+        report: &T,
+        agrees: bool,
+        format: ReportFormat,
+        table: impl Fn(&T) -> String,
+    ) -> Result<Answer, CliError> {
+        let text = match format {
+            ReportFormat::Json => {
+                serde_json::to_string_pretty(report).map_err(|error| CliError::Other(error.to_string()))?
+            }
+            ReportFormat::Table => table(report),
+        };
+        Ok(Answer { text, agrees })
+    }
+}
+
+async fn reconcile(app: &App, args: &ReconcileArgs, patience: Duration, bar: &ProgressBar) -> Result<Answer, CliError> {
+    let looked = || bar.inc(1);
+    let report = match args.what {
+        What::Administrations => {
+            let report = administrations(app, args, patience, bar).await?;
+            return Answer::new(&report, report.agrees, args.format, as_text);
+        }
+        What::Orgs => reconcile_orgs(app, args.fix, &looked).await?,
+        What::Claims => reconcile_claims(app, args.fix, &looked).await?,
+    };
+    Answer::new(&report, report.agrees, args.format, hierarchy_as_text)
+}
+
+async fn administrations(
+    app: &App,
+    args: &ReconcileArgs,
+    patience: Duration,
+    bar: &ProgressBar,
+) -> Result<Report, CliError> {
     let options = Options { fix: args.fix, patience };
     let watch = |step: Step<'_>| match step {
         Step::Found(administrations) => bar.set_length(administrations as u64),
@@ -158,8 +217,12 @@ async fn reconcile(app: &App, args: &ReconcileArgs, patience: Duration, bar: &Pr
 }
 
 /// On standard error, and only when that's a terminal.
-fn bar() -> ProgressBar {
-    let style = ProgressStyle::with_template("{spinner} {pos} of {len} administrations {wide_msg} {elapsed}");
+fn bar(what: What) -> ProgressBar {
+    let style = ProgressStyle::with_template(match what {
+        What::Administrations => "{spinner} {pos} of {len} administrations {wide_msg} {elapsed}",
+        What::Orgs => "{spinner} {pos} orgs that differ, and users {elapsed}",
+        What::Claims => "{spinner} {pos} accounts {elapsed}",
+    });
     ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
@@ -203,6 +266,24 @@ fn as_text(report: &Report) -> String {
         report.administrations.len()
     ));
     lines.join("\n")
+}
+
+fn hierarchy_as_text(report: &HierarchyReport) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_BORDERS_ONLY).set_header(["Found", "Fixed", "", "For example"]);
+    for (kind, tally) in &report.kinds {
+        let number = |number: u64| Cell::new(number).set_alignment(CellAlignment::Right);
+        let of_kind = report.findings.iter().filter(|finding| finding.kind == *kind);
+        let examples = of_kind.take(EXAMPLES).map(|finding| finding.place()).collect::<Vec<_>>().join(", ");
+        table.add_row([number(tally.found), number(tally.fixed), Cell::new(kind.text()), Cell::new(examples)]);
+    }
+    let looked = format!("{} orgs, {} users, {} accounts looked at", report.orgs, report.users, report.claims);
+    let all = if report.agrees { "all agree" } else { "not all agree" };
+    let now = if report.fix && report.kinds.values().any(|tally| tally.fixed > 0) { " now" } else { "" };
+    match report.kinds.is_empty() {
+        true => format!("{looked}: {all}."),
+        false => format!("{table}\n{looked}: {all}{now}."),
+    }
 }
 
 fn examples(administration: &AdministrationReport, kind: Kind) -> String {

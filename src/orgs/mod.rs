@@ -5,6 +5,7 @@
 //! the snapshot that a question needs, in few queries.
 
 pub mod child_lists;
+pub mod keep;
 pub mod lists;
 pub mod load;
 pub mod tree;

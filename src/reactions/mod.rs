@@ -1,5 +1,9 @@
 //! Handlers of events that touch several rooms.
 
 mod assignment_created;
+mod org_written;
 
 pub use assignment_created::assignment_created;
+pub use org_written::{
+    FOLLOW_ORG, MOVE_MEMBERS, org_written, run_follow as run_follow_org, run_move as run_move_members,
+};

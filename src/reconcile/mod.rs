@@ -11,6 +11,7 @@
 
 pub(crate) mod callable;
 pub mod examine;
+pub mod hierarchy;
 pub mod ledger;
 mod measure;
 pub mod members;

@@ -41,8 +41,10 @@ pub async fn run_task_to_its_end(world: &LocalWorld, task: &roar_functions::stor
 /// A world whose queue is stopped, so that the test runs its tasks.
 async fn paused() -> LocalWorld {
     let world = LocalWorld::start().await;
-    world.service.queue.stop(std::time::Duration::from_secs(5)).await;
     fill(&world).await;
+    // What follows from the orgs themselves is done.
+    world.settle().await;
+    world.service.queue.stop(std::time::Duration::from_secs(5)).await;
     world
 }
 

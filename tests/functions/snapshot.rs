@@ -12,6 +12,7 @@ use crate::scenario::{assignment, create, edit_tasks, fill};
 async fn the_documents_of_one_student_and_their_counts() {
     let world = LocalWorld::start().await;
     fill(&world).await;
+    world.settle().await;
     let id = create(&world).await;
     world.settle().await;
     // A student of grade 3 starts a task, completes another that's hosted elsewhere, and gets a task

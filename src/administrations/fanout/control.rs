@@ -77,6 +77,8 @@ pub struct Control {
     /// For how many students the last version that went to its end couldn't store what they are to have
     /// ([`problems`](super::problems)).
     pub problems: i64,
+    /// Only the members of these orgs are looked at: the others have nothing to do with what has changed. `None` for all.
+    pub only: Option<OrgLists>,
 }
 
 impl Control {
@@ -110,6 +112,7 @@ impl Control {
             closes: fields.get("closes").and_then(Value::as_timestamp),
             planned: fields.get(PLANNED).and_then(Value::as_timestamp),
             sweep: flag("sweep"),
+            only: fields.get("only").and_then(Value::as_map).map(OrgLists::from_fields),
             problems: fields.get(Progress::PROBLEMS).and_then(Value::as_i64).unwrap_or(0),
         }
     }
@@ -132,6 +135,9 @@ impl Control {
         }
         let dates = [("born", self.born), ("closes", self.closes), (PLANNED, self.planned)];
         fields.extend(dates.into_iter().filter_map(|(name, date)| Some((name.to_owned(), Value::Timestamp(date?)))));
+        if let Some(only) = &self.only {
+            fields.insert("only".to_owned(), only.to_value());
+        }
         if let Some(applied) = &self.applied {
             fields.insert("applied".to_owned(), applied.to_value());
         }

@@ -17,7 +17,7 @@ use crate::administrations::normalise::{
 use crate::app::App;
 use crate::assignments::task_for_waiting;
 use crate::fields;
-use crate::orgs::{OrgLists, OrgType, Reach, load_tree};
+use crate::orgs::{OrgLists, OrgTree, OrgType, Reach, load_tree};
 use crate::runtime::{HandlerError, NewTask, Task, TaskOutcome};
 use crate::store::{
     Document, FieldPath, FieldTransform, Fields, Precondition, Query, StoreError, Transform, Value, Write, lookup,
@@ -176,6 +176,7 @@ impl<'a> Plan<'a> {
         let assigned = in_chunk_order(&orgs.assigned, &tree);
         let staged = database.transaction(|tx| {
             let (orgs, reached, assigned, removing, path) = (&orgs, &reached, &assigned, &removing, &path);
+            let tree = &tree;
             let (read_fingerprint, administration) = (&read_fingerprint, &administration);
             async move {
                 let control = tx.get(&Control::path(self.administration)?).await?.as_ref().map(Control::read);
@@ -207,7 +208,9 @@ impl<'a> Plan<'a> {
                 let closed_since = control.closes.is_some_and(|closes| closes <= now);
                 let sweep = control.sweep || closed_since;
                 let sweeps = sweep && !details_only;
+                let everybody = sweep || details_only;
                 let control = Control {
+                    only: control.only.filter(|_| !everybody).map(|only| with_what_is_below(&tree, &only, assigned)),
                     closes: administration.date("dateClosed"),
                     sweep,
                     fingerprint: fingerprint(administration),
@@ -395,12 +398,17 @@ impl<'a> Plan<'a> {
             };
             let control = Control {
                 state: State::Complete,
-                planned: if control.details_only { control.planned } else { staged.or(control.planned) },
+                planned: if control.details_only || control.only.is_some() {
+                    control.planned
+                } else {
+                    staged.or(control.planned)
+                },
                 applied,
                 removing: OrgLists::new(),
                 assigned_once: true,
                 sweep: control.sweep && control.details_only,
                 problems,
+                only: None,
                 ..control
             };
             tx.write(Write::set(Control::path(self.administration)?, control.to_fields())).await;
@@ -462,6 +470,11 @@ enum Enlisted {
     Elsewhere,
     /// There's nothing to do for this version any more.
     Superseded,
+}
+
+/// Those of the assigned orgs that are `only` or below.
+fn with_what_is_below(tree: &OrgTree, only: &OrgLists, assigned: &OrgLists) -> OrgLists {
+    assigned.intersection(&tree.exhaustive(only, false).to_set())
 }
 
 fn total_write(administration: &str, chunks: i64) -> Result<Write, StoreError> {

@@ -2,6 +2,7 @@
 //! (`firestore.rules`) refuse most of it; here it's in the store all the same, as where it was written before.
 
 mod counts;
+mod orgs;
 mod runs;
 mod sync;
 

@@ -1,0 +1,293 @@
+//! Who is in an org goes with it when it moves: a student of a school that changes districts leaves the one and joins the
+//! other, and so do rights over the student, for they come through the student's orgs. The school's classes go, too.
+
+use super::change::OrgChange;
+use super::follow::org_of;
+use crate::app::App;
+use crate::assignments::build::current_orgs;
+use crate::fields;
+use crate::orgs::keep::org_path;
+use crate::orgs::{OrgKey, OrgLists, OrgTree, OrgType, Reach, load_tree};
+use crate::runtime::{HandlerError, NewTask, Task, TaskOutcome};
+use crate::store::path::NAME_FIELD;
+use crate::store::{
+    Direction, DocPath, Document, FieldOp, FieldPath, Fields, Precondition, Query, StoreError, Timestamp, Value, Write,
+};
+
+/// The task that lets the classes and people of an org that has moved go with it.
+pub const MOVE_MEMBERS: &str = "moveOrgMembers";
+
+/// Documents read, and written in one commit.
+const PAGE: u32 = 200;
+
+/// The task for a school or class that has moved; `None` where none has. Members of groups aren't in what's above the
+/// group by that alone.
+pub(super) fn task(change: &OrgChange, at: Timestamp) -> Option<NewTask> {
+    let key = &change.key;
+    let (left, joined) = (change.left(), change.joined());
+    let moves = matches!(key.org_type, OrgType::School | OrgType::Class) && !(left.is_empty() && joined.is_empty());
+    // That a class's own link to the district changes follows from its school's, and is dealt with there.
+    let is_copy = key.org_type == OrgType::Class
+        && change.after.as_ref().is_some_and(|class| class.parent(OrgType::School).is_some())
+        && left.iter().chain(&joined).all(|parent| parent.org_type == OrgType::District);
+    (moves && !is_copy).then(|| NewTask {
+        id: format!("move-{}-{}-{}", key.org_type.singular(), key.id, at.as_microsecond()),
+        function: MOVE_MEMBERS,
+        payload: fields! {
+            "orgType" => key.org_type.plural(),
+            "orgId" => key.id.as_str(),
+            "left" => left.iter().map(|org| (org.org_type, org.id.as_str())).collect::<OrgLists>().to_value(),
+        },
+    })
+}
+
+/// Runs [`MOVE_MEMBERS`].
+///
+/// Costs a read for each class and each member, a write for those that change, and for each page the orgs that its
+/// members are in with those above them.
+pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
+    let Some(moved) = org_of(&task) else {
+        return Err(HandlerError::Permanent("an org that has moved without a type or an ID".to_owned()));
+    };
+    let left = OrgLists::from_value(task.payload.get("left"));
+    let database = &app.stores.admin;
+    copy_district(&app, &moved).await?;
+    let mut cursor = task.payload.get("cursor").and_then(Value::as_str).map(str::to_owned);
+    loop {
+        let members = format!("{}.current", moved.org_type.plural());
+        let mut query = Query::collection("users")
+            .filter(&members, FieldOp::ArrayContains, moved.id.as_str())
+            .order_by(NAME_FIELD, Direction::Ascending)
+            .limit(PAGE);
+        if let Some(cursor) = &cursor {
+            query = query.start_after(vec![database.reference(&DocPath::in_collection("users", cursor)?)]);
+        }
+        let page = database.query(query).await?;
+        let mut around = OrgLists::new();
+        page.iter().for_each(|user| around.extend(&current_orgs(&user.fields)));
+        around.extend(&left);
+        around.add(moved.org_type, &moved.id);
+        let tree = load_tree(database, &around, Reach::Up).await?;
+        let step = Move { moved: &moved, left: &left, tree: &tree };
+        let is_last = page.len() < PAGE as usize;
+        match page.last().filter(|_| !is_last) {
+            Some(last) => {
+                step.commit(&app, &page, task.advance(fields! { "cursor" => last.id() })).await?;
+                cursor = Some(last.id().to_owned());
+            }
+            None => {
+                step.commit(&app, &page, task.done()).await?;
+                return Ok(TaskOutcome::Committed);
+            }
+        }
+    }
+}
+
+/// Gives the classes of a school, or a class that has another school now, the district of the school.
+async fn copy_district(app: &App, moved: &OrgKey) -> Result<(), HandlerError> {
+    let database = &app.stores.admin;
+    let Some(own) = database.get(&org_path(moved)?).await? else { return Ok(()) };
+    let text = |document: &Document, name: &str| document.fields.get(name).and_then(Value::as_str).map(str::to_owned);
+    if moved.org_type == OrgType::Class {
+        let Some(school) = text(&own, "schoolId") else { return Ok(()) };
+        let school = database.get(&org_path(&OrgKey::new(OrgType::School, school))?).await?;
+        let district = school.and_then(|school| text(&school, "districtId"));
+        return give_district(app, &[own], district.as_deref()).await;
+    }
+    let district = text(&own, "districtId");
+    let mut cursor: Option<DocPath> = None;
+    loop {
+        let mut query = Query::collection(OrgType::Class.plural())
+            .equal("schoolId", moved.id.as_str())
+            .order_by(NAME_FIELD, Direction::Ascending)
+            .select(&["districtId"])
+            .limit(PAGE);
+        if let Some(cursor) = &cursor {
+            query = query.start_after(vec![database.reference(cursor)]);
+        }
+        let classes = database.query(query).await?;
+        give_district(app, &classes, district.as_deref()).await?;
+        if classes.len() < PAGE as usize {
+            return Ok(());
+        }
+        cursor = classes.last().map(|class| class.path.clone());
+    }
+}
+
+async fn give_district(app: &App, classes: &[Document], district: Option<&str>) -> Result<(), HandlerError> {
+    let Some(district) = district else { return Ok(()) };
+    let differing =
+        classes.iter().filter(|class| class.fields.get("districtId").and_then(Value::as_str) != Some(district));
+    for class in differing {
+        let fields = fields! { "districtId" => district };
+        let write = Write::update(class.path.clone(), fields).when(Precondition::UpdatedAt(class.update_time));
+        match app.stores.admin.commit(vec![write]).await {
+            // Whoever writes to it at this moment sets off an event of their own; the next attempt sees both.
+            Err(StoreError::Conflict(why)) => return Err(HandlerError::Transient(why)),
+            other => drop(other?),
+        }
+    }
+    Ok(())
+}
+
+/// An org that has moved, as its members see it.
+struct Move<'a> {
+    moved: &'a OrgKey,
+    /// What it was in before and isn't now.
+    left: &'a OrgLists,
+    /// The orgs of members, with those above them.
+    tree: &'a OrgTree,
+}
+
+impl Move<'_> {
+    /// Commits what becomes of a page of members, with the progress. One whose document changes, takes nothing more, or
+    /// goes at this moment holds up nobody else.
+    async fn commit(&self, app: &App, members: &[Document], progress: Write) -> Result<(), HandlerError> {
+        let database = &app.stores.admin;
+        let writes = members.iter().filter_map(|member| self.write(member));
+        match database.commit(writes.chain([progress.clone()]).collect()).await {
+            Err(StoreError::Conflict(_) | StoreError::InvalidArgument(_)) => {}
+            other => return other.map(|_| ()).map_err(HandlerError::from),
+        }
+        for member in members.iter().filter(|member| self.write(member).is_some()) {
+            let path = &member.path;
+            let alone = database.transaction(|tx| async move {
+                if let Some(now) = tx.get(path).await? {
+                    tx.write_all(self.write(&now)).await;
+                }
+                Ok::<_, StoreError>(())
+            });
+            match alone.await {
+                Err(StoreError::InvalidArgument(_)) => {
+                    tracing::error!(
+                        roar_uid = path.id(),
+                        "a user can't go with their org: their document takes nothing more"
+                    );
+                }
+                other => drop(other?),
+            }
+        }
+        match database.commit(vec![progress]).await {
+            // Another run of this very task is ahead.
+            Ok(_) | Err(StoreError::Conflict(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn write(&self, member: &Document) -> Option<Write> {
+        let (fields, mask) = self.change(&current_orgs(&member.fields))?;
+        Some(Write::merge(member.path.clone(), fields, mask).when(Precondition::UpdatedAt(member.update_time)))
+    }
+
+    /// What changes of a member's current orgs: those above the moved org now come, and those go that the member was in
+    /// through it alone. Their own event does what follows.
+    fn change(&self, current: &OrgLists) -> Option<(Fields, Vec<FieldPath>)> {
+        if !current.contains(self.moved.org_type, &self.moved.id) {
+            return None;
+        }
+        let above = |orgs: &OrgLists| self.tree.read_orgs(orgs);
+        let now = above(&OrgLists::from_iter([(self.moved.org_type, self.moved.id.as_str())]));
+        // What holds a member in an org is what they are in below it, but not what the moved one itself was in.
+        let is_holding = |org_type, id: &str| {
+            matches!(org_type, OrgType::School | OrgType::Class) && !self.left.contains(org_type, id)
+        };
+        let held = above(&current.iter().filter(|(org_type, id)| is_holding(*org_type, id)).collect());
+        let gone = above(self.left);
+        let (mut fields, mut mask) = (Fields::new(), Vec::new());
+        for org_type in OrgType::ALL {
+            let stays = |id: &&String| {
+                let id = id.as_str();
+                !gone.contains(org_type, id) || held.contains(org_type, id) || now.contains(org_type, id)
+            };
+            let mut after: Vec<&String> = current.of(org_type).iter().filter(stays).collect();
+            after.extend(now.of(org_type).iter().filter(|id| !current.contains(org_type, id)));
+            if after != current.of(org_type).iter().collect::<Vec<_>>() {
+                mask.push(FieldPath::of([org_type.plural(), "current"]));
+                let list = Fields::from([("current".to_owned(), Value::strings(after))]);
+                fields.insert(org_type.plural().to_owned(), Value::Map(list));
+            }
+        }
+        (!mask.is_empty()).then_some((fields, mask))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::orgs::Org;
+
+    /// School s1 has moved from d1 to d2; class c3 from s3 of d1 to s2 of d1.
+    fn tree() -> OrgTree {
+        let org = |org_type, id: &str, fields: Fields| (OrgKey::new(org_type, id), Org::from_fields(org_type, &fields));
+        OrgTree::new([
+            org(OrgType::District, "d1", Fields::new()),
+            org(OrgType::District, "d2", Fields::new()),
+            org(OrgType::School, "s1", fields! { "districtId" => "d2" }),
+            org(OrgType::School, "s2", fields! { "districtId" => "d1" }),
+            org(OrgType::School, "s3", fields! { "districtId" => "d1" }),
+            org(OrgType::Class, "c1", fields! { "schoolId" => "s1", "districtId" => "d1" }),
+            org(OrgType::Class, "c2", fields! { "schoolId" => "s2", "districtId" => "d1" }),
+            org(OrgType::Class, "c3", fields! { "schoolId" => "s2", "districtId" => "d1" }),
+            org(OrgType::Class, "c4", fields! { "schoolId" => "s3", "districtId" => "d1" }),
+        ])
+    }
+
+    fn lists(ids: &[&str]) -> OrgLists {
+        let of = |id: &str| match &id[..1] {
+            "d" => OrgType::District,
+            "s" => OrgType::School,
+            "c" => OrgType::Class,
+            _ => OrgType::Group,
+        };
+        ids.iter().map(|id| (of(id), *id)).collect()
+    }
+
+    #[test]
+    fn members_go_with_their_org() {
+        let school = (OrgKey::new(OrgType::School, "s1"), lists(&["d1"]));
+        let class = (OrgKey::new(OrgType::Class, "c3"), lists(&["s3"]));
+        let table: [(&str, &(OrgKey, OrgLists), &[&str], Option<&[&str]>); 8] = [
+            ("of the school alone", &school, &["d1", "s1", "c1"], Some(&["d2", "s1", "c1"])),
+            (
+                "of another school of the old district, too",
+                &school,
+                &["d1", "s1", "s2"],
+                Some(&["d1", "s1", "s2", "d2"]),
+            ),
+            ("of another class there", &school, &["d1", "s1", "c2"], Some(&["d1", "s1", "c2", "d2"])),
+            ("there already", &school, &["d2", "s1"], None),
+            ("with a group of their own", &school, &["d1", "s1", "g1"], Some(&["d2", "s1", "g1"])),
+            ("gone meanwhile", &school, &["d1", "s2"], None),
+            ("of the class alone", &class, &["d1", "s3", "c3"], Some(&["d1", "s2", "c3"])),
+            (
+                "of another class of the old school",
+                &class,
+                &["d1", "s3", "c3", "c4"],
+                Some(&["d1", "s3", "s2", "c3", "c4"]),
+            ),
+        ];
+        let tree = tree();
+        for (what, (moved, left), before, expected) in table {
+            let before = lists(before);
+            let change = Move { moved, left, tree: &tree }.change(&before);
+            let after = change.map(|(fields, _)| {
+                let mut after = OrgLists::new();
+                for org_type in OrgType::ALL {
+                    let changed = fields.get(org_type.plural()).and_then(Value::as_map);
+                    let ids = changed.and_then(|map| map["current"].as_string_list());
+                    let ids = ids.unwrap_or_else(|| before.of(org_type).to_vec());
+                    for id in &ids {
+                        after.add(org_type, id);
+                    }
+                }
+                after
+            });
+            let agrees = match (&after, expected) {
+                (Some(after), Some(expected)) => after.same_orgs(&lists(expected)),
+                (None, None) => true,
+                _ => false,
+            };
+            assert!(agrees, "{what}: {after:?}");
+        }
+    }
+}

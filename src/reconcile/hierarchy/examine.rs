@@ -1,0 +1,229 @@
+//! All orgs, and what of their documents and of people doesn't agree with their links. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::orgs::child_lists::ChildLists;
+use crate::orgs::{Org, OrgKey, OrgLists, OrgTree, OrgType};
+use crate::store::{Document, FieldPath, Fields, Value};
+
+/// The fields of orgs that are looked at.
+pub const FIELDS: [&str; 12] = [
+    "archived",
+    "districtId",
+    "schoolId",
+    "parentOrgType",
+    "parentOrgId",
+    "familyId",
+    "schools",
+    "archivedSchools",
+    "classes",
+    "archivedClasses",
+    "subGroups",
+    "archivedSubGroups",
+];
+
+/// All orgs, with what parents' lists say.
+#[derive(Default)]
+pub struct Orgs {
+    tree: OrgTree,
+    /// By parent and child: the child is listed as living, as archived.
+    listed: BTreeMap<(OrgKey, OrgKey), [bool; 2]>,
+}
+
+impl Orgs {
+    /// Adds an org's document.
+    pub fn add(&mut self, org_type: OrgType, document: &Document) {
+        let key = OrgKey::new(org_type, document.id());
+        for (child_type, lists) in ChildLists::of_parent(org_type) {
+            for (index, name) in [lists.living, lists.archived].into_iter().enumerate() {
+                let ids = document.fields.get(name).and_then(Value::as_array).unwrap_or_default();
+                for id in ids.iter().filter_map(Value::as_str) {
+                    let child = OrgKey::new(child_type, id);
+                    self.listed.entry((key.clone(), child)).or_default()[index] = true;
+                }
+            }
+        }
+        self.tree.insert(key, Org::from_fields(org_type, &document.fields));
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.tree.orgs().count()
+    }
+
+    /// The hierarchy.
+    pub fn tree(&self) -> &OrgTree {
+        &self.tree
+    }
+
+    /// Children of which a parent's lists say something else than they do themselves, each with these parents.
+    pub fn children_listed_wrongly(&self) -> Vec<(OrgKey, Vec<OrgKey>)> {
+        let mut wanted: BTreeMap<(OrgKey, OrgKey), [bool; 2]> = BTreeMap::new();
+        for (key, org) in self.tree.orgs() {
+            let listing =
+                |parent: &&OrgKey| self.tree.has(parent) && ChildLists::of(parent.org_type, key.org_type).is_some();
+            for parent in org.parents.iter().filter(listing) {
+                wanted.insert((parent.clone(), key.clone()), [!org.archived, org.archived]);
+            }
+        }
+        let pairs: BTreeSet<&(OrgKey, OrgKey)> = wanted.keys().chain(self.listed.keys()).collect();
+        let mut wrong: BTreeMap<OrgKey, Vec<OrgKey>> = BTreeMap::new();
+        for pair in pairs {
+            if wanted.get(pair).copied().unwrap_or_default() != self.listed.get(pair).copied().unwrap_or_default() {
+                wrong.entry(pair.1.clone()).or_default().push(pair.0.clone());
+            }
+        }
+        wrong.into_iter().collect()
+    }
+
+    /// Classes whose own district isn't their school's, each with that.
+    pub fn classes_of_other_districts(&self) -> Vec<(OrgKey, String)> {
+        let classes = self.tree.orgs().filter(|(key, _)| key.org_type == OrgType::Class);
+        let differing = classes.filter_map(|(key, class)| {
+            let school = class.parent(OrgType::School)?;
+            let district = self.tree.get(OrgType::School, &school.id)?.parent(OrgType::District)?;
+            (class.parent(OrgType::District) != Some(district)).then(|| (key.clone(), district.id.clone()))
+        });
+        differing.collect()
+    }
+
+    /// Orgs that name a parent that doesn't exist, each with its ID.
+    pub fn orphans(&self) -> Vec<(OrgKey, String)> {
+        let missing = |(key, org): (&OrgKey, &Org)| {
+            let missing = org.parents.iter().find(|parent| !self.tree.has(parent))?;
+            Some((key.clone(), missing.id.clone()))
+        };
+        self.tree.orgs().filter_map(missing).collect()
+    }
+}
+
+/// What of a user's current orgs isn't as their schools and classes have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// Orgs above them that the user isn't in.
+    pub missing: Vec<OrgKey>,
+    /// Districts that the user is in, though all of their schools and classes are in others.
+    pub stray: Vec<OrgKey>,
+}
+
+/// What differs about a user's orgs; `None` when nothing does.
+pub fn membership(current: &OrgLists, tree: &OrgTree) -> Option<Membership> {
+    let below = current.iter().filter(|(of, _)| matches!(of, OrgType::School | OrgType::Class)).collect::<OrgLists>();
+    let above = tree.read_orgs(&below);
+    let missing = above.iter().filter(|(of, id)| !current.contains(*of, id));
+    let missing: Vec<OrgKey> = missing.map(|(of, id)| OrgKey::new(of, id)).collect();
+    let is_elsewhere = !above.of(OrgType::District).is_empty();
+    // Somebody may be in a district and in no school of it; but not while they are in schools of others alone.
+    let stray =
+        current.of(OrgType::District).iter().filter(|id| is_elsewhere && !above.contains(OrgType::District, id));
+    let stray: Vec<OrgKey> = stray.map(|id| OrgKey::new(OrgType::District, id)).collect();
+    (!missing.is_empty() || !stray.is_empty()).then_some(Membership { missing, stray })
+}
+
+impl Membership {
+    /// The lists that mend it, and the mask to write them with.
+    pub fn to_fields(&self, current: &OrgLists) -> (Fields, Vec<FieldPath>) {
+        let (mut fields, mut mask) = (Fields::new(), Vec::new());
+        for org_type in OrgType::ALL {
+            let of_type = |orgs: &[OrgKey]| -> Vec<String> {
+                orgs.iter().filter(|org| org.org_type == org_type).map(|org| org.id.clone()).collect()
+            };
+            let (missing, stray) = (of_type(&self.missing), of_type(&self.stray));
+            if missing.is_empty() && stray.is_empty() {
+                continue;
+            }
+            let kept = current.of(org_type).iter().filter(|id| !stray.contains(id)).cloned();
+            let list: Vec<String> = kept.chain(missing).collect();
+            mask.push(FieldPath::of([org_type.plural(), "current"]));
+            fields.insert(
+                org_type.plural().to_owned(),
+                Value::Map(Fields::from([("current".to_owned(), Value::strings(list))])),
+            );
+        }
+        (fields, mask)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fields;
+    use crate::store::{DocPath, Timestamp};
+
+    fn orgs() -> Orgs {
+        let mut orgs = Orgs::default();
+        let mut add = |org_type: OrgType, id: &str, fields: Fields| {
+            let path = DocPath::in_collection(org_type.plural(), id).unwrap();
+            let (create_time, update_time) = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
+            orgs.add(org_type, &Document { path, fields, create_time, update_time });
+        };
+        add(OrgType::District, "d1", fields! { "schools" => Value::strings(["s1", "s9"]) });
+        add(OrgType::District, "d2", fields! { "schools" => Value::strings(["s2"]) });
+        add(
+            OrgType::School,
+            "s1",
+            fields! { "districtId" => "d1", "archived" => true, "classes" => Value::strings(["c1"]) },
+        );
+        add(OrgType::School, "s2", fields! { "districtId" => "d2" });
+        add(OrgType::School, "s3", fields! { "districtId" => "gone" });
+        add(OrgType::Class, "c1", fields! { "schoolId" => "s2", "districtId" => "d1" });
+        orgs
+    }
+
+    #[test]
+    fn what_differs_about_orgs() {
+        let orgs = orgs();
+        let wrong = orgs.children_listed_wrongly();
+        let shown: Vec<String> = wrong
+            .iter()
+            .map(|(child, parents)| {
+                format!("{} {}", child.id, parents.iter().map(|p| p.id.as_str()).collect::<Vec<_>>().join(" "))
+            })
+            .collect();
+        assert_eq!(shown, ["s1 d1", "s9 d1", "c1 s1 s2"]);
+        let class = OrgKey::new(OrgType::Class, "c1");
+        assert_eq!(orgs.classes_of_other_districts(), [(class, "d2".to_owned())]);
+        assert_eq!(orgs.orphans(), [(OrgKey::new(OrgType::School, "s3"), "gone".to_owned())]);
+    }
+
+    #[test]
+    fn what_differs_about_people() {
+        let orgs = orgs();
+        let lists = |ids: &[(OrgType, &'static str)]| ids.iter().copied().collect::<OrgLists>();
+        use OrgType::{Class, District, Group, School};
+        type Ids = &'static [(OrgType, &'static str)];
+        // The user's orgs; those missing; the stray ones.
+        let table: [(Ids, &[&str], &[&str]); 6] = [
+            (&[(District, "d2"), (School, "s2"), (Class, "c1")], &[], &[]),
+            (&[(District, "d1"), (School, "s2"), (Class, "c1")], &["d2"], &["d1"]),
+            (&[(District, "d1"), (Class, "c1"), (School, "s1")], &["d2", "s2"], &[]),
+            (&[(District, "d1")], &[], &[]),
+            (&[(District, "d1"), (Group, "g")], &[], &[]),
+            (&[(School, "s3")], &[], &[]),
+        ];
+        for (current, missing, stray) in table {
+            let current = lists(current);
+            let found = membership(&current, orgs.tree());
+            let ids = |orgs: &[OrgKey]| orgs.iter().map(|org| org.id.clone()).collect::<Vec<_>>();
+            let shown = found.as_ref().map(|found| (ids(&found.missing), ids(&found.stray))).unwrap_or_default();
+            assert_eq!(
+                shown,
+                (
+                    missing.iter().map(|id| (*id).to_owned()).collect(),
+                    stray.iter().map(|id| (*id).to_owned()).collect()
+                ),
+                "{current:?}"
+            );
+            let Some(found) = found else { continue };
+            let (fields, _) = found.to_fields(&current);
+            let mut mended = OrgLists::new();
+            for org_type in OrgType::ALL {
+                let ids = fields.get(org_type.plural()).and_then(|map| map.as_map()?["current"].as_string_list());
+                for id in ids.unwrap_or_else(|| current.of(org_type).to_vec()) {
+                    mended.add(org_type, &id);
+                }
+            }
+            assert_eq!(membership(&mended, orgs.tree()), None, "mended");
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Does what says where orgs belong agree with the orgs' own links: the lists of children in parents' documents, the
+//! district that a class copies from its school, the orgs that people are in above their schools and classes, and the
+//! rights over orgs? And mending what doesn't.
+//!
+//! Pure: [`examine`] and [`report`]. Memory is for orgs, and a page of people or claims.
+//!
+//! Cost: a read for each org, and for each user, or for each holder of rights; where something differs, what mends it.
+
+mod examine;
+pub mod report;
+
+use futures::TryStreamExt;
+
+use self::examine::{Orgs, membership};
+use self::report::{Finding, HierarchyReport, Kind};
+use crate::app::App;
+use crate::assignments::build::current_orgs;
+use crate::claims::complete_claims;
+use crate::claims::lists::{AdminOrgs, granted, stored};
+use crate::orgs::keep::{keep_lists, org_path};
+use crate::orgs::{OrgKey, OrgType};
+use crate::rights::claims_map;
+use crate::store::{Document, Precondition, Query, Result, StoreError, Write};
+
+/// Reads all orgs.
+async fn load(app: &App) -> Result<Orgs> {
+    let mut orgs = Orgs::default();
+    for org_type in OrgType::ALL {
+        let mut documents = app.stores.admin.stream(Query::collection(org_type.plural()).select(&examine::FIELDS));
+        while let Some(document) = documents.try_next().await? {
+            orgs.add(org_type, &document);
+        }
+    }
+    Ok(orgs)
+}
+
+/// Compares, and with `fix` mends, lists of children, districts of classes, and the orgs of people. `looked` is told of
+/// each document.
+pub async fn reconcile_orgs(app: &App, fix: bool, looked: &(dyn Fn() + Send + Sync)) -> Result<HierarchyReport> {
+    let database = &app.stores.admin;
+    let orgs = load(app).await?;
+    let mut report = HierarchyReport::new(fix);
+    report.orgs = orgs.len() as u64;
+    for (child, parents) in orgs.children_listed_wrongly() {
+        looked();
+        let mut finding = Finding::of_org(Kind::ListDiffers, &child).field(report::ids(&parents));
+        if fix {
+            finding.fixed = keep_lists(database, &child, &parents).await?;
+        }
+        report.add(finding);
+    }
+    for (class, district) in orgs.classes_of_other_districts() {
+        let mut finding = Finding::of_org(Kind::DistrictDiffers, &class).field(district.clone());
+        if fix {
+            // The class may have moved since all were read: then it has an event of its own.
+            let fields = crate::fields! { "districtId" => district };
+            let write = Write::update(org_path(&class)?, fields).when(Precondition::Exists);
+            finding.fixed = committed(app, write).await?;
+        }
+        report.add(finding);
+    }
+    for (child, parent) in orgs.orphans() {
+        report.add(Finding::of_org(Kind::ParentMissing, &child).field(parent));
+    }
+    let fields: Vec<String> = OrgType::ALL.iter().map(|of| format!("{}.current", of.plural())).collect();
+    let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+    let mut users = database.stream(Query::collection("users").select(&fields));
+    while let Some(user) = users.try_next().await? {
+        looked();
+        report.users += 1;
+        for finding in of_user(app, &orgs, &user, fix).await? {
+            report.add(finding);
+        }
+    }
+    Ok(report.settled())
+}
+
+/// A user's orgs: those above their schools and classes that they aren't in, and districts that they are in for nothing.
+async fn of_user(app: &App, orgs: &Orgs, user: &Document, fix: bool) -> Result<Vec<Finding>> {
+    let current = current_orgs(&user.fields);
+    let Some(differing) = membership(&current, orgs.tree()) else { return Ok(Vec::new()) };
+    let mut fixed = false;
+    if fix {
+        let (fields, mask) = differing.to_fields(&current);
+        let unchanged = Precondition::UpdatedAt(user.update_time);
+        fixed = committed(app, Write::merge(user.path.clone(), fields, mask).when(unchanged)).await?;
+    }
+    let finding = |kind, org: &OrgKey| {
+        let finding = Finding::of_user(kind, user.id()).field(org.id.clone());
+        Finding { fixed, ..finding }
+    };
+    let missing = differing.missing.iter().map(|org| finding(Kind::MembershipMissing, org));
+    Ok(missing.chain(differing.stray.iter().map(|org| finding(Kind::MembershipStray, org))).collect())
+}
+
+/// Compares, and with `fix` mends, the orgs that everybody has rights over with what was granted to them.
+pub async fn reconcile_claims(app: &App, fix: bool, looked: &(dyn Fn() + Send + Sync)) -> Result<HierarchyReport> {
+    let orgs = load(app).await?;
+    let mut report = HierarchyReport::new(fix);
+    report.orgs = orgs.len() as u64;
+    let query = Query::collection("userClaims").select(&["claims.adminOrgs", "claims.minimalAdminOrgs"]);
+    let mut holders = app.stores.admin.stream(query);
+    while let Some(holder) = holders.try_next().await? {
+        looked();
+        report.claims += 1;
+        let claims = claims_map(Some(&holder));
+        let held = stored(claims);
+        let wanted = AdminOrgs::of(&granted(claims), orgs.tree());
+        if wanted.same(&held) {
+            continue;
+        }
+        let more =
+            |one: &AdminOrgs, other: &AdminOrgs| one.exhaustive.difference(&other.exhaustive.to_set()).flatten().len();
+        let mut finding =
+            Finding::of_holder(Kind::RightsDiffer, holder.id()).values(more(&held, &wanted), more(&wanted, &held));
+        if fix {
+            finding.fixed = complete_claims(app, &holder.path).await.is_ok();
+        }
+        report.add(finding);
+    }
+    Ok(report.settled())
+}
+
+/// False when somebody changed the document at this moment, or it takes nothing more.
+async fn committed(app: &App, write: Write) -> Result<bool> {
+    match app.stores.admin.commit(vec![write]).await {
+        Ok(_) => Ok(true),
+        Err(StoreError::Conflict(_) | StoreError::InvalidArgument(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
