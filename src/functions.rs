@@ -95,6 +95,12 @@ pub fn table() -> Vec<Function<App>> {
         )
         .with_timeout(ROSTER_TIMEOUT)
         .with_aliases(&["cleverSyncOrgs"]),
+        callable(
+            "rosterDoubles",
+            "Lists people of a district's roster who may be users made by hand, and confirms or rejects them.",
+            rostering::doubles::roster_doubles,
+        )
+        .with_timeout(OPERATOR_TIMEOUT),
         callable("createLevanteGroup", "Makes a group, and its maker its admin.", claims::create_group),
         Function::on_document(
             ADMIN,

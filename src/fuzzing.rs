@@ -53,7 +53,7 @@ fn read<R: Payload>(data: &Json) -> Result<(), FunctionError> {
 }
 
 /// The readers of payloads, with their callables' names.
-pub const PAYLOADS: [(&str, Reader); 15] = [
+pub const PAYLOADS: [(&str, Reader); 16] = [
     ("createAdministration", read::<Administration>),
     ("getAdministrations", read::<crate::reports::payload::Listing>),
     ("getAssignmentStats", read::<crate::reports::payload::Counting>),
@@ -69,6 +69,7 @@ pub const PAYLOADS: [(&str, Reader); 15] = [
     ("syncCleverOrgs", read::<crate::rostering::clever::callable::Request>),
     ("reconcileAdministration", read::<crate::reconcile::callable::Request>),
     ("mergeUsers", read::<crate::users::merging::callable::Request>),
+    ("rosterDoubles", read::<crate::rostering::doubles::callable::Request>),
 ];
 
 /// A token taken apart.

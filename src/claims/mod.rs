@@ -22,7 +22,7 @@ pub use binding::{associate_assessment_uid, set_uid_claims};
 pub use gone::org_deleted;
 pub use group::create_group;
 pub use hierarchy::{complete_claims, follow_hierarchy};
-pub use publish::{ClaimsError, disown, publish};
+pub use publish::{ClaimsError, give_up, publish};
 pub use roster::entry_updated;
 pub use written::written;
 

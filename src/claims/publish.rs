@@ -8,11 +8,13 @@ use serde_json::{Map, Value as Json};
 use thiserror::Error;
 
 use super::Rounds;
+use super::audit::{Action, Record};
 use super::custom::{custom_claims, fitting, without_rights};
+use super::lists::granted;
 use crate::accounts::{Account, AccountError, Accounts};
 use crate::app::App;
 use crate::fields;
-use crate::orgs::OrgType;
+use crate::orgs::{OrgLists, OrgType};
 use crate::rights::{Claims, claims_map};
 use crate::runtime::{FunctionError, HandlerError};
 use crate::store::{Database, DocPath, Document, FieldPath, Fields, Precondition, StoreError, Timestamp, Value, Write};
@@ -181,9 +183,27 @@ pub async fn withdraw(app: &App, admin_uid: &str, assessment_uid: Option<&str>) 
     publish(app, admin_uid, &[]).await
 }
 
+/// Takes its user and its rights from an account: the user is another account's from then on, and this one is nobody's.
+pub async fn give_up(app: &App, function: &'static str, by: &str, document: Document) -> Result<(), ClaimsError> {
+    disown(app, &document).await?;
+    let orgs = granted(claims_map(&document));
+    let record = Record {
+        function,
+        action: Action::Remove,
+        by,
+        target: document.id(),
+        orgs: Some(&orgs),
+        minimal: Some((&orgs, &OrgLists::new())),
+        details: fields! { "before" => Claims::read(document.id(), Some(&document)).roar_uid.as_str() },
+    };
+    let record = record.write(app)?;
+    app.stores.admin.commit(vec![Write::delete(document.path), record]).await?;
+    Ok(())
+}
+
 /// Takes everything that a claims document says out of the tokens of its accounts, who the user is included, before the
 /// document is deleted: their user is somebody else's.
-pub async fn disown(app: &App, document: &Document) -> Result<(), ClaimsError> {
+async fn disown(app: &App, document: &Document) -> Result<(), ClaimsError> {
     let lost: Vec<String> = claims_map(document).into_iter().flatten().map(|(name, _)| name.clone()).collect();
     let without = |current: &Map<String, Json>| custom_claims(current, &Fields::new(), &lost);
     if let Some(assessment_uid) = Claims::read(document.id(), Some(document)).assessment_uid {

@@ -9,6 +9,7 @@ mod log;
 mod openapi;
 pub mod queues;
 mod reconcile;
+mod rosters;
 mod serve;
 mod sync;
 mod token;
@@ -16,6 +17,7 @@ mod traces;
 pub mod triggers;
 mod users;
 mod wiring;
+mod work;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -135,6 +137,8 @@ enum Command {
     Triggers(triggers::TriggersArgs),
     /// Make two users one, who turned out to be one person.
     Users(users::UsersArgs),
+    /// Decide about people of rosters who may be users made by hand.
+    Rosters(rosters::RostersArgs),
 }
 
 /// Why a command failed.
@@ -170,8 +174,9 @@ fn print(text: &str) -> Result<(), CliError> {
 /// failed, 2 when the arguments or variables are wrong, 130 when somebody stopped its work.
 pub fn main() -> ExitCode {
     let mut cli = Cli::parse();
-    // A demonstration tells its own story, and so do a sync and a merge.
-    if matches!(cli.command, Command::Demo(_) | Command::Sync(_) | Command::Users(_)) && cli.log.log == "info" {
+    // A demonstration tells its own story, and so do a sync and merges.
+    let tells = matches!(cli.command, Command::Demo(_) | Command::Sync(_) | Command::Users(_) | Command::Rosters(_));
+    if tells && cli.log.log == "info" {
         "warn".clone_into(&mut cli.log.log);
     }
     let runtime =
@@ -226,5 +231,6 @@ async fn run(command: Command) -> Result<(), CliError> {
         Command::Queues(args) => queues::run(args).await,
         Command::Triggers(args) => triggers::run(args).await,
         Command::Users(args) => users::run(args).await,
+        Command::Rosters(args) => rosters::run(args).await,
     }
 }

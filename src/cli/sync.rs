@@ -253,6 +253,12 @@ fn as_text(synced: &AllSynced, dry_run: bool) -> String {
             }
             lines.push(format!("{}: {} would change.", one.district, one.report.differing));
         }
+        if one.report.doubles > 0 {
+            lines.push(format!(
+                "{}: {} new people may be users made by hand; rosters doubles --district {} shows them.",
+                one.district, one.report.doubles, one.district
+            ));
+        }
         for mismatch in &one.report.mismatches {
             let (theirs, ours) = (mismatch.provider, mismatch.here);
             let kind = mismatch.user_type.unwrap_or(mismatch.kind.plural());

@@ -1,22 +1,14 @@
 //! `users merge`.
 
-use std::time::Duration;
-
 use clap::{Args, Subcommand};
 use comfy_table::{Cell, Table, presets};
 
-use super::serve::{stopping, until_stopped};
-use super::{CliError, ReportFormat, print, wiring};
+use super::work::{Ask, work};
+use super::{CliError, ReportFormat, print};
 use crate::app::App;
-use crate::config::{AccountsArgs, BackendConfig, BehaviourArgs, StoreArgs};
-use crate::context::Context;
-use crate::rostering::Rosters;
-use crate::runtime::{LocalQueue, QueueOptions};
-use crate::store::StoreError;
+use crate::config::{AccountsArgs, BehaviourArgs, StoreArgs};
 use crate::users::merging::{MergeError, Merged, merge};
 
-/// How long the events and tasks of an embedded store may take.
-const SETTLE: Duration = Duration::from_secs(1800);
 /// IDs in a line of the table.
 const NAMED: usize = 5;
 /// Who it's noted to have been, where rights go over.
@@ -81,47 +73,18 @@ impl From<MergeError> for CliError {
 
 pub async fn run(args: UsersArgs) -> Result<(), CliError> {
     let Action::Merge(args) = args.action;
-    let store = args.store.check()?;
-    let accounts = args.accounts.check(&store)?;
-    let settings = wiring::settings(&args.behaviour.check()?);
-    let context = Context::system();
-    let is_embedded = matches!(store.backend, BackendConfig::Embedded(_));
-    let running = |error| match error {
-        CliError::Store(StoreError::Unavailable(why)) if is_embedded => CliError::Other(format!(
-            "{why}. If that's a running server, ask it: a super admin calls mergeUsers {{from, into, apply}} there. Or \
-             stop it first"
-        )),
-        error => error,
+    let ask = Ask {
+        store: &args.store,
+        accounts: &args.accounts,
+        behaviour: &args.behaviour,
+        apply: args.apply,
+        instead: "call mergeUsers {from, into, apply} there",
+        left: match args.apply {
+            true => "what was merged so far stays so. Run it again for the rest.",
+            false => "nothing was written.",
+        },
     };
-    let opened = wiring::open(&store, &context).await.map_err(running)?;
-    let accounts = wiring::accounts(&accounts, &store, &context).await.map_err(running)?;
-    let stop = stopping()?;
-    let left = match args.apply {
-        true => "what was merged so far stays so. Run it again for the rest.",
-        false => "nothing was written.",
-    };
-    let merged = match is_embedded && args.apply {
-        false => {
-            let queue = LocalQueue::new(opened.stores.admin.clone(), QueueOptions::default());
-            let app = App::new(opened.stores, accounts, context, queue, settings, Rosters::default());
-            until_stopped(&stop, left, async { Ok(merge(&app, &args.from, &args.into, args.apply, BY).await?) }).await?
-        }
-        true => {
-            let built = wiring::closed(opened, accounts, &store, settings, Rosters::default())?;
-            let dispatchers = built.start();
-            let merged = until_stopped(&stop, left, async {
-                built.settled_within(SETTLE).await?;
-                let merged = merge(&built.service.app, &args.from, &args.into, args.apply, BY).await?;
-                built.settled_within(SETTLE).await?;
-                Ok(merged)
-            });
-            let merged = merged.await?;
-            for dispatcher in dispatchers {
-                dispatcher.stop().await;
-            }
-            merged
-        }
-    };
+    let merged = work(&ask, async |app: &App| Ok(merge(app, &args.from, &args.into, args.apply, BY).await?)).await?;
     let text = match args.format {
         ReportFormat::Json => {
             serde_json::to_string_pretty(&merged).map_err(|error| CliError::Other(error.to_string()))?

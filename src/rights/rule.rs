@@ -13,6 +13,8 @@ pub enum Rule {
     SuperAdmin,
     /// Super admins, and who administers every org named.
     EveryOrg,
+    /// Super admins, and who administers the district named.
+    DistrictAdmin,
     /// The matrix of functions §0: who may give and take rights over orgs.
     AboveOrgs,
     /// Super admins, and who has the `admin` claim.
@@ -30,12 +32,13 @@ pub enum Rule {
 
 impl Rule {
     /// All rules.
-    pub const ALL: [Rule; 11] = [
+    pub const ALL: [Rule; 12] = [
         Rule::Itself,
         Rule::Bound,
         Rule::ItselfOrSuperAdmin,
         Rule::SuperAdmin,
         Rule::EveryOrg,
+        Rule::DistrictAdmin,
         Rule::AboveOrgs,
         Rule::AdminClaim,
         Rule::Claimed,
@@ -52,6 +55,7 @@ impl Rule {
             Rule::ItselfOrSuperAdmin => "oneself; super admins about anybody",
             Rule::SuperAdmin => "super admins",
             Rule::EveryOrg => "admins of every org named",
+            Rule::DistrictAdmin => "admins of the district named",
             Rule::AboveOrgs => {
                 "for a school, admins of its district; for a class, of its school or district; for a family, its own; \
                  for districts and groups, super admins"
@@ -79,7 +83,7 @@ impl Rule {
             (Rule::Itself | Rule::ItselfOrSuperAdmin | Rule::Readable, _) => true,
             (Rule::Claimed | Rule::Bound, role) => role != Guest,
             (Rule::SuperAdmin | Rule::AdminClaim, _) => false,
-            (Rule::AboveOrgs, role) => role == ParentAdmin,
+            (Rule::AboveOrgs | Rule::DistrictAdmin, role) => role == ParentAdmin,
             (_, Guest | Student | Caregiver | SiblingAdmin) => false,
             (_, Admin | ParentAdmin) => true,
         };

@@ -5,6 +5,7 @@
 //! follows from that, for assignments, runs and counts, follows from the documents' events.
 
 pub mod clever;
+pub mod doubles;
 pub mod org;
 pub mod person;
 pub mod report;

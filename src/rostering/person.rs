@@ -7,6 +7,7 @@ use crate::orgs::lists::OrgSet;
 use crate::orgs::{OrgLists, OrgType};
 use crate::store::{FieldPath, Fields, Timestamp, Value};
 use crate::users::grade::level_of;
+use crate::users::imported::{IMPORTED, Imported};
 use crate::users::same::fold_address;
 
 /// The fields of `studentData` that rosters own; others, which people keep by hand, stay as they are.
@@ -54,12 +55,38 @@ pub struct Person {
 impl Person {
     /// 32 hexadecimal digits that change when anything of the person does, or the orgs that they have rights over.
     pub fn fingerprint(&self, rights: &OrgLists) -> String {
+        fingerprint(format!("{}{IMPORTED}", self.text(rights)))
+    }
+
+    /// The same as it was made before users documents kept digests of who was imported ([`Imported`]).
+    pub fn former_fingerprint(&self, rights: &OrgLists) -> String {
+        fingerprint(self.text(rights))
+    }
+
+    fn text(&self, rights: &OrgLists) -> String {
         // Maps are sorted, so the text is the same for the same fields.
         let parts = (self.user_type, &self.name, &self.email, &self.username, &self.student, &self.orgs, rights);
         match self.unread.is_empty() {
-            true => fingerprint(format!("{parts:?}")),
-            false => fingerprint(format!("{parts:?}{:?}", self.unread)),
+            true => format!("{parts:?}"),
+            false => format!("{parts:?}{:?}", self.unread),
         }
+    }
+
+    /// Who they are, as digests. Of what can't be read, those of `before` stay.
+    pub fn imported(&self, before: &Imported) -> Imported {
+        let [first, _, last] = &self.name;
+        let born = self.student.get("dob").and_then(Value::as_timestamp);
+        let mut imported = Imported::of(self.email.as_deref(), first.as_deref(), last.as_deref(), born);
+        if self.is_unread("email") {
+            imported.email.clone_from(&before.email);
+        }
+        if self.is_unread("name.first") || self.is_unread("name.last") {
+            imported.name.clone_from(&before.name);
+        }
+        if self.is_unread("dob") {
+            imported.dob.clone_from(&before.dob);
+        }
+        imported
     }
 
     fn is_unread(&self, field: &str) -> bool {
@@ -112,6 +139,7 @@ pub fn new_user(person: &Person, provider: &str, pid: Option<String>, now: Times
     if let Some(username) = &person.username {
         user.insert("username".to_owned(), Value::from(username.as_str()));
     }
+    user.extend(person.imported(&Imported::default()).to_value().map(|value| (IMPORTED.to_owned(), value)));
     if person.user_type == "student" {
         user.insert("studentData".to_owned(), Value::Map(student_data(person)));
         user.extend(pid.map(|pid| ("assessmentPid".to_owned(), Value::from(pid))));
@@ -218,6 +246,7 @@ pub fn change(user: &Fields, person: &Person, before: &Before<'_>, now: Timestam
     if let Some(username) = person.username.as_deref().filter(|_| held.is_none() || before.said.has("username")) {
         wanted.insert("username".to_owned(), Value::from(username));
     }
+    wanted.extend(person.imported(&Imported::read(user)).to_value().map(|value| (IMPORTED.to_owned(), value)));
     wanted.retain(|field, value| user.get(field) != Some(value));
     let mut mask: Vec<FieldPath> = wanted.keys().map(FieldPath::top).collect();
     let goes = |field: &str| before.said.has(field) && !person.is_unread(field);

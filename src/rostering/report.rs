@@ -252,6 +252,8 @@ pub struct Report {
     pub differing: u64,
     /// Where the provider's numbers differ from ours at the end.
     pub mismatches: Vec<Mismatch>,
+    /// New people who may be users made by hand: pairs that wait for somebody's yes.
+    pub doubles: u64,
 }
 
 /// Values of one field that couldn't be read.

@@ -5,6 +5,7 @@ pub mod age;
 pub mod change;
 pub mod copy;
 pub mod grade;
+pub mod imported;
 pub mod membership;
 pub mod merging;
 pub mod person;

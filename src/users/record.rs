@@ -135,7 +135,7 @@ pub async fn update_user_record(app: App, permit: UserAdmin, request: Request) -
     if !changes(&update, &account) {
         return Ok(json!({ "status": "ok" }));
     }
-    if let Err(error) = app.accounts.admin.update(&target.admin_uid, &update).await {
+    if let Err(error) = app.accounts.admin.update(&target.admin_uid, &unverified(&update, &account)).await {
         if let (Some(former), Some(uid)) = (moved, &target.assessment_uid) {
             restore(&app.accounts.assessment, uid, former).await;
         }
@@ -187,8 +187,15 @@ async fn follow(accounts: &Accounts, uid: &str, update: &AccountUpdate) -> Resul
     if !changes(update, &account) {
         return Ok(None);
     }
-    accounts.update(uid, update).await?;
+    accounts.update(uid, &unverified(update, &account)).await?;
     Ok(Some(account))
+}
+
+/// The same update, which says that a new address isn't verified: a verified one opens what a roster holds ready for it,
+/// so that's for nobody else to decide.
+fn unverified(update: &AccountUpdate, account: &Account) -> AccountUpdate {
+    let is_new = update.email.is_some() && update.email != account.email;
+    AccountUpdate { email_verified: update.email_verified.or(is_new.then_some(false)), ..update.clone() }
 }
 
 async fn restore(accounts: &Accounts, uid: &str, former: Account) {

@@ -111,6 +111,8 @@ fn requests() -> Vec<(&'static str, Json)> {
         ("reconcileAdministration", json!({"administrationId": EMAIL})),
         ("mergeUsers", json!({"from": EMAIL, "into": named, "apply": true})),
         ("mergeUsers", json!({"from": student, "into": EMAIL, "apply": PASSWORD})),
+        ("rosterDoubles", json!({"districtId": EMAIL, "confirm": [named], "reject": [EMAIL], "apply": true})),
+        ("rosterDoubles", json!({"districtId": "d1", "confirm": {named.clone(): EMAIL}, "after": LAST})),
     ]
 }
 

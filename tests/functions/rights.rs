@@ -48,6 +48,7 @@ fn request(town: &Town, function: &str, role: Role) -> Json {
             json!({"administrationId": "a1", "parentOrgId": null, "parentOrgType": null})
         }
         "syncCleverOrgs" => json!({"shallow": true}),
+        "rosterDoubles" => json!({"districtId": "d1", "confirmAll": true, "apply": true}),
         "syncCleverUser" => {
             let there = town.world.fake.district(0);
             json!({"assessmentUid": assessment_uid(role), "accessToken": there.sign_in(&at_clever(town, role)).expose_secret()})

@@ -3,13 +3,14 @@
 use serde_json::{Map, Value as Json};
 
 use super::identity::{COPIED, Question, RosterEntry, account_provider, is_owner, user_of};
+use super::shown::{Left, close_password, giving_way, left};
 use crate::accounts::{Account, AccountError};
 use crate::app::App;
 use crate::claims::audit::{Action, Record};
 use crate::claims::custom::{for_sign_in, imported, is_open};
 use crate::claims::lists::{AdminOrgs, granted, snapshot, stored};
 use crate::claims::roster::{SOURCES, Sources, role_over};
-use crate::claims::{Rounds, next_update, publish};
+use crate::claims::{Rounds, give_up, next_update, publish};
 use crate::fields;
 use crate::orgs::{OrgLists, OrgTree};
 use crate::rights::{Claims, claims_map, denied};
@@ -82,32 +83,48 @@ async fn try_to_bind(app: &App, binding: &Binding<'_>) -> Result<Option<Bound>, 
         Some(former) => app.accounts.assessment.get(former).await?.is_some(),
         None => false,
     };
+    // Only an ID that the account has at the provider shows who it is: an address may be shared.
+    let by_id = binding.identity.and_then(|(_, id)| id);
+    let shows = |entry: &RosterEntry| Some(entry.provider_id.as_str()) == by_id;
     // A roster's entry may have been linked to somebody who has an account.
-    let new = entry.as_ref().filter(|entry| entry.admin_uid.is_none()).map(|entry| entry.roar_uid.as_str());
-    for roar_uid in binding.roar_uid.into_iter().chain(new) {
+    let new = entry.as_ref().filter(|entry| entry.admin_uid.is_none());
+    for roar_uid in binding.roar_uid.into_iter().chain(new.filter(|new| !shows(new)).map(|new| new.roar_uid.as_str())) {
         check_free(app, roar_uid, admin_uid).await?;
     }
+    let giving_way = match new.filter(|new| shows(new)) {
+        Some(new) => giving_way(app, new, admin_uid).await?,
+        None => Vec::new(),
+    };
     let held = granted(claims_map(admin_document.as_ref()));
     let due = entry.as_ref().map(RosterEntry::due_orgs).unwrap_or_default();
     let tree = match due.is_empty() {
         true => OrgTree::default(),
         false => snapshot(&app.stores.admin, &held.iter().chain(due.iter()).collect()).await?,
     };
-    // Somebody may have signed in before any roster told of them. Then they were given their own ID for want of
-    // another, and nothing is there under it. An address, which may be shared, doesn't tell.
-    let by_id = binding.identity.and_then(|(_, id)| id);
-    let is_told = |entry: &RosterEntry| entry.roar_uid != admin_uid && Some(entry.provider_id.as_str()) == by_id;
-    let is_placeholder =
-        entry.as_ref().is_some_and(is_told) && known.roar_uid == admin_uid && !exists(app, admin_uid).await?;
+    // Somebody may have signed in before any roster told of them, and was given their own ID for want of another. Or
+    // they were known as somebody else.
+    let other = entry.as_ref().filter(|entry| shows(entry) && entry.roar_uid != known.roar_uid);
+    let left = match (other, binding.identity) {
+        (Some(entry), Some((kind, _))) => left(app, entry, kind, &known.roar_uid, admin_uid).await?,
+        _ => None,
+    };
+    let left = left.as_ref();
     let entry = entry.as_ref();
-    let work =
-        Work { app, binding, admin: &admin, entry, other_account_lives, is_placeholder, tree: &tree, held: &held };
+    let work = Work { app, binding, admin: &admin, entry, other_account_lives, left, tree: &tree, held: &held };
 
     let roar_uid = user_of(&work.question(admin_document.as_ref(), assessment_claims))?;
     let claims = work.claims(admin_document.as_ref(), &roar_uid, entry);
     // What doesn't fit into a token is reported where it's published; nobody is kept from signing in by it.
     let custom = for_sign_in(&admin.custom_claims, &claims)?;
     let assessment_custom = for_sign_in(&assessment.custom_claims, &claims)?;
+
+    for holder in giving_way {
+        give_up(app, binding.function, binding.by, holder).await?;
+    }
+    let leaves = claims_map(admin_document.as_ref()).is_some_and(|held| held.get("roarUid") != claims.get("roarUid"));
+    if leaves && left.is_some_and(|left| left.is_somebody) {
+        close_password(app, &admin).await?;
+    }
 
     // The assessment account first: its claims document is what makes it this user's and nobody else's. All
     // else comes there once the admin database has it.
@@ -135,16 +152,6 @@ async fn try_to_bind(app: &App, binding: &Binding<'_>) -> Result<Option<Bound>, 
         publish(app, admin_uid, &[]).await?;
     }
     Ok(Some(Bound { roar_uid, custom_claims: custom }))
-}
-
-/// True for a user who has a document in either database.
-async fn exists(app: &App, roar_uid: &str) -> Result<bool, FunctionError> {
-    let path = [user_path(roar_uid)?];
-    let found = futures::try_join!(
-        app.stores.admin.get_fields(&path, Some(&[])),
-        app.stores.assessment.get_fields(&path, Some(&[]))
-    )?;
-    Ok(found.0.into_iter().chain(found.1).flatten().next().is_some())
 }
 
 /// A user whose claims are another account's can't become this one's, too.
@@ -212,8 +219,8 @@ struct Work<'a> {
     admin: &'a Account,
     entry: Option<&'a RosterEntry>,
     other_account_lives: bool,
-    /// See [`Question::is_placeholder`].
-    is_placeholder: bool,
+    /// The user whom the account may leave for the entry's.
+    left: Option<&'a Left>,
     /// The orgs that come with the roster's entry and those held already, and all below them.
     tree: &'a OrgTree,
     /// The orgs held already.
@@ -231,7 +238,7 @@ impl Work<'_> {
             entry: self.entry,
             roar_uid: self.binding.roar_uid,
             other_account_lives: self.other_account_lives,
-            is_placeholder: self.is_placeholder,
+            leaves: self.left.map(|left| left.user.as_str()),
         }
     }
 
@@ -349,12 +356,14 @@ impl Work<'_> {
                 return Ok(false);
             }
         }
+        let pair = self.new_pair(&tx).await?;
         self.write_user(&tx, &roar_uid).await?;
         let claims = self.claims(document.as_ref(), &roar_uid, entry.as_ref());
         if self.is_settled(document.as_ref(), &claims) {
             return Ok(true);
         }
         self.write_entry(&tx).await;
+        tx.write_all(pair).await;
         let before = stored(held);
         let after = stored(Some(&claims));
         let updated = next_update(document.as_ref(), self.app.now());
@@ -363,6 +372,7 @@ impl Work<'_> {
             let is_by_id = id == Some(entry.provider_id.as_str());
             details.extend(fields! { "provider" => kind, "match" => if is_by_id { "id" } else { "email" } });
         }
+        details.extend(self.left.map(|left| ("before".to_owned(), Value::from(left.user.as_str()))));
         let record = Record {
             function: self.binding.function,
             action: Action::Bind,
@@ -392,6 +402,12 @@ impl Work<'_> {
         Ok(true)
     }
 
+    /// The pair of the user whom the account leaves, unless somebody has decided about the two before.
+    async fn new_pair(&self, tx: &Transaction) -> Result<Option<Write>, StoreError> {
+        let Some(pair) = self.left.and_then(|left| left.pair.as_ref()) else { return Ok(None) };
+        Ok(tx.get(&pair.path).await?.is_none().then(|| pair.clone()))
+    }
+
     async fn write_entry(&self, tx: &Transaction) {
         let Some(entry) = self.entry.filter(|entry| self.entry_lags(entry)) else { return };
         let mut fields = fields! {
@@ -406,6 +422,6 @@ impl Work<'_> {
     }
 }
 
-fn user_path(roar_uid: &str) -> Result<DocPath, FunctionError> {
+pub(super) fn user_path(roar_uid: &str) -> Result<DocPath, FunctionError> {
     Ok(DocPath::in_collection("users", roar_uid)?)
 }

@@ -47,6 +47,8 @@ pub struct RosterEntry {
     pub role: Option<String>,
     /// Bound before.
     pub activated: bool,
+    /// The district whose roster it is of, where that's noted.
+    pub district: Option<String>,
 }
 
 impl RosterEntry {
@@ -72,6 +74,7 @@ impl RosterEntry {
             copied,
             role: text("role"),
             activated,
+            district: text("district"),
         })
     }
 
@@ -100,9 +103,8 @@ pub struct Question<'a> {
     pub roar_uid: Option<&'a str>,
     /// The assessment account that the claims name still exists, though it's another one.
     pub other_account_lives: bool,
-    /// The user whom the claims name is the account itself, and has no documents: the account was bound before any
-    /// roster told of its user.
-    pub is_placeholder: bool,
+    /// The user whom the claims name, if the account may become another one's: by what a roster's provider has shown.
+    pub leaves: Option<&'a str>,
 }
 
 /// The ID of the user's documents, if everything fits. Whoever is bound to somebody else stays so.
@@ -114,7 +116,7 @@ pub fn user_of(question: &Question) -> Result<String, FunctionError> {
     let refuse = |status, message: &str| Err(FunctionError::new(status, message));
     let custom = question.custom_roar_uid.filter(|uid| question.admin_claims.is_none() && !uid.is_empty());
     let known = text(question.admin_claims, "roarUid").or(custom.map(str::to_owned));
-    let is_placeholder = |uid: &str| question.is_placeholder && uid == question.admin_uid;
+    let leaves = |uid: &str| question.leaves == Some(uid);
     if let Some(entry) = question.entry
         && entry.admin_uid.as_deref().is_some_and(|bound| bound != question.admin_uid)
     {
@@ -122,7 +124,7 @@ pub fn user_of(question: &Question) -> Result<String, FunctionError> {
     }
     let wanted = question.entry.map(|entry| entry.roar_uid.as_str()).or(question.roar_uid);
     let roar_uid = match (wanted, &known) {
-        (Some(wanted), Some(known)) if wanted != known && !is_placeholder(known) => {
+        (Some(wanted), Some(known)) if wanted != known && !leaves(known) => {
             return refuse(
                 Status::FailedPrecondition,
                 "This account belongs to another user already; the two have to be merged by hand.",
@@ -133,7 +135,7 @@ pub fn user_of(question: &Question) -> Result<String, FunctionError> {
         (None, None) => question.admin_uid.to_owned(),
     };
     let bound = (text(question.assessment_claims, "roarUid"), text(question.assessment_claims, "adminUid"));
-    if bound.0.is_some_and(|bound| bound != roar_uid && !is_placeholder(&bound))
+    if bound.0.is_some_and(|bound| bound != roar_uid && !leaves(&bound))
         || bound.1.is_some_and(|bound| bound != question.admin_uid)
     {
         return refuse(Status::AlreadyExists, "The assessment account belongs to another user.");
@@ -189,6 +191,7 @@ mod tests {
             copied: OrgLists::new(),
             role: None,
             activated: admin_uid.is_some(),
+            district: None,
         }
     }
 
@@ -242,7 +245,7 @@ mod tests {
                 entry: entry.as_ref(),
                 roar_uid,
                 other_account_lives,
-                is_placeholder: false,
+                leaves: None,
             };
             let decided = user_of(&question).map_err(|error| error.status);
             assert_eq!(decided, expected.map(str::to_owned), "{question:?}");
@@ -250,16 +253,17 @@ mod tests {
     }
 
     #[test]
-    fn who_was_bound_before_a_roster_told_of_them_becomes_its_user() {
+    fn who_may_leave_a_user_becomes_the_rosters() {
         let (admin, assessment) = (claims("a1", "a1", "s1"), claims("a1", "a1", "s1"));
         let others = claims("r9", "a1", "s1");
-        // Admin claims, assessment claims, the user has no documents; the user or why not.
-        for (admin_claims, assessment_claims, is_placeholder, expected) in [
-            (&admin, Some(&assessment), true, Ok("r2")),
-            (&admin, None, true, Ok("r2")),
-            (&admin, Some(&assessment), false, Err(Status::FailedPrecondition)),
-            (&admin, Some(&others), true, Err(Status::AlreadyExists)),
-            (&others, Some(&assessment), true, Err(Status::FailedPrecondition)),
+        // Admin claims, assessment claims, the user that the account may leave; the user or why not.
+        for (admin_claims, assessment_claims, leaves, expected) in [
+            (&admin, Some(&assessment), Some("a1"), Ok("r2")),
+            (&admin, None, Some("a1"), Ok("r2")),
+            (&others, Some(&others), Some("r9"), Ok("r2")),
+            (&admin, Some(&assessment), None, Err(Status::FailedPrecondition)),
+            (&admin, Some(&others), Some("a1"), Err(Status::AlreadyExists)),
+            (&others, Some(&assessment), Some("a1"), Err(Status::FailedPrecondition)),
         ] {
             let question = Question {
                 admin_uid: "a1",
@@ -270,7 +274,7 @@ mod tests {
                 entry: Some(&entry("r2", None)),
                 roar_uid: None,
                 other_account_lives: false,
-                is_placeholder,
+                leaves,
             };
             let decided = user_of(&question).map_err(|error| error.status);
             assert_eq!(decided, expected.map(str::to_owned), "{question:?}");

@@ -3,6 +3,7 @@
 
 mod bind;
 pub mod identity;
+mod shown;
 
 use serde_json::{Value as Json, json};
 

@@ -128,7 +128,7 @@ fn refusal(synced: &AllSynced) -> Option<FunctionError> {
     });
     if let Some((one, error)) = failed {
         let status = match error {
-            SyncError::Clever(_) => Status::Unavailable,
+            SyncError::Clever(_) | SyncError::Accounts(_) => Status::Unavailable,
             SyncError::Store(error) if error.is_transient() => Status::Unavailable,
             // Documents that keep changing while they're written.
             SyncError::Store(StoreError::Conflict(_)) => Status::Aborted,

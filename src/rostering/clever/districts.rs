@@ -99,7 +99,7 @@ impl Synced {
             "districtId": district, "runId": run, "state": phase.name(), "counts": counts_json(&report.counts),
             "heldBack": report.held_back, "keepsMissing": report.keeps_missing,
             "problems": &report.problems[..report.problems.len().min(NAMED)],
-            "unread": unread_json(report),
+            "unread": unread_json(report), "doubles": report.doubles,
             "differences": report.differences, "differing": report.differing, "mismatches": report.mismatches,
             "error": error,
         })

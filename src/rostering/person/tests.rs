@@ -81,9 +81,10 @@ fn what_differs_is_written_and_nothing_else() {
     let change = change(&user, &promoted, &owned(), later(1));
     let (_, mask) = change.clone().expect("a change");
     let paths: Vec<String> = mask.iter().map(FieldPath::to_string).collect();
+    let known = "importedIdentity";
     assert_eq!(
         paths,
-        ["studentData.dob", "studentData.gender", "studentData.grade", "studentData.schoolLevel", "lastUpdated"]
+        [known, "studentData.dob", "studentData.gender", "studentData.grade", "studentData.schoolLevel", "lastUpdated"]
     );
     let user = apply(&user, change);
     let data = user.get("studentData").and_then(Value::as_map).unwrap();
@@ -144,7 +145,10 @@ fn whatever_the_roster_owns_goes_when_it_says_it_no_more() {
             let mut edited = user.clone();
             edited.insert("email".to_owned(), Value::from("own@home.example"));
             let says = Person { unread: Vec::new(), ..says };
-            assert_eq!(super::change(&edited, &says, &before, later(1)), None);
+            let after = apply(&edited, super::change(&edited, &says, &before, later(1)));
+            assert_eq!(after["email"], edited["email"]);
+            // But they aren't known by that address from then on, nor by the one that the roster took back.
+            assert_eq!(Imported::read(&after), Imported { email: None, ..Imported::read(&user) });
         }
     }
     // Somebody who is a teacher now has no data of a student from the roster.
@@ -156,6 +160,22 @@ fn whatever_the_roster_owns_goes_when_it_says_it_no_more() {
     let before = Before { owned: &owned, said: Said::by(&whole), email: None, was_admin: false, is_back: false };
     let after = apply(&user, super::change(&user, &teacher, &before, later(1)));
     assert_eq!(after.get("studentData"), Some(&Value::Map(fields! { "notes" => "by hand" })));
+}
+
+/// Who was imported is who the roster said, whatever people make of the user since.
+#[test]
+fn who_was_imported_is_noted_apart_from_what_is_shown() {
+    let ada = student(&[(OrgType::School, "s1")]);
+    let mut user = new_user(&ada, "clever", None, NOW);
+    let noted = Imported::read(&user);
+    assert!(noted.name.is_some() && noted.dob.is_some());
+    user.insert("name".to_owned(), Value::Map(fields! { "first" => "Eve", "last" => "Other" }));
+    let renamed = Person { name: [Some("Augusta".to_owned()), None, ada.name[2].clone()], ..ada.clone() };
+    let user = apply(&user, change(&user, &renamed, &owned(), later(1)));
+    let now = Imported::read(&user);
+    assert_ne!(now.name, noted.name);
+    assert_eq!((&now.dob, &now.email), (&noted.dob, &noted.email));
+    assert_ne!(ada.fingerprint(&OrgLists::new()), ada.former_fingerprint(&OrgLists::new()));
 }
 
 #[test]

@@ -81,6 +81,9 @@ impl Ending<'_> {
             });
             fields.insert("unread".to_owned(), Value::Array(unread.collect()));
         }
+        if report.doubles > 0 {
+            fields.insert("doubles".to_owned(), number(report.doubles));
+        }
         if !report.mismatches.is_empty() {
             let mismatches = report.mismatches.iter().map(|mismatch| {
                 let mut fields = fields! {

@@ -4,9 +4,8 @@ use super::carry_out::{MergeError, Merged, Work};
 use crate::claims::admin_orgs::Change;
 use crate::claims::audit::{Action, Record};
 use crate::claims::lists::granted;
-use crate::claims::{Rounds, disown, next_update, publish};
+use crate::claims::{Rounds, give_up, next_update, publish};
 use crate::fields;
-use crate::orgs::OrgLists;
 use crate::rights::claims_map;
 use crate::store::{DocPath, Document, FieldPath, Fields, Precondition, Query, StoreError, Value, Write};
 
@@ -55,22 +54,9 @@ impl Work<'_> {
 
     /// Takes its rights and its user from an account.
     async fn give_up(&self, claims: Document) -> Result<(), MergeError> {
-        if !self.apply {
-            return Ok(());
+        if self.apply {
+            give_up(self.app, "mergeUsers", self.by, claims).await?;
         }
-        disown(self.app, &claims).await?;
-        let orgs = granted(claims_map(&claims));
-        let record = Record {
-            function: "mergeUsers",
-            action: Action::Remove,
-            by: self.by,
-            target: claims.id(),
-            orgs: Some(&orgs),
-            minimal: Some((&orgs, &OrgLists::new())),
-            details: fields! { "before" => self.from.id() },
-        };
-        let record = record.write(self.app)?;
-        self.admin().commit(vec![Write::delete(claims.path), record]).await?;
         Ok(())
     }
 

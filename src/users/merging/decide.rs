@@ -10,6 +10,7 @@ use crate::documents::former::FORMER;
 use crate::fields;
 use crate::orgs::{OrgLists, OrgType};
 use crate::store::{FieldPath, Fields, Timestamp, Value};
+use crate::users::imported::IMPORTED;
 use crate::users::is_living;
 use crate::users::same::{ADDRESS_KEY, fold_address};
 
@@ -21,8 +22,18 @@ pub const MERGING_INTO: &str = "mergingInto";
 pub const MERGED_FROM: &str = "mergedFrom";
 
 /// Fields that one user has for themselves: the other's count only where there are none.
-const OWN: [&str; 9] =
-    ["assessmentPid", "assessmentUid", "displayName", "email", "name", "sso", "ssoType", "studentData", "username"];
+const OWN: [&str; 10] = [
+    "assessmentPid",
+    "assessmentUid",
+    "displayName",
+    "email",
+    IMPORTED,
+    "name",
+    "sso",
+    "ssoType",
+    "studentData",
+    "username",
+];
 /// Lists of IDs, which are joined.
 const LISTS: [&str; 5] = ["assessmentsAssigned", "assessmentsCompleted", "childIds", "parentIds", "teacherIds"];
 /// Maps of what people have signed and made, which are joined on every level.

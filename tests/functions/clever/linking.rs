@@ -1,15 +1,25 @@
-//! People who were known before Clever's roster came.
+//! People who were known before Clever's roster came: those whom the service itself imported are linked, users made by
+//! hand wait for somebody's yes.
 
 use roar_functions::fields;
 use roar_functions::rostering::report::Kind;
 use roar_functions::store::{Fields, Value, lookup};
+use roar_functions::users::imported::{IMPORTED, Imported};
 use serde_json::json;
 
 use super::Scene;
 use crate::world::set;
 
+/// The digests of who was imported, of a user as they're shown.
+pub fn imported(user: &Fields) -> Fields {
+    let text = |name: &str| lookup(user, name).and_then(Value::as_str);
+    let born = lookup(user, "studentData.dob").and_then(Value::as_timestamp);
+    let imported = Imported::of(text("email"), text("name.first"), text("name.last"), born);
+    imported.to_value().map(|value| (IMPORTED.to_owned(), value)).into_iter().collect()
+}
+
 /// Somebody who was enrolled by hand or from a file: the person of that record, unless `but` says something else.
-fn enrolled(scene: &Scene, like: &str, email: &str, user_type: &str, district: &str, but: Fields) -> Fields {
+pub fn enrolled(scene: &Scene, like: &str, email: &str, user_type: &str, district: &str, but: Fields) -> Fields {
     let at = |id: &str| {
         fields! {
             "current" => Value::strings([id]), "all" => Value::strings([id]),
@@ -28,7 +38,13 @@ fn enrolled(scene: &Scene, like: &str, email: &str, user_type: &str, district: &
 }
 
 #[tokio::test]
-async fn an_address_links_within_the_district_only_and_only_the_same_person() {
+async fn an_address_means_the_same_person_within_the_district_only_and_links_who_was_imported() {
+    for is_imported in [false, true] {
+        links(is_imported).await;
+    }
+}
+
+async fn links(is_imported: bool) {
     let scene = Scene::open().await;
     scene.call(json!({"shallow": true})).await.expect("orgs");
     scene.world.settle().await;
@@ -39,36 +55,54 @@ async fn an_address_links_within_the_district_only_and_only_the_same_person() {
     let sibling = fields! { "name" => fields! { "first" => "Sibling", "middle" => Value::Null, "last" => "Other" } };
     let older = fields! { "studentData" => fields! { "dob" => old } };
     let none = Fields::new;
-    // The users here with the address, and whether the first of them is the person.
+    // The users here with the address, and how many of them may be the person.
     let cases = [
-        (vec![("student", district.as_str(), none())], true),
-        (vec![("student", "another", none())], false),
-        (vec![("student", district.as_str(), none()), ("student", district.as_str(), none())], false),
-        (vec![("educator", district.as_str(), none())], false),
-        (vec![], false),
-        (vec![("student", district.as_str(), none())], false),
-        (vec![("student", district.as_str(), sibling)], false),
-        (vec![("student", district.as_str(), older)], false),
-        (vec![("student", district.as_str(), none())], false),
+        (vec![("student", district.as_str(), none())], 1),
+        (vec![("student", "another", none())], 0),
+        (vec![("student", district.as_str(), none()), ("student", district.as_str(), none())], 2),
+        (vec![("educator", district.as_str(), none())], 0),
+        (vec![], 0),
+        (vec![("student", district.as_str(), none())], 0),
+        (vec![("student", district.as_str(), sibling)], 0),
+        (vec![("student", district.as_str(), older)], 0),
+        (vec![("student", district.as_str(), none())], 0),
     ];
     for (n, (users, _)) in cases.iter().enumerate() {
         scene.there.set_email(&students[n], Some(&address(n).to_uppercase()));
         scene.there.set_dob(&students[n], "3/20/2016");
         for (place, (user_type, of, but)) in users.iter().enumerate() {
-            let user = enrolled(&scene, &students[n], &address(n), user_type, of, but.clone());
+            let mut user = enrolled(&scene, &students[n], &address(n), user_type, of, but.clone());
+            if is_imported {
+                user.extend(imported(&user));
+            }
             set(scene.world.admin(), &format!("users/known-{n}-{place}"), user).await;
         }
     }
-    // Two at Clever have the fifth's address; another roster knows the eighth as somebody else.
+    // Two at Clever have the fifth's address; Clever's roster knows the eighth as somebody else.
     scene.there.set_email(&students[20], Some(&address(5)));
-    let note = fields! { "providerType" => "classlink", "providerId" => "x", "roarUid" => "known-8-0" };
+    let note = fields! {
+        "providerType" => "clever", "providerId" => "x", "roarUid" => "known-8-0", "district" => "another",
+    };
     set(scene.world.admin(), "identityProviderIds/other", note).await;
     scene.world.settle().await;
-    scene.settle().await;
+    let report = scene.settle().await;
+    let waiting = scene.pairs().await;
+    assert_eq!(report.doubles, waiting.len() as u64);
     for (n, (users, expected)) in cases.iter().enumerate() {
         let entry = scene.entry(&students[n]).await;
         let is_linked = entry["roarUid"].as_str() == Some(&format!("known-{n}-0"));
-        assert_eq!(is_linked, *expected, "{n}: {users:?}");
+        assert_eq!(is_linked, is_imported && *expected == 1, "{n}: {users:?}");
+        let of: Vec<_> = waiting.iter().filter(|pair| pair.provider_id == students[n]).collect();
+        assert_eq!(of.len(), if is_linked { 0 } else { *expected }, "{n}: {users:?}");
+        for pair in of {
+            assert_eq!(pair.agrees, ["email", "name"]);
+            assert_eq!(pair.is_one_of_several, *expected > 1);
+            assert_eq!(Some(pair.rostered.as_str()), entry["roarUid"].as_str());
+            assert!(pair.known.starts_with(&format!("known-{n}-")));
+        }
+    }
+    if !is_imported {
+        return;
     }
     let linked = scene.user(&students[0]).await;
     assert_eq!((linked["assessmentPid"].as_str(), linked["ssoType"].as_str()), (Some("kept"), Some("clever")));
@@ -89,7 +123,8 @@ async fn what_people_wrote_of_a_student_stays_where_the_roster_says_nothing() {
     scene.there.unset(&student, "roles/student/home_language");
     scene.there.set_email(&student, Some("a@school.example"));
     scene.call(json!({"shallow": true})).await.expect("orgs");
-    let user = enrolled(&scene, &student, "a@school.example", "student", &scene.there.id(), Fields::new());
+    let mut user = enrolled(&scene, &student, "a@school.example", "student", &scene.there.id(), Fields::new());
+    user.extend(imported(&user));
     set(scene.world.admin(), "users/known", user).await;
     scene.world.settle().await;
     let language = async || lookup(&scene.user(&student).await, "studentData.home_language").cloned();
@@ -156,7 +191,8 @@ async fn an_address_that_everybody_shares_costs_nothing_more() {
     }
     scene.there.set_email(&students[2], Some("office@school.example"));
     scene.there.set_email(&students[4], Some("own@school.example"));
-    let user = enrolled(&scene, &students[4], "own@school.example", "student", &district, Fields::new());
+    let mut user = enrolled(&scene, &students[4], "own@school.example", "student", &district, Fields::new());
+    user.extend(imported(&user));
     set(scene.world.admin(), "users/own", user).await;
     scene.world.settle().await;
     let before = scene.world.admin().cost();
@@ -170,7 +206,7 @@ async fn an_address_that_everybody_shares_costs_nothing_more() {
 
 /// One person, though neither address nor name nor birth is spelt alike on both sides.
 #[tokio::test]
-async fn people_are_linked_by_what_is_meant_not_by_code_points() {
+async fn people_are_compared_by_what_is_meant_not_by_code_points() {
     // At Clever: address, first and last name; here: the same, and the birth as it's kept; whether they're one.
     let born = "2016-03-20T00:00:00Z";
     let cases: [(&str, [&str; 2], &str, [&str; 2], &str, bool); 14] = [
@@ -225,10 +261,13 @@ async fn people_are_linked_by_what_is_meant_not_by_code_points() {
         }
         scene.call(json!({"shallow": false})).await.expect("synced");
         scene.world.settle().await;
+        let waiting = scene.pairs().await;
         for (n, (address, name, held, held_name, birth, expected)) in cases.iter().enumerate() {
             let entry = scene.entry(&students[n]).await;
-            let is_linked = entry["roarUid"].as_str() == Some(&format!("known-{n}"));
-            assert_eq!(is_linked, *expected, "first: {is_first}; {address:?} {name:?} {held:?} {held_name:?} {birth}");
+            assert_ne!(entry["roarUid"].as_str(), Some(format!("known-{n}").as_str()), "they were made by hand");
+            let mut of = waiting.iter().filter(|pair| pair.provider_id == students[n]);
+            let may_be = of.any(|pair| pair.known == format!("known-{n}") && pair.agrees == ["email", "name", "dob"]);
+            assert_eq!(may_be, *expected, "first: {is_first}; {address:?} {name:?} {held:?} {held_name:?} {birth}");
         }
         assert!(!scene.world.store.scans().iter().any(|scan| scan.contains("email")), "addresses have an index");
     }
@@ -249,4 +288,6 @@ async fn two_spellings_of_one_address_link_nobody() {
     scene.settle().await;
     let entry = scene.entry(&student).await;
     assert!(!entry["roarUid"].as_str().expect("a user").starts_with("known"));
+    let waiting = scene.pairs().await;
+    assert!(waiting.len() == 2 && waiting.iter().all(|pair| pair.is_one_of_several), "somebody may know: {waiting:?}");
 }

@@ -1,6 +1,8 @@
 //! A district that comes from Clever: its orgs and people, before a fake Clever that changes and fails.
 
 mod archiving;
+mod confirming;
+mod doubles;
 mod early;
 mod faults;
 mod gaps;
@@ -11,6 +13,7 @@ mod refusals;
 mod rights;
 mod runs;
 mod safety;
+mod shown;
 mod sign_in;
 mod sync;
 
@@ -25,6 +28,7 @@ use roar_functions::rostering::clever::map::{self, Enrolments};
 use roar_functions::rostering::clever::records::{Record, Section, User};
 use roar_functions::rostering::clever::sync::{Monitor, Options, Outcome, SyncError, sync_district};
 use roar_functions::rostering::clever::{Clever, District, Settings, Version};
+use roar_functions::rostering::doubles::{self as pairs, Double};
 use roar_functions::rostering::person::{self, Before, Said};
 use roar_functions::rostering::report::{Progress, Report};
 use roar_functions::runtime::FunctionError;
@@ -104,6 +108,11 @@ impl Scene {
         found.into_iter().map(|document: Document| (document.id().to_owned(), document.fields)).collect()
     }
 
+    /// The pairs of users who may be one person, and wait for somebody's yes.
+    async fn pairs(&self) -> Vec<Double> {
+        pairs::waiting(self.world.admin(), &self.there.id(), None).await.expect("pairs").pairs
+    }
+
     /// The users document of a person of Clever's.
     async fn user(&self, id: &str) -> Fields {
         let entry = self.entry(id).await;
@@ -178,6 +187,35 @@ impl Scene {
         let rostered = users.values().filter(|user| user.contains_key("ssoType")).filter(enrolled).count();
         assert_eq!(rostered, present, "{what}");
         assert_eq!(entries.len(), users.values().filter(|user| user.contains_key("ssoType")).count(), "{what}");
+    }
+
+    /// The fingerprints that earlier versions made of people, by their IDs.
+    async fn former_fingerprints(&self) -> BTreeMap<String, String> {
+        let mut enrolments = Enrolments::default();
+        let mut pages = self.client.sections();
+        while let Some(page) = pages.next().await.expect("sections") {
+            page.records.iter().for_each(|section| enrolments.add(&section.expect("readable")));
+        }
+        let ids = async |collection: &str| self.all(collection).await.into_keys().collect::<Vec<_>>();
+        let living = lists(&json!({
+            "districts": [self.there.id()], "schools": ids("schools").await, "classes": ids("classes").await,
+        }));
+        let living = OrgLists::from_value(Some(&living)).to_set();
+        let mut all = BTreeMap::new();
+        let mut pages = self.client.users(None);
+        while let Some(page) = pages.next().await.expect("users") {
+            for user in page.records.noting() {
+                let (user, unread): (User, _) = user.expect("readable");
+                let sections = enrolments.sections_of(user.id());
+                let Some(mut person) = map::person(&user, &self.there.id(), &sections) else { continue };
+                person.unread = map::unread_of_person(&unread);
+                person.orgs = person.orgs.intersection(&living);
+                let taught = enrolments.taught_by(user.id());
+                let rights = map::admin_orgs(&user, &self.there.id(), &taught).intersection(&living);
+                all.insert(user.id().to_owned(), person.former_fingerprint(&rights));
+            }
+        }
+        all
     }
 
     async fn administer(&self) -> String {

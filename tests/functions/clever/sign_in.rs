@@ -1,6 +1,6 @@
 //! `syncCleverUser`: what Clever says of somebody who signs in with it.
 
-use roar_functions::accounts::{AccountUpdate, Provider};
+use roar_functions::accounts::{AccountUpdate, NewAccount, Provider};
 use roar_functions::demo::clever::{Fault, Kind as At, Options as Fake, Size};
 use roar_functions::fields;
 use roar_functions::orgs::OrgType;
@@ -162,7 +162,10 @@ async fn who_has_an_account_already_keeps_it_to_themselves() {
     scene.settle().await;
     let student = scene.there.users("student")[0].clone();
     let roar_uid = scene.entry(&student).await["roarUid"].as_str().expect("a user").to_owned();
-    // Enrolled from a file, say, with a password of their own.
+    // Enrolled from a file, say, with a password of their own, and an address that they have shown to be theirs. (What
+    // becomes of one who hasn't: `doubles`.)
+    let new = NewAccount { email: Some("own@x.example".to_owned()), email_verified: true, ..NewAccount::default() };
+    scene.world.service.app.accounts.admin.create("uid-own", &new).await.expect("an account");
     let claims = fields! { "roarUid" => roar_uid.as_str(), "adminUid" => "uid-own", "role" => "student" };
     crate::world::set(scene.world.admin(), "userClaims/uid-own", fields! { "claims" => claims, "lastUpdated" => 1 })
         .await;

@@ -254,6 +254,8 @@ pub(super) struct Changed {
     /// The orgs that they have rights over.
     pub rights: OrgLists,
     pub fingerprint: String,
+    /// The fingerprint that earlier versions made, which didn't note the digests of who was imported.
+    pub former_fingerprint: String,
 }
 
 /// The rights that somebody is noted to have.
@@ -264,6 +266,18 @@ pub(super) struct Rights {
 }
 
 impl Changed {
+    /// True for a record that is what it was: only the digests of who was imported are missing.
+    pub fn is_unmarked(&self, entry: &Entry) -> bool {
+        !entry.is_gone && entry.fingerprint.is_some() && entry.fingerprint == bytes(&self.former_fingerprint)
+    }
+
+    /// The write of a note that only says that the digests are there.
+    pub fn mark(&self, entry: &Entry) -> Result<Write, StoreError> {
+        let fields = fields! { org::ROSTER => fields! { "fingerprint" => self.fingerprint.as_str() } };
+        let write = Write::merge(entry.path(&self.id)?, fields, vec![FieldPath::of([org::ROSTER, "fingerprint"])]);
+        Ok(write.when(Precondition::UpdatedAt(entry.update_time)))
+    }
+
     /// The note that they are in the roster with these rights, at `path`. Whom it belongs to, once they have signed in,
     /// stays.
     pub fn note(

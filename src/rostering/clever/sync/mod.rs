@@ -24,6 +24,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use super::{CleverError, District};
+use crate::accounts::AccountError;
 use crate::app::App;
 use crate::orgs::{OrgKey, OrgType};
 use crate::rostering::report::{Kind, Phase, Progress, Report};
@@ -64,6 +65,9 @@ pub enum SyncError {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The accounts failed.
+    #[error(transparent)]
+    Accounts(#[from] AccountError),
     /// Another sync of the same district took over.
     #[error(transparent)]
     Superseded(#[from] Superseded),
@@ -80,6 +84,7 @@ impl SyncError {
     pub fn told(&self) -> String {
         match self {
             SyncError::Store(_) => "the database failed".to_owned(),
+            SyncError::Accounts(_) => "the accounts can't be looked up".to_owned(),
             error => error.to_string(),
         }
     }

@@ -8,11 +8,13 @@ use super::super::records::{Record, Unread, Unreadable, User};
 use super::entries::{Changed, Entries, Entry, Rights, bytes, entry_path};
 use super::orgs::Known;
 use super::{CONFLICTS, PROVIDER, SyncError, Work, fields_of, user_path};
+use crate::documents::doubles::Found;
 use crate::orgs::OrgLists;
 use crate::orgs::lists::OrgSet;
 use crate::rostering::person::{self, Before, Person};
 use crate::rostering::report::{Difference, Keeps, Kind, Phase, Problem};
-use crate::store::{DocPath, FieldPath, Precondition, StoreError, Value, Write};
+use crate::store::{DocPath, Document, FieldPath, Precondition, StoreError, Value, Write};
+use crate::users::imported::{IMPORTED, Imported, imported_fields};
 
 /// People written in one commit: two documents each, far below any limit.
 const BATCH: usize = 100;
@@ -35,6 +37,14 @@ struct Made<'a> {
     is_unsure: bool,
     /// Of the note's write.
     place: usize,
+}
+
+/// The write that gives a user the digests of who was imported, and nothing more.
+fn mark_imported(user: &Document, person: &Person) -> Option<Write> {
+    let imported = person.imported(&Imported::read(&user.fields));
+    let fields = imported_fields(&imported, &user.fields);
+    let write = Write::merge(user.path.clone(), fields.clone(), vec![FieldPath::top(IMPORTED)]);
+    (!fields.is_empty()).then(|| write.when(Precondition::UpdatedAt(user.update_time)))
 }
 
 impl Work<'_> {
@@ -121,15 +131,13 @@ impl Work<'_> {
         person.unread = map::unread_of_person(unread);
         *self.by_type.entry(person.user_type).or_default() += 1;
         let fingerprint = person.fingerprint(&rights);
-        if let Some(entry) = entries.get(user.id())
-            && entry.fingerprint.is_some()
-            && entry.fingerprint == bytes(&fingerprint)
-            && !entry.is_gone
-        {
+        let held = entries.get(user.id()).filter(|entry| !entry.is_gone).and_then(|entry| entry.fingerprint);
+        if held.is_some() && held == bytes(&fingerprint) {
             self.report.of(Kind::Users).unchanged += 1;
             return None;
         }
-        Some(Changed { id: user.id().to_owned(), person, rights, fingerprint })
+        let former_fingerprint = person.former_fingerprint(&rights);
+        Some(Changed { id: user.id().to_owned(), person, rights, fingerprint, former_fingerprint })
     }
 
     /// The person that a record means, in the orgs that ROAR knows, and the orgs that they have rights over.
@@ -196,13 +204,21 @@ impl Work<'_> {
         let mut found = self.database.get_all(&wanted).await?.into_iter();
         let mut writes = Vec::new();
         let mut made = Vec::new();
+        let mut marked = Vec::new();
         let mut settled = 0;
+        let mut doubles = 0;
         for (changed, path) in batch.iter().zip(&paths) {
             let document = path.as_ref().and_then(|_| found.next().flatten());
             if linked.elsewhere.contains(&changed.id) {
                 continue;
             }
             let entry = entries.get(changed.id.as_str());
+            if let Some(entry) = entry.filter(|entry| changed.is_unmarked(entry)) {
+                writes.extend(document.as_ref().and_then(|user| mark_imported(user, &changed.person)));
+                writes.push(changed.mark(entry)?);
+                marked.push((changed, writes.len() - 1));
+                continue;
+            }
             let (roar_uid, write) = match &document {
                 Some(document) => {
                     let before = Before {
@@ -232,6 +248,20 @@ impl Work<'_> {
                     let pid = known.pid_of(&changed.person);
                     let user = person::new_user(&changed.person, PROVIDER, pid, now);
                     let write = Write::create(user_path(&id)?, user);
+                    let known = linked.doubles.get(&changed.id).map(Vec::as_slice).unwrap_or_default();
+                    for (user, agrees) in known {
+                        let found = Found {
+                            district: &self.id,
+                            provider: PROVIDER,
+                            provider_id: &changed.id,
+                            rostered: &id,
+                            known: user,
+                            agrees,
+                            is_one_of_several: known.len() > 1,
+                        };
+                        writes.push(found.write(now)?);
+                    }
+                    doubles += known.len() as u64;
                     (id, Some(write))
                 }
             };
@@ -260,7 +290,15 @@ impl Work<'_> {
             made.push(Made { changed, roar_uid, is_new, fields, note, is_unsure, place });
         }
         let committed = self.commit(writes).await?;
-        self.report.of(Kind::Users).unchanged += settled;
+        self.report.of(Kind::Users).unchanged += settled + marked.len() as u64;
+        self.report.doubles += doubles;
+        for (changed, place) in marked {
+            let written = committed.as_ref().and_then(|committed| committed.results.get(place)?.update_time);
+            if let Some(entry) = entries.get_mut(changed.id.as_str()) {
+                entry.fingerprint = bytes(&changed.fingerprint);
+                entry.update_time = written.unwrap_or(entry.update_time);
+            }
+        }
         for Made { changed, roar_uid, is_new, fields, note, is_unsure, place } in made {
             let is_usual = entry_path(&changed.id).is_ok_and(|usual| usual == note);
             let elsewhere = (!is_usual).then(|| note.id().into());

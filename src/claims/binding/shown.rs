@@ -1,0 +1,134 @@
+//! What gives way to who has shown, at a provider of rosters, that they are the person of an entry.
+//!
+//! Only the provider can show it, so nothing that people write keeps the person out: neither that their account was made
+//! somebody else's before, nor that an account with an address that nobody verified was made their user's. What was done
+//! so far isn't lost: the user whom the account leaves waits, as a pair, for somebody's yes.
+
+use secrecy::SecretString;
+
+use super::bind::user_path;
+use super::identity::{RosterEntry, account_provider, is_roster_provider};
+use crate::accounts::{Account, AccountError, AccountUpdate};
+use crate::app::App;
+use crate::documents::doubles::Found;
+use crate::rights::Claims;
+use crate::runtime::{FunctionError, Status};
+use crate::store::{Document, Fields, Query, Value, Write, lookup};
+use crate::users::age::day;
+use crate::users::merging::decide::refusal;
+use crate::users::same::{fold_address, same_birth, same_name};
+
+/// The user whom an account leaves for the one of its roster's entry.
+#[derive(Debug)]
+pub(super) struct Left {
+    /// The user.
+    pub user: String,
+    /// That user has documents, so the account may be known to others.
+    pub is_somebody: bool,
+    /// The two as a pair that waits, where they may be one person.
+    pub pair: Option<Write>,
+}
+
+/// Whether an account whose claims name `held` may leave that user for the entry's. It may when nothing is there under
+/// that ID: somebody signed in before any roster told of them. Or when it's a user whom the entry's can be told from.
+pub(super) async fn left(
+    app: &App,
+    entry: &RosterEntry,
+    kind: &str,
+    held: &str,
+    admin_uid: &str,
+) -> Result<Option<Left>, FunctionError> {
+    let paths = [user_path(held)?, user_path(&entry.roar_uid)?];
+    let copy = app.stores.assessment.get_fields(&paths[..1], Some(&[]));
+    let (users, copy) = futures::try_join!(app.stores.admin.get_all(&paths), copy)?;
+    let [known, rostered] = <[Option<Document>; 2]>::try_from(users).unwrap_or_default();
+    let Some(known) = known else {
+        // With runs and without a user, nobody could bring them to another one.
+        let is_nobody = held == admin_uid && copy.into_iter().flatten().next().is_none();
+        return Ok(is_nobody.then(|| Left { user: held.to_owned(), is_somebody: false, pair: None }));
+    };
+    let rostered = rostered.filter(|_| entry.admin_uid.is_none());
+    let Some(rostered) = rostered else { return Ok(None) };
+    let agrees = agrees(&known.fields, &rostered.fields);
+    let district = entry.district.clone().or_else(|| district_of(&rostered.fields));
+    let found = district.as_deref().map(|district| Found {
+        district,
+        provider: kind,
+        provider_id: &entry.provider_id,
+        rostered: rostered.id(),
+        known: known.id(),
+        agrees: &agrees,
+        is_one_of_several: false,
+    });
+    let are_one = refusal((known.id(), &known.fields), (rostered.id(), &rostered.fields)).is_none();
+    let pair = found.filter(|_| are_one).map(|found| found.write(app.now())).transpose()?;
+    Ok(Some(Left { user: held.to_owned(), is_somebody: true, pair }))
+}
+
+/// What agrees of two users, one of whom has an account that is the other's.
+fn agrees(known: &Fields, rostered: &Fields) -> Vec<&'static str> {
+    let address = |user: &Fields| user.get("email").and_then(Value::as_str).map(fold_address);
+    let birth = |user: &Fields| lookup(user, "studentData.dob").and_then(Value::as_timestamp);
+    let same_birth = birth(known).zip(birth(rostered)).is_some_and(|(held, born)| same_birth(held, day(born)));
+    let same = [
+        ("account", true),
+        ("email", address(known).is_some() && address(known) == address(rostered)),
+        ("name", same_name(known, rostered)),
+        ("dob", same_birth),
+    ];
+    same.into_iter().filter(|(_, same)| *same).map(|(field, _)| field).collect()
+}
+
+fn district_of(user: &Fields) -> Option<String> {
+    let current = lookup(user, "districts.current").and_then(Value::as_array).unwrap_or_default();
+    Some(current.first()?.as_str()?.to_owned())
+}
+
+/// The claims of other accounts that are bound to the entry's user, all of which give way: accounts without rights, with
+/// which nobody has shown anything. ALREADY_EXISTS for any other.
+pub(super) async fn giving_way(
+    app: &App,
+    entry: &RosterEntry,
+    admin_uid: &str,
+) -> Result<Vec<Document>, FunctionError> {
+    let holders = Query::collection("userClaims").equal("claims.roarUid", entry.roar_uid.as_str()).limit(MOST_HOLDERS);
+    let mut holders = app.stores.admin.query(holders).await?;
+    holders.retain(|holder| holder.id() != admin_uid);
+    let uids: Vec<&str> = holders.iter().map(Document::id).collect();
+    let accounts = match uids.is_empty() {
+        true => Default::default(),
+        false => app.accounts.admin.get_all(&uids).await?,
+    };
+    let stays = |holder: &Document| {
+        let claims = Claims::read(holder.id(), Some(holder));
+        let has_rights = claims.super_admin || claims.admin || !claims.admin_orgs.is_empty();
+        has_rights || accounts.get(holder.id()).is_some_and(has_shown)
+    };
+    match holders.iter().any(stays) {
+        true => Err(FunctionError::new(Status::AlreadyExists, "This user belongs to another account.")),
+        false => Ok(holders),
+    }
+}
+
+/// More accounts than a user has.
+const MOST_HOLDERS: u32 = 5;
+
+/// True for an account whose owner has shown who they are: to have its address, or to be somebody in a roster.
+fn has_shown(account: &Account) -> bool {
+    let of_roster = |provider: &str| {
+        let kind = provider.strip_prefix("oidc.").unwrap_or_default();
+        is_roster_provider(kind) && account_provider(kind) == provider
+    };
+    account.email_verified || account.providers.iter().any(|linked| of_roster(&linked.provider_id))
+}
+
+/// Whoever made the account, or looked after it, may know its password. From here on only the provider opens it, and
+/// sessions from before end.
+pub(super) async fn close_password(app: &App, account: &Account) -> Result<(), AccountError> {
+    if !account.providers.iter().any(|linked| linked.provider_id == "password") {
+        return Ok(());
+    }
+    let password = [app.context.document_id(), app.context.document_id()].concat();
+    let update = AccountUpdate { password: Some(SecretString::from(password)), ..AccountUpdate::default() };
+    app.accounts.admin.update(&account.uid, &update).await
+}

@@ -1,0 +1,65 @@
+//! Commands that do what a running server could be called for.
+
+use std::time::Duration;
+
+use super::serve::{stopping, until_stopped};
+use super::{CliError, wiring};
+use crate::app::App;
+use crate::config::{AccountsArgs, BackendConfig, BehaviourArgs, StoreArgs};
+use crate::context::Context;
+use crate::rostering::Rosters;
+use crate::runtime::{LocalQueue, QueueOptions};
+use crate::store::StoreError;
+
+/// How long the events and tasks of an embedded store may take.
+const SETTLE: Duration = Duration::from_secs(1800);
+
+/// Where it's done, and what people are told.
+pub struct Ask<'a> {
+    pub store: &'a StoreArgs,
+    pub accounts: &'a AccountsArgs,
+    pub behaviour: &'a BehaviourArgs,
+    /// Something is written.
+    pub apply: bool,
+    /// What to call instead, where a server has the embedded store open.
+    pub instead: &'a str,
+    /// What a command that was stopped leaves.
+    pub left: &'a str,
+}
+
+/// Opens the stores, does the work and, on an embedded store, whatever follows from it.
+pub async fn work<T>(ask: &Ask<'_>, work: impl AsyncFnOnce(&App) -> Result<T, CliError>) -> Result<T, CliError> {
+    let store = ask.store.check()?;
+    let accounts = ask.accounts.check(&store)?;
+    let settings = wiring::settings(&ask.behaviour.check()?);
+    let context = Context::system();
+    let is_embedded = matches!(store.backend, BackendConfig::Embedded(_));
+    let running = |error| match error {
+        CliError::Store(StoreError::Unavailable(why)) if is_embedded => CliError::Other(format!(
+            "{why}. If that's a running server, ask it: a super admin may {}. Or stop it first",
+            ask.instead
+        )),
+        error => error,
+    };
+    let opened = wiring::open(&store, &context).await.map_err(running)?;
+    let accounts = wiring::accounts(&accounts, &store, &context).await.map_err(running)?;
+    let stop = stopping()?;
+    if !(is_embedded && ask.apply) {
+        let queue = LocalQueue::new(opened.stores.admin.clone(), QueueOptions::default());
+        let app = App::new(opened.stores, accounts, context, queue, settings, Rosters::default());
+        return until_stopped(&stop, ask.left, work(&app)).await;
+    }
+    let built = wiring::closed(opened, accounts, &store, settings, Rosters::default())?;
+    let dispatchers = built.start();
+    let done = until_stopped(&stop, ask.left, async {
+        built.settled_within(SETTLE).await?;
+        let done = work(&built.service.app).await?;
+        built.settled_within(SETTLE).await?;
+        Ok(done)
+    });
+    let done = done.await?;
+    for dispatcher in dispatchers {
+        dispatcher.stop().await;
+    }
+    Ok(done)
+}
