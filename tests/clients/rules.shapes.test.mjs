@@ -50,7 +50,7 @@ const NOT_TEXT = [7, true, { a: 'x' }, ['x']];
 const VALUES = {
   text: (chars) => [[null, '', letters(chars)], [letters(chars + 1), ...NOT_TEXT]],
   scalar: (chars) => [[null, letters(chars), 7, true], [letters(chars + 1), { a: 'x' }, ['x'], new Date()]],
-  id: (chars) => [[null, letters(chars), '__x', 'x__'], [letters(chars + 1), '__x__', '__a\nb__', ...NOT_TEXT]],
+  id: (chars) => [[null, letters(chars), '__x', 'x__'], [letters(chars + 1), '__x__', '__a\nb__', 'a/b', '/', ...NOT_TEXT]],
   flag: () => [[null, true, false], ['yes', 1, {}, []]],
   // That it doesn't turn back is tried elsewhere: what is false stays so without a change.
   yes: () => [[true], [null, 'yes', 1]],
@@ -130,7 +130,7 @@ const SPECIAL = {
   ],
   'administrationShape.assessments': () => [
     [[], [task('a')], many(64, (index) => task(`roar-${index}`)), [task(letters(128))], [task('__a'), task('a__')]],
-    [many(65, (index) => task(`roar-${index}`)), [task(letters(129))], [task('__a__')], [task('a'), task('__a__'), task('b')], [task('')], [{ params: {} }], ['x'], 'x',
+    [many(65, (index) => task(`roar-${index}`)), [task(letters(129))], [task('__a__')], [task('a/b')], [task('__a/b__')], [task('a'), task('__a\nb__')], [task('a'), task('__a__'), task('b')], [task('')], [{ params: {} }], ['x'], 'x',
       [...many(31, () => task('a')), task('__a__')]],
   ],
   'administrationShape.minimalOrgs': () => [

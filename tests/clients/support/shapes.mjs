@@ -22,7 +22,7 @@ const count = (number) => Number(number).toLocaleString('en');
 const KINDS = {
   text: (chars) => `text, at most ${count(chars)} characters`,
   scalar: (chars) => `text, number or boolean, at most ${count(chars)} characters`,
-  id: (chars) => `text, at most ${count(chars)} characters, not in double underscores`,
+  id: (chars) => `text, at most ${count(chars)} characters, not in double underscores, without a slash`,
   flag: () => 'boolean',
   yes: () => '`true`',
   no: () => '`false`',
