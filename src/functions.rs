@@ -196,7 +196,7 @@ pub fn table() -> Vec<Function<App>> {
             "users/{roarUid}",
             "syncAssignmentsOnUserUpdate",
             "Lets assignments, runs and the de-identified copy follow a user: orgs, grade, date of birth.",
-            assignments::user_written,
+            reactions::user_written,
         ),
         Function::on_document(
             ASSESSMENT,

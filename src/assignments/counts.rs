@@ -116,6 +116,14 @@ impl Contribution {
         Contribution { orgs, started, completed, tasks }
     }
 
+    /// As [`Contribution::of`], where the assignment's own record tells what counts unless `counted` does.
+    pub fn by(assignment: &Fields, counted: Option<&Tasks>) -> Contribution {
+        match counted {
+            Some(tasks) => Contribution::of(assignment, tasks),
+            None => Contribution::of(assignment, &Tasks::known_to(assignment)),
+        }
+    }
+
     /// What the assignment remembers to have contributed; `None` when nothing of it was counted.
     pub fn recorded(assignment: &Fields) -> Option<Contribution> {
         let counted = assignment.get(COUNTED)?.as_map()?;

@@ -27,11 +27,11 @@ pub struct Difference {
 }
 
 impl Counts {
-    /// Adds up the contributions of an administration's assignments, of the tasks that count.
-    pub fn of_assignments<'a>(assignments: impl IntoIterator<Item = &'a Fields>, tasks: &Tasks) -> Counts {
+    /// Adds up the contributions of an administration's assignments, of the tasks that count ([`Contribution::by`]).
+    pub fn of_assignments<'a>(assignments: impl IntoIterator<Item = &'a Fields>, counted: Option<&Tasks>) -> Counts {
         let mut delta = CountsDelta::default();
         for assignment in assignments {
-            delta.step(None, Some(&Contribution::of(assignment, tasks)));
+            delta.step(None, Some(&Contribution::by(assignment, counted)));
         }
         Counts::from(&delta)
     }
@@ -96,7 +96,7 @@ mod tests {
             "started" => true,
             "assessments" => vec![Value::Map(fields! { "taskId" => "swr", "startedOn" => Timestamp::UNIX_EPOCH })],
         };
-        let recounted = Counts::of_assignments([&assignment, &assignment], &["swr"].into_iter().collect());
+        let recounted = Counts::of_assignments([&assignment, &assignment], Some(&["swr"].into_iter().collect()));
         let block = |assigned: i64, started: i64| fields! { "assigned" => assigned, "started" => started };
         let document = |id: &str, fields: Fields| Document {
             path: DocPath::new(format!("administrations/a/stats/{id}")).unwrap(),

@@ -32,7 +32,7 @@ pub struct Rules<'a> {
     pub settings: &'a Settings,
     /// When the administration's last sync was planned.
     pub planned: Option<Timestamp>,
-    /// The tasks that count; `None` without an administration.
+    /// The tasks that count; `None` where each assignment's own record tells.
     pub tasks: Option<&'a Tasks>,
     /// The time.
     pub now: Timestamp,
@@ -279,10 +279,7 @@ impl Rules<'_> {
     }
 
     fn contribution(&self, assignment: &Fields) -> Contribution {
-        match self.tasks {
-            Some(tasks) => Contribution::of(assignment, tasks),
-            None => Contribution::of(assignment, &Tasks::known_to(assignment)),
-        }
+        Contribution::by(assignment, self.tasks)
     }
 
     fn is_assigned_type(&self, user: &Fields) -> bool {

@@ -45,12 +45,9 @@ pub struct Sums {
 }
 
 impl Sums {
-    /// Adds an assignment; `counted` are the tasks of its administration, where there is one.
+    /// Adds an assignment; `counted` are the tasks that count, where its own record isn't to tell.
     pub fn add(&mut self, assignment: &Fields, counted: Option<&Tasks>) {
-        let actual = match counted {
-            Some(tasks) => Contribution::of(assignment, tasks),
-            None => Contribution::of(assignment, &Tasks::known_to(assignment)),
-        };
+        let actual = Contribution::by(assignment, counted);
         let recorded = Contribution::recorded(assignment);
         self.recorded.step(None, recorded.as_ref());
         self.restored.step(None, recorded.as_ref().or(Some(&actual)));

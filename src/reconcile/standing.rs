@@ -64,7 +64,8 @@ pub struct Standing {
     pub scope: Scope,
     /// When its last sync was planned.
     pub planned: Option<Timestamp>,
-    /// The tasks that count; `None` without an administration.
+    /// The tasks that count; `None` where each assignment's own record tells: a closed administration's assignments keep
+    /// what they count, for nobody looks at all of them when a task is taken away.
     pub tasks: Option<Tasks>,
     /// For how many students the last sync couldn't store what they are to have.
     pub problems: i64,
@@ -97,7 +98,10 @@ pub async fn load(database: &Database, id: &str, now: Timestamp) -> Result<Stand
         }
         _ => Scope::Closed,
     };
-    let tasks = administration.map(|document| Tasks::of(&Administration::from_document(&document)));
+    let tasks = match &scope {
+        Scope::Open(definition, _) => Some(Tasks::of(&definition.administration)),
+        Scope::Closed | Scope::Gone => None,
+    };
     Ok(Standing { mark, scope, planned, tasks, problems })
 }
 

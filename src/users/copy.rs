@@ -47,7 +47,14 @@ pub fn copy_changes(
         }
     }
     if change.orgs {
-        let names = OrgType::ALL.into_iter().map(OrgType::plural).chain(["archived", "userType"]);
+        for name in OrgType::ALL.map(OrgType::plural) {
+            // The rules of the assessment database ask about all five: a type that isn't there would be none that's asked.
+            let held = user.get(name).or_else(|| copy.get(name)).cloned();
+            let map =
+                held.unwrap_or_else(|| Value::Map(Fields::from([("current".to_owned(), Value::Array(Vec::new()))])));
+            wanted.insert(name.to_owned(), map);
+        }
+        let names = ["archived", "userType"].into_iter();
         wanted.extend(names.filter_map(|name| Some((name.to_owned(), user.get(name)?.clone()))));
         wanted.extend(archived_unsaid(user).map(|archived| ("archived".to_owned(), archived)));
     }
@@ -93,10 +100,13 @@ mod tests {
         };
         let all = UserChange { orgs: true, grade: true, birth: true, details: true, ..UserChange::default() };
         let (wanted, mask) = copy_changes(&Fields::new(), &user, &all, now).unwrap();
-        let expected = fields! {
+        let mut expected = fields! {
             "birthMonth" => 9, "birthYear" => 2015, "grade" => "5", "schoolLevel" => "elementary",
             "archived" => false, "schools" => schools, "userType" => "student", "lastUpdated" => now,
         };
+        for missing in ["districts", "classes", "groups", "families"] {
+            expected.insert(missing.to_owned(), Value::Map(fields! { "current" => Value::Array(Vec::new()) }));
+        }
         assert_eq!(wanted, expected);
         assert_eq!(mask.len(), expected.len());
         assert_eq!(copy_changes(&wanted, &user, &all, now), None);

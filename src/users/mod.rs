@@ -3,6 +3,7 @@
 pub mod administrator;
 pub mod age;
 pub mod change;
+pub mod consent;
 pub mod copy;
 pub mod grade;
 pub mod imported;

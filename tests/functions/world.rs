@@ -208,8 +208,8 @@ pub async fn assert_consistent(database: &Database, administration: &str) {
     let assignments = assignments(database, administration).await;
     let path = DocPath::in_collection("administrations", administration).expect("a path");
     let document = database.get(&path).await.expect("an administration");
-    let tasks = document.map(|document| Tasks::of(&Administration::from_document(&document))).unwrap_or_default();
-    let recounted = Counts::of_assignments(assignments.iter().map(|assignment| &assignment.fields), &tasks);
+    let tasks = document.map(|document| Tasks::of(&Administration::from_document(&document)));
+    let recounted = Counts::of_assignments(assignments.iter().map(|assignment| &assignment.fields), tasks.as_ref());
     let stored = stored_counts(database, administration).await;
     assert_eq!(stored.differences(&recounted), [], "counts differ from the recount");
     let by_user: BTreeMap<String, &Document> =

@@ -24,6 +24,7 @@ use crate::store::{
     Database, DocPath, Document, FieldOp, FieldPath, Precondition, Query, StoreError, Transaction, Transform, Value,
     Write,
 };
+use crate::users::consent::CONSENTS;
 use crate::users::copy::new_copy;
 
 /// Runs, or trials of one, read at once. Clients make them, and each may have a million bytes.
@@ -33,7 +34,7 @@ const BATCH: usize = 100;
 /// Relations of users, by their fields.
 const RELATIONS: [&str; 3] = ["childIds", "parentIds", "teacherIds"];
 /// What a user has beside assignments and runs.
-const BESIDES: [&str; 2] = ["externalData", "surveyResponses"];
+const BESIDES: [&str; 3] = ["externalData", "surveyResponses", CONSENTS];
 
 /// Why users can't be merged.
 #[derive(Debug, Error)]

@@ -3,6 +3,7 @@
 //!
 //! A history that fails is cut down to the shortest that still does, and printed as a story.
 
+pub mod hostile;
 mod model;
 mod story;
 
@@ -22,6 +23,9 @@ const ON_EMULATOR: usize = 4;
 
 async fn live(history: &[Step]) -> Result<(), String> {
     let mut stage = Stage::set_up().await;
+    if history.iter().any(|step| matches!(step, Step::Hostile(_))) {
+        hostile::enrol(&stage).await;
+    }
     for step in history.iter().chain([&Step::Rest]) {
         if stage.take(step).await {
             let complaints = model::look(&stage).await.0;
@@ -80,6 +84,10 @@ async fn shortest(mut history: Vec<Step>) -> Vec<Step> {
 }
 
 async fn histories(seed: u8) {
+    all(seed, steps).await;
+}
+
+async fn all<S: Strategy<Value = Step>>(seed: u8, steps: impl Fn() -> S) {
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
     for number in 0..HISTORIES {
@@ -112,4 +120,53 @@ async fn histories_end_as_the_rules_say_3() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn histories_end_as_the_rules_say_4() {
     histories(4).await;
+}
+
+/// Reads that a hostile step may cause, on the average of a history: its own event, and its part in every sync.
+const READS_OF_AN_ACT: u64 = 60;
+
+/// Hostile people change nothing for others. `live` looks at all of these.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn histories_with_hostile_people_1() {
+    all(21, hostile::steps).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn histories_with_hostile_people_2() {
+    all(22, hostile::steps).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn histories_with_hostile_people_3() {
+    all(23, hostile::steps).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn histories_with_hostile_people_4() {
+    all(24, hostile::steps).await;
+}
+
+/// What histories cost with hostile people in them, and what they cost where these do nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_hostile_people_cost() {
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[31; 32]);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    let (mut acts, mut with, mut without) = (0, 0, 0);
+    for _ in 0..HISTORIES / 2 {
+        let steps = prop::collection::vec(hostile::steps(), STEPS);
+        let history = steps.new_tree(&mut runner).expect("a history").current();
+        let is_act = |step: &&Step| matches!(step, Step::Hostile(_));
+        acts += history.iter().filter(is_act).count() as u64;
+        let quiet: Vec<Step> = history.iter().filter(|step| !is_act(step)).cloned().collect();
+        for (history, reads) in [(&history, &mut with), (&quiet, &mut without)] {
+            let mut stage = Stage::set_up().await;
+            hostile::enrol(&stage).await;
+            let before = hostile::spent(&stage);
+            for step in history.iter().chain([&Step::Rest]) {
+                stage.take(step).await;
+            }
+            *reads += (hostile::spent(&stage) - before).reads;
+        }
+    }
+    assert!(with <= without + acts * READS_OF_AN_ACT, "{with} reads with {acts} acts, {without} without");
 }

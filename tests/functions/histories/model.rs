@@ -7,7 +7,7 @@ use roar_functions::assignments::build::current_orgs;
 use roar_functions::assignments::counts::Contribution;
 use roar_functions::assignments::tasks::Tasks;
 use roar_functions::orgs::{OrgLists, OrgType};
-use roar_functions::store::{Document, Fields, Query, Value, lookup};
+use roar_functions::store::{DocPath, Document, Fields, Query, Value, lookup};
 use roar_functions::users::age::{age_in_years, date_of_birth};
 
 use super::story::{Stage, administration_id, user_path};
@@ -49,7 +49,7 @@ pub async fn look(stage: &Stage) -> Complaints {
         let stored = crate::world::stored_counts(stage.admin(), &id).await;
         let recounted = roar_functions::assignments::recount::Counts::of_assignments(
             all.iter().filter(|assignment| assignment.id() == id).map(|assignment| &assignment.fields),
-            &Tasks::of(&Administration::from_document(&document)),
+            is_open.then(|| Tasks::of(&Administration::from_document(&document))).as_ref(),
         );
         let differences = stored.differences(&recounted);
         complaints.expect(differences.is_empty(), || format!("counts of {id}: {differences:?}"));
@@ -65,7 +65,9 @@ pub async fn look(stage: &Stage) -> Complaints {
             matches(&mut complaints, stage, user, assignment, &document, &assigned, changed_since);
         }
     }
-    for assignment in &all {
+    // What becomes of the hostile student's own documents is theirs to bear.
+    let is_hostile = |path: &DocPath| path.as_str().split('/').nth(1) == Some(super::hostile::STUDENT);
+    for assignment in all.iter().filter(|assignment| !is_hostile(&assignment.path)) {
         let path = assignment.path.as_str();
         let user = assignment.path.parent().expect("a user");
         complaints.expect(users.iter().any(|document| document.path == user), || format!("{path} has no user"));
@@ -73,7 +75,7 @@ pub async fn look(stage: &Stage) -> Complaints {
         complaints.expect(!orgs_of(assignment, "assigningOrgs").is_empty(), || format!("{path} has no orgs"));
         complaints.expect(!entries(assignment).is_empty(), || format!("{path} has no tasks"));
     }
-    for user in &users {
+    for user in users.iter().filter(|user| !is_hostile(&user.path)) {
         lists(&mut complaints, user, &all);
         if text(&user.fields, "userType") == "student" {
             history(&mut complaints, user);
@@ -90,7 +92,8 @@ pub async fn look(stage: &Stage) -> Complaints {
 
 /// Each assignment's runs of a task have one best, and the assignment names it if it names any.
 async fn runs(complaints: &mut Complaints, stage: &Stage, assignments: &[Document]) {
-    let all = stage.assessment().query(Query::group("runs")).await.expect("runs");
+    let mut all = stage.assessment().query(Query::group("runs")).await.expect("runs");
+    all.retain(|run| !run.path.as_str().starts_with(&format!("users/{}/", super::hostile::STUDENT)));
     let mut by_assignment: BTreeMap<String, Vec<&Document>> = BTreeMap::new();
     for run in &all {
         let user = run.path.parent().expect("a user");
@@ -117,7 +120,8 @@ async fn runs(complaints: &mut Complaints, stage: &Stage, assignments: &[Documen
         complaints.expect(!done || marked == Some("completed"), || format!("{path} has lost a completed run"));
         complaints.expect(marked != Some("assigned"), || format!("{path} has lost a run"));
     }
-    for assignment in assignments.iter().filter(|assignment| !by_assignment.contains_key(assignment.path.as_str())) {
+    let of_others = assignments.iter().filter(|of| !of.path.as_str().contains(super::hostile::STUDENT));
+    for assignment in of_others.filter(|assignment| !by_assignment.contains_key(assignment.path.as_str())) {
         let named = entries(assignment).into_iter().find_map(|entry| entry.get("runId"));
         complaints.expect(named.is_none(), || format!("{} names a run that's gone", assignment.path));
     }

@@ -113,6 +113,8 @@ pub enum Step {
     Again(u8),
     /// A task takes a step, whichever.
     Work(u8),
+    /// Somebody means harm.
+    Hostile(super::hostile::Act),
     /// Everything that waits is done, and the documents are looked at.
     Rest,
 }
@@ -363,6 +365,7 @@ impl Stage {
                     }
                 }
             }
+            Step::Hostile(act) => self.act(act).await,
             Step::Rest => {
                 self.rest().await;
                 return true;

@@ -1,6 +1,7 @@
 //! What clients may write in their own documents must not stop, swell or steer the service for anybody else. The rules
 //! (`firestore.rules`) refuse most of it; here it's in the store all the same, as where it was written before.
 
+mod consent;
 mod counts;
 mod orgs;
 mod runs;
