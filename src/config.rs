@@ -30,7 +30,7 @@ pub use self::tasks::{TaskArgs, Transport};
 use crate::mirror;
 use crate::rostering::clever::Settings as CleverSettings;
 use crate::runtime::limits::CALLS_A_MINUTE;
-use crate::runtime::{Capacity, CloudOptions, DatabaseName, auth};
+use crate::runtime::{Capacity, CloudOptions, DatabaseName, LocalOnly, auth};
 
 /// Settings that don't go together, or lack one. The message names the variable.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -97,7 +97,7 @@ impl Config {
     pub fn demonstration(listen: SocketAddr, directory: PathBuf) -> Result<Config, ConfigError> {
         if !listen.ip().is_loopback() {
             return Err(ConfigError(format!(
-                "a demonstration takes unsigned ID tokens, so it can't listen on {listen}: use a loopback address \
+                "a demonstration takes ID tokens for development, so it can't listen on {listen}: use a loopback address \
                  (ROAR_LISTEN=127.0.0.1:{})",
                 listen.port()
             )));
@@ -111,10 +111,12 @@ impl Config {
                 admin: database("demo-roar-admin"),
                 assessment: database("demo-roar-assessment"),
             },
-            accounts: BackendConfig::Embedded(directory),
+            accounts: BackendConfig::Embedded(directory.clone()),
             callers: CallerConfig {
                 projects: vec!["demo-roar-admin".to_owned(), "demo-roar-assessment".to_owned()],
-                allow_unsigned: true,
+                allow_unsigned: false,
+                development: Some(directory.clone()),
+                local: Some(LocalOnly::default()),
                 app_check: AppCheckMode::Off,
                 app_check_apps: Vec::new(),
                 signed_out_limit: Some(CALLS_A_MINUTE),
@@ -122,7 +124,7 @@ impl Config {
                 id_token_keys: auth::ID_TOKEN_KEYS.to_owned(),
                 app_check_keys: auth::APP_CHECK_KEYS.to_owned(),
             },
-            deliveries: DeliveryConfig::Open,
+            deliveries: DeliveryConfig::Closed,
             task_concurrency: 4,
             capacity: Capacity::default(),
             behaviour: BehaviourConfig {

@@ -2,13 +2,14 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::parsers::{app_ids, calls, choice, list, named, proxies, url};
+use super::parsers::{app_ids, calls, choice, host_names, list, named, origins, proxies, url};
 use super::{BackendConfig, ConfigError, StoreConfig};
-use crate::runtime::auth;
 use crate::runtime::limits::CALLS_A_MINUTE;
+use crate::runtime::{LocalOnly, auth};
 
 /// What App Check tokens are good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -21,10 +22,10 @@ pub enum AppCheckMode {
     Enforce,
 }
 
-/// Whether unsigned ID tokens count.
+/// Whether ID tokens count that no sign-in stands behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum UnsignedTokens {
-    /// With the Auth emulator, and with the embedded store.
+    /// The Auth emulator's with the Auth emulator, and the data directory's own with the embedded store.
     Auto,
     /// Never.
     Never,
@@ -34,9 +35,19 @@ pub enum UnsignedTokens {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Callers")]
 pub struct CallerArgs {
-    /// Whether unsigned ID tokens count: auto (with the Auth emulator or the embedded store) or never.
+    /// Whether development's ID tokens count: auto (unsigned ones with the Auth emulator, with the embedded store those
+    /// that the command `token` signs with the data directory's key; both on a loopback address, for what comes from this
+    /// machine) or never.
     #[arg(long, env = "ROAR_UNSIGNED_TOKENS", default_value = "auto", value_parser = named("ROAR_UNSIGNED_TOKENS", choice::<UnsignedTokens>))]
     pub unsigned_tokens: UnsignedTokens,
+    /// Names by which this machine may be called where development's ID tokens count, besides localhost and loopback
+    /// addresses; separated by commas, without ports.
+    #[arg(long, value_name = "NAMES", env = "ROAR_DEVELOPMENT_HOSTS", value_parser = named("ROAR_DEVELOPMENT_HOSTS", host_names))]
+    pub development_hosts: Option<String>,
+    /// Origins of web pages that may call where development's ID tokens count, besides those of this machine; separated by
+    /// commas, as https://dev.example.org.
+    #[arg(long, value_name = "ORIGINS", env = "ROAR_DEVELOPMENT_ORIGINS", value_parser = named("ROAR_DEVELOPMENT_ORIGINS", origins))]
+    pub development_origins: Option<String>,
     /// App Check: off, monitor (a bad token is logged) or enforce (a call without a good one fails).
     #[arg(long, env = "ROAR_APP_CHECK", default_value = "off", value_parser = named("ROAR_APP_CHECK", choice::<AppCheckMode>))]
     pub app_check: AppCheckMode,
@@ -65,6 +76,10 @@ pub struct CallerConfig {
     pub projects: Vec<String>,
     /// True when unsigned ID tokens count.
     pub allow_unsigned: bool,
+    /// The data directory whose development tokens count, if one's do.
+    pub development: Option<PathBuf>,
+    /// Whom the server answers at all, where tokens count that no sign-in stands behind.
+    pub local: Option<LocalOnly>,
     /// What App Check tokens are good for.
     pub app_check: AppCheckMode,
     /// The apps whose App Check tokens count; empty for any.
@@ -80,7 +95,7 @@ pub struct CallerConfig {
 }
 
 impl CallerArgs {
-    /// Checks the settings as a whole. Refuses unsigned tokens on an address that others can reach.
+    /// Checks the settings as a whole. Refuses tokens for development on an address that others can reach.
     pub fn check(
         &self,
         store: &StoreConfig,
@@ -88,12 +103,16 @@ impl CallerArgs {
         listen: SocketAddr,
     ) -> Result<CallerConfig, ConfigError> {
         let has_auth_emulator = matches!(accounts, BackendConfig::Emulator(_));
-        let is_embedded = matches!(store.backend, BackendConfig::Embedded(_));
-        let allow_unsigned = self.unsigned_tokens == UnsignedTokens::Auto && (is_embedded || has_auth_emulator);
-        if allow_unsigned && !listen.ip().is_loopback() {
+        let is_auto = self.unsigned_tokens == UnsignedTokens::Auto;
+        let allow_unsigned = is_auto && has_auth_emulator;
+        let development = match &store.backend {
+            BackendConfig::Embedded(directory) if is_auto => Some(directory.clone()),
+            _ => None,
+        };
+        let is_local = allow_unsigned || development.is_some();
+        if is_local && !listen.ip().is_loopback() {
             return Err(ConfigError(format!(
-                "unsigned ID tokens would be accepted on {listen}, so that anybody who reaches it could call as \
-                 anybody. Listen on a loopback address (ROAR_LISTEN=127.0.0.1:{}, PORT unset) or set \
+                "ID tokens for development would be accepted on {listen}, and are good for calling as anybody. Listen on a loopback address (ROAR_LISTEN=127.0.0.1:{}, PORT unset) or set \
                  ROAR_UNSIGNED_TOKENS=never",
                 listen.port()
             )));
@@ -101,6 +120,9 @@ impl CallerArgs {
         Ok(CallerConfig {
             projects: store.projects(),
             allow_unsigned,
+            development,
+            local: is_local
+                .then(|| LocalOnly { hosts: list(&self.development_hosts), origins: list(&self.development_origins) }),
             app_check: self.app_check,
             app_check_apps: list(&self.app_check_apps),
             signed_out_limit: NonZeroU32::new(self.signed_out_limit),

@@ -83,6 +83,29 @@ pub fn app_ids(value: &str) -> Result<String, String> {
     }
 }
 
+/// Names of machines between commas, without schemes and ports.
+pub fn host_names(value: &str) -> Result<String, String> {
+    let is_name = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
+    let value = value.to_owned();
+    match list(&Some(value.clone())).into_iter().find(|name| !is_name(name)) {
+        Some(wrong) => Err(format!("must be names of machines between commas, without ports; {wrong:?} isn't one")),
+        None => Ok(value),
+    }
+}
+
+/// Origins between commas, as browsers send them.
+pub fn origins(value: &str) -> Result<String, String> {
+    let is_origin = |origin: &str| {
+        reqwest::Url::parse(origin)
+            .is_ok_and(|url| url.host().is_some() && url.origin().ascii_serialization().eq_ignore_ascii_case(origin))
+    };
+    let value = value.to_owned();
+    match list(&Some(value.clone())).into_iter().find(|origin| !is_origin(origin)) {
+        Some(wrong) => Err(format!("must be origins like https://dev.example.org between commas; {wrong:?} isn't one")),
+        None => Ok(value),
+    }
+}
+
 pub fn seconds(value: &str) -> Result<Duration, String> {
     let seconds = value.parse().ok().filter(|n| *n <= 3600);
     seconds.map(Duration::from_secs).ok_or_else(|| "must be a number of seconds, 3600 at most".to_owned())

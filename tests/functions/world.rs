@@ -14,7 +14,7 @@ use roar_functions::context::Context;
 use roar_functions::demo::district::{ADMIN_UID, DISTRICT, District, Size, administration};
 use roar_functions::functions;
 use roar_functions::rostering::Rosters;
-use roar_functions::runtime::auth::{AppCheck, Callers, Deliveries, IdTokens, KeySource, development_token};
+use roar_functions::runtime::auth::{AppCheck, Callers, Deliveries, IdTokens, KeySource, unsigned_token};
 use roar_functions::runtime::limits::SignedOut;
 use roar_functions::runtime::{Call, Caller, Capacity, DatabaseName, QueueOptions, Trigger};
 use roar_functions::service::{self, Parts, Service};
@@ -62,6 +62,7 @@ pub fn service(
                 projects: vec![project.to_owned(), format!("{project}-assessment")],
                 keys,
                 allow_unsigned: true,
+                development: None,
             },
             app_check: AppCheck::Off,
             signed_out: SignedOut::unlimited(),
@@ -136,7 +137,7 @@ impl EmulatorWorld {
 }
 
 pub fn token(project: &str, uid: &str, now: Timestamp) -> String {
-    development_token(project, uid, None, serde_json::Map::new(), now).expect("a token")
+    unsigned_token(project, uid, None, serde_json::Map::new(), now).expect("a token")
 }
 
 pub async fn call(

@@ -37,7 +37,7 @@ async fn server(calls: u32, proxies: usize, keys: &KeyServer, clock: &FakeRelati
     let source = || KeySource::new(&keys.url, http());
     let projects = || vec![PROJECT.to_owned()];
     let callers = Callers {
-        id_tokens: IdTokens { projects: projects(), keys: source(), allow_unsigned: true },
+        id_tokens: IdTokens { projects: projects(), keys: source(), allow_unsigned: true, development: None },
         app_check: AppCheck::Monitor(AppTokens { projects: projects(), apps: Vec::new(), keys: source() }),
         signed_out,
     };

@@ -11,6 +11,7 @@ mod events;
 mod forged;
 mod killed_rosters;
 mod limits;
+mod local;
 mod metrics;
 mod overload;
 mod server;

@@ -1,6 +1,7 @@
 //! Who calls: users by their Firebase ID token, apps by their App Check token, Google's services by
 //! their OIDC token. Tokens are never logged.
 
+mod development;
 pub(crate) mod jwt;
 mod keys;
 mod verify;
@@ -8,9 +9,10 @@ mod verify;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use jiff::Timestamp;
 
+pub use development::{DevelopmentKey, unsigned_token};
 pub use jwt::Rejection;
 pub use keys::KeySource;
-pub use verify::{AppTokens, IdTokens, ServiceTokens, development_token};
+pub use verify::{AppTokens, IdTokens, ServiceTokens};
 
 use super::error::{FunctionError, Status};
 use super::function::Caller;

@@ -130,7 +130,8 @@ fn corpus(forge: &Forge) -> Vec<Forged> {
 
 async fn server(keys: &KeyServer, apps: &[&str], mode: fn(AppTokens) -> AppCheck) -> TestServer {
     let source = || KeySource::new(&keys.url, http());
-    let id_tokens = IdTokens { projects: vec![PROJECT.to_owned()], keys: source(), allow_unsigned: true };
+    let id_tokens =
+        IdTokens { projects: vec![PROJECT.to_owned()], keys: source(), allow_unsigned: true, development: None };
     let apps = apps.iter().map(|app| (*app).to_owned()).collect();
     let app_check = mode(AppTokens { projects: vec![PROJECT.to_owned()], apps, keys: source() });
     TestServer::with(Setup {

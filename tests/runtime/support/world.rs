@@ -14,8 +14,8 @@ use roar_functions::runtime::limits::SignedOut;
 use roar_functions::runtime::tasks::Backoff;
 use roar_functions::runtime::{
     Call, Capacity, CloudOptions, CloudTasks, DatabaseName, DocumentEvent, DocumentEventType, Function, FunctionError,
-    HandlerError, LocalQueue, Options, QueueOptions, RemoteQueue, Runtime, Server, ServerOptions, Status, Task,
-    TaskOutcome,
+    HandlerError, LocalOnly, LocalQueue, Options, QueueOptions, RemoteQueue, Runtime, Server, ServerOptions, Status,
+    Task, TaskOutcome,
 };
 use roar_functions::store::Database;
 use serde_json::{Value, json};
@@ -210,6 +210,8 @@ pub struct Setup {
     pub grace: Duration,
     pub capacity: Capacity,
     pub metrics_are_local: bool,
+    /// Whom it answers, if not everybody.
+    pub local: Option<LocalOnly>,
     /// Who carries the word of tasks, if not the server itself.
     pub cloud_tasks: Option<CloudOptions>,
 }
@@ -224,6 +226,7 @@ impl Setup {
                     projects: vec![PROJECT.to_owned()],
                     keys: KeySource::new("http://127.0.0.1:9/none", http()),
                     allow_unsigned: true,
+                    development: None,
                 },
                 app_check: AppCheck::Off,
                 signed_out: SignedOut::unlimited(),
@@ -234,6 +237,7 @@ impl Setup {
             grace: Duration::from_secs(10),
             capacity: Capacity::default(),
             metrics_are_local: false,
+            local: None,
             cloud_tasks: None,
         }
     }
@@ -309,6 +313,10 @@ impl TestServer {
         };
         let server = Server::bind("127.0.0.1:0".parse().unwrap(), runtime.clone(), options).await.unwrap();
         let server = if setup.metrics_are_local { server.with_local_metrics() } else { server };
+        let server = match setup.local {
+            Some(local) => server.for_this_machine_only(local),
+            None => server,
+        };
         let url = format!("http://{}", server.address().unwrap());
         let (stop, stopped) = oneshot::channel();
         let served = tokio::spawn(server.run(async {
