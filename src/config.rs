@@ -20,7 +20,7 @@ use thiserror::Error;
 
 pub use self::accounts::AccountsArgs;
 pub use self::behaviour::{BehaviourArgs, BehaviourConfig, EditInProgress, assigned_user_types};
-pub use self::callers::{AppCheckMode, CallerArgs, CallerConfig, UnsignedTokens};
+pub use self::callers::{AppCheckMode, CallerArgs, CallerConfig, SecondFactor, UnsignedTokens};
 pub use self::clever::CleverArgs;
 pub use self::deliveries::{DeliveryArgs, DeliveryConfig};
 pub use self::log::{LogArgs, LogFormat};
@@ -29,7 +29,9 @@ pub use self::store::{BackendConfig, StoreArgs, StoreConfig, StoreKind};
 pub use self::tasks::{TaskArgs, Transport};
 use crate::mirror;
 use crate::rostering::clever::Settings as CleverSettings;
+use crate::runtime::budget::{OPERATIONS, RAISED_OPERATIONS};
 use crate::runtime::limits::CALLS_A_MINUTE;
+use crate::runtime::sign_in::{RECENT, SignInRules};
 use crate::runtime::{Capacity, CloudOptions, DatabaseName, LocalOnly, auth};
 
 /// Settings that don't go together, or lack one. The message names the variable.
@@ -120,6 +122,9 @@ impl Config {
                 app_check: AppCheckMode::Off,
                 app_check_apps: Vec::new(),
                 signed_out_limit: Some(CALLS_A_MINUTE),
+                budget: Some(OPERATIONS),
+                admin_budget: Some(RAISED_OPERATIONS),
+                sign_in: SignInRules { within: Some(RECENT), second_factor: false },
                 trusted_proxies: 0,
                 id_token_keys: auth::ID_TOKEN_KEYS.to_owned(),
                 app_check_keys: auth::APP_CHECK_KEYS.to_owned(),

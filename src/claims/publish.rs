@@ -9,6 +9,8 @@ use thiserror::Error;
 
 use super::Rounds;
 use super::custom::{custom_claims, fitting, without_rights};
+use super::lists::NoRoom;
+use super::suspension::is_suspended;
 use crate::accounts::{Account, AccountError, Accounts};
 use crate::app::App;
 use crate::fields;
@@ -26,6 +28,9 @@ pub enum ClaimsError {
     /// The accounts failed.
     #[error(transparent)]
     Account(#[from] AccountError),
+    /// There are more than can be written down.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
 }
 
 impl From<ClaimsError> for FunctionError {
@@ -33,6 +38,7 @@ impl From<ClaimsError> for FunctionError {
         match error {
             ClaimsError::Store(error) => error.into(),
             ClaimsError::Account(error) => error.into(),
+            ClaimsError::NoRoom(error) => error.into(),
         }
     }
 }
@@ -43,6 +49,7 @@ impl From<ClaimsError> for HandlerError {
         match error {
             ClaimsError::Store(error) => error.into(),
             ClaimsError::Account(error) => HandlerError::Transient(error.to_string()),
+            ClaimsError::NoRoom(error) => HandlerError::Permanent(error.to_string()),
         }
     }
 }
@@ -246,7 +253,8 @@ async fn copy_claims(
         tracing::error!(uid = admin_uid, assessment_uid, "the assessment account is bound to another user");
         return Ok(Copied::Foreign);
     }
-    if claims_map(copy.as_ref()) == claims_map(document) {
+    let is_same = copy.as_ref().is_some_and(is_suspended) == is_suspended(document);
+    if is_same && claims_map(copy.as_ref()) == claims_map(document) {
         return Ok(Copied::Agrees);
     }
     let current = app.stores.admin.get(&document.path).await?;

@@ -1,4 +1,4 @@
-//! `users merge`.
+//! `users merge` and `users suspend`.
 
 use std::time::Duration;
 
@@ -7,7 +7,8 @@ use comfy_table::{Cell, Table, presets};
 
 use super::serve::{stopping, until_stopped};
 use super::{CliError, ReportFormat, print, wiring};
-use crate::app::App;
+use crate::app::{App, Settings};
+use crate::claims::suspension::Suspension;
 use crate::config::{AccountsArgs, BackendConfig, BehaviourArgs, StoreArgs};
 use crate::context::Context;
 use crate::rostering::Rosters;
@@ -45,6 +46,28 @@ enum Action {
     ///
     /// Output names IDs, never persons.
     Merge(Box<MergeArgs>),
+    /// Suspend somebody at once: no function and no security rule does anything for them from now on, though their ID
+    /// tokens last for up to an hour. Their accounts in both projects are disabled, and what they are signed in with can't
+    /// be renewed. Their rights stay on record, for --lift to give back.
+    ///
+    /// The same as updateUserRecord {uid, userRecord: {disabled: true}}. Repeated, it changes nothing; cut short, it's
+    /// finished by asking for it again, and until then the user is suspended. Every change is in claimsAudit.
+    ///
+    /// An embedded store is open to one process at a time: stop its server first, or call updateUserRecord there.
+    Suspend(Box<SuspendArgs>),
+}
+
+#[derive(Debug, Args)]
+struct SuspendArgs {
+    /// The Auth UID, in the admin project.
+    uid: String,
+    /// Let them in again.
+    #[arg(long)]
+    lift: bool,
+    #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
+    accounts: AccountsArgs,
 }
 
 #[derive(Debug, Args)]
@@ -80,7 +103,33 @@ impl From<MergeError> for CliError {
 }
 
 pub async fn run(args: UsersArgs) -> Result<(), CliError> {
-    let Action::Merge(args) = args.action;
+    match args.action {
+        Action::Merge(args) => run_merge(*args).await,
+        Action::Suspend(args) => run_suspend(*args).await,
+    }
+}
+
+async fn run_suspend(args: SuspendArgs) -> Result<(), CliError> {
+    let store = args.store.check()?;
+    let accounts = args.accounts.check(&store)?;
+    let context = Context::system();
+    let opened = wiring::open(&store, &context).await?;
+    let accounts = wiring::accounts(&accounts, &store, &context).await?;
+    let queue = LocalQueue::new(opened.stores.admin.clone(), QueueOptions::default());
+    let app = App::new(opened.stores, accounts, context, queue, Settings::default(), Rosters::default());
+    let suspension = Suspension { function: "users suspend", by: "users suspend", admin_uid: &args.uid };
+    let changed = suspension.of_everything(&app, !args.lift).await;
+    let changed = changed.map_err(|error| CliError::Other(error.message))?;
+    let said = match (args.lift, changed) {
+        (false, true) => "is suspended.",
+        (false, false) => "is suspended already.",
+        (true, true) => "is no longer suspended.",
+        (true, false) => "isn't suspended.",
+    };
+    print(&format!("{} {said}\n", args.uid))
+}
+
+async fn run_merge(args: MergeArgs) -> Result<(), CliError> {
     let store = args.store.check()?;
     let accounts = args.accounts.check(&store)?;
     let settings = wiring::settings(&args.behaviour.check()?);

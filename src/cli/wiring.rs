@@ -17,7 +17,9 @@ use crate::rostering::clever::{self, Clever};
 use crate::runtime::auth::{
     AppCheck, AppTokens, Callers, Deliveries, DevelopmentKey, IdTokens, KeySource, ServiceTokens,
 };
+use crate::runtime::budget::Budgets;
 use crate::runtime::limits::SignedOut;
+use crate::runtime::sign_in::SignInRules;
 use crate::runtime::{Capacity, CloudTasks, DatabaseName, QueueOptions};
 use crate::service::{self, Service};
 use crate::store::Database;
@@ -172,6 +174,8 @@ pub fn closed(
             id_tokens: IdTokens { projects: Vec::new(), keys, allow_unsigned: false, development: None },
             app_check: AppCheck::Off,
             signed_out: SignedOut::unlimited(),
+            budgets: Budgets::unlimited(),
+            sign_in: SignInRules::default(),
         },
         deliveries: Deliveries::Closed,
     };
@@ -227,6 +231,8 @@ fn callers(config: &CallerConfig, context: &Context) -> Result<Callers, CliError
             trusted_proxies: config.trusted_proxies,
             ..SignedOut::default()
         },
+        budgets: Budgets { plain: config.budget, raised: config.admin_budget, ..Budgets::default() },
+        sign_in: config.sign_in,
     })
 }
 

@@ -3,12 +3,15 @@
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::parsers::{app_ids, calls, choice, host_names, list, named, origins, proxies, url};
+use super::parsers::{app_ids, calls, choice, host_names, hours, list, named, operations, origins, proxies, url};
 use super::{BackendConfig, ConfigError, StoreConfig};
+use crate::runtime::budget::{OPERATIONS, RAISED_OPERATIONS};
 use crate::runtime::limits::CALLS_A_MINUTE;
+use crate::runtime::sign_in::{RECENT, SignInRules};
 use crate::runtime::{LocalOnly, auth};
 
 /// What App Check tokens are good for.
@@ -29,6 +32,15 @@ pub enum UnsignedTokens {
     Auto,
     /// Never.
     Never,
+}
+
+/// For what somebody must have signed in with a second factor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SecondFactor {
+    /// For nothing.
+    Off,
+    /// For calls that change rights or passwords.
+    Privileged,
 }
 
 /// Who may call, as it's set.
@@ -57,6 +69,20 @@ pub struct CallerArgs {
     /// How many calls a minute an address may make without a good ID token. 0: any number.
     #[arg(long, value_name = "CALLS", env = "ROAR_SIGNED_OUT_LIMIT", default_value_t = CALLS_A_MINUTE.get(), value_parser = named("ROAR_SIGNED_OUT_LIMIT", calls))]
     pub signed_out_limit: u32,
+    /// How much of the databases somebody signed in may use a minute who administers nothing, in reads and writes as they
+    /// are billed. What a call costs more is made good by those after it, which are refused for a while. 0: any number.
+    #[arg(long, value_name = "OPERATIONS", env = "ROAR_CALL_BUDGET", default_value_t = OPERATIONS.get(), value_parser = named("ROAR_CALL_BUDGET", operations))]
+    pub call_budget: u32,
+    /// The same for administrators of orgs and super admins.
+    #[arg(long, value_name = "OPERATIONS", env = "ROAR_ADMIN_CALL_BUDGET", default_value_t = RAISED_OPERATIONS.get(), value_parser = named("ROAR_ADMIN_CALL_BUDGET", operations))]
+    pub admin_call_budget: u32,
+    /// For calls that change rights or passwords, how many hours ago the caller may have signed in. 0: any time.
+    #[arg(long, value_name = "HOURS", env = "ROAR_RECENT_SIGN_IN", default_value_t = RECENT.as_secs() / 3600, value_parser = named("ROAR_RECENT_SIGN_IN", hours))]
+    pub recent_sign_in: u64,
+    /// Who must have signed in with a second factor: off (nobody) or privileged (for calls that change rights or
+    /// passwords).
+    #[arg(long, env = "ROAR_SECOND_FACTOR", default_value = "off", value_parser = named("ROAR_SECOND_FACTOR", choice::<SecondFactor>))]
+    pub second_factor: SecondFactor,
     /// How many proxies in front append to X-Forwarded-For: 0 for none, 1 on Cloud Run. With fewer than there are,
     /// callers share a proxy's address; with more, they choose their own.
     #[arg(long, value_name = "N", env = "ROAR_TRUSTED_PROXIES", default_value = "0", value_parser = named("ROAR_TRUSTED_PROXIES", proxies))]
@@ -86,6 +112,12 @@ pub struct CallerConfig {
     pub app_check_apps: Vec<String>,
     /// Calls a minute and address without a good ID token; `None` for any number.
     pub signed_out_limit: Option<NonZeroU32>,
+    /// Operations a minute of who is signed in and administers nothing; `None` for any number.
+    pub budget: Option<NonZeroU32>,
+    /// The same of who administers something.
+    pub admin_budget: Option<NonZeroU32>,
+    /// What a sign-in must have been like for calls that change rights or passwords.
+    pub sign_in: SignInRules,
     /// How many proxies in front append to `X-Forwarded-For`.
     pub trusted_proxies: usize,
     /// The JWK set of ID tokens.
@@ -126,6 +158,12 @@ impl CallerArgs {
             app_check: self.app_check,
             app_check_apps: list(&self.app_check_apps),
             signed_out_limit: NonZeroU32::new(self.signed_out_limit),
+            budget: NonZeroU32::new(self.call_budget),
+            admin_budget: NonZeroU32::new(self.admin_call_budget),
+            sign_in: SignInRules {
+                within: (self.recent_sign_in > 0).then(|| Duration::from_secs(self.recent_sign_in * 3600)),
+                second_factor: self.second_factor == SecondFactor::Privileged,
+            },
             trusted_proxies: self.trusted_proxies,
             id_token_keys: self.id_token_keys_url.clone(),
             app_check_keys: self.app_check_keys_url.clone(),

@@ -62,6 +62,15 @@ pub fn calls(value: &str) -> Result<u32, String> {
     value.parse().ok().filter(|n| *n <= 1_000_000).ok_or_else(|| "must be a number from 0 to 1000000".to_owned())
 }
 
+pub fn operations(value: &str) -> Result<u32, String> {
+    let wrong = || "must be 0 for any number, or a number from 100 to 1000000000".to_owned();
+    value.parse().ok().filter(|n| *n == 0 || (100..=1_000_000_000).contains(n)).ok_or_else(wrong)
+}
+
+pub fn hours(value: &str) -> Result<u64, String> {
+    value.parse().ok().filter(|n| *n <= 8760).ok_or_else(|| "must be a number of hours from 0 to 8760".to_owned())
+}
+
 pub fn proxies(value: &str) -> Result<usize, String> {
     value.parse().ok().filter(|n| *n <= 10).ok_or_else(|| "must be a number from 0 to 10".to_owned())
 }

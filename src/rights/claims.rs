@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::claims::suspension::is_suspended;
 use crate::orgs::OrgLists;
 use crate::store::{DocPath, Document, Fields, Result, Value};
 
@@ -20,6 +21,8 @@ pub struct Claims {
     pub admin: bool,
     /// Orgs that the caller administers, exhaustive.
     pub admin_orgs: OrgLists,
+    /// Nothing is done for them, whatever else is said here.
+    pub suspended: bool,
     /// The top-most of these, as stored: not every writer keeps the list. Ask [`Claims::topmost`].
     pub minimal_admin_orgs: OrgLists,
 }
@@ -43,6 +46,7 @@ impl Claims {
             role: text("role").map(str::to_owned),
             super_admin: flag("super_admin"),
             admin: flag("admin"),
+            suspended: document.is_some_and(is_suspended),
             admin_orgs: OrgLists::from_value(claims.get("adminOrgs")),
             minimal_admin_orgs: OrgLists::from_value(claims.get("minimalAdminOrgs")),
         }

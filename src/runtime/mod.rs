@@ -3,6 +3,7 @@
 
 mod address;
 pub mod auth;
+pub mod budget;
 pub(crate) mod callable;
 mod capacity;
 mod chunks;
@@ -17,6 +18,7 @@ mod local;
 pub mod observe;
 pub mod registry;
 pub mod server;
+pub mod sign_in;
 pub mod tasks;
 
 pub use capacity::Capacity;

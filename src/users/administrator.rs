@@ -85,6 +85,10 @@ impl Permit<Request> for Appoint {
         }
         Ok(Appoint { requester })
     }
+
+    fn requester(&self) -> Option<&Requester> {
+        Some(&self.requester)
+    }
 }
 
 /// Makes an administrator, or makes somebody one who has an account already. Repeated, it converges. When a

@@ -38,6 +38,7 @@ mod scenario;
 mod sign_in;
 mod small;
 mod snapshot;
+mod suspension;
 mod town;
 mod users;
 mod world;

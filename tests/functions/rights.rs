@@ -16,14 +16,14 @@ use crate::town::{Town, assessment_uid, lists, uid};
 use crate::world::{open_administration, set};
 
 /// The callables and their rules, from the index.
-fn callables() -> Vec<(&'static str, Rule)> {
+pub fn callables() -> Vec<(&'static str, Rule)> {
     let callable = |function: &roar_functions::runtime::Function<_>| matches!(function.trigger, Trigger::Callable(_));
     let rule = |access| Rule::with_text(access).expect("every callable has a rule");
     functions::table().iter().filter(|f| callable(f)).map(|function| (function.name, rule(function.access))).collect()
 }
 
 /// A good request about school s1 or a student in it. A new callable needs one.
-fn request(town: &Town, function: &str, role: Role) -> Json {
+pub fn request(town: &Town, function: &str, role: Role) -> Json {
     match function {
         "createAdministration" => {
             let mut administration = open_administration(town.world.now());
@@ -63,7 +63,7 @@ fn at_clever(town: &Town, role: Role) -> String {
     town.world.fake.district(0).users("student")[place].clone()
 }
 
-async fn town() -> Town {
+pub async fn town() -> Town {
     let town = Town::open().await;
     for role in Role::ALL.into_iter().filter(|role| !matches!(role, Role::SignedOut | Role::WrongToken)) {
         let provider = Provider { provider_id: "oidc.clever".to_owned(), raw_id: at_clever(&town, role) };

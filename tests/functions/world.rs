@@ -15,7 +15,9 @@ use roar_functions::demo::district::{ADMIN_UID, DISTRICT, District, Size, admini
 use roar_functions::functions;
 use roar_functions::rostering::Rosters;
 use roar_functions::runtime::auth::{AppCheck, Callers, Deliveries, IdTokens, KeySource, unsigned_token};
+use roar_functions::runtime::budget::Budgets;
 use roar_functions::runtime::limits::SignedOut;
+use roar_functions::runtime::sign_in::SignInRules;
 use roar_functions::runtime::{Call, Caller, Capacity, DatabaseName, QueueOptions, Trigger};
 use roar_functions::service::{self, Parts, Service};
 use roar_functions::store::embedded::EmbeddedStore;
@@ -66,6 +68,8 @@ pub fn service(
             },
             app_check: AppCheck::Off,
             signed_out: SignedOut::unlimited(),
+            budgets: Budgets::unlimited(),
+            sign_in: SignInRules::default(),
         },
         deliveries: Deliveries::Open,
     })

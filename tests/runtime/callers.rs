@@ -8,7 +8,9 @@ use roar_functions::context::Context;
 use roar_functions::runtime::auth::{
     AppCheck, AppTokens, Callers, DevelopmentKey, IdTokens, KeySource, unsigned_token,
 };
+use roar_functions::runtime::budget::Budgets;
 use roar_functions::runtime::limits::SignedOut;
+use roar_functions::runtime::sign_in::SignInRules;
 use serde_json::{Map, Value, json};
 
 use crate::support::keys::{unsigned, unsigned_message};
@@ -51,6 +53,8 @@ async fn server(keys: &KeyServer, allow_unsigned: bool) -> TestServer {
         id_tokens: id_tokens(keys, allow_unsigned),
         app_check: AppCheck::Off,
         signed_out: SignedOut::unlimited(),
+        budgets: Budgets::unlimited(),
+        sign_in: SignInRules::default(),
     };
     TestServer::with(Setup { callers, ..Setup::new() }).await
 }
@@ -292,7 +296,13 @@ async fn a_data_directorys_own_tokens_count_with_its_key_alone() {
     let (own, others) = (token(&open("own")), token(&open("other")));
     let server = |development: Option<DevelopmentKey>| {
         let id_tokens = IdTokens { development, ..id_tokens(&keys, false) };
-        let callers = Callers { id_tokens, app_check: AppCheck::Off, signed_out: SignedOut::unlimited() };
+        let callers = Callers {
+            id_tokens,
+            app_check: AppCheck::Off,
+            signed_out: SignedOut::unlimited(),
+            budgets: Budgets::unlimited(),
+            sign_in: SignInRules::default(),
+        };
         TestServer::with(Setup { callers, ..Setup::new() })
     };
     let with_key = server(Some(open("own"))).await;
@@ -344,8 +354,13 @@ fn app_claims() -> Value {
 async fn app_server(keys: &KeyServer, mode: fn(AppTokens) -> AppCheck) -> TestServer {
     let apps =
         AppTokens { projects: vec![PROJECT.to_owned()], apps: Vec::new(), keys: KeySource::new(&keys.url, http()) };
-    let callers =
-        Callers { id_tokens: id_tokens(keys, true), app_check: mode(apps), signed_out: SignedOut::unlimited() };
+    let callers = Callers {
+        id_tokens: id_tokens(keys, true),
+        app_check: mode(apps),
+        signed_out: SignedOut::unlimited(),
+        budgets: Budgets::unlimited(),
+        sign_in: SignInRules::default(),
+    };
     TestServer::with(Setup { callers, ..Setup::new() }).await
 }
 

@@ -14,9 +14,11 @@ pub use jwt::Rejection;
 pub use keys::KeySource;
 pub use verify::{AppTokens, IdTokens, ServiceTokens};
 
+use super::budget::Budgets;
 use super::error::{FunctionError, Status};
 use super::function::Caller;
 use super::limits::SignedOut;
+use super::sign_in::SignInRules;
 
 /// Where Google publishes the keys of Firebase ID tokens.
 pub const ID_TOKEN_KEYS: &str =
@@ -37,6 +39,10 @@ pub struct Callers {
     pub app_check: AppCheck,
     /// How often those may call who have no ID token that holds.
     pub signed_out: SignedOut,
+    /// How much of the databases those may use who have one.
+    pub budgets: Budgets,
+    /// What their sign-in must have been like for calls that change rights or passwords.
+    pub sign_in: SignInRules,
 }
 
 /// What App Check tokens are good for.

@@ -107,7 +107,7 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
             result
         };
         let event_id = id.clone();
-        let run = Run { kind: Kind::Event, id, trace, spent: Cost::default() };
+        let run = Run { kind: Kind::Event, id, trace, spent: Cost::default(), ticket: None };
         match self.run(function, run, work, judge).await {
             Ok(Ended::Answered(Err(HandlerError::Transient(_)))) => Dispatch::Transient,
             Ok(Ended::Answered(_)) => Dispatch::Acknowledged,

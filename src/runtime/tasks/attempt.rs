@@ -137,7 +137,7 @@ impl<S: Clone + Send + Sync + 'static> TaskRunner for Runtime<S> {
             }
             outcome
         };
-        match self.run(&function, Run { kind: Kind::Task, id, trace, spent }, work, judge).await {
+        match self.run(&function, Run { kind: Kind::Task, id, trace, spent, ticket: None }, work, judge).await {
             Ok(Ended::Answered(Ok(TaskOutcome::Later(delay)))) => AttemptEnd::Later(delay),
             Ok(Ended::Answered(Ok(_) | Err(HandlerError::Permanent(_)))) => AttemptEnd::Done,
             Ok(Ended::Answered(Err(HandlerError::Transient(_))) | Ended::Panicked | Ended::TimedOut) | Err(_) => {

@@ -2,7 +2,9 @@
 
 use jsonwebtoken::{Algorithm, EncodingKey};
 use roar_functions::runtime::auth::{AppCheck, AppTokens, Callers, IdTokens, KeySource};
+use roar_functions::runtime::budget::Budgets;
 use roar_functions::runtime::limits::SignedOut;
+use roar_functions::runtime::sign_in::SignInRules;
 use serde_json::{Value, json};
 
 use super::{CANARY, Forge, Forged, Log, assert_tells_nothing, call, claims, raw, refused, with, without};
@@ -135,7 +137,13 @@ async fn server(keys: &KeyServer, apps: &[&str], mode: fn(AppTokens) -> AppCheck
     let apps = apps.iter().map(|app| (*app).to_owned()).collect();
     let app_check = mode(AppTokens { projects: vec![PROJECT.to_owned()], apps, keys: source() });
     TestServer::with(Setup {
-        callers: Callers { id_tokens, app_check, signed_out: SignedOut::unlimited() },
+        callers: Callers {
+            id_tokens,
+            app_check,
+            signed_out: SignedOut::unlimited(),
+            budgets: Budgets::unlimited(),
+            sign_in: SignInRules::default(),
+        },
         ..Setup::new()
     })
     .await

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use reqwest::header::HeaderValue;
 use roar_functions::runtime::auth::{AppCheck, Callers, DevelopmentKey, IdTokens, KeySource};
+use roar_functions::runtime::budget::Budgets;
 use roar_functions::runtime::limits::SignedOut;
+use roar_functions::runtime::sign_in::SignInRules;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -157,7 +159,13 @@ async fn server(keys: &KeyServer, allow_unsigned: bool) -> TestServer {
     let development = Some(DevelopmentKey::new("nobody has this secret, which is as long as real ones are"));
     let id_tokens = IdTokens { projects: vec![PROJECT.to_owned()], keys, allow_unsigned, development };
     TestServer::with(Setup {
-        callers: Callers { id_tokens, app_check: AppCheck::Off, signed_out: SignedOut::unlimited() },
+        callers: Callers {
+            id_tokens,
+            app_check: AppCheck::Off,
+            signed_out: SignedOut::unlimited(),
+            budgets: Budgets::unlimited(),
+            sign_in: SignInRules::default(),
+        },
         ..Setup::new()
     })
     .await

@@ -10,7 +10,9 @@ use parking_lot::Mutex;
 use reqwest::{Client, RequestBuilder, Response};
 use roar_functions::context::{Clock as _, Context, CountingIds, ManualClock};
 use roar_functions::runtime::auth::{AppCheck, Callers, Deliveries, IdTokens, KeySource};
+use roar_functions::runtime::budget::Budgets;
 use roar_functions::runtime::limits::SignedOut;
+use roar_functions::runtime::sign_in::SignInRules;
 use roar_functions::runtime::tasks::Backoff;
 use roar_functions::runtime::{
     Call, Capacity, CloudOptions, CloudTasks, DatabaseName, DocumentEvent, DocumentEventType, Function, FunctionError,
@@ -230,6 +232,8 @@ impl Setup {
                 },
                 app_check: AppCheck::Off,
                 signed_out: SignedOut::unlimited(),
+                budgets: Budgets::unlimited(),
+                sign_in: SignInRules::default(),
             },
             deliveries: Deliveries::Open,
             heartbeat: Duration::from_secs(30),
