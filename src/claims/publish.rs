@@ -14,7 +14,6 @@ use super::suspension::is_suspended;
 use crate::accounts::{Account, AccountError, Accounts};
 use crate::app::App;
 use crate::fields;
-use crate::orgs::OrgType;
 use crate::rights::{Claims, claims_map};
 use crate::runtime::{FunctionError, HandlerError};
 use crate::store::{Database, DocPath, Document, FieldPath, Fields, Precondition, StoreError, Timestamp, Value, Write};
@@ -115,7 +114,7 @@ async fn publish_once(app: &App, admin_uid: &str, document: &Document, lost: &[S
             }
         }
     }
-    if is_admin(&claims) {
+    if claims.is_administrator() {
         for database in [&app.stores.admin, &app.stores.assessment] {
             wrote |= set_user_type(database, &claims.roar_uid).await?;
         }
@@ -267,11 +266,6 @@ async fn copy_claims(
         Err(StoreError::Conflict(_)) => Ok(Copied::Outdated),
         other => other.map(|_| Copied::Wrote),
     }
-}
-
-/// Rights over a family alone make nobody an administrator (ambiguities A-32).
-fn is_admin(claims: &Claims) -> bool {
-    claims.super_admin || claims.admin_orgs.iter().any(|(org_type, _)| org_type != OrgType::Family)
 }
 
 async fn set_user_type(database: &Database, roar_uid: &str) -> Result<bool, StoreError> {

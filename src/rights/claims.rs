@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::claims::suspension::is_suspended;
-use crate::orgs::OrgLists;
+use crate::orgs::{OrgLists, OrgType};
 use crate::store::{DocPath, Document, Fields, Result, Value};
 
 /// A caller's rights and identity across the two projects (data-model §2.4).
@@ -68,6 +68,11 @@ impl Claims {
         self.super_admin || (!has_more && self.administers_all(&other.admin_orgs))
     }
 
+    /// True for super admins and administrators of orgs. Rights over a family alone make nobody one (ambiguities A-32).
+    pub fn is_administrator(&self) -> bool {
+        self.super_admin || self.admin_orgs.iter().any(|(org_type, _)| org_type != OrgType::Family)
+    }
+
     /// How far the role goes in the dashboard, which takes whoever administers an org for an admin, whatever
     /// their role is called (dashboard-contract §4.5).
     fn rank(&self) -> u8 {
@@ -101,7 +106,6 @@ pub fn claims_map<'a>(document: impl Into<Option<&'a Document>>) -> Option<&'a F
 mod tests {
     use super::*;
     use crate::fields;
-    use crate::orgs::OrgType;
     use crate::store::Timestamp;
 
     fn claims(fields: Fields) -> Claims {

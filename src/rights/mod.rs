@@ -94,7 +94,7 @@ where
             let request = R::read(&call.data)?;
             let permit = P::grant(&app, caller, &request).await?;
             if let Some(requester) = permit.requester() {
-                call.allowance.set(requester.claims.super_admin || !requester.claims.admin_orgs.is_empty());
+                call.allowance.set(requester.claims.is_administrator());
             }
             handler(app, permit, request, call.chunks).await
         }

@@ -8,6 +8,7 @@ mod archives;
 mod attacks;
 mod badly_written;
 mod calls;
+mod ceilings;
 mod claims;
 mod clever;
 mod coming_back;

@@ -135,3 +135,14 @@ fn the_documentation_shows_the_table() {
     assert_eq!(listed, table, "put this into docs/rights.md:\n{table}");
     assert_eq!(BTreeSet::from_iter(Rule::ALL.map(Rule::text)).len(), Rule::ALL.len(), "texts tell rules apart");
 }
+
+#[test]
+fn the_documentation_names_what_asks_for_a_recent_sign_in() {
+    let documented = include_str!("../../docs/rights.md");
+    let (_, rest) = documented.split_once("a test compares them -->\nCalls that").expect("the beginning of the list");
+    let (listed, _) = rest.split_once("<!-- /privileged -->").expect("the end of the list");
+    let listed: Vec<&str> = listed.split('`').skip(1).step_by(2).collect();
+    let privileged: Vec<_> =
+        functions::table().iter().filter(|f| f.is_privileged).map(|function| function.name).collect();
+    assert_eq!(listed, privileged);
+}

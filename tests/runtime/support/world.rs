@@ -126,6 +126,19 @@ async fn recite(_: World, call: Call) -> Result<Value, FunctionError> {
     Ok(json!({ "heard": heard }))
 }
 
+/// Reads as many documents as the payload says; the caller `admin` looks after others.
+async fn read(world: World, call: Call) -> Result<Value, FunctionError> {
+    call.allowance.set(call.caller.is_some_and(|caller| caller.uid == "admin"));
+    let path = roar_functions::store::DocPath::new("users/u1").expect("a path");
+    for _ in 0..call.data.as_u64().unwrap_or_default() {
+        world.database.get(&path).await?;
+    }
+    match call.data.is_null() {
+        true => panic!("as told"),
+        false => Ok(json!("read")),
+    }
+}
+
 async fn hold(world: World, _: Call) -> Result<Value, FunctionError> {
     world.note("held");
     world.gate.acquire().await.unwrap().forget();
@@ -192,6 +205,9 @@ pub fn table() -> Vec<Function<World>> {
         .with_timeout(Duration::from_millis(30)),
         Function::callable("recite", "says what it is told", recite),
         Function::callable("hold", "waits", hold),
+        Function::callable("read", "reads", read),
+        Function::callable("readAll", "reads, whatever it costs", read).without_budget(),
+        Function::callable("grant", "echoes to who has just signed in", echo).privileged(),
         small,
         Function::callable("strict", "echoes, once a minute", echo).with_signed_out_limit(NonZeroU32::MIN),
         on(DocumentEventType::Written, "onWritten").with_timeout(Duration::from_millis(200)),
