@@ -14,7 +14,9 @@ use roar_functions::context::Context;
 use roar_functions::demo::district::{ADMIN_UID, DISTRICT, District, Size, administration};
 use roar_functions::functions;
 use roar_functions::rostering::Rosters;
-use roar_functions::runtime::auth::{AppCheck, Callers, Deliveries, IdTokens, KeySource, unsigned_token};
+use roar_functions::runtime::auth::{
+    AppCheck, Callers, Deliveries, DevelopmentKey, IdTokens, KeySource, unsigned_token,
+};
 use roar_functions::runtime::budget::Budgets;
 use roar_functions::runtime::limits::SignedOut;
 use roar_functions::runtime::sign_in::SignInRules;
@@ -142,6 +144,12 @@ impl EmulatorWorld {
 
 pub fn token(project: &str, uid: &str, now: Timestamp) -> String {
     unsigned_token(project, uid, None, serde_json::Map::new(), now).expect("a token")
+}
+
+/// A token that a server on that data directory accepts.
+pub fn data_token(directory: &std::path::Path, project: &str, uid: &str, now: Timestamp) -> String {
+    let key = DevelopmentKey::open(directory, &Context::system()).expect("a key");
+    key.token(project, uid, None, serde_json::Map::new(), now).expect("a token")
 }
 
 pub async fn call(

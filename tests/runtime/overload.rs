@@ -7,8 +7,8 @@ use roar_functions::runtime::Capacity;
 use roar_functions::runtime::auth::unsigned_token;
 use serde_json::{Value, json};
 
-use crate::support::keys::service;
 use crate::support::world::PROJECT;
+use crate::support::world::service;
 use crate::support::{Setup, TestServer};
 
 fn calls(calls: usize) -> Capacity {

@@ -9,7 +9,7 @@ use roar_functions::runtime::{NewTask, TaskQueue};
 use roar_functions::store::{DocPath, Write};
 use serde_json::{Value, json};
 
-use crate::support::keys::service;
+use crate::support::world::service;
 use crate::support::world::{Step, answer, error};
 use crate::support::{Memory, Setup, TestServer};
 

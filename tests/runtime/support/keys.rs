@@ -14,10 +14,7 @@ use axum::routing::get;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use parking_lot::Mutex;
-use roar_functions::runtime::auth::{Deliveries, KeySource, ServiceTokens};
 use serde_json::{Value, json};
-
-use super::world::{NOW, http};
 
 /// An RSA key with an ID.
 pub struct SigningKey {
@@ -73,23 +70,6 @@ pub fn unsigned_message(header: &Value, claims: &Value) -> String {
 /// A token as the Auth emulator makes it.
 pub fn unsigned(claims: &Value) -> String {
     format!("{}.", unsigned_message(&json!({"alg": "none", "typ": "JWT"}), claims))
-}
-
-/// Deliveries that need the token of Google's services, the token, and the server of its key.
-pub async fn service() -> (Deliveries, String, KeyServer) {
-    let key = SigningKey::new("service");
-    let server = KeyServer::start(&[&key]).await;
-    let (audience, account) = ("https://functions.example", "queues@demo-admin.iam.gserviceaccount.com");
-    let token = key.sign(&json!({
-        "iss": "https://accounts.google.com", "aud": audience, "sub": "1", "email": account, "email_verified": true,
-        "iat": NOW - 10, "exp": NOW + 3590,
-    }));
-    let tokens = ServiceTokens {
-        audiences: vec![audience.to_owned()],
-        accounts: vec![account.to_owned()],
-        keys: KeySource::new(&server.url, http()),
-    };
-    (Deliveries::Service(tokens), token, server)
 }
 
 /// A key server on loopback.

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use reqwest::{Client, RequestBuilder, Response};
 use roar_functions::context::{Clock as _, Context, CountingIds, ManualClock};
-use roar_functions::runtime::auth::{AppCheck, Callers, Deliveries, IdTokens, KeySource};
+use roar_functions::runtime::auth::{AppCheck, Callers, Deliveries, IdTokens, KeySource, ServiceTokens};
 use roar_functions::runtime::budget::Budgets;
 use roar_functions::runtime::limits::SignedOut;
 use roar_functions::runtime::sign_in::SignInRules;
@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
-use super::Memory;
+use super::{KeyServer, Memory, SigningKey};
 
 /// When all tests happen.
 pub const NOW: i64 = 1_750_000_000;
@@ -265,6 +265,23 @@ impl Setup {
 
 pub fn http() -> Client {
     Client::builder().timeout(Duration::from_secs(20)).build().unwrap()
+}
+
+/// Deliveries that need the token of Google's services, the token, and the server of its key.
+pub async fn service() -> (Deliveries, String, KeyServer) {
+    let key = SigningKey::new("service");
+    let server = KeyServer::start(&[&key]).await;
+    let (audience, account) = ("https://functions.example", "queues@demo-admin.iam.gserviceaccount.com");
+    let token = key.sign(&json!({
+        "iss": "https://accounts.google.com", "aud": audience, "sub": "1", "email": account, "email_verified": true,
+        "iat": NOW - 10, "exp": NOW + 3590,
+    }));
+    let tokens = ServiceTokens {
+        audiences: vec![audience.to_owned()],
+        accounts: vec![account.to_owned()],
+        keys: KeySource::new(&server.url, http()),
+    };
+    (Deliveries::Service(tokens), token, server)
 }
 
 /// A server that runs.
