@@ -182,6 +182,38 @@ impl Backend for Broken {
     }
 }
 
+/// To appoint somebody again whose account is disabled makes it usable; nobody who is suspended comes back that way.
+#[tokio::test]
+async fn who_is_suspended_is_not_appointed() {
+    let town = town().await;
+    suspend(&town, &uid(Role::Admin)).await;
+    let sent = json!({
+        "email": format!("{}@example.org", uid(Role::Admin)), "name": {"first": "A", "last": "B"},
+        "orgs": {"schools": ["s1"]}, "adminOrgs": {"schools": ["s1"]},
+    });
+    let before = town.everything().await;
+    for role in [Role::SuperAdmin, Role::ParentAdmin] {
+        let error = town.call(role, "createAdministratorAccount", sent.clone()).await.expect_err("it's refused");
+        assert!(error.status == Status::FailedPrecondition && error.message.contains("suspended"), "{error}");
+    }
+    assert!(town.admin_account(&uid(Role::Admin)).await.expect("an account").disabled);
+    assert_eq!(town.everything().await, before);
+}
+
+/// Merging would hand the rights on, and make the account nobody's, who isn't suspended.
+#[tokio::test]
+async fn who_is_suspended_is_not_merged() {
+    let town = town().await;
+    let merge = |from: Role, into: Role| json!({"from": format!("roar-{}", uid(from)), "into": format!("roar-{}", uid(into)), "apply": true});
+    suspend(&town, &uid(Role::Admin)).await;
+    let before = town.everything().await;
+    for (from, into) in [(Role::Admin, Role::SiblingAdmin), (Role::SiblingAdmin, Role::Admin)] {
+        let error = town.call(Role::SuperAdmin, "mergeUsers", merge(from, into)).await.expect_err("it's refused");
+        assert!(error.status == Status::FailedPrecondition && error.message.contains("suspended"), "{error}");
+    }
+    assert_eq!(town.everything().await, before);
+}
+
 /// Whatever is cut short leaves them suspended, and is finished by asking again.
 #[tokio::test]
 async fn what_is_cut_short_leaves_the_safer_state() {
