@@ -34,7 +34,10 @@ pub(super) struct Signature {
 
 const GONE: (Status, &str) = (NotFound, "Something that the request names doesn't exist.");
 const TAKEN: (Status, &str) = (AlreadyExists, "An account or a user belongs to somebody else.");
-const LARGE: (Status, &str) = (ResourceExhausted, "The account's custom claims would be larger than 1,000 bytes.");
+const LARGE: (Status, &str) = (
+    ResourceExhausted,
+    "The account's custom claims would be larger than 1,000 bytes, or its rights come to more orgs than it can hold.",
+);
 const UNSET: (Status, &str) = (FailedPrecondition, "Clever isn't set up, or doesn't let us in.");
 
 /// All signatures, in the order of the index.
