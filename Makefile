@@ -6,7 +6,8 @@ help: ## List what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 16
 
 run: ## Run the main job on an embedded store: an administration, its students, their counts; then serve
-	cargo run --release -- demo
+	rm -rf .roar-demo
+	cargo run --release -- demo --data-dir .roar-demo
 
 test: ## Run all tests, on real emulators and with the real Firebase SDKs (needs Java 17, Node 20, the Google Cloud CLI's Firestore emulator)
 	scripts/test

@@ -5,6 +5,9 @@
 //! Callables read and write, events come over HTTP, and clients that say nothing keep connections open. The server
 //! and who asks it share the machine.
 
+#[allow(dead_code)]
+#[path = "../tests/runtime/support/keys.rs"]
+mod keys;
 #[path = "../tests/support/mod.rs"]
 mod support;
 #[path = "../tests/functions/world.rs"]
@@ -25,8 +28,12 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Semaphore;
 
-use world::{PROJECT, admin_uid, fill, open_administration, token};
+use keys::{KeyServer, SigningKey};
+use world::{PROJECT, admin_uid, data_token, fill, open_administration};
 
+/// Who delivers events, and to whom.
+const SENDER: &str = "eventarc@demo.iam.gserviceaccount.com";
+const AUDIENCE: &str = "https://functions.example";
 /// How many ask at once when it's seen what the server can do.
 const CALM: usize = 48;
 /// How many times that is asked of it.
@@ -48,6 +55,8 @@ struct Load {
     http: reqwest::Client,
     url: String,
     token: String,
+    /// What events come with.
+    events_token: String,
     next: AtomicU64,
     seen: Mutex<Seen>,
 }
@@ -77,10 +86,17 @@ async fn overload(time: Duration) {
         let admin = Database::new(world::open(directory.path(), "admin", &context));
         fill(&admin, STUDENTS).await;
     }
-    let (mut server, url) = start(directory.path());
+    let key = SigningKey::new("events");
+    let keys = KeyServer::start(&[&key]).await;
+    let (mut server, url) = start(directory.path(), &keys.url);
+    let now = Context::system().now();
     let load = Arc::new(Load {
         http: reqwest::Client::builder().timeout(Duration::from_secs(60)).build().expect("a client"),
-        token: token(PROJECT, admin_uid(), Context::system().now()),
+        token: data_token(directory.path(), PROJECT, admin_uid(), now),
+        events_token: key.sign(&json!({
+            "iss": "https://accounts.google.com", "aud": AUDIENCE, "email": SENDER, "email_verified": true,
+            "iat": now.as_second(), "exp": now.as_second() + 3600,
+        })),
         url: url.clone(),
         next: AtomicU64::new(0),
         seen: Mutex::default(),
@@ -90,7 +106,7 @@ async fn overload(time: Duration) {
         async move {
             let mut stream = tokio::net::TcpStream::connect(address).await.expect("a connection");
             if number % 2 == 0 {
-                let head = "POST /getAdministrations HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
+                let head = "POST /getAdministrations HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
                 stream.write_all(format!("{head}content-length: 1000000\r\n\r\n{{").as_bytes()).await.expect("sent");
             }
             stream
@@ -133,8 +149,13 @@ impl Drop for Server {
 }
 
 /// The program, and where it listens.
-fn start(directory: &Path) -> (Server, String) {
-    let mut server = program(directory).arg("serve").stderr(Stdio::piped()).spawn().expect("the server starts");
+fn start(directory: &Path, keys: &str) -> (Server, String) {
+    let mut server = program(directory);
+    server.env("ROAR_OIDC_KEYS_URL", keys);
+    server.env("ROAR_EVENTS_AUDIENCE", AUDIENCE).env("ROAR_EVENTS_SERVICE_ACCOUNT", SENDER);
+    // One caller asks for everything.
+    server.env("ROAR_ADMIN_CALL_BUDGET", "0").env("ROAR_CALL_BUDGET", "0");
+    let mut server = server.arg("serve").stderr(Stdio::piped()).spawn().expect("the server starts");
     let mut lines = BufReader::new(server.stderr.take().expect("a log")).lines().map_while(Result::ok);
     let line = lines.find(|line| line.contains("listening on")).expect("it listens");
     let address = line.rsplit("listening on ").next().and_then(|rest| rest.split_whitespace().next());
@@ -208,7 +229,8 @@ impl Load {
             _ => ("setUidClaims", "/setUidClaims", json!({ "data": { "assessmentUid": "someone" } })),
         };
         let began = Instant::now();
-        let answer = self.http.post(format!("{}{path}", self.url)).bearer_auth(&self.token).json(&body).send().await;
+        let token = if kind == "event" { &self.events_token } else { &self.token };
+        let answer = self.http.post(format!("{}{path}", self.url)).bearer_auth(token).json(&body).send().await;
         let answer = match answer {
             Ok(answer) => Ok((answer.status().as_u16(), answer.text().await.unwrap_or_default())),
             Err(error) => Err(error.to_string()),

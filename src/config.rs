@@ -20,7 +20,7 @@ use thiserror::Error;
 
 pub use self::accounts::AccountsArgs;
 pub use self::behaviour::{BehaviourArgs, BehaviourConfig, EditInProgress, assigned_user_types};
-pub use self::callers::{AppCheckMode, CallerArgs, CallerConfig, UnsignedTokens};
+pub use self::callers::{AppCheckMode, CallerArgs, CallerConfig, SecondFactor, UnsignedTokens};
 pub use self::clever::CleverArgs;
 pub use self::deliveries::{DeliveryArgs, DeliveryConfig};
 pub use self::log::{LogArgs, LogFormat};
@@ -29,8 +29,10 @@ pub use self::store::{BackendConfig, StoreArgs, StoreConfig, StoreKind};
 pub use self::tasks::{TaskArgs, Transport};
 use crate::mirror;
 use crate::rostering::clever::Settings as CleverSettings;
+use crate::runtime::budget::{OPERATIONS, RAISED_OPERATIONS};
 use crate::runtime::limits::CALLS_A_MINUTE;
-use crate::runtime::{Capacity, CloudOptions, DatabaseName, auth};
+use crate::runtime::sign_in::{RECENT, SignInRules};
+use crate::runtime::{Capacity, CloudOptions, DatabaseName, LocalOnly, auth};
 
 /// Settings that don't go together, or lack one. The message names the variable.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -97,7 +99,7 @@ impl Config {
     pub fn demonstration(listen: SocketAddr, directory: PathBuf) -> Result<Config, ConfigError> {
         if !listen.ip().is_loopback() {
             return Err(ConfigError(format!(
-                "a demonstration takes unsigned ID tokens, so it can't listen on {listen}: use a loopback address \
+                "a demonstration takes ID tokens for development, so it can't listen on {listen}: use a loopback address \
                  (ROAR_LISTEN=127.0.0.1:{})",
                 listen.port()
             )));
@@ -111,18 +113,23 @@ impl Config {
                 admin: database("demo-roar-admin"),
                 assessment: database("demo-roar-assessment"),
             },
-            accounts: BackendConfig::Embedded(directory),
+            accounts: BackendConfig::Embedded(directory.clone()),
             callers: CallerConfig {
                 projects: vec!["demo-roar-admin".to_owned(), "demo-roar-assessment".to_owned()],
-                allow_unsigned: true,
+                allow_unsigned: false,
+                development: Some(directory.clone()),
+                local: Some(LocalOnly::default()),
                 app_check: AppCheckMode::Off,
                 app_check_apps: Vec::new(),
                 signed_out_limit: Some(CALLS_A_MINUTE),
+                budget: Some(OPERATIONS),
+                admin_budget: Some(RAISED_OPERATIONS),
+                sign_in: SignInRules { within: Some(RECENT), second_factor: false },
                 trusted_proxies: 0,
                 id_token_keys: auth::ID_TOKEN_KEYS.to_owned(),
                 app_check_keys: auth::APP_CHECK_KEYS.to_owned(),
             },
-            deliveries: DeliveryConfig::Open,
+            deliveries: DeliveryConfig::Closed,
             task_concurrency: 4,
             capacity: Capacity::default(),
             behaviour: BehaviourConfig {

@@ -57,9 +57,12 @@ pub fn table() -> Vec<Function<App>> {
             "Compares an administration's assignments, counts and lists, and mends them (super admins).",
             reconcile::reconcile_administration,
         )
+        .without_budget()
         .with_timeout(OPERATOR_TIMEOUT),
-        callable("appendToAdminClaims", "Gives somebody rights over orgs.", claims::append_to_admin_claims),
-        callable("removeFromAdminClaims", "Takes somebody's rights over orgs away.", claims::remove_from_admin_claims),
+        callable("appendToAdminClaims", "Gives somebody rights over orgs.", claims::append_to_admin_claims)
+            .privileged(),
+        callable("removeFromAdminClaims", "Takes somebody's rights over orgs away.", claims::remove_from_admin_claims)
+            .privileged(),
         callable("setUidClaims", "Tells both projects who somebody is, at every sign-in.", claims::set_uid_claims)
             .with_aliases(&["setUidCustomClaims"]),
         callable(
@@ -71,17 +74,21 @@ pub fn table() -> Vec<Function<App>> {
             "createAdministratorAccount",
             "Makes somebody an administrator, with accounts in both projects.",
             users::administrator::create_administrator_account,
-        ),
+        )
+        .privileged(),
         callable(
             "updateUserRecord",
             "Changes a user's account: password, e-mail address, …",
             users::record::update_user_record,
-        ),
+        )
+        .privileged(),
         callable(
             "mergeUsers",
             "Makes two users who are one person one user, or shows what that would change (super admins).",
             users::merging::merge_users,
         )
+        .privileged()
+        .without_budget()
         .with_timeout(OPERATOR_TIMEOUT),
         callable(
             "syncCleverUser",
@@ -93,6 +100,7 @@ pub fn table() -> Vec<Function<App>> {
             "Brings districts, schools, classes and, if asked, people in line with Clever.",
             rostering::clever::sync_clever_orgs,
         )
+        .without_budget()
         .with_timeout(ROSTER_TIMEOUT)
         .with_aliases(&["cleverSyncOrgs"]),
         callable(
@@ -100,6 +108,7 @@ pub fn table() -> Vec<Function<App>> {
             "Lists people of a district's roster who may be users made by hand, and confirms or rejects them.",
             rostering::doubles::roster_doubles,
         )
+        .privileged()
         .with_timeout(OPERATOR_TIMEOUT),
         callable("createLevanteGroup", "Makes a group, and its maker its admin.", claims::create_group),
         Function::on_document(

@@ -24,6 +24,7 @@ pub mod mirror;
 pub mod openapi;
 pub mod orgs;
 pub mod payload;
+mod private;
 pub mod reactions;
 pub mod reconcile;
 pub mod reports;

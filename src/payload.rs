@@ -130,8 +130,13 @@ pub const MOST_ORGS: usize = 1000;
 
 /// Refuses more than [`MOST_ORGS`]: each is read, with what is above it.
 pub fn few_orgs(orgs: OrgLists, at: &str) -> Checked<OrgLists> {
-    match orgs.iter().count() > MOST_ORGS {
-        true => Err(FunctionError::invalid(format!("{at} may name {MOST_ORGS} orgs at most."))),
+    few(orgs, MOST_ORGS, at)
+}
+
+/// Refuses more than so many orgs.
+pub fn few(orgs: OrgLists, most: usize, at: &str) -> Checked<OrgLists> {
+    match orgs.iter().count() > most {
+        true => Err(FunctionError::invalid(format!("{at} may name {most} orgs at most."))),
         false => Ok(orgs),
     }
 }

@@ -23,7 +23,7 @@ fn some_keys() -> KeySource {
 }
 
 fn id_tokens(allow_unsigned: bool) -> IdTokens {
-    IdTokens { projects: vec!["p".to_owned()], keys: some_keys(), allow_unsigned }
+    IdTokens { projects: vec!["p".to_owned()], keys: some_keys(), allow_unsigned, development: None }
 }
 
 static SIGNED: LazyLock<IdTokens> = LazyLock::new(|| id_tokens(false));

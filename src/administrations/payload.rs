@@ -11,8 +11,8 @@ use super::model::progress_key;
 use crate::assignments::conditions::normalise;
 use crate::orgs::OrgLists;
 use crate::payload::{
-    Checked, check_key, flag, object, optional_id, optional_text, present, required_orgs, required_text, shown, value,
-    value_within,
+    Checked, check_key, few, flag, object, optional_id, optional_text, present, required_orgs, required_text, shown,
+    value, value_within,
 };
 use crate::runtime::FunctionError;
 use crate::store::size::depth;
@@ -47,6 +47,12 @@ pub struct Request {
     pub test_data: bool,
 }
 
+/// Most orgs that one administration may name. Each is read, with what is above and below it; a district's is one.
+const MOST_ORGS: usize = 5_000;
+/// Most assessments of an administration: each is in every student's assignment.
+const MOST_ASSESSMENTS: usize = 100;
+/// Most labels.
+const MOST_TAGS: usize = 100;
 /// Longest `requestId`.
 const REQUEST_ID_LIMIT: usize = 128;
 /// Firestore's limit on the depth of maps and lists, less the levels above an assessment.
@@ -73,7 +79,7 @@ impl Request {
             date_opened,
             date_closed,
             sequential: flag(payload, "sequential")?.unwrap_or(true),
-            orgs: required_orgs(payload, "orgs")?,
+            orgs: few(required_orgs(payload, "orgs")?, MOST_ORGS, "orgs")?,
             tags: tags(payload)?,
             legal: match present(payload, "legal") {
                 None => None,
@@ -118,12 +124,18 @@ fn tags(fields: &Map<String, Json>) -> Checked<Vec<String>> {
     let wrong = || FunctionError::invalid("tags must be a list of text.");
     let Some(tags) = present(fields, "tags") else { return Ok(Vec::new()) };
     let tags = tags.as_array().ok_or_else(wrong)?;
+    if tags.len() > MOST_TAGS {
+        return Err(FunctionError::invalid(format!("tags must be a list of {MOST_TAGS} at most.")));
+    }
     tags.iter().filter(|tag| !tag.is_null()).map(|tag| tag.as_str().map(str::to_owned).ok_or_else(wrong)).collect()
 }
 
 fn assessments(fields: &Map<String, Json>) -> Checked<Vec<Value>> {
     let list = present(fields, "assessments").and_then(Json::as_array).filter(|list| !list.is_empty());
     let list = list.ok_or_else(|| FunctionError::invalid("assessments must be a list of at least one assessment."))?;
+    if list.len() > MOST_ASSESSMENTS {
+        return Err(FunctionError::invalid(format!("assessments must be a list of {MOST_ASSESSMENTS} at most.")));
+    }
     let mut tasks = HashSet::new();
     list.iter()
         .enumerate()

@@ -199,6 +199,7 @@ impl Change<'_> {
         }
         // What takes rights away is never refused for the size of what is left.
         if self.action == Action::Append {
+            orgs.check_room()?;
             check_claims(&custom_claims(custom, &fields, &[]))?;
         }
         mask.push(FieldPath::top("lastUpdated"));

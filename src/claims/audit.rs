@@ -22,6 +22,10 @@ pub enum Action {
     Roster,
     /// An account was changed by somebody else than its user, or its way to sign in by anybody.
     Account,
+    /// Nothing is done for somebody any more.
+    Suspend,
+    /// What somebody asks for is done again.
+    Lift,
 }
 
 impl Action {
@@ -32,6 +36,8 @@ impl Action {
             Action::Bind => "bind",
             Action::Roster => "roster",
             Action::Account => "account",
+            Action::Suspend => "suspend",
+            Action::Lift => "lift",
         }
     }
 }

@@ -6,7 +6,7 @@ use super::audit::Action;
 use crate::app::App;
 use crate::orgs::{OrgLists, OrgType};
 use crate::runtime::{DocumentEvent, FunctionError, HandlerError, Status};
-use crate::store::{FieldOp, Query};
+use crate::store::{FieldOp, Query, StoreError};
 
 /// Who changes claims on nobody's behalf, in records.
 const SERVICE: &str = "service";
@@ -40,16 +40,18 @@ pub async fn org_deleted(app: App, event: DocumentEvent) -> Result<(), HandlerEr
             // Deleted this moment.
             Err(error) if error.status == Status::NotFound => {}
             other => {
-                other.map_err(transient)?;
+                other.map_err(failed)?;
             }
         }
     }
     Ok(())
 }
 
-fn transient(error: FunctionError) -> HandlerError {
-    match error.cause {
-        Some(cause) => HandlerError::Transient(cause.to_string()),
+/// What the store can't take wouldn't be taken the next time.
+fn failed(error: FunctionError) -> HandlerError {
+    match error.cause.map(|cause| cause.downcast::<StoreError>()) {
+        Some(Ok(error)) => HandlerError::from(*error),
+        Some(Err(cause)) => HandlerError::Transient(cause.to_string()),
         None => HandlerError::Transient(error.message),
     }
 }

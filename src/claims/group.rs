@@ -111,6 +111,10 @@ impl Permit<Request> for GroupMaker {
             false => Err(denied("You don't administer the org that the group is to be part of.")),
         }
     }
+
+    fn requester(&self) -> Option<&Requester> {
+        Some(&self.requester)
+    }
 }
 
 /// Makes a group, links it with its parents, and gives its maker the rights over it: all at once, or not at
@@ -192,6 +196,7 @@ impl Work<'_> {
         let before = stored(claims);
         let group = [(OrgType::Group, self.id)];
         let orgs = AdminOrgs::of(&self.known.iter().chain(group).collect(), self.tree);
+        orgs.check_room()?;
         let mut all = claims.cloned().unwrap_or_default();
         all.extend(orgs.to_fields());
         if let Some(custom) = self.custom {

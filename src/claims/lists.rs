@@ -1,8 +1,11 @@
 //! The two lists of orgs that an admin's claims hold: the top-most ones that were granted, and all that
 //! these come to (data-model §2.4). Pure, but for [`snapshot`].
 
+use thiserror::Error;
+
 use crate::fields;
 use crate::orgs::{OrgKey, OrgLists, OrgTree, OrgType, Reach, load_tree};
+use crate::runtime::{FunctionError, Status};
 use crate::store::{Database, FieldPath, Fields, StoreError, Value};
 
 /// Both lists.
@@ -12,6 +15,30 @@ pub struct AdminOrgs {
     pub minimal: OrgLists,
     /// That, and everything below it.
     pub exhaustive: OrgLists,
+}
+
+/// How many entries both lists may have together. Each is an entry of an index.
+const MOST_ORGS: usize = 30_000;
+/// How many bytes their IDs may take together: what is left of a megabyte is for where the rights came from.
+const MOST_BYTES: usize = 600_000;
+
+/// Rights over more orgs than can be written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("these rights would come to {orgs} orgs with all that's below them, which is more than one account can hold")]
+pub struct NoRoom {
+    /// How many the lists would name.
+    pub orgs: usize,
+}
+
+impl From<NoRoom> for FunctionError {
+    fn from(error: NoRoom) -> Self {
+        let message = format!(
+            "These rights would come to {} orgs with all that's below them, which is more than one account can hold. Give \
+             them to several accounts.",
+            error.orgs
+        );
+        FunctionError::new(Status::ResourceExhausted, message)
+    }
 }
 
 /// Orgs that can't be taken away, because an org above them is held.
@@ -65,6 +92,14 @@ impl AdminOrgs {
         };
         let ancestor = rest.minimal.iter().find(holds).unwrap_or((org_type, id));
         Err(HeldThrough { org: OrgKey::new(org_type, id), ancestor: OrgKey::new(ancestor.0, ancestor.1) })
+    }
+
+    /// Fails when there are more than a claims document can hold, beside what else is in it: Firestore takes a
+    /// megabyte and 40,000 entries of indexes.
+    pub fn check_room(&self) -> Result<(), NoRoom> {
+        let orgs = self.minimal.iter().chain(self.exhaustive.iter());
+        let (number, bytes) = orgs.fold((0, 0), |(number, bytes), (_, id)| (number + 1, bytes + id.len() + 1));
+        if number > MOST_ORGS || bytes > MOST_BYTES { Err(NoRoom { orgs: number }) } else { Ok(()) }
     }
 
     /// True when both name the same orgs, in whatever order.

@@ -15,6 +15,7 @@ mod hierarchy;
 pub mod lists;
 mod publish;
 pub mod roster;
+pub mod suspension;
 mod written;
 
 pub use admin_orgs::{append_to_admin_claims, remove_from_admin_claims};

@@ -10,11 +10,12 @@ use thiserror::Error;
 use super::Rounds;
 use super::audit::{Action, Record};
 use super::custom::{custom_claims, fitting, without_rights};
-use super::lists::granted;
+use super::lists::{NoRoom, granted};
+use super::suspension::is_suspended;
 use crate::accounts::{Account, AccountError, Accounts};
 use crate::app::App;
 use crate::fields;
-use crate::orgs::{OrgLists, OrgType};
+use crate::orgs::OrgLists;
 use crate::rights::{Claims, claims_map};
 use crate::runtime::{FunctionError, HandlerError};
 use crate::store::{Database, DocPath, Document, FieldPath, Fields, Precondition, StoreError, Timestamp, Value, Write};
@@ -28,6 +29,9 @@ pub enum ClaimsError {
     /// The accounts failed.
     #[error(transparent)]
     Account(#[from] AccountError),
+    /// There are more than can be written down.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
 }
 
 impl From<ClaimsError> for FunctionError {
@@ -35,6 +39,7 @@ impl From<ClaimsError> for FunctionError {
         match error {
             ClaimsError::Store(error) => error.into(),
             ClaimsError::Account(error) => error.into(),
+            ClaimsError::NoRoom(error) => error.into(),
         }
     }
 }
@@ -45,6 +50,7 @@ impl From<ClaimsError> for HandlerError {
         match error {
             ClaimsError::Store(error) => error.into(),
             ClaimsError::Account(error) => HandlerError::Transient(error.to_string()),
+            ClaimsError::NoRoom(error) => HandlerError::Permanent(error.to_string()),
         }
     }
 }
@@ -110,7 +116,7 @@ async fn publish_once(app: &App, admin_uid: &str, document: &Document, lost: &[S
             }
         }
     }
-    if is_admin(&claims) {
+    if claims.is_administrator() {
         for database in [&app.stores.admin, &app.stores.assessment] {
             wrote |= set_user_type(database, &claims.roar_uid).await?;
         }
@@ -266,7 +272,8 @@ async fn copy_claims(
         tracing::error!(uid = admin_uid, assessment_uid, "the assessment account is bound to another user");
         return Ok(Copied::Foreign);
     }
-    if claims_map(copy.as_ref()) == claims_map(document) {
+    let is_same = copy.as_ref().is_some_and(is_suspended) == is_suspended(document);
+    if is_same && claims_map(copy.as_ref()) == claims_map(document) {
         return Ok(Copied::Agrees);
     }
     let current = app.stores.admin.get(&document.path).await?;
@@ -279,11 +286,6 @@ async fn copy_claims(
         Err(StoreError::Conflict(_)) => Ok(Copied::Outdated),
         other => other.map(|_| Copied::Wrote),
     }
-}
-
-/// Rights over a family alone make nobody an administrator (ambiguities A-32).
-fn is_admin(claims: &Claims) -> bool {
-    claims.super_admin || claims.admin_orgs.iter().any(|(org_type, _)| org_type != OrgType::Family)
 }
 
 async fn set_user_type(database: &Database, roar_uid: &str) -> Result<bool, StoreError> {

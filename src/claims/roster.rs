@@ -174,6 +174,7 @@ pub async fn follow_entry(app: &App, entry: &DocPath) -> Result<(), ClaimsError>
         let tree = snapshot(&app.stores.admin, &next.granted()).await?;
         let step = Step { app, path: &path, entry: &entry, sources: &sources, next: &next, role };
         let orgs = AdminOrgs::of(&next.granted(), &tree);
+        orgs.check_room()?;
         let (step, orgs) = (&step, &orgs);
         let (is_written, _) = app.stores.admin.transaction(|tx| async move { step.write(&tx, orgs).await }).await?;
         if is_written {

@@ -2,6 +2,7 @@
 
 use super::lists::{AdminOrgs, granted, snapshot, stored};
 use super::publish::{ClaimsError, publish, withdraw};
+use super::suspension::is_suspended;
 use super::{Rounds, next_update};
 use crate::app::App;
 use crate::fields;
@@ -29,7 +30,8 @@ pub async fn written(app: App, event: DocumentEvent) -> Result<(), HandlerError>
         }
         return Ok(());
     };
-    if before.as_ref() == Some(&claims) {
+    let suspended = |document: &Option<Document>| document.as_ref().is_some_and(is_suspended);
+    if before.as_ref() == Some(&claims) && suspended(&change.before) == suspended(&change.after) {
         return Ok(());
     }
     let held = before.unwrap_or_default();
@@ -85,6 +87,7 @@ pub(super) async fn complete_lists(app: &App, path: &DocPath, added: &OrgLists) 
         if orgs.same(&before) {
             return Ok(());
         }
+        orgs.check_room().map_err(ClaimsError::from)?;
         let dropped = given.difference(&orgs.exhaustive.to_set()).flatten().len();
         if dropped > 0 {
             tracing::warn!(uid = path.id(), dropped, "claims named orgs that don't exist");

@@ -14,6 +14,7 @@ use crate::demo::clever::{self, FakeClever};
 use crate::demo::district::ADMIN_UID;
 use crate::demo::roster::SUPER_UID;
 use crate::demo::{Stage, bar};
+use crate::runtime::auth::DevelopmentKey;
 
 /// Shows the main job on an embedded store, then serves.
 #[derive(Debug, Args)]
@@ -51,7 +52,8 @@ pub async fn run(args: &DemoArgs) -> Result<(), CliError> {
             temporary.path().to_owned()
         }
     };
-    let mut config = Config::demonstration(args.listen, directory)?;
+    let mut config = Config::demonstration(args.listen, directory.clone())?;
+    let key = wiring::development_key(&directory, &Context::system())?;
     let size = clever::Size::of(u64::from(args.students));
     let fake = args.clever.then(|| FakeClever::new(clever::Options::of(size), Context::system()));
     let mut served = None;
@@ -61,7 +63,7 @@ pub async fn run(args: &DemoArgs) -> Result<(), CliError> {
         served = Some(there);
     }
     let built = wiring::build(&config).await?;
-    let server = serve::bind(&built, config.server.listen, config.server.grace).await?;
+    let server = serve::bind(&built, &config).await?;
     let url = format!("http://{}", server.address().map_err(|error| serve::failed("can't tell the address", error))?);
     let dispatchers = built.start();
     let serving = tokio::spawn(server.run(stop.clone().cancelled_owned()));
@@ -69,8 +71,9 @@ pub async fn run(args: &DemoArgs) -> Result<(), CliError> {
         Some(directory) => format!("what was written so far is in {}.", directory.display()),
         None => "the temporary data are gone.".to_owned(),
     };
-    let shown = serve::until_stopped(&stop, &left, show(&built, &config, &url, args, fake.as_ref())).await;
+    let shown = serve::until_stopped(&stop, &left, show(&built, &config, &url, &key, args, fake.as_ref())).await;
     if shown.is_ok() && !args.exit {
+        let token = format!("roar-functions token --data-dir '{}'", directory.display());
         println!("Serving on {url} until you stop it (Ctrl-C). For example:");
         println!();
         if let Some(served) = &served {
@@ -78,14 +81,14 @@ pub async fn run(args: &DemoArgs) -> Result<(), CliError> {
                 "  curl -s {}_control -d '{{\"action\":\"remove\",\"id\":\"…\"}}'   # Clever loses somebody",
                 served.url()
             );
-            println!("  TOKEN=$(roar-functions token --uid {SUPER_UID})");
+            println!("  TOKEN=$({token} --uid {SUPER_UID})");
             println!(
                 "  curl -sN {url}/syncCleverOrgs -H \"Authorization: Bearer $TOKEN\" -H 'Accept: text/event-stream' \\"
             );
             println!("    -H 'Content-Type: application/json' -d '{{\"data\":{{\"shallow\":false}}}}'");
             println!();
         }
-        println!("  TOKEN=$(roar-functions token --uid {})", if args.clever { SUPER_UID } else { ADMIN_UID });
+        println!("  TOKEN=$({token} --uid {})", if args.clever { SUPER_UID } else { ADMIN_UID });
         println!("  curl -s {url}/createAdministration -H \"Authorization: Bearer $TOKEN\" \\");
         println!("    -H 'Content-Type: application/json' -d '{{\"data\":{{\"name\":\"Spring\"}}}}'");
         serving
@@ -122,11 +125,12 @@ async fn show(
     built: &Built,
     config: &Config,
     url: &str,
+    key: &DevelopmentKey,
     args: &DemoArgs,
     clever: Option<&FakeClever>,
 ) -> Result<(), CliError> {
-    let stage =
-        Stage { service: &built.service, url, project: &config.store.admin.project, students: args.students as usize };
+    let (service, project) = (&built.service, config.store.admin.project.as_str());
+    let stage = Stage { service, url, key, project, students: args.students as usize };
     let settled = async || settled(built).await;
     let shown = match clever {
         Some(fake) => stage.show_clever(&fake.district(0), settled).await,

@@ -87,7 +87,7 @@ enum Command {
     ///
     /// With --clever, a district's roster comes from a made-up Clever, which goes on listening.
     Demo(demo::DemoArgs),
-    /// Print an unsigned ID token for development.
+    /// Print an ID token for development.
     Token(token::TokenArgs),
     /// Read and write documents, whatever the store.
     Doc(doc::DocArgs),

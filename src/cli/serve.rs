@@ -1,15 +1,12 @@
 //! `serve`.
 
-use std::net::SocketAddr;
-use std::time::Duration;
-
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::CliError;
 use super::wiring::{self, Built};
 use crate::app::App;
-use crate::config::{MetricsReaders, ServeArgs};
+use crate::config::{Config, MetricsReaders, ServeArgs};
 use crate::runtime::Server;
 
 /// Files that aren't connections: of stores, and to other servers.
@@ -25,7 +22,7 @@ pub async fn run(args: &ServeArgs) -> Result<(), CliError> {
         stop.await;
         rosters.stop();
     };
-    let server = bind(&built, config.server.listen, config.server.grace).await?;
+    let server = bind(&built, &config).await?;
     let server = match config.server.metrics {
         MetricsReaders::All => server,
         MetricsReaders::Local => server.with_local_metrics(),
@@ -94,8 +91,13 @@ pub async fn until_stopped<T>(
     }
 }
 
-/// Binds the address.
-pub async fn bind(built: &Built, listen: SocketAddr, grace: Duration) -> Result<Server<App>, CliError> {
-    let server = built.service.bind(listen, grace).await;
-    server.map_err(|error| failed(&format!("can't listen on {listen} (ROAR_LISTEN, PORT)"), error))
+/// Binds the address, for those whom the settings let call.
+pub async fn bind(built: &Built, config: &Config) -> Result<Server<App>, CliError> {
+    let listen = config.server.listen;
+    let server = built.service.bind(listen, config.server.grace).await;
+    let server = server.map_err(|error| failed(&format!("can't listen on {listen} (ROAR_LISTEN, PORT)"), error))?;
+    Ok(match &config.callers.local {
+        Some(local) => server.for_this_machine_only(local.clone()),
+        None => server,
+    })
 }

@@ -1,15 +1,16 @@
-//! `token`: unsigned ID tokens for development.
+//! `token`: ID tokens for development.
 
 use clap::Args;
 use serde_json::{Map, Value};
 
-use super::CliError;
+use super::{CliError, wiring};
 use crate::config::{BackendConfig, StoreArgs};
 use crate::context::Context;
-use crate::runtime::auth::development_token;
+use crate::runtime::auth::unsigned_token;
 
-/// Prints an ID token like those of the Auth emulator: unsigned, good for an hour. Servers accept it
-/// with the embedded store or the Auth emulator, on a loopback address; nothing else ever does.
+/// Prints an ID token that's good for an hour. With the embedded store it's signed with the key of the data directory,
+/// and servers of that directory accept it; with the Firestore emulator it's unsigned, like those of the Auth emulator, and
+/// servers with that emulator accept it. Nothing else ever does.
 #[derive(Debug, Args)]
 pub struct TokenArgs {
     /// The user's UID.
@@ -36,14 +37,20 @@ pub fn run(args: &TokenArgs) -> Result<(), CliError> {
     let store = args.store.check()?;
     if store.backend == BackendConfig::Cloud {
         return Err(CliError::Other(
-            "no server on Cloud Firestore accepts unsigned tokens: sign in with Firebase, or use ROAR_STORE=embedded \
+            "no server on Cloud Firestore accepts tokens for development: sign in with Firebase, or use ROAR_STORE=embedded \
              or FIRESTORE_EMULATOR_HOST"
                 .to_owned(),
         ));
     }
     let project = args.project.as_ref().unwrap_or(&store.admin.project);
-    let token =
-        development_token(project, &args.uid, args.email.as_deref(), args.claims.clone(), Context::system().now());
+    let context = Context::system();
+    let (uid, email, claims, now) = (&args.uid, args.email.as_deref(), args.claims.clone(), context.now());
+    let token = match &store.backend {
+        BackendConfig::Embedded(directory) => {
+            wiring::development_key(directory, &context)?.token(project, uid, email, claims, now)
+        }
+        _ => unsigned_token(project, uid, email, claims, now),
+    };
     println!("{}", token.map_err(CliError::Other)?);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `users merge`.
+//! `users merge` and `users suspend`.
 
 use clap::{Args, Subcommand};
 use comfy_table::{Cell, Table, presets};
@@ -6,6 +6,7 @@ use comfy_table::{Cell, Table, presets};
 use super::work::{Ask, work};
 use super::{CliError, ReportFormat, print};
 use crate::app::App;
+use crate::claims::suspension::Suspension;
 use crate::config::{AccountsArgs, BehaviourArgs, StoreArgs};
 use crate::users::merging::{MergeError, Merged, merge};
 
@@ -37,6 +38,30 @@ enum Action {
     ///
     /// Output names IDs, never persons.
     Merge(Box<MergeArgs>),
+    /// Suspend somebody at once: no function and no security rule does anything for them from now on, though their ID
+    /// tokens last for up to an hour. Their accounts in both projects are disabled, and what they are signed in with can't
+    /// be renewed. Their rights stay on record, for --lift to give back.
+    ///
+    /// The same as updateUserRecord {uid, userRecord: {disabled: true}}. Repeated, it changes nothing; cut short, it's
+    /// finished by asking for it again, and until then the user is suspended. Every change is in claimsAudit.
+    ///
+    /// An embedded store is open to one process at a time: stop its server first, or call updateUserRecord there.
+    Suspend(Box<SuspendArgs>),
+}
+
+#[derive(Debug, Args)]
+struct SuspendArgs {
+    /// The Auth UID, in the admin project.
+    uid: String,
+    /// Let them in again.
+    #[arg(long)]
+    lift: bool,
+    #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
+    accounts: AccountsArgs,
+    #[command(flatten)]
+    behaviour: BehaviourArgs,
 }
 
 #[derive(Debug, Args)]
@@ -72,7 +97,36 @@ impl From<MergeError> for CliError {
 }
 
 pub async fn run(args: UsersArgs) -> Result<(), CliError> {
-    let Action::Merge(args) = args.action;
+    match args.action {
+        Action::Merge(args) => run_merge(*args).await,
+        Action::Suspend(args) => run_suspend(*args).await,
+    }
+}
+
+async fn run_suspend(args: SuspendArgs) -> Result<(), CliError> {
+    let ask = Ask {
+        store: &args.store,
+        accounts: &args.accounts,
+        behaviour: &args.behaviour,
+        apply: true,
+        instead: "call updateUserRecord {uid, userRecord: {disabled}} there",
+        left: "the user is suspended, or was not let in again. Run it again to end it.",
+    };
+    let suspension = Suspension { function: "users suspend", by: "users suspend", admin_uid: &args.uid };
+    let changed = async |app: &App| {
+        let changed = suspension.of_everything(app, !args.lift).await;
+        changed.map_err(|error| CliError::Other(error.message))
+    };
+    let said = match (args.lift, work(&ask, changed).await?) {
+        (false, true) => "is suspended.",
+        (false, false) => "is suspended already.",
+        (true, true) => "is no longer suspended.",
+        (true, false) => "isn't suspended.",
+    };
+    print(&format!("{} {said}\n", args.uid))
+}
+
+async fn run_merge(args: MergeArgs) -> Result<(), CliError> {
     let ask = Ask {
         store: &args.store,
         accounts: &args.accounts,

@@ -1,6 +1,7 @@
 //! From settings to parts: the one place that knows which functions and stores there are.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +14,12 @@ use crate::config::{
 use crate::context::Context;
 use crate::rostering::Rosters;
 use crate::rostering::clever::{self, Clever};
-use crate::runtime::auth::{AppCheck, AppTokens, Callers, Deliveries, IdTokens, KeySource, ServiceTokens};
+use crate::runtime::auth::{
+    AppCheck, AppTokens, Callers, Deliveries, DevelopmentKey, IdTokens, KeySource, ServiceTokens,
+};
+use crate::runtime::budget::Budgets;
 use crate::runtime::limits::SignedOut;
+use crate::runtime::sign_in::SignInRules;
 use crate::runtime::{Capacity, CloudTasks, DatabaseName, QueueOptions};
 use crate::service::{self, Service};
 use crate::store::Database;
@@ -136,7 +141,7 @@ pub async fn build(config: &Config) -> Result<Built, CliError> {
             None => None,
         },
         capacity: config.capacity,
-        callers: callers(&config.callers)?,
+        callers: callers(&config.callers, &context)?,
         deliveries: deliveries(&config.deliveries)?,
     };
     Ok(Built { service: Service::assemble(parts)?, embedded })
@@ -166,13 +171,20 @@ pub fn closed(
         cloud_tasks: None,
         capacity: Capacity::default(),
         callers: Callers {
-            id_tokens: IdTokens { projects: Vec::new(), keys, allow_unsigned: false },
+            id_tokens: IdTokens { projects: Vec::new(), keys, allow_unsigned: false, development: None },
             app_check: AppCheck::Off,
             signed_out: SignedOut::unlimited(),
+            budgets: Budgets::unlimited(),
+            sign_in: SignInRules::default(),
         },
         deliveries: Deliveries::Closed,
     };
     Ok(Built { service: Service::assemble(parts)?, embedded })
+}
+
+/// The key of development tokens of that data directory.
+pub fn development_key(directory: &Path, context: &Context) -> Result<DevelopmentKey, CliError> {
+    DevelopmentKey::open(directory, context).map_err(|error| CliError::Other(error.to_string()))
 }
 
 /// Who provides rosters.
@@ -191,7 +203,7 @@ pub fn http_client(limit: Duration) -> Result<reqwest::Client, CliError> {
     reqwest::Client::builder().timeout(limit).build().map_err(|error| CliError::Other(error.to_string()))
 }
 
-fn callers(config: &CallerConfig) -> Result<Callers, CliError> {
+fn callers(config: &CallerConfig, context: &Context) -> Result<Callers, CliError> {
     let http = http_client(KEYS_LIMIT)?;
     let apps = || AppTokens {
         projects: config.projects.clone(),
@@ -203,6 +215,11 @@ fn callers(config: &CallerConfig) -> Result<Callers, CliError> {
             projects: config.projects.clone(),
             keys: KeySource::new(&config.id_token_keys, http.clone()),
             allow_unsigned: config.allow_unsigned,
+            development: config
+                .development
+                .as_deref()
+                .map(|directory| development_key(directory, context))
+                .transpose()?,
         },
         app_check: match config.app_check {
             AppCheckMode::Off => AppCheck::Off,
@@ -214,6 +231,8 @@ fn callers(config: &CallerConfig) -> Result<Callers, CliError> {
             trusted_proxies: config.trusted_proxies,
             ..SignedOut::default()
         },
+        budgets: Budgets { plain: config.budget, raised: config.admin_budget, ..Budgets::default() },
+        sign_in: config.sign_in,
     })
 }
 

@@ -2,13 +2,17 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::parsers::{app_ids, calls, choice, list, named, proxies, url};
+use super::parsers::{app_ids, calls, choice, host_names, hours, list, named, operations, origins, proxies, url};
 use super::{BackendConfig, ConfigError, StoreConfig};
-use crate::runtime::auth;
+use crate::runtime::budget::{OPERATIONS, RAISED_OPERATIONS};
 use crate::runtime::limits::CALLS_A_MINUTE;
+use crate::runtime::sign_in::{RECENT, SignInRules};
+use crate::runtime::{LocalOnly, auth};
 
 /// What App Check tokens are good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -21,22 +25,41 @@ pub enum AppCheckMode {
     Enforce,
 }
 
-/// Whether unsigned ID tokens count.
+/// Whether ID tokens count that no sign-in stands behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum UnsignedTokens {
-    /// With the Auth emulator, and with the embedded store.
+    /// The Auth emulator's with the Auth emulator, and the data directory's own with the embedded store.
     Auto,
     /// Never.
     Never,
+}
+
+/// For what somebody must have signed in with a second factor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SecondFactor {
+    /// For nothing.
+    Off,
+    /// For calls that change rights or passwords.
+    Privileged,
 }
 
 /// Who may call, as it's set.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Callers")]
 pub struct CallerArgs {
-    /// Whether unsigned ID tokens count: auto (with the Auth emulator or the embedded store) or never.
+    /// Whether development's ID tokens count: auto (unsigned ones with the Auth emulator, with the embedded store those
+    /// that the command `token` signs with the data directory's key; both on a loopback address, for what comes from this
+    /// machine) or never.
     #[arg(long, env = "ROAR_UNSIGNED_TOKENS", default_value = "auto", value_parser = named("ROAR_UNSIGNED_TOKENS", choice::<UnsignedTokens>))]
     pub unsigned_tokens: UnsignedTokens,
+    /// Names by which this machine may be called where development's ID tokens count, besides localhost and loopback
+    /// addresses; separated by commas, without ports.
+    #[arg(long, value_name = "NAMES", env = "ROAR_DEVELOPMENT_HOSTS", value_parser = named("ROAR_DEVELOPMENT_HOSTS", host_names))]
+    pub development_hosts: Option<String>,
+    /// Origins of web pages that may call where development's ID tokens count, besides those of this machine; separated by
+    /// commas, as https://dev.example.org.
+    #[arg(long, value_name = "ORIGINS", env = "ROAR_DEVELOPMENT_ORIGINS", value_parser = named("ROAR_DEVELOPMENT_ORIGINS", origins))]
+    pub development_origins: Option<String>,
     /// App Check: off, monitor (a bad token is logged) or enforce (a call without a good one fails).
     #[arg(long, env = "ROAR_APP_CHECK", default_value = "off", value_parser = named("ROAR_APP_CHECK", choice::<AppCheckMode>))]
     pub app_check: AppCheckMode,
@@ -46,6 +69,20 @@ pub struct CallerArgs {
     /// How many calls a minute an address may make without a good ID token. 0: any number.
     #[arg(long, value_name = "CALLS", env = "ROAR_SIGNED_OUT_LIMIT", default_value_t = CALLS_A_MINUTE.get(), value_parser = named("ROAR_SIGNED_OUT_LIMIT", calls))]
     pub signed_out_limit: u32,
+    /// How much of the databases somebody signed in may use a minute who administers nothing, in reads and writes as they
+    /// are billed. What a call costs more is made good by those after it, which are refused for a while. 0: any number.
+    #[arg(long, value_name = "OPERATIONS", env = "ROAR_CALL_BUDGET", default_value_t = OPERATIONS.get(), value_parser = named("ROAR_CALL_BUDGET", operations))]
+    pub call_budget: u32,
+    /// The same for administrators of orgs and super admins.
+    #[arg(long, value_name = "OPERATIONS", env = "ROAR_ADMIN_CALL_BUDGET", default_value_t = RAISED_OPERATIONS.get(), value_parser = named("ROAR_ADMIN_CALL_BUDGET", operations))]
+    pub admin_call_budget: u32,
+    /// For calls that change rights or passwords, how many hours ago the caller may have signed in. 0: any time.
+    #[arg(long, value_name = "HOURS", env = "ROAR_RECENT_SIGN_IN", default_value_t = RECENT.as_secs() / 3600, value_parser = named("ROAR_RECENT_SIGN_IN", hours))]
+    pub recent_sign_in: u64,
+    /// Who must have signed in with a second factor: off (nobody) or privileged (for calls that change rights or
+    /// passwords).
+    #[arg(long, env = "ROAR_SECOND_FACTOR", default_value = "off", value_parser = named("ROAR_SECOND_FACTOR", choice::<SecondFactor>))]
+    pub second_factor: SecondFactor,
     /// How many proxies in front append to X-Forwarded-For: 0 for none, 1 on Cloud Run. With fewer than there are,
     /// callers share a proxy's address; with more, they choose their own.
     #[arg(long, value_name = "N", env = "ROAR_TRUSTED_PROXIES", default_value = "0", value_parser = named("ROAR_TRUSTED_PROXIES", proxies))]
@@ -65,12 +102,22 @@ pub struct CallerConfig {
     pub projects: Vec<String>,
     /// True when unsigned ID tokens count.
     pub allow_unsigned: bool,
+    /// The data directory whose development tokens count, if one's do.
+    pub development: Option<PathBuf>,
+    /// Whom the server answers at all, where tokens count that no sign-in stands behind.
+    pub local: Option<LocalOnly>,
     /// What App Check tokens are good for.
     pub app_check: AppCheckMode,
     /// The apps whose App Check tokens count; empty for any.
     pub app_check_apps: Vec<String>,
     /// Calls a minute and address without a good ID token; `None` for any number.
     pub signed_out_limit: Option<NonZeroU32>,
+    /// Operations a minute of who is signed in and administers nothing; `None` for any number.
+    pub budget: Option<NonZeroU32>,
+    /// The same of who administers something.
+    pub admin_budget: Option<NonZeroU32>,
+    /// What a sign-in must have been like for calls that change rights or passwords.
+    pub sign_in: SignInRules,
     /// How many proxies in front append to `X-Forwarded-For`.
     pub trusted_proxies: usize,
     /// The JWK set of ID tokens.
@@ -80,7 +127,7 @@ pub struct CallerConfig {
 }
 
 impl CallerArgs {
-    /// Checks the settings as a whole. Refuses unsigned tokens on an address that others can reach.
+    /// Checks the settings as a whole. Refuses tokens for development on an address that others can reach.
     pub fn check(
         &self,
         store: &StoreConfig,
@@ -88,12 +135,16 @@ impl CallerArgs {
         listen: SocketAddr,
     ) -> Result<CallerConfig, ConfigError> {
         let has_auth_emulator = matches!(accounts, BackendConfig::Emulator(_));
-        let is_embedded = matches!(store.backend, BackendConfig::Embedded(_));
-        let allow_unsigned = self.unsigned_tokens == UnsignedTokens::Auto && (is_embedded || has_auth_emulator);
-        if allow_unsigned && !listen.ip().is_loopback() {
+        let is_auto = self.unsigned_tokens == UnsignedTokens::Auto;
+        let allow_unsigned = is_auto && has_auth_emulator;
+        let development = match &store.backend {
+            BackendConfig::Embedded(directory) if is_auto => Some(directory.clone()),
+            _ => None,
+        };
+        let is_local = allow_unsigned || development.is_some();
+        if is_local && !listen.ip().is_loopback() {
             return Err(ConfigError(format!(
-                "unsigned ID tokens would be accepted on {listen}, so that anybody who reaches it could call as \
-                 anybody. Listen on a loopback address (ROAR_LISTEN=127.0.0.1:{}, PORT unset) or set \
+                "ID tokens for development would be accepted on {listen}, and are good for calling as anybody. Listen on a loopback address (ROAR_LISTEN=127.0.0.1:{}, PORT unset) or set \
                  ROAR_UNSIGNED_TOKENS=never",
                 listen.port()
             )));
@@ -101,9 +152,18 @@ impl CallerArgs {
         Ok(CallerConfig {
             projects: store.projects(),
             allow_unsigned,
+            development,
+            local: is_local
+                .then(|| LocalOnly { hosts: list(&self.development_hosts), origins: list(&self.development_origins) }),
             app_check: self.app_check,
             app_check_apps: list(&self.app_check_apps),
             signed_out_limit: NonZeroU32::new(self.signed_out_limit),
+            budget: NonZeroU32::new(self.call_budget),
+            admin_budget: NonZeroU32::new(self.admin_call_budget),
+            sign_in: SignInRules {
+                within: (self.recent_sign_in > 0).then(|| Duration::from_secs(self.recent_sign_in * 3600)),
+                second_factor: self.second_factor == SecondFactor::Privileged,
+            },
             trusted_proxies: self.trusted_proxies,
             id_token_keys: self.id_token_keys_url.clone(),
             app_check_keys: self.app_check_keys_url.clone(),

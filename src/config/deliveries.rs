@@ -27,7 +27,7 @@ pub struct DeliveryArgs {
 /// Who may deliver events and tasks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeliveryConfig {
-    /// Anybody: development on this machine.
+    /// Anybody on this machine: the Firestore emulator says nothing of itself.
     Open,
     /// Nobody: events and tasks stay inside the process.
     Closed,
@@ -69,8 +69,9 @@ impl DeliveryArgs {
                  (ROAR_LISTEN=127.0.0.1:8080, PORT unset)"
                     .to_owned(),
             )),
-            BackendConfig::Embedded(_) if !is_local => Ok(DeliveryConfig::Closed),
-            _ => Ok(DeliveryConfig::Open),
+            BackendConfig::Emulator(_) => Ok(DeliveryConfig::Open),
+            // Its events and tasks never leave the process, so whoever delivers some has made them up.
+            BackendConfig::Embedded(_) => Ok(DeliveryConfig::Closed),
         }
     }
 }

@@ -62,6 +62,15 @@ pub fn calls(value: &str) -> Result<u32, String> {
     value.parse().ok().filter(|n| *n <= 1_000_000).ok_or_else(|| "must be a number from 0 to 1000000".to_owned())
 }
 
+pub fn operations(value: &str) -> Result<u32, String> {
+    let wrong = || "must be 0 for any number, or a number from 100 to 1000000000".to_owned();
+    value.parse().ok().filter(|n| *n == 0 || (100..=1_000_000_000).contains(n)).ok_or_else(wrong)
+}
+
+pub fn hours(value: &str) -> Result<u64, String> {
+    value.parse().ok().filter(|n| *n <= 8760).ok_or_else(|| "must be a number of hours from 0 to 8760".to_owned())
+}
+
 pub fn proxies(value: &str) -> Result<usize, String> {
     value.parse().ok().filter(|n| *n <= 10).ok_or_else(|| "must be a number from 0 to 10".to_owned())
 }
@@ -79,6 +88,29 @@ pub fn app_ids(value: &str) -> Result<String, String> {
     let wrong = list(&Some(value.clone())).into_iter().find(|id| !is_id(id));
     match wrong {
         Some(wrong) => Err(format!("must be app IDs like 1:123456:web:0a1b2c between commas; {wrong:?} isn't one")),
+        None => Ok(value),
+    }
+}
+
+/// Names of machines between commas, without schemes and ports.
+pub fn host_names(value: &str) -> Result<String, String> {
+    let is_name = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
+    let value = value.to_owned();
+    match list(&Some(value.clone())).into_iter().find(|name| !is_name(name)) {
+        Some(wrong) => Err(format!("must be names of machines between commas, without ports; {wrong:?} isn't one")),
+        None => Ok(value),
+    }
+}
+
+/// Origins between commas, as browsers send them.
+pub fn origins(value: &str) -> Result<String, String> {
+    let is_origin = |origin: &str| {
+        reqwest::Url::parse(origin)
+            .is_ok_and(|url| url.host().is_some() && url.origin().ascii_serialization().eq_ignore_ascii_case(origin))
+    };
+    let value = value.to_owned();
+    match list(&Some(value.clone())).into_iter().find(|origin| !is_origin(origin)) {
+        Some(wrong) => Err(format!("must be origins like https://dev.example.org between commas; {wrong:?} isn't one")),
         None => Ok(value),
     }
 }

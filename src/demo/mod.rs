@@ -13,7 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use thiserror::Error;
 
 use crate::administrations::fanout::control::administration_path;
-use crate::runtime::auth::development_token;
+use crate::runtime::auth::DevelopmentKey;
 use crate::service::Service;
 use crate::store::{DocPath, StoreError, Value};
 use district::{ADMIN_UID, DISTRICT, District, Size, administration};
@@ -51,6 +51,8 @@ pub struct Stage<'a> {
     pub service: &'a Service,
     /// Where it listens.
     pub url: &'a str,
+    /// Makes the tokens that the service accepts.
+    pub key: &'a DevelopmentKey,
     /// The admin project.
     pub project: &'a str,
     /// How many students the district has.
@@ -99,9 +101,8 @@ impl Stage<'_> {
         println!("\n2. An administrator creates an administration for the whole district\n");
         let now = self.service.app.now();
         let day = jiff::SignedDuration::from_hours(24);
-        let token =
-            development_token(self.project, ADMIN_UID, Some("dana.rivera@example.org"), Default::default(), now)
-                .map_err(DemoError::Call)?;
+        let token = self.key.token(self.project, ADMIN_UID, Some("dana.rivera@example.org"), Default::default(), now);
+        let token = token.map_err(DemoError::Call)?;
         let body = administration(now - day, now + day * 60);
         println!("  POST {}/createAdministration", self.url);
         println!("  name {}, tasks {}, orgs districts: [{DISTRICT}]", body["name"], TASKS.join(" "));

@@ -9,7 +9,6 @@ use super::district::administration;
 use super::report::Report;
 use super::{DemoError, Stage, bar};
 use crate::fields;
-use crate::runtime::auth::development_token;
 use crate::store::{DocPath, Value, Write};
 
 /// The Auth UID of the one who presses "sync".
@@ -102,7 +101,7 @@ impl Stage<'_> {
 
     async fn post(&self, function: &str, data: &Json) -> Result<reqwest::Response, DemoError> {
         let now = self.service.app.now();
-        let token = development_token(self.project, SUPER_UID, None, Default::default(), now);
+        let token = self.key.token(self.project, SUPER_UID, None, Default::default(), now);
         let http = reqwest::Client::builder().build()?;
         let accept = if function == "syncCleverOrgs" { "text/event-stream" } else { "application/json" };
         let request = http.post(format!("{}/{function}", self.url)).header("accept", accept);

@@ -116,19 +116,34 @@ fn operation(function: &Function<App>, signature: &Signature, name: &str) -> Jso
 
 /// What a function may refuse with, by HTTP status.
 fn refusals_of(function: &Function<App>, own: &[(Status, &'static str)]) -> BTreeMap<u16, Vec<String>> {
+    let unauthenticated = match function.is_privileged {
+        true => "Nobody is signed in, the token doesn't hold, or the sign-in is too long ago for this.",
+        false => "Nobody is signed in, or the token doesn't hold.",
+    };
+    let denied = match (Rule::with_text(function.access), function.is_privileged) {
+        (Some(Rule::Readable | Rule::Itself), _) => "The account is suspended, or nobody's.",
+        (_, true) => {
+            "The caller may not, is suspended, or has signed in without a second factor where one is asked for."
+        }
+        (_, false) => "The caller may not, or is suspended.",
+    };
+    let exhausted = match function.is_budgeted {
+        true => {
+            "Too many calls from one address without a good token, or too much asked for by one caller within a \
+                 minute; Retry-After says when."
+        }
+        false => "Too many calls from one address without a good token; Retry-After says when.",
+    };
     let mut all: Vec<(Status, &str)> = vec![
         (Status::InvalidArgument, "The request is malformed; the message names the field."),
-        (Status::Unauthenticated, "Nobody is signed in, or the token doesn't hold."),
-        (Status::PermissionDenied, "The caller may not."),
+        (Status::Unauthenticated, unauthenticated),
+        (Status::PermissionDenied, denied),
         (Status::Aborted, "Others change the same at the same time; try again."),
-        (Status::ResourceExhausted, "Too many calls from one address without a good token; Retry-After says when."),
+        (Status::ResourceExhausted, exhausted),
         (Status::Internal, "Something is wrong with the service. Nothing is told; the log has it."),
         (Status::Unavailable, "The server or its database is busy or away; try again."),
         (Status::DeadlineExceeded, "It took too long."),
     ];
-    if Rule::with_text(function.access) == Some(Rule::Readable) {
-        all.retain(|(status, _)| *status != Status::PermissionDenied);
-    }
     all.extend(own);
     let mut by_code: BTreeMap<u16, Vec<String>> = BTreeMap::new();
     for (status, text) in all {
@@ -301,7 +316,7 @@ mod tests {
         }
         let statuses: Vec<_> =
             paths["/getAssignmentStats"]["post"]["responses"].as_object().expect("responses").keys().collect();
-        assert_eq!(statuses, ["200", "400", "401", "409", "429", "500", "503", "504"]);
+        assert_eq!(statuses, ["200", "400", "401", "403", "409", "429", "500", "503", "504"]);
     }
 
     #[test]

@@ -10,7 +10,8 @@ use crate::administrations::Administration;
 use crate::administrations::fanout::control::administration_path;
 use crate::app::App;
 use crate::assignments::counts::{ASSIGNMENT, TOTAL, counts_path};
-use crate::rights::{READERSHIP_FIELDS, Readable, Readership};
+use crate::orgs::{OrgLists, OrgType};
+use crate::rights::{Claims, READERSHIP_FIELDS, Readable, Readership};
 use crate::runtime::FunctionError;
 use crate::store::{Database, DocPath, Document, FieldPath, Fields, Result};
 
@@ -20,6 +21,10 @@ const BATCH: usize = 200;
 pub(super) const LEGACY: &str = "completion";
 
 /// Handles a call. What the caller may not read, and what doesn't exist, is left out of the answer.
+///
+/// An org's counts are for who administers it; those of all students, for who administers all that the administration is
+/// assigned to. Reading an administration is not enough: a class may have one child, and a school's admin reads what
+/// is assigned to its whole district.
 ///
 /// Cost: a read for each administration; another for its document, except for super admins who don't ask for
 /// all tasks; and where there are no counts yet, one for the place where they were kept once, and one to see
@@ -32,10 +37,17 @@ pub async fn get_assignment_stats(
 ) -> std::result::Result<Json, FunctionError> {
     let claims = &permit.requester.claims;
     let mut data = Map::new();
-    if claims.super_admin || !claims.admin_orgs.is_empty() {
+    // Where nothing can be answered, nothing is read.
+    let may_be_told = match &request.org {
+        // Its ID tells an org, of whatever type.
+        Some(org) => OrgType::ALL.into_iter().any(|org_type| claims.admin_orgs.contains(org_type, org)),
+        None => !claims.admin_orgs.is_empty(),
+    };
+    if claims.super_admin || may_be_told {
         let question = Question {
             database: &app.stores.admin,
             readership: Readership::of(claims),
+            claims,
             key: request.org.as_deref().unwrap_or(TOTAL),
             tasks: &request.tasks,
         };
@@ -49,6 +61,7 @@ pub async fn get_assignment_stats(
 struct Question<'a> {
     database: &'a Database,
     readership: Readership,
+    claims: &'a Claims,
     /// An org's ID, or `total`.
     key: &'a str,
     tasks: &'a Tasks,
@@ -94,13 +107,24 @@ impl Question<'_> {
         let mask: Vec<FieldPath> = mask.into_iter().map(FieldPath::top).collect();
         let paths = ids.iter().map(|id| administration_path(id)).collect::<Result<Vec<_>>>()?;
         let found = self.database.get_fields(&paths, Some(&mask)).await?.into_iter().flatten();
-        let readable = found.filter(|document| self.readership.may_read(&document.fields));
+        let readable = found.filter(|document| {
+            self.readership.may_read(&document.fields) && (self.key != TOTAL || self.has_all(&document.fields))
+        });
         let tasks_of = |document: Document| {
             let administration = Administration::from_document(&document);
             let tasks = administration.assessments.into_iter().map(|assessment| assessment.task_id).collect();
             (administration.id, tasks)
         };
         Ok(Some(readable.map(tasks_of).collect()))
+    }
+
+    /// True when the caller administers all that the administration is assigned to.
+    fn has_all(&self, administration: &Fields) -> bool {
+        let lists = |name: &str| OrgLists::from_value(administration.get(name));
+        let minimal = lists("minimalOrgs");
+        // Where it doesn't say, all that may read it.
+        let orgs = if minimal.is_empty() { lists("readOrgs") } else { minimal };
+        self.claims.super_admin || (!orgs.is_empty() && self.claims.administers_all(&orgs))
     }
 
     /// The counts of those administrations that have them.

@@ -8,9 +8,8 @@ use crate::payload::{Checked, flag, object, optional_id, optional_ids, present, 
 use crate::rights::{NamesAdministration, Payload};
 use crate::runtime::FunctionError;
 
-/// Most administrations of one `getAssignmentStats`: five times what the dashboard sends, and an answer that
-/// stays below a megabyte.
-pub const MOST_ADMINISTRATIONS: usize = 1000;
+/// Most administrations of one `getAssignmentStats`: the dashboard sends 200. Each costs up to three reads.
+pub const MOST_ADMINISTRATIONS: usize = 300;
 /// Most tasks named in one `getAssignmentStats`.
 pub const MOST_TASKS: usize = 100;
 

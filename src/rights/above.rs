@@ -31,6 +31,10 @@ impl<R: Payload + NamesOrgs> Permit<R> for AboveOrgs {
         check(&requester.claims, orgs, &tree, request.may_be_missing())?;
         Ok(AboveOrgs { requester })
     }
+
+    fn requester(&self) -> Option<&Requester> {
+        Some(&self.requester)
+    }
 }
 
 const DENIED: &str = "You may not change rights over all of these orgs.";

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::orgs::OrgLists;
+use crate::claims::suspension::is_suspended;
+use crate::orgs::{OrgLists, OrgType};
 use crate::store::{DocPath, Document, Fields, Result, Value};
 
 /// A caller's rights and identity across the two projects (data-model §2.4).
@@ -20,6 +21,8 @@ pub struct Claims {
     pub admin: bool,
     /// Orgs that the caller administers, exhaustive.
     pub admin_orgs: OrgLists,
+    /// Nothing is done for them, whatever else is said here.
+    pub suspended: bool,
     /// The top-most of these, as stored: not every writer keeps the list. Ask [`Claims::topmost`].
     pub minimal_admin_orgs: OrgLists,
 }
@@ -43,6 +46,7 @@ impl Claims {
             role: text("role").map(str::to_owned),
             super_admin: flag("super_admin"),
             admin: flag("admin"),
+            suspended: document.is_some_and(is_suspended),
             admin_orgs: OrgLists::from_value(claims.get("adminOrgs")),
             minimal_admin_orgs: OrgLists::from_value(claims.get("minimalAdminOrgs")),
         }
@@ -62,6 +66,11 @@ impl Claims {
     pub fn include(&self, other: &Claims) -> bool {
         let has_more = other.super_admin || (other.admin && !self.admin) || other.rank() > self.rank();
         self.super_admin || (!has_more && self.administers_all(&other.admin_orgs))
+    }
+
+    /// True for super admins and administrators of orgs. Rights over a family alone make nobody one (ambiguities A-32).
+    pub fn is_administrator(&self) -> bool {
+        self.super_admin || self.admin_orgs.iter().any(|(org_type, _)| org_type != OrgType::Family)
     }
 
     /// How far the role goes in the dashboard, which takes whoever administers an org for an admin, whatever
@@ -97,7 +106,6 @@ pub fn claims_map<'a>(document: impl Into<Option<&'a Document>>) -> Option<&'a F
 mod tests {
     use super::*;
     use crate::fields;
-    use crate::orgs::OrgType;
     use crate::store::Timestamp;
 
     fn claims(fields: Fields) -> Claims {

@@ -22,7 +22,10 @@ use serde_json::Value as Json;
 
 pub use above::AboveOrgs;
 pub use claims::{Claims, claims_map};
-pub use permits::{Bound, Itself, ItselfOrSuperAdmin, NamesOrgs, NamesUser, OrgAdmin, Requester, SuperAdmin, denied};
+pub use permits::{
+    Bound, Itself, ItselfOrSuperAdmin, NamesOrgs, NamesUser, OrgAdmin, Requester, SuperAdmin, check_not_suspended,
+    denied,
+};
 pub use readers::{AdministrationReader, Claimed, NamesAdministration, READERSHIP_FIELDS, Readable, Readership};
 pub use rule::{Expected, Role, Rule, table};
 pub use user_admin::{Target, UserAdmin, check_appointable, looks_after};
@@ -57,6 +60,9 @@ pub trait Permit<R: Payload>: Sized + Send + 'static {
 
     /// Asks the rule: PERMISSION_DENIED when it says no.
     async fn grant(app: &App, caller: &Caller, request: &R) -> Result<Self, FunctionError>;
+
+    /// Who asks, where their rights were read.
+    fn requester(&self) -> Option<&Requester>;
 }
 
 /// A callable function, for the index: the caller is signed in, the payload is good and the permit's rule
@@ -87,6 +93,9 @@ where
             check_project(&app, caller, P::FROM)?;
             let request = R::read(&call.data)?;
             let permit = P::grant(&app, caller, &request).await?;
+            if let Some(requester) = permit.requester() {
+                call.allowance.set(requester.claims.is_administrator());
+            }
             handler(app, permit, request, call.chunks).await
         }
     };

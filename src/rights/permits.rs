@@ -20,10 +20,20 @@ pub struct Requester {
 }
 
 impl Requester {
-    /// Reads the caller's rights: one document.
+    /// Reads the caller's rights: one document. PERMISSION_DENIED for somebody who is suspended, whatever they ask for.
     pub async fn of(app: &App, caller: &Caller) -> Result<Requester, FunctionError> {
         let document = app.stores.admin.get(&Claims::path(&caller.uid)?).await?;
-        Ok(Requester { uid: caller.uid.clone(), claims: Claims::read(&caller.uid, document.as_ref()), document })
+        let claims = Claims::read(&caller.uid, document.as_ref());
+        check_not_suspended(&claims)?;
+        Ok(Requester { uid: caller.uid.clone(), claims, document })
+    }
+}
+
+/// PERMISSION_DENIED for the claims of somebody who is suspended.
+pub fn check_not_suspended(claims: &Claims) -> Result<(), FunctionError> {
+    match claims.suspended {
+        true => Err(denied("This account is suspended. Please ask your administrator.")),
+        false => Ok(()),
     }
 }
 
@@ -32,7 +42,8 @@ pub fn denied(message: &str) -> FunctionError {
     FunctionError::new(Status::PermissionDenied, message)
 }
 
-/// Leave of anybody signed in to act about themselves. Nothing is read.
+/// Leave of anybody signed in to act about themselves. Nothing is read, so whoever changes or tells anything on it must
+/// ask [`check_not_suspended`] once the claims are read.
 #[derive(Clone, Debug)]
 pub struct Itself {
     /// Who.
@@ -46,6 +57,10 @@ impl<R: Payload> Permit<R> for Itself {
 
     async fn grant(_: &App, caller: &Caller, _: &R) -> Result<Self, FunctionError> {
         Ok(Itself { caller: caller.clone() })
+    }
+
+    fn requester(&self) -> Option<&Requester> {
+        None
     }
 }
 
@@ -67,6 +82,10 @@ impl<R: Payload> Permit<R> for Bound {
             None => Err(denied("Your account isn't anybody's yet. Please sign in again.")),
         }
     }
+
+    fn requester(&self) -> Option<&Requester> {
+        Some(&self.requester)
+    }
 }
 
 /// Leave of a super admin.
@@ -86,6 +105,10 @@ impl<R: Payload> Permit<R> for SuperAdmin {
             true => Ok(SuperAdmin { requester }),
             false => Err(denied("Only super admins may do this.")),
         }
+    }
+
+    fn requester(&self) -> Option<&Requester> {
+        Some(&self.requester)
     }
 }
 
@@ -112,6 +135,10 @@ impl<R: Payload + NamesUser> Permit<R> for ItselfOrSuperAdmin {
             true => Ok(ItselfOrSuperAdmin { requester }),
             false => Err(denied("Only super admins may do this for somebody else.")),
         }
+    }
+
+    fn requester(&self) -> Option<&Requester> {
+        Some(&self.requester)
     }
 }
 
@@ -143,5 +170,9 @@ impl<R: Payload + NamesOrgs> Permit<R> for OrgAdmin {
             true => Ok(OrgAdmin { requester }),
             false => Err(denied("You don't administer all of the orgs that this is about.")),
         }
+    }
+
+    fn requester(&self) -> Option<&Requester> {
+        Some(&self.requester)
     }
 }

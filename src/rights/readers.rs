@@ -79,6 +79,10 @@ impl<R: Payload> Permit<R> for Claimed {
             None => Err(denied("Your account has no rights on record yet. Please sign in again.")),
         }
     }
+
+    fn requester(&self) -> Option<&Requester> {
+        Some(&self.requester)
+    }
 }
 
 /// Leave of anybody signed in. What they may read is for the handler to ask of [`Readership`].
@@ -94,6 +98,10 @@ impl<R: Payload> Permit<R> for Readable {
 
     async fn grant(app: &App, caller: &Caller, _: &R) -> Result<Self, FunctionError> {
         Ok(Readable { requester: Requester::of(app, caller).await? })
+    }
+
+    fn requester(&self) -> Option<&Requester> {
+        Some(&self.requester)
     }
 }
 
@@ -133,6 +141,10 @@ impl<R: Payload + NamesAdministration> Permit<R> for AdministrationReader {
             true => Ok(AdministrationReader { requester, administration }),
             false => Err(refused()),
         }
+    }
+
+    fn requester(&self) -> Option<&Requester> {
+        Some(&self.requester)
     }
 }
 

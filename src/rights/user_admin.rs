@@ -63,6 +63,10 @@ impl<R: Payload + NamesUser> Permit<R> for UserAdmin {
         let assessment_uid = found.claims.assessment_uid;
         Ok(UserAdmin { requester, target: Target { admin_uid: found.admin_uid, assessment_uid, is_caller } })
     }
+
+    fn requester(&self) -> Option<&Requester> {
+        Some(&self.requester)
+    }
 }
 
 const DENIED: &str = "You don't administer this user.";

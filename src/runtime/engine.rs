@@ -16,6 +16,7 @@ use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
 use super::auth::{Callers, Deliveries};
+use super::budget::{Ticket, Treasury};
 use super::capacity::{Capacity, Room};
 use super::counted::Counted;
 use super::function::Function;
@@ -85,6 +86,7 @@ pub(super) struct Inner<S> {
     pub(super) options: Options,
     pub(super) metrics: Metrics,
     pub(super) limits: Limits,
+    pub(super) treasury: Arc<Treasury>,
     pub(super) room: Arc<Room>,
     state: S,
     /// How many functions run.
@@ -110,6 +112,8 @@ pub(super) struct Run {
     pub(super) trace: Option<Trace>,
     /// What was spent for it before it began.
     pub(super) spent: Cost,
+    /// Whose budget it counts for.
+    pub(super) ticket: Option<Ticket>,
 }
 
 impl<S: Clone + Send + Sync + 'static> Runtime<S> {
@@ -124,9 +128,10 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
             }
         }
         let limits = Limits::new(&options.callers.signed_out, &registry);
+        let treasury = Arc::new(Treasury::new(options.callers.budgets.clone()));
         let room = Arc::new(Room::new(options.capacity));
         let (metrics, runs) = (Metrics::new()?, watch::Sender::new(0));
-        let inner = Inner { registry, options, metrics, limits, room, state, runs };
+        let inner = Inner { registry, options, metrics, limits, treasury, room, state, runs };
         Ok(Runtime { inner: Arc::new(inner) })
     }
 
@@ -144,6 +149,7 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
     pub(super) fn upkeep(&self) {
         self.inner.metrics.upkeep();
         self.inner.limits.upkeep();
+        self.inner.treasury.upkeep();
     }
 
     /// What each function's runs have cost since the start.
@@ -210,6 +216,9 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
                 Err(_) => Ended::TimedOut,
             };
             let (took, cost) = (started.elapsed(), meter.total());
+            if let Some(ticket) = run.ticket {
+                ticket.settle(cost);
+            }
             let outcome = match &ended {
                 Ended::Answered(answer) => judge(answer),
                 Ended::Panicked => "panic",

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::budget::Allowance;
 use super::chunks::Chunks;
 use super::error::FunctionError;
 use super::tasks::{Task, TaskOutcome};
@@ -37,12 +38,14 @@ pub struct Call {
     pub app_id: Option<String>,
     /// Where to say something before the answer, for callers who stream.
     pub chunks: Chunks,
+    /// Where to say which budget the caller has.
+    pub allowance: Allowance,
 }
 
 impl Call {
     /// A plain call of no app.
     pub fn new(data: serde_json::Value, caller: Option<Caller>) -> Call {
-        Call { data, caller, app_id: None, chunks: Chunks::default() }
+        Call { data, caller, app_id: None, chunks: Chunks::default(), allowance: Allowance::default() }
     }
 
     /// The caller, or UNAUTHENTICATED.
@@ -154,6 +157,10 @@ pub struct Function<S> {
     pub body_limit: usize,
     /// How many calls a minute an address may make that isn't signed in, besides the limit for all functions.
     pub signed_out_limit: Option<NonZeroU32>,
+    /// Whether it changes rights or passwords, and so asks more of the caller's sign-in.
+    pub is_privileged: bool,
+    /// Whether what it costs counts for the caller's budget.
+    pub is_budgeted: bool,
 }
 
 /// Callables: 70 s, what the client SDK waits for by default, and 10 MiB, what Google's front end
@@ -179,6 +186,8 @@ impl<S> Function<S> {
             timeout: CALLABLE_TIMEOUT,
             body_limit: BODY_LIMIT,
             signed_out_limit: None,
+            is_privileged: false,
+            is_budgeted: true,
         }
     }
 
@@ -210,6 +219,8 @@ impl<S> Function<S> {
             timeout: BACKGROUND_TIMEOUT,
             body_limit: BODY_LIMIT,
             signed_out_limit: None,
+            is_privileged: false,
+            is_budgeted: true,
         }
     }
 
@@ -228,6 +239,8 @@ impl<S> Function<S> {
             timeout: BACKGROUND_TIMEOUT,
             body_limit: BODY_LIMIT,
             signed_out_limit: None,
+            is_privileged: false,
+            is_budgeted: true,
         }
     }
 
@@ -247,6 +260,19 @@ impl<S> Function<S> {
     /// functions that are there for such callers, and must not be tried out.
     pub fn with_signed_out_limit(mut self, calls_a_minute: NonZeroU32) -> Self {
         self.signed_out_limit = Some(calls_a_minute);
+        self
+    }
+
+    /// The same function, which changes rights or passwords: the caller must have signed in as the settings say.
+    pub fn privileged(mut self) -> Self {
+        self.is_privileged = true;
+        self
+    }
+
+    /// The same function, whose cost counts for nobody's budget: for the work of operators, which may go through all there
+    /// is.
+    pub fn without_budget(mut self) -> Self {
+        self.is_budgeted = false;
         self
     }
 

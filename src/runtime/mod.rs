@@ -3,6 +3,7 @@
 
 mod address;
 pub mod auth;
+pub mod budget;
 pub(crate) mod callable;
 mod capacity;
 mod chunks;
@@ -13,9 +14,11 @@ pub mod error;
 pub(crate) mod events;
 pub mod function;
 pub mod limits;
+mod local;
 pub mod observe;
 pub mod registry;
 pub mod server;
+pub mod sign_in;
 pub mod tasks;
 
 pub use capacity::Capacity;
@@ -24,6 +27,7 @@ pub use engine::{DatabaseName, Options, Runtime, RuntimeError};
 pub use error::{FunctionError, Status};
 pub use events::Dispatch;
 pub use function::{Call, Caller, DocumentEvent, DocumentEventType, Function, HandlerError, Trigger};
+pub use local::LocalOnly;
 pub use observe::FunctionCost;
 pub use registry::{Registry, RegistryError};
 pub use server::{Server, ServerOptions};

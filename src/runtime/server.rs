@@ -10,6 +10,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::connections::{self, Patience};
 use super::engine::Runtime;
+use super::local::{self, LocalOnly};
 use super::observe::samples;
 use super::tasks::{LocalQueue, RemoteQueue};
 use super::{callable, events, tasks};
@@ -49,6 +51,7 @@ pub struct Server<S> {
     options: ServerOptions,
     extra: Router,
     metrics_are_local: bool,
+    local: Option<LocalOnly>,
 }
 
 #[derive(Clone)]
@@ -63,7 +66,7 @@ impl<S: Clone + Send + Sync + 'static> Server<S> {
     /// Binds the address; from then on connections wait to be served.
     pub async fn bind(address: SocketAddr, runtime: Runtime<S>, options: ServerOptions) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
-        Ok(Server { listener, runtime, options, extra: Router::new(), metrics_are_local: false })
+        Ok(Server { listener, runtime, options, extra: Router::new(), metrics_are_local: false, local: None })
     }
 
     /// The same server with further routes. None of them may be one of the server's own.
@@ -79,6 +82,13 @@ impl<S: Clone + Send + Sync + 'static> Server<S> {
         self
     }
 
+    /// The same server, which answers nothing but what comes from this machine itself: for those that take tokens that no
+    /// sign-in stands behind.
+    pub fn for_this_machine_only(mut self, local: LocalOnly) -> Self {
+        self.local = Some(local);
+        self
+    }
+
     /// The address that was bound, with the real port.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
@@ -88,7 +98,7 @@ impl<S: Clone + Send + Sync + 'static> Server<S> {
     /// what runs, but no longer than the grace period. What didn't end comes again: tasks are in the
     /// store, events unacknowledged. True when everything ended.
     pub async fn run(self, stop: impl Future<Output = ()>) -> io::Result<bool> {
-        let Server { listener, runtime, options, extra, metrics_are_local } = self;
+        let Server { listener, runtime, options, extra, metrics_are_local, local } = self;
         let stopping = Arc::new(AtomicBool::new(false));
         let readiness = Readiness {
             databases: options.databases.into(),
@@ -100,6 +110,10 @@ impl<S: Clone + Send + Sync + 'static> Server<S> {
         let metrics =
             Router::new().route("/metrics", get(metrics::<S>)).with_state((runtime.clone(), metrics_are_local));
         let router = router.merge(metrics);
+        let router = match local {
+            Some(local) => router.layer(from_fn_with_state(local, local::only)),
+            None => router,
+        };
         let closing = CancellationToken::new();
         let most = runtime.inner.room.capacity().connections.clamp(1, Semaphore::MAX_PERMITS);
         let connections = Arc::new(Semaphore::new(most));

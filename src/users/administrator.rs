@@ -85,6 +85,10 @@ impl Permit<Request> for Appoint {
         }
         Ok(Appoint { requester })
     }
+
+    fn requester(&self) -> Option<&Requester> {
+        Some(&self.requester)
+    }
 }
 
 /// Makes an administrator, or makes somebody one who has an account already. Repeated, it converges. When a
@@ -220,14 +224,18 @@ async fn check_existing(
     account: &Account,
     request: &Request,
 ) -> Result<(), FunctionError> {
-    if requester.claims.super_admin {
-        return Ok(());
-    }
     let document = app.stores.admin.get(&Claims::path(&account.uid)?).await?;
     let known = Claims::read(&account.uid, document.as_ref());
     let is_known = account.email_verified || known.administers_all(&request.admin_orgs);
-    if is_known && looks_after(app, requester, &account.uid).await? {
-        return Ok(());
+    if requester.claims.super_admin || (is_known && looks_after(app, requester, &account.uid).await?) {
+        // An account that's made usable again would be one of somebody who stays suspended.
+        return match known.suspended {
+            true => {
+                let message = "The account with this e-mail address is suspended. Lift that first (updateUserRecord with disabled: false).";
+                Err(FunctionError::new(Status::FailedPrecondition, message))
+            }
+            false => Ok(()),
+        };
     }
     let message = "Somebody has an account with this e-mail address already. A super admin can give them these rights.";
     Err(FunctionError::new(Status::AlreadyExists, message))

@@ -8,12 +8,15 @@ use super::same::fold_address;
 use crate::accounts::{Account, AccountError, AccountUpdate, Accounts};
 use crate::app::App;
 use crate::claims::audit::{Action, Record};
+use crate::claims::suspension::Suspension;
 use crate::fields;
 use crate::payload::{Checked, flag, object, optional_text, present, required_id, short, shown};
-use crate::rights::{Claims, NamesUser, Payload, UserAdmin, denied};
+use crate::rights::{Claims, NamesUser, Payload, Target, UserAdmin, denied};
 use crate::runtime::{FunctionError, Status};
 use crate::store::Value;
 
+/// The function.
+const NAME: &str = "updateUserRecord";
 /// As Firebase has it.
 const SHORTEST_PASSWORD: usize = 6;
 /// Longer than any name, address or link of a picture.
@@ -107,8 +110,19 @@ pub async fn update_user_record(app: App, permit: UserAdmin, request: Request) -
     if !target.is_caller && !requester.claims.include(&held) {
         return Err(denied("You don't administer this user."));
     }
+    // A new address is nobody's until it's shown to be theirs. Not every identity provider sees to that.
+    update = unverified(&update, &account);
+    let disables = update.disabled == Some(true) && !account.disabled;
+    // Who is let in again signs in again, also on devices that others took along.
+    update.valid_since = disables.then(|| app.now());
     // What the other project's account is to follow, also when only that is left of an earlier call.
-    let followed = AccountUpdate { email: update.email.clone(), disabled: update.disabled, ..AccountUpdate::default() };
+    let followed = AccountUpdate {
+        email: update.email.clone(),
+        email_verified: update.email_verified.filter(|_| update.email.is_some()),
+        disabled: update.disabled,
+        valid_since: update.valid_since,
+        ..AccountUpdate::default()
+    };
     if update.email == account.email {
         update.email = None;
     }
@@ -127,19 +141,22 @@ pub async fn update_user_record(app: App, permit: UserAdmin, request: Request) -
             }
         }
     }
-    // The two projects stay alike, also when somebody takes the address this moment.
-    let moved = match &target.assessment_uid {
-        Some(uid) => follow(&app.accounts.assessment, uid, &followed).await?,
-        None => None,
-    };
+    let suspension = Suspension { function: NAME, by: &requester.uid, admin_uid: &target.admin_uid };
+    // First: a call that's cut short leaves somebody suspended rather than at large.
+    let suspended = update.disabled == Some(true) && suspension.begin(&app).await?;
+    if let Err(error) = change_accounts(&app, target, &update, &followed, &account).await {
+        // What is refused changes nothing; of what fails in another way, nobody knows how far it got.
+        if suspended && is_refusal(&error) {
+            suspension.lift(&app).await?;
+        }
+        return Err(error);
+    }
+    // Last, for the same reason.
+    if update.disabled == Some(false) {
+        suspension.lift(&app).await?;
+    }
     if !changes(&update, &account) {
         return Ok(json!({ "status": "ok" }));
-    }
-    if let Err(error) = app.accounts.admin.update(&target.admin_uid, &unverified(&update, &account)).await {
-        if let (Some(former), Some(uid)) = (moved, &target.assessment_uid) {
-            restore(&app.accounts.assessment, uid, former).await;
-        }
-        return Err(error.into());
     }
     let changed = [
         ("email", update.email.is_some()),
@@ -151,7 +168,7 @@ pub async fn update_user_record(app: App, permit: UserAdmin, request: Request) -
         ("disabled", update.disabled.is_some()),
     ];
     let record = Record {
-        function: "updateUserRecord",
+        function: NAME,
         action: Action::Account,
         by: &requester.uid,
         target: &target.admin_uid,
@@ -164,6 +181,38 @@ pub async fn update_user_record(app: App, permit: UserAdmin, request: Request) -
     };
     app.stores.admin.commit(vec![record.write(&app)?]).await?;
     Ok(json!({ "status": "ok" }))
+}
+
+/// The two projects stay alike, also when somebody takes the address this moment.
+async fn change_accounts(
+    app: &App,
+    target: &Target,
+    update: &AccountUpdate,
+    followed: &AccountUpdate,
+    account: &Account,
+) -> Result<(), FunctionError> {
+    let moved = match &target.assessment_uid {
+        Some(uid) => follow(&app.accounts.assessment, uid, followed).await?,
+        None => None,
+    };
+    if !changes(update, account) {
+        return Ok(());
+    }
+    if let Err(error) = app.accounts.admin.update(&target.admin_uid, update).await {
+        if let (Some(former), Some(uid)) = (moved, &target.assessment_uid) {
+            restore(&app.accounts.assessment, uid, former).await;
+        }
+        return Err(error.into());
+    }
+    Ok(())
+}
+
+/// True for errors that say what is wrong with the request: it was never carried out.
+fn is_refusal(error: &FunctionError) -> bool {
+    matches!(
+        error.status,
+        Status::InvalidArgument | Status::AlreadyExists | Status::FailedPrecondition | Status::PermissionDenied
+    )
 }
 
 /// A password is never known to be the same.

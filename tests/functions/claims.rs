@@ -443,3 +443,44 @@ async fn claims_that_name_anothers_assessment_account_leave_it_alone() {
     assert_eq!(after, before);
     assert_eq!(town.admin_account(&target).await.expect("an account").custom_claims["role"], "platform_admin");
 }
+
+/// Firestore takes a megabyte. Rights that come to more are refused, named as what they are, and never tried for ever.
+#[tokio::test]
+async fn rights_over_more_than_a_document_holds_are_refused() {
+    let town = Town::open().await;
+    let long = |number: usize| format!("{}{number}", "c".repeat(1400));
+    for (id, classes) in [("s-large", 800), ("s-small", 1)] {
+        set(town.world.admin(), &format!("schools/{id}"), fields! { "name" => "S", "archived" => false }).await;
+        let class = |number| {
+            let path = DocPath::in_collection("classes", &format!("{}{id}", long(number))).expect("a path");
+            Write::set(path, fields! { "name" => "C", "archived" => false, "schoolId" => id })
+        };
+        for batch in (0..classes).collect::<Vec<usize>>().chunks(200) {
+            let writes = batch.iter().map(|number| class(*number)).collect();
+            town.world.admin().commit(writes).await.expect("written");
+        }
+    }
+    town.world.events().await;
+    let target = uid(Role::Guest);
+    let grant = |school: &str| json!({"targetUid": target, "schoolId": school});
+    town.call(Role::SuperAdmin, "appendToAdminClaims", grant("s-small")).await.expect("granted");
+    let before = town.everything().await;
+    let error = town.call(Role::SuperAdmin, "appendToAdminClaims", grant("s-large")).await.expect_err("too many");
+    assert_eq!(error.status, Status::ResourceExhausted);
+    assert!(error.message.contains("more than one account can hold"), "{}", error.message);
+    assert_eq!(town.everything().await, before);
+
+    // By hand, and by a roster: it's said, and doesn't come again.
+    let path = DocPath::new(format!("userClaims/{target}")).expect("a path");
+    let lists = lists(&json!({"schools": ["s-small", "s-large"]}));
+    let mask = vec![FieldPath::of(["claims", "adminOrgs"]), FieldPath::of(["claims", "minimalAdminOrgs"])];
+    let by_hand = fields! { "claims" => fields! { "adminOrgs" => lists.clone(), "minimalAdminOrgs" => lists } };
+    town.world.admin().commit(vec![Write::merge(path, by_hand, mask)]).await.expect("written");
+    for event in town.world.events().await {
+        assert!(town.world.deliver(event.clone()).await, "{}", event.0);
+    }
+    // What was taken away always goes.
+    let remove = json!({"targetUid": target, "schoolId": "s-large"});
+    town.call(Role::SuperAdmin, "removeFromAdminClaims", remove).await.expect("removed");
+    assert_eq!(ids(&town.claims(&target).await, "adminOrgs", "schools"), ["s-small"]);
+}

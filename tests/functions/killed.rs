@@ -9,7 +9,7 @@ use proptest::test_runner::{RngAlgorithm, TestRng};
 use roar_functions::context::Context;
 use roar_functions::store::{Database, DocPath, Query, Value};
 
-use crate::world::{PROJECT, admin_uid, assert_consistent, assignments, call, fill, open_administration, token};
+use crate::world::{PROJECT, admin_uid, assert_consistent, assignments, call, data_token, fill, open_administration};
 
 const STUDENTS: usize = 5000;
 const KILLS: usize = 20;
@@ -94,7 +94,7 @@ async fn a_fan_out_survives_twenty_kills() {
         // when there may be none.
         if created.len() * 7 <= kills {
             let now = Context::system().now();
-            let token = token(PROJECT, admin_uid(), now);
+            let token = data_token(directory.path(), PROJECT, admin_uid(), now);
             let (status, answer) =
                 call(&http, &server.url, &token, "createAdministration", open_administration(now)).await;
             assert_eq!(status, 200, "{answer}");

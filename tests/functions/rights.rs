@@ -16,14 +16,14 @@ use crate::town::{Town, assessment_uid, lists, uid};
 use crate::world::{open_administration, set};
 
 /// The callables and their rules, from the index.
-fn callables() -> Vec<(&'static str, Rule)> {
+pub fn callables() -> Vec<(&'static str, Rule)> {
     let callable = |function: &roar_functions::runtime::Function<_>| matches!(function.trigger, Trigger::Callable(_));
     let rule = |access| Rule::with_text(access).expect("every callable has a rule");
     functions::table().iter().filter(|f| callable(f)).map(|function| (function.name, rule(function.access))).collect()
 }
 
 /// A good request about school s1 or a student in it. A new callable needs one.
-fn request(town: &Town, function: &str, role: Role) -> Json {
+pub fn request(town: &Town, function: &str, role: Role) -> Json {
     match function {
         "createAdministration" => {
             let mut administration = open_administration(town.world.now());
@@ -64,7 +64,7 @@ fn at_clever(town: &Town, role: Role) -> String {
     town.world.fake.district(0).users("student")[place].clone()
 }
 
-async fn town() -> Town {
+pub async fn town() -> Town {
     let town = Town::open().await;
     for role in Role::ALL.into_iter().filter(|role| !matches!(role, Role::SignedOut | Role::WrongToken)) {
         let provider = Provider { provider_id: "oidc.clever".to_owned(), raw_id: at_clever(&town, role) };
@@ -135,4 +135,15 @@ fn the_documentation_shows_the_table() {
     let table = table(callables());
     assert_eq!(listed, table, "put this into docs/rights.md:\n{table}");
     assert_eq!(BTreeSet::from_iter(Rule::ALL.map(Rule::text)).len(), Rule::ALL.len(), "texts tell rules apart");
+}
+
+#[test]
+fn the_documentation_names_what_asks_for_a_recent_sign_in() {
+    let documented = include_str!("../../docs/rights.md");
+    let (_, rest) = documented.split_once("a test compares them -->\nCalls that").expect("the beginning of the list");
+    let (listed, _) = rest.split_once("<!-- /privileged -->").expect("the end of the list");
+    let listed: Vec<&str> = listed.split('`').skip(1).step_by(2).collect();
+    let privileged: Vec<_> =
+        functions::table().iter().filter(|f| f.is_privileged).map(|function| function.name).collect();
+    assert_eq!(listed, privileged);
 }

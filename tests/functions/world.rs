@@ -16,8 +16,12 @@ use roar_functions::context::Context;
 use roar_functions::demo::district::{ADMIN_UID, DISTRICT, District, Size, administration};
 use roar_functions::functions;
 use roar_functions::rostering::Rosters;
-use roar_functions::runtime::auth::{AppCheck, Callers, Deliveries, IdTokens, KeySource, development_token};
+use roar_functions::runtime::auth::{
+    AppCheck, Callers, Deliveries, DevelopmentKey, IdTokens, KeySource, unsigned_token,
+};
+use roar_functions::runtime::budget::Budgets;
 use roar_functions::runtime::limits::SignedOut;
+use roar_functions::runtime::sign_in::SignInRules;
 use roar_functions::runtime::{Call, Caller, Capacity, DatabaseName, QueueOptions, Trigger};
 use roar_functions::service::{self, Parts, Service};
 use roar_functions::store::embedded::EmbeddedStore;
@@ -64,9 +68,12 @@ pub fn service(
                 projects: vec![project.to_owned(), format!("{project}-assessment")],
                 keys,
                 allow_unsigned: true,
+                development: None,
             },
             app_check: AppCheck::Off,
             signed_out: SignedOut::unlimited(),
+            budgets: Budgets::unlimited(),
+            sign_in: SignInRules::default(),
         },
         deliveries: Deliveries::Open,
     })
@@ -138,7 +145,13 @@ impl EmulatorWorld {
 }
 
 pub fn token(project: &str, uid: &str, now: Timestamp) -> String {
-    development_token(project, uid, None, serde_json::Map::new(), now).expect("a token")
+    unsigned_token(project, uid, None, serde_json::Map::new(), now).expect("a token")
+}
+
+/// A token that a server on that data directory accepts.
+pub fn data_token(directory: &std::path::Path, project: &str, uid: &str, now: Timestamp) -> String {
+    let key = DevelopmentKey::open(directory, &Context::system()).expect("a key");
+    key.token(project, uid, None, serde_json::Map::new(), now).expect("a token")
 }
 
 pub async fn call(

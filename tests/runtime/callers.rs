@@ -1,9 +1,16 @@
 //! Who calls: ID tokens and App Check tokens, each rule broken in turn.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::SignedDuration;
 use jsonwebtoken::{Algorithm, EncodingKey};
-use roar_functions::runtime::auth::{AppCheck, AppTokens, Callers, IdTokens, KeySource, development_token};
+use roar_functions::context::Context;
+use roar_functions::runtime::auth::{
+    AppCheck, AppTokens, Callers, DevelopmentKey, IdTokens, KeySource, unsigned_token,
+};
+use roar_functions::runtime::budget::Budgets;
 use roar_functions::runtime::limits::SignedOut;
+use roar_functions::runtime::sign_in::SignInRules;
 use serde_json::{Map, Value, json};
 
 use crate::support::keys::{unsigned, unsigned_message};
@@ -33,7 +40,12 @@ fn with(mut claims: Value, name: &str, value: Option<Value>) -> Value {
 }
 
 fn id_tokens(keys: &KeyServer, allow_unsigned: bool) -> IdTokens {
-    IdTokens { projects: vec![PROJECT.to_owned()], keys: KeySource::new(&keys.url, http()), allow_unsigned }
+    IdTokens {
+        projects: vec![PROJECT.to_owned()],
+        keys: KeySource::new(&keys.url, http()),
+        allow_unsigned,
+        development: None,
+    }
 }
 
 async fn server(keys: &KeyServer, allow_unsigned: bool) -> TestServer {
@@ -41,6 +53,8 @@ async fn server(keys: &KeyServer, allow_unsigned: bool) -> TestServer {
         id_tokens: id_tokens(keys, allow_unsigned),
         app_check: AppCheck::Off,
         signed_out: SignedOut::unlimited(),
+        budgets: Budgets::unlimited(),
+        sign_in: SignInRules::default(),
     };
     TestServer::with(Setup { callers, ..Setup::new() }).await
 }
@@ -262,14 +276,69 @@ async fn development_tokens_count_where_unsigned_ones_do() {
     let keys = KeyServer::start(&[]).await;
     let custom = Map::from_iter([("role".to_owned(), json!("admin"))]);
     let now = jiff::Timestamp::from_second(NOW).unwrap();
-    let token = development_token(PROJECT, "u7", Some("a@b.example"), custom, now).unwrap();
+    let token = unsigned_token(PROJECT, "u7", Some("a@b.example"), custom, now).unwrap();
     let header = format!("Bearer {token}");
     let (status, body) = call(&server(&keys, true).await, &header).await;
     assert_eq!((status, &body["result"]["uid"]), (200, &json!("u7")));
     assert_eq!(call(&server(&keys, false).await, &header).await, refused());
     let reserved = Map::from_iter([("sub".to_owned(), json!("x"))]);
-    assert!(development_token(PROJECT, "u7", None, reserved, now).is_err());
-    assert!(development_token(PROJECT, "", None, Map::new(), now).is_err());
+    assert!(unsigned_token(PROJECT, "u7", None, reserved, now).is_err());
+    assert!(unsigned_token(PROJECT, "", None, Map::new(), now).is_err());
+}
+
+#[tokio::test]
+async fn a_data_directorys_own_tokens_count_with_its_key_alone() {
+    let keys = KeyServer::start(&[&SigningKey::new("k2")]).await;
+    let directory = tempfile::tempdir().unwrap();
+    let open = |name: &str| DevelopmentKey::open(&directory.path().join(name), &Context::system()).unwrap();
+    let now = jiff::Timestamp::from_second(NOW).unwrap();
+    let token = |key: &DevelopmentKey| key.token(PROJECT, "u7", None, Map::new(), now).unwrap();
+    let (own, others) = (token(&open("own")), token(&open("other")));
+    let server = |development: Option<DevelopmentKey>| {
+        let id_tokens = IdTokens { development, ..id_tokens(&keys, false) };
+        let callers = Callers {
+            id_tokens,
+            app_check: AppCheck::Off,
+            signed_out: SignedOut::unlimited(),
+            budgets: Budgets::unlimited(),
+            sign_in: SignInRules::default(),
+        };
+        TestServer::with(Setup { callers, ..Setup::new() })
+    };
+    let with_key = server(Some(open("own"))).await;
+    let (status, body) = call(&with_key, &format!("Bearer {own}")).await;
+    assert_eq!((status, &body["result"]["uid"]), (200, &json!("u7")));
+    let (message, _) = own.rsplit_once('.').unwrap();
+    let (header, payload) = message.split_once('.').unwrap();
+    let header: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).unwrap()).unwrap();
+    assert_eq!((&header["alg"], header["kid"].as_str().unwrap().len()), (&json!("HS256"), 32));
+    // Everything that a forger can know is the key's name.
+    let forge = |header: Value, secret: &[u8]| {
+        let message = format!("{}.{payload}", URL_SAFE_NO_PAD.encode(header.to_string()));
+        let key = EncodingKey::from_secret(secret);
+        format!("{message}.{}", jsonwebtoken::crypto::sign(message.as_bytes(), &key, Algorithm::HS256).unwrap())
+    };
+    let kid = header["kid"].clone();
+    for (why, token) in [
+        ("another directory's", others),
+        ("unsigned", unsigned_token(PROJECT, "u7", None, Map::new(), now).unwrap()),
+        ("no signature", format!("{message}.")),
+        ("an empty secret", forge(header.clone(), b"")),
+        ("the key's name as secret", forge(header.clone(), kid.as_str().unwrap().as_bytes())),
+        ("no key ID", own.replacen(own.split('.').next().unwrap(), &URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256"}"#), 1)),
+        ("another algorithm", forge(json!({"alg": "HS512", "kid": kid, "typ": "JWT"}), b"x")),
+        (
+            "the key's name under RS256",
+            SigningKey::new("k1").sign_with(&json!({"alg": "RS256", "kid": kid}), &claims()),
+        ),
+    ] {
+        assert_eq!(call(&with_key, &format!("Bearer {token}")).await, refused(), "{why}");
+    }
+    let without = server(None).await;
+    assert_eq!(call(&without, &format!("Bearer {own}")).await, refused());
+    // It's good for an hour, as any.
+    with_key.clock.advance(SignedDuration::from_secs(3606));
+    assert_eq!(call(&with_key, &format!("Bearer {own}")).await, refused());
 }
 
 fn app_claims() -> Value {
@@ -285,8 +354,13 @@ fn app_claims() -> Value {
 async fn app_server(keys: &KeyServer, mode: fn(AppTokens) -> AppCheck) -> TestServer {
     let apps =
         AppTokens { projects: vec![PROJECT.to_owned()], apps: Vec::new(), keys: KeySource::new(&keys.url, http()) };
-    let callers =
-        Callers { id_tokens: id_tokens(keys, true), app_check: mode(apps), signed_out: SignedOut::unlimited() };
+    let callers = Callers {
+        id_tokens: id_tokens(keys, true),
+        app_check: mode(apps),
+        signed_out: SignedOut::unlimited(),
+        budgets: Budgets::unlimited(),
+        sign_in: SignInRules::default(),
+    };
     TestServer::with(Setup { callers, ..Setup::new() }).await
 }
 

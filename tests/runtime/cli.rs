@@ -38,6 +38,10 @@ fn wrong_settings_fail_at_the_start_and_are_named() {
         (&[("ROAR_SIGNED_OUT_LIMIT", "-1")], "ROAR_SIGNED_OUT_LIMIT must be a number from 0 to 1000000"),
         (&[("ROAR_SIGNED_OUT_LIMIT", "1000001")], "ROAR_SIGNED_OUT_LIMIT must be a number from 0 to 1000000"),
         (&[("ROAR_SIGNED_OUT_LIMIT", "many")], "ROAR_SIGNED_OUT_LIMIT must be a number from 0 to 1000000"),
+        (&[("ROAR_CALL_BUDGET", "99")], "ROAR_CALL_BUDGET must be 0 for any number, or a number from 100"),
+        (&[("ROAR_ADMIN_CALL_BUDGET", "much")], "ROAR_ADMIN_CALL_BUDGET must be 0"),
+        (&[("ROAR_RECENT_SIGN_IN", "12h")], "ROAR_RECENT_SIGN_IN must be a number of hours from 0 to 8760"),
+        (&[("ROAR_SECOND_FACTOR", "on")], "ROAR_SECOND_FACTOR must be one of off, privileged"),
         (&[("ROAR_TRUSTED_PROXIES", "true")], "ROAR_TRUSTED_PROXIES must be a number from 0 to 10"),
         (&[("ROAR_TRUSTED_PROXIES", "11")], "ROAR_TRUSTED_PROXIES must be a number from 0 to 10"),
         (&[("ROAR_EDIT_IN_PROGRESS", "maybe")], "ROAR_EDIT_IN_PROGRESS must be one of deny, extend, allow"),
@@ -62,7 +66,10 @@ fn wrong_settings_fail_at_the_start_and_are_named() {
         (&[("ROAR_LOG", "a=b=c")], "ROAR_LOG must be a tracing filter"),
         (&[("ROAR_LOG_FORMAT", "xml")], "ROAR_LOG_FORMAT must be one of text, json"),
         (&[("PORT", "0")], "set ROAR_UNSIGNED_TOKENS=never"),
-        (&[("ROAR_LISTEN", "0.0.0.0:0")], "unsigned ID tokens would be accepted on 0.0.0.0:0"),
+        (&[("ROAR_LISTEN", "0.0.0.0:0")], "ID tokens for development would be accepted on 0.0.0.0:0"),
+        (&[("ROAR_DEVELOPMENT_HOSTS", "devbox, http://x")], r#""http://x" isn't one"#),
+        (&[("ROAR_DEVELOPMENT_ORIGINS", "https://a.example,b.example")], r#""b.example" isn't one"#),
+        (&[("ROAR_DEVELOPMENT_ORIGINS", "https://a.example/")], "ROAR_DEVELOPMENT_ORIGINS must be origins"),
         (&[FIRESTORE], "ROAR_EVENTS_AUDIENCE (this service's URL) and ROAR_EVENTS_SERVICE_ACCOUNT"),
         (&[FIRESTORE, ("ROAR_EVENTS_AUDIENCE", "https://x")], "ROAR_EVENTS_SERVICE_ACCOUNT is missing"),
         (&[FIRESTORE, ("ROAR_EVENTS_SERVICE_ACCOUNT", "a@b")], "ROAR_EVENTS_AUDIENCE is missing"),
@@ -130,7 +137,8 @@ fn a_token_is_like_the_auth_emulators() {
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     let args = ["token", "--uid", "u1", "--email", "a@b.example", "--claims", r#"{"role": "admin"}"#];
-    let (code, stdout, _) = run(&args, &[("ROAR_ADMIN_PROJECT", "demo-x")]);
+    let emulator = [FIRESTORE, ("FIRESTORE_EMULATOR_HOST", "127.0.0.1:9"), ("ROAR_ADMIN_PROJECT", "demo-x")];
+    let (code, stdout, _) = run(&args, &emulator);
     assert_eq!(code, 0);
     let parts: Vec<_> = stdout.trim_end().split('.').collect();
     let part = |index: usize| serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(parts[index]).unwrap()).unwrap();
@@ -147,12 +155,13 @@ fn a_token_is_like_the_auth_emulators() {
         assert_eq!(claims[name], value, "{name}");
     }
     assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 3600);
+    assert_eq!(claims["auth_time"], claims["iat"], "somebody has just signed in");
 
-    assert_eq!(run(&["token"], &[]).0, 2);
-    assert_eq!(run(&["token", "--uid", "u1", "--claims", "[]"], &[]).0, 2);
-    assert_eq!(run(&["token", "--uid", "u1", "--claims", r#"{"exp": 1}"#], &[]).0, 1);
+    assert_eq!(run(&["token"], &emulator).0, 2);
+    assert_eq!(run(&["token", "--uid", "u1", "--claims", "[]"], &emulator).0, 2);
+    assert_eq!(run(&["token", "--uid", "u1", "--claims", r#"{"exp": 1}"#], &emulator).0, 1);
     let (code, _, stderr) = run(&["token", "--uid", "u1"], &[FIRESTORE]);
-    assert!(code == 1 && stderr.contains("no server on Cloud Firestore accepts unsigned tokens"));
+    assert!(code == 1 && stderr.contains("no server on Cloud Firestore accepts tokens for development"));
 }
 
 #[test]

@@ -99,8 +99,17 @@ async fn a_key_server_that_is_down_makes_deliveries_come_again() {
     assert_eq!(deliver(&server, Some(&key.sign(&claims()))).await, [503; 3]);
 }
 
+/// Where events come from an emulator, whose word is taken, tasks still are the process's own.
+#[tokio::test]
+async fn tasks_of_the_process_itself_come_from_nowhere_else() {
+    let server = TestServer::start().await;
+    assert_eq!(deliver(&server, None).await, [204, 204, 403]);
+}
+
 #[tokio::test]
 async fn a_closed_server_takes_none() {
     let server = TestServer::with(Setup { deliveries: Deliveries::Closed, ..Setup::new() }).await;
-    assert_eq!(deliver(&server, None).await, [401; 3]);
+    assert_eq!(deliver(&server, None).await, [403; 3]);
+    let answer = server.post("/events/onWritten").json(&json!({})).send().await.unwrap().text().await.unwrap();
+    assert!(answer.contains("takes none from outside"), "{answer}");
 }

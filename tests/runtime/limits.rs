@@ -6,7 +6,9 @@ use std::time::Duration;
 use governor::clock::{Clock as _, FakeRelativeClock};
 use reqwest::{Method, Response};
 use roar_functions::runtime::auth::{AppCheck, AppTokens, Callers, IdTokens, KeySource};
+use roar_functions::runtime::budget::Budgets;
 use roar_functions::runtime::limits::{SignedOut, Stopwatch};
+use roar_functions::runtime::sign_in::SignInRules;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -37,9 +39,11 @@ async fn server(calls: u32, proxies: usize, keys: &KeyServer, clock: &FakeRelati
     let source = || KeySource::new(&keys.url, http());
     let projects = || vec![PROJECT.to_owned()];
     let callers = Callers {
-        id_tokens: IdTokens { projects: projects(), keys: source(), allow_unsigned: true },
+        id_tokens: IdTokens { projects: projects(), keys: source(), allow_unsigned: true, development: None },
         app_check: AppCheck::Monitor(AppTokens { projects: projects(), apps: Vec::new(), keys: source() }),
         signed_out,
+        budgets: Budgets::unlimited(),
+        sign_in: SignInRules::default(),
     };
     TestServer::with(Setup { callers, ..Setup::new() }).await
 }

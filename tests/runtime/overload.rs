@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use reqwest::RequestBuilder;
 use roar_functions::runtime::Capacity;
-use roar_functions::runtime::auth::development_token;
+use roar_functions::runtime::auth::unsigned_token;
 use serde_json::{Value, json};
 
 use crate::support::world::PROJECT;
+use crate::support::world::service;
 use crate::support::{Setup, TestServer};
 
 fn calls(calls: usize) -> Capacity {
@@ -74,16 +75,17 @@ async fn a_call_whose_caller_went_away_keeps_its_place_until_it_ends() {
 #[tokio::test]
 async fn bodies_beyond_the_room_are_refused_and_may_come_again() {
     let capacity = Capacity { body_bytes: 20_000, ..Capacity::default() };
-    let server = TestServer::with(Setup { capacity, ..Setup::new() }).await;
+    let (deliveries, token, _keys) = service().await;
+    let server = TestServer::with(Setup { capacity, deliveries, ..Setup::new() }).await;
     let large = json!({"data": "x".repeat(15_000)});
     let held = tokio::spawn(server.post("/hold").json(&large).send());
     until_held(&server, 1).await;
     let refused = server.post("/echoBack").json(&large).send().await.unwrap();
     assert_eq!((refused.status().as_u16(), refused.headers()["retry-after"].to_str().unwrap()), (503, "1"));
     assert!(refused.text().await.unwrap().contains(r#""status":"UNAVAILABLE""#));
-    let event = server.post("/events/onWritten").body("x".repeat(15_000)).send().await.unwrap();
+    let event = server.post("/events/onWritten").bearer_auth(&token).body("x".repeat(15_000)).send().await.unwrap();
     assert_eq!((event.status().as_u16(), event.headers()["retry-after"].to_str().unwrap()), (503, "1"));
-    let task = server.post("/tasks/work").body("x".repeat(15_000)).send().await.unwrap();
+    let task = server.post("/tasks/work").bearer_auth(&token).body("x".repeat(15_000)).send().await.unwrap();
     assert_eq!(task.status().as_u16(), 503);
     assert_eq!(server.call("/echoBack", json!("small")).await.status(), 200);
     server.world.gate.add_permits(1);
@@ -144,7 +146,7 @@ async fn bodies_of_many_parts_and_large_ones_of_strangers_are_refused() {
         let request = token.into_iter().fold(request, |request, token| request.bearer_auth(token));
         request.send().await.unwrap().status().as_u16()
     };
-    let token = development_token(PROJECT, "u1", None, serde_json::Map::new(), server.now()).unwrap();
+    let token = unsigned_token(PROJECT, "u1", None, serde_json::Map::new(), server.now()).unwrap();
     assert_eq!(send(body(9_000), None).await, 200);
     assert_eq!(send(body(10_000), None).await, 400, "more than 64 KiB, and nobody is signed in");
     assert_eq!(send(body(90_000), Some(&token)).await, 200);

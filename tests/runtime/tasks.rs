@@ -9,6 +9,7 @@ use roar_functions::runtime::{NewTask, TaskQueue};
 use roar_functions::store::{DocPath, Write};
 use serde_json::{Value, json};
 
+use crate::support::world::service;
 use crate::support::world::{Step, answer, error};
 use crate::support::{Memory, Setup, TestServer};
 
@@ -213,24 +214,30 @@ async fn an_id_that_no_document_can_have_works_too() {
     assert_eq!((memory.ids(), server.world.noted().len()), (vec![], 4));
 }
 
-async fn post(server: &TestServer, queue: &str, body: Value) -> (u16, String) {
-    let response = server.post(&format!("/tasks/{queue}")).json(&body).send().await.unwrap();
+/// What Cloud Tasks asks with.
+fn asked(server: &TestServer, token: &str, queue: &str, body: Value) -> reqwest::RequestBuilder {
+    server.post(&format!("/tasks/{queue}")).bearer_auth(token).json(&body)
+}
+
+async fn post(server: &TestServer, token: &str, queue: &str, body: Value) -> (u16, String) {
+    let response = asked(server, token, queue, body).send().await.unwrap();
     (response.status().as_u16(), response.text().await.unwrap())
 }
 
 #[tokio::test]
 async fn a_remote_queue_runs_tasks_by_id() {
     let memory = Memory::default();
-    let server = TestServer::without_queue(Setup { memory: memory.clone(), ..Setup::new() }).await;
+    let (deliveries, token, _keys) = service().await;
+    let server = TestServer::without_queue(Setup { memory: memory.clone(), deliveries, ..Setup::new() }).await;
     enlist(&server, &["a", "b"]).await;
-    let ask = |id: &'static str| post(&server, "work", json!({"data": {"id": id}}));
+    let ask = |id: &'static str| post(&server, &token, "work", json!({"data": {"id": id}}));
     assert_eq!(ask("a").await, (204, String::new()));
     assert_eq!(memory.ids(), ["b"]);
     // Done before, or never heard of: nothing is left to do.
     assert_eq!(ask("a").await, (204, String::new()));
     server.world.script("b", [Step::Transient, Step::Later(Duration::from_secs(7)), Step::Permanent]);
     assert_eq!(ask("b").await, (503, error("UNAVAILABLE", "The task failed").to_string()));
-    let response = server.post("/tasks/WORK").json(&json!({"data": {"id": "b"}})).send().await.unwrap();
+    let response = asked(&server, &token, "WORK", json!({"data": {"id": "b"}})).send().await.unwrap();
     assert_eq!(response.headers()["retry-after"], "7");
     assert_eq!(answer(response).await, (503, error("UNAVAILABLE", "The task isn't done yet")));
     assert_eq!(server.queue.pending(), 0, "remembering is the remote queue's business");
@@ -242,13 +249,14 @@ async fn a_remote_queue_runs_tasks_by_id() {
 #[tokio::test]
 async fn a_remote_queue_cannot_run_a_task_twice_at_once() {
     let memory = Memory::default();
-    let server = TestServer::without_queue(Setup { memory: memory.clone(), ..Setup::new() }).await;
+    let (deliveries, token, _keys) = service().await;
+    let server = TestServer::without_queue(Setup { memory: memory.clone(), deliveries, ..Setup::new() }).await;
     enlist(&server, &["a"]).await;
     server.world.script("a", [Step::Hold]);
     let body = json!({"data": {"id": "a"}});
-    let (first, second) = tokio::join!(post(&server, "work", body.clone()), async {
+    let (first, second) = tokio::join!(post(&server, &token, "work", body.clone()), async {
         server.world.until("a first").await;
-        let second = post(&server, "work", body.clone()).await;
+        let second = post(&server, &token, "work", body.clone()).await;
         server.world.gate.add_permits(1);
         second
     });
@@ -259,14 +267,15 @@ async fn a_remote_queue_cannot_run_a_task_twice_at_once() {
 
 #[tokio::test]
 async fn requests_for_tasks_keep_the_callables_rules() {
-    let server = TestServer::start().await;
+    let (deliveries, token, _keys) = service().await;
+    let server = TestServer::with(Setup { deliveries, ..Setup::new() }).await;
     let bad = (400, error("INVALID_ARGUMENT", "Bad Request").to_string());
     for body in [json!({}), json!({"data": {}}), json!({"data": {"id": 1}}), json!({"data": {"id": "a"}, "x": 1})] {
-        assert_eq!(post(&server, "work", body).await, bad);
+        assert_eq!(post(&server, &token, "work", body).await, bad);
     }
     let unknown = (404, error("NOT_FOUND", "There is no such queue").to_string());
     for queue in ["nothing", "echoBack", "onWritten"] {
-        assert_eq!(post(&server, queue, json!({"data": {"id": "a"}})).await, unknown);
+        assert_eq!(post(&server, &token, queue, json!({"data": {"id": "a"}})).await, unknown);
     }
     assert_eq!(server.world.noted(), [""; 0]);
 }

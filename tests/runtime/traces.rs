@@ -47,7 +47,7 @@ async fn serve(endpoint: &str, parent: &str) -> Vec<Value> {
     let listening = lines.find(|line| line.contains("listening on")).expect("it listens");
     let url = listening.split("listening on ").nth(1).unwrap().split('"').next().unwrap().to_owned();
     let secret = "a-name-that-nobody-is-to-see";
-    let (_, token, _) = run(&["token", "--uid", "somebody"], &[]);
+    let (_, token, _) = run(&["token", "--uid", "somebody"], &[("ROAR_DATA_DIR", data)]);
     let call = crate::support::world::http().post(format!("{url}/getAdministrations")).header("traceparent", parent);
     let call = call.bearer_auth(token.trim());
     let answer = call.json(&json!({"data": {"testData": secret}})).send().await.unwrap();

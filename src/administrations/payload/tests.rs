@@ -137,6 +137,9 @@ fn every_rule_has_an_error_that_names_the_field() {
         ("/orgs", json!({ "schools": [""] }), "orgs.schools[0] must"),
         ("/orgs", json!({ "schools": ["a/b"] }), "orgs.schools[0] must"),
         ("/orgs", json!({ "cohorts": ["c1"] }), "orgs.cohorts is not"),
+        ("/orgs", json!({ "schools": numbered(5001) }), "orgs may name 5000"),
+        ("/tags", json!(numbered(101)), "tags must be a list of 100"),
+        ("/assessments", json!(numbered(101)), "assessments must be a list of 100"),
     ];
     for (path, value, message) in table {
         let data = if path.is_empty() { value.clone() } else { with(path, value.clone()) };
@@ -156,4 +159,8 @@ fn an_empty_period_is_a_period() {
     let mut data = valid();
     data["dateClose"] = data["dateOpen"].clone();
     assert!(Request::read(&data).is_ok());
+}
+
+fn numbered(count: usize) -> Vec<String> {
+    (0..count).map(|number| number.to_string()).collect()
 }

@@ -13,7 +13,7 @@ use crate::claims::roster::{SOURCES, Sources, role_over};
 use crate::claims::{Rounds, give_up, next_update, publish};
 use crate::fields;
 use crate::orgs::{OrgLists, OrgTree};
-use crate::rights::{Claims, claims_map, denied};
+use crate::rights::{Claims, check_not_suspended, claims_map, denied};
 use crate::runtime::{FunctionError, Status};
 use crate::store::{Database, DocPath, Document, FieldPath, Fields, Query, StoreError, Transaction, Value, Write};
 use crate::users::copy::new_copy;
@@ -68,6 +68,8 @@ async fn try_to_bind(app: &App, binding: &Binding<'_>) -> Result<Option<Bound>, 
     let (admin_path, assessment_path) = (Claims::path(admin_uid)?, Claims::path(assessment_uid)?);
     let (admin_document, assessment_document) =
         futures::try_join!(app.stores.admin.get(&admin_path), app.stores.assessment.get(&assessment_path))?;
+    let known = Claims::read(admin_uid, admin_document.as_ref());
+    check_not_suspended(&known)?;
     let assessment_claims = claims_map(assessment_document.as_ref());
     let (one, other) = (app.accounts.admin.project(), app.accounts.assessment.project());
     if !binding.is_trusted && !is_owner(&admin, one, &assessment, other, assessment_claims) {
@@ -77,7 +79,6 @@ async fn try_to_bind(app: &App, binding: &Binding<'_>) -> Result<Option<Bound>, 
         Some((kind, id)) => roster_entry(app, &admin, kind, id).await?,
         None => None,
     };
-    let known = Claims::read(admin_uid, admin_document.as_ref());
     let former = known.assessment_uid.as_deref().filter(|former| *former != assessment_uid);
     let other_account_lives = match former {
         Some(former) => app.accounts.assessment.get(former).await?.is_some(),
@@ -262,7 +263,12 @@ impl Work<'_> {
         let due = entry.due_orgs();
         if !due.is_empty() {
             let all = granted(Some(&claims)).iter().chain(due.iter()).collect();
-            claims.extend(AdminOrgs::of(&all, self.tree).to_fields());
+            let orgs = AdminOrgs::of(&all, self.tree);
+            match orgs.check_room() {
+                Ok(()) => claims.extend(orgs.to_fields()),
+                // Nobody is kept from signing in by it.
+                Err(why) => tracing::error!(uid = self.binding.admin_uid, %why, "a roster's rights are left out"),
+            }
         }
         if entry.activated && due.is_empty() {
             return claims;
@@ -339,6 +345,7 @@ impl Work<'_> {
     async fn write_claims(&self, tx: Transaction, expected: &str) -> Result<bool, FunctionError> {
         let path = Claims::path(self.binding.admin_uid)?;
         let document = tx.get(&path).await?;
+        check_not_suspended(&Claims::read(self.binding.admin_uid, document.as_ref()))?;
         let held = claims_map(document.as_ref());
         let roar_uid = user_of(&self.question(document.as_ref(), None))?;
         if roar_uid != expected {

@@ -11,7 +11,7 @@ pub use bind::{Binding, bind};
 
 use crate::app::App;
 use crate::payload::{Checked, ID_LIMIT, object, optional_id, optional_text, required_id};
-use crate::rights::{Claims, Itself, ItselfOrSuperAdmin, NamesUser, Payload, Requester, denied};
+use crate::rights::{Claims, Itself, ItselfOrSuperAdmin, NamesUser, Payload, Requester, check_not_suspended, denied};
 use crate::runtime::{FunctionError, Status};
 
 /// What a sign-in tells. Which of it must be there depends on the project that the caller signed in to.
@@ -113,6 +113,7 @@ async fn set_assessment_claims(app: &App, assessment_uid: &str, request: &SignIn
         identity: None,
         is_trusted: false,
     };
+    check_not_suspended(&claims)?;
     let bound = bind(app, &binding).await.map_err(|error| match error.status {
         // To strangers, who is bound to whom is none of their business.
         Status::AlreadyExists | Status::NotFound => denied("These are another user's."),

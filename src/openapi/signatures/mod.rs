@@ -34,7 +34,10 @@ pub(super) struct Signature {
 
 const GONE: (Status, &str) = (NotFound, "Something that the request names doesn't exist.");
 const TAKEN: (Status, &str) = (AlreadyExists, "An account or a user belongs to somebody else.");
-const LARGE: (Status, &str) = (ResourceExhausted, "The account's custom claims would be larger than 1,000 bytes.");
+const LARGE: (Status, &str) = (
+    ResourceExhausted,
+    "The account's custom claims would be larger than 1,000 bytes, or its rights come to more orgs than it can hold.",
+);
 const UNSET: (Status, &str) = (FailedPrecondition, "Clever isn't set up, or doesn't let us in.");
 
 /// All signatures, in the order of the index.
@@ -123,9 +126,9 @@ fn reports() -> Vec<Signature> {
     counts["properties"]["byTask"] = map(net_counts(), "The same by task, where tasks were asked for.");
     let mut administrations = list(nullable(shared("Id")), "The administrations.");
     administrations["minItems"] = json!(1);
-    administrations["maxItems"] = json!(1000);
+    administrations["maxItems"] = json!(crate::reports::payload::MOST_ADMINISTRATIONS);
     let mut tasks = list(nullable(shared("Key")), "Tasks to count one by one.");
-    tasks["maxItems"] = json!(100);
+    tasks["maxItems"] = json!(crate::reports::payload::MOST_TASKS);
     let row = object(vec![
         required("orgId", id("The org.")),
         required("name", json!({ "type": "string" })),
@@ -160,8 +163,9 @@ fn reports() -> Vec<Signature> {
         },
         Signature {
             name: "getAssignmentStats",
-            description: "The three counts of an administration add up to all who are assigned. What the caller may \
-                          not read, and what doesn't exist, is left out.",
+            description: "The three counts of an administration add up to all who are assigned. An org's are for who \
+                          administers it; all, without orgId, for who administers all that the administration is \
+                          assigned to. Others, and what doesn't exist, are left out.",
             data: object(vec![
                 required("administrationIds", administrations),
                 optional("orgId", id("Only this org's students; all without.")),

@@ -66,7 +66,7 @@ pub(super) fn all() -> Vec<Signature> {
                 GONE,
                 TAKEN,
                 LARGE,
-                (FailedPrecondition, "The account is a student's whom the caller doesn't administer."),
+                (FailedPrecondition, "The account is a student's whom the caller doesn't administer, or suspended."),
             ],
         },
         Signature {

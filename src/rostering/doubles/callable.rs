@@ -73,6 +73,10 @@ impl Permit<Request> for OfDistrict {
             false => Err(denied("You don't administer this district.")),
         }
     }
+
+    fn requester(&self) -> Option<&Requester> {
+        Some(&self.requester)
+    }
 }
 
 /// Handles a call: lists the pairs that wait and, if some are named, says or does what comes of deciding about them.

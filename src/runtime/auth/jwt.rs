@@ -40,6 +40,9 @@ pub enum Rejection {
     /// No key of that ID.
     #[error("no key has its key ID")]
     UnknownKey,
+    /// A development token of another place.
+    #[error("it was made with the key of another data directory than this server's (ROAR_DATA_DIR)")]
+    OtherDataDirectory,
     /// The signature isn't that of the key.
     #[error("its signature is wrong")]
     Signature,
@@ -109,11 +112,14 @@ impl<'a> Jwt<'a> {
             None if any_key => keys.all(now).await?,
             None => return Err(Rejection::UnknownKey),
         };
-        let signed_by = |key: &DecodingKey| {
-            jsonwebtoken::crypto::verify(self.signature, self.message.as_bytes(), key, Algorithm::RS256)
-                .unwrap_or(false)
-        };
+        let signed_by = |key: &DecodingKey| self.check_signature_with(key, Algorithm::RS256).is_ok();
         if candidates.iter().any(|key| signed_by(key)) { Ok(()) } else { Err(Rejection::Signature) }
+    }
+
+    /// Checks the signature with one key, by the algorithm that the key is for.
+    pub fn check_signature_with(&self, key: &DecodingKey, algorithm: Algorithm) -> Result<(), Rejection> {
+        let verified = jsonwebtoken::crypto::verify(self.signature, self.message.as_bytes(), key, algorithm);
+        if verified.unwrap_or(false) { Ok(()) } else { Err(Rejection::Signature) }
     }
 
     /// A claim that is a string.

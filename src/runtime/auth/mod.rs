@@ -1,6 +1,7 @@
 //! Who calls: users by their Firebase ID token, apps by their App Check token, Google's services by
 //! their OIDC token. Tokens are never logged.
 
+mod development;
 pub(crate) mod jwt;
 mod keys;
 mod verify;
@@ -8,13 +9,16 @@ mod verify;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use jiff::Timestamp;
 
+pub use development::{DevelopmentKey, unsigned_token};
 pub use jwt::Rejection;
 pub use keys::KeySource;
-pub use verify::{AppTokens, IdTokens, ServiceTokens, development_token};
+pub use verify::{AppTokens, IdTokens, ServiceTokens};
 
+use super::budget::Budgets;
 use super::error::{FunctionError, Status};
 use super::function::Caller;
 use super::limits::SignedOut;
+use super::sign_in::SignInRules;
 
 /// Where Google publishes the keys of Firebase ID tokens.
 pub const ID_TOKEN_KEYS: &str =
@@ -35,6 +39,10 @@ pub struct Callers {
     pub app_check: AppCheck,
     /// How often those may call who have no ID token that holds.
     pub signed_out: SignedOut,
+    /// How much of the databases those may use who have one.
+    pub budgets: Budgets,
+    /// What their sign-in must have been like for calls that change rights or passwords.
+    pub sign_in: SignInRules,
 }
 
 /// What App Check tokens are good for.

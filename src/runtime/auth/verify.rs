@@ -1,8 +1,9 @@
 //! The rules that each kind of token must keep.
 
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use super::development::DevelopmentKey;
 use super::jwt::{Jwt, Rejection};
 use super::keys::KeySource;
 use crate::runtime::function::Caller;
@@ -16,18 +17,35 @@ pub struct IdTokens {
     pub projects: Vec<String>,
     /// Google's keys.
     pub keys: KeySource,
-    /// True when the unsigned tokens of the Auth emulator and of development count.
+    /// True when the unsigned tokens of the Auth emulator count.
     pub allow_unsigned: bool,
+    /// The key of the development tokens that count, if any do.
+    pub development: Option<DevelopmentKey>,
+}
+
+/// What shows that a token is what it says.
+#[derive(Clone, Copy)]
+enum Proof<'a> {
+    /// The signature of one of Google's keys.
+    Google,
+    /// That of the data directory's key.
+    Development(&'a DevelopmentKey),
+    /// None is needed.
+    Unsigned,
 }
 
 impl IdTokens {
     /// Who the token is of, if it holds.
     pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Caller, Rejection> {
         let jwt = Jwt::parse(token)?;
-        let unsigned = self.allow_unsigned && jwt.is_unsigned();
-        if !unsigned {
-            jwt.is_rs256()?;
-        }
+        let proof = match &self.development {
+            Some(key) if DevelopmentKey::is_for(&jwt) => Proof::Development(key),
+            _ if self.allow_unsigned && jwt.is_unsigned() => Proof::Unsigned,
+            _ => {
+                jwt.is_rs256()?;
+                Proof::Google
+            }
+        };
         let audience = jwt.text("aud")?;
         if !self.projects.iter().any(|project| project == audience) {
             return Err(Rejection::Claim("aud"));
@@ -40,11 +58,13 @@ impl IdTokens {
             return Err(Rejection::Claim("sub"));
         }
         jwt.check_expiry(now)?;
-        jwt.check_past("iat", now, unsigned)?;
+        jwt.check_past("iat", now, matches!(proof, Proof::Unsigned))?;
         jwt.check_past("auth_time", now, true)?;
         jwt.check_past("nbf", now, true)?;
-        if !unsigned {
-            jwt.check_signature(&self.keys, now, false).await?;
+        match proof {
+            Proof::Google => jwt.check_signature(&self.keys, now, false).await?,
+            Proof::Development(key) => key.check(&jwt)?,
+            Proof::Unsigned => {}
         }
         Ok(Caller { uid: uid.to_owned(), project: audience.to_owned(), claims: jwt.claims })
     }
@@ -131,71 +151,4 @@ impl ServiceTokens {
         jwt.check_past("nbf", now, true)?;
         jwt.check_signature(&self.keys, now, false).await
     }
-}
-
-/// Claims that a token's maker sets itself.
-const RESERVED: [&str; 17] = [
-    "acr",
-    "amr",
-    "at_hash",
-    "aud",
-    "auth_time",
-    "azp",
-    "c_hash",
-    "cnf",
-    "exp",
-    "firebase",
-    "iat",
-    "iss",
-    "jti",
-    "nbf",
-    "nonce",
-    "sub",
-    "user_id",
-];
-
-/// Makes an unsigned ID token like those of the Auth emulator, good for an hour. Fails with the name
-/// of a claim that can't be chosen.
-pub fn development_token(
-    project: &str,
-    uid: &str,
-    email: Option<&str>,
-    claims: Map<String, Value>,
-    now: Timestamp,
-) -> Result<String, String> {
-    use base64::Engine as _;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
-    if let Some(reserved) = claims.keys().find(|name| RESERVED.contains(&name.as_str())) {
-        return Err(format!("the claim {reserved:?} is reserved"));
-    }
-    if uid.is_empty() || uid.chars().count() > 128 {
-        return Err("a UID has 1 to 128 characters".to_owned());
-    }
-    let seconds = now.as_second();
-    let mut payload = claims;
-    let identities = match email {
-        Some(email) => serde_json::json!({"email": [email]}),
-        None => serde_json::json!({}),
-    };
-    let provider = if email.is_some() { "password" } else { "custom" };
-    for (name, value) in [
-        ("iss", Value::from(format!("https://securetoken.google.com/{project}"))),
-        ("aud", Value::from(project)),
-        ("sub", Value::from(uid)),
-        ("user_id", Value::from(uid)),
-        ("auth_time", Value::from(seconds)),
-        ("iat", Value::from(seconds)),
-        ("exp", Value::from(seconds + 3600)),
-        ("firebase", serde_json::json!({"identities": identities, "sign_in_provider": provider})),
-    ] {
-        payload.insert(name.to_owned(), value);
-    }
-    if let Some(email) = email {
-        payload.insert("email".to_owned(), Value::from(email));
-        payload.insert("email_verified".to_owned(), Value::Bool(true));
-    }
-    let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#);
-    let payload = URL_SAFE_NO_PAD.encode(Value::Object(payload).to_string());
-    Ok(format!("{header}.{payload}."))
 }

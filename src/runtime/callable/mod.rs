@@ -14,6 +14,7 @@ use axum::response::Response;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
+use super::budget::Ticket;
 use super::capacity::{BodyError, Place, Room};
 use super::chunks::Chunks;
 use super::engine::{Ended, Run, Runtime};
@@ -156,12 +157,26 @@ async fn begin<S: Clone + Send + Sync + 'static>(
     if caller.as_ref().is_err_and(|error| error.status == Status::Unauthenticated) {
         admit()?;
     }
+    let mut ticket = None;
+    if let Ok(Some(caller)) = &caller
+        && function.is_budgeted
+    {
+        let admitted = runtime.inner.treasury.admit(caller).map_err(|TooMany(wait)| {
+            runtime.metrics().budget_refused(function.name);
+            let message = "You have asked for too much within a minute. Please wait a moment and try again.";
+            Refused { error: FunctionError::new(Status::ResourceExhausted, message), retry_after: Some(wait) }
+        });
+        ticket = Some(admitted?);
+    }
     let limit = match caller {
         Ok(Some(_)) => function.body_limit,
         _ => function.body_limit.min(SIGNED_OUT_BODY),
     };
     let (data, bytes) = read(&runtime.inner.room, &parts.method, &parts.headers, body, limit).await?;
     let (caller, app_id) = (caller?, app_id?);
+    if let Some(caller) = caller.as_ref().filter(|_| function.is_privileged) {
+        callers.sign_in.check(caller, now)?;
+    }
     let data = decode::decode(data).map_err(FunctionError::internal)?;
     let place = runtime.inner.room.call().ok_or_else(Refused::busy)?;
 
@@ -169,13 +184,15 @@ async fn begin<S: Clone + Send + Sync + 'static>(
         return Err(FunctionError::internal("the function found isn't callable").into());
     };
     let handler = handler.clone();
+    let allowance = ticket.as_ref().map(Ticket::allowance).unwrap_or_default();
     let run = Run {
         kind: Kind::Call,
         id: runtime.inner.options.context.document_id(),
         trace: Trace::of(&parts.headers),
         spent: Cost::default(),
+        ticket,
     };
-    let call = Call { data, caller, app_id, chunks };
+    let call = Call { data, caller, app_id, chunks, allowance };
     let work = move |state| async move {
         // Given up when the handler has ended, whether or not somebody still waits for it.
         let _places = (place, bytes);

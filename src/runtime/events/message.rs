@@ -65,6 +65,10 @@ pub fn read(
         };
         return build(attribute, content_type, body, project, now);
     }
+    // Any web page may send plain text anywhere, and whatever it likes in it; JSON only where it's asked for.
+    if !is_json(content_type) {
+        return Err(MessageError::Envelope);
+    }
     let Ok(Value::Object(mut event)) = serde_json::from_slice(body) else { return Err(MessageError::Envelope) };
     let (content_type, data) = match (event.remove("data"), event.remove("data_base64")) {
         (Some(Value::String(text)), None) => (None, Cow::Owned(text.into_bytes())),
@@ -115,6 +119,12 @@ fn build(
     let time = time.or(decoded.after.as_ref().map(|after| after.update_time)).unwrap_or(now);
     let change = DocumentChange { id, path: decoded.path, before: decoded.before, after: decoded.after, time };
     Ok(Message { database, change })
+}
+
+/// `application/json`, or the one of CloudEvents.
+fn is_json(content_type: &str) -> bool {
+    let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    matches!(kind.as_str(), "application/json" | "application/cloudevents+json")
 }
 
 /// The segment after the last one that is `name`: the emulator doubles `projects/`.

@@ -107,7 +107,7 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
             result
         };
         let event_id = id.clone();
-        let run = Run { kind: Kind::Event, id, trace, spent: Cost::default() };
+        let run = Run { kind: Kind::Event, id, trace, spent: Cost::default(), ticket: None };
         match self.run(function, run, work, judge).await {
             Ok(Ended::Answered(Err(HandlerError::Transient(_)))) => Dispatch::Transient,
             Ok(Ended::Answered(_)) => Dispatch::Acknowledged,
@@ -226,10 +226,14 @@ pub(super) fn busy() -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, HeaderValue::from_static("1"))]).into_response()
 }
 
+/// What is said to who delivers where nobody may.
+const CLOSED: &str = "This server has its events and tasks from its own process, and takes none from outside.\n";
+
 /// A sender that can't be verified now may try again; another is told so.
 pub(super) fn unverified(why: &super::auth::Rejection) -> Response {
     match why {
         super::auth::Rejection::KeysUnavailable(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        super::auth::Rejection::Closed => (StatusCode::FORBIDDEN, CLOSED).into_response(),
         _ => StatusCode::UNAUTHORIZED.into_response(),
     }
 }

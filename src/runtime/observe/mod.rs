@@ -49,10 +49,12 @@ pub enum Metric {
     AppCheck,
     /// Calls too many of who isn't signed in, by function.
     SignedOutRefused,
+    /// Calls beyond their caller's budget, by function.
+    BudgetRefused,
 }
 
 impl Metric {
-    const ALL: [Metric; 15] = [
+    const ALL: [Metric; 16] = [
         Metric::Calls,
         Metric::Events,
         Metric::Tasks,
@@ -68,6 +70,7 @@ impl Metric {
         Metric::Retries,
         Metric::AppCheck,
         Metric::SignedOutRefused,
+        Metric::BudgetRefused,
     ];
 
     /// The name that Prometheus sees.
@@ -88,6 +91,7 @@ impl Metric {
             Metric::Retries => "function_task_retries_total",
             Metric::AppCheck => "function_app_check_total",
             Metric::SignedOutRefused => "function_signed_out_refused_total",
+            Metric::BudgetRefused => "function_budget_refused_total",
         }
     }
 
@@ -107,6 +111,7 @@ impl Metric {
             Metric::Empty => "Events that told of no document, because a client only checked that one is there.",
             Metric::Retries => "Attempts at tasks that weren't the first, by function.",
             Metric::SignedOutRefused => "Calls refused because their address made too many without being signed in.",
+            Metric::BudgetRefused => "Calls refused because their caller has used up what a minute's calls may cost.",
             Metric::AppCheck => "Calls by their App Check token: good, bad, missing or unchecked for want of keys.",
         }
     }
@@ -237,6 +242,11 @@ impl Metrics {
     /// Takes note of a call that was one too many.
     pub fn signed_out_refused(&self, function: &'static str) {
         self.count(Metric::SignedOutRefused, function, Vec::new(), 1);
+    }
+
+    /// Takes note of a call whose caller has used up their budget.
+    pub fn budget_refused(&self, function: &'static str) {
+        self.count(Metric::BudgetRefused, function, Vec::new(), 1);
     }
 
     fn observe(&self, metric: Metric, function: &'static str, time: Duration) {

@@ -26,7 +26,7 @@ mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -46,6 +46,7 @@ use super::{
     StoreError, Write,
 };
 use crate::context::Clock;
+use crate::private;
 use outbox::Triggers;
 use readers::Readers;
 use schema::Catalog;
@@ -139,7 +140,7 @@ impl EmbeddedStore {
     /// Blocks meanwhile.
     ///
     /// Commit times come from `clock`, but always move on. Fails with [`StoreError::Unavailable`]
-    /// when the file can't be opened or another process (or store) has it open, and with
+    /// when the file can't be opened or closed to other users, or another process (or store) has it open, and with
     /// [`StoreError::Internal`] when it's of another format or damaged.
     pub fn open(
         dir: &Path,
@@ -150,7 +151,7 @@ impl EmbeddedStore {
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<EmbeddedStore>> {
         let lock = lock(dir, name)?;
-        let file = dir.join(format!("{name}.sqlite"));
+        let file = private_file(dir, name)?;
         let mut connection = schema::open_writer(&file)?;
         let catalog = schema::sync_indexes(&mut connection, indexes)?;
         let shared = Arc::new(Shared {
@@ -219,19 +220,29 @@ fn lock(dir: &Path, name: &str) -> Result<File> {
     if name.is_empty() || !name.chars().all(simple) {
         return Err(StoreError::InvalidArgument(format!("{name:?} is no name for a database file")));
     }
-    let path = dir.join(format!("{name}.lock"));
-    let cannot = |error: &dyn std::fmt::Display| {
-        StoreError::Unavailable(format!("cannot open the data directory {}: {error}", dir.display()))
-    };
-    std::fs::create_dir_all(dir).map_err(|error| cannot(&error))?;
-    let file = File::options().create(true).append(true).open(&path).map_err(|error| cannot(&error))?;
+    private::directory(dir).map_err(|error| cannot(dir, &error))?;
+    let file = private::file(&dir.join(format!("{name}.lock"))).map_err(|error| cannot(dir, &error))?;
     file.try_lock().map_err(|error| match error {
         std::fs::TryLockError::WouldBlock => StoreError::Unavailable(format!(
             "the database {name} in {} is open already, by another process or store",
             dir.display()
         )),
-        std::fs::TryLockError::Error(error) => cannot(&error),
+        std::fs::TryLockError::Error(error) => cannot(dir, &error),
     })?;
+    Ok(file)
+}
+
+fn cannot(dir: &Path, error: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Unavailable(format!("cannot open the data directory {}: {error}", dir.display()))
+}
+
+/// The database's file, for this user alone. SQLite gives the files that it makes beside it the same permissions.
+fn private_file(dir: &Path, name: &str) -> Result<PathBuf> {
+    let file = dir.join(format!("{name}.sqlite"));
+    private::file(&file).map_err(|error| cannot(dir, &error))?;
+    for beside in ["-wal", "-shm"] {
+        private::close(&dir.join(format!("{name}.sqlite{beside}"))).map_err(|error| cannot(dir, &error))?;
+    }
     Ok(file)
 }
 

@@ -4,6 +4,7 @@ use super::carry_out::{MergeError, Merged, Work};
 use crate::claims::admin_orgs::Change;
 use crate::claims::audit::{Action, Record};
 use crate::claims::lists::granted;
+use crate::claims::suspension::is_suspended;
 use crate::claims::{Rounds, give_up, next_update, publish};
 use crate::fields;
 use crate::rights::claims_map;
@@ -12,6 +13,17 @@ use crate::store::{DocPath, Document, FieldPath, Fields, Precondition, Query, St
 impl Work<'_> {
     async fn claims_of(&self, user: &DocPath) -> Result<Vec<Document>, StoreError> {
         self.admin().query(Query::collection("userClaims").equal("claims.roarUid", user.id())).await
+    }
+
+    /// Merging hands rights on, and takes the claims that say who is suspended from an account.
+    pub(super) async fn check_not_suspended(&self) -> Result<(), MergeError> {
+        for user in [&self.from, &self.into] {
+            if self.claims_of(user).await?.iter().any(is_suspended) {
+                let message = "One of the two is suspended. Lift that first (users suspend --lift).";
+                return Err(MergeError::Refused(message.to_owned()));
+            }
+        }
+        Ok(())
     }
 
     /// Entries of rosters say who somebody is from then on.

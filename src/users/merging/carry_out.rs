@@ -91,6 +91,7 @@ pub async fn merge(app: &App, from: &str, into: &str, apply: bool, by: &str) -> 
     let (from_path, into_path) = (DocPath::in_collection("users", from)?, DocPath::in_collection("users", into)?);
     let work = Work { app, from: from_path, into: into_path, apply, by };
     let (from_user, into_user) = work.users().await?;
+    work.check_not_suspended().await?;
     let mut merged = Merged { from: from.to_owned(), into: into.to_owned(), applied: apply, ..Merged::default() };
     let held = current_orgs(&into_user.fields).to_set();
     merged.orgs = current_orgs(&from_user.fields).difference(&held).flatten();

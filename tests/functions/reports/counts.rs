@@ -51,6 +51,11 @@ async fn counts_of_all_of_an_org_and_of_tasks() {
             let mut payload = json!({ "administrationIds": ["on-D1", "on-D1", null, "nowhere", "test"] });
             payload.as_object_mut().expect("a map").extend(more.as_object().expect("a map").clone());
             let answer = data(&world, NAME, uid, payload).await;
+            if uid == "of-D1" && more["orgId"] == "unknown" {
+                // It's no org of theirs.
+                assert_eq!(answer, json!({}), "{more}");
+                continue;
+            }
             assert_eq!(answer["on-D1"], *expected, "{uid} {more}");
             assert_eq!(answer.as_object().map(|answer| answer.len()), Some(2), "{answer}");
         }
@@ -85,6 +90,48 @@ async fn counts_where_they_were_kept_once() {
         let mut expected = net(2, 2, 1);
         expected["byTask"] = json!({ "swr": net(0, 0, 0) });
         assert_eq!(data(&world, NAME, uid, ask).await, json!({ "old": expected }), "{uid}");
+    }
+}
+
+/// Who may read an administration reads no counts of orgs that aren't theirs: a class may have one child.
+#[tokio::test]
+async fn counts_are_for_who_administers_what_is_counted() {
+    let world = world().await;
+    let ask = |org: Option<&str>| json!({ "administrationIds": ["on-D1", "on-S1"], "orgId": org });
+    let (one, two, three) = (net(1, 0, 0), net(2, 0, 0), net(3, 0, 0));
+    let table = [
+        // The school's own, with all below it; and what is assigned to it alone, as a whole.
+        ("of-S1", Some("S1"), json!({ "on-D1": two, "on-S1": two }), 5),
+        ("of-S1", Some("C1"), json!({ "on-D1": one, "on-S1": one }), 5),
+        ("of-S1", None, json!({ "on-S1": two }), 4),
+        // The district's, another school's, the one child of another class: not theirs, and nothing is read.
+        ("of-S1", Some("D1"), json!({}), 1),
+        ("of-S1", Some("S2"), json!({}), 1),
+        ("of-S1", Some("C3"), json!({}), 1),
+        ("of-S1", Some("total"), json!({}), 1),
+        ("of-C1", Some("C1"), json!({ "on-D1": one, "on-S1": one }), 5),
+        ("of-C1", Some("C2"), json!({}), 1),
+        ("of-C1", None, json!({}), 3),
+        ("of-D1", None, json!({ "on-D1": three, "on-S1": two }), 5),
+        ("of-D1", Some("C3"), json!({ "on-D1": one, "on-S1": net(0, 0, 0) }), 6),
+        ("super", Some("C3"), json!({ "on-D1": one, "on-S1": net(0, 0, 0) }), 5),
+    ];
+    for (uid, org, expected, cost) in table {
+        assert_eq!(data(&world, NAME, uid, ask(org)).await, expected, "{uid} {org:?}");
+        assert_eq!(reads(&world, NAME, uid, ask(org)).await, cost, "{uid} {org:?}");
+    }
+    // So it is with the tree.
+    for (uid, parent, expected) in [
+        ("of-S1", None, vec!["S1"]),
+        ("of-C1", None, vec!["C1"]),
+        ("of-C1", Some(("district", "D1")), vec![]),
+        ("of-S1", Some(("school", "S1")), vec!["C1", "C2"]),
+    ] {
+        let (org_type, org) = parent.unzip();
+        let ask = json!({ "administrationId": "on-D1", "parentOrgId": org, "parentOrgType": org_type });
+        let rows = data(&world, "getAdministrationOrgsAndStats", uid, ask).await;
+        let shown: Vec<_> = rows.as_array().expect("rows").iter().map(|row| row["orgId"].clone()).collect();
+        assert_eq!(shown, expected, "{uid}");
     }
 }
 

@@ -9,7 +9,7 @@ use roar_functions::store::{Database, DocPath, Fields, Value, Write};
 use super::{PA, SWR_ES, best, entry, flags, payload, put, run, run_path};
 use crate::killed::Server;
 use crate::scenario;
-use crate::world::{EmulatorWorld, PROJECT, admin_uid, assert_consistent, assignments, call, fill, token};
+use crate::world::{EmulatorWorld, PROJECT, admin_uid, assert_consistent, assignments, call, data_token, fill};
 
 /// The server delivers the events of both embedded databases.
 #[test]
@@ -53,7 +53,7 @@ async fn runs_survive_twenty_kills() {
     let server = Server::start(directory.path());
     let now = Context::system().now();
     let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().expect("a client");
-    let token = token(PROJECT, admin_uid(), now);
+    let token = data_token(directory.path(), PROJECT, admin_uid(), now);
     let (status, answer) = call(&http, &server.url, &token, "createAdministration", payload(now)).await;
     assert_eq!(status, 200, "{answer}");
     let id = answer["result"]["administrationId"].as_str().expect("an ID").to_owned();

@@ -2,7 +2,9 @@
 
 use jsonwebtoken::{Algorithm, EncodingKey};
 use roar_functions::runtime::auth::{AppCheck, AppTokens, Callers, IdTokens, KeySource};
+use roar_functions::runtime::budget::Budgets;
 use roar_functions::runtime::limits::SignedOut;
+use roar_functions::runtime::sign_in::SignInRules;
 use serde_json::{Value, json};
 
 use super::{CANARY, Forge, Forged, Log, assert_tells_nothing, call, claims, raw, refused, with, without};
@@ -130,11 +132,18 @@ fn corpus(forge: &Forge) -> Vec<Forged> {
 
 async fn server(keys: &KeyServer, apps: &[&str], mode: fn(AppTokens) -> AppCheck) -> TestServer {
     let source = || KeySource::new(&keys.url, http());
-    let id_tokens = IdTokens { projects: vec![PROJECT.to_owned()], keys: source(), allow_unsigned: true };
+    let id_tokens =
+        IdTokens { projects: vec![PROJECT.to_owned()], keys: source(), allow_unsigned: true, development: None };
     let apps = apps.iter().map(|app| (*app).to_owned()).collect();
     let app_check = mode(AppTokens { projects: vec![PROJECT.to_owned()], apps, keys: source() });
     TestServer::with(Setup {
-        callers: Callers { id_tokens, app_check, signed_out: SignedOut::unlimited() },
+        callers: Callers {
+            id_tokens,
+            app_check,
+            signed_out: SignedOut::unlimited(),
+            budgets: Budgets::unlimited(),
+            sign_in: SignInRules::default(),
+        },
         ..Setup::new()
     })
     .await

@@ -10,8 +10,10 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use reqwest::header::HeaderValue;
-use roar_functions::runtime::auth::{AppCheck, Callers, IdTokens, KeySource};
+use roar_functions::runtime::auth::{AppCheck, Callers, DevelopmentKey, IdTokens, KeySource};
+use roar_functions::runtime::budget::Budgets;
 use roar_functions::runtime::limits::SignedOut;
+use roar_functions::runtime::sign_in::SignInRules;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -153,9 +155,17 @@ fn assert_tells_nothing(text: &str, forgery: &Forged) {
 
 async fn server(keys: &KeyServer, allow_unsigned: bool) -> TestServer {
     let keys = KeySource::new(&keys.url, http());
-    let id_tokens = IdTokens { projects: vec![PROJECT.to_owned()], keys, allow_unsigned };
+    // Whose key nobody has, as nobody has Google's.
+    let development = Some(DevelopmentKey::new("nobody has this secret, which is as long as real ones are"));
+    let id_tokens = IdTokens { projects: vec![PROJECT.to_owned()], keys, allow_unsigned, development };
     TestServer::with(Setup {
-        callers: Callers { id_tokens, app_check: AppCheck::Off, signed_out: SignedOut::unlimited() },
+        callers: Callers {
+            id_tokens,
+            app_check: AppCheck::Off,
+            signed_out: SignedOut::unlimited(),
+            budgets: Budgets::unlimited(),
+            sign_in: SignInRules::default(),
+        },
         ..Setup::new()
     })
     .await

@@ -72,9 +72,9 @@ fn a_changed_token_never_holds() {
     });
     let source = || KeySource::new(&keys.url, http());
     let projects = vec![PROJECT.to_owned()];
-    let id_tokens = IdTokens { projects: projects.clone(), keys: source(), allow_unsigned: false };
+    let id_tokens = IdTokens { projects: projects.clone(), keys: source(), allow_unsigned: false, development: None };
     // Where unsigned tokens count, a signed one is no less pinned.
-    let lenient = IdTokens { projects: projects.clone(), keys: source(), allow_unsigned: true };
+    let lenient = IdTokens { projects: projects.clone(), keys: source(), allow_unsigned: true, development: None };
     let app_tokens = AppTokens { projects, apps: Vec::new(), keys: source() };
     let now = Timestamp::from_second(NOW).unwrap();
     let good = forge.good();

@@ -9,20 +9,22 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use reqwest::{Client, RequestBuilder, Response};
 use roar_functions::context::{Clock as _, Context, CountingIds, ManualClock};
-use roar_functions::runtime::auth::{AppCheck, Callers, Deliveries, IdTokens, KeySource};
+use roar_functions::runtime::auth::{AppCheck, Callers, Deliveries, IdTokens, KeySource, ServiceTokens};
+use roar_functions::runtime::budget::Budgets;
 use roar_functions::runtime::limits::SignedOut;
+use roar_functions::runtime::sign_in::SignInRules;
 use roar_functions::runtime::tasks::Backoff;
 use roar_functions::runtime::{
     Call, Capacity, CloudOptions, CloudTasks, DatabaseName, DocumentEvent, DocumentEventType, Function, FunctionError,
-    HandlerError, LocalQueue, Options, QueueOptions, RemoteQueue, Runtime, Server, ServerOptions, Status, Task,
-    TaskOutcome,
+    HandlerError, LocalOnly, LocalQueue, Options, QueueOptions, RemoteQueue, Runtime, Server, ServerOptions, Status,
+    Task, TaskOutcome,
 };
 use roar_functions::store::Database;
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
-use super::Memory;
+use super::{KeyServer, Memory, SigningKey};
 
 /// When all tests happen.
 pub const NOW: i64 = 1_750_000_000;
@@ -124,6 +126,19 @@ async fn recite(_: World, call: Call) -> Result<Value, FunctionError> {
     Ok(json!({ "heard": heard }))
 }
 
+/// Reads as many documents as the payload says; the caller `admin` looks after others.
+async fn read(world: World, call: Call) -> Result<Value, FunctionError> {
+    call.allowance.set(call.caller.is_some_and(|caller| caller.uid == "admin"));
+    let path = roar_functions::store::DocPath::new("users/u1").expect("a path");
+    for _ in 0..call.data.as_u64().unwrap_or_default() {
+        world.database.get(&path).await?;
+    }
+    match call.data.is_null() {
+        true => panic!("as told"),
+        false => Ok(json!("read")),
+    }
+}
+
 async fn hold(world: World, _: Call) -> Result<Value, FunctionError> {
     world.note("held");
     world.gate.acquire().await.unwrap().forget();
@@ -190,6 +205,9 @@ pub fn table() -> Vec<Function<World>> {
         .with_timeout(Duration::from_millis(30)),
         Function::callable("recite", "says what it is told", recite),
         Function::callable("hold", "waits", hold),
+        Function::callable("read", "reads", read),
+        Function::callable("readAll", "reads, whatever it costs", read).without_budget(),
+        Function::callable("grant", "echoes to who has just signed in", echo).privileged(),
         small,
         Function::callable("strict", "echoes, once a minute", echo).with_signed_out_limit(NonZeroU32::MIN),
         on(DocumentEventType::Written, "onWritten").with_timeout(Duration::from_millis(200)),
@@ -210,6 +228,8 @@ pub struct Setup {
     pub grace: Duration,
     pub capacity: Capacity,
     pub metrics_are_local: bool,
+    /// Whom it answers, if not everybody.
+    pub local: Option<LocalOnly>,
     /// Who carries the word of tasks, if not the server itself.
     pub cloud_tasks: Option<CloudOptions>,
 }
@@ -224,9 +244,12 @@ impl Setup {
                     projects: vec![PROJECT.to_owned()],
                     keys: KeySource::new("http://127.0.0.1:9/none", http()),
                     allow_unsigned: true,
+                    development: None,
                 },
                 app_check: AppCheck::Off,
                 signed_out: SignedOut::unlimited(),
+                budgets: Budgets::unlimited(),
+                sign_in: SignInRules::default(),
             },
             deliveries: Deliveries::Open,
             heartbeat: Duration::from_secs(30),
@@ -234,6 +257,7 @@ impl Setup {
             grace: Duration::from_secs(10),
             capacity: Capacity::default(),
             metrics_are_local: false,
+            local: None,
             cloud_tasks: None,
         }
     }
@@ -241,6 +265,23 @@ impl Setup {
 
 pub fn http() -> Client {
     Client::builder().timeout(Duration::from_secs(20)).build().unwrap()
+}
+
+/// Deliveries that need the token of Google's services, the token, and the server of its key.
+pub async fn service() -> (Deliveries, String, KeyServer) {
+    let key = SigningKey::new("service");
+    let server = KeyServer::start(&[&key]).await;
+    let (audience, account) = ("https://functions.example", "queues@demo-admin.iam.gserviceaccount.com");
+    let token = key.sign(&json!({
+        "iss": "https://accounts.google.com", "aud": audience, "sub": "1", "email": account, "email_verified": true,
+        "iat": NOW - 10, "exp": NOW + 3590,
+    }));
+    let tokens = ServiceTokens {
+        audiences: vec![audience.to_owned()],
+        accounts: vec![account.to_owned()],
+        keys: KeySource::new(&server.url, http()),
+    };
+    (Deliveries::Service(tokens), token, server)
 }
 
 /// A server that runs.
@@ -309,6 +350,10 @@ impl TestServer {
         };
         let server = Server::bind("127.0.0.1:0".parse().unwrap(), runtime.clone(), options).await.unwrap();
         let server = if setup.metrics_are_local { server.with_local_metrics() } else { server };
+        let server = match setup.local {
+            Some(local) => server.for_this_machine_only(local),
+            None => server,
+        };
         let url = format!("http://{}", server.address().unwrap());
         let (stop, stopped) = oneshot::channel();
         let served = tokio::spawn(server.run(async {

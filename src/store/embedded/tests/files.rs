@@ -22,6 +22,41 @@ async fn a_file_is_open_once() {
     assert!(store.ping().await.is_ok());
 }
 
+/// Names and results of children are in there.
+#[tokio::test]
+async fn nobody_else_may_read_the_files_whether_they_are_new_or_not() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let modes = |dir: &Path| -> Vec<(String, u32)> {
+        let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap());
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let mut modes: Vec<_> =
+            entries.map(|entry| (entry.file_name().into_string().unwrap(), mode(&entry.path()))).collect();
+        modes.sort();
+        modes.insert(0, (".".to_owned(), mode(dir)));
+        modes
+    };
+    let store = fixture("{}", &[]);
+    store.write(Write::set(doc("a/n"), fields! { "k" => 1 })).await;
+    let closed = [(".", 0o700), ("test.lock", 0o600), ("test.sqlite", 0o600), ("test.sqlite-shm", 0o600)];
+    let closed = closed.into_iter().chain([("test.sqlite-wal", 0o600)]);
+    let closed: Vec<_> = closed.map(|(name, mode)| (name.to_owned(), mode)).collect();
+    assert_eq!(modes(store.dir.path()), closed);
+
+    // As older versions made them. A log that a crash left behind is there with the file.
+    let Fixture { store, clock, dir } = store;
+    drop(store);
+    for name in ["test.sqlite-wal", "test.sqlite-shm"] {
+        std::fs::write(dir.path().join(name), "").unwrap();
+    }
+    for (name, mode) in modes(dir.path()) {
+        std::fs::set_permissions(dir.path().join(&name), std::fs::Permissions::from_mode(mode | 0o055)).unwrap();
+    }
+    let store = open(dir.path(), &clock, "{}", &[]).unwrap();
+    store.commit(vec![Write::set(doc("a/m"), fields! { "k" => 1 })]).await.unwrap();
+    assert_eq!(modes(dir.path()), closed);
+}
+
 #[tokio::test]
 async fn another_format_is_refused() {
     let store = fixture("{}", &[]);
