@@ -9,7 +9,7 @@ use super::payload::{Counting, Tasks};
 use crate::administrations::Administration;
 use crate::administrations::fanout::control::administration_path;
 use crate::app::App;
-use crate::assignments::counts::{ASSIGNMENT, TOTAL, counts_path};
+use crate::assignments::counts::{ASSIGNMENT, COMPLETION, TOTAL, counts_path};
 use crate::orgs::{OrgLists, OrgType};
 use crate::rights::{Claims, READERSHIP_FIELDS, Readable, Readership};
 use crate::runtime::FunctionError;
@@ -18,7 +18,7 @@ use crate::store::{Database, DocPath, Document, FieldPath, Fields, Result};
 /// Administrations dealt with at once; with all of their assessments, they may take up much memory.
 const BATCH: usize = 200;
 /// The document that held all counts of an administration once.
-pub(super) const LEGACY: &str = "completion";
+pub(super) const LEGACY: &str = COMPLETION;
 
 /// Handles a call. What the caller may not read, and what doesn't exist, is left out of the answer.
 ///

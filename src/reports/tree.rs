@@ -83,21 +83,14 @@ impl Tree<'_> {
         Ok(sorted(rows))
     }
 
-    /// The children of that type that are seen: by their own links, and by the parent's lists. Archived ones
-    /// too, for as long as something below them is assigned.
+    /// The children of that type that are seen, by their own links. Archived ones too, for as long as something below
+    /// them is assigned.
     async fn linked(&self, parent: &OrgKey, child_type: OrgType, link: &str) -> Result<Rows> {
         if !self.view.sees_any(child_type) {
             return Ok(Rows::new());
         }
         let query = Query::collection(child_type.plural()).equal(link, parent.id.as_str()).select(&ROW_FIELDS);
-        let (linked, above) = futures::try_join!(self.database.query(query), self.rows([parent.clone()]))?;
-        let mut rows = self.seen(&linked);
-        let listed = above.into_values().flat_map(|row| row.children);
-        let missing: Vec<OrgKey> = listed
-            .filter(|child| child.org_type == child_type && self.view.sees(child) && !rows.contains_key(child))
-            .collect();
-        rows.extend(self.rows(missing).await?);
-        Ok(rows)
+        Ok(self.seen(&self.database.query(query).await?))
     }
 
     /// The classes of a district that no school is between. Nearly every district has none, so they are counted

@@ -197,6 +197,14 @@ describe('orgs', () => {
     await refused('admin', ADMINS, batch(['set', 'classes/new', { name: 'x', schoolId: 's1' }], ['update', 'districts/d1', { schools: arrayUnion('new') }]));
   });
 
+  test("nothing is made below what is somebody else's", async () => {
+    const made = (path, fields) => (db, who) => setDoc(doc(db, `${path}-by-${who}`), { name: 'x', archived: false, ...fields });
+    await refused('admin', 'admin', made('classes/c', { schoolId: 's1', districtId: 'd2' }));
+    await refused('admin', 'admin', made('classes/c', { schoolId: 's2', districtId: 'd1' }));
+    await refused('admin', 'admin', made('groups/g', { parentOrgType: 'class', parentOrgId: 'c1', familyId: 'f2' }));
+    for (const districtId of ['d1', null, '']) await accepted('admin', 'admin', made(`classes/${districtId || 'none'}`, { schoolId: 's1', districtId }));
+  });
+
   test('the client library makes, moves and deletes them', async () => {
     for (const who of ADMINS) {
       await accepted('admin', who, batch(

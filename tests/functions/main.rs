@@ -7,6 +7,7 @@ mod administrators;
 mod archives;
 mod attacks;
 mod badly_written;
+mod bounds;
 mod calls;
 mod ceilings;
 mod claims;

@@ -210,7 +210,7 @@ impl<'a> Plan<'a> {
                 let sweeps = sweep && !details_only;
                 let everybody = sweep || details_only;
                 let control = Control {
-                    only: control.only.filter(|_| !everybody).map(|only| with_what_is_below(&tree, &only, assigned)),
+                    only: control.only.filter(|_| !everybody).map(|only| with_what_is_below(tree, &only, assigned)),
                     closes: administration.date("dateClosed"),
                     sweep,
                     fingerprint: fingerprint(administration),

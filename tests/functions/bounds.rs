@@ -1,0 +1,129 @@
+//! Every query of the service, with what bounds it. A student, a parent or an admin may write much into the databases;
+//! nothing of it may decide how much a handler reads. Whoever adds a query adds a row, and says why.
+
+use std::path::{Path, PathBuf};
+
+/// What bounds the documents that a query gives.
+enum Bound {
+    /// Its own limit, or pages of one.
+    Limit,
+    /// A walk through pages, whose number is bounded by what is said here.
+    Pages(&'static str),
+    /// What it asks for is made by this service alone.
+    Service(&'static str),
+    /// As many as there are of something that a district, a roster or an operator makes: a query about them is about
+    /// their work. Students and parents make none of it.
+    District(&'static str),
+    /// An operator asked to go through everything.
+    Operator,
+}
+
+use Bound::{District, Limit, Operator, Pages, Service};
+
+const MEMBERS: &str = "people are in an org by a roster or an admin";
+const ORGS: &str = "orgs are made by rosters and admins";
+const ENTRIES: &str = "one entry for each person of a roster";
+const ADMINISTRATIONS: &str = "administrations are made by admins";
+const HOLDERS: &str = "claims are written by the service";
+
+/// The queries of each file, in order.
+const QUERIES: [(&str, &[Bound]); 37] = [
+    ("administrations/fanout/fence.rs", &[Service("tasks of one administration")]),
+    ("administrations/fanout/members.rs", &[Pages(MEMBERS), Pages(MEMBERS)]),
+    ("administrations/fanout/plan.rs", &[Service("orgs of one administration")]),
+    ("administrations/fanout/problems.rs", &[Limit, Limit]),
+    ("administrations/fanout/remove.rs", &[Limit, Limit, Limit]),
+    ("administrations/fanout/sweep.rs", &[Limit]),
+    ("administrations/org_changes.rs", &[District(ADMINISTRATIONS)]),
+    ("assignments/user_changes/again.rs", &[Service("syncs under way"), Limit, Limit]),
+    ("assignments/user_changes/mod.rs", &[Service("assignments of one user"), Pages("MOST_OF_STUDENT")]),
+    ("assignments/user_changes/pass.rs", &[Service("assignments of one user"), District(ADMINISTRATIONS)]),
+    ("claims/binding/bind.rs", &[Limit, Service("entries of one identity")]),
+    ("claims/binding/shown.rs", &[Limit]),
+    ("claims/gone.rs", &[Service(HOLDERS)]),
+    ("claims/hierarchy.rs", &[Service(HOLDERS)]),
+    ("claims/roster.rs", &[Service("entries of one account")]),
+    ("orgs/load.rs", &[District(ORGS)]),
+    ("reactions/org_written/members.rs", &[Limit, Limit]),
+    ("reconcile/hierarchy/mod.rs", &[Operator, Operator, Operator]),
+    ("reconcile/measure.rs", &[Service("counts of one administration")]),
+    ("reconcile/mod.rs", &[Operator, Operator, Limit, Limit]),
+    ("reconcile/runs_aside.rs", &[Limit]),
+    ("reconcile/walk.rs", &[Pages("users who list an administration, which the service writes")]),
+    ("reports/administrations.rs", &[District(ADMINISTRATIONS), District(ADMINISTRATIONS), District(ADMINISTRATIONS)]),
+    ("reports/tree.rs", &[District(ORGS), District(ORGS), District(ORGS)]),
+    ("rights/user_admin.rs", &[Limit]),
+    ("rostering/clever/districts.rs", &[Service("partners")]),
+    ("rostering/clever/sign_in.rs", &[Service(ENTRIES)]),
+    ("rostering/clever/sync/archiving.rs", &[District(ORGS), District(ORGS)]),
+    ("rostering/clever/sync/entries.rs", &[Service(ENTRIES), District(MEMBERS), Service(ENTRIES)]),
+    ("rostering/clever/sync/linking.rs", &[Service(ENTRIES), District(MEMBERS), Service(ENTRIES)]),
+    ("rostering/clever/sync/orgs.rs", &[District(ORGS)]),
+    ("rostering/clever/sync/validating.rs", &[District(ORGS)]),
+    ("rostering/doubles/decide.rs", &[Service(HOLDERS)]),
+    ("rostering/doubles/mod.rs", &[Pages("pairs, which a sync makes")]),
+    ("runs/load.rs", &[Pages("MOST_OF_TASK"), Pages("MOST_OF_ASSIGNMENT")]),
+    ("users/merging/accounts.rs", &[Service(HOLDERS), Service("entries of one user")]),
+    (
+        "users/merging/carry_out.rs",
+        &[
+            Service("assignments of one user"),
+            Limit,
+            Limit,
+            Service("what the service keeps beside a user"),
+            District("relations of one user, which importers write"),
+        ],
+    ),
+];
+
+/// Rooms that know no document of ROAR's, that only people run, or that only show something.
+const OTHERS: [&str; 5] = ["store", "runtime", "cli", "demo", "fuzzing.rs"];
+
+fn sources(below: &Path, into: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(below).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        match path.is_dir() {
+            true => sources(&path, into),
+            false => into.push(path),
+        }
+    }
+}
+
+/// The statement in which each query begins, of the code that isn't a test.
+fn queries(text: &str) -> Vec<String> {
+    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let begins = ["Query::collection(", "Query::group("];
+    let mut at: Vec<usize> = begins.iter().flat_map(|begin| code.match_indices(begin)).map(|(at, _)| at).collect();
+    at.sort_unstable();
+    // As far as a query is built on: to the end of the statement, and what is added to it in the next ones.
+    at.into_iter().map(|at| code[at..].chars().take(1500).collect()).collect()
+}
+
+#[test]
+fn every_query_has_a_bound_that_no_client_can_raise() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    files.sort();
+    let mut seen = 0;
+    for file in files {
+        let name = file.strip_prefix(&root).expect("below").to_str().expect("text").replace('\\', "/");
+        let is_other = OTHERS.iter().any(|other| name == *other || name.starts_with(&format!("{other}/")));
+        if is_other || name.ends_with("tests.rs") || name.contains("/tests/") {
+            continue;
+        }
+        let found = queries(&std::fs::read_to_string(&file).expect("readable"));
+        let listed = QUERIES.iter().find(|(of, _)| *of == name).map(|(_, bounds)| *bounds).unwrap_or_default();
+        assert_eq!(found.len(), listed.len(), "{name}: a query came or went; say in this test what bounds each");
+        seen += usize::from(!found.is_empty());
+        for (query, bound) in found.iter().zip(listed) {
+            let is_limited = query.contains(".limit(");
+            match bound {
+                Limit => assert!(is_limited, "{name} has a query without a limit: {query:.200}"),
+                Pages(why) | Service(why) | District(why) => assert!(!why.is_empty()),
+                Operator => {}
+            }
+        }
+    }
+    assert_eq!(seen, QUERIES.len(), "a file is listed that has no query");
+}
