@@ -38,6 +38,7 @@ mod reports;
 mod rights;
 mod runs;
 mod scenario;
+mod security;
 mod sign_in;
 mod small;
 mod snapshot;
