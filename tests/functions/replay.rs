@@ -80,6 +80,8 @@ impl Post {
 async fn run(seed: Option<u64>) -> Vec<(String, roar_functions::store::Fields)> {
     let world = LocalWorld::start().await;
     fill(&world).await;
+    // What follows from the orgs themselves is done: histories have orgs that change.
+    world.settle().await;
     let mut post = Post::new(seed.unwrap_or_default());
     let id = create(&world).await;
     let other = create(&world).await;
