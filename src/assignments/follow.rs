@@ -87,8 +87,16 @@ impl Follower<'_> {
     }
 
     /// An open assignment of the student. `assigned`: the student's orgs that the administration is
-    /// assigned to, as far as was asked; `administration` where the change needs it.
-    pub fn open(&self, existing: &Fields, assigned: &OrgSet, administration: Option<&Administration>) -> Decision {
+    /// assigned to, as far as was asked; `accounted`: where the assignment has others besides, the orgs that syncs of
+    /// the administration account for, if that's known ([`Follower::unaccounted`]); `administration` where the change
+    /// needs it.
+    pub fn open(
+        &self,
+        existing: &Fields,
+        assigned: &OrgSet,
+        accounted: Option<&OrgSet>,
+        administration: Option<&Administration>,
+    ) -> Decision {
         if !self.is_assigned() {
             return Decision::Delete;
         }
@@ -96,9 +104,13 @@ impl Follower<'_> {
         let tasks = administration.map_or_else(|| Tasks::known_to(existing), Tasks::of);
         if self.change.orgs {
             let held = OrgLists::from_value(existing.get("assigningOrgs"));
-            let mut reasons = held.to_set();
-            // An org that the assignment has stays as long as the student does: should the administration
-            // have lost it, its sync takes it away.
+            // An org that the assignment has stays as long as the student does, if a sync is still to come to it: should
+            // the administration have lost it, that takes it away. A sync that has ended may have missed who was out of
+            // the org at that moment.
+            let mut reasons = match accounted {
+                Some(accounted) => held.intersection(accounted).to_set(),
+                None => held.to_set(),
+            };
             current_orgs(self.user).intersection(assigned).iter().for_each(|(of, id)| {
                 reasons.insert(of, id);
             });
@@ -126,6 +138,14 @@ impl Follower<'_> {
         }
         assignment.insert("userData".to_owned(), Value::Map(user_data(self.user)));
         updated(existing, assignment, &tasks)
+    }
+
+    /// True when the assignment has one of the student's orgs that isn't in `assigned`: whether the administration lost it
+    /// is to be asked.
+    pub fn unaccounted(&self, existing: &Fields, assigned: &OrgSet) -> bool {
+        let held = OrgLists::from_value(existing.get("assigningOrgs"));
+        let kept = held.intersection(&current_orgs(self.user).to_set());
+        self.change.orgs && !kept.difference(assigned).is_empty()
     }
 
     /// What is left of an assignment's assessments (rostering §3): begun ones, and those that still apply;

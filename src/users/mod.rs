@@ -11,6 +11,7 @@ pub mod membership;
 pub mod merging;
 pub mod person;
 pub mod pid;
+pub mod placement;
 pub mod record;
 pub mod same;
 

@@ -40,20 +40,29 @@ fn every_row_of_the_threat_model_names_tests_that_are_there() {
     for (who, named) in rows {
         assert!(!named.is_empty(), "no test is named: {who}");
         for name in named {
-            if let Some((file, title)) = name.split_once(".mjs").map(|(file, title)| (file, title.trim_start_matches(": "))) {
+            if let Some((file, title)) =
+                name.split_once(".mjs").map(|(file, title)| (file, title.trim_start_matches(": ")))
+            {
                 let script = root.join(format!("tests/clients/{file}.mjs"));
-                let script = std::fs::read_to_string(&script).unwrap_or_else(|_| panic!("{who}: there's no {file}.mjs"));
-                let is_there = title.is_empty() || script.contains(&format!("'{title}'")) || script.contains(&format!("\"{title}\""));
+                let script =
+                    std::fs::read_to_string(&script).unwrap_or_else(|_| panic!("{who}: there's no {file}.mjs"));
+                let is_there = title.is_empty()
+                    || script.contains(&format!("'{title}'"))
+                    || script.contains(&format!("\"{title}\""));
                 assert!(is_there, "{who}: {file}.mjs has no test {title:?}");
                 continue;
             }
             let (module, test) = name.rsplit_once("::").unwrap_or(("", &name));
             let module = module.rsplit("::").next().unwrap_or_default();
-            let in_module = |path: &Path| path.components().any(|part| {
-                Path::new(part.as_os_str()).file_stem().is_some_and(|stem| stem == module)
-            });
+            let in_module = |path: &Path| {
+                path.components().any(|part| Path::new(part.as_os_str()).file_stem().is_some_and(|stem| stem == module))
+            };
             let is_test = |(path, text): &(PathBuf, String)| {
-                let has = if test.is_empty() { text.contains("#[test]") || text.contains("#[tokio::test") } else { text.contains(&format!("fn {test}(")) };
+                let has = if test.is_empty() {
+                    text.contains("#[test]") || text.contains("#[tokio::test")
+                } else {
+                    text.contains(&format!("fn {test}("))
+                };
                 in_module(path) && has
             };
             assert!(sources.iter().any(is_test), "{who}: there's no test {name}");

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::administrations::fanout::control::administration_path;
+use crate::administrations::fanout::control::{Control, State, administration_path};
 use crate::administrations::model::Administration;
 use crate::app::App;
 use crate::assignments::build::{Decision, Former, current_orgs};
@@ -121,6 +121,10 @@ async fn attempt(
         look_up(&tx, path, &mut known_assignments, &assigned, &closed, change, &follower).await?;
 
     let none = OrgSet::default();
+    let unaccounted = known_assignments.iter().filter(|(id, assignment)| {
+        is_open(&assignment.fields, now) && follower.unaccounted(&assignment.fields, assigned.get(*id).unwrap_or(&none))
+    });
+    let accounted = accounted(&tx, unaccounted.map(|(id, _)| id)).await?;
     let mut lists = BTreeMap::new();
     let mut joined = Vec::new();
     let mut steps = Vec::new();
@@ -147,7 +151,7 @@ async fn attempt(
                     tracing::info!(administration = id, "an assignment without an administration stays as it is");
                     continue;
                 }
-                follower.open(&existing.fields, of_user, administration.filter(|_| needed))
+                follower.open(&existing.fields, of_user, accounted.get(id), administration.filter(|_| needed))
             }
         };
         if existing.is_none_or(|existing| is_open(&existing.fields, now)) {
@@ -264,6 +268,29 @@ async fn assigned(
     }
     let tree = if orgs.is_empty() { OrgTree::default() } else { load_tree(&app.stores.admin, orgs, Reach::Up).await? };
     Ok((assigned_by(found.iter().map(|org| &org.fields)), Arc::new(tree)))
+}
+
+/// The orgs that syncs of these administrations account for: a sync that has ended, those that it assigned; one under way,
+/// those that it may still take away, too. None of an administration that this service has never synced. A read each.
+async fn accounted(
+    tx: &Transaction,
+    administrations: impl Iterator<Item = &String>,
+) -> Result<BTreeMap<String, OrgSet>, StoreError> {
+    let paths = administrations.map(|id| Control::path(id)).collect::<Result<Vec<_>, _>>()?;
+    if paths.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let controls = tx.get_all(&paths).await?.into_iter().flatten();
+    let accounted = controls.filter_map(|document| {
+        let control = Control::read(&document);
+        let mut orgs = control.applied?;
+        if control.state != State::Complete {
+            orgs.extend(&control.assigned);
+            orgs.extend(&control.removing);
+        }
+        Some((document.id().to_owned(), orgs.to_set()))
+    });
+    Ok(accounted.collect())
 }
 
 /// Administrations that the user lost with begun work and that no org leads to any more: closed ones, perhaps.

@@ -13,6 +13,7 @@ use crate::store::path::NAME_FIELD;
 use crate::store::{
     Direction, DocPath, Document, FieldOp, FieldPath, Fields, Precondition, Query, StoreError, Timestamp, Value, Write,
 };
+use crate::users::placement::{changed_lists, misplaced};
 
 /// The task that lets the classes and people of an org that has moved go with it.
 pub const MOVE_MEMBERS: &str = "moveOrgMembers";
@@ -193,21 +194,17 @@ impl Move<'_> {
         };
         let held = above(&current.iter().filter(|(org_type, id)| is_holding(*org_type, id)).collect());
         let gone = above(self.left);
-        let (mut fields, mut mask) = (Fields::new(), Vec::new());
-        for org_type in OrgType::ALL {
-            let stays = |id: &&String| {
-                let id = id.as_str();
-                !gone.contains(org_type, id) || held.contains(org_type, id) || now.contains(org_type, id)
-            };
-            let mut after: Vec<&String> = current.of(org_type).iter().filter(stays).collect();
-            after.extend(now.of(org_type).iter().filter(|id| !current.contains(org_type, id)));
-            if after != current.of(org_type).iter().collect::<Vec<_>>() {
-                mask.push(FieldPath::of([org_type.plural(), "current"]));
-                let list = Fields::from([("current".to_owned(), Value::strings(after))]);
-                fields.insert(org_type.plural().to_owned(), Value::Map(list));
-            }
+        let stays = |org_type, id: &str| {
+            !gone.contains(org_type, id) || held.contains(org_type, id) || now.contains(org_type, id)
+        };
+        let mut after: OrgLists = current.iter().filter(|(org_type, id)| stays(*org_type, id)).collect();
+        after.extend(&now);
+        // What was left may have moved itself since the member came there: then its district of now isn't the one that
+        // the member is in for nothing.
+        if let Some(misplaced) = misplaced(&after, self.tree) {
+            after = misplaced.mended(&after);
         }
-        (!mask.is_empty()).then_some((fields, mask))
+        changed_lists(current, &after)
     }
 }
 
@@ -254,7 +251,7 @@ mod tests {
                 &["d1", "s1", "s2"],
                 Some(&["d1", "s1", "s2", "d2"]),
             ),
-            ("of another class there", &school, &["d1", "s1", "c2"], Some(&["d1", "s1", "c2", "d2"])),
+            ("of another class there", &school, &["d1", "s1", "c2"], Some(&["d1", "s1", "s2", "c2", "d2"])),
             ("there already", &school, &["d2", "s1"], None),
             ("with a group of their own", &school, &["d1", "s1", "g1"], Some(&["d2", "s1", "g1"])),
             ("gone meanwhile", &school, &["d1", "s2"], None),

@@ -1,10 +1,10 @@
-//! All orgs, and what of their documents and of people doesn't agree with their links. Pure.
+//! All orgs, and what of their documents doesn't agree with their links. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::orgs::child_lists::ChildLists;
-use crate::orgs::{Org, OrgKey, OrgLists, OrgTree, OrgType};
-use crate::store::{Document, FieldPath, Fields, Value};
+use crate::orgs::{Org, OrgKey, OrgTree, OrgType};
+use crate::store::{Document, Value};
 
 /// The fields of orgs that are looked at.
 pub const FIELDS: [&str; 12] = [
@@ -97,58 +97,11 @@ impl Orgs {
     }
 }
 
-/// What of a user's current orgs isn't as their schools and classes have it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Membership {
-    /// Orgs above them that the user isn't in.
-    pub missing: Vec<OrgKey>,
-    /// Districts that the user is in, though all of their schools and classes are in others.
-    pub stray: Vec<OrgKey>,
-}
-
-/// What differs about a user's orgs; `None` when nothing does.
-pub fn membership(current: &OrgLists, tree: &OrgTree) -> Option<Membership> {
-    let below = current.iter().filter(|(of, _)| matches!(of, OrgType::School | OrgType::Class)).collect::<OrgLists>();
-    let above = tree.read_orgs(&below);
-    let missing = above.iter().filter(|(of, id)| !current.contains(*of, id));
-    let missing: Vec<OrgKey> = missing.map(|(of, id)| OrgKey::new(of, id)).collect();
-    let is_elsewhere = !above.of(OrgType::District).is_empty();
-    // Somebody may be in a district and in no school of it; but not while they are in schools of others alone.
-    let stray =
-        current.of(OrgType::District).iter().filter(|id| is_elsewhere && !above.contains(OrgType::District, id));
-    let stray: Vec<OrgKey> = stray.map(|id| OrgKey::new(OrgType::District, id)).collect();
-    (!missing.is_empty() || !stray.is_empty()).then_some(Membership { missing, stray })
-}
-
-impl Membership {
-    /// The lists that mend it, and the mask to write them with.
-    pub fn to_fields(&self, current: &OrgLists) -> (Fields, Vec<FieldPath>) {
-        let (mut fields, mut mask) = (Fields::new(), Vec::new());
-        for org_type in OrgType::ALL {
-            let of_type = |orgs: &[OrgKey]| -> Vec<String> {
-                orgs.iter().filter(|org| org.org_type == org_type).map(|org| org.id.clone()).collect()
-            };
-            let (missing, stray) = (of_type(&self.missing), of_type(&self.stray));
-            if missing.is_empty() && stray.is_empty() {
-                continue;
-            }
-            let kept = current.of(org_type).iter().filter(|id| !stray.contains(id)).cloned();
-            let list: Vec<String> = kept.chain(missing).collect();
-            mask.push(FieldPath::of([org_type.plural(), "current"]));
-            fields.insert(
-                org_type.plural().to_owned(),
-                Value::Map(Fields::from([("current".to_owned(), Value::strings(list))])),
-            );
-        }
-        (fields, mask)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fields;
-    use crate::store::{DocPath, Timestamp};
+    use crate::store::{DocPath, Fields, Timestamp};
 
     fn orgs() -> Orgs {
         let mut orgs = Orgs::default();
@@ -184,46 +137,5 @@ mod tests {
         let class = OrgKey::new(OrgType::Class, "c1");
         assert_eq!(orgs.classes_of_other_districts(), [(class, "d2".to_owned())]);
         assert_eq!(orgs.orphans(), [(OrgKey::new(OrgType::School, "s3"), "gone".to_owned())]);
-    }
-
-    #[test]
-    fn what_differs_about_people() {
-        let orgs = orgs();
-        let lists = |ids: &[(OrgType, &'static str)]| ids.iter().copied().collect::<OrgLists>();
-        use OrgType::{Class, District, Group, School};
-        type Ids = &'static [(OrgType, &'static str)];
-        // The user's orgs; those missing; the stray ones.
-        let table: [(Ids, &[&str], &[&str]); 6] = [
-            (&[(District, "d2"), (School, "s2"), (Class, "c1")], &[], &[]),
-            (&[(District, "d1"), (School, "s2"), (Class, "c1")], &["d2"], &["d1"]),
-            (&[(District, "d1"), (Class, "c1"), (School, "s1")], &["d2", "s2"], &[]),
-            (&[(District, "d1")], &[], &[]),
-            (&[(District, "d1"), (Group, "g")], &[], &[]),
-            (&[(School, "s3")], &[], &[]),
-        ];
-        for (current, missing, stray) in table {
-            let current = lists(current);
-            let found = membership(&current, orgs.tree());
-            let ids = |orgs: &[OrgKey]| orgs.iter().map(|org| org.id.clone()).collect::<Vec<_>>();
-            let shown = found.as_ref().map(|found| (ids(&found.missing), ids(&found.stray))).unwrap_or_default();
-            assert_eq!(
-                shown,
-                (
-                    missing.iter().map(|id| (*id).to_owned()).collect(),
-                    stray.iter().map(|id| (*id).to_owned()).collect()
-                ),
-                "{current:?}"
-            );
-            let Some(found) = found else { continue };
-            let (fields, _) = found.to_fields(&current);
-            let mut mended = OrgLists::new();
-            for org_type in OrgType::ALL {
-                let ids = fields.get(org_type.plural()).and_then(|map| map.as_map()?["current"].as_string_list());
-                for id in ids.unwrap_or_else(|| current.of(org_type).to_vec()) {
-                    mended.add(org_type, &id);
-                }
-            }
-            assert_eq!(membership(&mended, orgs.tree()), None, "mended");
-        }
     }
 }

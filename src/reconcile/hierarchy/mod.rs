@@ -11,7 +11,7 @@ pub mod report;
 
 use futures::TryStreamExt;
 
-use self::examine::{Orgs, membership};
+use self::examine::Orgs;
 use self::report::{Finding, HierarchyReport, Kind};
 use crate::app::App;
 use crate::assignments::build::current_orgs;
@@ -21,6 +21,7 @@ use crate::orgs::keep::{keep_lists, org_path};
 use crate::orgs::{OrgKey, OrgType};
 use crate::rights::claims_map;
 use crate::store::{Document, Precondition, Query, Result, StoreError, Write};
+use crate::users::placement::{changed_lists, misplaced};
 
 /// Reads all orgs.
 async fn load(app: &App) -> Result<Orgs> {
@@ -78,10 +79,9 @@ pub async fn reconcile_orgs(app: &App, fix: bool, looked: &(dyn Fn() + Send + Sy
 /// A user's orgs: those above their schools and classes that they aren't in, and districts that they are in for nothing.
 async fn of_user(app: &App, orgs: &Orgs, user: &Document, fix: bool) -> Result<Vec<Finding>> {
     let current = current_orgs(&user.fields);
-    let Some(differing) = membership(&current, orgs.tree()) else { return Ok(Vec::new()) };
+    let Some(differing) = misplaced(&current, orgs.tree()) else { return Ok(Vec::new()) };
     let mut fixed = false;
-    if fix {
-        let (fields, mask) = differing.to_fields(&current);
+    if let Some((fields, mask)) = changed_lists(&current, &differing.mended(&current)).filter(|_| fix) {
         let unchanged = Precondition::UpdatedAt(user.update_time);
         fixed = committed(app, Write::merge(user.path.clone(), fields, mask).when(unchanged)).await?;
     }

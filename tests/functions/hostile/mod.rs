@@ -3,6 +3,7 @@
 
 mod consent;
 mod counts;
+mod moves;
 mod orgs;
 mod runs;
 mod sync;

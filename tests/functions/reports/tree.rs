@@ -83,19 +83,19 @@ async fn classes_without_a_school_are_the_districts() {
     assert_eq!(level(&world, "super", "on-D1", None).await, "D1+ D3+");
     assert_eq!(level(&world, "super", "on-D1", Some(("district", "D1"))).await, "S1+ S2+ C8 C9");
     assert_eq!(level(&world, "super", "on-D1", Some(("district", "D3"))).await, "C7");
-    // Not theirs, as their claims stand.
-    assert_eq!(level(&world, "of-D1", "on-D1", Some(("district", "D1"))).await, "S1+ S2+");
+    // Rights over the district are rights over what was made in it.
+    assert_eq!(level(&world, "of-D1", "on-D1", Some(("district", "D1"))).await, "S1+ S2+ C8 C9");
 }
 
 #[tokio::test]
-async fn children_are_found_by_either_sides_links() {
+async fn children_are_found_by_their_own_links_alone() {
     let world = world().await;
-    // S2 says nothing of its district, which lists it; C3 says nothing of its school, which lists it.
+    // S2 says nothing of its district, which lists it, and S3; C3 says nothing of its school, which lists it.
     merge(&world, "districts/D1", fields! { "schools" => Value::strings(["S2", "S3", "gone"]) }).await;
     merge(&world, "schools/S2", fields! { "districtId" => Value::Null, "classes" => Value::strings(["C3"]) }).await;
     merge(&world, "classes/C3", fields! { "schoolId" => Value::Null, "districtId" => Value::Null }).await;
-    assert_eq!(level_now(&world, "D1", "district").await, ["S1", "S2"]);
-    assert_eq!(level_now(&world, "S2", "school").await, ["C3"]);
+    assert_eq!(level_now(&world, "D1", "district").await, ["S1"]);
+    assert_eq!(level_now(&world, "S2", "school").await, Vec::<String>::new());
 }
 
 async fn level_now(world: &LocalWorld, org: &str, org_type: &str) -> Vec<String> {
