@@ -13,7 +13,7 @@ use crate::local::{Event, LocalWorld};
 use crate::small::{administration, at, copy_of, lists, student, task, write_orgs};
 use crate::world::{assert_consistent, set};
 
-const HISTORIES: u64 = 25;
+const HISTORIES: u64 = 12;
 const STEPS: usize = 16;
 
 struct Chance(TestRng);
