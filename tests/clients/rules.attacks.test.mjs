@@ -202,7 +202,9 @@ describe('orgs', () => {
     await refused('admin', 'admin', made('classes/c', { schoolId: 's1', districtId: 'd2' }));
     await refused('admin', 'admin', made('classes/c', { schoolId: 's2', districtId: 'd1' }));
     await refused('admin', 'admin', made('groups/g', { parentOrgType: 'class', parentOrgId: 'c1', familyId: 'f2' }));
-    for (const districtId of ['d1', null, '']) await accepted('admin', 'admin', made(`classes/${districtId || 'none'}`, { schoolId: 's1', districtId }));
+    for (const [n, districtId] of ['d1', null, ''].entries()) {
+      await accepted('admin', 'admin', made(`classes/c${n}`, { schoolId: 's1', districtId }));
+    }
   });
 
   test('the client library makes, moves and deletes them', async () => {
