@@ -15,7 +15,7 @@ use crate::store::{FieldOp, FieldPath, Fields, Query, StoreError, Value, Write};
 /// Reads a document for thirty orgs, and those of administrations found; a repetition writes nothing.
 pub async fn leave_orgs(app: &App, orgs: &[OrgKey]) -> Result<(), StoreError> {
     let gone = OrgLists::from_iter(orgs.iter().map(|org| (org.org_type, org.id.as_str()))).to_set();
-    for id in open_with(app, orgs).await? {
+    for id in open_with(app, orgs, "assignedOrgs").await? {
         let (path, gone) = (&administration_path(&id)?, &gone);
         let work = |tx: crate::store::Transaction| async move {
             let Some(document) = tx.get(path).await? else { return Ok::<_, StoreError>(()) };
@@ -33,25 +33,35 @@ pub async fn leave_orgs(app: &App, orgs: &[OrgKey]) -> Result<(), StoreError> {
 /// are below, has changed, and with it who is assigned through what, and who may read it. Reads a document for thirty
 /// orgs, and what the syncs read; where nothing changes for anybody, no assignment is written.
 pub async fn follow_orgs(app: &App, orgs: &[OrgKey]) -> Result<(), StoreError> {
-    for id in open_with(app, orgs).await? {
-        bring_about(app, &id, Origin::Hierarchy).await?;
-    }
-    Ok(())
+    plan_anew(app, orgs, Origin::Hierarchy).await
 }
 
 /// As [`follow_orgs`], where the only change is that of `touched` orgs below or among `orgs`: nobody else's assignments
 /// are looked at. A new class that has no students costs a few reads, whatever the administration has.
 pub async fn follow_touched(app: &App, orgs: &[OrgKey], touched: &OrgLists) -> Result<(), StoreError> {
-    for id in open_with(app, orgs).await? {
-        bring_about(app, &id, Origin::Orgs(touched)).await?;
+    plan_anew(app, orgs, Origin::Orgs(touched)).await
+}
+
+async fn plan_anew(app: &App, orgs: &[OrgKey], origin: Origin<'_>) -> Result<(), StoreError> {
+    // Also those that are assigned to something below: who may read them has changed.
+    let mut administrations = open_with(app, orgs, "assignedOrgs").await?;
+    administrations.extend(open_with(app, orgs, "readOrgs").await?);
+    for id in administrations {
+        match bring_about(app, &id, origin).await {
+            // One that takes nothing more keeps no other from following.
+            Err(StoreError::InvalidArgument(why)) => {
+                tracing::error!(administration = id, why, "an administration can't follow its orgs");
+            }
+            other => drop(other?),
+        }
     }
     Ok(())
 }
 
-/// The IDs of the administrations that aren't closed and are assigned to one of `orgs`.
-async fn open_with(app: &App, orgs: &[OrgKey]) -> Result<BTreeSet<String>, StoreError> {
+/// The IDs of the administrations that aren't closed and have one of `orgs` in that subcollection.
+async fn open_with(app: &App, orgs: &[OrgKey], subcollection: &str) -> Result<BTreeSet<String>, StoreError> {
     let ids: Vec<String> = orgs.iter().map(|org| org.id.clone()).collect();
-    let open = Query::group("assignedOrgs").filter("dateClosed", FieldOp::GreaterThan, app.now()).select(&["orgId"]);
+    let open = Query::group(subcollection).filter("dateClosed", FieldOp::GreaterThan, app.now()).select(&["orgId"]);
     let found = app.stores.admin.query_each(open.each_of("orgId", &ids).map(|(query, _)| query)).await?;
     Ok(found.iter().filter_map(|org| Some(org.path.parent()?.id().to_owned())).collect())
 }

@@ -1,8 +1,8 @@
 //! `syncAssignmentsOnAdministrationUpdate`: an administration was created, changed or deleted
 //! (functions §3.6). The handler only notes the work and hands it to a task, so that it answers at once.
 
+use super::fanout::REMOVE;
 use super::fanout::control::{Control, State, administration_path};
-use super::fanout::{PLAN, REMOVE};
 use super::material::fingerprint;
 use super::model::Administration;
 use crate::app::App;
@@ -79,23 +79,27 @@ pub async fn bring_about(app: &App, id: &str, origin: Origin<'_>) -> Result<bool
         if !begins {
             return Ok(None);
         }
-        // A sync that's still to end looks at those that it was to look at, too.
-        let only = match (&previous, origin) {
-            (Some(former), Origin::Orgs(orgs)) if is_known(former) => match (former.state, &former.only) {
-                (State::Complete, _) => Some(orgs.clone()),
-                (_, Some(only)) => Some(only.iter().chain(orgs.iter()).collect()),
-                (_, None) => None,
-            },
-            _ => None,
-        };
+        let mut only = None;
+        if let (Some(former), Origin::Orgs(orgs)) = (&previous, origin)
+            && is_known(former)
+        {
+            match former.state {
+                State::Complete => only = Some(orgs.clone()),
+                // Begun anew with each org that changes, a sync would never end: it's followed by another one.
+                State::Pending => {
+                    let next = former.next.iter().chain(orgs.iter()).collect();
+                    let control = Control { next, ..former.clone() };
+                    tx.write(Write::set(Control::path(id)?, control.to_fields())).await;
+                    return Ok(None);
+                }
+                State::Failed | State::Deleting => {}
+            }
+        }
         let is_older = previous.is_none() && origin == Origin::Older;
         let next = Control::next(previous, print, document.create_time);
-        let control = Control { assigned_once: next.assigned_once || is_older, only, ..next };
-        let task = NewTask {
-            id: format!("{id}-{}-plan", control.version),
-            function: PLAN,
-            payload: fields! { "administrationId" => id, "version" => control.version },
-        };
+        let assigned_once = next.assigned_once || is_older;
+        let control = Control { assigned_once, only, next: OrgLists::new(), ..next };
+        let task = control.plan(id);
         let progress = fields! { "syncStatus" => "pending", "syncChunksTotal" => 0, "syncChunksCompleted" => 0 };
         tx.write(Write::set(Control::path(id)?, control.to_fields())).await;
         tx.write(Write::update(path, progress)).await;

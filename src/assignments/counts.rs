@@ -296,6 +296,23 @@ pub fn without_idle(counts: &Document, tasks: &Tasks) -> Option<Write> {
     (!mask.is_empty()).then(|| Write::merge(counts.path.clone(), Fields::new(), mask).when(unchanged))
 }
 
+/// The write that removes all blocks of no task of the administration from a document of counts, zero or not, as long as
+/// nothing moves; `None` without any. For counts that take nothing more: what assignments have on record of such tasks is
+/// off then, and reconciling mends it.
+pub fn without_foreign(counts: &Document, tasks: &Tasks) -> Option<Write> {
+    let is_foreign = |(name, block): &(&String, &Value)| {
+        let is_kept = tasks.contains(name) || name.as_str() == ASSIGNMENT;
+        let is_counters = block.as_map().is_some_and(|block| {
+            let own = Counters::default().entries().map(|(counter, _)| counter);
+            !block.is_empty() && block.keys().all(|name| own.contains(&name.as_str()))
+        });
+        !is_kept && is_counters && counts.id() != COMPLETION
+    };
+    let mask: Vec<FieldPath> = counts.fields.iter().filter(is_foreign).map(|(name, _)| FieldPath::top(name)).collect();
+    let unchanged = Precondition::UpdatedAt(counts.update_time);
+    (!mask.is_empty()).then(|| Write::merge(counts.path.clone(), Fields::new(), mask).when(unchanged))
+}
+
 /// The document of an administration's counts for an org, or for [`TOTAL`].
 pub fn counts_path(administration: &str, key: &str) -> Result<DocPath> {
     DocPath::in_collection(&format!("administrations/{administration}/stats"), key)

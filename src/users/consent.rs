@@ -53,7 +53,7 @@ pub fn records(user: &DocPath, before: Option<&Fields>, after: &Fields, at: Time
     });
     let record =
         |(id, fields): (String, Fields)| Ok(Write::set(user.child(CONSENTS, &id)?, fields).when(Precondition::Missing));
-    signed.chain(gone).take(MOST).map(record).collect()
+    gone.chain(signed).take(MOST).map(record).collect()
 }
 
 /// The entries of `legal`: `{form: {version: [entry, …]}}`. What has another shape is an entry by itself.
@@ -141,7 +141,7 @@ mod tests {
             ("signed again", Some(&one), &two, &["consent v1 +"]),
             ("nothing", Some(&two), &two, &[]),
             ("another field", Some(&none), &fields! { "name" => "y" }, &[]),
-            ("rewritten", Some(&one), &other, &["consent v1 +", "consent v1 -"]),
+            ("rewritten", Some(&one), &other, &["consent v1 -", "consent v1 +"]),
             ("taken away", Some(&two), &none, &["consent v1 -", "consent v1 -"]),
             ("in a shape of its own", Some(&none), &odd, &["consent  +", "tos v2 +"]),
         ];

@@ -13,7 +13,7 @@ use super::problems::noting;
 use crate::administrations::definitions::Prepared;
 use crate::app::App;
 use crate::assignments::build::{Decision, Former, current_orgs};
-use crate::assignments::counts::{TOTAL, counts_path, without_idle};
+use crate::assignments::counts::{TOTAL, counts_path, without_foreign};
 use crate::assignments::settlement::{Settlement, assignment_path};
 use crate::assignments::side_effects::{lists_assignment, user_writes};
 use crate::assignments::tasks::Tasks;
@@ -22,7 +22,7 @@ use crate::documents::former::former;
 use crate::fields;
 use crate::runtime::{HandlerError, Task, TaskOutcome};
 use crate::store::size::document_size;
-use crate::store::{Direction, DocPath, Document, Precondition, StoreError, Value, Write, lookup};
+use crate::store::{Committed, Direction, DocPath, Document, Precondition, StoreError, Value, Write, lookup};
 use crate::users::is_living;
 
 /// What the students of one commit may come to in writes, with some room up to 500 for counts of orgs
@@ -38,8 +38,8 @@ const READ_AHEAD: u32 = 500;
 /// lost; and how often it looks.
 const WAIT_FOR_DELETION: SignedDuration = SignedDuration::from_mins(10);
 const DELETION_POLL: Duration = Duration::from_secs(2);
-/// How often a page is read again because students changed its assignments meanwhile.
-const CONFLICTS: u32 = 5;
+/// How often a page is read again, each time with fewer students, because students changed its assignments meanwhile.
+const CONFLICTS: u32 = 8;
 
 /// Runs a chunk task to its end.
 pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
@@ -104,6 +104,22 @@ enum Page {
     Last { open: Option<i64> },
 }
 
+impl ReadAhead {
+    /// The last of these students, if there may be more after them.
+    fn ends_with(&self, users: &[Document]) -> Option<String> {
+        users.last().filter(|_| self.more || !self.users.is_empty()).map(|last| last.id().to_owned())
+    }
+}
+
+impl Page {
+    fn after(last: Option<String>, committed: Option<&Committed>) -> Page {
+        match last {
+            Some(last) => Page::More(last),
+            None => Page::Last { open: open_chunks(committed) },
+        }
+    }
+}
+
 impl<'a> Chunk<'a> {
     fn read(app: &'a App, task: &Task) -> Option<Chunk<'a>> {
         let text = |name: &str| Some(task.payload.get(name)?.as_str()?.to_owned());
@@ -145,7 +161,8 @@ impl<'a> Chunk<'a> {
         cursor: Option<&str>,
         ahead: &mut ReadAhead,
     ) -> Result<Page, HandlerError> {
-        match self.page(task, prepared, cursor, ahead, Care::Usual).await {
+        let mut most = READ_AHEAD as usize;
+        match self.page(task, prepared, cursor, ahead, (Care::Usual, most)).await {
             Err(StoreError::Conflict(_)) => {}
             other => return Ok(other?),
         }
@@ -160,9 +177,13 @@ impl<'a> Chunk<'a> {
                 return Ok(Page::Elsewhere);
             }
             *ahead = ReadAhead::nothing();
-            match self.page(task, prepared, cursor, ahead, Care::Looked).await {
-                // Students are at work in this very moment.
-                Err(StoreError::Conflict(_)) => {}
+            let page = match most {
+                1 => self.alone(task, prepared, cursor, ahead).await,
+                most => self.page(task, prepared, cursor, ahead, (Care::Looked, most)).await,
+            };
+            match page {
+                // Students are at work in this very moment: fewer are quicker, and nobody waits for one who never rests.
+                Err(StoreError::Conflict(_)) => most = (most.min(PAGE_WRITES / 2) / 4).max(1),
                 other => return Ok(other?),
             }
         }
@@ -178,10 +199,10 @@ impl<'a> Chunk<'a> {
         prepared: &Prepared,
         cursor: Option<&str>,
         ahead: &mut ReadAhead,
-        care: Care,
+        (care, most): (Care, usize),
     ) -> Result<Page, StoreError> {
         let database = &self.app.stores.admin;
-        let mut users = self.next_students(prepared.definition.most_bytes(), cursor, ahead).await?;
+        let mut users = self.next_students(prepared.definition.most_bytes(), cursor, ahead, most).await?;
         let mine = self.mine(&users, prepared);
         let asked = |user: &Document| care == Care::Looked || lists_assignment(&user.fields, &self.administration);
         let places: Vec<&Document> = mine.iter().map(|(user, _)| *user).filter(|user| asked(user)).collect();
@@ -247,20 +268,61 @@ impl<'a> Chunk<'a> {
         ahead: &ReadAhead,
         plan: PagePlan,
     ) -> Result<Page, StoreError> {
-        let last = users.last().filter(|_| ahead.more || !ahead.users.is_empty()).map(|last| last.id().to_owned());
+        let last = ahead.ends_with(users);
+        let committed = self.app.stores.admin.commit(self.writes(task, last.as_deref(), plan)?).await?;
+        Ok(Page::after(last, committed.as_ref()))
+    }
+
+    /// What becomes of a page of students, and that they are dealt with: all but `last` of the chunk.
+    fn writes(&self, task: &Task, last: Option<&str>, plan: PagePlan) -> Result<Vec<Write>, StoreError> {
         // First, so that the commit's first result is the number of open chunks.
-        let mut writes =
-            vec![progress_write(&self.administration, self.version, if last.is_some() { 0 } else { -1 }, &plan.seen)?];
+        let ends = if last.is_some() { 0 } else { -1 };
+        let mut writes = vec![progress_write(&self.administration, self.version, ends, &plan.seen)?];
         writes.extend(plan.writes);
-        match &last {
-            Some(last) => writes.push(task.advance(fields! { "cursor" => last.as_str() })),
+        match last {
+            Some(last) => writes.push(task.advance(fields! { "cursor" => last })),
             None => writes.extend([completed_write(&self.administration)?, task.done()]),
         }
-        let committed = self.app.stores.admin.commit(writes).await?;
-        Ok(match last {
-            Some(last) => Page::More(last),
-            None => Page::Last { open: open_chunks(committed.as_ref()) },
-        })
+        Ok(writes)
+    }
+
+    /// Deals with the next student in a transaction: somebody who writes to their assignment all the while.
+    async fn alone(
+        &self,
+        task: &Task,
+        prepared: &Prepared,
+        cursor: Option<&str>,
+        ahead: &mut ReadAhead,
+    ) -> Result<Page, StoreError> {
+        let users = self.next_students(prepared.definition.most_bytes(), cursor, ahead, 1).await?;
+        let Some(path) = users.first().map(|user| user.path.clone()) else {
+            return self.commit(task, &users, ahead, PagePlan::default()).await;
+        };
+        let last = ahead.ends_with(&users);
+        let place = assignment_path(&path, &self.administration)?;
+        let (paths, last_of_page) = (&[path, place.clone(), archive_path(&place)?], last.as_deref());
+        let dealt_with = self.app.stores.admin.transaction(|tx| async move {
+            let found = tx.get_all(paths).await?;
+            let [user, existing, archived] = <[Option<Document>; 3]>::try_from(found).unwrap_or_default();
+            let plan = match user {
+                None => PagePlan::default(),
+                Some(user) => {
+                    let of_user =
+                        |found: Option<Document>| found.map(|it| (user.path.clone(), it)).into_iter().collect();
+                    let known = Known { existing: of_user(existing), archived: of_user(archived) };
+                    let users = [user];
+                    self.decide(prepared, &self.mine(&users, prepared), &known)?
+                }
+            };
+            tx.write_all(self.writes(task, last_of_page, plan)?).await;
+            Ok::<_, StoreError>(())
+        });
+        match dealt_with.await {
+            Ok((_, committed)) => Ok(Page::after(last, committed.as_ref())),
+            Err(StoreError::Contention) => self.pass_over(task, prepared, &users, ahead, "they never rest").await,
+            Err(StoreError::InvalidArgument(why)) => self.pass_over(task, prepared, &users, ahead, &why).await,
+            Err(error) => Err(error),
+        }
     }
 
     /// Notes the one student of a page for whom the store refuses what they are to have, and goes on.
@@ -289,7 +351,7 @@ impl<'a> Chunk<'a> {
         self.commit(task, users, ahead, plan).await
     }
 
-    /// Takes zeroed counts of tasks that the administration doesn't have out of the counts that a page moves. True when
+    /// Takes counts of tasks that the administration doesn't have out of the counts that a page moves. True when
     /// there were some.
     async fn prune(&self, prepared: &Prepared, users: &[Document]) -> Result<bool, StoreError> {
         let mut keys: BTreeSet<String> = BTreeSet::from([TOTAL.to_owned()]);
@@ -300,7 +362,7 @@ impl<'a> Chunk<'a> {
         let tasks = Tasks::of(&prepared.definition.administration);
         let mut any = false;
         for counts in self.app.stores.admin.get_all(&paths).await?.into_iter().flatten() {
-            let Some(write) = without_idle(&counts, &tasks) else { continue };
+            let Some(write) = without_foreign(&counts, &tasks) else { continue };
             match self.app.stores.admin.commit(vec![write]).await {
                 Ok(_) => any = true,
                 // They move at this moment.
@@ -317,6 +379,7 @@ impl<'a> Chunk<'a> {
         assignment_bytes: usize,
         cursor: Option<&str>,
         ahead: &mut ReadAhead,
+        most: usize,
     ) -> Result<Vec<Document>, StoreError> {
         if ahead.users.is_empty() && ahead.more {
             let database = &self.app.stores.admin;
@@ -331,7 +394,7 @@ impl<'a> Chunk<'a> {
         }
         // What is removed is marked and archived as well.
         let each = if self.phase.flow == Flow::Remove { 4 } else { 2 };
-        let page = page_length(&ahead.users, each, assignment_bytes);
+        let page = page_length(&ahead.users, each, assignment_bytes).min(most);
         Ok(ahead.users.drain(..page).collect())
     }
 

@@ -3,6 +3,7 @@
 
 use crate::fields;
 use crate::orgs::OrgLists;
+use crate::runtime::NewTask;
 use crate::store::{
     Committed, DocPath, Document, FieldPath, FieldTransform, Fields, Precondition, Result, Timestamp, Transform, Value,
     Write,
@@ -79,6 +80,8 @@ pub struct Control {
     pub problems: i64,
     /// Only the members of these orgs are looked at: the others have nothing to do with what has changed. `None` for all.
     pub only: Option<OrgLists>,
+    /// Orgs that came or moved while this version was under way: the next one is to look at their members.
+    pub next: OrgLists,
 }
 
 impl Control {
@@ -91,6 +94,26 @@ impl Control {
     pub fn next(previous: Option<Control>, fingerprint: String, born: Timestamp) -> Control {
         let previous = previous.unwrap_or_default();
         Control { version: previous.version + 1, fingerprint, born: Some(born), state: State::Pending, ..previous }
+    }
+
+    /// A version that has ended, or, where orgs came or moved meanwhile, the next one, with the task that plans it.
+    pub fn and_next(self, administration: &str) -> (Control, Option<NewTask>) {
+        if self.next.is_empty() {
+            return (self, None);
+        }
+        let only = Some(self.next.clone());
+        let next = Control { version: self.version + 1, state: State::Pending, only, next: OrgLists::new(), ..self };
+        let task = next.plan(administration);
+        (next, Some(task))
+    }
+
+    /// The task that plans this version.
+    pub fn plan(&self, administration: &str) -> NewTask {
+        NewTask {
+            id: format!("{administration}-{}-plan", self.version),
+            function: super::PLAN,
+            payload: fields! { "administrationId" => administration, "version" => self.version },
+        }
     }
 
     /// Reads the document.
@@ -112,6 +135,7 @@ impl Control {
             closes: fields.get("closes").and_then(Value::as_timestamp),
             planned: fields.get(PLANNED).and_then(Value::as_timestamp),
             sweep: flag("sweep"),
+            next: OrgLists::from_value(fields.get("next")),
             only: fields.get("only").and_then(Value::as_map).map(OrgLists::from_fields),
             problems: fields.get(Progress::PROBLEMS).and_then(Value::as_i64).unwrap_or(0),
         }
@@ -135,6 +159,9 @@ impl Control {
         }
         let dates = [("born", self.born), ("closes", self.closes), (PLANNED, self.planned)];
         fields.extend(dates.into_iter().filter_map(|(name, date)| Some((name.to_owned(), Value::Timestamp(date?)))));
+        if !self.next.is_empty() {
+            fields.insert("next".to_owned(), self.next.to_value());
+        }
         if let Some(only) = &self.only {
             fields.insert("only".to_owned(), only.to_value());
         }

@@ -208,7 +208,8 @@ impl<'a> Plan<'a> {
                 let closed_since = control.closes.is_some_and(|closes| closes <= now);
                 let sweep = control.sweep || closed_since;
                 let sweeps = sweep && !details_only;
-                let everybody = sweep || details_only;
+                // An edit that came since the sync began reaches everybody.
+                let everybody = sweep || details_only || control.fingerprint != *read_fingerprint;
                 let control = Control {
                     only: control.only.filter(|_| !everybody).map(|only| with_what_is_below(tree, &only, assigned)),
                     closes: administration.date("dateClosed"),
@@ -375,14 +376,18 @@ impl<'a> Plan<'a> {
 
     async fn finish(&self, task: &Task, problems: i64) -> Result<TaskOutcome, HandlerError> {
         let database = &self.app.stores.admin;
-        let had = self.control().await?.is_some_and(|control| control.problems > 0);
-        let named = if problems > 0 || had {
-            problems::forget_older(database, self.administration, self.version).await?;
-            Some(problems::first(database, self.administration).await?)
+        let Some(known) = self.control().await? else { return Ok(TaskOutcome::Finished) };
+        // A sync that looked at some students only says nothing of the others.
+        let is_narrow = known.only.is_some();
+        let told = if problems > 0 || (known.problems > 0 && !is_narrow) {
+            if !is_narrow {
+                problems::forget_older(database, self.administration, self.version).await?;
+            }
+            Some(problems::noted(database, self.administration).await?)
         } else {
             None
         };
-        let named = &named;
+        let told = &told;
         let finished = self.app.stores.admin.transaction(|tx| async move {
             let control = tx.get(&Control::path(self.administration)?).await?.as_ref().map(Control::read);
             let Some(control) = control.filter(|control| Control::is_at(Some(control), self.version)) else {
@@ -407,31 +412,37 @@ impl<'a> Plan<'a> {
                 removing: OrgLists::new(),
                 assigned_once: true,
                 sweep: control.sweep && control.details_only,
-                problems,
+                problems: told.as_ref().map_or(control.problems, |(count, _)| *count),
                 only: None,
                 ..control
             };
+            // Orgs that came or moved while this version was under way.
+            let (control, next) = control.and_next(self.administration);
             tx.write(Write::set(Control::path(self.administration)?, control.to_fields())).await;
             tx.write(Write::delete(progress)).await;
-            let mask = ["syncStatus", "syncErrorMessage"].map(FieldPath::top).to_vec();
-            tx.write(
-                Write::merge(administration_path(self.administration)?, fields! { "syncStatus" => "complete" }, mask)
-                    .when(Precondition::Exists),
-            )
-            .await;
-            if let Some(named) = named {
-                tx.write(problems::telling(self.administration, problems, named)?).await;
+            let (mut status, mut mask) =
+                (fields! { "syncStatus" => "complete" }, vec!["syncStatus", "syncErrorMessage"]);
+            if let Some(next) = &next {
+                status = fields! { "syncStatus" => "pending", "syncChunksTotal" => 0, "syncChunksCompleted" => 0 };
+                mask.extend(["syncChunksTotal", "syncChunksCompleted"]);
+                tx.write(self.app.tasks.enlist(next)).await;
+            }
+            let mask = mask.into_iter().map(FieldPath::top).collect();
+            let status = Write::merge(administration_path(self.administration)?, status, mask);
+            tx.write(status.when(Precondition::Exists)).await;
+            if let Some((count, named)) = told {
+                tx.write(problems::telling(self.administration, *count, named)?).await;
             }
             tx.write(task.done()).await;
             let follow = task_for_waiting(&tx, self.administration, self.version).await?;
             if let Some(follow) = &follow {
                 tx.write(self.app.tasks.enlist(follow)).await;
             }
-            Ok::<_, StoreError>(Some(follow))
+            Ok::<_, StoreError>(Some((follow, next)))
         });
         match finished.await {
-            Ok((Some(follow), _)) => {
-                self.app.tasks.announce(follow.into_iter().collect());
+            Ok((Some((follow, next)), _)) => {
+                self.app.tasks.announce(follow.into_iter().chain(next).collect());
                 Ok(TaskOutcome::Committed)
             }
             Ok((None, _)) | Err(StoreError::Conflict(_)) => Ok(TaskOutcome::Finished),

@@ -2,7 +2,7 @@
 //!
 //! A chunk that the store refuses is halved until one student is left. That student is noted, and everybody else goes
 //! on: `administrationSyncs/{administrationId}/problems/{roarUid}` has each of them, the administration the number and
-//! the first few (`syncProblems`). The next sync tries them again.
+//! the first few (`syncProblems`). The next sync that looks at them tries again.
 
 use super::control::{Control, Progress, administration_path};
 use crate::fields;
@@ -51,6 +51,12 @@ pub async fn forget_older(database: &Database, administration: &str, version: i6
             return Ok(());
         }
     }
+}
+
+/// How many students are noted, and the first of them. Two reads and one for each that's named.
+pub async fn noted(database: &Database, administration: &str) -> Result<(i64, Vec<Document>)> {
+    let count = database.count(Query::collection(collection(administration)?)).await?;
+    Ok((i64::try_from(count).unwrap_or(i64::MAX), first(database, administration).await?))
 }
 
 /// The first students with problems, by ID.

@@ -42,24 +42,27 @@ pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
     for subcollection in LEADING {
         removal.delete_all(&format!("administrations/{}/{subcollection}", removal.administration)).await?;
     }
+    let mut most = PAGE;
     loop {
-        let page = match removal.page(&task, Users::Exist, PAGE).await {
+        let page = match removal.page(&task, Users::Exist, most).await {
             Err(StoreError::Conflict(_)) => {
                 if app.stores.admin.get(task.path()).await?.is_none() {
                     return Ok(TaskOutcome::Finished);
                 }
-                removal.page(&task, Users::Looked, PAGE).await
+                removal.page(&task, Users::Looked, most).await
             }
             other => other,
         };
         let page = match page {
-            // A student's document that takes nothing more stays as it is; the others are told one by one.
-            Err(StoreError::InvalidArgument(_)) => match removal.page(&task, Users::Looked, 1).await {
-                Err(StoreError::InvalidArgument(_)) => removal.page(&task, Users::Untold, 1).await?,
-                other => other?,
-            },
+            // One of the students has a document that takes nothing more: it stays as it is.
+            Err(StoreError::InvalidArgument(_)) if most > 1 => {
+                most /= 2;
+                continue;
+            }
+            Err(StoreError::InvalidArgument(_)) => removal.page(&task, Users::Untold, 1).await?,
             other => other?,
         };
+        most = (most * 2).min(PAGE);
         match page {
             Page::More => {}
             Page::Last => break,

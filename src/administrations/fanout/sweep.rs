@@ -73,14 +73,15 @@ impl Sweep<'_> {
     async fn run(&self, task: &Task) -> Result<(TaskOutcome, bool), StoreError> {
         let mut cursor = task.payload.get("cursor").and_then(Value::as_str).map(str::to_owned);
         let mut conflicts = 0;
+        let mut most = PAGE;
         loop {
-            let page = match self.page(task, cursor.as_deref(), PAGE).await {
-                // A student's document takes nothing more: the others are looked at one by one.
-                Err(StoreError::InvalidArgument(_)) => self.page(task, cursor.as_deref(), 1).await,
-                other => other,
-            };
-            match page {
-                Ok(Page::More(last)) => cursor = Some(last),
+            match self.page(task, cursor.as_deref(), most).await {
+                // One of the students has a document that takes nothing more.
+                Err(StoreError::InvalidArgument(_)) if most > 1 => most /= 2,
+                Ok(Page::More(last)) => {
+                    cursor = Some(last);
+                    most = (most * 2).min(PAGE);
+                }
                 Ok(Page::Last { open }) => return Ok((TaskOutcome::Committed, open == Some(0))),
                 Err(StoreError::Conflict(why)) => {
                     if self.app.stores.admin.get(task.path()).await?.is_none() {

@@ -47,7 +47,10 @@ pub(super) async fn enlist(app: &App, change: &OrgChange, more: Option<NewTask>)
             let mut task = task.clone();
             if let Some(waiting) = waiting {
                 let mut touched = touched_of(&waiting);
-                touched.extend(&OrgLists::from_value(task.payload.get(TOUCHED)));
+                // Beyond that many, which they are doesn't matter.
+                if touched.flatten().len() <= MOST_TOUCHED {
+                    touched.extend(&OrgLists::from_value(task.payload.get(TOUCHED)));
+                }
                 task.payload.insert(TOUCHED.to_owned(), touched.to_value());
             }
             enlisted.push(task);
@@ -56,6 +59,13 @@ pub(super) async fn enlist(app: &App, change: &OrgChange, more: Option<NewTask>)
         Ok::<_, StoreError>(enlisted)
     });
     app.tasks.announce(enlisted.await?.0);
+    Ok(())
+}
+
+/// Enlists `task` alone.
+pub(super) async fn enlist_alone(app: &App, task: Option<NewTask>) -> Result<(), StoreError> {
+    app.stores.admin.commit(task.iter().map(|task| app.tasks.enlist(task)).collect()).await?;
+    app.tasks.announce(task.into_iter().collect());
     Ok(())
 }
 

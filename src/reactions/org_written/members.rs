@@ -12,6 +12,7 @@ use crate::runtime::{HandlerError, NewTask, Task, TaskOutcome};
 use crate::store::path::NAME_FIELD;
 use crate::store::{
     Direction, DocPath, Document, FieldOp, FieldPath, Fields, Precondition, Query, StoreError, Timestamp, Value, Write,
+    lookup,
 };
 use crate::users::placement::{changed_lists, misplaced};
 
@@ -23,7 +24,9 @@ const PAGE: u32 = 200;
 
 /// The task for a school or class that has moved; `None` where none has. Members of groups aren't in what's above the
 /// group by that alone.
-pub(super) fn task(change: &OrgChange, at: Timestamp) -> Option<NewTask> {
+///
+/// What was above the org that was left goes into the task: it may be deleted, or move itself, before the task runs.
+pub(super) async fn task(app: &App, change: &OrgChange, at: Timestamp) -> Result<Option<NewTask>, StoreError> {
     let key = &change.key;
     let (left, joined) = (change.left(), change.joined());
     let moves = matches!(key.org_type, OrgType::School | OrgType::Class) && !(left.is_empty() && joined.is_empty());
@@ -31,15 +34,24 @@ pub(super) fn task(change: &OrgChange, at: Timestamp) -> Option<NewTask> {
     let is_copy = key.org_type == OrgType::Class
         && change.after.as_ref().is_some_and(|class| class.parent(OrgType::School).is_some())
         && left.iter().chain(&joined).all(|parent| parent.org_type == OrgType::District);
-    (moves && !is_copy).then(|| NewTask {
+    if !moves || is_copy {
+        return Ok(None);
+    }
+    let mut left: OrgLists = left.iter().map(|org| (org.org_type, org.id.as_str())).collect();
+    if !left.is_empty() {
+        let tree = load_tree(&app.stores.admin, &left, Reach::Up).await?;
+        left.extend(&tree.read_orgs(&left));
+    }
+    Ok(Some(NewTask {
         id: format!("move-{}-{}-{}", key.org_type.singular(), key.id, at.as_microsecond()),
         function: MOVE_MEMBERS,
         payload: fields! {
             "orgType" => key.org_type.plural(),
             "orgId" => key.id.as_str(),
-            "left" => left.iter().map(|org| (org.org_type, org.id.as_str())).collect::<OrgLists>().to_value(),
+            "left" => left.to_value(),
+            "at" => at,
         },
-    })
+    }))
 }
 
 /// Runs [`MOVE_MEMBERS`].
@@ -69,7 +81,8 @@ pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
         around.extend(&left);
         around.add(moved.org_type, &moved.id);
         let tree = load_tree(database, &around, Reach::Up).await?;
-        let step = Move { moved: &moved, left: &left, tree: &tree };
+        let at = task.payload.get("at").and_then(Value::as_timestamp);
+        let step = Move { moved: &moved, left: &left, tree: &tree, at };
         let is_last = page.len() < PAGE as usize;
         match page.last().filter(|_| !is_last) {
             Some(last) => {
@@ -121,10 +134,14 @@ async fn give_district(app: &App, classes: &[Document], district: Option<&str>) 
         classes.iter().filter(|class| class.fields.get("districtId").and_then(Value::as_str) != Some(district));
     for class in differing {
         let fields = fields! { "districtId" => district };
-        let write = Write::update(class.path.clone(), fields).when(Precondition::UpdatedAt(class.update_time));
+        let write = Write::update(class.path.clone(), fields).when(Precondition::Exists);
         match app.stores.admin.commit(vec![write]).await {
-            // Whoever writes to it at this moment sets off an event of their own; the next attempt sees both.
-            Err(StoreError::Conflict(why)) => return Err(HandlerError::Transient(why)),
+            // It's gone. (One that goes to another school at this moment has an event of its own.)
+            Err(StoreError::Conflict(_)) => {}
+            // Where it is, its school tells; nobody else waits for it.
+            Err(StoreError::InvalidArgument(_)) => {
+                tracing::error!(org = class.id(), "a class takes nothing more, and keeps the district that it had");
+            }
             other => drop(other?),
         }
     }
@@ -138,6 +155,8 @@ struct Move<'a> {
     left: &'a OrgLists,
     /// The orgs of members, with those above them.
     tree: &'a OrgTree,
+    /// When it moved.
+    at: Option<Timestamp>,
 }
 
 impl Move<'_> {
@@ -176,13 +195,23 @@ impl Move<'_> {
     }
 
     fn write(&self, member: &Document) -> Option<Write> {
-        let (fields, mask) = self.change(&current_orgs(&member.fields))?;
+        let since = |org_type: OrgType, id: &str| {
+            let dates = lookup(&member.fields, &format!("{}.dates", org_type.plural())).and_then(Value::as_map);
+            let from = dates.and_then(|dates| dates.get(id)?.as_map()?.get("from")?.as_timestamp());
+            // What somebody was given since has nothing to do with the move: its event may come again.
+            self.at.zip(from).is_some_and(|(at, from)| from > at)
+        };
+        let (fields, mask) = self.change(&current_orgs(&member.fields), since)?;
         Some(Write::merge(member.path.clone(), fields, mask).when(Precondition::UpdatedAt(member.update_time)))
     }
 
     /// What changes of a member's current orgs: those above the moved org now come, and those go that the member was in
     /// through it alone. Their own event does what follows.
-    fn change(&self, current: &OrgLists) -> Option<(Fields, Vec<FieldPath>)> {
+    fn change(
+        &self,
+        current: &OrgLists,
+        is_given_since: impl Fn(OrgType, &str) -> bool,
+    ) -> Option<(Fields, Vec<FieldPath>)> {
         if !current.contains(self.moved.org_type, &self.moved.id) {
             return None;
         }
@@ -190,12 +219,17 @@ impl Move<'_> {
         let now = above(&OrgLists::from_iter([(self.moved.org_type, self.moved.id.as_str())]));
         // What holds a member in an org is what they are in below it, but not what the moved one itself was in.
         let is_holding = |org_type, id: &str| {
-            matches!(org_type, OrgType::School | OrgType::Class) && !self.left.contains(org_type, id)
+            let is_left = self.left.contains(org_type, id) && !is_given_since(org_type, id);
+            matches!(org_type, OrgType::School | OrgType::Class) && !is_left
         };
         let held = above(&current.iter().filter(|(org_type, id)| is_holding(*org_type, id)).collect());
-        let gone = above(self.left);
+        let mut gone = self.left.clone();
+        gone.extend(&above(self.left));
         let stays = |org_type, id: &str| {
-            !gone.contains(org_type, id) || held.contains(org_type, id) || now.contains(org_type, id)
+            !gone.contains(org_type, id)
+                || is_given_since(org_type, id)
+                || held.contains(org_type, id)
+                || now.contains(org_type, id)
         };
         let mut after: OrgLists = current.iter().filter(|(org_type, id)| stays(*org_type, id)).collect();
         after.extend(&now);
@@ -266,7 +300,7 @@ mod tests {
         let tree = tree();
         for (what, (moved, left), before, expected) in table {
             let before = lists(before);
-            let change = Move { moved, left, tree: &tree }.change(&before);
+            let change = Move { moved, left, tree: &tree, at: None }.change(&before, |_, _| false);
             let after = change.map(|(fields, _)| {
                 let mut after = OrgLists::new();
                 for org_type in OrgType::ALL {
