@@ -31,7 +31,7 @@ const QUERIES: [(&str, &[Bound]); 37] = [
     ("administrations/fanout/fence.rs", &[Service("tasks of one administration")]),
     ("administrations/fanout/members.rs", &[Pages(MEMBERS), Pages(MEMBERS)]),
     ("administrations/fanout/plan.rs", &[Service("orgs of one administration")]),
-    ("administrations/fanout/problems.rs", &[Limit, Limit]),
+    ("administrations/fanout/problems.rs", &[Limit, Service("counted, not read"), Limit]),
     ("administrations/fanout/remove.rs", &[Limit, Limit, Limit]),
     ("administrations/fanout/sweep.rs", &[Limit]),
     ("administrations/org_changes.rs", &[District(ADMINISTRATIONS)]),
@@ -68,7 +68,7 @@ const QUERIES: [(&str, &[Bound]); 37] = [
         "users/merging/carry_out.rs",
         &[
             Service("assignments of one user"),
-            Limit,
+            Pages("AT_ONCE, or counted"),
             Limit,
             Service("what the service keeps beside a user"),
             District("relations of one user, which importers write"),
@@ -95,8 +95,9 @@ fn queries(text: &str) -> Vec<String> {
     let begins = ["Query::collection(", "Query::group("];
     let mut at: Vec<usize> = begins.iter().flat_map(|begin| code.match_indices(begin)).map(|(at, _)| at).collect();
     at.sort_unstable();
-    // As far as a query is built on: to the end of the statement, and what is added to it in the next ones.
-    at.into_iter().map(|at| code[at..].chars().take(1500).collect()).collect()
+    // To the end of the statement, and of the next one, in which pages are made of some.
+    let statements = |text: &str| text.split_inclusive(';').take(2).collect::<String>();
+    at.into_iter().map(|at| statements(&code[at..])).collect()
 }
 
 #[test]

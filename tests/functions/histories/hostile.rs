@@ -61,7 +61,7 @@ impl Stage {
             }
             2 => self.write(&assignment, fields! { "progress" => fields! { "pa" => 7, "x" => junk(100) } }).await,
             3 => self.write(&assignment, fields! { "started" => id, "completed" => vec![Value::Null] }).await,
-            4 => self.write(&assignment, fields! { "started" => true, "completed" => act.id % 2 == 0 }).await,
+            4 => self.write(&assignment, fields! { "started" => true, "completed" => act.id.is_multiple_of(2) }).await,
             5 => self.write(&own, fields! { "legal" => junk(1_046_000) }).await,
             6 => self.write(&own, fields! { "legal" => Value::empty_map() }).await,
             7 => self.write(&assignment, fields! { "progress" => junk(1_040_000) }).await,
@@ -75,7 +75,7 @@ impl Stage {
                 let run = fields! {
                     "taskId" => if act.what == 9 { "pa" } else { id }, "timeStarted" => id,
                     "assignmentId" => if act.what == 9 { administration_id(act.administration) } else { id.to_owned() },
-                    "completed" => act.id % 3 == 0, "bestRun" => true, "scores" => fields! { "raw" => raw },
+                    "completed" => act.id.is_multiple_of(3), "bestRun" => true, "scores" => fields! { "raw" => raw },
                 };
                 let path = DocPath::new(format!("users/{STUDENT}/runs/h{}", act.id)).expect("a path");
                 self.assessment().commit(vec![Write::set(path, run)]).await.expect("written");
@@ -90,8 +90,7 @@ impl Stage {
                 .await;
             }
             _ => {
-                let class =
-                    fields! { "name" => "H", "archived" => act.id % 2 == 0, "schoolId" => "S3", "districtId" => "D1" };
+                let class = fields! { "name" => "H", "archived" => act.id.is_multiple_of(2), "schoolId" => "S3", "districtId" => "D1" };
                 set(self.admin(), &format!("classes/H{}", act.id), class).await;
             }
         }

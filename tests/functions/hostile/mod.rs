@@ -4,6 +4,7 @@
 mod consent;
 mod counts;
 mod moves;
+mod ordering;
 mod orgs;
 mod runs;
 mod sync;
