@@ -151,9 +151,9 @@ impl ServeArgs {
         let store = self.store.check()?;
         let server = self.server.check();
         let accounts = self.accounts.check(&store)?;
-        let callers = self.callers.check(&store, &accounts, server.listen)?;
-        let behaviour = self.behaviour.check()?;
         let deliveries = self.deliveries.check(&store, server.listen)?;
+        let callers = self.callers.check(&store, &accounts, &deliveries, server.listen)?;
+        let behaviour = self.behaviour.check()?;
         Ok(Config {
             cloud_tasks: self.tasks.check(&store, &deliveries)?,
             deliveries,

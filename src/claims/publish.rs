@@ -190,6 +190,7 @@ pub async fn withdraw(app: &App, admin_uid: &str, assessment_uid: Option<&str>) 
 }
 
 /// Takes its user and its rights from an account: the user is another account's from then on, and this one is nobody's.
+/// A conflict when the document has changed meanwhile: its user may have been suspended.
 pub async fn give_up(app: &App, function: &'static str, by: &str, document: Document) -> Result<(), ClaimsError> {
     disown(app, &document).await?;
     let orgs = granted(claims_map(&document));
@@ -203,7 +204,8 @@ pub async fn give_up(app: &App, function: &'static str, by: &str, document: Docu
         details: fields! { "before" => Claims::read(document.id(), Some(&document)).roar_uid.as_str() },
     };
     let record = record.write(app)?;
-    app.stores.admin.commit(vec![Write::delete(document.path), record]).await?;
+    let delete = Write::delete(document.path).when(Precondition::UpdatedAt(document.update_time));
+    app.stores.admin.commit(vec![delete, record]).await?;
     Ok(())
 }
 

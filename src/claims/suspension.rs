@@ -13,7 +13,7 @@ use super::publish::publish;
 use crate::accounts::{Account, AccountError, AccountUpdate, Accounts};
 use crate::app::App;
 use crate::fields;
-use crate::rights::{Claims, claims_map};
+use crate::rights::{Claims, claims_map, denied};
 use crate::runtime::{FunctionError, Status};
 use crate::store::{Document, FieldPath, Fields, Precondition, Transaction, Value, Write};
 
@@ -21,10 +21,17 @@ use crate::store::{Document, FieldPath, Fields, Precondition, Transaction, Value
 pub const SUSPENDED: &str = "suspended";
 /// Since when.
 pub const SUSPENDED_AT: &str = "suspendedAt";
+/// Whether a super admin suspended the user, or who runs the service: then nobody with fewer rights lifts it.
+pub const SUSPENDED_ABOVE: &str = "suspendedBySuperAdmin";
 
 /// True for the document of somebody for whom nothing is to be done.
 pub fn is_suspended(document: &Document) -> bool {
     document.fields.get(SUSPENDED).and_then(Value::as_bool) == Some(true)
+}
+
+/// True where a super admin, or who runs the service, suspended the user.
+pub fn is_suspended_above(document: &Document) -> bool {
+    is_suspended(document) && document.fields.get(SUSPENDED_ABOVE).and_then(Value::as_bool) == Some(true)
 }
 
 /// A suspension, or its end.
@@ -36,12 +43,27 @@ pub struct Suspension<'a> {
     pub by: &'a str,
     /// The Auth UID, in the admin project, of whose account it is.
     pub admin_uid: &'a str,
+    /// That is a super admin, or who runs the service.
+    pub by_super_admin: bool,
 }
 
 impl Suspension<'_> {
     /// Suspends the user, as far as databases go. True when they weren't before.
     pub async fn begin(&self, app: &App) -> Result<bool, FunctionError> {
         self.set(app, true).await
+    }
+
+    /// PERMISSION_DENIED where a super admin suspended the user and somebody else would lift that. Reads one document.
+    pub async fn check_liftable(&self, app: &App) -> Result<(), FunctionError> {
+        let document = app.stores.admin.get(&Claims::path(self.admin_uid)?).await?;
+        self.check_rights(document.as_ref())
+    }
+
+    fn check_rights(&self, document: Option<&Document>) -> Result<(), FunctionError> {
+        match !self.by_super_admin && document.is_some_and(is_suspended_above) {
+            true => Err(denied("A super admin suspended this user, and only super admins lift that.")),
+            false => Ok(()),
+        }
     }
 
     /// Lifts the suspension. True when there was one.
@@ -59,12 +81,23 @@ impl Suspension<'_> {
     async fn write(&self, app: &App, tx: Transaction, suspended: bool) -> Result<bool, FunctionError> {
         let path = Claims::path(self.admin_uid)?;
         let document = tx.get(&path).await?;
-        if document.as_ref().is_some_and(is_suspended) == suspended {
+        let was_suspended = document.as_ref().is_some_and(is_suspended);
+        let rises = suspended && self.by_super_admin && !document.as_ref().is_some_and(is_suspended_above);
+        if was_suspended == suspended && !rises {
             return Ok(false);
+        }
+        if !suspended {
+            self.check_rights(document.as_ref())?;
         }
         let mut fields = Fields::new();
         if suspended {
-            fields.extend(fields! { SUSPENDED => true, SUSPENDED_AT => app.now() });
+            let since =
+                document.as_ref().filter(|_| was_suspended).and_then(|document| document.fields.get(SUSPENDED_AT));
+            fields.insert(SUSPENDED.to_owned(), true.into());
+            fields.insert(SUSPENDED_AT.to_owned(), since.cloned().unwrap_or_else(|| app.now().into()));
+            if self.by_super_admin {
+                fields.insert(SUSPENDED_ABOVE.to_owned(), true.into());
+            }
         }
         let write = match &document {
             // It was made to suspend somebody who never signed in.
@@ -74,7 +107,8 @@ impl Suspension<'_> {
             document => {
                 // Clients look at it, and renew their tokens.
                 fields.extend(fields! { "lastUpdated" => next_update(document.as_ref(), app.now()) });
-                Write::merge(path, fields, [SUSPENDED, SUSPENDED_AT, "lastUpdated"].map(FieldPath::top).into())
+                let mask = [SUSPENDED, SUSPENDED_AT, SUSPENDED_ABOVE, "lastUpdated"];
+                Write::merge(path, fields, mask.map(FieldPath::top).into())
             }
         };
         tx.write(write).await;
@@ -88,7 +122,7 @@ impl Suspension<'_> {
             details: Fields::new(),
         };
         tx.write(record.write(app)?).await;
-        Ok(true)
+        Ok(was_suspended != suspended)
     }
 
     /// Suspends the user with the accounts of both projects, or lifts that. NOT_FOUND when there is neither an account

@@ -38,11 +38,12 @@ enum Action {
     ///
     /// Output names IDs, never persons.
     Merge(Box<MergeArgs>),
-    /// Suspend somebody at once: no function and no security rule does anything for them from now on, though their ID
-    /// tokens last for up to an hour. Their accounts in both projects are disabled, and what they are signed in with can't
-    /// be renewed. Their rights stay on record, for --lift to give back.
+    /// Suspend somebody at once: from now on no function does anything for them, and no security rule gives them rights
+    /// over others, though their ID tokens last for up to an hour. What is theirs alone (their user document, runs,
+    /// assignments) the rules leave open to those tokens. Their accounts in both projects are disabled, and what they are
+    /// signed in with can't be renewed. Their rights stay on record, for --lift to give back.
     ///
-    /// The same as updateUserRecord {uid, userRecord: {disabled: true}}. Repeated, it changes nothing; cut short, it's
+    /// The same as updateUserRecord {uid, userRecord: {disabled: true}} by a super admin. Repeated, it changes nothing; cut short, it's
     /// finished by asking for it again, and until then the user is suspended. Every change is in claimsAudit.
     ///
     /// An embedded store is open to one process at a time: stop its server first, or call updateUserRecord there.
@@ -112,7 +113,8 @@ async fn run_suspend(args: SuspendArgs) -> Result<(), CliError> {
         instead: "call updateUserRecord {uid, userRecord: {disabled}} there",
         left: "the user is suspended, or was not let in again. Run it again to end it.",
     };
-    let suspension = Suspension { function: "users suspend", by: "users suspend", admin_uid: &args.uid };
+    let suspension =
+        Suspension { function: "users suspend", by: "users suspend", admin_uid: &args.uid, by_super_admin: true };
     let changed = async |app: &App| {
         let changed = suspension.of_everything(app, !args.lift).await;
         changed.map_err(|error| CliError::Other(error.message))

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::parsers::{app_ids, calls, choice, host_names, hours, list, named, operations, origins, proxies, url};
-use super::{BackendConfig, ConfigError, StoreConfig};
+use super::{BackendConfig, ConfigError, DeliveryConfig, StoreConfig};
 use crate::runtime::budget::{OPERATIONS, RAISED_OPERATIONS};
 use crate::runtime::limits::CALLS_A_MINUTE;
 use crate::runtime::sign_in::{RECENT, SignInRules};
@@ -104,7 +104,7 @@ pub struct CallerConfig {
     pub allow_unsigned: bool,
     /// The data directory whose development tokens count, if one's do.
     pub development: Option<PathBuf>,
-    /// Whom the server answers at all, where tokens count that no sign-in stands behind.
+    /// Whom the server answers at all, where tokens count that no sign-in stands behind, or events that show no sender.
     pub local: Option<LocalOnly>,
     /// What App Check tokens are good for.
     pub app_check: AppCheckMode,
@@ -132,6 +132,7 @@ impl CallerArgs {
         &self,
         store: &StoreConfig,
         accounts: &BackendConfig,
+        deliveries: &DeliveryConfig,
         listen: SocketAddr,
     ) -> Result<CallerConfig, ConfigError> {
         let has_auth_emulator = matches!(accounts, BackendConfig::Emulator(_));
@@ -153,7 +154,8 @@ impl CallerArgs {
             projects: store.projects(),
             allow_unsigned,
             development,
-            local: is_local
+            // Events without proof of their sender are for programs of this machine, too.
+            local: (is_local || *deliveries == DeliveryConfig::Open)
                 .then(|| LocalOnly { hosts: list(&self.development_hosts), origins: list(&self.development_origins) }),
             app_check: self.app_check,
             app_check_apps: list(&self.app_check_apps),
@@ -168,5 +170,38 @@ impl CallerArgs {
             id_token_keys: self.id_token_keys_url.clone(),
             app_check_keys: self.app_check_keys_url.clone(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use crate::config::ServeArgs;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        serve: ServeArgs,
+    }
+
+    #[test]
+    fn what_takes_no_proof_of_its_sender_is_for_this_machine_alone() {
+        let emulator: &[&str] = &["--store", "firestore", "--firestore-emulator", "127.0.0.1:8200"];
+        let proof: &[&str] =
+            &["--events-audience", "https://s.example", "--events-service-account", "e@p.iam.gserviceaccount.com"];
+        let never: &[&str] = &["--unsigned-tokens", "never"];
+        for (args, expected) in [
+            (vec![], true),
+            (vec![never], false),
+            // Its events carry none, whatever counts as a token.
+            (vec![emulator], true),
+            (vec![emulator, never], true),
+            (vec![emulator, never, proof], false),
+        ] {
+            let args = ["test"].into_iter().chain(args.into_iter().flatten().copied());
+            let config = Cli::try_parse_from(args.clone()).expect("arguments").serve.check().expect("a configuration");
+            assert_eq!(config.callers.local.is_some(), expected, "{:?}", args.collect::<Vec<_>>());
+        }
     }
 }

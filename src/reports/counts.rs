@@ -108,7 +108,8 @@ impl Question<'_> {
         let paths = ids.iter().map(|id| administration_path(id)).collect::<Result<Vec<_>>>()?;
         let found = self.database.get_fields(&paths, Some(&mask)).await?.into_iter().flatten();
         let readable = found.filter(|document| {
-            self.readership.may_read(&document.fields) && (self.key != TOTAL || self.has_all(&document.fields))
+            self.readership.may_read(&document.fields)
+                && if self.key == TOTAL { self.has_all(&document.fields) } else { self.has_org(&document.fields) }
         });
         let tasks_of = |document: Document| {
             let administration = Administration::from_document(&document);
@@ -120,11 +121,18 @@ impl Question<'_> {
 
     /// True when the caller administers all that the administration is assigned to.
     fn has_all(&self, administration: &Fields) -> bool {
-        let lists = |name: &str| OrgLists::from_value(administration.get(name));
-        let minimal = lists("minimalOrgs");
         // Where it doesn't say, all that may read it.
-        let orgs = if minimal.is_empty() { lists("readOrgs") } else { minimal };
+        let orgs = [lists(administration, "minimalOrgs"), lists(administration, "readOrgs")];
+        let orgs = orgs.into_iter().find(|orgs| !orgs.is_empty()).unwrap_or_default();
         self.claims.super_admin || (!orgs.is_empty() && self.claims.administers_all(&orgs))
+    }
+
+    /// True when the administration's org of that ID, of whichever type, is the caller's, who has one of that ID. Were
+    /// there two, both must be: counts are kept under the ID alone.
+    fn has_org(&self, administration: &Fields) -> bool {
+        let orgs = lists(administration, "readOrgs");
+        let is_anothers = |of| orgs.contains(of, self.key) && !self.claims.admin_orgs.contains(of, self.key);
+        self.claims.super_admin || !OrgType::ALL.into_iter().any(is_anothers)
     }
 
     /// The counts of those administrations that have them.
@@ -169,4 +177,8 @@ impl Question<'_> {
         let found = ids.iter().zip(documents).filter_map(|(id, document)| Some(((*id).to_owned(), document?)));
         Ok(found.collect())
     }
+}
+
+fn lists(administration: &Fields, name: &str) -> OrgLists {
+    OrgLists::from_value(administration.get(name))
 }

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use super::{Claims, From, Payload, Permit, Rule};
 use crate::app::App;
 use crate::orgs::OrgLists;
+use crate::runtime::sign_in::SignIn;
 use crate::runtime::{Caller, FunctionError, Status};
 use crate::store::Document;
 
@@ -17,6 +18,8 @@ pub struct Requester {
     pub claims: Claims,
     /// That document, if there is one.
     pub document: Option<Document>,
+    /// Whether they signed in well enough for what changes rights or passwords.
+    pub sign_in: SignIn,
 }
 
 impl Requester {
@@ -25,7 +28,7 @@ impl Requester {
         let document = app.stores.admin.get(&Claims::path(&caller.uid)?).await?;
         let claims = Claims::read(&caller.uid, document.as_ref());
         check_not_suspended(&claims)?;
-        Ok(Requester { uid: caller.uid.clone(), claims, document })
+        Ok(Requester { uid: caller.uid.clone(), claims, document, sign_in: caller.sign_in.clone() })
     }
 }
 

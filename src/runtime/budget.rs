@@ -126,7 +126,7 @@ impl Treasury {
         let raised = purse.is_some_and(|purse| purse.raised);
         let allowance = Allowance::default();
         let Some(most) = self.most_of(raised) else {
-            return Ok(Ticket { treasury: self.clone(), who, held: 0.0, allowance, settled: false });
+            return Ok(Ticket { treasury: self.clone(), who, held: 0.0, raised, allowance, settled: false });
         };
         let mut purse = purse.map_or(Purse { left: most, at: now, raised }, |purse| refilled(purse, most, now));
         let under_way = if raised { RAISED_UNDER_WAY } else { UNDER_WAY };
@@ -138,7 +138,7 @@ impl Treasury {
         }
         purse.left -= held;
         purses.of.insert(who.clone(), purse);
-        Ok(Ticket { treasury: self.clone(), who, held, allowance, settled: false })
+        Ok(Ticket { treasury: self.clone(), who, held, raised, allowance, settled: false })
     }
 
     fn most_of(&self, raised: bool) -> Option<f64> {
@@ -209,6 +209,7 @@ pub(super) struct Ticket {
     treasury: Arc<Treasury>,
     who: Who,
     held: f64,
+    raised: bool,
     allowance: Allowance,
     settled: bool,
 }
@@ -217,6 +218,11 @@ impl Ticket {
     /// Where the handler says which budget the caller has.
     pub fn allowance(&self) -> Allowance {
         self.allowance.clone()
+    }
+
+    /// True when the caller's rights were found to raise the budget, in a call before this one.
+    pub fn is_raised(&self) -> bool {
+        self.raised
     }
 
     /// Takes what the call has cost from the budget.
@@ -250,7 +256,12 @@ mod tests {
     }
 
     fn caller(number: usize) -> Caller {
-        Caller { uid: format!("u{number}"), project: "p".to_owned(), claims: Default::default() }
+        Caller {
+            uid: format!("u{number}"),
+            project: "p".to_owned(),
+            claims: Default::default(),
+            sign_in: Default::default(),
+        }
     }
 
     /// Makes a call at that cost, if it may be made.

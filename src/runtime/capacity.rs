@@ -21,6 +21,8 @@ const EVENT_PATIENCE: Duration = Duration::from_secs(60);
 const KIB: usize = 1024;
 /// How much room a body gets at once in memory. What is announced may never come: it gets more when it does.
 const STEP: usize = 64 * KIB;
+/// A body that's no larger is small: there's room for one of each call that can be under way, whoever sends large ones.
+const SMALL: usize = 64 * KIB;
 
 /// How much is handled at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,8 +56,25 @@ pub(super) enum BodyError {
     Busy,
 }
 
+/// How much of the room for bodies a sender may take up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Share {
+    /// All that's left: events, and callers who look after others.
+    All,
+    /// Of large bodies, half of the room with all others of this kind: anybody may have an account.
+    Half,
+}
+
 /// A place that's given up when this is dropped.
 pub(super) type Place = OwnedSemaphorePermit;
+
+/// The place of a body, given up when this is dropped.
+#[derive(Debug)]
+pub(super) struct BodyPlace {
+    all: Place,
+    /// What counts of it against the half that large bodies share.
+    large: Place,
+}
 
 /// The room that's left.
 pub(super) struct Room {
@@ -64,6 +83,8 @@ pub(super) struct Room {
     events: Arc<Semaphore>,
     /// In KiB.
     bytes: Arc<Semaphore>,
+    /// In KiB: what is left for large bodies of [`Share::Half`].
+    large: Arc<Semaphore>,
     waiting: watch::Sender<usize>,
     /// The process holds more memory than it should.
     is_full: AtomicBool,
@@ -76,6 +97,7 @@ impl Room {
             calls: semaphore(capacity.calls),
             events: semaphore(capacity.events),
             bytes: semaphore(capacity.body_bytes / KIB),
+            large: semaphore(capacity.body_bytes / KIB / 2),
             waiting: watch::Sender::new(0),
             is_full: AtomicBool::new(false),
             capacity,
@@ -116,22 +138,35 @@ impl Room {
     }
 
     /// Reads a body of at most that many bytes. Its place is to be kept for as long as what was read is.
-    pub async fn read(&self, headers: &HeaderMap, body: Body, limit: usize) -> Result<(Vec<u8>, Place), BodyError> {
-        let read = self.read_all(headers, body, limit);
+    pub async fn read(
+        &self,
+        headers: &HeaderMap,
+        body: Body,
+        limit: usize,
+        share: Share,
+    ) -> Result<(Vec<u8>, BodyPlace), BodyError> {
+        let read = self.read_all(headers, body, limit, share);
         tokio::time::timeout(BODY_TIME, read).await.unwrap_or(Err(BodyError::Broken))
     }
 
-    async fn read_all(&self, headers: &HeaderMap, body: Body, limit: usize) -> Result<(Vec<u8>, Place), BodyError> {
+    async fn read_all(
+        &self,
+        headers: &HeaderMap,
+        body: Body,
+        limit: usize,
+        share: Share,
+    ) -> Result<(Vec<u8>, BodyPlace), BodyError> {
         let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let announced: usize = announced.unwrap_or(0);
         if announced > limit {
             return Err(BodyError::TooLarge);
         }
         // Refused at once if it can't be taken; but it holds no more than what has come of it.
-        if announced.min(self.most_bytes()).div_ceil(KIB) > self.bytes.available_permits() {
+        let fits = |bytes: usize, room: &Semaphore| bytes.div_ceil(KIB) <= room.available_permits();
+        if !fits(announced.min(self.most_bytes()), &self.bytes) || !fits(self.large_of(announced, share), &self.large) {
             return Err(BodyError::Busy);
         }
-        let mut place = self.bytes(0)?;
+        let mut place = BodyPlace { all: take(&self.bytes, 0)?, large: take(&self.large, 0)? };
         let mut bytes = Vec::with_capacity(announced.min(STEP));
         let mut parts = body.into_data_stream();
         while let Some(part) = parts.next().await {
@@ -140,23 +175,24 @@ impl Room {
             if length > limit {
                 return Err(BodyError::TooLarge);
             }
-            let held = place.num_permits() * KIB;
-            if length > held && held < self.most_bytes() {
-                place.merge(self.bytes(length.min(self.most_bytes()) - held)?);
-            }
+            grow(&mut place.all, &self.bytes, length.min(self.most_bytes()))?;
+            grow(&mut place.large, &self.large, self.large_of(length, share))?;
             bytes.extend_from_slice(&part);
         }
         Ok((bytes, place))
     }
 
-    fn bytes(&self, bytes: usize) -> Result<Place, BodyError> {
-        let places = bytes.div_ceil(KIB) as u32;
-        self.bytes.clone().try_acquire_many_owned(places).map_err(|_| BodyError::Busy)
-    }
-
     /// A body that's alone is always taken: of one that's larger than the room, that much counts.
     fn most_bytes(&self) -> usize {
         (self.capacity.body_bytes / KIB).max(1) * KIB
+    }
+
+    /// How much of a body of that length counts as large; of one that's larger than the half, all of that.
+    fn large_of(&self, length: usize, share: Share) -> usize {
+        match share {
+            Share::Half if length > SMALL => length.min((self.capacity.body_bytes / KIB / 2).max(1) * KIB),
+            _ => 0,
+        }
     }
 
     /// How much was asked for at the start.
@@ -180,6 +216,20 @@ impl Room {
     }
 }
 
+fn take(room: &Arc<Semaphore>, bytes: usize) -> Result<Place, BodyError> {
+    let places = bytes.div_ceil(KIB) as u32;
+    room.clone().try_acquire_many_owned(places).map_err(|_| BodyError::Busy)
+}
+
+/// Makes a place one for so many bytes, if it isn't yet.
+fn grow(place: &mut Place, room: &Arc<Semaphore>, bytes: usize) -> Result<(), BodyError> {
+    let held = place.num_permits() * KIB;
+    if bytes > held {
+        place.merge(take(room, bytes - held)?);
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -200,15 +250,15 @@ mod tests {
     #[tokio::test]
     async fn bodies_share_a_bounded_room() {
         let room = room(100 * KIB);
-        let (first, place) = room.read(&headers(Some(60_000)), body(60_000), 100_000).await.unwrap();
+        let (first, place) = room.read(&headers(Some(60_000)), body(60_000), 100_000, Share::All).await.unwrap();
         assert_eq!(first.len(), 60_000);
         // Another one is refused at once if it says how long it is, and as soon as it's too much if it doesn't.
-        let refused = room.read(&headers(Some(60_000)), body(60_000), 100_000).await;
+        let refused = room.read(&headers(Some(60_000)), body(60_000), 100_000, Share::All).await;
         assert_eq!(refused.err(), Some(BodyError::Busy));
-        assert_eq!(room.read(&headers(None), body(60_000), 100_000).await.err(), Some(BodyError::Busy));
-        assert!(room.read(&headers(Some(30_000)), body(30_000), 100_000).await.is_ok());
+        assert_eq!(room.read(&headers(None), body(60_000), 100_000, Share::All).await.err(), Some(BodyError::Busy));
+        assert!(room.read(&headers(Some(30_000)), body(30_000), 100_000, Share::All).await.is_ok());
         drop(place);
-        assert!(room.read(&headers(None), body(60_000), 100_000).await.is_ok());
+        assert!(room.read(&headers(None), body(60_000), 100_000, Share::All).await.is_ok());
         assert_eq!(room.bytes.available_permits(), 100, "all of it is given up");
     }
 
@@ -216,10 +266,10 @@ mod tests {
     async fn a_body_is_held_to_its_limit_whatever_it_says_of_itself() {
         let room = room(1000 * KIB);
         for length in [None, Some(10), Some(20_000)] {
-            let read = room.read(&headers(length), body(20_000), 10_000).await;
+            let read = room.read(&headers(length), body(20_000), 10_000, Share::All).await;
             assert_eq!(read.err(), Some(BodyError::TooLarge), "{length:?}");
         }
-        let (bytes, _) = room.read(&headers(None), body(10_000), 10_000).await.unwrap();
+        let (bytes, _) = room.read(&headers(None), body(10_000), 10_000, Share::All).await.unwrap();
         assert_eq!(bytes.len(), 10_000);
         assert_eq!(room.bytes.available_permits(), 1000);
     }
@@ -227,10 +277,10 @@ mod tests {
     #[tokio::test]
     async fn a_body_larger_than_the_whole_room_is_taken_when_it_is_alone() {
         let room = room(10 * KIB);
-        let (_, place) = room.read(&headers(Some(50_000)), body(50_000), 100_000).await.unwrap();
-        assert_eq!(room.read(&headers(Some(1)), body(1), 100_000).await.err(), Some(BodyError::Busy));
+        let (_, place) = room.read(&headers(Some(50_000)), body(50_000), 100_000, Share::All).await.unwrap();
+        assert_eq!(room.read(&headers(Some(1)), body(1), 100_000, Share::All).await.err(), Some(BodyError::Busy));
         drop(place);
-        assert!(room.read(&headers(Some(1)), body(1), 100_000).await.is_ok());
+        assert!(room.read(&headers(Some(1)), body(1), 100_000, Share::All).await.is_ok());
     }
 
     #[tokio::test]
@@ -254,18 +304,43 @@ mod tests {
         let slow: Vec<_> = (0..50)
             .map(|_| {
                 let room = room.clone();
-                tokio::spawn(async move { room.read(&headers(Some(100_000)), never(), 100_000).await.is_ok() })
+                tokio::spawn(
+                    async move { room.read(&headers(Some(100_000)), never(), 100_000, Share::All).await.is_ok() },
+                )
             })
             .collect();
         tokio::task::yield_now().await;
-        assert!(room.read(&headers(Some(90_000)), body(90_000), 100_000).await.is_ok());
+        assert!(room.read(&headers(Some(90_000)), body(90_000), 100_000, Share::All).await.is_ok());
         slow.iter().for_each(|slow| slow.abort());
+    }
+
+    /// However many large ones anybody sends: small ones find room, events do, and so do those who look after others.
+    #[tokio::test]
+    async fn large_bodies_of_anybody_share_half_of_the_room() {
+        let room = room(1000 * KIB);
+        let share = |share: Share, length: usize| {
+            let room = &room;
+            async move { room.read(&headers(None), body(length), 1000 * KIB, share).await }
+        };
+        let mut held = vec![share(Share::Half, 300 * KIB).await.unwrap()];
+        assert_eq!(share(Share::Half, 300 * KIB).await.err(), Some(BodyError::Busy));
+        let announced = room.read(&headers(Some(300 * KIB)), body(0), 1000 * KIB, Share::Half).await;
+        assert_eq!(announced.err(), Some(BodyError::Busy), "before it is waited for");
+        held.push(share(Share::Half, 200 * KIB).await.unwrap());
+        assert_eq!(share(Share::Half, 65 * KIB).await.err(), Some(BodyError::Busy));
+        for _ in 0..3 {
+            held.push(share(Share::Half, 64 * KIB).await.unwrap());
+        }
+        held.push(share(Share::All, 300 * KIB).await.unwrap());
+        held.clear();
+        assert_eq!((room.bytes.available_permits(), room.large.available_permits()), (1000, 500));
+        assert!(share(Share::Half, 900 * KIB).await.is_ok(), "alone, even a larger one is taken");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_does_not_come_is_given_up() {
         let never = Body::from_stream(futures::stream::pending::<Result<Vec<u8>, std::io::Error>>());
-        assert_eq!(room(KIB).read(&headers(Some(10)), never, 100).await.err(), Some(BodyError::Broken));
+        assert_eq!(room(KIB).read(&headers(Some(10)), never, 100, Share::All).await.err(), Some(BodyError::Broken));
     }
 
     #[tokio::test(start_paused = true)]

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::budget::Allowance;
 use super::chunks::Chunks;
 use super::error::FunctionError;
+use super::sign_in::SignIn;
 use super::tasks::{Task, TaskOutcome};
 use crate::store::{DocumentChange, PathParams, PathPattern, StoreError};
 
@@ -25,6 +26,8 @@ pub struct Caller {
     pub project: String,
     /// All claims of the ID token.
     pub claims: serde_json::Map<String, serde_json::Value>,
+    /// Whether the sign-in is good for what changes rights or passwords.
+    pub sign_in: SignIn,
 }
 
 /// One call of a callable function, verified and decoded.

@@ -4,10 +4,9 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::error::{FunctionError, Status};
-use super::function::Caller;
 
 /// How long ago a sign-in may be, by default: a school's day, and the evening after.
 pub const RECENT: Duration = Duration::from_secs(12 * 3600);
@@ -21,12 +20,30 @@ pub struct SignInRules {
     pub second_factor: bool,
 }
 
-impl SignInRules {
+/// What the rules come to for one sign-in: whether it's good for what changes rights or passwords.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SignIn(Option<(Status, String)>);
+
+impl SignIn {
+    /// True when the sign-in is good for that.
+    pub fn is_good(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Fails with what the caller can do about it.
-    pub(super) fn check(&self, caller: &Caller, now: Timestamp) -> Result<(), FunctionError> {
+    pub fn check(&self) -> Result<(), FunctionError> {
+        match &self.0 {
+            None => Ok(()),
+            Some((status, message)) => Err(FunctionError::new(*status, message.clone())),
+        }
+    }
+}
+
+impl SignInRules {
+    /// What they come to for the sign-in that an ID token with those claims tells of.
+    pub fn judge(&self, claims: &Map<String, Value>, now: Timestamp) -> SignIn {
         if let Some(within) = self.within {
-            let at =
-                caller.claims.get("auth_time").and_then(Value::as_i64).and_then(|at| Timestamp::from_second(at).ok());
+            let at = claims.get("auth_time").and_then(Value::as_i64).and_then(|at| Timestamp::from_second(at).ok());
             let longest = SignedDuration::try_from(within).unwrap_or(SignedDuration::MAX);
             if at.is_none_or(|at| now.duration_since(at) > longest) {
                 let hours = within.as_secs().div_ceil(3600);
@@ -34,16 +51,16 @@ impl SignInRules {
                     "For this, your sign-in must be no older than {hours} {}. Please sign out, sign in again, and repeat it.",
                     if hours == 1 { "hour" } else { "hours" }
                 );
-                return Err(FunctionError::new(Status::Unauthenticated, message));
+                return SignIn(Some((Status::Unauthenticated, message)));
             }
         }
-        let factor = caller.claims.get("firebase").and_then(|firebase| firebase.get("sign_in_second_factor"));
+        let factor = claims.get("firebase").and_then(|firebase| firebase.get("sign_in_second_factor"));
         if self.second_factor && !factor.is_some_and(Value::is_string) {
             let message = "For this, you must have signed in with a second factor. Please set one up for your account, sign \
                            out, and sign in again with it.";
-            return Err(FunctionError::new(Status::PermissionDenied, message));
+            return SignIn(Some((Status::PermissionDenied, message.to_owned())));
         }
-        Ok(())
+        SignIn::default()
     }
 }
 
@@ -76,12 +93,12 @@ mod tests {
                 Some((Status::PermissionDenied, "second factor")),
             ),
         ] {
-            let caller =
-                Caller { uid: "u".to_owned(), project: "p".to_owned(), claims: claims.as_object().unwrap().clone() };
-            match (rules.check(&caller, now), expected) {
-                (Ok(()), None) => {}
+            let sign_in = rules.judge(claims.as_object().unwrap(), now);
+            match (sign_in.check(), expected) {
+                (Ok(()), None) => assert!(sign_in.is_good()),
                 (Err(error), Some((status, text))) => {
                     assert!(error.status == status && error.message.contains(text), "{claims}: {error}");
+                    assert!(!sign_in.is_good());
                 }
                 (result, _) => panic!("{claims}: {result:?}"),
             }

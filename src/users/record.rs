@@ -141,7 +141,11 @@ pub async fn update_user_record(app: App, permit: UserAdmin, request: Request) -
             }
         }
     }
-    let suspension = Suspension { function: NAME, by: &requester.uid, admin_uid: &target.admin_uid };
+    let by_super_admin = requester.claims.super_admin;
+    let suspension = Suspension { function: NAME, by: &requester.uid, admin_uid: &target.admin_uid, by_super_admin };
+    if update.disabled == Some(false) && !by_super_admin {
+        suspension.check_liftable(&app).await?;
+    }
     // First: a call that's cut short leaves somebody suspended rather than at large.
     let suspended = update.disabled == Some(true) && suspension.begin(&app).await?;
     if let Err(error) = change_accounts(&app, target, &update, &followed, &account).await {

@@ -207,6 +207,33 @@ describe('orgs', () => {
     }
   });
 
+  test('no two have one ID, and none has the name of what counts all', async () => {
+    const made = (path) => (db) => setDoc(doc(db, path), { name: 'x', archived: false, districtId: 'd1', schoolId: 's1' });
+    for (const path of [
+      'classes/s1', 'classes/d1', 'classes/g1', 'classes/f1', 'schools/c1', 'schools/total', 'classes/completion', 'districts/s1', 'families/g1',
+    ]) await refused('admin', ADMINS, made(path));
+    // Not at the same time either.
+    await refused('admin', ADMINS, batch(
+      ['set', 'schools/twice', { name: 'x', archived: false, districtId: 'd1' }],
+      ['set', 'classes/twice', { name: 'x', archived: false, districtId: 'd1', schoolId: 's1' }],
+    ));
+    await accepted('admin', 'admin', made('schools/alone'));
+    await accepted('admin', 'superAdmin', made('families/alone-too'));
+  });
+
+  test('null is no list yet', async () => {
+    const none = { name: 'x', archived: false, schools: null, classes: null, subGroups: null };
+    await rules.admin.seed({ 'schools/s1': { ...none, districtId: 'd1' } });
+    await accepted('admin', 'admin', batch(
+      ['set', 'classes/first', { name: 'x', archived: false, schoolId: 's1', districtId: 'd1' }], ['update', 'schools/s1', { classes: arrayUnion('first') }],
+    ));
+    await rules.admin.seed({ [STUDENT]: { ...DOCUMENTS.admin[STUDENT], legal: null }, 'users/admin': { userType: 'admin', adminData: null } });
+    await accepted('admin', 'student', (db) => updateDoc(doc(db, STUDENT), { 'legal.tos.v1': arrayUnion({ dateSigned: new Date() }) }));
+    await rules.admin.seed({ [STUDENT]: { ...DOCUMENTS.admin[STUDENT], legal: { tos: { v1: null } } } });
+    await accepted('admin', 'student', (db) => updateDoc(doc(db, STUDENT), { 'legal.tos.v1': arrayUnion({ dateSigned: new Date() }) }));
+    await accepted('admin', 'admin', (db) => updateDoc(doc(db, 'users/admin'), { 'adminData.administrationsCreated': arrayUnion('a1') }));
+  });
+
   test('the client library makes, moves and deletes them', async () => {
     for (const who of ADMINS) {
       await accepted('admin', who, batch(
@@ -214,7 +241,8 @@ describe('orgs', () => {
         ['update', 'schools/s1', { classes: arrayUnion(`by-${who}`) }],
       ));
       await accepted('admin', who, batch(
-        ['set', `schools/by-${who}`, { name: 'x', archived: false, districtId: 'd1' }], ['update', 'districts/d1', { schools: arrayUnion(`by-${who}`) }],
+        ['set', `schools/school-by-${who}`, { name: 'x', archived: false, districtId: 'd1' }],
+        ['update', 'districts/d1', { schools: arrayUnion(`school-by-${who}`) }],
       ));
       for (const [type, id] of [['class', 'c1'], ['school', 's1'], ['district', 'd1']]) {
         const parent = `${{ class: 'classes', school: 'schools', district: 'districts' }[type]}/${id}`;
@@ -271,7 +299,9 @@ describe('runs', () => {
     await refused('assessment', EVERY, after({ completed: true, timeFinished: new Date() }));
     await accepted('assessment', 'student', after({ completed: true, timeFinished: serverTimestamp(), reasonTaskEnded: 'x' }));
     for (const fields of [
-      { completed: false }, { completed: deleteField() }, { timeFinished: null }, { timeFinished: deleteField() }, { timeFinished: serverTimestamp() },
+      { completed: false }, { completed: deleteField() }, { timeFinished: null }, { timeFinished: deleteField() }, { timeFinished: new Date() },
+      { timeFinished: serverTimestamp(), scores: { raw: {}, computed: {}, other: 1 } }, { timeFinished: serverTimestamp(), variantId: 'other' },
+      { timeStarted: serverTimestamp() },
       { variantId: 'other' }, { testData: true }, { reasonTaskEnded: 'y' }, { another: 'x' },
     ]) await refused('assessment', EVERY, after(fields));
   });
@@ -297,11 +327,38 @@ describe('runs', () => {
     await finished(5);
     await refused('assessment', EVERY, (db) => updateDoc(doc(db, `${R1}/trials/t1`), { correct: false }));
     await refused('assessment', EVERY, (db) => updateDoc(doc(db, `${R1}/trials/t1`), { interaction_blur: [1], rt: 1 }));
-    await refused('assessment', EVERY, (db) => setDoc(doc(db, `${R1}/trials/t1`), { ...TRIAL, serverTimestamp: serverTimestamp() }));
+    await refused('assessment', EVERY, (db) => setDoc(doc(db, `${R1}/trials/t1`), { ...TRIAL, correct: false, serverTimestamp: serverTimestamp() }));
     await accepted('assessment', 'student', left);
+    await refused('assessment', EVERY, (db) => setDoc(doc(db, `${R1}/trials/t1`), { ...TRIAL, serverTimestamp: serverTimestamp() }));
     await refused('assessment', EVERY, (db) => updateDoc(doc(db, `${R1}/trials/t1`), { interaction_blur: [2] }));
     await finished(61);
     await refused('assessment', EVERY, left);
+  });
+
+  // A client that loses its connection before it hears of what it wrote writes it again.
+  test('are written a second time as they were', async () => {
+    const twice = async (attempt) => {
+      await accepted('assessment', EVERY, attempt);
+      await accepted('assessment', EVERY, attempt);
+    };
+    const end = { completed: true, timeFinished: serverTimestamp(), reasonTaskEnded: 'x' };
+    await twice((db, who) => setDoc(doc(db, `${STUDENT}/runs/of-${who}`), { ...begun(`of-${who}`), assigningOrgs: null, readOrgs: null }));
+    await twice((db, who) => setDoc(doc(db, `${STUDENT}/runs/of-${who}/trials/t`), { ...TRIAL, serverTimestamp: serverTimestamp() }));
+    await twice((db, who) => updateDoc(doc(db, `${STUDENT}/runs/of-${who}/trials/t`), { interaction_blur: [1] }));
+    await twice((db, who) => updateDoc(doc(db, `${STUDENT}/runs/of-${who}`), end));
+    await finished(1);
+    await accepted('assessment', EVERY, after({ timeFinished: serverTimestamp() }));
+    // What changes nothing is written at any time.
+    await finished(61);
+    await accepted('assessment', EVERY, after({ completed: true, 'scores.raw': {} }));
+    await accepted('assessment', EVERY, (db) => updateDoc(doc(db, `${R1}/trials/t1`), { correct: true }));
+    // A new time is none of these.
+    await refused('assessment', EVERY, after({ timeFinished: serverTimestamp() }));
+    await refused('assessment', EVERY, (db) => setDoc(doc(db, `${R1}/trials/t1`), { ...TRIAL, serverTimestamp: serverTimestamp() }));
+    await finished(3);
+    await refused('assessment', EVERY, after({ timeFinished: serverTimestamp() }));
+    await rules.assessment.seed({ [R1]: RUN });
+    await refused('assessment', EVERY, after({ timeStarted: serverTimestamp() }));
   });
 
   test('begin as themselves, now, and with nothing done', async () => {
@@ -315,6 +372,14 @@ describe('runs', () => {
     await accepted('assessment', 'student', create({ labId: 'x' }));
     await accepted('assessment', 'student', (db) => setDoc(doc(db, `${STUDENT}/runs/x/trials/t`), { ...TRIAL, serverTimestamp: serverTimestamp() }));
   });
+});
+
+test('tasks and variants of a student gain one, and lose none', async () => {
+  await rules.assessment.seed({ [STUDENT]: { ...DOCUMENTS.assessment[STUDENT], tasks: ['swr', 'pa'], variants: null } });
+  for (const fields of [{ tasks: ['swr'] }, { tasks: [] }, { tasks: deleteField() }, { tasks: null }, { tasks: ['swr', 'pa', 'a', 'b'] }, { tasks: ['x', 'y', 'z'] }]) {
+    await refused('assessment', EVERY, (db) => updateDoc(doc(db, STUDENT), fields));
+  }
+  await accepted('assessment', 'student', (db) => updateDoc(doc(db, STUDENT), { tasks: arrayUnion('sre'), variants: arrayUnion('v1'), lastUpdated: serverTimestamp() }));
 });
 
 test('what is renewed alone has the time of the server', async () => {

@@ -21,7 +21,7 @@ const THIRTY = assignment(30);
 const SIXTY_FOUR = assignment(64);
 const started = ({ assessments }) => [...assessments.slice(0, -1), { ...assessments.at(-1), startedOn: new Date() }];
 const SCORED = { [R1]: { ...RUN, scores: scored } };
-const SIGNATURES = named(20, () => named(20, () => [{ dateSigned: new Date(0), amount: '' }]));
+const SIGNATURES = named(12, () => named(12, () => [{ dateSigned: new Date(0), amount: '' }]));
 const above = lists({ districts: ['d1'], schools: ['s1'], classes: ['c1'] });
 const nested = { composite: { ...scored.computed.composite, ...named(6, (index) => index), sub: { a: 1, b: 'x' }, other: { c: 1 } } };
 
@@ -47,8 +47,8 @@ const WRITES = {
       return batch.commit();
     }, 200],
     'a user is edited': ['editedUserShape', {}, ['parent', 'admin', 'superAdmin'], (db) => setDoc(doc(db, STUDENT), edited, { merge: true }), 200],
-    'somebody signs who has signed four hundred times': ['ownUserShape', { [STUDENT]: { ...DOCUMENTS.admin[STUDENT], legal: SIGNATURES } }, ['student'], (db) =>
-      updateDoc(doc(db, STUDENT), { 'legal.field-19.field-19': arrayUnion({ dateSigned: new Date(), amount: '', expectedTime: '' }) }), 150],
+    'somebody signs who has signed a hundred and forty-four forms': ['ownUserShape', { [STUDENT]: { ...DOCUMENTS.admin[STUDENT], legal: SIGNATURES } }, ['student'], (db) =>
+      updateDoc(doc(db, STUDENT), { 'legal.field-11.field-11': arrayUnion({ dateSigned: new Date(), amount: '', expectedTime: '' }) }), 150],
   },
   assessment: {
     'a run begins': ['begunRunShape', {}, ['student', 'parent', 'admin'], (db, who) =>
@@ -58,7 +58,7 @@ const WRITES = {
     'a run begins of a student with an old copy': ['begunRunShape', {}, ['admin'], (db) =>
       setDoc(doc(db, 'users/class-only/runs/x'), { ...begun('x'), assigningOrgs: lists({ classes: ['c1'] }), readOrgs: above }), 60],
     'scores of twelve subtasks': ['runShape', SCORED, ['student', 'parent', 'admin'], (db) => updateDoc(doc(db, R1), afterTrial('subtask-3')), 200],
-    'scores with maps in them': ['runShape', SCORED, ['student', 'parent', 'admin'], (db) => updateDoc(doc(db, R1), afterTrial('subtask-3', nested)), 100],
+    'scores with maps in them': ['runShape', SCORED, ['student', 'parent', 'admin'], (db) => updateDoc(doc(db, R1), afterTrial('subtask-3', nested)), 90],
     'scores after the end': ['lateRunShape', { [R1]: { ...RUN, completed: true, timeFinished: new Date(), scores: scored } }, ['student', 'admin'], (db) =>
       updateDoc(doc(db, R1), afterTrial('subtask-3')), 200],
     'a run ends': ['runShape', SCORED, ['student', 'admin'], (db) =>

@@ -98,6 +98,7 @@ const form = () => [
   [letters(501), [FORM, FORM], [named(31, () => 'x')], [{ text: letters(2001) }], [{ other: { a: 'x' } }], ['x']],
 ];
 const kin = (own) => [[own], [own.concat(own), ['elsewhere'], ['missing'], 'x', { a: 'x' }]];
+const kinOfOne = (chars) => [[[], ['x'], [letters(chars)]], [null, ['x', 'y'], [letters(chars + 2)], [{ a: 'x' }], 'x', { a: 'x' }]];
 const scores = (value) => ({ raw: { composite: { test: value } }, computed: {} });
 const anyScores = () => [
   [{}, { raw: {}, computed: {} }, scores(stage), { computed: { composite: 480 } }],
@@ -105,19 +106,20 @@ const anyScores = () => [
 ];
 const SPECIAL = {
   'ownUserShape.legal': () => [
-    [{ tos: { v1: [{ dateSigned: new Date() }] } }, { [letters(128)]: { [letters(128)]: [{ dateSigned: '2026-01-01', amount: '' }] } }],
+    [{ tos: { v1: [{ dateSigned: new Date() }] } }, { tos: { v1: [{ dateSigned: new Date(), text: letters(242) }] } }, { [letters(128)]: { [letters(128)]: [{ dateSigned: '2026-01-01', amount: '' }] } }],
     [
       {}, 'x', { tos: {} }, { tos: { v1: [] } }, { tos: { v1: [{ dateSigned: new Date() }, { dateSigned: new Date() }] } },
       { tos: { v1: [{ dateSigned: new Date() }], v2: [{ dateSigned: new Date() }] } },
       { tos: { v1: [{ dateSigned: new Date() }] }, consent: { v1: [{ dateSigned: new Date() }] } },
       { [letters(129)]: { v1: [{ dateSigned: new Date() }] } }, { tos: { [letters(129)]: [{ dateSigned: new Date() }] } },
-      { tos: { v1: [{ dateSigned: new Date(), text: letters(2001) }] } }, { tos: { v1: ['x'] } },
+      { tos: { v1: [{ dateSigned: new Date(), text: letters(243) }] } }, { tos: { v1: [{ dateSigned: new Date(), text: '\u{1F600}'.repeat(61) }] } },
+      { tos: { v1: [{ dateSigned: new Date(), more: ['x'] }] } }, { tos: { v1: [named(13, () => 'x')] } }, { tos: { v1: ['x'] } },
     ],
   ],
   'makerShape.adminData': () => [
-    [{ administrationsCreated: ['a0', 'a1'] }, { administrationsCreated: ['a0', ...many(9999, (index) => `a${index + 1}`)] }],
-    [{ administrationsCreated: [] }, { administrationsCreated: ['a0'], permissions: ['all'] }, { administrationsCreated: ['a0', letters(400001)] },
-      { administrationsCreated: ['a0', ...many(10000, (index) => `a${index + 1}`)] }],
+    [{ administrationsCreated: ['a0', 'a1'] }, { administrationsCreated: ['a0', letters(399_998)] }],
+    [{ administrationsCreated: [] }, { administrationsCreated: ['a0'], permissions: ['all'] }, { administrationsCreated: ['a0', letters(399_999)] },
+      { administrationsCreated: ['a0', 'a1', 'a2'] }, { administrationsCreated: ['a1', 'a2'] }],
   ],
   'editedUserShape.studentData': () => [[{ grade: '4' }], ['x', { state_id: '1' }, { schoolLevel: 'high' }]],
   'assignmentShape.assessments': () => [
@@ -167,6 +169,8 @@ const SPECIAL = {
     [{}, { composite: 480 }, { composite: { roarScore: 480 } }, { composite: { sub: { a: 1 } } }, named(64, () => 1)],
     [{ composite: letters(2001) }, { composite: { a: letters(2001) } }, { composite: { sub: { a: { b: 1 } } } }, named(65, () => 1), 'x'],
   ],
+  'workerShape.tasks': () => kinOfOne(39_999),
+  'workerShape.variants': () => kinOfOne(199_999),
   'guestShape.userType': () => [['guest'], ['student', letters(21)]],
 };
 

@@ -260,6 +260,17 @@ describe('admin database: what clients do', () => {
     await only('admin', ADMINS, (db) => getDoc(doc(db, 'administrations/fall/stats/total')));
     await only('admin', ['otherAdmin', 'superAdmin'], (db) => getDoc(doc(db, 'administrations/past/stats/total')));
     await only('admin', ['superAdmin'], (db) => getDocs(collection(db, 'administrations/fall/stats')));
+    // An ID that the caller's org shares with another one of the administration opens nothing.
+    await rules.admin.seed({
+      'administrations/shared': { ...ADMINISTRATION, readOrgs: lists({ districts: ['d1'], groups: ['s1'] }) },
+      'administrations/shared-too': { ...ADMINISTRATION, readOrgs: lists({ districts: ['d1'], schools: ['s1'], groups: ['s1'] }) },
+      'administrations/others': { ...ADMINISTRATION, readOrgs: lists({ districts: ['d2'] }) },
+    });
+    for (const path of ['shared/stats/s1', 'shared-too/stats/s1', 'others/stats/d2', 'missing/stats/d1']) {
+      const people = path.endsWith('d2') ? ['otherAdmin', 'superAdmin'] : ['superAdmin'];
+      await only('admin', people, (db) => getDoc(doc(db, `administrations/${path}`)));
+    }
+    await only('admin', ADMINS, (db) => getDoc(doc(db, 'administrations/others/stats/s1')));
   });
 
   test('orgs are made and edited by their administrators', async () => {

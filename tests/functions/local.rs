@@ -34,7 +34,7 @@ pub const NOW: &str = "2026-09-15T10:00:00Z";
 
 /// A user of a project, whose token says nothing else.
 pub fn caller(project: &str, uid: &str) -> Caller {
-    Caller { uid: uid.to_owned(), project: project.to_owned(), claims: Default::default() }
+    Caller { uid: uid.to_owned(), project: project.to_owned(), claims: Default::default(), sign_in: Default::default() }
 }
 
 impl LocalWorld {

@@ -21,6 +21,7 @@ async fn call(world: &LocalWorld, uid: Option<&str>, data: Json) -> Result<Json,
         uid: uid.to_owned(),
         project: crate::world::PROJECT.to_owned(),
         claims: Default::default(),
+        sign_in: Default::default(),
     });
     handler(world.service.app.clone(), Call::new(data, caller)).await
 }

@@ -3,7 +3,8 @@
 use roar_functions::accounts::{AccountUpdate, NewAccount, Provider};
 use roar_functions::fields;
 use roar_functions::rights::Role;
-use roar_functions::runtime::{FunctionError, Status};
+use roar_functions::runtime::sign_in::{RECENT, SignInRules};
+use roar_functions::runtime::{Caller, FunctionError, Status};
 use roar_functions::store::{DocPath, Fields, Value, Write};
 use serde_json::{Value as Json, json};
 
@@ -335,6 +336,41 @@ async fn associations_are_ones_own_or_a_super_admins() {
     assert_eq!(status(own, sent).await, 200, "it's bound by now");
     let [record] = <[Fields; 1]>::try_from(town.audit().await).expect("one record");
     assert_eq!(record.get("by"), Some(&Value::from(uid(Role::SuperAdmin))));
+}
+
+/// Whoever finds a super admin's device, with the session of another day, makes no account anybody's by it.
+#[tokio::test]
+async fn super_admins_say_who_is_who_on_a_recent_sign_in_only() {
+    let town = Town::open().await;
+    let (admin, assessment) = newcomer(&town, "new").await;
+    let rules = SignInRules { within: Some(RECENT), second_factor: false };
+    let signed_in = json!({"auth_time": town.world.now().as_second() - 13 * 3600});
+    let me = uid(Role::SuperAdmin);
+    let sign_in = rules.judge(signed_in.as_object().unwrap(), town.world.now());
+    let call = async |function: &str, data: Json| {
+        let caller = Caller { sign_in: sign_in.clone(), ..caller(PROJECT, &me) };
+        town.world.call_as(function, Some(caller), data).await
+    };
+    let before = town.everything().await;
+    for (function, sent, expected) in [
+        (ASSOCIATE, json!({"adminUid": admin, "assessmentUid": assessment}), Status::Unauthenticated),
+        (SET, json!({"adminUid": admin, "assessmentUid": assessment}), Status::Unauthenticated),
+        (
+            SET,
+            json!({"roarUid": "another", "assessmentUid": assessment_uid(Role::SuperAdmin)}),
+            Status::Unauthenticated,
+        ),
+        // Their own accounts they show to be theirs, like anybody.
+        (ASSOCIATE, json!({"adminUid": me, "assessmentUid": assessment}), Status::PermissionDenied),
+        (SET, json!({"roarUid": format!("roar-{me}"), "assessmentUid": assessment}), Status::PermissionDenied),
+    ] {
+        let error = call(function, sent.clone()).await.expect_err("it's refused");
+        assert_eq!(error.status, expected, "{function} {sent}: {error}");
+        assert_eq!(town.everything().await, before);
+    }
+    // What every page does goes on.
+    let own = json!({"roarUid": format!("roar-{me}"), "assessmentUid": assessment_uid(Role::SuperAdmin)});
+    call(SET, own).await.expect("signed in");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
+use jiff::SignedDuration;
 use roar_functions::accounts::{Account, AccountError, AccountUpdate, Accounts, Backend, NewAccount};
 use roar_functions::claims::suspension::Suspension;
 use roar_functions::fields;
 use roar_functions::rights::Role;
 use roar_functions::runtime::{Call, Status, Trigger};
-use roar_functions::store::{DocPath, FieldPath, Value, Write};
+use roar_functions::store::{DocPath, Document, FieldPath, Value, Write};
 use serde_json::json;
 
 use crate::rights::{callables, request, town};
@@ -23,12 +24,12 @@ const ROLES: [Role; 7] =
     [Role::Guest, Role::Student, Role::Caregiver, Role::Admin, Role::SiblingAdmin, Role::ParentAdmin, Role::SuperAdmin];
 
 async fn suspend(town: &Town, admin_uid: &str) {
-    let suspension = Suspension { function: "test", by: "test", admin_uid };
+    let suspension = Suspension { function: "test", by: "test", admin_uid, by_super_admin: true };
     assert!(suspension.of_everything(&town.world.service.app, true).await.expect("suspended"));
 }
 
 async fn is_suspended(town: &Town, role: Role) -> (bool, bool) {
-    let flag = |document: Option<roar_functions::store::Document>| {
+    let flag = |document: Option<Document>| {
         document.is_some_and(|document| document.fields.get("suspended") == Some(&Value::Boolean(true)))
     };
     let copy = town.assessment_document(&format!("userClaims/{}", assessment_uid(role))).await;
@@ -115,12 +116,44 @@ async fn who_disables_an_account_suspends_its_user_and_the_other_way_round() {
     assert!(said.iter().all(|action| actions.contains(action)) && actions.len() == said.len(), "{actions:?}");
 }
 
+/// Whom a super admin has suspended, or who runs the service, an admin of their orgs doesn't let in.
+#[tokio::test]
+async fn nobody_lifts_what_somebody_above_them_has_imposed() {
+    let town = town().await;
+    let admin = uid(Role::Admin);
+    let disable = |disabled: bool| json!({"uid": admin, "userRecord": {"disabled": disabled}});
+    let since = |document: Option<Document>| document.expect("claims").fields.get("suspendedAt").cloned();
+    let path = format!("userClaims/{admin}");
+
+    town.call(Role::ParentAdmin, UPDATE, disable(true)).await.expect("done");
+    let first = since(town.document(&path).await);
+    town.world.clock.advance(SignedDuration::from_mins(1));
+    town.call(Role::SuperAdmin, UPDATE, disable(true)).await.expect("done");
+    assert_eq!(since(town.document(&path).await), first, "suspended since then");
+    town.settle().await;
+    let before = town.everything().await;
+    let error = town.call(Role::ParentAdmin, UPDATE, disable(false)).await.expect_err("it's refused");
+    assert_eq!((error.status, error.message.contains("only super admins lift")), (Status::PermissionDenied, true));
+    assert_eq!(town.everything().await, before, "nothing has changed, the accounts included");
+    assert!(town.admin_account(&admin).await.expect("an account").disabled);
+
+    town.call(Role::SuperAdmin, UPDATE, disable(false)).await.expect("done");
+    assert_eq!(is_suspended(&town, Role::Admin).await, (false, false));
+    // What they impose themselves, they lift.
+    town.call(Role::ParentAdmin, UPDATE, disable(true)).await.expect("done");
+    town.call(Role::ParentAdmin, UPDATE, disable(false)).await.expect("done");
+    assert_eq!(is_suspended(&town, Role::Admin).await, (false, false));
+    suspend(&town, &admin).await;
+    let error = town.call(Role::ParentAdmin, UPDATE, disable(false)).await.expect_err("it's refused");
+    assert_eq!(error.status, Status::PermissionDenied);
+}
+
 /// Who never signed in has no claims document. The one that says that they're suspended gives no right when it's lifted.
 #[tokio::test]
 async fn who_never_signed_in_can_be_suspended() {
     let town = town().await;
     town.account("uid-new", "assessment-new", "new@example.org").await;
-    let suspension = Suspension { function: "test", by: "test", admin_uid: "uid-new" };
+    let suspension = Suspension { function: "test", by: "test", admin_uid: "uid-new", by_super_admin: true };
     let app = &town.world.service.app;
     assert!(suspension.of_everything(app, true).await.expect("suspended"));
     town.settle().await;

@@ -259,6 +259,7 @@ pub async fn create_in(service: &Service, uid: &str, data: serde_json::Value) ->
         uid: uid.to_owned(),
         project: service.app.accounts.admin.project().to_owned(),
         claims: Default::default(),
+        sign_in: Default::default(),
     };
     let call = Call::new(data, Some(caller));
     let answer = handler(service.app.clone(), call).await.expect("an administration");

@@ -201,6 +201,9 @@ async fn serve_tells_its_address_and_stops_when_asked() {
         ("ROAR_SHUTDOWN_GRACE", "1"),
         ("ROAR_SIGNED_OUT_LIMIT", "2"),
         ("ROAR_TRUSTED_PROXIES", "1"),
+        // Else it would be for this machine alone, and answer nothing that a proxy hands on.
+        ("ROAR_EVENTS_AUDIENCE", "https://service.example"),
+        ("ROAR_EVENTS_SERVICE_ACCOUNT", "events@demo.iam.gserviceaccount.com"),
     ];
     let mut running = Running(program(&["serve"], &variables).stderr(Stdio::piped()).spawn().unwrap());
     let mut lines = BufReader::new(running.0.stderr.take().unwrap()).lines();

@@ -10,7 +10,7 @@ use crate::claims::audit::{Action, Record};
 use crate::claims::custom::{for_sign_in, imported, is_open};
 use crate::claims::lists::{AdminOrgs, granted, snapshot, stored};
 use crate::claims::roster::{SOURCES, Sources, role_over};
-use crate::claims::{Rounds, give_up, next_update, publish};
+use crate::claims::{ClaimsError, Rounds, give_up, next_update, publish};
 use crate::fields;
 use crate::orgs::{OrgLists, OrgTree};
 use crate::rights::{Claims, check_not_suspended, claims_map, denied};
@@ -120,7 +120,10 @@ async fn try_to_bind(app: &App, binding: &Binding<'_>) -> Result<Option<Bound>, 
     let assessment_custom = for_sign_in(&assessment.custom_claims, &claims)?;
 
     for holder in giving_way {
-        give_up(app, binding.function, binding.by, holder).await?;
+        match give_up(app, binding.function, binding.by, holder).await {
+            Err(ClaimsError::Store(StoreError::Conflict(_))) => return Ok(None),
+            other => other?,
+        }
     }
     let leaves = claims_map(admin_document.as_ref()).is_some_and(|held| held.get("roarUid") != claims.get("roarUid"));
     if leaves && left.is_some_and(|left| left.is_somebody) {

@@ -85,7 +85,8 @@ fn district_of(user: &Fields) -> Option<String> {
 }
 
 /// The claims of other accounts that are bound to the entry's user, all of which give way: accounts without rights, with
-/// which nobody has shown anything. ALREADY_EXISTS for any other.
+/// which nobody has shown anything. ALREADY_EXISTS for any other, and where one of them is suspended: its user would be let
+/// in by another door.
 pub(super) async fn giving_way(
     app: &App,
     entry: &RosterEntry,
@@ -102,7 +103,7 @@ pub(super) async fn giving_way(
     let stays = |holder: &Document| {
         let claims = Claims::read(holder.id(), Some(holder));
         let has_rights = claims.super_admin || claims.admin || !claims.admin_orgs.is_empty();
-        has_rights || accounts.get(holder.id()).is_some_and(has_shown)
+        has_rights || claims.suspended || accounts.get(holder.id()).is_some_and(has_shown)
     };
     match holders.iter().any(stays) {
         true => Err(FunctionError::new(Status::AlreadyExists, "This user belongs to another account.")),

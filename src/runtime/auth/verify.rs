@@ -7,6 +7,7 @@ use super::development::DevelopmentKey;
 use super::jwt::{Jwt, Rejection};
 use super::keys::KeySource;
 use crate::runtime::function::Caller;
+use crate::runtime::sign_in::SignIn;
 
 const APP_CHECK_ISSUER: &str = "https://firebaseappcheck.googleapis.com/";
 const GOOGLE_ISSUERS: [&str; 2] = ["https://accounts.google.com", "accounts.google.com"];
@@ -66,7 +67,7 @@ impl IdTokens {
             Proof::Development(key) => key.check(&jwt)?,
             Proof::Unsigned => {}
         }
-        Ok(Caller { uid: uid.to_owned(), project: audience.to_owned(), claims: jwt.claims })
+        Ok(Caller { uid: uid.to_owned(), project: audience.to_owned(), claims: jwt.claims, sign_in: SignIn::default() })
     }
 }
 

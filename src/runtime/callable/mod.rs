@@ -9,13 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::Response;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 use super::budget::Ticket;
-use super::capacity::{BodyError, Place, Room};
+use super::capacity::{BodyError, BodyPlace, Room, Share};
 use super::chunks::Chunks;
 use super::engine::{Ended, Run, Runtime};
 use super::error::{FunctionError, Status};
@@ -172,10 +173,14 @@ async fn begin<S: Clone + Send + Sync + 'static>(
         Ok(Some(_)) => function.body_limit,
         _ => function.body_limit.min(SIGNED_OUT_BODY),
     };
-    let (data, bytes) = read(&runtime.inner.room, &parts.method, &parts.headers, body, limit).await?;
-    let (caller, app_id) = (caller?, app_id?);
-    if let Some(caller) = caller.as_ref().filter(|_| function.is_privileged) {
-        callers.sign_in.check(caller, now)?;
+    let share = if ticket.as_ref().is_some_and(Ticket::is_raised) { Share::All } else { Share::Half };
+    let (data, bytes) = read(&runtime.inner.room, &parts, body, limit, share).await?;
+    let (mut caller, app_id) = (caller?, app_id?);
+    if let Some(caller) = &mut caller {
+        caller.sign_in = callers.sign_in.judge(&caller.claims, now);
+        if function.is_privileged {
+            caller.sign_in.check()?;
+        }
     }
     let data = decode::decode(data).map_err(FunctionError::internal)?;
     let place = runtime.inner.room.call().ok_or_else(Refused::busy)?;
@@ -240,20 +245,20 @@ fn log(error: &FunctionError) {
 /// to it.
 async fn read(
     room: &Room,
-    method: &Method,
-    headers: &HeaderMap,
+    parts: &Parts,
     body: axum::body::Body,
     limit: usize,
-) -> Result<(Value, Place), Refused> {
+    share: Share,
+) -> Result<(Value, BodyPlace), Refused> {
     let bad = || FunctionError::invalid("Bad Request");
     // A body that is too large gets the same answer: of the statuses that clients know, this one
     // says that the same request can't succeed; HTTP's own 413 they'd read as "unknown".
-    let (bytes, place) = match room.read(headers, body, limit).await {
+    let (bytes, place) = match room.read(&parts.headers, body, limit, share).await {
         Ok(read) => read,
         Err(BodyError::Busy) => return Err(Refused::busy()),
         Err(BodyError::TooLarge | BodyError::Broken) => return Err(bad().into()),
     };
-    if method != Method::POST || !is_json(headers) {
+    if parts.method != Method::POST || !is_json(&parts.headers) {
         return Err(bad().into());
     }
     Ok((parse(&bytes).ok_or_else(bad)?, place))

@@ -12,7 +12,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::capacity::BodyError;
+use super::capacity::{BodyError, Share};
 use super::engine::{Ended, Run, Runtime};
 use super::function::{DocumentEvent, DocumentEventType, Function, HandlerError, Trigger};
 use super::observe::{Kind, Trace};
@@ -186,7 +186,7 @@ async fn receive<S: Clone + Send + Sync + 'static>(
         tracing::warn!(name, "an event waited too long for its turn; it's to come again");
         return busy();
     };
-    let (body, bytes) = match room.read(&parts.headers, body, function.body_limit).await {
+    let (body, bytes) = match room.read(&parts.headers, body, function.body_limit, Share::All).await {
         Ok(read) => read,
         Err(BodyError::Busy) => {
             tracing::warn!(name, "there's no room for an event; it's to come again");

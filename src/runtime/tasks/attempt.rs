@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 use super::{LocalQueue, RemoteQueue, Task, TaskOutcome, contents, path_of};
 use crate::runtime::auth::{Deliveries, Rejection};
 use crate::runtime::callable::{envelope, is_json, only_data};
-use crate::runtime::capacity::BodyError;
+use crate::runtime::capacity::{BodyError, Share};
 use crate::runtime::engine::{Ended, Run, Runtime};
 use crate::runtime::error::{FunctionError, Status};
 use crate::runtime::events::{busy, unverified};
@@ -179,7 +179,7 @@ pub async fn receive<S: Clone + Send + Sync + 'static>(
     else {
         return envelope(&FunctionError::new(Status::NotFound, "There is no such queue"));
     };
-    let (bytes, _place) = match runtime.inner.room.read(&parts.headers, body, function.body_limit).await {
+    let (bytes, _place) = match runtime.inner.room.read(&parts.headers, body, function.body_limit, Share::All).await {
         Ok(read) => read,
         Err(BodyError::Busy) => return busy(),
         Err(_) => return envelope(&FunctionError::invalid("Bad Request")),

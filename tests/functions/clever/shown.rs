@@ -1,6 +1,7 @@
 //! What gives way to who has shown at the provider that they are a person of the roster.
 
 use roar_functions::accounts::{AccountUpdate, Provider};
+use roar_functions::claims::suspension::Suspension;
 use roar_functions::fields;
 use roar_functions::runtime::{FunctionError, Status};
 use roar_functions::store::{Fields, Value};
@@ -98,13 +99,16 @@ async fn who_signs_in_as_another_user_than_the_rosters_is_noted() {
 
 #[tokio::test]
 async fn an_account_that_nobody_has_shown_anything_with_gives_way() {
-    // Whether the address is verified, further claims; whether the provider's account gets in.
+    // Whether the address is verified, further claims; whether the account is suspended; whether the provider's account
+    // gets in.
     let rights = fields! { "adminOrgs" => fields! { "classes" => Value::strings(["mine"]) } };
-    for (verified, more, expected) in [
-        (false, Fields::new(), true),
-        (true, Fields::new(), false),
-        (false, rights, false),
-        (false, fields! { "super_admin" => true }, false),
+    for (verified, more, suspended, expected) in [
+        (false, Fields::new(), false, true),
+        (true, Fields::new(), false, false),
+        (false, rights, false, false),
+        (false, fields! { "super_admin" => true }, false, false),
+        // A user who is suspended isn't let in by another door.
+        (false, Fields::new(), true, false),
     ] {
         let scene = Scene::open().await;
         let ada = ada(&scene);
@@ -114,8 +118,12 @@ async fn an_account_that_nobody_has_shown_anything_with_gives_way() {
         set(scene.world.admin(), "classes/mine", class).await;
         bound(&scene, "uid-hand", "hand@school.example", verified, &own, more.clone()).await;
         scene.account("uid-ada", &ada).await;
+        if suspended {
+            let by_hand = Suspension { function: "test", by: "test", admin_uid: "uid-hand", by_super_admin: true };
+            assert!(by_hand.of_everything(&scene.world.service.app, true).await.expect("suspended"));
+        }
         let answer = sign_in(&scene, "uid-ada", &ada).await;
-        assert_eq!(answer.is_ok(), expected, "{verified} {more:?} {answer:?}");
+        assert_eq!(answer.is_ok(), expected, "{verified} {more:?} {suspended} {answer:?}");
         if expected {
             assert_eq!(scene.claims("uid-ada").await["roarUid"].as_str(), Some(own.as_str()));
             assert!(scene.world.get("userClaims/uid-hand").await.is_none());

@@ -62,6 +62,28 @@ async fn counts_of_all_of_an_org_and_of_tasks() {
     }
 }
 
+/// Counts are kept under an org's ID, so an org of another type with the same ID must not open them.
+#[tokio::test]
+async fn an_id_that_two_orgs_share_opens_nothing() {
+    let world = world().await;
+    let list = |ids: [&str; 1]| roar_functions::store::Value::strings(ids);
+    let claims = fields! { "roarUid" => "of-group", "adminOrgs" => fields! { "groups" => list(["S1"]) } };
+    set(world.admin(), "userClaims/of-group", fields! { "claims" => claims, "lastUpdated" => 0 }).await;
+    for (id, read, expected) in [
+        ("both", fields! { "schools" => list(["S1"]), "groups" => list(["S1"]) }, json!({})),
+        ("school", fields! { "schools" => list(["S1"]) }, json!({})),
+        ("group", fields! { "groups" => list(["S1"]) }, net(7, 0, 0)),
+    ] {
+        let id = format!("shared-{id}");
+        put(&world, &id, fields! { "createdBy" => "x", "minimalOrgs" => read.clone(), "readOrgs" => read }).await;
+        counts(&world, &format!("administrations/{id}/stats/S1"), (7, 0, 0)).await;
+        let asked = json!({ "administrationIds": [id], "orgId": "S1" });
+        let answer = data(&world, NAME, "of-group", asked.clone()).await;
+        assert_eq!(answer.get(&id).cloned().unwrap_or_else(|| json!({})), expected, "{id}");
+        assert_eq!(data(&world, NAME, "super", asked).await[&id], net(7, 0, 0));
+    }
+}
+
 #[tokio::test]
 async fn counts_where_they_were_kept_once() {
     let world = world().await;
