@@ -1,8 +1,6 @@
 //! Round trips of a callable over HTTP, and the time until the server is ready:
 //! `cargo bench --bench calls`.
 
-#[path = "../tests/support/mod.rs"]
-mod support;
 #[path = "../tests/functions/world.rs"]
 mod world;
 

@@ -5,8 +5,6 @@
 //! blindly, in batches, by the same client into an empty store of the same kind with the same triggers.
 
 mod shared;
-#[path = "../tests/support/mod.rs"]
-mod support;
 #[path = "../tests/functions/world.rs"]
 mod world;
 

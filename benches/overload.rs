@@ -6,10 +6,8 @@
 //! and who asks it share the machine.
 
 #[allow(dead_code)]
-#[path = "../tests/runtime/support/keys.rs"]
+#[path = "../crates/functions-runtime/tests/runtime/support/keys.rs"]
 mod keys;
-#[path = "../tests/support/mod.rs"]
-mod support;
 #[path = "../tests/functions/world.rs"]
 mod world;
 

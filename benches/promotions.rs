@@ -4,8 +4,6 @@
 //! process of its own, for its peak memory.
 
 mod shared;
-#[path = "../tests/support/mod.rs"]
-mod support;
 #[path = "../tests/functions/world.rs"]
 mod world;
 

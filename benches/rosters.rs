@@ -4,8 +4,6 @@
 //! one student in a hundred promoted. Each line is a process of its own, for its peak memory.
 
 mod shared;
-#[path = "../tests/support/mod.rs"]
-mod support;
 #[path = "../tests/functions/world.rs"]
 mod world;
 
@@ -55,7 +53,7 @@ struct Process(Child, Url);
 
 impl Process {
     async fn start(students: usize) -> Process {
-        let url = Url::parse(&format!("http://127.0.0.1:{}", support::free_port())).expect("an address");
+        let url = Url::parse(&format!("http://127.0.0.1:{}", firebase_emulators::free_port())).expect("an address");
         let listen = url.as_str().trim_start_matches("http://").trim_end_matches('/').to_owned();
         let child = Command::new(env!("CARGO_BIN_EXE_roar-functions"))
             .args(["fake-clever", "--students", &students.to_string(), "--listen", &listen])

@@ -4,7 +4,6 @@
 //! with the pure modules of its room and commits to a [`store`]; the commit causes document events,
 //! which reach [`runtime`] again. ARCHITECTURE.md has the map.
 
-pub mod accounts;
 pub mod administrations;
 pub mod app;
 pub mod archive;
@@ -12,9 +11,7 @@ pub mod assignments;
 pub mod claims;
 pub mod cli;
 pub mod config;
-pub mod context;
 pub mod demo;
-mod digest;
 pub mod documents;
 pub mod functions;
 #[cfg(fuzzing)]
@@ -24,14 +21,18 @@ pub mod mirror;
 pub mod openapi;
 pub mod orgs;
 pub mod payload;
-mod private;
 pub mod reactions;
 pub mod reconcile;
 pub mod reports;
 pub mod rights;
 pub mod rostering;
 pub mod runs;
-pub mod runtime;
 pub mod service;
-pub mod store;
 pub mod users;
+
+pub use auth_accounts as accounts;
+pub use document_store as store;
+pub use document_store::{context, fields};
+pub use functions_runtime as runtime;
+
+use document_store::digest;

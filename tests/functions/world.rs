@@ -28,8 +28,8 @@ use roar_functions::store::embedded::EmbeddedStore;
 use roar_functions::store::firestore::{FirestoreConfig, FirestoreStore};
 use roar_functions::store::{Database, DocPath, Document, Fields, Query, Timestamp, Value, Write};
 
-pub use crate::support::directory;
-use crate::support::{Emulator, unique_project};
+pub use firebase_emulators::directory;
+use firebase_emulators::{Emulator, unique_project};
 
 pub const PROJECT: &str = "demo-roar-admin";
 
@@ -93,7 +93,7 @@ pub struct EmulatorWorld {
 impl EmulatorWorld {
     pub async fn start() -> EmulatorWorld {
         // The emulator must know where to post before the service knows the emulator.
-        let address: SocketAddr = ([127, 0, 0, 1], crate::support::free_port()).into();
+        let address: SocketAddr = ([127, 0, 0, 1], firebase_emulators::free_port()).into();
         let emulator = Emulator::start_with_events(address);
         let project = unique_project("functions");
         let open = async |project: String| {

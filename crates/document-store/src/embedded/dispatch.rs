@@ -1,0 +1,261 @@
+//! Delivers what is in the outbox: at least once, several at a time, again when refused.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::outbox::{self, Waiting};
+use super::writer::Job;
+use super::{Inner, Shared};
+use crate::context::jitter;
+use crate::{ChangeSink, Delivery, Result};
+
+/// How events are delivered.
+#[derive(Clone, Debug)]
+pub struct DispatchOptions {
+    /// How many are handled at a time.
+    pub concurrency: usize,
+    /// How many are held in memory at most.
+    pub batch: usize,
+    /// The longest wait before the first repetition of a refused event; each further one at most
+    /// doubles it. The wait is random up to that.
+    pub backoff: Duration,
+    /// What the wait doesn't grow beyond.
+    pub longest_backoff: Duration,
+}
+
+impl Default for DispatchOptions {
+    /// 16 at a time, 64 in memory, again after 100 ms to 60 s.
+    fn default() -> Self {
+        DispatchOptions {
+            concurrency: 16,
+            batch: 64,
+            backoff: Duration::from_millis(100),
+            longest_backoff: Duration::from_secs(60),
+        }
+    }
+}
+
+/// A running dispatcher. Dropped, it takes up no more events; [`Dispatcher::stop`] waits as well for
+/// those that are being handled.
+pub struct Dispatcher {
+    stop: CancellationToken,
+    task: Option<JoinHandle<()>>,
+}
+
+impl Dispatcher {
+    /// Takes up no more events, waits for those that are being handled and records what became of
+    /// them. The rest stays in the outbox for the next dispatcher.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        if let Some(task) = self.task.take() {
+            // It only fails when the runtime shuts down, which stops it as well.
+            let _ = task.await;
+        }
+    }
+}
+
+impl Drop for Dispatcher {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+pub(super) fn start(inner: Arc<Inner>, sink: Arc<dyn ChangeSink>, options: DispatchOptions) -> Dispatcher {
+    let stop = CancellationToken::new();
+    let delivery = Dispatch {
+        inner,
+        sink,
+        options,
+        read: 0,
+        more: true,
+        ready: VecDeque::new(),
+        running: JoinSet::new(),
+        retries: BinaryHeap::new(),
+        attempts: HashMap::new(),
+        done: Vec::new(),
+    };
+    Dispatcher { task: Some(tokio::spawn(delivery.run(stop.clone()))), stop }
+}
+
+struct Dispatch {
+    inner: Arc<Inner>,
+    sink: Arc<dyn ChangeSink>,
+    options: DispatchOptions,
+    /// The last row that was taken up.
+    read: i64,
+    /// There may be rows after it.
+    more: bool,
+    ready: VecDeque<Waiting>,
+    running: JoinSet<(i64, Delivery)>,
+    /// Refused rows by when they are due. Only their numbers are held.
+    retries: BinaryHeap<Reverse<(Instant, i64)>>,
+    attempts: HashMap<i64, u32>,
+    /// Acknowledged rows that are still in the outbox.
+    done: Vec<i64>,
+}
+
+/// After so many failures in a row to read the outbox, somebody should look.
+const WORTH_A_LOOK: u32 = 5;
+
+impl Dispatch {
+    async fn run(mut self, stop: CancellationToken) {
+        let shared = self.inner.shared.clone();
+        let mut removing: Option<BoxFuture<'static, Vec<i64>>> = None;
+        let mut failed = false;
+        let mut unread = 0;
+        loop {
+            if let Err(error) = self.take_up(&shared).await {
+                unread += 1;
+                match unread < WORTH_A_LOOK {
+                    true => tracing::warn!(%error, "cannot read the outbox for now"),
+                    false => tracing::error!(%error, times = unread, "cannot read the outbox"),
+                }
+                let pause = self.wait(unread);
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => continue,
+                    () = stop.cancelled() => break,
+                }
+            }
+            unread = 0;
+            self.start_ready();
+            // One removal at a time: while the disk is busy with it, the next ones gather.
+            if removing.is_none() && !self.done.is_empty() {
+                let pause = if failed { self.wait(4) } else { Duration::ZERO };
+                removing = Some(remove(self.inner.clone(), std::mem::take(&mut self.done), pause));
+            }
+            let due = self.retries.peek().map(|Reverse((due, _))| *due);
+            tokio::select! {
+                () = stop.cancelled() => break,
+                Some(finished) = self.running.join_next() => self.note(finished),
+                left = async { Some(removing.as_mut()?.await) }, if removing.is_some() => {
+                    removing = None;
+                    let left: Vec<i64> = Option::unwrap_or_default(left);
+                    failed = !left.is_empty();
+                    self.done.extend(left);
+                }
+                () = shared.wake.notified() => self.more = true,
+                () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
+            }
+        }
+        while let Some(finished) = self.running.join_next().await {
+            self.note(finished);
+        }
+        if let Some(removing) = removing {
+            self.done.extend(removing.await);
+        }
+        if !self.done.is_empty() {
+            remove(self.inner.clone(), self.done, Duration::ZERO).await;
+        }
+    }
+
+    /// Reads rows that are due or new, as far as there's room for them.
+    async fn take_up(&mut self, shared: &Arc<Shared>) -> Result<()> {
+        let room = self.options.batch.max(1).saturating_sub(self.ready.len() + self.running.len());
+        // Reading few at a time would read often.
+        if !self.ready.is_empty() || room == 0 {
+            return Ok(());
+        }
+        let now = Instant::now();
+        let mut due = Vec::new();
+        while let Some(Reverse((at, row))) = self.retries.peek().copied() {
+            if at > now || due.len() >= room {
+                break;
+            }
+            self.retries.pop();
+            due.push(row);
+        }
+        if !due.is_empty() {
+            let wanted = due.clone();
+            match shared.readers.with(move |connection| outbox::rows(connection, &wanted)).await {
+                Ok(found) => self.ready.extend(found),
+                Err(error) => {
+                    self.retries.extend(due.into_iter().map(|row| Reverse((now, row))));
+                    return Err(error);
+                }
+            }
+        }
+        let room = room.saturating_sub(self.ready.len());
+        if self.more && room > 0 {
+            let read = self.read;
+            let found = shared.readers.with(move |connection| outbox::after(connection, read, room)).await?;
+            self.more = found.len() == room;
+            self.read = found.last().map_or(self.read, |waiting| waiting.row);
+            self.ready.extend(found);
+        }
+        Ok(())
+    }
+
+    fn start_ready(&mut self) {
+        while self.running.len() < self.options.concurrency.max(1) {
+            let Some(Waiting { row, trigger, change }) = self.ready.pop_front() else { return };
+            let change = match change {
+                Ok(change) => change,
+                Err(error) => {
+                    tracing::error!(%error, trigger, row, "an event cannot be read");
+                    self.refuse(row);
+                    continue;
+                }
+            };
+            let sink = self.sink.clone();
+            self.running.spawn(async move {
+                let delivery = AssertUnwindSafe(sink.deliver(&trigger, change)).catch_unwind().await;
+                let delivery = delivery.unwrap_or_else(|_| {
+                    tracing::error!(trigger, row, "the handler of an event panicked");
+                    Delivery::Refused
+                });
+                (row, delivery)
+            });
+        }
+    }
+
+    fn note(&mut self, finished: Result<(i64, Delivery), tokio::task::JoinError>) {
+        match finished {
+            Ok((row, Delivery::Acknowledged)) => {
+                self.attempts.remove(&row);
+                self.done.push(row);
+            }
+            Ok((row, Delivery::Refused)) => self.refuse(row),
+            // Panics are caught, so the runtime is shutting down; the row stays for the next start.
+            Err(error) => tracing::warn!(%error, "an event's delivery was cut off"),
+        }
+    }
+
+    fn refuse(&mut self, row: i64) {
+        let attempts = self.attempts.entry(row).or_insert(0);
+        *attempts += 1;
+        let attempts = *attempts;
+        self.retries.push(Reverse((Instant::now() + self.wait(attempts), row)));
+    }
+
+    /// A random wait before the repetition after that many attempts.
+    fn wait(&self, attempts: u32) -> Duration {
+        let doubled = self.options.backoff.saturating_mul(1_u32 << attempts.saturating_sub(1).min(30));
+        let ceiling = doubled.min(self.options.longest_backoff);
+        Duration::from_micros(jitter(u64::try_from(ceiling.as_micros()).unwrap_or(u64::MAX)))
+    }
+}
+
+/// Removes rows from the outbox after a pause, and returns those that couldn't be.
+fn remove(inner: Arc<Inner>, rows: Vec<i64>, pause: Duration) -> BoxFuture<'static, Vec<i64>> {
+    async move {
+        tokio::time::sleep(pause).await;
+        let again = rows.clone();
+        match inner.ask(|reply| Job::Acknowledge { rows, reply }).await {
+            Ok(()) => Vec::new(),
+            Err(error) => {
+                tracing::warn!(%error, "handled events stay in the outbox for now");
+                again
+            }
+        }
+    }
+    .boxed()
+}

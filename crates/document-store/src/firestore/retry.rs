@@ -1,0 +1,313 @@
+//! Which failed call is made again, and what a failure means to the caller.
+
+use std::error::Error as _;
+use std::future::Future;
+use std::time::Duration;
+
+use tonic::{Code, ConnectError, Status};
+
+use crate::{Precondition, Result, StoreError, Transform, Write, WriteKind};
+
+/// Longest text of the server that an error of ours repeats.
+const MESSAGE_LIMIT: usize = 300;
+
+/// What a call does, so how safely it can be made twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Changes nothing.
+    Read,
+    /// Reads inside a transaction: as [`Kind::Read`], but contention ends the attempt.
+    TransactionRead,
+    /// A commit that leaves the same documents when it happens twice.
+    Replayable,
+    /// A commit that doesn't: one with a precondition or an increment.
+    ///
+    /// After an ambiguous failure (the connection broke, the deadline passed) nobody knows whether
+    /// it happened. Made again, an increment would count twice, and a precondition that held
+    /// would fail on the commit's own first success and report a conflict that never was. So it is
+    /// made again only when it certainly didn't happen, and else reported as unavailable: the
+    /// caller, who can read what is there, decides.
+    Conditional,
+    /// A transaction's commit: as [`Kind::Conditional`], and contention ends the attempt, because
+    /// what was read is stale.
+    TransactionCommit,
+}
+
+/// The kind of a commit outside transactions.
+pub(super) fn kind_of_commit(writes: &[Write]) -> Kind {
+    let replayable = writes.iter().all(|write| {
+        let computed = match &write.kind {
+            WriteKind::Set { transforms, .. } => {
+                transforms.iter().any(|field| matches!(field.transform, Transform::Increment(_)))
+            }
+            WriteKind::Delete => false,
+        };
+        write.precondition == Precondition::None && !computed
+    });
+    if replayable { Kind::Replayable } else { Kind::Conditional }
+}
+
+/// Why a call failed.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The server's answer, or the transport's.
+    Status(Box<Status>),
+    /// An answer that can't be understood.
+    Malformed(StoreError),
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        Failure::Status(Box::new(status))
+    }
+}
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Failure::Malformed(error)
+    }
+}
+
+/// What a failed call was about: the same status means different things.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Subject<'a> {
+    /// Reading documents by name.
+    Read,
+    /// A query over collections of this ID.
+    Query(&'a str),
+    /// A commit, with a precondition or without.
+    Commit { conditional: bool },
+}
+
+impl Subject<'_> {
+    pub(super) fn commit(writes: &[Write]) -> Subject<'static> {
+        Subject::Commit { conditional: writes.iter().any(|write| write.precondition != Precondition::None) }
+    }
+}
+
+/// How much is known of a call that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// It certainly did nothing, and may succeed later.
+    NotDone,
+    /// It met contention and did nothing.
+    Contention,
+    /// It may have been done.
+    Ambiguous,
+    /// It did nothing and never will.
+    Refused,
+}
+
+impl Failure {
+    pub(super) fn malformed(what: &str) -> Failure {
+        Failure::Malformed(super::malformed(what))
+    }
+
+    fn outcome(&self) -> Outcome {
+        let Failure::Status(status) = self else {
+            return Outcome::Refused;
+        };
+        match status.code() {
+            Code::Aborted => Outcome::Contention,
+            // The server turns such calls away before it does anything.
+            Code::ResourceExhausted => Outcome::NotDone,
+            Code::Unavailable if never_sent(status) => Outcome::NotDone,
+            // A reset stream or connection comes as INTERNAL, UNKNOWN or CANCELLED too.
+            Code::Unavailable | Code::DeadlineExceeded | Code::Internal | Code::Unknown | Code::Cancelled => {
+                Outcome::Ambiguous
+            }
+            _ => Outcome::Refused,
+        }
+    }
+
+    fn may_retry(&self, kind: Kind) -> bool {
+        match (self.outcome(), kind) {
+            (Outcome::NotDone, _) => true,
+            (Outcome::Contention, kind) => !matches!(kind, Kind::TransactionRead | Kind::TransactionCommit),
+            (Outcome::Ambiguous, kind) => matches!(kind, Kind::Read | Kind::TransactionRead | Kind::Replayable),
+            (Outcome::Refused, _) => false,
+        }
+    }
+
+    /// The store's error for the failure of a call about `subject`.
+    pub(super) fn into_error(self, subject: Subject<'_>) -> StoreError {
+        let status = match self {
+            Failure::Status(status) => status,
+            Failure::Malformed(error) => return error,
+        };
+        let text = brief(status.message());
+        let code = status.code();
+        match (code, subject) {
+            (Code::Aborted, _) => StoreError::Contention,
+            (
+                Code::NotFound | Code::AlreadyExists | Code::FailedPrecondition,
+                Subject::Commit { conditional: true },
+            ) => StoreError::Conflict(text),
+            (Code::FailedPrecondition, Subject::Query(collection)) => StoreError::Internal(format!(
+                "a query over {collection:?} needs an index that the database lacks: declare it in \
+                 firestore.indexes.json and deploy that ({text})"
+            )),
+            // A transaction that the server gave up, mostly because it lay idle too long, did
+            // nothing; a new attempt may do it.
+            (Code::InvalidArgument, _) if text.contains("transaction") && transaction_lapsed(&text) => {
+                StoreError::Contention
+            }
+            (Code::InvalidArgument | Code::OutOfRange, _) => StoreError::InvalidArgument(text),
+            (Code::PermissionDenied | Code::Unauthenticated, _) => StoreError::PermissionDenied(text),
+            (
+                Code::Unavailable
+                | Code::DeadlineExceeded
+                | Code::Internal
+                | Code::Unknown
+                | Code::Cancelled
+                | Code::ResourceExhausted,
+                _,
+            ) => StoreError::Unavailable(format!("{code:?}: {text}")),
+            _ => StoreError::Internal(format!("{code:?}: {text}")),
+        }
+    }
+}
+
+fn transaction_lapsed(text: &str) -> bool {
+    text.contains("expired") || text.contains("no longer valid") || text.contains("is invalid or closed")
+}
+
+/// True when the connection could not be made, so that the server never saw the call.
+fn never_sent(status: &Status) -> bool {
+    let mut cause = status.source();
+    while let Some(error) = cause {
+        if error.is::<ConnectError>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// The first line of the server's text, cut short. Firestore names documents and fields in it, not
+/// what they hold.
+fn brief(message: &str) -> String {
+    let line = message.lines().next().unwrap_or_default();
+    match line.char_indices().nth(MESSAGE_LIMIT) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    }
+}
+
+/// Makes a call, again after a pause while its kind allows, `attempts` times at most.
+pub(super) async fn retrying<T, F>(attempts: u32, kind: Kind, mut call: impl FnMut() -> F) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
+    let mut attempt = 1;
+    loop {
+        match call().await {
+            Err(failure) if again(&failure, kind, attempt, attempts) => {
+                wait(attempt).await;
+                attempt += 1;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// True when a call of this kind that failed so on its `attempt`th of `attempts` is to be made again.
+pub(super) fn again(failure: &Failure, kind: Kind, attempt: u32, attempts: u32) -> bool {
+    attempt < attempts && failure.may_retry(kind)
+}
+
+/// Jittered exponential backoff: 50 to 100 ms, doubled each time, to about 6 s.
+pub(super) async fn wait(attempt: u32) {
+    tracing::debug!(attempt, "a call of Firestore is made again");
+    let half = 50_u64 << attempt.saturating_sub(1).min(6);
+    tokio::time::sleep(Duration::from_millis(half + crate::context::jitter(half))).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fields;
+    use crate::{DocPath, FieldPath, Value};
+
+    fn failure(code: Code) -> Failure {
+        Status::new(code, "why").into()
+    }
+
+    #[test]
+    fn a_commit_is_replayable_when_twice_is_as_good_as_once() {
+        let path = DocPath::new("a/b").unwrap();
+        let set = || Write::set(path.clone(), fields! {"x" => 1});
+        let with = |transform| vec![set().with(FieldPath::top("n"), transform)];
+        let replayable = [
+            vec![set()],
+            vec![Write::delete(path.clone())],
+            with(Transform::ServerTime),
+            with(Transform::Union(vec![Value::Null])),
+            with(Transform::Remove(vec![Value::Null])),
+            with(Transform::Maximum(Value::Integer(1))),
+        ];
+        for writes in replayable {
+            assert_eq!(kind_of_commit(&writes), Kind::Replayable, "{writes:?}");
+        }
+        let conditional = [
+            vec![set(), Write::create(path.clone(), fields! {})],
+            vec![Write::delete(path.clone()).when(Precondition::Exists)],
+            with(Transform::Increment(Value::Integer(1))),
+        ];
+        for writes in conditional {
+            assert_eq!(kind_of_commit(&writes), Kind::Conditional, "{writes:?}");
+        }
+    }
+
+    #[test]
+    fn retries_follow_what_the_call_does_and_what_is_known_of_it() {
+        use Kind::*;
+        let table = [
+            (Code::Unavailable, vec![Read, TransactionRead, Replayable]),
+            (Code::DeadlineExceeded, vec![Read, TransactionRead, Replayable]),
+            (Code::Internal, vec![Read, TransactionRead, Replayable]),
+            (Code::Aborted, vec![Read, Replayable, Conditional]),
+            (Code::ResourceExhausted, vec![Read, TransactionRead, Replayable, Conditional, TransactionCommit]),
+            (Code::InvalidArgument, vec![]),
+            (Code::NotFound, vec![]),
+            (Code::PermissionDenied, vec![]),
+        ];
+        for (code, retried) in table {
+            for kind in [Read, TransactionRead, Replayable, Conditional, TransactionCommit] {
+                assert_eq!(failure(code).may_retry(kind), retried.contains(&kind), "{code:?} {kind:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_status_means_what_the_call_makes_of_it() {
+        let conditional = Subject::Commit { conditional: true };
+        let plain = Subject::Commit { conditional: false };
+        let conflict = |code| matches!(failure(code).into_error(conditional), StoreError::Conflict(_));
+        assert!(conflict(Code::NotFound) && conflict(Code::AlreadyExists) && conflict(Code::FailedPrecondition));
+        assert!(matches!(failure(Code::NotFound).into_error(plain), StoreError::Internal(_)));
+        assert_eq!(failure(Code::Aborted).into_error(plain), StoreError::Contention);
+        for code in [Code::Unavailable, Code::DeadlineExceeded, Code::Unknown, Code::ResourceExhausted] {
+            assert!(matches!(failure(code).into_error(conditional), StoreError::Unavailable(_)), "{code:?}");
+        }
+        for code in [Code::PermissionDenied, Code::Unauthenticated] {
+            assert!(matches!(failure(code).into_error(Subject::Read), StoreError::PermissionDenied(_)), "{code:?}");
+        }
+        let missing_index = failure(Code::FailedPrecondition).into_error(Subject::Query("users")).to_string();
+        assert!(missing_index.contains("users") && missing_index.contains("firestore.indexes.json"), "{missing_index}");
+        let lapsed = Status::invalid_argument("The referenced transaction has expired or is no longer valid.");
+        assert_eq!(Failure::from(lapsed).into_error(Subject::Read), StoreError::Contention);
+    }
+
+    #[test]
+    fn the_servers_text_is_cut_short() {
+        let long = Status::invalid_argument("é".repeat(1000));
+        let text = Failure::from(long).into_error(Subject::Read).to_string();
+        assert!(text.chars().count() < MESSAGE_LIMIT + 50);
+    }
+
+    #[test]
+    fn attempts_are_bounded() {
+        assert!(again(&failure(Code::Unavailable), Kind::Read, 2, 3));
+        assert!(!again(&failure(Code::Unavailable), Kind::Read, 3, 3));
+    }
+}

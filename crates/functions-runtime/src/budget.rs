@@ -1,0 +1,356 @@
+//! How much of the databases somebody signed in may use a minute.
+//!
+//! What a call costs is known when it has ended, so it's the next call that is refused. Each call that is under way holds a
+//! small part of the budget, and gives back what it didn't need: so not many begin before the first has ended.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use governor::clock::Clock as _;
+use parking_lot::Mutex;
+
+use super::function::Caller;
+use super::limits::{Stopwatch, TooMany};
+use document_store::Cost;
+
+/// Operations a minute, by default, of somebody who looks after nobody: a sign-in costs five.
+pub const OPERATIONS: NonZeroU32 = NonZeroU32::new(2_000).unwrap();
+/// Operations a minute, by default, of somebody who looks after others: a page with 200 administrations costs 800, a level
+/// of the tree of a district with 200 schools 400.
+pub const RAISED_OPERATIONS: NonZeroU32 = NonZeroU32::new(60_000).unwrap();
+
+/// How many calls of one caller may be under way before any has ended.
+pub const UNDER_WAY: u32 = 10;
+/// The same where their rights raise the budget: pages for administrators ask for much at once.
+pub const RAISED_UNDER_WAY: u32 = 40;
+/// How many callers are kept apart: about 16 MiB. More share one budget.
+const MOST_CALLERS: usize = 100_000;
+/// The least time between two sweeps for want of room: a sweep looks at every caller.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+const MINUTE: f64 = 60.0;
+
+/// The budgets of callers: billed operations of the databases (reads, writes, deletes) a minute.
+#[derive(Clone, Debug)]
+pub struct Budgets {
+    /// Of everybody; `None` for any number.
+    pub plain: Option<NonZeroU32>,
+    /// Of those whose rights raise it; `None` for any number.
+    pub raised: Option<NonZeroU32>,
+    /// What time is taken from.
+    pub stopwatch: Stopwatch,
+}
+
+impl Budgets {
+    /// Any number for everybody.
+    pub fn unlimited() -> Self {
+        Budgets { plain: None, raised: None, stopwatch: Stopwatch::start() }
+    }
+}
+
+impl Default for Budgets {
+    fn default() -> Self {
+        Budgets { plain: Some(OPERATIONS), raised: Some(RAISED_OPERATIONS), stopwatch: Stopwatch::start() }
+    }
+}
+
+/// Which budget the caller of a call has, for the handler to say once it knows: what the token says of rights doesn't count.
+#[derive(Clone, Debug, Default)]
+pub struct Allowance(Arc<AtomicU8>);
+
+/// What an [`Allowance`] holds once something was said.
+const PLAIN: u8 = 1;
+const RAISED: u8 = 2;
+
+impl Allowance {
+    /// Says whether the caller's rights raise the budget.
+    pub fn set(&self, raised: bool) {
+        self.0.store(if raised { RAISED } else { PLAIN }, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> Option<bool> {
+        match self.0.load(Ordering::Relaxed) {
+            PLAIN => Some(false),
+            RAISED => Some(true),
+            _ => None,
+        }
+    }
+}
+
+/// Who has a budget of their own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Who {
+    Caller {
+        project: String,
+        uid: String,
+    },
+    /// Everybody for whom there's no room.
+    Others,
+}
+
+/// What is left for somebody.
+#[derive(Clone, Copy, Debug)]
+struct Purse {
+    left: f64,
+    at: Duration,
+    raised: bool,
+}
+
+/// What is left for everybody.
+pub(super) struct Treasury {
+    budgets: Budgets,
+    most: usize,
+    purses: Mutex<Purses>,
+}
+
+struct Purses {
+    of: HashMap<Who, Purse>,
+    swept: Duration,
+}
+
+impl Treasury {
+    pub fn new(budgets: Budgets) -> Self {
+        let swept = budgets.stopwatch.now();
+        Treasury { budgets, most: MOST_CALLERS, purses: Mutex::new(Purses { of: HashMap::new(), swept }) }
+    }
+
+    /// Lets a call begin, or says when it may.
+    pub fn admit(self: &Arc<Self>, caller: &Caller) -> Result<Ticket, TooMany> {
+        let now = self.budgets.stopwatch.now();
+        let mut purses = self.purses.lock();
+        let who = Who::Caller { project: caller.project.clone(), uid: caller.uid.clone() };
+        let who = if purses.of.contains_key(&who) || self.has_room(&mut purses, now) { who } else { Who::Others };
+        let purse = purses.of.get(&who).copied();
+        let raised = purse.is_some_and(|purse| purse.raised);
+        let allowance = Allowance::default();
+        let Some(most) = self.most_of(raised) else {
+            return Ok(Ticket { treasury: self.clone(), who, held: 0.0, raised, allowance, settled: false });
+        };
+        let mut purse = purse.map_or(Purse { left: most, at: now, raised }, |purse| refilled(purse, most, now));
+        let under_way = if raised { RAISED_UNDER_WAY } else { UNDER_WAY };
+        let held = (most / f64::from(under_way)).max(1.0);
+        if purse.left < held {
+            let wait = Duration::from_secs_f64((held - purse.left) * MINUTE / most);
+            purses.of.insert(who, purse);
+            return Err(TooMany(wait));
+        }
+        purse.left -= held;
+        purses.of.insert(who.clone(), purse);
+        Ok(Ticket { treasury: self.clone(), who, held, raised, allowance, settled: false })
+    }
+
+    fn most_of(&self, raised: bool) -> Option<f64> {
+        let most = if raised { self.budgets.raised } else { self.budgets.plain };
+        most.map(|most| f64::from(most.get()))
+    }
+
+    fn has_room(&self, purses: &mut Purses, now: Duration) -> bool {
+        if purses.of.len() < self.most {
+            return true;
+        }
+        if now.saturating_sub(purses.swept) >= SWEEP_INTERVAL {
+            self.sweep(purses, now);
+        }
+        purses.of.len() < self.most
+    }
+
+    /// Forgets callers who have all of their budget again.
+    fn sweep(&self, purses: &mut Purses, now: Duration) {
+        purses.swept = now;
+        purses
+            .of
+            .retain(|_, purse| self.most_of(purse.raised).is_some_and(|most| refilled(*purse, most, now).left < most));
+    }
+
+    /// Forgets whoever has all of their budget again.
+    pub fn upkeep(&self) {
+        let mut purses = self.purses.lock();
+        self.sweep(&mut purses, self.budgets.stopwatch.now());
+        purses.of.shrink_to_fit();
+    }
+
+    /// Takes what a call has cost, for which `held` was held.
+    fn settle(&self, who: &Who, held: f64, spent: f64, raised: Option<bool>) {
+        if self.budgets.plain.is_none() && self.budgets.raised.is_none() {
+            return;
+        }
+        let now = self.budgets.stopwatch.now();
+        let mut purses = self.purses.lock();
+        let known = purses.of.get(who).copied();
+        let was_raised = known.is_some_and(|purse| purse.raised);
+        // Of those who share a budget, nobody raises it.
+        let raised = if *who == Who::Others { false } else { raised.unwrap_or(was_raised) };
+        let (before, most) = (self.most_of(was_raised), self.most_of(raised));
+        let Some(most) = most else {
+            purses.of.insert(who.clone(), Purse { left: 0.0, at: now, raised });
+            return;
+        };
+        let mut purse = match (known, before) {
+            (Some(purse), Some(before)) => refilled(purse, before, now),
+            // Nothing was held against it, or it was forgotten, being full.
+            _ => Purse { left: before.unwrap_or(most), at: now, raised: was_raised },
+        };
+        purse.left += most - before.unwrap_or(most) + held - spent;
+        purse.left = purse.left.min(most);
+        purse.raised = raised;
+        purses.of.insert(who.clone(), purse);
+    }
+}
+
+fn refilled(purse: Purse, most: f64, now: Duration) -> Purse {
+    let gained = now.saturating_sub(purse.at).as_secs_f64() / MINUTE * most;
+    Purse { left: (purse.left + gained).min(most), at: now, ..purse }
+}
+
+/// A call that may go on, until it says what it has cost.
+pub(super) struct Ticket {
+    treasury: Arc<Treasury>,
+    who: Who,
+    held: f64,
+    raised: bool,
+    allowance: Allowance,
+    settled: bool,
+}
+
+impl Ticket {
+    /// Where the handler says which budget the caller has.
+    pub fn allowance(&self) -> Allowance {
+        self.allowance.clone()
+    }
+
+    /// True when the caller's rights were found to raise the budget, in a call before this one.
+    pub fn is_raised(&self) -> bool {
+        self.raised
+    }
+
+    /// Takes what the call has cost from the budget.
+    pub fn settle(mut self, cost: Cost) {
+        self.settled = true;
+        let spent = cost.reads.saturating_add(cost.writes).saturating_add(cost.deletes);
+        self.treasury.settle(&self.who, self.held, spent as f64, self.allowance.get());
+    }
+}
+
+impl Drop for Ticket {
+    /// A call that came to nothing has cost nothing.
+    fn drop(&mut self) {
+        if !self.settled && self.held > 0.0 {
+            self.treasury.settle(&self.who, self.held, 0.0, None);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use governor::clock::FakeRelativeClock;
+
+    use super::*;
+
+    fn treasury(plain: u32, raised: u32, clock: &FakeRelativeClock) -> Arc<Treasury> {
+        let clock = clock.clone();
+        let stopwatch = Stopwatch::new(move || clock.now().into());
+        let budgets = Budgets { plain: NonZeroU32::new(plain), raised: NonZeroU32::new(raised), stopwatch };
+        Arc::new(Treasury::new(budgets))
+    }
+
+    fn caller(number: usize) -> Caller {
+        Caller {
+            uid: format!("u{number}"),
+            project: "p".to_owned(),
+            claims: Default::default(),
+            sign_in: Default::default(),
+        }
+    }
+
+    /// Makes a call at that cost, if it may be made.
+    fn call(treasury: &Arc<Treasury>, number: usize, reads: u64, raised: Option<bool>) -> Result<(), TooMany> {
+        let ticket = treasury.admit(&caller(number))?;
+        if let Some(raised) = raised {
+            ticket.allowance().set(raised);
+        }
+        ticket.settle(Cost::reads(reads));
+        Ok(())
+    }
+
+    fn seconds(wait: Result<(), TooMany>) -> u64 {
+        wait.unwrap_err().0.as_secs_f64().round() as u64
+    }
+
+    #[test]
+    fn a_dear_call_is_made_good_by_those_after_it() {
+        let clock = FakeRelativeClock::default();
+        let treasury = treasury(400, 4000, &clock);
+        assert_eq!(call(&treasury, 1, 1000, None), Ok(()));
+        // 600 are owed, and forty are held for a call: at 400 a minute.
+        assert_eq!(seconds(call(&treasury, 1, 0, None)), 96);
+        assert_eq!(call(&treasury, 2, 1, None), Ok(()), "another's budget is their own");
+        clock.advance(Duration::from_secs(60));
+        assert_eq!(seconds(call(&treasury, 1, 0, None)), 36);
+        clock.advance(Duration::from_secs(37));
+        assert_eq!(call(&treasury, 1, 0, None), Ok(()));
+        // Whatever waits, no more than a minute's budget comes together.
+        clock.advance(Duration::from_secs(3600));
+        assert_eq!(call(&treasury, 1, 395, None), Ok(()));
+        assert!(call(&treasury, 1, 0, None).is_err());
+    }
+
+    #[test]
+    fn no_more_begin_than_could_be_paid_for() {
+        let clock = FakeRelativeClock::default();
+        let treasury = treasury(400, 4000, &clock);
+        let mut under_way: Vec<Ticket> = (0..100).filter_map(|_| treasury.admit(&caller(1)).ok()).collect();
+        assert_eq!(under_way.len(), 10);
+        // One that ends makes room for another, as far as it has cost nothing; and so does one that never began.
+        under_way.pop().unwrap().settle(Cost::reads(5));
+        assert!(treasury.admit(&caller(1)).is_err());
+        drop(under_way.pop());
+        assert!(treasury.admit(&caller(1)).is_ok());
+    }
+
+    #[test]
+    fn rights_raise_the_budget_from_the_first_call_on_and_as_long_as_they_last() {
+        let clock = FakeRelativeClock::default();
+        let treasury = treasury(400, 4000, &clock);
+        assert_eq!(call(&treasury, 1, 3000, Some(true)), Ok(()));
+        assert_eq!(call(&treasury, 1, 850, Some(true)), Ok(()));
+        assert_eq!(call(&treasury, 1, 60, Some(true)), Ok(()));
+        assert!(call(&treasury, 1, 1, None).is_err());
+        clock.advance(Duration::from_secs(60));
+        assert_eq!(call(&treasury, 1, 0, Some(false)), Ok(()), "the rights are gone");
+        assert_eq!(call(&treasury, 1, 400, None), Ok(()));
+        assert!(call(&treasury, 1, 1, None).is_err());
+    }
+
+    #[test]
+    fn none_is_kept_where_there_is_none() {
+        let clock = FakeRelativeClock::default();
+        let treasury = treasury(0, 0, &clock);
+        for _ in 0..100 {
+            assert_eq!(call(&treasury, 1, 1_000_000, Some(true)), Ok(()));
+        }
+        treasury.upkeep();
+        assert!(treasury.purses.lock().of.is_empty());
+        // Only those without rights have one.
+        let treasury = self::treasury(400, 0, &clock);
+        for _ in 0..3 {
+            assert_eq!(call(&treasury, 1, 1_000_000, Some(true)), Ok(()));
+        }
+        assert_eq!(call(&treasury, 2, 1_000_000, Some(false)), Ok(()));
+        assert!(call(&treasury, 2, 0, None).is_err());
+    }
+
+    #[test]
+    fn a_flood_of_callers_takes_no_more_than_its_room() {
+        let clock = FakeRelativeClock::default();
+        let budgets = treasury(400, 4000, &clock).budgets.clone();
+        let treasury = Arc::new(Treasury { most: 100, ..Treasury::new(budgets) });
+        let admitted = (0..10_000).filter(|number| call(&treasury, *number, 100, Some(true)).is_ok()).count();
+        assert!((100..=105).contains(&admitted), "{admitted}");
+        assert_eq!(treasury.purses.lock().of.len(), 101);
+        clock.advance(Duration::from_secs(600));
+        treasury.upkeep();
+        assert!(treasury.purses.lock().of.is_empty());
+    }
+}

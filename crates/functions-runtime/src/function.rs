@@ -1,0 +1,287 @@
+//! What a function is: a name, a trigger, limits and a handler. The table of all functions is built
+//! from these (`functions.rs`); everything else that needs to know them reads that table.
+
+use std::future::Future;
+use std::num::NonZeroU32;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::budget::Allowance;
+use super::chunks::Chunks;
+use super::error::FunctionError;
+use super::sign_in::SignIn;
+use super::tasks::{Task, TaskOutcome};
+use document_store::{DocumentChange, PathParams, PathPattern, StoreError};
+
+/// A boxed future of a handler.
+pub type Outcome<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A verified caller of a callable function.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Caller {
+    /// The Auth UID (`sub` of the ID token).
+    pub uid: String,
+    /// The project whose user this is (`aud` of the ID token).
+    pub project: String,
+    /// All claims of the ID token.
+    pub claims: serde_json::Map<String, serde_json::Value>,
+    /// Whether the sign-in is good for what changes rights or passwords.
+    pub sign_in: SignIn,
+}
+
+/// One call of a callable function, verified and decoded.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The payload, `@type` wrappers decoded.
+    pub data: serde_json::Value,
+    /// Who calls; `None` when the request carried no ID token.
+    pub caller: Option<Caller>,
+    /// The Firebase app that calls, when App Check vouched for it.
+    pub app_id: Option<String>,
+    /// Where to say something before the answer, for callers who stream.
+    pub chunks: Chunks,
+    /// Where to say which budget the caller has.
+    pub allowance: Allowance,
+}
+
+impl Call {
+    /// A plain call of no app.
+    pub fn new(data: serde_json::Value, caller: Option<Caller>) -> Call {
+        Call { data, caller, app_id: None, chunks: Chunks::default(), allowance: Allowance::default() }
+    }
+
+    /// The caller, or UNAUTHENTICATED.
+    pub fn signed_in(&self) -> Result<&Caller, FunctionError> {
+        self.caller.as_ref().ok_or_else(FunctionError::unauthenticated)
+    }
+}
+
+/// One event of one document, with what the trigger's pattern captured.
+#[derive(Clone, Debug)]
+pub struct DocumentEvent {
+    /// The change.
+    pub change: DocumentChange,
+    /// The captured parameters.
+    pub params: PathParams,
+}
+
+impl DocumentEvent {
+    /// A captured parameter. Empty when the pattern has no such name, which the index's own test
+    /// rules out.
+    pub fn param(&self, name: &str) -> &str {
+        self.params.get(name).map(String::as_str).unwrap_or_default()
+    }
+}
+
+/// Why an event or a task was not handled.
+#[derive(Debug, thiserror::Error)]
+pub enum HandlerError {
+    /// It may succeed later: the event is refused, the task waits for its next attempt.
+    #[error("{0}")]
+    Transient(String),
+    /// It can't succeed: it's acknowledged, and the reason logged.
+    #[error("{0}")]
+    Permanent(String),
+}
+
+/// Outages, contention and conflicts come again; a request that the store can never take doesn't.
+impl From<StoreError> for HandlerError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::InvalidArgument(_) => HandlerError::Permanent(error.to_string()),
+            _ => HandlerError::Transient(error.to_string()),
+        }
+    }
+}
+
+/// Which kinds of change a document trigger fires on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DocumentEventType {
+    /// The document came into being.
+    Created,
+    /// It changed.
+    Updated,
+    /// It went.
+    Deleted,
+    /// Any of the three.
+    Written,
+}
+
+impl DocumentEventType {
+    /// The CloudEvents type, `google.cloud.firestore.document.v1.written`.
+    pub fn cloud_event_type(self) -> &'static str {
+        match self {
+            DocumentEventType::Created => "google.cloud.firestore.document.v1.created",
+            DocumentEventType::Updated => "google.cloud.firestore.document.v1.updated",
+            DocumentEventType::Deleted => "google.cloud.firestore.document.v1.deleted",
+            DocumentEventType::Written => "google.cloud.firestore.document.v1.written",
+        }
+    }
+}
+
+/// A handler with its types put away: from the state and what happened to the outcome.
+pub type Handler<S, I, O> = Arc<dyn Fn(S, I) -> Outcome<O> + Send + Sync>;
+
+/// What sets a function off.
+pub enum Trigger<S> {
+    /// A client's call.
+    Callable(Handler<S, Call, Result<serde_json::Value, FunctionError>>),
+    /// A document's change.
+    Document {
+        /// Label of the database (configuration says which project and database it is).
+        database: &'static str,
+        /// On which changes.
+        event: DocumentEventType,
+        /// Of which documents.
+        pattern: PathPattern,
+        /// What to do.
+        handler: Handler<S, DocumentEvent, Result<(), HandlerError>>,
+    },
+    /// A task of the queue named like the function.
+    Task(Handler<S, Task, Result<TaskOutcome, HandlerError>>),
+}
+
+/// A row of the table of functions.
+pub struct Function<S> {
+    /// The name, in the client's spelling. Looked up case-insensitively.
+    pub name: &'static str,
+    /// Other names of the same function.
+    pub aliases: &'static [&'static str],
+    /// One line for people.
+    pub summary: &'static str,
+    /// Who may call it, for people; empty for what isn't called.
+    pub access: &'static str,
+    /// What sets it off and what it does.
+    pub trigger: Trigger<S>,
+    /// How long a run may take.
+    pub timeout: Duration,
+    /// The largest request body, in bytes.
+    pub body_limit: usize,
+    /// How many calls a minute an address may make that isn't signed in, besides the limit for all functions.
+    pub signed_out_limit: Option<NonZeroU32>,
+    /// Whether it changes rights or passwords, and so asks more of the caller's sign-in.
+    pub is_privileged: bool,
+    /// Whether what it costs counts for the caller's budget.
+    pub is_budgeted: bool,
+}
+
+/// Callables: 70 s, what the client SDK waits for by default, and 10 MiB, what Google's front end
+/// lets through for functions.
+const CALLABLE_TIMEOUT: Duration = Duration::from_secs(70);
+/// Events and tasks: 540 s, below the 600 s at which Pub/Sub delivers again.
+const BACKGROUND_TIMEOUT: Duration = Duration::from_secs(540);
+const BODY_LIMIT: usize = 10 * 1024 * 1024;
+
+impl<S> Function<S> {
+    /// A callable function.
+    pub fn callable<H, F>(name: &'static str, summary: &'static str, handler: H) -> Self
+    where
+        H: Fn(S, Call) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<serde_json::Value, FunctionError>> + Send + 'static,
+    {
+        Function {
+            name,
+            aliases: &[],
+            summary,
+            access: "",
+            trigger: Trigger::Callable(Arc::new(move |state, call| Box::pin(handler(state, call)))),
+            timeout: CALLABLE_TIMEOUT,
+            body_limit: BODY_LIMIT,
+            signed_out_limit: None,
+            is_privileged: false,
+            is_budgeted: true,
+        }
+    }
+
+    /// A function on the changes of documents. Panics on a malformed pattern: the table is built
+    /// once, at start, from literals.
+    pub fn on_document<H, F>(
+        database: &'static str,
+        event: DocumentEventType,
+        pattern: &'static str,
+        name: &'static str,
+        summary: &'static str,
+        handler: H,
+    ) -> Self
+    where
+        H: Fn(S, DocumentEvent) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<(), HandlerError>> + Send + 'static,
+    {
+        Function {
+            name,
+            aliases: &[],
+            summary,
+            access: "",
+            trigger: Trigger::Document {
+                database,
+                event,
+                pattern: PathPattern::new(pattern).expect("the table's patterns are literals and checked by its test"),
+                handler: Arc::new(move |state, event| Box::pin(handler(state, event))),
+            },
+            timeout: BACKGROUND_TIMEOUT,
+            body_limit: BODY_LIMIT,
+            signed_out_limit: None,
+            is_privileged: false,
+            is_budgeted: true,
+        }
+    }
+
+    /// A function on the tasks of a queue of its own.
+    pub fn task<H, F>(name: &'static str, summary: &'static str, handler: H) -> Self
+    where
+        H: Fn(S, Task) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<TaskOutcome, HandlerError>> + Send + 'static,
+    {
+        Function {
+            name,
+            aliases: &[],
+            summary,
+            access: "",
+            trigger: Trigger::Task(Arc::new(move |state, task| Box::pin(handler(state, task)))),
+            timeout: BACKGROUND_TIMEOUT,
+            body_limit: BODY_LIMIT,
+            signed_out_limit: None,
+            is_privileged: false,
+            is_budgeted: true,
+        }
+    }
+
+    /// The same function under further names.
+    pub fn with_aliases(mut self, aliases: &'static [&'static str]) -> Self {
+        self.aliases = aliases;
+        self
+    }
+
+    /// The same function with a text that says who may call it.
+    pub fn with_access(mut self, access: &'static str) -> Self {
+        self.access = access;
+        self
+    }
+
+    /// The same function, of which an address that isn't signed in may make no more calls a minute than that; for
+    /// functions that are there for such callers, and must not be tried out.
+    pub fn with_signed_out_limit(mut self, calls_a_minute: NonZeroU32) -> Self {
+        self.signed_out_limit = Some(calls_a_minute);
+        self
+    }
+
+    /// The same function, which changes rights or passwords: the caller must have signed in as the settings say.
+    pub fn privileged(mut self) -> Self {
+        self.is_privileged = true;
+        self
+    }
+
+    /// The same function, whose cost counts for nobody's budget: for the work of operators, which may go through all there
+    /// is.
+    pub fn without_budget(mut self) -> Self {
+        self.is_budgeted = false;
+        self
+    }
+
+    /// The same function with another time limit.
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+}

@@ -1,0 +1,224 @@
+//! One attempt at a task: reads it, runs its function, removes it when it's done.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::Value as Json;
+
+use super::{LocalQueue, RemoteQueue, Task, TaskOutcome, contents, path_of};
+use crate::auth::{Deliveries, Rejection};
+use crate::callable::{envelope, is_json, only_data};
+use crate::capacity::{BodyError, Share};
+use crate::engine::{Ended, Run, Runtime};
+use crate::error::{FunctionError, Status};
+use crate::events::{busy, unverified};
+use crate::function::{HandlerError, Trigger};
+use crate::observe::{Kind, Trace};
+use document_store::{Cost, Database, Fields, Meter, Precondition, StoreError, Write, metered};
+
+/// When a task is tried again that this process runs already.
+const BUSY: Duration = Duration::from_secs(5);
+/// When a task is run again that was handed in anew while it ran.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// What is to be attempted.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// The task.
+    pub id: String,
+    /// Its function and payload, when nothing can have changed them since they were handed in;
+    /// otherwise they're read.
+    pub known: Option<(String, Fields)>,
+    /// 1 at the first attempt.
+    pub number: u32,
+    /// Set when the task is handed in anew while it runs: its document is then to stay.
+    pub renewed: Arc<AtomicBool>,
+    /// The trace of the request that asked for it.
+    pub trace: Option<Trace>,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttemptEnd {
+    /// The task is done or given up, and its document gone.
+    Done,
+    /// There is no such task (any more).
+    Gone,
+    /// To be run again after this time, or when it's woken.
+    Later(Duration),
+    /// Failed; to be tried again.
+    Failed,
+    /// This program doesn't know its function. The document stays for one that does.
+    Unknown,
+}
+
+/// Runs tasks.
+#[async_trait]
+pub trait TaskRunner: Send + Sync + 'static {
+    /// Attempts a task whose document is in `database`.
+    async fn attempt(&self, database: &Database, attempt: Attempt) -> AttemptEnd;
+}
+
+#[async_trait]
+impl<S: Clone + Send + Sync + 'static> TaskRunner for Runtime<S> {
+    async fn attempt(&self, database: &Database, attempt: Attempt) -> AttemptEnd {
+        let Attempt { id, known, number, renewed, trace } = attempt;
+        let path = path_of(&id);
+        let mut spent = Cost::default();
+        // Another process may hand the task in anew while it runs here: then its document is to stay.
+        let mut read_at = None;
+        let (name, payload) = match known {
+            Some(known) => known,
+            None => {
+                let meter = Arc::new(Meter::default());
+                let document = metered(meter.clone(), database.get(&path)).await;
+                spent = meter.total();
+                match document {
+                    Ok(Some(document)) => match contents({
+                        read_at = Some(document.update_time);
+                        document.fields
+                    }) {
+                        Some(contents) => contents,
+                        None => {
+                            tracing::error!(id, "a task's document isn't one; it's left alone");
+                            return AttemptEnd::Unknown;
+                        }
+                    },
+                    Ok(None) => return AttemptEnd::Gone,
+                    Err(error) => {
+                        tracing::warn!(id, %error, "a task can't be read; it's tried again");
+                        return AttemptEnd::Failed;
+                    }
+                }
+            }
+        };
+        let function = self.registry().find(&name).cloned();
+        let Some((function, handler)) = function.and_then(|function| match &function.trigger {
+            Trigger::Task(handler) => Some((function.clone(), handler.clone())),
+            _ => None,
+        }) else {
+            tracing::error!(id, function = name, "a task's function is unknown; it's left for a version that knows it");
+            return AttemptEnd::Unknown;
+        };
+        if number > 1 {
+            self.metrics().task_retried(function.name);
+        }
+        let task = Task::new(path.clone(), payload, number);
+        let database = database.clone();
+        let work = move |state| async move {
+            let outcome = handler(state, task).await;
+            let remove = match &outcome {
+                Ok(TaskOutcome::Committed | TaskOutcome::Later(_)) => false,
+                Ok(TaskOutcome::Finished) => true,
+                Err(HandlerError::Transient(why)) => {
+                    tracing::warn!(why, attempt = number, "the task failed; it's tried again");
+                    false
+                }
+                Err(HandlerError::Permanent(why)) => {
+                    tracing::error!(why, attempt = number, "the task can't be done; it's given up");
+                    true
+                }
+            };
+            if remove && !renewed.load(Ordering::SeqCst) {
+                let expected = read_at.map_or(Precondition::None, Precondition::UpdatedAt);
+                match database.commit(vec![Write::delete(path.clone()).when(expected)]).await {
+                    // It was handed in anew, or got further by its own hand; or it's gone.
+                    Err(StoreError::Conflict(_)) if database.get(&path).await?.is_some() => {
+                        return Ok(TaskOutcome::Later(AGAIN));
+                    }
+                    Err(StoreError::Conflict(_)) => {}
+                    other => drop(other?),
+                }
+            }
+            outcome
+        };
+        match self.run(&function, Run { kind: Kind::Task, id, trace, spent, ticket: None }, work, judge).await {
+            Ok(Ended::Answered(Ok(TaskOutcome::Later(delay)))) => AttemptEnd::Later(delay),
+            Ok(Ended::Answered(Ok(_) | Err(HandlerError::Permanent(_)))) => AttemptEnd::Done,
+            Ok(Ended::Answered(Err(HandlerError::Transient(_))) | Ended::Panicked | Ended::TimedOut) | Err(_) => {
+                AttemptEnd::Failed
+            }
+        }
+    }
+}
+
+fn judge(result: &Result<TaskOutcome, HandlerError>) -> &'static str {
+    match result {
+        Ok(TaskOutcome::Later(_)) => "later",
+        Ok(_) => "ok",
+        Err(HandlerError::Transient(_)) => "transient",
+        Err(HandlerError::Permanent(_)) => "permanent",
+    }
+}
+
+/// `POST /tasks/{queue}`: a remote queue asks for the task `{"data": {"id": …}}`. Answers 204 when
+/// nothing is left to do; anything else makes the queue ask again.
+pub async fn receive<S: Clone + Send + Sync + 'static>(
+    State((runtime, queue, remote)): State<(Runtime<S>, Arc<LocalQueue>, Option<Arc<RemoteQueue>>)>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Response {
+    let options = &runtime.inner.options;
+    let (parts, body) = request.into_parts();
+    let now = options.context.now();
+    let checked = match &options.deliveries {
+        // Nobody else tells this process of its tasks, so whoever does has made it up.
+        Deliveries::Open if remote.is_none() => Err(Rejection::Closed),
+        deliveries => deliveries.check(&parts.headers, now).await,
+    };
+    if let Err(why) = checked {
+        tracing::warn!(queue = name, %why, "the sender of a task couldn't be verified");
+        return unverified(&why);
+    }
+    let Some(function) = runtime.registry().find(&name).filter(|found| matches!(found.trigger, Trigger::Task(_)))
+    else {
+        return envelope(&FunctionError::new(Status::NotFound, "There is no such queue"));
+    };
+    let (bytes, _place) = match runtime.inner.room.read(&parts.headers, body, function.body_limit, Share::All).await {
+        Ok(read) => read,
+        Err(BodyError::Busy) => return busy(),
+        Err(_) => return envelope(&FunctionError::invalid("Bad Request")),
+    };
+    let body = match serde_json::from_slice(&bytes) {
+        Ok(Json::Object(body)) if parts.method == Method::POST && is_json(&parts.headers) => only_data(body),
+        _ => None,
+    };
+    let Some(id) = body.as_ref().and_then(|data| data.get("id")).and_then(Json::as_str) else {
+        return envelope(&FunctionError::invalid("Bad Request"));
+    };
+    let retries =
+        parts.headers.get("x-cloudtasks-taskretrycount").and_then(|count| count.to_str().ok()?.parse::<u32>().ok());
+    let number = retries.map(|retries| retries.saturating_add(1));
+    let end = queue.run_now(Arc::new(runtime.clone()), id, Trace::of(&parts.headers), number).await;
+    // Cloud Tasks takes many refusals for an overload, and slows the whole queue down.
+    if let Some(remote) = remote {
+        let delay = match end {
+            Some(AttemptEnd::Later(delay)) => Some(delay),
+            None => Some(BUSY),
+            _ => None,
+        };
+        if let Some(delay) = delay {
+            remote.schedule(function.name, id, delay);
+            return StatusCode::NO_CONTENT.into_response();
+        }
+        if end == Some(AttemptEnd::Failed) {
+            return envelope(&FunctionError::new(Status::Internal, "The task failed"));
+        }
+    }
+    match end {
+        Some(AttemptEnd::Done | AttemptEnd::Gone) => StatusCode::NO_CONTENT.into_response(),
+        Some(AttemptEnd::Later(delay)) => {
+            let mut response = envelope(&FunctionError::new(Status::Unavailable, "The task isn't done yet"));
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(delay.as_secs().max(1)));
+            response
+        }
+        Some(AttemptEnd::Failed) => envelope(&FunctionError::new(Status::Unavailable, "The task failed")),
+        Some(AttemptEnd::Unknown) => envelope(&FunctionError::new(Status::Internal, "INTERNAL")),
+        None => envelope(&FunctionError::new(Status::Aborted, "The task is running")),
+    }
+}

@@ -1,0 +1,302 @@
+//! Cloud Tasks, which carries the word that a task is there, in production and on Firebase's emulator.
+//!
+//! The task itself is a document, as ever. So a word that's lost delays it, and one that comes twice finds it done:
+//! whoever sweeps the store now and then says the word again for tasks that have been there for long.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures::{StreamExt as _, TryStreamExt as _};
+use gcloud_sdk::{GCP_DEFAULT_SCOPES, GoogleAuthHeaders};
+use parking_lot::Mutex;
+use reqwest::{StatusCode, Url, redirect};
+use serde_json::json;
+use thiserror::Error;
+use tokio::sync::{mpsc, watch};
+
+use super::backoff::Backoff;
+use super::{LocalQueue, NewTask, TASKS, TaskQueue, document_id};
+use document_store::context::Context;
+use document_store::digest::digest;
+use crate::counted::Counted;
+use crate::function::{Function, Trigger};
+use document_store::{Database, Direction, FieldOp, Query, StoreError, Value, Write};
+
+const CLOUD: &str = "https://cloudtasks.googleapis.com/v2";
+/// How long a request may take.
+const LIMIT: Duration = Duration::from_secs(10);
+/// Words on their way at once.
+const AT_ONCE: usize = 16;
+/// How long after a function's own limit Cloud Tasks gives up waiting for it.
+const GRACE: Duration = Duration::from_secs(30);
+/// The limits of Cloud Tasks on that.
+const DEADLINES: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(1800));
+
+/// How Cloud Tasks is asked, and whom it is to call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CloudOptions {
+    /// `projects/P/locations/L`, whose queues are named like the task functions.
+    pub parent: String,
+    /// Firebase's emulator, `host:port`, instead.
+    pub emulator: Option<String>,
+    /// The address of this service, as Cloud Tasks reaches it.
+    pub target: Url,
+    /// The service account that calls are made as, and the audience of its tokens; none on the emulator.
+    pub caller: Option<(String, String)>,
+    /// How often the store is swept for tasks that are older than that.
+    pub sweep: Duration,
+}
+
+/// Why Cloud Tasks can't be used.
+#[derive(Debug, Error)]
+pub enum CloudError {
+    /// There are no application-default credentials, or no client.
+    #[error("Cloud Tasks can't be asked: {0}")]
+    Settings(String),
+}
+
+/// Why a word wasn't taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+enum WordError {
+    /// It may be taken later.
+    #[error("Cloud Tasks can't be reached or is overloaded")]
+    Later,
+    /// It never will: there's no such queue, or no right to use it.
+    #[error("Cloud Tasks refuses it (HTTP {0})")]
+    Refused(u16),
+}
+
+/// A way to Cloud Tasks.
+pub struct CloudTasks {
+    http: reqwest::Client,
+    base: Url,
+    credentials: Option<Arc<GoogleAuthHeaders>>,
+    options: CloudOptions,
+}
+
+impl CloudTasks {
+    /// A way there, with application-default credentials unless it's the emulator. Fails when there are none.
+    pub async fn open(options: CloudOptions) -> Result<CloudTasks, CloudError> {
+        let failed = |error: &dyn std::fmt::Display| CloudError::Settings(error.to_string());
+        let base = match &options.emulator {
+            Some(host) => format!("http://{host}/"),
+            None => format!("{CLOUD}/"),
+        };
+        let base = Url::parse(&base).map_err(|error| failed(&error))?;
+        let http = reqwest::Client::builder().timeout(LIMIT).redirect(redirect::Policy::none());
+        let http = if options.emulator.is_some() { http.no_proxy() } else { http.https_only(true) };
+        let credentials = match options.emulator {
+            Some(_) => None,
+            None => {
+                let source = GoogleAuthHeaders::from_adc_with_scopes(GCP_DEFAULT_SCOPES.clone()).await;
+                Some(Arc::new(source.map_err(|error| failed(&error))?))
+            }
+        };
+        Ok(CloudTasks { http: http.build().map_err(|error| failed(&error))?, base, credentials, options })
+    }
+
+    /// Says a word. Its name makes a repetition of it no second one.
+    async fn say(&self, word: &Word, deadline: Duration) -> Result<(), WordError> {
+        let parent = format!("{}/queues/{}", self.options.parent, word.function);
+        let url = self.base.join(&format!("{parent}/tasks")).map_err(|_| WordError::Refused(0))?;
+        let target =
+            self.options.target.join(&format!("tasks/{}", word.function)).map_err(|_| WordError::Refused(0))?;
+        let body = json!({ "data": { "id": word.id } }).to_string();
+        let mut request = json!({
+            "url": target.as_str(), "httpMethod": "POST", "headers": { "Content-Type": "application/json" },
+            "body": STANDARD.encode(body),
+        });
+        if let Some((account, audience)) = &self.options.caller {
+            request["oidcToken"] = json!({ "serviceAccountEmail": account, "audience": audience });
+        }
+        let mut task = json!({
+            "name": format!("{parent}/tasks/{}", word.name), "httpRequest": request,
+            "dispatchDeadline": format!("{}s", deadline.as_secs()),
+        });
+        if let Some(at) = &word.at {
+            task["scheduleTime"] = json!(at.to_string());
+        }
+        let mut request = self.http.post(url).json(&json!({ "task": task }));
+        if let Some(credentials) = &self.credentials {
+            let headers = tokio::time::timeout(LIMIT, credentials.headers()).await;
+            request = request.headers((*headers.map_err(|_| WordError::Later)?.map_err(|_| WordError::Later)?).clone());
+        }
+        let answer = request.send().await.map_err(|_| WordError::Later)?;
+        match answer.status() {
+            status if status.is_success() => Ok(()),
+            // It was taken before, and the answer was lost.
+            StatusCode::CONFLICT => Ok(()),
+            StatusCode::TOO_MANY_REQUESTS => Err(WordError::Later),
+            status if status.is_server_error() => Err(WordError::Later),
+            status => Err(WordError::Refused(status.as_u16())),
+        }
+    }
+}
+
+/// That a task is there.
+#[derive(Clone, Debug)]
+struct Word {
+    function: String,
+    /// Of the task's document.
+    id: String,
+    /// Of the word itself, not the task: a name that was used is taken for hours, and a task may be handed in anew.
+    name: String,
+    /// Not before.
+    at: Option<document_store::Timestamp>,
+}
+
+/// A name that is the same for the same parts. (Cloud Tasks wants names without a common beginning.)
+fn name_of(parts: &[&str]) -> String {
+    digest(parts.join("/"))
+}
+
+/// The queue of all instances of a service: whoever is told of a task runs it.
+pub struct RemoteQueue {
+    cloud: CloudTasks,
+    database: Database,
+    context: Context,
+    /// Runs what this instance is told of.
+    local: Arc<LocalQueue>,
+    /// How long functions may take.
+    limits: HashMap<&'static str, Duration>,
+    words: mpsc::UnboundedSender<(Word, Counted)>,
+    /// How many words have yet to be said.
+    unsaid: watch::Sender<usize>,
+    said: Mutex<Option<mpsc::UnboundedReceiver<(Word, Counted)>>>,
+}
+
+impl RemoteQueue {
+    /// A queue of the tasks in `database`, carried by `cloud`. Nothing is said before [`RemoteQueue::start`].
+    pub fn new<S>(
+        cloud: CloudTasks,
+        database: Database,
+        context: Context,
+        local: Arc<LocalQueue>,
+        table: &[Function<S>],
+    ) -> Arc<RemoteQueue> {
+        let tasks = table.iter().filter(|function| matches!(function.trigger, Trigger::Task(_)));
+        let limits = tasks.map(|function| (function.name, function.timeout)).collect();
+        let (words, said) = mpsc::unbounded_channel();
+        let (unsaid, said) = (watch::Sender::new(0), Mutex::new(Some(said)));
+        Arc::new(RemoteQueue { cloud, database, context, local, limits, words, unsaid, said })
+    }
+
+    /// Begins to say words, and to sweep.
+    pub fn start(self: &Arc<Self>) {
+        let Some(said) = self.said.lock().take() else { return };
+        tokio::spawn(self.clone().say_all(said));
+        tokio::spawn(self.clone().sweep_again_and_again());
+    }
+
+    /// How many words have yet to be said.
+    pub fn unsaid(&self) -> usize {
+        *self.unsaid.borrow()
+    }
+
+    /// Waits until every word is said that there is now.
+    pub async fn all_said(&self) {
+        // Fails only when the sender is gone, which `self` holds.
+        let _ = self.unsaid.subscribe().wait_for(|unsaid| *unsaid == 0).await;
+    }
+
+    /// Runs what this instance is told of.
+    pub fn local(&self) -> &Arc<LocalQueue> {
+        &self.local
+    }
+
+    /// Lets the task be run again after that time.
+    pub fn schedule(&self, function: &str, id: &str, delay: Duration) {
+        let delay = delay.clamp(Duration::from_secs(1), Duration::from_secs(24 * 60 * 60));
+        let at = self.context.now() + jiff::SignedDuration::from_secs(delay.as_secs() as i64);
+        // Several who put the same task off at once say one word, or two. The next time is another period for sure,
+        // also by another instance's clock.
+        let period = (at.as_millisecond() / (delay.as_millis() / 2) as i64).to_string();
+        let name = name_of(&[id, "later", &period]);
+        self.tell(function, id, name, Some(at));
+    }
+
+    fn tell(&self, function: &str, id: &str, name: String, at: Option<document_store::Timestamp>) {
+        let (function, id) = (function.to_owned(), document_id(id).into_owned());
+        let word = Word { function, id, name, at };
+        // Fails when nobody says words any more: then another instance's sweep does.
+        let _ = self.words.send((word, Counted::new(&self.unsaid)));
+    }
+
+    async fn say_all(self: Arc<Self>, said: mpsc::UnboundedReceiver<(Word, Counted)>) {
+        let words = futures::stream::unfold(said, async |mut said| Some((said.recv().await?, said)));
+        words.for_each_concurrent(AT_ONCE, async |(word, _unsaid)| self.say(word).await).await;
+    }
+
+    async fn say(&self, word: Word) {
+        let limit = self.limits.get(word.function.as_str()).copied().unwrap_or(DEADLINES.1);
+        let deadline = (limit + GRACE).clamp(DEADLINES.0, DEADLINES.1);
+        let backoff = Backoff::default();
+        for failures in 1.. {
+            match self.cloud.say(&word, deadline).await {
+                Ok(()) => return,
+                Err(WordError::Later) => {
+                    tracing::warn!(function = word.function, failures, "Cloud Tasks can't be told of a task");
+                    tokio::time::sleep(backoff.delay(failures)).await;
+                }
+                Err(error) => {
+                    tracing::error!(function = word.function, %error, "Cloud Tasks can't be told of a task");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// An instance may have died between a commit and its word.
+    async fn sweep_again_and_again(self: Arc<Self>) {
+        let period = self.cloud.options.sweep;
+        loop {
+            // Not all instances at once.
+            let spread = Duration::from_millis(document_store::context::jitter(period.as_millis() as u64 / 4));
+            tokio::time::sleep(period + spread).await;
+            match self.sweep(period).await {
+                Ok(0) => {}
+                Ok(found) => tracing::info!(found, "tasks that have been there for long are told of again"),
+                Err(error) => tracing::warn!(%error, "tasks can't be swept"),
+            }
+        }
+    }
+
+    async fn sweep(&self, age: Duration) -> Result<usize, StoreError> {
+        let age = jiff::SignedDuration::try_from(age).unwrap_or(jiff::SignedDuration::from_hours(1));
+        let now = self.context.now();
+        // However many instances sweep, and how often: one word a task and period.
+        let period = (now.as_millisecond() / age.as_millis().max(1) as i64).to_string();
+        let old = Query::collection(TASKS)
+            .filter("createdAt", FieldOp::LessThan, now - age)
+            .order_by("createdAt", Direction::Ascending)
+            .select(&["function"]);
+        let mut found = 0;
+        let mut tasks = self.database.stream(old);
+        while let Some(task) = tasks.try_next().await? {
+            found += 1;
+            if let Some(function) = task.fields.get("function").and_then(Value::as_str) {
+                self.tell(function, task.id(), name_of(&[task.id(), "sweep", &period]), None);
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl TaskQueue for RemoteQueue {
+    fn enlist(&self, task: &NewTask) -> Write {
+        self.local.enlist(task)
+    }
+
+    fn announce(&self, tasks: Vec<NewTask>) {
+        for task in tasks {
+            self.tell(task.function, &task.id, self.context.document_id(), None);
+        }
+    }
+
+    fn wake(&self, function: &'static str, id: &str) {
+        self.tell(function, id, self.context.document_id(), None);
+    }
+}

@@ -1,0 +1,297 @@
+//! The queue's memory: which tasks are ready, run, or wait. No I/O and no clock, so that its rules
+//! can be tested as they stand.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::attempt::{Attempt, AttemptEnd};
+use document_store::Fields;
+
+/// How many ready tasks are kept in memory. More stay in the store until there is room.
+pub const ROOM: usize = 1000;
+
+/// All that the queue remembers.
+#[derive(Default)]
+pub struct State {
+    entries: HashMap<String, Entry>,
+    ready: VecDeque<String>,
+    due: BTreeSet<(Instant, String)>,
+    running: usize,
+    /// The store may hold tasks that aren't in `entries`.
+    pub unread: bool,
+    /// A task was left in the store since the reading of it began: it's to be read once more.
+    missed: bool,
+    /// The store is being read.
+    pub reading: bool,
+    /// Nothing more is begun.
+    pub stopping: bool,
+}
+
+struct Entry {
+    known: Option<(String, Fields)>,
+    attempts: u32,
+    failures: u32,
+    phase: Phase,
+}
+
+enum Phase {
+    Ready,
+    Running { renewed: Arc<AtomicBool>, woken: bool },
+    Waiting { until: Instant, may_wake: bool },
+}
+
+impl State {
+    /// A task was handed in, with its document. Handed in anew, it runs (again).
+    pub fn announce(&mut self, id: String, function: String, payload: Fields) {
+        let Some(entry) = self.entries.get_mut(&id) else {
+            if self.ready.len() >= ROOM {
+                self.unread = true;
+                self.missed = true;
+            } else {
+                self.insert(id, Some((function, payload)));
+            }
+            return;
+        };
+        entry.known = None;
+        match &entry.phase {
+            Phase::Ready => {}
+            Phase::Running { renewed, .. } => renewed.store(true, Ordering::SeqCst),
+            Phase::Waiting { .. } => self.make_ready(&id),
+        }
+    }
+
+    /// A task was found in the store. False when there's no room for it.
+    pub fn found(&mut self, id: String) -> bool {
+        if self.entries.contains_key(&id) {
+            return true;
+        }
+        if self.ready.len() >= ROOM {
+            return false;
+        }
+        // What was read may be out of date by now: the attempt reads it again.
+        self.insert(id, None);
+        true
+    }
+
+    fn insert(&mut self, id: String, known: Option<(String, Fields)>) {
+        self.ready.push_back(id.clone());
+        self.entries.insert(id, Entry { known, attempts: 0, failures: 0, phase: Phase::Ready });
+    }
+
+    /// The end of the store was reached. True when it's to be read from the start once more.
+    pub fn read_through(&mut self) -> bool {
+        self.unread = std::mem::take(&mut self.missed);
+        self.unread
+    }
+
+    /// True when it's time to look into the store.
+    pub fn wants_reading(&self) -> bool {
+        self.unread && !self.reading && !self.stopping && self.ready.len() <= ROOM / 2
+    }
+
+    /// Ends the wait of a task that asked to be run later.
+    pub fn wake(&mut self, id: &str) {
+        match self.entries.get_mut(id).map(|entry| &mut entry.phase) {
+            Some(Phase::Running { woken, .. }) => *woken = true,
+            Some(Phase::Waiting { may_wake: true, .. }) => self.make_ready(id),
+            _ => {}
+        }
+    }
+
+    fn make_ready(&mut self, id: &str) {
+        let Some(entry) = self.entries.get_mut(id) else { return };
+        if let Phase::Waiting { until, .. } = entry.phase {
+            self.due.remove(&(until, id.to_owned()));
+        }
+        entry.phase = Phase::Ready;
+        self.ready.push_back(id.to_owned());
+    }
+
+    /// The next attempt to begin, if one is ready.
+    pub fn next(&mut self, now: Instant) -> Option<Attempt> {
+        while let Some((until, id)) = self.due.first().cloned()
+            && until <= now
+        {
+            self.due.remove(&(until, id.clone()));
+            self.make_ready(&id);
+        }
+        let id = self.ready.pop_front()?;
+        self.begin(id)
+    }
+
+    /// Begins an attempt at that very task, known or not; `None` while it runs.
+    pub fn claim(&mut self, id: &str) -> Option<Attempt> {
+        match self.entries.get(id).map(|entry| &entry.phase) {
+            Some(Phase::Running { .. }) => return None,
+            Some(Phase::Waiting { .. }) => self.make_ready(id),
+            Some(Phase::Ready) => {}
+            None => self.insert(id.to_owned(), None),
+        }
+        self.ready.retain(|ready| ready != id);
+        self.begin(id.to_owned())
+    }
+
+    fn begin(&mut self, id: String) -> Option<Attempt> {
+        let entry = self.entries.get_mut(&id)?;
+        entry.attempts = entry.attempts.saturating_add(1);
+        let renewed = Arc::new(AtomicBool::new(false));
+        entry.phase = Phase::Running { renewed: renewed.clone(), woken: false };
+        self.running += 1;
+        Some(Attempt { id, known: entry.known.take(), number: entry.attempts, renewed, trace: None })
+    }
+
+    /// An attempt ended. `delay` says how long a task that failed so often in a row waits.
+    pub fn ended(&mut self, id: &str, end: AttemptEnd, now: Instant, delay: impl FnOnce(u32) -> Duration) {
+        let Some(entry) = self.entries.get_mut(id) else { return };
+        let Phase::Running { renewed, woken } = &entry.phase else { return };
+        let (renewed, woken) = (renewed.load(Ordering::SeqCst), *woken);
+        self.running -= 1;
+        let wait = match end {
+            _ if renewed => {
+                entry.failures = 0;
+                None
+            }
+            AttemptEnd::Done | AttemptEnd::Gone | AttemptEnd::Unknown => {
+                self.entries.remove(id);
+                return;
+            }
+            AttemptEnd::Later(delay) => {
+                entry.failures = 0;
+                (!woken).then_some((delay, true))
+            }
+            AttemptEnd::Failed => {
+                entry.failures = entry.failures.saturating_add(1);
+                Some((delay(entry.failures), false))
+            }
+        };
+        match wait {
+            None => {
+                entry.phase = Phase::Ready;
+                self.ready.push_back(id.to_owned());
+            }
+            Some((delay, may_wake)) => {
+                // A day is for ever here, and stays clear of the clock's end.
+                let until = now + delay.min(Duration::from_secs(86_400));
+                entry.phase = Phase::Waiting { until, may_wake };
+                self.due.insert((until, id.to_owned()));
+            }
+        }
+    }
+
+    /// Forgets a task that somebody else remembers.
+    pub fn forget(&mut self, id: &str) {
+        if let Some(entry) = self.entries.remove(id)
+            && matches!(entry.phase, Phase::Running { .. })
+        {
+            self.running -= 1;
+        }
+    }
+
+    /// When the next waiting task is due.
+    pub fn next_due(&self) -> Option<Instant> {
+        self.due.first().map(|(until, _)| *until)
+    }
+
+    /// How many attempts are under way.
+    pub fn running(&self) -> usize {
+        self.running
+    }
+
+    /// How many tasks are known, with one more when the store may hold others.
+    pub fn pending(&self) -> usize {
+        self.entries.len() + usize::from(self.unread)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn no_delay(_: u32) -> Duration {
+        panic!("nothing failed")
+    }
+
+    fn announce(state: &mut State, id: &str) {
+        state.announce(id.to_owned(), "work".to_owned(), Fields::new());
+    }
+
+    fn started(state: &mut State, now: Instant) -> Vec<String> {
+        std::iter::from_fn(|| state.next(now)).map(|attempt| attempt.id).collect()
+    }
+
+    #[test]
+    fn tasks_run_in_the_order_they_came_and_never_twice_at_once() {
+        let (mut state, now) = (State::default(), Instant::now());
+        for id in ["b", "a", "b", "c"] {
+            announce(&mut state, id);
+        }
+        assert_eq!(started(&mut state, now), ["b", "a", "c"]);
+        announce(&mut state, "a");
+        assert!(state.found("b".to_owned()));
+        assert!(state.claim("c").is_none());
+        assert_eq!(started(&mut state, now), [""; 0]);
+        for id in ["a", "b", "c"] {
+            state.ended(id, AttemptEnd::Done, now, no_delay);
+        }
+        // Handed in anew while it ran: it runs once more.
+        let again = state.next(now).unwrap();
+        assert_eq!((again.id.as_str(), again.number, again.known), ("a", 2, None));
+        state.ended("a", AttemptEnd::Gone, now, no_delay);
+        assert_eq!((state.pending(), state.running()), (0, 0));
+    }
+
+    #[test]
+    fn a_later_task_waits_until_it_is_due_or_woken() {
+        let (mut state, now) = (State::default(), Instant::now());
+        let hour = Duration::from_secs(3600);
+        announce(&mut state, "a");
+        assert_eq!(started(&mut state, now), ["a"]);
+        state.ended("a", AttemptEnd::Later(hour), now, no_delay);
+        assert_eq!(state.next_due(), Some(now + hour));
+        assert_eq!(started(&mut state, now), [""; 0]);
+        assert_eq!(started(&mut state, now + hour), ["a"]);
+        state.ended("a", AttemptEnd::Later(hour), now, no_delay);
+        state.wake("a");
+        assert_eq!(started(&mut state, now), ["a"]);
+        // A wake during the attempt isn't lost.
+        state.wake("a");
+        state.ended("a", AttemptEnd::Later(hour), now, no_delay);
+        assert_eq!(started(&mut state, now), ["a"]);
+        assert_eq!(state.next_due(), None);
+    }
+
+    #[test]
+    fn a_failed_task_waits_its_backoff_whoever_wakes_it() {
+        let (mut state, now) = (State::default(), Instant::now());
+        announce(&mut state, "a");
+        for failures in 1..=3 {
+            assert_eq!(started(&mut state, now + Duration::from_secs(1)), ["a"]);
+            state.ended("a", AttemptEnd::Failed, now, |counted| {
+                assert_eq!(counted, failures);
+                Duration::from_secs(1)
+            });
+            state.wake("a");
+            assert_eq!(started(&mut state, now), [""; 0]);
+        }
+    }
+
+    #[test]
+    fn memory_is_bounded_and_nothing_is_forgotten() {
+        let (mut state, now) = (State::default(), Instant::now());
+        for number in 0..ROOM + 10 {
+            announce(&mut state, &number.to_string());
+        }
+        assert_eq!(state.pending(), ROOM + 1);
+        assert!(!state.wants_reading());
+        assert!(!state.found("another".to_owned()));
+        assert_eq!(started(&mut state, now).len(), ROOM);
+        assert!(state.wants_reading());
+        assert!(state.read_through(), "what was left out must be looked for again");
+        assert!(!state.read_through());
+        assert!(!state.wants_reading());
+    }
+}
