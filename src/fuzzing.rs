@@ -62,4 +62,3 @@ pub fn page<T: Record>(body: &[u8]) -> Result<Page<T>, CleverError> {
 pub fn follow(here: &reqwest::Url, uri: &str) -> Result<reqwest::Url, CleverError> {
     crate::rostering::clever::link::follow(here, uri)
 }
-

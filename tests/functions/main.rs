@@ -1,6 +1,5 @@
 //! The functions, driven as they are in production: calls over HTTP, events from the store.
 
-
 mod administrators;
 mod archives;
 mod attacks;

@@ -12,9 +12,9 @@ use roar_functions::store::firestore::{FirestoreConfig, FirestoreStore};
 use roar_functions::store::{Database, DocPath, Fields, Write};
 use serde_json::{Value, json};
 
-use firebase_emulators::{Emulator, firestore_host, unique_project};
 use crate::support::TestServer;
 use crate::support::world::{PROJECT, table};
+use firebase_emulators::{Emulator, firestore_host, unique_project};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_emulator_delivers_to_registered_functions() {

@@ -16,8 +16,8 @@ use serde_json::Map;
 use super::{Account, AccountError, AccountUpdate, Backend, NewAccount, Provider, Result};
 use document_store::context::Context;
 use document_store::digest::digest;
-use document_store::fields;
 use document_store::embedded::{DatabaseId, EmbeddedStore, IndexSet};
+use document_store::fields;
 use document_store::{
     Database, DocPath, Document, Fields, Precondition, StoreError, Timestamp, Transaction, Value, Write,
 };

@@ -1,12 +1,12 @@
 //! Property test: whatever is done to accounts, the embedded backend does as the emulator does.
 
+use auth_accounts::{Account, AccountUpdate, Accounts, NewAccount, Provider, Result};
+use document_store::Timestamp;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, RngSeed, TestCaseResult, TestRunner};
-use auth_accounts::{Account, AccountUpdate, Accounts, NewAccount, Provider, Result};
-use document_store::Timestamp;
 use serde_json::json;
 
 use crate::{backends, claims, identity};

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use auth_accounts::identity_toolkit::{Connection, IdentityToolkit, Options};
 use auth_accounts::{AccountError, AccountUpdate, Accounts, Backend as _, NewAccount};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use firebase_emulators::{auth, unique_project};
 use crate::{change, claims, with_email};
+use firebase_emulators::{auth, unique_project};
 
 async fn open(project: &str) -> IdentityToolkit {
     let connection = Connection::open(Some(auth::auth_host()), Options::default()).await.unwrap();

@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use auth_accounts::Accounts;
+use auth_accounts::identity_toolkit::{Connection, IdentityToolkit, Options};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use parking_lot::Mutex;
-use auth_accounts::Accounts;
-use auth_accounts::identity_toolkit::{Connection, IdentityToolkit, Options};
 use serde_json::{Value, json};
 
 /// How it answers one request.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use axum::http::StatusCode;
 use auth_accounts::{AccountError, AccountUpdate, NewAccount};
+use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::fake::{Fake, Reply, accounts_at};

@@ -1,7 +1,7 @@
 //! Finding accounts.
 
-use futures::future::join_all;
 use auth_accounts::{Accounts, LOOKUP_LIMIT, NewAccount};
+use futures::future::join_all;
 
 use crate::with_email;
 

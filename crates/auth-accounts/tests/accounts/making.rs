@@ -1,7 +1,7 @@
 //! Making accounts, and taking them away.
 
-use futures::future::join_all;
 use auth_accounts::{Account, AccountError, AccountUpdate, Accounts, NewAccount};
+use futures::future::join_all;
 
 use crate::{get, identity, with_email};
 

@@ -7,9 +7,7 @@ use pb::structured_query as sq;
 
 use super::connection::Connection;
 use super::convert::{mask_to_proto, name_of_path, value_to_proto};
-use crate::{
-    Cursor, Direction, DocPath, FieldOp, FieldPath, Filter, Query, Result, Scope, StoreError, UnaryOp, Value,
-};
+use crate::{Cursor, Direction, DocPath, FieldOp, FieldPath, Filter, Query, Result, Scope, StoreError, UnaryOp, Value};
 
 const COUNT: &str = "count";
 

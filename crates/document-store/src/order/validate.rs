@@ -1,8 +1,6 @@
 //! What Firestore refuses in a query, and the order that a query implies.
 
-use crate::{
-    Cursor, Direction, DocPath, FieldOp, FieldPath, Filter, Query, Result, Scope, StoreError, UnaryOp, Value,
-};
+use crate::{Cursor, Direction, DocPath, FieldOp, FieldPath, Filter, Query, Result, Scope, StoreError, UnaryOp, Value};
 
 /// How many values `in` and `array-contains-any` take, and how many alternatives a query may
 /// come to.

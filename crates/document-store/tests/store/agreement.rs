@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use proptest::collection::vec;
-use proptest::prelude::*;
-use proptest::test_runner::{Config, RngSeed, TestCaseError, TestCaseResult, TestRunner};
 use document_store::{
     Committed, Database, DocPath, Document, Fields, Precondition, Query, StoreError, Timestamp, Transform, Value,
     Write, WriteKind,
 };
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed, TestCaseError, TestCaseResult, TestRunner};
 
 use crate::backends::{self, TestStore};
 use crate::model::{self, Placed};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use document_store::context::Context;
 use document_store::Database;
+use document_store::context::Context;
 use document_store::embedded::{DatabaseId, EmbeddedStore, IndexSet};
 use document_store::firestore::{FirestoreConfig, FirestoreStore};
 

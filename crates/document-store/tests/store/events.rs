@@ -14,8 +14,8 @@ use document_store::firestore::{FirestoreConfig, FirestoreStore};
 use document_store::{Database, Value, Write};
 use tokio::sync::mpsc;
 
-use firebase_emulators::{Emulator, unique_project};
 use crate::{double, int, list, path};
+use firebase_emulators::{Emulator, unique_project};
 
 #[tokio::test]
 async fn the_emulators_events_tell_both_sides_of_a_change() {

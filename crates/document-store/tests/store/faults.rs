@@ -11,8 +11,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use firebase_emulators::{firestore_host, unique_project};
 use crate::{field, int, path};
+use firebase_emulators::{firestore_host, unique_project};
 
 /// A proxy before the emulator that can hold back its answers, and then cut the connections.
 struct Proxy {

@@ -1,13 +1,13 @@
 //! Random documents, queries and writes, out of small ranges so that they meet.
 
-use proptest::collection::{btree_map, vec};
-use proptest::option;
-use proptest::prelude::*;
-use proptest::sample::select;
 use document_store::{
     Cursor, Database, Direction, DocPath, FieldOp, FieldPath, FieldTransform, Fields, Filter, Precondition, Query,
     Scope, Transform, UnaryOp, Value, Write, WriteKind,
 };
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
 
 /// The collection that random documents are in. Every case renames it, so that it begins empty.
 pub const COLLECTION: &str = "C";

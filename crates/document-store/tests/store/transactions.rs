@@ -2,9 +2,9 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use futures::future::join_all;
 use document_store::fields;
 use document_store::{Database, FieldOp, Query, StoreError, Transaction, Transform, Write};
+use futures::future::join_all;
 
 use crate::{field, int, path};
 

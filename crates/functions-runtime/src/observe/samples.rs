@@ -58,7 +58,7 @@ impl Sample {
 pub type Source = Box<dyn Fn() -> Vec<Sample> + Send + Sync>;
 
 /// Lets a runtime's metrics show what the server does.
-pub(in crate) fn of_server<S: Clone + Send + Sync + 'static>(
+pub(crate) fn of_server<S: Clone + Send + Sync + 'static>(
     runtime: &Runtime<S>,
     connections: &Arc<Semaphore>,
     queue: &Arc<LocalQueue>,

@@ -19,10 +19,10 @@ use tokio::sync::{mpsc, watch};
 
 use super::backoff::Backoff;
 use super::{LocalQueue, NewTask, TASKS, TaskQueue, document_id};
-use document_store::context::Context;
-use document_store::digest::digest;
 use crate::counted::Counted;
 use crate::function::{Function, Trigger};
+use document_store::context::Context;
+use document_store::digest::digest;
 use document_store::{Database, Direction, FieldOp, Query, StoreError, Value, Write};
 
 const CLOUD: &str = "https://cloudtasks.googleapis.com/v2";

@@ -3,10 +3,10 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use governor::clock::{Clock as _, FakeRelativeClock};
 use functions_runtime::budget::Budgets;
 use functions_runtime::limits::Stopwatch;
 use functions_runtime::sign_in::{RECENT, SignInRules};
+use governor::clock::{Clock as _, FakeRelativeClock};
 use serde_json::{Value, json};
 
 use crate::support::keys::unsigned;

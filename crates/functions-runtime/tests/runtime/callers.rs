@@ -2,15 +2,13 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jiff::SignedDuration;
-use jsonwebtoken::{Algorithm, EncodingKey};
 use document_store::context::Context;
-use functions_runtime::auth::{
-    AppCheck, AppTokens, Callers, DevelopmentKey, IdTokens, KeySource, unsigned_token,
-};
+use functions_runtime::auth::{AppCheck, AppTokens, Callers, DevelopmentKey, IdTokens, KeySource, unsigned_token};
 use functions_runtime::budget::Budgets;
 use functions_runtime::limits::SignedOut;
 use functions_runtime::sign_in::SignInRules;
+use jiff::SignedDuration;
+use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Map, Value, json};
 
 use crate::support::keys::{unsigned, unsigned_message};

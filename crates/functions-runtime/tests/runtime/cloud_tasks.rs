@@ -10,11 +10,11 @@ use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use parking_lot::Mutex;
 use document_store::fields;
+use document_store::{DocPath, Timestamp, Write};
 use functions_runtime::tasks::TASKS;
 use functions_runtime::{CloudOptions, NewTask, TaskQueue};
-use document_store::{DocPath, Timestamp, Write};
+use parking_lot::Mutex;
 use serde_json::{Value as Json, json};
 
 use crate::support::world::Step;

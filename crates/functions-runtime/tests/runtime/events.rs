@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use document_store::fields;
+use document_store::firestore::event::DocumentEventData;
+use document_store::{ChangeSink, Cost, Delivery, DocPath, Document, DocumentChange, Fields, Timestamp};
+use functions_runtime::Dispatch;
 use gcloud_sdk::google::firestore::v1 as pb;
 use prost::Message as _;
 use reqwest::RequestBuilder;
-use document_store::fields;
-use functions_runtime::Dispatch;
-use document_store::firestore::event::DocumentEventData;
-use document_store::{ChangeSink, Cost, Delivery, DocPath, Document, DocumentChange, Fields, Timestamp};
 use serde_json::{Value, json};
 
 use crate::support::world::PROJECT;

@@ -3,12 +3,12 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use governor::clock::{Clock as _, FakeRelativeClock};
-use reqwest::{Method, Response};
 use functions_runtime::auth::{AppCheck, AppTokens, Callers, IdTokens, KeySource};
 use functions_runtime::budget::Budgets;
 use functions_runtime::limits::{SignedOut, Stopwatch};
 use functions_runtime::sign_in::SignInRules;
+use governor::clock::{Clock as _, FakeRelativeClock};
+use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use document_store::fields;
-use functions_runtime::{NewTask, TaskQueue as _};
 use document_store::{DocPath, Document, DocumentChange, Timestamp};
+use functions_runtime::{NewTask, TaskQueue as _};
 use serde_json::json;
 
 use crate::support::world::{NOW, Step};

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use reqwest::RequestBuilder;
 use functions_runtime::Capacity;
 use functions_runtime::auth::unsigned_token;
+use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
 use crate::support::world::PROJECT;

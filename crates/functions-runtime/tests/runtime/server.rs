@@ -32,8 +32,7 @@ async fn a_stop_lets_what_runs_end_and_leaves_the_rest_in_the_store() {
     let mut server = TestServer::with(Setup { memory: memory.clone(), concurrency: 1, ..Setup::new() }).await;
     server.world.script("a", [Step::Hold]);
     for id in ["a", "b"] {
-        let task =
-            functions_runtime::NewTask { id: id.to_owned(), function: "work", payload: Default::default() };
+        let task = functions_runtime::NewTask { id: id.to_owned(), function: "work", payload: Default::default() };
         server.world.database.commit(vec![server.queue.enlist(&task)]).await.unwrap();
         server.queue.announce(vec![task]);
     }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use document_store::fields;
+use document_store::{DocPath, Write};
 use functions_runtime::tasks::TASKS;
 use functions_runtime::{NewTask, TaskQueue};
-use document_store::{DocPath, Write};
 use serde_json::{Value, json};
 
 use crate::support::world::service;

@@ -1,10 +1,10 @@
 //! Forged and broken App Check tokens.
 
-use jsonwebtoken::{Algorithm, EncodingKey};
 use functions_runtime::auth::{AppCheck, AppTokens, Callers, IdTokens, KeySource};
 use functions_runtime::budget::Budgets;
 use functions_runtime::limits::SignedOut;
 use functions_runtime::sign_in::SignInRules;
+use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};
 
 use super::{CANARY, Forge, Forged, Log, assert_tells_nothing, call, claims, raw, refused, with, without};

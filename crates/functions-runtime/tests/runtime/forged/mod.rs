@@ -8,12 +8,12 @@ mod tokens;
 use std::io::Write;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-use reqwest::header::HeaderValue;
 use functions_runtime::auth::{AppCheck, Callers, DevelopmentKey, IdTokens, KeySource};
 use functions_runtime::budget::Budgets;
 use functions_runtime::limits::SignedOut;
 use functions_runtime::sign_in::SignInRules;
+use parking_lot::Mutex;
+use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;

@@ -1,10 +1,10 @@
 //! Good tokens changed at random.
 
+use functions_runtime::auth::{AppTokens, IdTokens, KeySource};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, TestRunner};
-use functions_runtime::auth::{AppTokens, IdTokens, KeySource};
 use serde_json::json;
 
 use super::apps::app_claims;

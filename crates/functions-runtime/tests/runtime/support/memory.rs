@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use async_trait::async_trait;
-use futures::StreamExt;
-use futures::stream::{self, BoxStream};
-use parking_lot::Mutex;
 use document_store::{
     Backend, BackendTransaction, Committed, Database, DocPath, Document, FieldOp, FieldPath, Fields, Filter,
     Precondition, Query, Result, Scope, StoreError, Timestamp, Value, Write, WriteKind, WriteResult,
 };
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use parking_lot::Mutex;
 
 const ROOT: &str = "projects/test/databases/(default)/documents";
 

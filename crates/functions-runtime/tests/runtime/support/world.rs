@@ -5,9 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use parking_lot::Mutex;
-use reqwest::{Client, RequestBuilder, Response};
+use document_store::Database;
 use document_store::context::{Clock as _, Context, CountingIds, ManualClock};
 use functions_runtime::auth::{AppCheck, Callers, Deliveries, IdTokens, KeySource, ServiceTokens};
 use functions_runtime::budget::Budgets;
@@ -19,7 +17,9 @@ use functions_runtime::{
     HandlerError, LocalOnly, LocalQueue, Options, QueueOptions, RemoteQueue, Runtime, Server, ServerOptions, Status,
     Task, TaskOutcome,
 };
-use document_store::Database;
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
