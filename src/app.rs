@@ -11,7 +11,7 @@ use crate::rostering::Rosters;
 use crate::runtime::TaskQueue;
 use crate::store::{Database, Timestamp};
 
-/// The two databases of a ROAR deployment (data-model §1).
+/// The two databases of a ROAR deployment (docs/domain/documents.md#the-two-databases).
 #[derive(Clone)]
 pub struct Stores {
     /// Personal data: names, e-mails, dates of birth, orgs, administrations, assignments.
@@ -28,17 +28,17 @@ pub const ASSESSMENT: &str = "assessment";
 /// Settings that rules depend on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// Types of users that get assignments; ROAR assigns to students only (ambiguities A-12).
+    /// Types of users that get assignments; ROAR assigns to students only (docs/domain/assignments.md#user-types).
     pub assigned_user_types: Vec<String>,
     /// What the `createAdministration` callable may change about a running administration.
     pub edit_in_progress: EditInProgress,
     /// A promotion also brings the assessments that apply from then on, instead of the next change of
-    /// their administration (ambiguities A-22).
+    /// their administration (docs/domain/assignments.md#corrections-and-promotions).
     pub assign_on_promotion: bool,
-    /// Fields of orgs that their mirrors leave out (ambiguities A-18).
+    /// Fields of orgs that their mirrors leave out (docs/domain/orgs.md#mirrors-in-the-assessment-database).
     pub mirror_omit: Vec<String>,
     /// The largest share of a roster that may be missing before a sync stops and somebody has to look: 0.2 is a
-    /// fifth (rostering §7).
+    /// fifth (docs/domain/rosters.md#safety-stops).
     pub roster_missing_share: f64,
 }
 
@@ -54,7 +54,8 @@ impl Default for Settings {
     }
 }
 
-/// What may change about an administration between its opening and its closing (functions §2.13).
+/// What may change about an administration between its opening and its closing
+/// (docs/domain/administrations.md#changing-while-in-progress).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EditInProgress {
     /// Nothing.

@@ -1,4 +1,4 @@
-//! Archives of deleted documents (functions §3.4, §4.2): the last state of each, in the same database,
+//! Archives of deleted documents (docs/domain/documents.md#archives): the last state of each, in the same database,
 //! under the path whose every collection has `deleted-` before its name.
 
 use crate::app::App;

@@ -1,4 +1,5 @@
-//! Mirrors of orgs in the assessment database (functions §3.2): the same documents without personal data.
+//! Mirrors of orgs in the assessment database (docs/domain/orgs.md#mirrors-in-the-assessment-database): the same
+//! documents without personal data.
 //!
 //! No transaction spans two databases, and events come twice and in any order. So a mirror is made from
 //! the org as it is now, never from an event's payload, and what was written is held against the org once
@@ -9,7 +10,7 @@ use crate::orgs::OrgType;
 use crate::runtime::{DocumentEvent, HandlerError};
 use crate::store::{DocPath, Document, Fields, Precondition, StoreError, Value, Write};
 
-/// Fields that mirrors leave out unless the settings name others (ambiguities A-18).
+/// Fields that mirrors leave out unless the settings name others (docs/domain/decisions.md#a-18).
 pub const PERSONAL: [&str; 4] = ["districtContact", "principal", "phone", "createdBy"];
 
 /// What tells who a family is and where it lives. A family is called by its people's last name, and its

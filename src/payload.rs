@@ -1,5 +1,5 @@
 //! Reading what callers send: fields of a payload, each with an error that names it. Null is the same as
-//! absent everywhere (dashboard-contract G1). Pure.
+//! absent everywhere (docs/domain/documents.md#null-and-absent). Pure.
 
 use serde_json::{Map, Value as Json};
 
@@ -99,7 +99,7 @@ pub fn is_id(id: &str) -> bool {
 }
 
 /// Org lists by type, as many as are sent; empty without the field. Flat lists are refused: they don't say
-/// of which type their orgs are (ambiguities A-24).
+/// of which type their orgs are (docs/domain/decisions.md#a-24).
 pub fn optional_orgs(fields: &Map<String, Json>, at: &str) -> Checked<OrgLists> {
     let lists = match present(fields, at) {
         None => return Ok(OrgLists::new()),

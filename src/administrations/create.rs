@@ -1,5 +1,5 @@
-//! The callable `createAdministration`: makes an administration, or changes one (functions §2.13). The
-//! assignments follow from the document's event.
+//! The callable `createAdministration`: makes an administration, or changes one
+//! (docs/domain/administrations.md#creating-an-administration). The assignments follow from the document's event.
 
 use jiff::SignedDuration;
 use serde_json::json;
@@ -202,7 +202,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// What may change while students work (functions §2.13: `editInProgress`).
+    /// What may change while students work (docs/domain/administrations.md#changing-while-in-progress).
     fn check_edit_in_progress(
         &self,
         existing: &Administration,

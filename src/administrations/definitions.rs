@@ -28,7 +28,8 @@ pub struct Prepared {
     pub removing: OrgSet,
     /// Who deals with whom when removing.
     pub removing_owners: Ownership,
-    /// Only details reach assignments: the administration is closed (ambiguities A-33).
+    /// Only details reach assignments: the administration is closed
+    /// (docs/domain/administrations.md#closing-and-reopening).
     pub details_only: bool,
 }
 

@@ -1,4 +1,5 @@
-//! What about an administration matters to its assignments (org-hierarchy §3).
+//! What about an administration matters to its assignments
+//! (docs/domain/administrations.md#what-matters-to-assignments).
 
 use std::collections::BTreeMap;
 

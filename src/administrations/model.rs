@@ -172,8 +172,9 @@ impl Administration {
         OrgLists::from_value(self.fields.get("minimalOrgs"))
     }
 
-    /// The orgs that people put in, before anything is computed from them. In format 2, arrays on the
-    /// document are additions that a client made and that are still to be folded in (ambiguities A-06).
+    /// The orgs that people put in, before anything is computed from them. In format 2, arrays on the document are
+    /// additions that a client made and that are still to be folded in
+    /// (docs/domain/administrations.md#formats-1-and-2).
     pub fn input_orgs(&self) -> OrgLists {
         if !self.is_format_2() && self.has_org_arrays() {
             return self.org_arrays();
@@ -184,7 +185,7 @@ impl Administration {
     }
 }
 
-/// The key of a task in `progress` maps: hyphens become underscores (data-model §1).
+/// The key of a task in `progress` maps: hyphens become underscores (docs/domain/documents.md#keys-of-tasks).
 pub fn progress_key(task_id: &str) -> String {
     task_id.replace('-', "_")
 }

@@ -1,5 +1,5 @@
-//! Normalising an administration's orgs (org-hierarchy §3). Pure: what the document and its
-//! subcollections should say, and the writes that are missing for that.
+//! Normalising an administration's orgs (docs/domain/administrations.md#normalising-orgs). Pure: what the document and
+//! its subcollections should say, and the writes that are missing for that.
 
 use std::collections::{BTreeMap, HashSet};
 

@@ -1,5 +1,5 @@
-//! What becomes of orgs reaches the administrations that are still open: who is gone leaves their lists (rostering §6),
-//! and where the hierarchy has changed, they are planned anew (org-hierarchy §2).
+//! What becomes of orgs reaches the administrations that are still open: who is gone leaves their lists, and where the
+//! hierarchy has changed, they are planned anew (docs/domain/administrations.md#when-orgs-change).
 
 use std::collections::BTreeSet;
 

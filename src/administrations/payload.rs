@@ -1,5 +1,6 @@
-//! Reading what a caller of `createAdministration` sent: every rule of functions §2.13, each with an
-//! error that names the field. Pure. Null is the same as absent everywhere (dashboard-contract G1).
+//! Reading what a caller of `createAdministration` sent: every rule of
+//! docs/domain/administrations.md#creating-an-administration, each with an error that names the field. Pure. Null is
+//! the same as absent everywhere (docs/domain/documents.md#null-and-absent).
 
 use std::collections::HashSet;
 

@@ -1,5 +1,6 @@
 //! `syncAssignmentsOnAdministrationUpdate`: an administration was created, changed or deleted
-//! (functions §3.6). The handler only notes the work and hands it to a task, so that it answers at once.
+//! (docs/domain/administrations.md#the-fan-out). The handler only notes the work and hands it to a task, so that it
+//! answers at once.
 
 use super::fanout::REMOVE;
 use super::fanout::control::{Control, State, administration_path};

@@ -1,4 +1,4 @@
-//! Who gets which assignment, and what becomes of one that exists (org-hierarchy §5). Pure.
+//! Who gets which assignment, and what becomes of one that exists (docs/domain/assignments.md). Pure.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -230,7 +230,8 @@ impl Definition {
         self.changed(existing, assignment, now)
     }
 
-    /// A closed administration: only its own details reach the assignment (ambiguities A-33).
+    /// A closed administration: only its own details reach the assignment
+    /// (docs/domain/administrations.md#closing-and-reopening).
     pub fn update_details(&self, existing: &Fields, now: Timestamp) -> Decision {
         let mut assignment = existing.clone();
         assignment.extend(self.details());
@@ -410,7 +411,7 @@ pub(super) fn is_optional(assessment: &Fields) -> bool {
 }
 
 /// The progress of the given tasks: as it was, or `assigned`. Older documents spell the keys with
-/// hyphens; only underscores are written (data-model §1).
+/// hyphens; only underscores are written (docs/domain/documents.md#keys-of-tasks).
 pub(crate) fn progress(existing: &Fields, assessments: &[Value]) -> Fields {
     let old = existing.get("progress").and_then(Value::as_map);
     let known = |task: &str| {
@@ -422,7 +423,8 @@ pub(crate) fn progress(existing: &Fields, assessments: &[Value]) -> Fields {
         .collect()
 }
 
-/// Every assessment is completed or optional, and at least one is completed (org-hierarchy §7.3).
+/// Every assessment is completed or optional, and at least one is completed
+/// (docs/domain/assignments.md#completion-of-an-assignment).
 pub(crate) fn is_complete(assessments: &[Value], progress: &Fields) -> bool {
     let mut any = false;
     for assessment in assessments.iter().filter_map(Value::as_map) {
@@ -437,8 +439,8 @@ pub(crate) fn is_complete(assessments: &[Value], progress: &Fields) -> bool {
     any
 }
 
-/// The snapshot of the student that reports read (data-model §2.3): the student data at the top
-/// level, the grade as text, and who it is, with null for what isn't known.
+/// The snapshot of the student that reports read (docs/domain/assignments.md#what-an-assignment-holds): the student
+/// data at the top level, the grade as text, and who it is, with null for what isn't known.
 pub(crate) fn user_data(user: &Fields) -> Fields {
     let mut data = user.get("studentData").and_then(Value::as_map).cloned().unwrap_or_default();
     if let Some(grade) = data.get("grade").and_then(grade_text) {

@@ -1,4 +1,5 @@
-//! The condition language: who gets an assessment, and for whom it's optional (org-hierarchy §4).
+//! The condition language: who gets an assessment, and for whom it's optional
+//! (docs/domain/assignments.md#conditions).
 //!
 //! Stored conditions are read leniently ([`Condition::from_value`]: what isn't a condition is never
 //! true); conditions that a caller sends are checked ([`normalise`]).
@@ -145,8 +146,8 @@ impl Condition {
     }
 }
 
-/// Compares grades by their place in the order, however they're spelt. One that has no place is neither before nor after
-/// any other, and equal to what is spelt like it (rostering §8).
+/// Compares grades by their place in the order, however they're spelt. One that has no place is neither before nor
+/// after any other, and equal to what is spelt like it (docs/domain/assignments.md#grades).
 fn compare_grades(actual: &Value, op: Comparison, literal: &Value) -> bool {
     match (grade_place(actual), grade_place(literal), op) {
         (Some(actual), Some(literal), _) => op.holds(actual.cmp(&literal)),

@@ -1,4 +1,4 @@
-//! Completion counts: what an assignment contributes to them, and how they move (org-hierarchy §6).
+//! Completion counts: what an assignment contributes to them, and how they move (docs/domain/counts.md).
 //!
 //! What an assignment has contributed so far is remembered in the assignment itself, in its `counted`
 //! field, and moves in the same commit as the counts. So a repeated or late event finds no difference.

@@ -1,4 +1,4 @@
-//! What becomes of one assignment when its student changes (rostering §1–4, org-hierarchy §5.3). Pure.
+//! What becomes of one assignment when its student changes (docs/domain/assignments.md#when-a-student-changes). Pure.
 //!
 //! Closed assignments keep what they say, but for the date of birth, which is a correction. Open ones
 //! show the student as they are, follow them from org to org, and lose what a promotion has made
@@ -31,7 +31,7 @@ pub struct Follower<'a> {
     pub change: &'a UserChange,
     /// The student's orgs and those above them.
     pub tree: &'a OrgTree,
-    /// A promotion also brings what applies now (ambiguities A-22).
+    /// A promotion also brings what applies now (docs/domain/assignments.md#corrections-and-promotions).
     pub assign_on_promotion: bool,
     /// The time now.
     pub now: Timestamp,
@@ -53,7 +53,7 @@ pub fn needs_administration(assignment: &Fields, change: &UserChange) -> bool {
     conditions_care(assignment.get(CONDITION_FIELDS).and_then(Value::as_array), change)
 }
 
-/// An assignment is open until its closing date (data-model §2.3).
+/// An assignment is open until its closing date (docs/domain/assignments.md#opening-and-closing-times).
 pub fn is_open(assignment: &Fields, now: Timestamp) -> bool {
     assignment.get("dateClosed").and_then(Value::as_timestamp).is_some_and(|closed| closed > now)
 }
@@ -148,8 +148,8 @@ impl Follower<'_> {
         self.change.orgs && !kept.difference(assigned).is_empty()
     }
 
-    /// What is left of an assignment's assessments (rostering §3): begun ones, and those that still apply;
-    /// whether they're optional follows the student.
+    /// What is left of an assignment's assessments (docs/domain/assignments.md#corrections-and-promotions): begun ones,
+    /// and those that still apply; whether they're optional follows the student.
     fn assessments(&self, old: &[Fields], administration: &Administration) -> Vec<Value> {
         if (self.assign_on_promotion && self.change.grade) || self.change.learnt {
             return assessments(administration, self.user, old, self.now);
@@ -169,7 +169,7 @@ impl Follower<'_> {
     }
 
     /// A closed assignment: only the date of birth reaches it, and what is computed from that where the
-    /// assignment shows it (rostering §2).
+    /// assignment shows it (docs/domain/assignments.md#opening-and-closing-times).
     pub fn closed(&self, existing: &Fields) -> Decision {
         let born = date_of_birth(self.user).filter(|_| self.change.birth);
         let (Some(born), Some(dob)) = (born, lookup(self.user, "studentData.dob")) else { return Decision::Nothing };

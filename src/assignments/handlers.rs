@@ -17,12 +17,12 @@ use crate::store::{
     ChangeKind, DocPath, Document, Fields, Precondition, StoreError, Timestamp, Transaction, Value, Write,
 };
 
-/// `syncAssignmentCreated` (functions §3.5).
+/// `syncAssignmentCreated` (docs/domain/counts.md#the-ledger).
 pub async fn created(app: App, event: DocumentEvent) -> Result<(), HandlerError> {
     settle(&app, &event).await
 }
 
-/// `syncAssignmentUpdated` (functions §3.5): also for a student's start or completion of a task.
+/// `syncAssignmentUpdated` (docs/domain/counts.md#the-ledger): also for a student's start or completion of a task.
 pub async fn updated(app: App, event: DocumentEvent) -> Result<(), HandlerError> {
     settle(&app, &event).await
 }
@@ -100,7 +100,7 @@ pub(crate) async fn remember_work(
     noted.await.map(|_| ())
 }
 
-/// `syncAssignmentDeleted` (functions §3.5).
+/// `syncAssignmentDeleted` (docs/domain/counts.md#deletions).
 ///
 /// A deletion that this service made took the counts and the user's lists along, and left a mark.
 pub async fn deleted(app: App, event: DocumentEvent) -> Result<(), HandlerError> {

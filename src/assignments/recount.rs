@@ -1,4 +1,4 @@
-//! What the counts should be: summed up anew from the assignments themselves (data-model §5).
+//! What the counts should be: summed up anew from the assignments themselves (docs/domain/counts.md#contribution).
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,5 @@
 //! What an assignment's changes mean for the student's own document: the lists of assigned, started
-//! and completed administrations, and their dates (org-hierarchy §6).
+//! and completed administrations, and their dates (docs/domain/assignments.md#the-students-lists).
 
 use super::build::has_begun;
 use super::counts::{self, Contribution};

@@ -1,4 +1,4 @@
-//! The archive of a deleted document (functions §3.4, §4.2): where it lies, and what it keeps. Pure.
+//! The archive of a deleted document (docs/domain/documents.md#archives): where it lies, and what it keeps. Pure.
 //!
 //! A deletion by this service archives in its own commit ([`archiving`]), so that what was deleted can be taken up
 //! again from the next moment on; the event of a deletion archives what others have deleted.
@@ -9,16 +9,16 @@ use crate::store::{DocPath, Document, Fields, Result, Timestamp, Value, Write};
 /// The archive's own field: when its document was deleted.
 pub const DELETED_AT: &str = "deletedAt";
 
-/// Clients have been seen to write it into users' documents, where it's removed at once (functions §5);
-/// it mustn't outlive them here.
+/// Clients have been seen to write it into users' documents, where it's removed at once
+/// (docs/domain/dashboard.md#users); it mustn't outlive them here.
 const PASSWORD: &str = "password";
 
 /// The most bytes that a document may have to be archived in the commit that deletes it: the archive's path and
 /// [`DELETED_AT`] come on top, and Firestore takes 1 MiB.
 const MOST_BYTES: usize = (1 << 20) - 4096;
 
-/// Where a document goes: `users/u/runs/r` to `deleted-users/u/deleted-runs/r` (data-model §1). Fails when
-/// the name of a collection gets too long.
+/// Where a document goes: `users/u/runs/r` to `deleted-users/u/deleted-runs/r` (docs/domain/documents.md#archives).
+/// Fails when the name of a collection gets too long.
 pub fn archive_path(path: &DocPath) -> Result<DocPath> {
     let segments: Vec<String> = path
         .segments()

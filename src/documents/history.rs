@@ -1,8 +1,8 @@
 //! What a student's data was before: `users/{roarUid}.studentDataBefore`, a list of former `studentData`, each with
 //! the time until which it held. Pure.
 //!
-//! A promotion alone assigns nothing (rostering §3, ambiguities A-22). With these entries `reconcile` tells a student
-//! who waits for the next save from one whose assignment got lost.
+//! A promotion alone assigns nothing (docs/domain/assignments.md#corrections-and-promotions). With these entries
+//! `reconcile` tells a student who waits for the next save from one whose assignment got lost.
 
 use jiff::SignedDuration;
 

@@ -1,5 +1,6 @@
 //! The lists of children in the documents of orgs: `schools`, `classes` and `subGroups` have those that live,
-//! `archivedSchools`, `archivedClasses` and `archivedSubGroups` the others (data-model §2.2). Pure.
+//! `archivedSchools`, `archivedClasses` and `archivedSubGroups` the others (docs/domain/orgs.md#lists-of-children).
+//! Pure.
 //!
 //! Pages read them. What they say follows from the children's own links, and the hierarchy goes by these alone
 //! ([`tree`](super::tree)).

@@ -67,7 +67,7 @@ impl OrgKey {
     }
 }
 
-/// Org IDs by type (data-model §1, `OrgLists`). Lists keep their order and hold no duplicate.
+/// Org IDs by type (docs/domain/documents.md#lists-of-orgs). Lists keep their order and hold no duplicate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OrgLists {
     lists: [Vec<String>; 5],
@@ -146,7 +146,7 @@ impl OrgLists {
     }
 
     /// Reads the lists of a map value. A missing key is an empty list; null, empty and non-string
-    /// entries are dropped (dashboard-contract G1).
+    /// entries are dropped (docs/domain/documents.md#lists-of-orgs).
     pub fn from_fields(fields: &Fields) -> OrgLists {
         OrgType::ALL
             .into_iter()
@@ -162,7 +162,7 @@ impl OrgLists {
         value.and_then(Value::as_map).map(OrgLists::from_fields).unwrap_or_default()
     }
 
-    /// The map value, always with all five keys (dashboard-contract §4.3).
+    /// The map value, always with all five keys (docs/domain/documents.md#lists-of-orgs).
     pub fn to_value(&self) -> Value {
         let entries = OrgType::ALL.map(|org_type| (org_type.plural().to_owned(), Value::strings(self.of(org_type))));
         Value::Map(entries.into_iter().collect())

@@ -1,4 +1,4 @@
-//! The hierarchy of orgs as pure functions over a snapshot (org-hierarchy §1–2).
+//! The hierarchy of orgs as pure functions over a snapshot (docs/domain/orgs.md).
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
@@ -23,7 +23,8 @@ pub const HIERARCHY_FIELDS: [&str; 6] =
     ["archived", "districtId", "schoolId", "parentOrgType", "parentOrgId", "familyId"];
 
 impl Org {
-    /// Reads an org document's fields (data-model §2.2). Empty and missing links are passed over.
+    /// Reads an org document's fields (docs/domain/orgs.md#how-children-link-to-parents). Empty and missing links are
+    /// passed over.
     pub fn from_fields(org_type: OrgType, fields: &Fields) -> Org {
         let link = |name: &str| fields.get(name).and_then(Value::as_str).filter(|id| !id.is_empty());
         let mut parents = Vec::new();

@@ -1,4 +1,4 @@
-//! `syncAssignmentCreated`: an assignment came to be (functions §3.5).
+//! `syncAssignmentCreated`: an assignment came to be (docs/domain/counts.md#the-ledger).
 
 use crate::app::App;
 use crate::assignments;

@@ -1,4 +1,5 @@
-//! `syncAssignmentsOnUserUpdate`: a user was created, changed or deleted (functions §3.7).
+//! `syncAssignmentsOnUserUpdate`: a user was created, changed or deleted
+//! (docs/domain/assignments.md#when-a-student-changes).
 
 use crate::app::App;
 use crate::assignments;

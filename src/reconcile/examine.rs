@@ -185,7 +185,7 @@ impl Rules<'_> {
 
     /// True when the rules leave it to the administration's next save to assign the student: their data has changed
     /// since the last sync began, and as they were before some such change, nothing of the administration was for
-    /// them (rostering §3, ambiguities A-22).
+    /// them (docs/domain/assignments.md#corrections-and-promotions).
     fn waits_for_save(&self, definition: &Definition, user: &Fields) -> bool {
         let Some(planned) = self.planned else { return false };
         let mut former = history::since(user, planned);

@@ -1,5 +1,6 @@
 //! Reconciling: does everything that's derived from assignments agree with them, and they with their
-//! administrations, students and orgs (data-model §5)? And mending what doesn't, while traffic runs.
+//! administrations, students and orgs (docs/domain/documents.md#what-must-always-hold)? And mending what doesn't, while
+//! traffic runs.
 //!
 //! Pure: [`examine`] (one student), [`ledger`] (the counts), [`members`] (who was looked at), [`report`].
 //! Around it: [`standing`] (may an administration be examined now), `walk` (goes through one),

@@ -1,4 +1,5 @@
-//! What the runs of a task mean for the student's assignment (org-hierarchy §7.3). Pure.
+//! What the runs of a task mean for the student's assignment
+//! (docs/domain/runs.md#what-an-assignment-takes-from-its-runs). Pure.
 
 use super::best::{Run, best};
 use crate::administrations::model::progress_key;

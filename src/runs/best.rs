@@ -1,4 +1,4 @@
-//! Which run of a task counts (org-hierarchy §7.2). Pure.
+//! Which run of a task counts (docs/domain/runs.md#the-best-run). Pure.
 
 use std::cmp::Ordering;
 
@@ -232,7 +232,7 @@ mod tests {
         })
     }
 
-    /// The rule in the words of the specification, step by step.
+    /// The rule step by step, as docs/domain/runs.md#the-best-run has it.
     fn by_the_book(runs: &[Run]) -> Option<&Run> {
         let mut runs: Vec<&Run> = runs.iter().collect();
         runs.sort_by(|one, other| one.by_start(other));

@@ -1,4 +1,4 @@
-//! The score by which reports sort a run into a support category (org-hierarchy §7.4). Pure.
+//! The score by which reports sort a run into a support category (docs/domain/runs.md#category-scores). Pure.
 
 use crate::fields;
 use crate::store::size::value_size;
@@ -19,8 +19,8 @@ pub const FIELDS: [&str; 7] = [
 /// The most bytes of a score.
 const MOST_BYTES: usize = 100;
 
-/// The names of the lower school levels; clients have spelled the first in several ways (ambiguities
-///
+/// The names of the lower school levels; clients have spelled the first in several ways
+/// (docs/domain/decisions.md#a-55).
 const LOW: [&str; 4] = ["early-childhood", "early_childhood", "early", "elementary"];
 
 /// The category score that the run should have and hasn't; `None` where nothing is to be written.

@@ -1,4 +1,5 @@
-//! What an event of a run asks for, told from its own payload (org-hierarchy §7.1). Pure.
+//! What an event of a run asks for, told from its own payload (docs/domain/runs.md#which-changes-of-a-run-matter).
+//! Pure.
 //!
 //! A run is written after every item of a test, and by this service itself. So what can't change
 //! anything is told apart here, before a single document is read.

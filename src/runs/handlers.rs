@@ -20,7 +20,7 @@ use crate::store::{DocPath, FieldPath, Fields, Precondition, StoreError, Transac
 /// How often an assignment is held against runs that change all the while; then the event comes again, later.
 const ROUNDS: usize = 10;
 
-/// `syncOnRunDocUpdate` (functions §4.3, org-hierarchy §7): marks the best of a task's runs in the
+/// `syncOnRunDocUpdate` (docs/domain/runs.md): marks the best of a task's runs in the
 /// assessment database, and brings the assignment in the admin database in line with it.
 pub async fn written(app: App, event: DocumentEvent) -> Result<(), HandlerError> {
     let asked = asked(&event.change);

@@ -1,4 +1,5 @@
-//! An assignment held against all of its student's runs (org-hierarchy §7.3): what they say wins. Pure.
+//! An assignment held against all of its student's runs: what they say wins
+//! (docs/domain/runs.md#an-assignment-held-against-its-runs). Pure.
 //!
 //! Usually each run's own event brings its task in line. An assignment that comes again after its student was away
 //! has missed such events, and `reconcile` looks for whatever else went amiss.

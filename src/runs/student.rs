@@ -1,4 +1,5 @@
-//! What a run shows of its student, and how that follows the student (rostering §1, 2, 4). Pure.
+//! What a run shows of its student, and how that follows the student
+//! (docs/domain/runs.md#what-a-run-shows-of-its-student). Pure.
 //!
 //! A run is a snapshot of its start: a grade in it stays. A date of birth is corrected, and the orgs
 //! follow the assignment, while that is open.
@@ -10,7 +11,7 @@ use crate::store::{FieldPath, Fields, Value};
 use crate::users::age::{age_in_months, day};
 
 /// Spellings of the age in runs; the second of each pair is mended where it stands, never added
-/// (ambiguities A-20).
+/// (docs/domain/decisions.md#a-20).
 const AGES: [(&str, &str); 2] = [("ageMonths", "age_months"), ("ageYears", "age_years")];
 
 /// The fields of a run that are looked at here.

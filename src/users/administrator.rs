@@ -1,5 +1,5 @@
 //! The callable `createAdministratorAccount`: accounts in both projects, rights, and the users documents
-//! (functions §2.4; dashboard-contract §2.8).
+//! (docs/domain/dashboard.md#createadministratoraccount).
 
 use async_trait::async_trait;
 use secrecy::SecretString;
@@ -387,7 +387,7 @@ impl User<'_> {
         let mut fields = fields! {
             "assessmentUid" => self.assessment_uid, "archived" => false, "testData" => self.request.is_test_data,
         };
-        // Rights over families alone make nobody an administrator (ambiguities A-32).
+        // Rights over families alone make nobody an administrator (docs/domain/decisions.md#a-32).
         let orgs = &self.request.admin_orgs;
         let is_family = !orgs.is_empty() && orgs.iter().all(|(org_type, _)| org_type == OrgType::Family);
         match (is_family, document) {
@@ -417,7 +417,8 @@ impl User<'_> {
     }
 }
 
-/// A user's orgs of one type with further ones: dates of those that are there stay (data-model §1).
+/// A user's orgs of one type with further ones: dates of those that are there stay
+/// (docs/domain/documents.md#maps-of-a-users-orgs).
 fn with_orgs(held: Option<&Fields>, added: &[String], now: Timestamp) -> Fields {
     let list = |name: &str| held.and_then(|held| held.get(name)).and_then(Value::as_string_list).unwrap_or_default();
     let dates = held.and_then(|held| held.get("dates")).and_then(Value::as_map);

@@ -1,4 +1,4 @@
-//! A student's date of birth and age (org-hierarchy §4, rostering §2).
+//! A student's date of birth and age (docs/domain/assignments.md#age).
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -71,7 +71,8 @@ mod tests {
     #[test]
     fn months_count_when_their_day_is_reached() {
         let table = [
-            // The worked example of rostering §2: the same run, the birth corrected by half a year.
+            // The example of docs/domain/runs.md#what-a-run-shows-of-its-student: the same run, the birth corrected by
+            // half a year.
             ("2015-09-20", "2023-09-15", 95),
             ("2015-03-20", "2023-09-15", 101),
             ("2015-09-20", "2015-09-20", 0),

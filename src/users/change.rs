@@ -1,4 +1,4 @@
-//! What a change of a user's document means (rostering §1). Pure.
+//! What a change of a user's document means (docs/domain/assignments.md#when-a-student-changes). Pure.
 //!
 //! A date of birth is a correction, a grade a promotion, an org a move, the rest a plain edit; each
 //! reaches other documents of its own. Only [`changes`] of one of these cost anything.
@@ -93,7 +93,7 @@ fn known_orgs(orgs: OrgLists) -> OrgLists {
     orgs.iter().filter(|(_, id)| is_org_id(id)).collect()
 }
 
-/// Two spellings of one grade are the same (rostering §3).
+/// Two spellings of one grade are the same (docs/domain/assignments.md#when-a-student-changes).
 fn same_grade(before: &Fields, after: &Fields) -> bool {
     let [one, other] = [before, after].map(|user| lookup(user, "studentData.grade").filter(|grade| !grade.is_null()));
     let place = |grade: Option<&Value>| grade.and_then(grade_place);

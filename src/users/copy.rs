@@ -1,4 +1,4 @@
-//! The de-identified copy of a user in the assessment database (data-model §3). Pure.
+//! The de-identified copy of a user in the assessment database (docs/domain/documents.md#copies-of-users). Pure.
 
 use super::age::{date_of_birth, day};
 use super::archived_unsaid;
@@ -10,7 +10,7 @@ use crate::store::{FieldPath, Fields, Timestamp, Value, lookup};
 /// What the copy must take over of a changed user: the fields, and the mask to write them with; `None`
 /// when it says all of it already.
 ///
-/// Birth month (1 to 12) and year instead of the date (ambiguities A-09), grade and school level, orgs,
+/// Birth month (1 to 12) and year instead of the date (docs/domain/decisions.md#a-9), grade and school level, orgs,
 /// the type and whether the user is archived. Never a name, an address or a date of birth.
 pub fn copy_changes(
     copy: &Fields,

@@ -1,4 +1,4 @@
-//! School grades: one order over the many ways in which they are written (rostering §8).
+//! School grades: one order over the many ways in which they are written (docs/domain/assignments.md#grades).
 //!
 //! Clever writes `PreKindergarten` and `5`, OneRoster the CEDS codes `PK` and `05`, people `Pre-K`, `5th`, `Grade 5` and
 //! `fifth`, and some clients numbers. All of it is one grade; what nobody knows is in no order at all.
@@ -132,7 +132,7 @@ fn folded(text: &str) -> String {
 }
 
 /// What a text says. Case, white space, hyphens and the like don't count, nor do the word "grade" and the endings of
-/// ordinals; numbers beyond those of grades count as the nearest (rostering §8).
+/// ordinals; numbers beyond those of grades count as the nearest (docs/domain/assignments.md#grades).
 pub fn read(text: &str) -> Grade {
     let folded = folded(text);
     if let Some(place) = place(&folded) {
@@ -216,7 +216,8 @@ pub fn same_text(one: &Value, other: &Value) -> bool {
     }
 }
 
-/// A grade as text: strings trimmed, whole numbers in digits (dashboard-contract §4.3 wants strings).
+/// A grade as text: strings trimmed, whole numbers in digits. Pages want strings
+/// (docs/domain/dashboard.md#assignments).
 pub fn grade_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.trim().to_owned()),
@@ -224,8 +225,8 @@ pub fn grade_text(value: &Value) -> Option<String> {
     }
 }
 
-/// The level of school that a grade belongs to (rostering §8): `Some(None)` for ungraded and other, which
-/// have none, and `None` for what names no grade.
+/// The level of school that a grade belongs to (docs/domain/assignments.md#grades): `Some(None)` for ungraded and
+/// other, which have none, and `None` for what names no grade.
 pub fn level_of(grade: &Value) -> Option<Option<&'static str>> {
     let Some(Place(place)) = grade_place(grade) else {
         let is_known = grade.as_str().is_some_and(|text| read(text) == Grade::WithoutPlace);

@@ -1,5 +1,5 @@
 //! The history of a user's orgs: for each type of org, `current`, `all` that ever were, and the `dates`
-//! from and to (data-model §5, rostering §4). Pure.
+//! from and to (docs/domain/documents.md#history-of-a-users-orgs). Pure.
 
 use super::change::org_ids;
 use crate::fields;
@@ -51,7 +51,7 @@ pub fn history_changes(user: &Fields, left: &OrgLists, at: Timestamp) -> Option<
             mask.push(FieldPath::of([org_type.plural(), "dates"]));
             map.insert("dates".to_owned(), Value::Map(dates));
         }
-        // Pages read `current` unguarded wherever there's a map (dashboard-contract §4.4).
+        // Pages read `current` unguarded wherever there's a map (docs/domain/dashboard.md#users).
         if !map.is_empty() && !stored.is_some_and(|map| matches!(map.get("current"), Some(Value::Array(_)))) {
             mask.push(FieldPath::of([org_type.plural(), "current"]));
             map.insert("current".to_owned(), Value::Array(Vec::new()));

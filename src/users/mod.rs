@@ -17,7 +17,7 @@ pub mod same;
 
 use crate::store::{Fields, Value};
 
-/// True unless the user is archived, that is, unenrolled from everything (data-model §2.3).
+/// True unless the user is archived, that is, unenrolled from everything (docs/domain/documents.md#archived).
 pub fn is_living(user: &Fields) -> bool {
     user.get("archived").and_then(Value::as_bool) != Some(true)
 }

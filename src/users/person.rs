@@ -29,7 +29,8 @@ impl std::fmt::Debug for Name {
 }
 
 impl Name {
-    /// Reads a name: a map of its parts, or one text, split at its first and last space (ambiguities A-24).
+    /// Reads a name: a map of its parts, or one text, split at its first and last space
+    /// (docs/domain/decisions.md#a-24).
     pub fn read(data: &Map<String, Json>, field: &str) -> Checked<Name> {
         let name = Name::read_parts(data, field)?;
         let parts = [Some(&name.first), name.middle.as_ref(), Some(&name.last)];
@@ -65,7 +66,7 @@ impl Name {
         }
     }
 
-    /// As documents hold it: always all three parts (dashboard-contract §4.4).
+    /// As documents hold it: always all three parts (docs/domain/documents.md#users).
     pub fn to_value(&self) -> Value {
         let middle = self.middle.as_deref().map_or(Value::Null, Value::from);
         Value::Map(fields! { "first" => self.first.as_str(), "middle" => middle, "last" => self.last.as_str() })

@@ -1,5 +1,5 @@
-//! Which orgs somebody is in, beside what is above their schools and classes: whoever is in a class is in its school and
-//! district (data-model §5). Pure.
+//! Which orgs somebody is in, beside what is above their schools and classes: whoever is in a class is in its school
+//! and district (docs/domain/orgs.md#placement-of-people). Pure.
 
 use crate::orgs::{OrgKey, OrgLists, OrgTree, OrgType};
 use crate::store::{FieldPath, Fields, Value};

@@ -1,5 +1,5 @@
-//! The callable `updateUserRecord`: changes of a user's account by those who look after them (functions §5;
-//! dashboard-contract §2.9).
+//! The callable `updateUserRecord`: changes of a user's account by those who look after them
+//! (docs/domain/dashboard.md#updateuserrecord).
 
 use secrecy::SecretString;
 use serde_json::{Map, Value as Json, json};

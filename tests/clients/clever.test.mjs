@@ -242,7 +242,8 @@ test('what changes at Clever reaches the assignments', async () => {
   assert.deepEqual([counts.users.updated, counts.users.removed, counts.users.created], [3, 1, 0]);
   await agrees();
 
-  // What rostering §1 to §6 let change, field by field; everything else stays as it was.
+  // What docs/domain/assignments.md#when-a-student-changes lets change, field by field; everything else stays as it
+  // was.
   const orgs = asSets(orgLists({ districts: [clever.district], schools: [to[0].school], classes: to.map(({ id }) => id) }));
   const nowhere = orgLists({});
   const born = { birthMonth: 3, birthYear: 2015 };

@@ -427,7 +427,8 @@ async fn rights_are_added_to_what_an_account_was_given_before() {
     accounts.admin.set_claims("uid-legacy", held).await.expect("set");
     town.call(Role::ParentAdmin, APPEND, json!({"targetUid": "uid-legacy", "schoolId": "s1"})).await.expect("given");
     let claims = town.admin_account("uid-legacy").await.expect("an account").custom_claims;
-    assert_eq!(claims.get("role"), Some(&json!("platform_admin")), "nobody is demoted (A-03)");
+    // A role is given to whoever has none, and never replaced (docs/domain/decisions.md#a-3).
+    assert_eq!(claims.get("role"), Some(&json!("platform_admin")), "nobody is demoted");
     let sent = json!({"assessmentUid": "assessment-legacy"});
     town.world.call_as(SET, Some(caller(PROJECT, "uid-legacy")), sent).await.expect("signed in");
     assert_eq!(town.claims("uid-legacy").await.get("roarUid"), Some(&Value::from("roar-legacy")));
@@ -528,7 +529,7 @@ async fn a_refused_call_reads_little() {
     assert!(reads < 100, "{status} after {reads} reads");
 }
 
-/// Not so: a deleted org stays in claims, whose admins' pages fail then (dashboard-contract §4.5, §7).
+/// Not so: a deleted org stays in claims, whose admins' pages fail then (docs/domain/dashboard.md#claims-and-tokens).
 #[tokio::test]
 async fn deleted_orgs_leave_the_claims() {
     let town = Town::open().await;
@@ -693,7 +694,8 @@ async fn who_is_appointed_has_the_role_in_the_token() {
     let sent = appointment("teacher@example.org", json!({"schools": ["s1"]}));
     town.call(Role::SuperAdmin, CREATE, sent).await.expect("done");
     let role = town.admin_account("uid-teacher").await.expect("an account").custom_claims.get("role").cloned();
-    assert_eq!(role, Some(json!("admin")), "every guarded page is closed to guests (dashboard-contract §4.5)");
+    // Without a role, somebody is a guest (docs/domain/dashboard.md#claims-and-tokens).
+    assert_eq!(role, Some(json!("admin")), "every guarded page is closed to guests");
 }
 
 /// Not so: who loses the race for an entry of a roster keeps its rights and user in the assessment database.
@@ -756,7 +758,7 @@ async fn a_strangers_student_stays_a_student() {
     assert_eq!(user.get("userType"), Some(&Value::from("student")), "{status}");
 }
 
-/// Not so: rights that a roster adds later never come (functions §2.10 step 8).
+/// Not so: rights that a roster adds later never come (docs/domain/rosters.md#rights-that-come-with-a-roster).
 #[tokio::test]
 async fn a_roster_may_give_more_later() {
     let town = Town::open().await;

@@ -65,7 +65,8 @@ pub struct Control {
     pub format_2: bool,
     /// Orgs that the administration lost and that this version removes.
     pub removing: OrgLists,
-    /// Only the administration's details reach assignments: it's closed (ambiguities A-33).
+    /// Only the administration's details reach assignments: it's closed
+    /// (docs/domain/administrations.md#closing-and-reopening).
     pub details_only: bool,
     /// A sync has been completed before: this isn't the creation.
     pub assigned_once: bool,

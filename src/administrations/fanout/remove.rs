@@ -21,7 +21,7 @@ const PAGE: u32 = 120;
 const PAGE_BYTES: usize = 5 << 20;
 /// Documents of a subcollection a commit.
 const BATCH: u32 = 400;
-/// What leads students to the administration, by its two names (ambiguities A-07). It goes before the
+/// What leads students to the administration, by its two names (docs/domain/decisions.md#a-7). It goes before the
 /// assignments, so that none is made behind the removal's back.
 const LEADING: [&str; 2] = ["assignedOrgs", "assigningOrgs"];
 /// What else goes with the administration, after the assignments. Counts last.

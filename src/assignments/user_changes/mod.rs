@@ -1,4 +1,5 @@
-//! `syncAssignmentsOnUserUpdate`: a user was created, changed or deleted (functions §3.7, rostering §1–4).
+//! `syncAssignmentsOnUserUpdate`: a user was created, changed or deleted
+//! (docs/domain/assignments.md#when-a-student-changes).
 //!
 //! The event tells what kind of change there was; what follows from it is decided on the documents as
 //! they are now. First the de-identified copy and the runs take over what doesn't depend on
@@ -55,7 +56,7 @@ pub async fn user_written(app: App, event: DocumentEvent) -> Result<(), HandlerE
     Ok(())
 }
 
-/// A password has no place in a document (functions §5).
+/// A password has no place in a document (docs/domain/dashboard.md#users).
 async fn forget_password(app: &App, user: &DocPath) -> Result<(), StoreError> {
     let write = Write::merge(user.clone(), Fields::new(), vec![FieldPath::top("password")]);
     match app.stores.admin.commit(vec![write.when(Precondition::Exists)]).await {
@@ -75,8 +76,8 @@ async fn key_address(app: &App, user: &Document) -> Result<(), StoreError> {
     }
 }
 
-/// The assignments of a user who is gone go too (ambiguities A-54), archived, for the user may be made again; their
-/// own events take them from the counts.
+/// The assignments of a user who is gone go too (docs/domain/assignments.md#archived-and-deleted-users), archived, for
+/// the user may be made again; their own events take them from the counts.
 async fn user_deleted(app: &App, user: &DocPath) -> Result<(), StoreError> {
     let database = &app.stores.admin;
     if database.get(user).await?.is_some() {
@@ -201,7 +202,8 @@ async fn runs_follow(app: &App, followed: &Followed) -> Result<bool, HandlerErro
             lists.insert(id, None);
         }
         any |= change_runs(app, &runs, |run| {
-            // As the client starts a run: the assignment's orgs that the student is in (dashboard-contract §5).
+            // As the client starts a run: the assignment's orgs that the student is in
+            // (docs/domain/runs.md#what-a-run-shows-of-its-student).
             let (assigning, read) = lists.get(assignment_of(run)?)?.clone().unwrap_or_default();
             org_changes(run, &assigning.intersection(&current), &read.intersection(&current))
         })

@@ -258,7 +258,7 @@ fn lists(complaints: &mut Complaints, user: &Document, all: &[Document]) {
     }
 }
 
-/// What data-model §5 says of each of a student's maps of orgs.
+/// What must hold of each of a student's maps of orgs (docs/domain/documents.md#what-must-always-hold).
 fn history(complaints: &mut Complaints, user: &Document) {
     for of in OrgType::ALL {
         let map = user.fields.get(of.plural()).and_then(Value::as_map).cloned().unwrap_or_default();
