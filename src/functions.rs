@@ -21,10 +21,10 @@ use crate::users;
 /// What operators call may take longer than what people wait for.
 const OPERATOR_TIMEOUT: Duration = Duration::from_secs(540);
 
-/// The rosters of large districts take their time (functions §2.11).
+/// The rosters of large districts take their time (docs/domain/rosters.md#where-rosters-come-from).
 const ROSTER_TIMEOUT: Duration = Duration::from_secs(3600);
 
-/// Mirrors write one small document (functions §3.2).
+/// Mirrors write one small document (docs/domain/orgs.md).
 const MIRROR_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// All functions.

@@ -1,4 +1,4 @@
-//! The callables `appendToAdminClaims` and `removeFromAdminClaims` (functions §2.1, 2.2).
+//! The callables `appendToAdminClaims` and `removeFromAdminClaims` (docs/domain/rights.md#who-may-give-what).
 
 use serde_json::{Map, Value as Json, json};
 
@@ -179,7 +179,8 @@ impl Change<'_> {
         fields.extend(orgs.to_fields());
         let mut mask: Vec<FieldPath> = AdminOrgs::mask().into();
         mask.extend(taken_over.iter().map(|name| FieldPath::of(["claims", name])));
-        // Who is something already stays it (ambiguities A-03); a family's admins launch tasks.
+        // Who is something already stays it (docs/domain/decisions.md#a-3); a family's admins launch tasks
+        // (docs/domain/decisions.md#a-32).
         let is_family =
             orgs.minimal.iter().all(|(org_type, _)| org_type == OrgType::Family) && !orgs.minimal.is_empty();
         let role = if is_family { "launch_admin" } else { "admin" };

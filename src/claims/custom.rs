@@ -5,7 +5,8 @@ use serde_json::{Map, Value as Json, json};
 use crate::accounts::{AccountError, check_claims};
 use crate::store::{Fields, Value};
 
-/// The org lists stay in the document: they don't fit into tokens (data-model §2.4).
+/// The org lists stay in the document: they don't fit into tokens
+/// (docs/domain/rights.md#custom-claims-and-their-limits).
 const NOT_IN_TOKENS: [&str; 2] = ["adminOrgs", "minimalAdminOrgs"];
 /// Rights, which the document alone gives; a token that says more is wrong.
 const RIGHTS: [&str; 3] = ["super_admin", "admin", "role"];
@@ -73,7 +74,8 @@ pub fn without_rights(current: &Map<String, Json>) -> Map<String, Json> {
 }
 
 /// The claims that a new document takes over from its account's custom claims: who the user is, and their role.
-/// Nobody becomes a super admin that way: the document gives that right, and had none to give.
+/// Nobody becomes a super admin that way: the document gives that right, and had none to give
+/// (docs/domain/decisions.md#a-44).
 pub fn imported(current: &Map<String, Json>) -> Fields {
     let names = ["roarUid", "assessmentUid", "role"];
     let texts = names.into_iter().filter_map(|name| Some((name, current.get(name)?.as_str()?)));

@@ -1,5 +1,5 @@
 //! Orgs that are deleted go from everybody's claims: pages of admins get each org that their claims name, and
-//! one that's missing fails the page (dashboard-contract §4.5, §7).
+//! one that's missing fails the page (docs/domain/dashboard.md#claims-and-tokens).
 
 use super::admin_orgs::Change;
 use super::audit::Action;

@@ -1,4 +1,5 @@
-//! The callable `createLevanteGroup`: a group, and its maker's rights over it (functions §2.7).
+//! The callable `createLevanteGroup`: a group, and its maker's rights over it
+//! (docs/domain/rights.md#who-may-give-what).
 
 use async_trait::async_trait;
 use serde_json::{Map, Value as Json, json};

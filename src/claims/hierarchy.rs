@@ -1,5 +1,5 @@
 //! Rights over an org include what is below it. When orgs come or move, the claims that hold what they are below now, or
-//! were before, are worked out anew (data-model §2.4).
+//! were before, are worked out anew (docs/domain/rights.md#both-lists-of-orgs).
 
 use std::collections::BTreeSet;
 

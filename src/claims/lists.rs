@@ -1,5 +1,5 @@
 //! The two lists of orgs that an admin's claims hold: the top-most ones that were granted, and all that
-//! these come to (data-model §2.4). Pure, but for [`snapshot`].
+//! these come to (docs/domain/rights.md#both-lists-of-orgs). Pure, but for [`snapshot`].
 
 use thiserror::Error;
 
@@ -74,14 +74,14 @@ pub fn stored(claims: Option<&Fields>) -> AdminOrgs {
 
 impl AdminOrgs {
     /// What granting `orgs` comes to, by a snapshot of them and everything below. Orgs that don't exist are
-    /// dropped: pages of admins whose claims name such orgs fail (dashboard-contract §4.5).
+    /// dropped: pages of admins whose claims name such orgs fail (docs/domain/dashboard.md#claims-and-tokens).
     pub fn of(orgs: &OrgLists, tree: &OrgTree) -> AdminOrgs {
         let minimal = tree.minimal(orgs);
         AdminOrgs { exhaustive: tree.exhaustive(&minimal, false), minimal }
     }
 
     /// What is left of `granted` without `removed`, by a snapshot of what's left and everything below.
-    /// What is held through an org above it can't be taken away alone (ambiguities A-02).
+    /// What is held through an org above it can't be taken away alone (docs/domain/decisions.md#a-2).
     pub fn without(granted: &OrgLists, removed: &OrgLists, tree: &OrgTree) -> Result<AdminOrgs, HeldThrough> {
         let rest = AdminOrgs::of(&granted.difference(&removed.to_set()), tree);
         let held = removed.iter().find(|(org_type, id)| rest.exhaustive.contains(*org_type, id));

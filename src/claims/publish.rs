@@ -1,5 +1,6 @@
 //! Makes everything that follows a `userClaims` document agree with it: the custom claims of the accounts in
-//! both projects, the copy in the assessment database, and the users' type (functions §3.3).
+//! both projects, the copy in the assessment database, and the users' type
+//! (docs/domain/rights.md#publication-in-two-projects).
 
 use std::collections::BTreeSet;
 

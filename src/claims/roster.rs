@@ -1,4 +1,5 @@
-//! Rights that come with rosters, beside those that people gave (functions §2.12; rostering §9).
+//! Rights that come with rosters, beside those that people gave
+//! (docs/domain/rosters.md#rights-that-come-with-a-roster).
 //!
 //! A roster's entry says which orgs its user has rights over. Once the user has signed in, their claims follow it: what
 //! the roster adds is given, what it drops is taken away. What somebody gave by hand stays; what somebody took away by

@@ -1,4 +1,4 @@
-//! `mirrorCustomClaims`: the event of `userClaims` documents (functions §3.3).
+//! `mirrorCustomClaims`: the event of `userClaims` documents (docs/domain/rights.md#publication-in-two-projects).
 
 use super::lists::{AdminOrgs, granted, snapshot, stored};
 use super::publish::{ClaimsError, publish, withdraw};

@@ -1,4 +1,4 @@
-//! `getAdministrations`: the administrations that the caller may read (functions §5, dashboard-contract §2.1).
+//! `getAdministrations`: the administrations that the caller may read (docs/domain/dashboard.md#getadministrations).
 
 use std::collections::{BTreeMap, BTreeSet};
 

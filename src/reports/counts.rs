@@ -1,4 +1,4 @@
-//! `getAssignmentStats`: how far an administration's students are (functions §5, dashboard-contract §2.2).
+//! `getAssignmentStats`: how far an administration's students are (docs/domain/dashboard.md#getassignmentstats).
 
 use std::collections::{BTreeMap, HashMap};
 

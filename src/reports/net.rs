@@ -1,5 +1,5 @@
-//! Counts as pages show them: net and disjoint, where the stored ones are cumulative (dashboard-contract §2.2).
-//! Pure.
+//! Counts as pages show them: net and disjoint, where the stored ones are cumulative
+//! (docs/domain/dashboard.md#getassignmentstats). Pure.
 
 use serde_json::{Map, Value as Json, json};
 
@@ -35,8 +35,8 @@ pub fn flat(counts: &Fields, tasks: Option<&[String]>) -> Json {
     answer
 }
 
-/// The counts of one key in the single document that older administrations have, keyed by org (data-model
-/// §2.1, shape S1).
+/// The counts of one key in the single document that older administrations have, keyed by org
+/// (docs/domain/decisions.md#a-5).
 pub fn legacy<'a>(completion: &'a Fields, key: &str) -> Option<&'a Fields> {
     completion.get(key).and_then(Value::as_map)
 }

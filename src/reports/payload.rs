@@ -1,4 +1,4 @@
-//! Reading what callers ask for (functions §5, dashboard-contract §2.1–2.3), each refusal with the field's
+//! Reading what callers ask for (docs/domain/dashboard.md#callables-that-pages-use), each refusal with the field's
 //! name. Pure.
 
 use serde_json::{Map, Value as Json};

@@ -1,5 +1,5 @@
-//! The rows of an administration's tree of orgs: which are seen, and what each shows (dashboard-contract §2.3).
-//! Pure.
+//! The rows of an administration's tree of orgs: which are seen, and what each shows
+//! (docs/domain/dashboard.md#getadministrationorgsandstats). Pure.
 
 use serde_json::{Map, Value as Json, json};
 

@@ -1,5 +1,5 @@
 //! `getAdministrationOrgsAndStats`: an administration's orgs with their counts, one level of the tree at a
-//! time (functions §5, dashboard-contract §2.3).
+//! time (docs/domain/dashboard.md#getadministrationorgsandstats).
 
 use std::collections::{BTreeMap, HashSet};
 

@@ -1,4 +1,4 @@
-//! Who may give and take rights over which orgs: the matrix of functions §0.
+//! Who may give and take rights over which orgs: the matrix of docs/domain/rights.md#who-may-give-what.
 
 use async_trait::async_trait;
 

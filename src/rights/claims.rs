@@ -1,4 +1,5 @@
-//! What a `userClaims` document lets its user do. The ID token and the payload have no say (design §4).
+//! What a `userClaims` document lets its user do. The ID token and the payload have no say
+//! (docs/domain/rights.md#custom-claims-and-their-limits).
 
 use std::borrow::Cow;
 
@@ -6,7 +7,7 @@ use crate::claims::suspension::is_suspended;
 use crate::orgs::{OrgLists, OrgType};
 use crate::store::{DocPath, Document, Fields, Result, Value};
 
-/// A caller's rights and identity across the two projects (data-model §2.4).
+/// A caller's rights and identity across the two projects (docs/domain/rights.md#claims-documents).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claims {
     /// ID of the caller's `users` document.
@@ -68,13 +69,14 @@ impl Claims {
         self.super_admin || (!has_more && self.administers_all(&other.admin_orgs))
     }
 
-    /// True for super admins and administrators of orgs. Rights over a family alone make nobody one (ambiguities A-32).
+    /// True for super admins and administrators of orgs. Rights over a family alone make nobody one
+    /// (docs/domain/decisions.md#a-32).
     pub fn is_administrator(&self) -> bool {
         self.super_admin || self.admin_orgs.iter().any(|(org_type, _)| org_type != OrgType::Family)
     }
 
     /// How far the role goes in the dashboard, which takes whoever administers an org for an admin, whatever
-    /// their role is called (dashboard-contract §4.5).
+    /// their role is called (docs/domain/dashboard.md#claims-and-tokens).
     fn rank(&self) -> u8 {
         match self.role.as_deref() {
             Some("super_admin") => 3,

@@ -5,7 +5,8 @@
 //! knows each function's rule ([`Rule`]), from which the documentation's table and its test are made.
 //!
 //! Rights come from the caller's `userClaims` document in the admin database, never from the token or the
-//! payload (design §4). The token only says who calls, and in which of the two projects.
+//! payload (docs/domain/rights.md#custom-claims-and-their-limits). The token only says who calls, and in which of the
+//! two projects.
 
 mod above;
 mod claims;
@@ -46,7 +47,7 @@ pub enum From {
     Admin,
     /// The assessment project.
     Assessment,
-    /// Either: one name, two functions (functions §2.10, 4.1).
+    /// Either: one name, two functions (docs/domain/rights.md#sign-in).
     Either,
 }
 

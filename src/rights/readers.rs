@@ -15,8 +15,8 @@ use crate::store::{Document, FieldPath, Fields, Value};
 /// The fields of an administration that [`Readership::may_read`] looks at.
 pub const READERSHIP_FIELDS: [&str; 3] = ["createdBy", "minimalOrgs", "readOrgs"];
 
-/// Which administrations somebody may read (functions §5; the security rules ask the same, so that a page may
-/// get what a function lists).
+/// Which administrations somebody may read (docs/domain/rights.md#who-may-give-what). The security rules ask the same,
+/// so that a page may get what a function lists.
 #[derive(Clone, Debug)]
 pub struct Readership {
     roar_uid: String,
@@ -41,7 +41,7 @@ impl Readership {
 
     /// True for whoever administers one of the orgs that may read it. Until the administration's own trigger
     /// has written these, its creator reads it, who comes back to a list of administrations at once
-    /// (dashboard-contract §7a); unless the orgs that they made it for have been taken from them.
+    /// (docs/domain/dashboard.md#getadministrations); unless the orgs that they made it for have been taken from them.
     pub fn may_read(&self, administration: &Fields) -> bool {
         let some = |value: Option<&Value>| {
             let orgs = OrgLists::from_value(value);

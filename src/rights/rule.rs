@@ -15,7 +15,7 @@ pub enum Rule {
     EveryOrg,
     /// Super admins, and who administers the district named.
     DistrictAdmin,
-    /// The matrix of functions §0: who may give and take rights over orgs.
+    /// The matrix of docs/domain/rights.md#who-may-give-what.
     AboveOrgs,
     /// Super admins, and who has the `admin` claim.
     AdminClaim,

@@ -144,7 +144,8 @@ impl Found {
         let Some(user) = user else { return Ok(None) };
         let holders = admin.query(Query::collection("userClaims").equal("claims.roarUid", uid).limit(2)).await?;
         let (admin_uid, document) = match holders.as_slice() {
-            // Nobody signed in yet: the account, if there is one, has the document's ID (data-model §1).
+            // Nobody signed in yet: the account, if there is one, has the document's ID
+            // (docs/domain/rights.md#who-somebody-is).
             [] => (uid.to_owned(), None),
             [holder] => (holder.id().to_owned(), Some(holder)),
             _ => (uid.to_owned(), None),

@@ -54,7 +54,7 @@ impl Rosters {
 }
 
 /// How long to wait before something that failed is tried again: a second, then twice as long each time, a minute at
-/// most, with a fifth more or less (rostering §7).
+/// most, with a fifth more or less (docs/domain/rosters.md#runs-of-a-sync).
 fn pause(attempt: u32) -> Duration {
     let base = Duration::from_secs(1).saturating_mul(1 << (attempt - 1).min(6)).min(Duration::from_secs(60));
     let fifth = base / 5;

@@ -1,5 +1,5 @@
-//! What a roster's record of an org changes about its document, and about the lists of its parent (rostering §5–7,
-//! data-model §2.2). Pure.
+//! What a roster's record of an org changes about its document, and about the lists of its parent
+//! (docs/domain/rosters.md#fields-of-orgs). Pure.
 
 use std::collections::BTreeSet;
 

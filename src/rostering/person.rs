@@ -1,4 +1,4 @@
-//! What a roster's record of a person changes about their users document (rostering §5–7, data-model §2.3).
+//! What a roster's record of a person changes about their users document (docs/domain/rosters.md#whose-a-field-is).
 //! Pure. The document's event does the rest: assignments, runs, the de-identified copy.
 
 use crate::digest::fingerprint;
@@ -378,7 +378,8 @@ pub fn stays_in(user: &Fields, person: &Person, orgs: &OrgSet) -> bool {
 }
 
 /// A user's orgs of one type, when those that are `owned` are to be `wanted`: who joins an org is there from
-/// now, who leaves it was there until now, and nothing of the past is forgotten (data-model §5).
+/// now, who leaves it was there until now, and nothing of the past is forgotten
+/// (docs/domain/rosters.md#memberships).
 fn membership(stored: Option<&Fields>, org_type: OrgType, wanted: &OrgLists, owned: &OrgSet, now: Timestamp) -> Fields {
     let before = list(stored, "current");
     let stays = |id: &String| !owned.contains(org_type, id) || wanted.contains(org_type, id);

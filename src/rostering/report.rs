@@ -41,7 +41,7 @@ impl Kind {
         }
     }
 
-    /// As the records of a run name it (rostering §7): districts and schools are orgs.
+    /// As the records of a run name it (docs/domain/rosters.md#what-a-run-reports): districts and schools are orgs.
     pub fn entity(self) -> &'static str {
         match self {
             Kind::Districts | Kind::Schools => "org",
@@ -217,7 +217,7 @@ impl Keeps {
     }
 }
 
-/// The provider's number differs from ours (rostering §7).
+/// The provider's number differs from ours (docs/domain/rosters.md#what-a-run-reports).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Mismatch {
     /// Of what.
@@ -320,7 +320,7 @@ impl Report {
     }
 
     /// A kind of which more than that share couldn't be read or stored: whoever seems to be missing may be among them
-    /// (rostering §7: what is skipped counts toward thresholds).
+    /// (docs/domain/rosters.md#safety-stops).
     pub fn unusable(&self, share: f64) -> Option<HeldBack> {
         self.counts.iter().find_map(|(kind, counts)| {
             let (missing, of) = (counts.skipped + counts.failed, counts.done());
@@ -338,7 +338,7 @@ impl Report {
     }
 
     /// Compares what the provider has with what is here: more than one in a hundred apart, and more than five, is a
-    /// mismatch (rostering §7).
+    /// mismatch (docs/domain/rosters.md#what-a-run-reports).
     pub fn compare(&mut self, kind: Kind, user_type: Option<&'static str>, provider: u64, here: u64) {
         let apart = provider.abs_diff(here);
         if apart > 5 && apart * 100 > provider.max(here).max(1) {
@@ -380,7 +380,7 @@ pub fn are_too_many(missing: u64, of: u64, share: f64) -> bool {
     missing as f64 > of as f64 * share
 }
 
-/// What a sync is at (rostering §7).
+/// What a sync is at (docs/domain/rosters.md#runs-of-a-sync).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
     /// It was begun.

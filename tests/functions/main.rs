@@ -7,6 +7,7 @@ mod badly_written;
 mod bounds;
 mod calls;
 mod ceilings;
+mod citations;
 mod claims;
 mod clever;
 mod coming_back;

@@ -16,7 +16,8 @@ use crate::{context, ids};
 /// They aren't ours to keep here.
 const DESCRIPTIONS: &str = "CLEVER_OPENAPI";
 
-/// Fields that Clever answers beside the described ones, by definition (wire/clever §3).
+/// Fields that Clever answers beside the described ones, by definition
+/// (docs/domain/wire-formats.md#envelopes-and-paging).
 const BESIDE: [(&str, &[&str]); 6] = [
     ("SchoolResponse", &["uri"]),
     ("SectionResponse", &["uri"]),
@@ -256,7 +257,7 @@ fn change_everything(fake: &FakeClever) {
     there.set_state("paused");
 }
 
-/// What Clever doesn't describe, but documents (wire/clever §1, 4, 5).
+/// What Clever doesn't describe, but documents (docs/domain/wire-formats.md#clevers-data-api).
 #[tokio::test]
 async fn the_fake_behaves_as_clever_documents() {
     let options = Options { links: Links::Absolute, largest_page: 10_000, ..Options::of(Size::of(300)) };

@@ -1,4 +1,5 @@
-//! What can be asked for at all (wire/auth §3), so that both backends refuse the same things, without a request.
+//! What can be asked for at all (docs/domain/wire-formats.md#accounts), so that both backends refuse the same things,
+//! without a request.
 //!
 //! Firebase ignores some of what it can't use (an empty e-mail address or password) and answers as if it had
 //! done it.

@@ -1,7 +1,7 @@
 //! Auth accounts: who can sign in to a project, and the custom claims in their ID tokens.
 //!
-//! ROAR has two Firebase projects, each with accounts of its own (data-model §1). Backends: the Identity
-//! Toolkit (Firebase Authentication, or its emulator) and an embedded one.
+//! ROAR has two Firebase projects, each with accounts of its own (docs/domain/rights.md#who-somebody-is). Backends: the
+//! Identity Toolkit (Firebase Authentication, or its emulator) and an embedded one.
 
 mod account;
 mod check;
@@ -20,7 +20,7 @@ pub use check::{CLAIMS_LIMIT, check_claims};
 pub use error::AccountError;
 pub use secrecy::{ExposeSecret, SecretString};
 
-/// How many accounts one look-up may ask for (wire/auth §3).
+/// How many accounts one look-up may ask for (docs/domain/wire-formats.md#accounts).
 pub const LOOKUP_LIMIT: usize = 100;
 
 /// What came of it.

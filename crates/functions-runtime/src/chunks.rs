@@ -1,4 +1,4 @@
-//! What a callable says before its answer, to callers who listen (callable protocol, streaming).
+//! What a callable says before its answer, to callers who listen (docs/domain/wire-formats.md#streaming).
 
 use serde_json::Value;
 use tokio::sync::mpsc;

@@ -5,7 +5,7 @@ use std::fmt;
 
 use document_store::StoreError;
 
-/// Canonical status of a callable's error (callable protocol §3.1).
+/// Canonical status of a callable's error (docs/domain/wire-formats.md#statuses).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// The caller went away.

@@ -182,7 +182,7 @@ async fn accounts(app: &App, admin_uid: &str, assessment_uid: &str) -> Result<(A
 const MOST_ENTRIES: u32 = 10;
 
 /// The roster's entry for an account: by the ID at the provider, which the account must have shown to have,
-/// else by its verified e-mail address (rostering §9).
+/// else by its verified e-mail address (docs/domain/rights.md#sign-in).
 async fn roster_entry(
     app: &App,
     account: &Account,

@@ -1,5 +1,5 @@
 //! Who is who: decides whether two accounts, and an entry of a roster, may become one user's. Pure
-//! (functions §2.3, 2.10, 4.1; rostering §9; ambiguities A-04).
+//! (docs/domain/rights.md#sign-in).
 
 use crate::accounts::Account;
 use crate::orgs::OrgLists;
@@ -28,7 +28,7 @@ pub fn admin_provider(admin_project: &str) -> String {
 /// The field of a roster's entry that says which of its rights were given to its user already.
 pub const COPIED: &str = "copiedAdminOrgs";
 
-/// An entry of a roster that waits for its user, or has found them (data-model §2.5).
+/// An entry of a roster that waits for its user, or has found them (docs/domain/rosters.md#identity-entries).
 #[derive(Clone, Debug, PartialEq)]
 pub struct RosterEntry {
     /// Its document.
@@ -148,7 +148,7 @@ pub fn user_of(question: &Question) -> Result<String, FunctionError> {
 }
 
 /// True when the assessment account is shown to be the admin account's user's: they are bound already, one
-/// signs in to the other, or both have shown that they have the same e-mail address (ambiguities A-04).
+/// signs in to the other, or both have shown that they have the same e-mail address (docs/domain/decisions.md#a-4).
 pub fn is_owner(
     admin: &Account,
     admin_project: &str,

@@ -1,5 +1,5 @@
 //! The callables that make two accounts one user's: `setUidClaims` at every sign-in, its namesake of the
-//! assessment project, and `associateAssessmentUid` (functions §2.3, 2.10, 4.1).
+//! assessment project, and `associateAssessmentUid` (docs/domain/rights.md#sign-in).
 
 mod bind;
 pub mod identity;

@@ -210,7 +210,7 @@ impl FakeClever {
                 (Caller::User(number, user), ["me"]) => me(state, number, &user, query),
                 (Caller::User(number, user), ["users", id]) if *id == user => single(state, number, "users", id, query),
                 (Caller::User(number, _), ["districts", id]) => single(state, number, "districts", id, query),
-                // The wrong kind of token (wire/clever §5).
+                // The wrong kind of token (docs/domain/wire-formats.md#tokens-at-clever).
                 (Caller::User(..), [_] | [_, _]) => Answer::html(404, "Resource not in token's scopes"),
                 _ => Answer::message(404, "Not found"),
             }

@@ -1,5 +1,5 @@
-//! A fake Clever: a server with made-up districts of any size that behaves as Clever does (wire/clever), and fails
-//! on demand. For demonstrations, tests and benchmarks.
+//! A fake Clever: a server with made-up districts of any size that behaves as Clever does
+//! (docs/domain/wire-formats.md#clevers-data-api), and fails on demand. For demonstrations, tests and benchmarks.
 //!
 //! It answers over HTTP on loopback ([`FakeClever::serve`]), or without sockets ([`FakeClever::transport`]), so that
 //! tests can pause time.

@@ -1,4 +1,4 @@
-//! The records of a made-up district as Clever shows them (wire/clever §6).
+//! The records of a made-up district as Clever shows them (docs/domain/wire-formats.md#records-at-clever).
 
 use serde_json::{Map, Value, json};
 
@@ -227,7 +227,7 @@ impl Roster {
                 }
             }
             Person::Contact(n) => {
-                // The whole name is in `last` (wire/clever §8).
+                // The whole name is in `last` (docs/domain/wire-formats.md#records-at-clever).
                 user["name"] = json!({"first": "", "middle": "", "last": format!("{first} {last}")});
                 roles.insert("contact".to_owned(), self.contact_json(index, n));
             }

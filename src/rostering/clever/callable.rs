@@ -1,4 +1,4 @@
-//! `syncCleverOrgs` (functions §2.11).
+//! `syncCleverOrgs` (docs/domain/rosters.md#where-rosters-come-from).
 
 use std::pin::pin;
 use std::time::Duration;

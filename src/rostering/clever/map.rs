@@ -1,4 +1,4 @@
-//! What Clever's records mean in ROAR (rostering §5). Pure.
+//! What Clever's records mean in ROAR (docs/domain/rosters.md#what-clevers-records-mean). Pure.
 
 use std::collections::HashMap;
 

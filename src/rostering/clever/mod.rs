@@ -1,4 +1,5 @@
-//! Clever: the rosters of districts, from its Data API (wire/clever; versions 3.0 and 3.1).
+//! Clever: the rosters of districts, from its Data API, versions 3.0 and 3.1
+//! (docs/domain/wire-formats.md#clevers-data-api).
 //!
 //! A [`Clever`] is the app. It finds out which districts are connected, each with a token; a [`District`] reads one
 //! of them, page by page, within the token's rate limit. What Clever says passes through [`records`], which keeps
@@ -89,7 +90,7 @@ struct Owner {
 /// What `/me` answers, as far as it matters.
 #[derive(Deserialize)]
 struct Me {
-    /// `user`, for people (wire/clever §1.2).
+    /// `user`, for people (docs/domain/wire-formats.md#tokens-at-clever).
     #[serde(rename = "type")]
     kind: String,
     data: Myself,
@@ -119,7 +120,8 @@ impl Clever {
         &self.0.settings
     }
 
-    /// The districts that are connected, with their tokens (wire/clever §1.1). None at all is a normal answer.
+    /// The districts that are connected, with their tokens (docs/domain/wire-formats.md#tokens-at-clever). None at all
+    /// is a normal answer.
     pub async fn district_tokens(&self) -> Result<Vec<DistrictToken>> {
         self.tokens(None).await
     }

@@ -145,7 +145,8 @@ fn failed(lost: Lost) -> Failure {
     }
 }
 
-/// What an answer other than 2xx means (wire/clever §5). Its body may be JSON, HTML or nothing, and isn't looked at.
+/// What an answer other than 2xx means (docs/domain/wire-formats.md#errors-of-clever). Its body may be JSON, HTML or
+/// nothing, and isn't looked at.
 fn refused(status: StatusCode, least: Duration) -> Failure {
     let again = |why| Failure::Again(CleverError::Unavailable(why), least);
     match status.as_u16() {

@@ -1,4 +1,5 @@
-//! `syncCleverUser`: somebody signed in with Clever, and what Clever says of them is taken over (functions §2.12).
+//! `syncCleverUser`: somebody signed in with Clever, and what Clever says of them is taken over
+//! (docs/domain/rosters.md#when-somebody-signs-in).
 //!
 //! A person's own token opens their own record only: no lists. So it tells their schools, but not their sections. Where
 //! the district's people are synced, a sign-in adds, and takes nobody out of anything; the next sync knows better.

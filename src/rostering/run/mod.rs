@@ -1,4 +1,5 @@
-//! Runs of a sync, as documents show them (rostering §7): one at a time for each partner, with a heartbeat.
+//! Runs of a sync, as documents show them (docs/domain/rosters.md#runs-of-a-sync): one at a time for each partner,
+//! with a heartbeat.
 //!
 //! A *partner* is who shares a roster: a district at Clever, say. A run keeps no state that a sync needs: a sync that was
 //! cut short anywhere is made good by the next. What it keeps is for people, and for others who would begin one.
@@ -24,7 +25,7 @@ use crate::store::{
 pub const PARTNERS: &str = "rosteringPartners";
 /// Runs, in the admin database.
 pub const RUNS: &str = "rosteringRuns";
-/// A run that was silent for so long is over (rostering §7).
+/// A run that was silent for so long is over (docs/domain/rosters.md#runs-of-a-sync).
 const SILENCE: jiff::SignedDuration = jiff::SignedDuration::from_mins(15);
 /// How often a run says that it's alive. A new phase is said at once.
 const BEAT: Duration = Duration::from_secs(10);

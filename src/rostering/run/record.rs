@@ -1,4 +1,4 @@
-//! The documents of a run (rostering §7, "Records"). Pure.
+//! The documents of a run (docs/domain/rosters.md#what-a-run-reports). Pure.
 
 use std::collections::BTreeMap;
 

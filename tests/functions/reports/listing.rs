@@ -119,7 +119,7 @@ async fn objects_when_asked_for() {
     assert!(shown["data"].as_array().expect("a list").contains(&bare), "{shown}");
 }
 
-/// The dashboard asks at once, with the ID of what it has just written (dashboard-contract §7a).
+/// The dashboard asks at once, with the ID of what it has just written (docs/domain/dashboard.md#getadministrations).
 #[tokio::test]
 async fn a_creator_sees_what_no_trigger_has_seen_yet() {
     let world = world().await;

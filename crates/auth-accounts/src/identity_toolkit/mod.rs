@@ -1,4 +1,5 @@
-//! Accounts of Firebase Authentication, by the Identity Toolkit's admin API (wire/auth §3), or of its emulator.
+//! Accounts of Firebase Authentication, by the Identity Toolkit's admin API, or of its emulator
+//! (docs/domain/wire-formats.md#accounts).
 
 mod connection;
 mod failure;

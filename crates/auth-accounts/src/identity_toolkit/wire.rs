@@ -1,4 +1,4 @@
-//! Requests and answers as JSON (wire/auth §3).
+//! Requests and answers as JSON (docs/domain/wire-formats.md#accounts).
 
 use secrecy::ExposeSecret;
 use serde::Deserialize;

@@ -92,8 +92,8 @@ impl<'a> Jwt<'a> {
         })
     }
 
-    /// True for `alg: none` with neither key ID nor signature, as emulators make tokens (auth §1.1). What claims
-    /// a key is held to it.
+    /// True for `alg: none` with neither key ID nor signature, as emulators make tokens
+    /// (docs/domain/wire-formats.md#development-tokens). What claims a key is held to it.
     pub fn is_unsigned(&self) -> bool {
         self.alg == "none" && self.kid.is_none() && self.signature.is_empty()
     }
@@ -160,7 +160,7 @@ fn json_object(part: &str) -> Result<Map<String, Value>, Rejection> {
     Ok(object.0)
 }
 
-/// A JSON object that has each key once. RFC 7519 §4 leaves duplicates to the reader, and two readers that choose
+/// A JSON object that has each key once. RFC 7519 leaves duplicates to the reader, and two readers that choose
 /// differently are how a token comes to mean two things. Of objects within, the last one counts: no rule asks them.
 struct Object(Map<String, Value>);
 

@@ -1,4 +1,4 @@
-//! What Clever's records say, as far as ROAR uses it (wire/clever §6).
+//! What Clever's records say, as far as ROAR uses it (docs/domain/wire-formats.md#records-at-clever).
 //!
 //! Reading is tolerant: fields that aren't known don't matter, and a value that is null, absent or empty is `None`. One
 //! that is there and can't be read is `None`, too, and noted ([`Unread`]): it's unknown, not taken away. But what says

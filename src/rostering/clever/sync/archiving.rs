@@ -1,4 +1,4 @@
-//! Orgs that aren't in the roster any more, and what is below them (rostering §6, §7).
+//! Orgs that aren't in the roster any more, and what is below them (docs/domain/rosters.md#who-has-left).
 
 use std::collections::{HashMap, HashSet};
 

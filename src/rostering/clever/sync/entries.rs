@@ -1,4 +1,5 @@
-//! Who is in the roster, as it's noted: a document a person in `identityProviderIds` (data-model §2.5).
+//! Who is in the roster, as it's noted: a document a person in `identityProviderIds`
+//! (docs/domain/rosters.md#identity-entries).
 
 use std::collections::HashMap;
 

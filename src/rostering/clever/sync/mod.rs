@@ -35,7 +35,7 @@ use crate::store::{Committed, Database, DocPath, FieldPath, StoreError, Write, W
 pub const PROVIDER: &str = "clever";
 /// How often a batch is planned anew when somebody changes the same documents.
 const CONFLICTS: usize = 8;
-/// How often a batch is written when the store fails (rostering §7).
+/// How often a batch is written when the store fails (docs/domain/rosters.md#runs-of-a-sync).
 const ATTEMPTS: u32 = 5;
 
 /// How a sync is done.

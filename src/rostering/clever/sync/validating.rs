@@ -1,4 +1,5 @@
-//! What is here at the end of a sync, held against what Clever has (rostering §7). It repairs nothing.
+//! What is here at the end of a sync, held against what Clever has (docs/domain/rosters.md#what-a-run-reports). It
+//! repairs nothing.
 
 use super::{PROVIDER, Work};
 use crate::orgs::OrgType;
