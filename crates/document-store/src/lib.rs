@@ -15,6 +15,7 @@ pub mod firestore;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod order;
+pub mod outbox;
 pub mod path;
 pub mod private;
 pub mod query;

@@ -8,7 +8,6 @@
 
 mod apply;
 mod commit;
-mod dispatch;
 mod index;
 mod outbox;
 mod plan;
@@ -35,9 +34,8 @@ use futures::stream::BoxStream;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
-pub use dispatch::{DispatchOptions, Dispatcher};
+pub use crate::outbox::{DispatchOptions, Dispatcher, OutboxTrigger as EmbeddedTrigger};
 pub use index::{Index, IndexField, IndexMode, IndexSet};
-pub use outbox::EmbeddedTrigger;
 pub use plan::Plan;
 
 use super::order::Evaluation;
@@ -46,8 +44,8 @@ use super::{
     StoreError, Write,
 };
 use crate::context::Clock;
+use crate::outbox::Triggers;
 use crate::private;
-use outbox::Triggers;
 use readers::Readers;
 use schema::Catalog;
 use transaction::Attempt;
@@ -210,7 +208,7 @@ impl EmbeddedStore {
     /// that the store was opened with before. One dispatcher at a time. Panics outside of a Tokio
     /// runtime.
     pub fn start_dispatcher(&self, sink: Arc<dyn ChangeSink>, options: DispatchOptions) -> Dispatcher {
-        dispatch::start(self.inner.clone(), sink, options)
+        Dispatcher::start(self.inner.clone(), sink, options)
     }
 }
 

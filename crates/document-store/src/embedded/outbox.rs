@@ -1,53 +1,33 @@
-//! The events that wait for delivery, one row for each trigger that a change matched.
+//! The outbox in SQLite: one row for each trigger that a change matched.
 
+use async_trait::async_trait;
 use rusqlite::{Connection, Row, params};
 
+use super::Inner;
 use super::record::{document, instant, path_of};
 use super::schema::sql;
-use crate::{ChangeFilter, ChangeKind, DocPath, DocumentChange, PathPattern, Result};
+use super::writer::Job;
+use crate::outbox::{Outbox, Waiting};
+use crate::{DocumentChange, Result};
 
-/// A trigger of an embedded store.
-#[derive(Clone, Debug)]
-pub struct EmbeddedTrigger {
-    /// What [`crate::ChangeSink::deliver`] is told.
-    pub name: String,
-    /// Which changes.
-    pub filter: ChangeFilter,
-    /// Of which documents.
-    pub pattern: PathPattern,
-}
-
-/// The triggers of a store.
-pub(super) struct Triggers(Vec<(EmbeddedTrigger, Option<String>)>);
-
-impl Triggers {
-    pub(super) fn new(triggers: Vec<EmbeddedTrigger>) -> Triggers {
-        let with_collection = |trigger: EmbeddedTrigger| {
-            let collection = trigger.pattern.as_str().rsplit('/').nth(1).filter(|segment| !segment.starts_with('{'));
-            let collection = collection.map(str::to_owned);
-            (trigger, collection)
-        };
-        Triggers(triggers.into_iter().map(with_collection).collect())
+#[async_trait]
+impl Outbox for Inner {
+    async fn rows(&self, rows: &[i64]) -> Result<Vec<Waiting>> {
+        let wanted = rows.to_vec();
+        self.shared.readers.with(move |connection| self::rows(connection, &wanted)).await
     }
 
-    /// The names of the triggers that want the change.
-    pub(super) fn matching<'a>(&'a self, path: &'a DocPath, kind: ChangeKind) -> impl Iterator<Item = &'a str> {
-        self.0
-            .iter()
-            .filter(move |(trigger, collection)| {
-                collection.as_deref().is_none_or(|collection| collection == path.collection_id())
-                    && trigger.filter.admits(kind)
-                    && trigger.pattern.matches(path).is_some()
-            })
-            .map(|(trigger, _)| trigger.name.as_str())
+    async fn after(&self, row: i64, limit: usize) -> Result<Vec<Waiting>> {
+        self.shared.readers.with(move |connection| after(connection, row, limit)).await
     }
-}
 
-/// A row of the outbox.
-pub(super) struct Waiting {
-    pub(super) row: i64,
-    pub(super) trigger: String,
-    pub(super) change: Result<DocumentChange>,
+    async fn remove(&self, rows: Vec<i64>) -> Result<()> {
+        self.ask(|reply| Job::Acknowledge { rows, reply }).await
+    }
+
+    async fn written(&self) {
+        self.shared.wake.notified().await;
+    }
 }
 
 /// The first free row and how many rows wait.

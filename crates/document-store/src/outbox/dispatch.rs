@@ -12,9 +12,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::outbox::{self, Waiting};
-use super::writer::Job;
-use super::{Inner, Shared};
+use super::{Outbox, Waiting};
 use crate::context::jitter;
 use crate::{ChangeSink, Delivery, Result};
 
@@ -69,25 +67,29 @@ impl Drop for Dispatcher {
     }
 }
 
-pub(super) fn start(inner: Arc<Inner>, sink: Arc<dyn ChangeSink>, options: DispatchOptions) -> Dispatcher {
-    let stop = CancellationToken::new();
-    let delivery = Dispatch {
-        inner,
-        sink,
-        options,
-        read: 0,
-        more: true,
-        ready: VecDeque::new(),
-        running: JoinSet::new(),
-        retries: BinaryHeap::new(),
-        attempts: HashMap::new(),
-        done: Vec::new(),
-    };
-    Dispatcher { task: Some(tokio::spawn(delivery.run(stop.clone()))), stop }
+impl Dispatcher {
+    /// Begins to deliver the rows of an outbox to `sink`, those first that waited already. One dispatcher an outbox at a
+    /// time. Panics outside of a Tokio runtime.
+    pub fn start(outbox: Arc<dyn Outbox>, sink: Arc<dyn ChangeSink>, options: DispatchOptions) -> Dispatcher {
+        let stop = CancellationToken::new();
+        let delivery = Dispatch {
+            outbox,
+            sink,
+            options,
+            read: 0,
+            more: true,
+            ready: VecDeque::new(),
+            running: JoinSet::new(),
+            retries: BinaryHeap::new(),
+            attempts: HashMap::new(),
+            done: Vec::new(),
+        };
+        Dispatcher { task: Some(tokio::spawn(delivery.run(stop.clone()))), stop }
+    }
 }
 
 struct Dispatch {
-    inner: Arc<Inner>,
+    outbox: Arc<dyn Outbox>,
     sink: Arc<dyn ChangeSink>,
     options: DispatchOptions,
     /// The last row that was taken up.
@@ -108,12 +110,12 @@ const WORTH_A_LOOK: u32 = 5;
 
 impl Dispatch {
     async fn run(mut self, stop: CancellationToken) {
-        let shared = self.inner.shared.clone();
+        let outbox = self.outbox.clone();
         let mut removing: Option<BoxFuture<'static, Vec<i64>>> = None;
         let mut failed = false;
         let mut unread = 0;
         loop {
-            if let Err(error) = self.take_up(&shared).await {
+            if let Err(error) = self.take_up().await {
                 unread += 1;
                 match unread < WORTH_A_LOOK {
                     true => tracing::warn!(%error, "cannot read the outbox for now"),
@@ -130,7 +132,7 @@ impl Dispatch {
             // One removal at a time: while the disk is busy with it, the next ones gather.
             if removing.is_none() && !self.done.is_empty() {
                 let pause = if failed { self.wait(4) } else { Duration::ZERO };
-                removing = Some(remove(self.inner.clone(), std::mem::take(&mut self.done), pause));
+                removing = Some(remove(self.outbox.clone(), std::mem::take(&mut self.done), pause));
             }
             let due = self.retries.peek().map(|Reverse((due, _))| *due);
             tokio::select! {
@@ -142,7 +144,7 @@ impl Dispatch {
                     failed = !left.is_empty();
                     self.done.extend(left);
                 }
-                () = shared.wake.notified() => self.more = true,
+                () = outbox.written() => self.more = true,
                 () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
             }
         }
@@ -153,12 +155,12 @@ impl Dispatch {
             self.done.extend(removing.await);
         }
         if !self.done.is_empty() {
-            remove(self.inner.clone(), self.done, Duration::ZERO).await;
+            remove(self.outbox.clone(), self.done, Duration::ZERO).await;
         }
     }
 
     /// Reads rows that are due or new, as far as there's room for them.
-    async fn take_up(&mut self, shared: &Arc<Shared>) -> Result<()> {
+    async fn take_up(&mut self) -> Result<()> {
         let room = self.options.batch.max(1).saturating_sub(self.ready.len() + self.running.len());
         // Reading few at a time would read often.
         if !self.ready.is_empty() || room == 0 {
@@ -174,8 +176,7 @@ impl Dispatch {
             due.push(row);
         }
         if !due.is_empty() {
-            let wanted = due.clone();
-            match shared.readers.with(move |connection| outbox::rows(connection, &wanted)).await {
+            match self.outbox.rows(&due).await {
                 Ok(found) => self.ready.extend(found),
                 Err(error) => {
                     self.retries.extend(due.into_iter().map(|row| Reverse((now, row))));
@@ -185,8 +186,7 @@ impl Dispatch {
         }
         let room = room.saturating_sub(self.ready.len());
         if self.more && room > 0 {
-            let read = self.read;
-            let found = shared.readers.with(move |connection| outbox::after(connection, read, room)).await?;
+            let found = self.outbox.after(self.read, room).await?;
             self.more = found.len() == room;
             self.read = found.last().map_or(self.read, |waiting| waiting.row);
             self.ready.extend(found);
@@ -245,11 +245,11 @@ impl Dispatch {
 }
 
 /// Removes rows from the outbox after a pause, and returns those that couldn't be.
-fn remove(inner: Arc<Inner>, rows: Vec<i64>, pause: Duration) -> BoxFuture<'static, Vec<i64>> {
+fn remove(outbox: Arc<dyn Outbox>, rows: Vec<i64>, pause: Duration) -> BoxFuture<'static, Vec<i64>> {
     async move {
         tokio::time::sleep(pause).await;
         let again = rows.clone();
-        match inner.ask(|reply| Job::Acknowledge { rows, reply }).await {
+        match outbox.remove(rows).await {
             Ok(()) => Vec::new(),
             Err(error) => {
                 tracing::warn!(%error, "handled events stay in the outbox for now");
