@@ -23,7 +23,7 @@ fuzz: ## Feed parsers with made-up input, each for a minute (installs cargo-fuzz
 
 lint: ## Check format, lints, licences and sources of dependencies (needs cargo-deny)
 	cargo fmt --all --check
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo deny --locked check bans licenses sources
 
 audit: ## Look for known vulnerabilities in dependencies (fetches the advisory database)

@@ -18,14 +18,13 @@ use crate::rostering::{Rosters, Tally, UnderWay};
 use crate::runtime::auth::{Callers, Deliveries};
 use crate::runtime::observe::samples::{Reading, Sample};
 use crate::runtime::{
-    Capacity, CloudTasks, DatabaseName, LocalQueue, Options, QueueOptions, RemoteQueue, Runtime, RuntimeError, Server,
-    ServerOptions, TaskQueue, Trigger,
+    Capacity, CloudTasks, DatabaseName, HEARTBEAT, LocalQueue, Options, QueueOptions, RemoteQueue, Runtime,
+    RuntimeError, Server, ServerOptions, TaskQueue, outbox_triggers,
 };
-use crate::store::embedded::{DatabaseId, EmbeddedStore, EmbeddedTrigger, Index, IndexMode, IndexSet};
+use crate::store::embedded::{EmbeddedStore, Index, IndexMode, IndexSet};
 use crate::store::{Direction, StoreError};
 
 /// How often a streaming response shows that it's alive.
-const HEARTBEAT: Duration = Duration::from_secs(30);
 
 /// Fields of indexes that only the dashboard's own queries need; an embedded store has no such clients.
 const DASHBOARD_FIELDS: [&str; 3] = ["name", "readOrgs.", "testData"];
@@ -65,14 +64,8 @@ pub fn open_embedded(
     name: &DatabaseName,
     context: &Context,
 ) -> Result<Arc<EmbeddedStore>, StoreError> {
-    let triggers = functions::table().into_iter().filter_map(|function| match function.trigger {
-        Trigger::Document { database, event, pattern, .. } if database == label => {
-            Some(EmbeddedTrigger { name: function.name.to_owned(), filter: event.filter(), pattern })
-        }
-        _ => None,
-    });
-    let id = DatabaseId { project: name.project.clone(), database: name.database.clone() };
-    EmbeddedStore::open(directory, label, id, &embedded_indexes()?, triggers.collect(), context.clock.clone())
+    let triggers = outbox_triggers(&functions::table(), label);
+    EmbeddedStore::open(directory, label, name.clone(), &embedded_indexes()?, triggers, context.clock.clone())
 }
 
 /// What a service is made of.

@@ -14,9 +14,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Map;
 
 use super::{Account, AccountError, AccountUpdate, Backend, NewAccount, Provider, Result};
+use document_store::DatabaseName;
 use document_store::context::Context;
 use document_store::digest::digest;
-use document_store::embedded::{DatabaseId, EmbeddedStore, IndexSet};
+use document_store::embedded::{EmbeddedStore, IndexSet};
 use document_store::fields;
 use document_store::{
     Database, DocPath, Document, Fields, Precondition, StoreError, Timestamp, Transaction, Value, Write,
@@ -37,7 +38,7 @@ impl EmbeddedAccounts {
         project: &str,
         context: &Context,
     ) -> std::result::Result<Self, StoreError> {
-        let id = DatabaseId { project: project.to_owned(), database: label.to_owned() };
+        let id = DatabaseName { project: project.to_owned(), database: label.to_owned() };
         let indexes = IndexSet::default();
         let store = EmbeddedStore::open(directory, label, id, &indexes, Vec::new(), context.clock.clone())?;
         Ok(EmbeddedAccounts { database: Database::new(store), context: context.clone() })

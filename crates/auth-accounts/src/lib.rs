@@ -1,5 +1,29 @@
 //! Auth accounts: who can sign in to a project, and the custom claims in their ID tokens.
 //!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use auth_accounts::embedded::EmbeddedAccounts;
+//! use auth_accounts::{Accounts, NewAccount};
+//! use document_store::context::Context;
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! let directory = tempfile::tempdir()?;
+//! let backend = EmbeddedAccounts::open(directory.path(), "accounts", "demo", &Context::system())?;
+//! let accounts = Accounts::new("demo", Arc::new(backend));
+//!
+//! let new = NewAccount { email: Some("Ada@Example.org".to_owned()), ..NewAccount::default() };
+//! accounts.create("ada", &new).await?;
+//! let claims = serde_json::json!({ "role": "admin" }).as_object().cloned().expect("an object");
+//! accounts.set_claims("ada", claims).await?;
+//!
+//! let account = accounts.find("ada@example.org").await?.expect("an account");
+//! assert_eq!((account.uid.as_str(), &account.custom_claims["role"]), ("ada", &"admin".into()));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! ROAR has two Firebase projects, each with accounts of its own (docs/domain/rights.md#who-somebody-is). Backends: the
 //! Identity Toolkit (Firebase Authentication, or its emulator) and an embedded one.
 

@@ -2,7 +2,34 @@
 //!
 //! [`Database`] is what handlers hold. Behind it stands a [`Backend`]: [`firestore`] (Cloud
 //! Firestore or its emulator, by gRPC) or [`embedded`] (SQLite on disk, with Firestore's semantics
-//! and triggers). One conformance suite (`tests/store`) runs against both.
+//! and triggers). One conformance suite (`tests/store`) runs against both. Both count reads, writes and deletes as
+//! Firestore bills them. Whatever keeps documents in SQL can have triggers, too: see [`outbox`].
+//!
+//! ```
+//! use document_store::context::Context;
+//! use document_store::embedded::{EmbeddedStore, IndexSet};
+//! use document_store::{Database, DatabaseName, DocPath, FieldPath, Query, Transform, Write, fields};
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! let directory = tempfile::tempdir()?;
+//! let name = DatabaseName { project: "demo".to_owned(), database: "(default)".to_owned() };
+//! let clock = Context::system().clock;
+//! let store = EmbeddedStore::open(directory.path(), "books", name, &IndexSet::default(), Vec::new(), clock)?;
+//! let database = Database::new(store);
+//!
+//! let (book, shelf) = (DocPath::new("shelves/a/books/emma")?, DocPath::new("shelves/a")?);
+//! // One commit: both or neither.
+//! let count = Write::merge(shelf.clone(), fields! {}, vec![]).with(FieldPath::top("books"), Transform::Increment(1.into()));
+//! database.commit(vec![Write::create(book, fields! { "title" => "Emma", "year" => 1815 }), count]).await?;
+//!
+//! let found = database.query(Query::group("books").equal("year", 1815)).await?;
+//! assert_eq!(found[0].id(), "emma");
+//! assert_eq!(database.get(&shelf).await?.expect("a shelf").fields["books"], 1.into());
+//! assert_eq!((database.cost().reads, database.cost().writes), (2, 2));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod change;
 pub mod context;
@@ -35,6 +62,22 @@ pub use path::{DocPath, FieldPath, PathParams, PathPattern};
 pub use query::{Cursor, Direction, FieldOp, Filter, Query, Scope, UnaryOp};
 pub use value::{FIRST_INSTANT, Fields, Timestamp, Value, lookup};
 pub use write::{Committed, FieldTransform, Precondition, Transform, Write, WriteKind, WriteResult};
+
+/// Which database: what references to its documents begin with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatabaseName {
+    /// The Google Cloud project's ID.
+    pub project: String,
+    /// The database's ID, `(default)` for the project's first.
+    pub database: String,
+}
+
+impl DatabaseName {
+    /// `projects/P/databases/D/documents`.
+    pub fn root(&self) -> String {
+        format!("projects/{}/databases/{}/documents", self.project, self.database)
+    }
+}
 
 /// A document as read.
 #[derive(Clone, Debug, PartialEq)]

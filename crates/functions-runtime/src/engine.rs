@@ -15,25 +15,22 @@ use tokio::time::Instant;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
-use super::auth::{Callers, Deliveries};
-use super::budget::{Ticket, Treasury};
+use super::auth::{AppCheck, Callers, Deliveries, DevelopmentKey, ID_TOKEN_KEYS, IdTokens, KeySource};
+use super::budget::{Budgets, Ticket, Treasury};
 use super::capacity::{Capacity, Room};
 use super::counted::Counted;
 use super::function::Function;
-use super::limits::Limits;
+use super::limits::{Limits, SignedOut};
 use super::observe::{FunctionCost, Kind, Metrics, Trace};
 use super::registry::{Registry, RegistryError};
+use super::sign_in::SignInRules;
 use document_store::context::Context;
-use document_store::{Cost, Meter, metered};
+use document_store::{Cost, DatabaseName, Meter, metered};
 
-/// Which database a label of the table of functions means.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DatabaseName {
-    /// The Google Cloud project.
-    pub project: String,
-    /// The database in it, `(default)` as a rule.
-    pub database: String,
-}
+/// How long a server of keys may take.
+const KEYS_LIMIT: Duration = Duration::from_secs(10);
+/// How often a streaming response shows that it's alive: well below what proxies wait for.
+pub const HEARTBEAT: Duration = Duration::from_secs(30);
 
 /// What a runtime needs besides its functions and their state.
 pub struct Options {
@@ -49,6 +46,31 @@ pub struct Options {
     pub heartbeat: Duration,
     /// How much is handled at once.
     pub capacity: Capacity,
+}
+
+impl Options {
+    /// For a server of this machine alone, over embedded stores: ID tokens of the databases' projects count, also those
+    /// that `key` signs; with the usual limits, without App Check, and without events and tasks over HTTP. To be served
+    /// with [`super::Server::for_this_machine_only`]. Fails when no HTTP client can be made.
+    pub fn for_this_machine(
+        context: Context,
+        key: DevelopmentKey,
+        databases: BTreeMap<String, DatabaseName>,
+    ) -> Result<Options, reqwest::Error> {
+        let projects = databases.values().map(|name| name.project.clone()).collect();
+        let http = reqwest::Client::builder().timeout(KEYS_LIMIT).build()?;
+        let keys = KeySource::new(ID_TOKEN_KEYS, http);
+        let id_tokens = IdTokens { projects, keys, allow_unsigned: false, development: Some(key) };
+        let (signed_out, budgets, sign_in) = (SignedOut::default(), Budgets::default(), SignInRules::default());
+        Ok(Options {
+            context,
+            callers: Callers { id_tokens, app_check: AppCheck::Off, signed_out, budgets, sign_in },
+            deliveries: Deliveries::Closed,
+            databases,
+            heartbeat: HEARTBEAT,
+            capacity: Capacity::default(),
+        })
+    }
 }
 
 /// Why a runtime can't be built.

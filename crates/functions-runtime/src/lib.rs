@@ -1,5 +1,27 @@
-//! What Google runs for functions elsewhere: the server, the callable protocol, document events,
-//! tasks and the verification of callers. Knows no word of ROAR.
+//! What Google runs for Cloud Functions, to run elsewhere: an HTTP server for Firebase's callable protocol, document
+//! triggers, tasks, and the verification of callers.
+//!
+//! A backend is a table of [`Function`]s over a state of its own. A [`Runtime`] runs them: each run has a time limit, a log
+//! span, a meter of billed reads and writes, and its outcome in the metrics; a panic harms its own run alone. A [`Server`]
+//! answers clients (`httpsCallable` of Firebase's SDKs), Eventarc and the Firestore emulator, and Cloud Tasks. Over a store
+//! with an outbox, the runtime itself is the [`document_store::ChangeSink`] of its triggers.
+//!
+//! ```
+//! use functions_runtime::{Call, Function, FunctionError, Registry};
+//! use serde_json::{Value, json};
+//!
+//! async fn greet(name: &'static str, call: Call) -> Result<Value, FunctionError> {
+//!     let caller = call.signed_in()?;
+//!     Ok(json!({ "greeting": format!("{name} greets {}", caller.uid) }))
+//! }
+//!
+//! let table = vec![Function::callable("greet", "Greets whoever is signed in.", greet)];
+//! let registry = Registry::new(table)?;
+//! assert_eq!(registry.find("GREET").map(|function| function.name), Some("greet"));
+//! # Ok::<(), functions_runtime::RegistryError>(())
+//! ```
+//!
+//! `examples/guestbook.rs` is a whole backend, with a document trigger, on an embedded store.
 
 mod address;
 pub mod auth;
@@ -26,9 +48,10 @@ pub mod tasks;
 
 pub use capacity::Capacity;
 pub use chunks::Chunks;
-pub use engine::{DatabaseName, Options, Runtime, RuntimeError};
+pub use document_store::DatabaseName;
+pub use engine::{HEARTBEAT, Options, Runtime, RuntimeError};
 pub use error::{FunctionError, Status};
-pub use events::Dispatch;
+pub use events::{Dispatch, outbox_triggers};
 pub use function::{Call, Caller, DocumentEvent, DocumentEventType, Function, HandlerError, Trigger};
 pub use local::LocalOnly;
 pub use observe::FunctionCost;

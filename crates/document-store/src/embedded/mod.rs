@@ -40,8 +40,8 @@ pub use plan::Plan;
 
 use super::order::Evaluation;
 use super::{
-    Backend, BackendTransaction, ChangeSink, Committed, DocPath, Document, DocumentChange, FieldPath, Query, Result,
-    StoreError, Write,
+    Backend, BackendTransaction, ChangeSink, Committed, DatabaseName, DocPath, Document, DocumentChange, FieldPath,
+    Query, Result, StoreError, Write,
 };
 use crate::context::Clock;
 use crate::outbox::Triggers;
@@ -57,22 +57,6 @@ const QUEUE: usize = 1024;
 const MANY_WRITES: usize = 32;
 /// How many different scans are remembered.
 const MOST_SCANS: usize = 1000;
-
-/// Which database a store stands for: what references to its documents begin with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DatabaseId {
-    /// The project's ID.
-    pub project: String,
-    /// The database's ID, `(default)` for the project's first.
-    pub database: String,
-}
-
-impl DatabaseId {
-    /// `projects/P/databases/D/documents`.
-    pub fn root(&self) -> String {
-        format!("projects/{}/databases/{}/documents", self.project, self.database)
-    }
-}
 
 /// A database in a file. Share it in an `Arc`; the file is closed when the last user is gone.
 pub struct EmbeddedStore {
@@ -143,7 +127,7 @@ impl EmbeddedStore {
     pub fn open(
         dir: &Path,
         name: &str,
-        id: DatabaseId,
+        id: DatabaseName,
         indexes: &IndexSet,
         triggers: Vec<EmbeddedTrigger>,
         clock: Arc<dyn Clock>,

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use document_store::Database;
+use document_store::DatabaseName;
 use document_store::context::Context;
-use document_store::embedded::{DatabaseId, EmbeddedStore, IndexSet};
+use document_store::embedded::{EmbeddedStore, IndexSet};
 use document_store::firestore::{FirestoreConfig, FirestoreStore};
 
 use firebase_emulators as support;
@@ -44,7 +45,7 @@ async fn open_firestore(config: FirestoreConfig) -> TestStore {
 /// The embedded store, in a directory of its own.
 pub async fn embedded() -> TestStore {
     let directory = tempfile::tempdir().unwrap();
-    let id = DatabaseId { project: support::unique_project("store"), database: "(default)".to_owned() };
+    let id = DatabaseName { project: support::unique_project("store"), database: "(default)".to_owned() };
     let clock = Context::system().clock;
     let store = EmbeddedStore::open(directory.path(), "store", id, &IndexSet::none(), Vec::new(), clock).unwrap();
     TestStore { database: Database::new(store), _directory: Some(directory) }

@@ -11,7 +11,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::engine::DatabaseName;
+use document_store::DatabaseName;
 use document_store::DocumentChange;
 use document_store::firestore::event::{EventError, decode_event};
 

@@ -16,6 +16,7 @@ use super::capacity::{BodyError, Share};
 use super::engine::{Ended, Run, Runtime};
 use super::function::{DocumentEvent, DocumentEventType, Function, HandlerError, Trigger};
 use super::observe::{Kind, Trace};
+use document_store::outbox::OutboxTrigger;
 use document_store::{ChangeFilter, ChangeKind, ChangeSink, Cost, Delivery, DocumentChange};
 
 /// What became of a change.
@@ -44,6 +45,17 @@ impl DocumentEventType {
     pub fn fires_on(self, kind: ChangeKind) -> bool {
         self.filter().admits(kind)
     }
+}
+
+/// The document triggers of a table of functions on the database with that label, for a store that has an outbox.
+pub fn outbox_triggers<S>(table: &[Function<S>], label: &str) -> Vec<OutboxTrigger> {
+    let trigger = |function: &Function<S>| match &function.trigger {
+        Trigger::Document { database, event, pattern, .. } if *database == label => {
+            Some(OutboxTrigger { name: function.name.to_owned(), filter: event.filter(), pattern: pattern.clone() })
+        }
+        _ => None,
+    };
+    table.iter().filter_map(trigger).collect()
 }
 
 impl<S: Clone + Send + Sync + 'static> Runtime<S> {

@@ -78,7 +78,7 @@ fn open(
             pattern: PathPattern::new(pattern).unwrap(),
         })
         .collect();
-    let id = DatabaseId { project: "p".to_owned(), database: "d".to_owned() };
+    let id = DatabaseName { project: "p".to_owned(), database: "d".to_owned() };
     EmbeddedStore::open(dir, "test", id, &IndexSet::parse(indexes).unwrap(), triggers, clock.clone())
 }
 
