@@ -24,7 +24,7 @@ account roar-functions "ROAR functions"
 account roar-events "Delivers document events to ROAR functions"
 account roar-tasks "Delivers tasks to ROAR functions"
 
-# What the service asks of Firebase Authentication (src/accounts/identity_toolkit), and no more: it looks accounts up,
+# What the service asks of Firebase Authentication (crates/auth-accounts/src/identity_toolkit), and no more: it looks accounts up,
 # creates, changes and deletes them; claims, passwords, suspension and links are changes. roles/firebaseauth.admin would
 # also give it the project's settings for sign-in, with the secrets of its providers and the parameters of password hashes,
 # e-mail in the project's name, and sessions as anybody.

@@ -30,7 +30,7 @@ fn every_row_of_the_threat_model_names_tests_that_are_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(root.join("docs/security.md")).expect("the threat model");
     let mut sources = Vec::new();
-    for below in ["src", "tests"] {
+    for below in ["crates", "src", "tests"] {
         files(&root.join(below), ".rs", &mut sources);
     }
     let read = |path: &PathBuf| (path.clone(), std::fs::read_to_string(path).expect("readable"));
