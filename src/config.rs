@@ -27,7 +27,7 @@ pub use self::log::{LogArgs, LogFormat};
 pub use self::server::{MetricsReaders, ServerArgs, ServerConfig};
 pub use self::store::{BackendConfig, StoreArgs, StoreConfig, StoreKind};
 pub use self::tasks::{TaskArgs, Transport};
-use crate::mirror;
+use crate::app::Settings;
 use crate::rostering::clever::Settings as CleverSettings;
 use crate::runtime::budget::{OPERATIONS, RAISED_OPERATIONS};
 use crate::runtime::limits::CALLS_A_MINUTE;
@@ -136,7 +136,7 @@ impl Config {
                 edit_in_progress: EditInProgress::Deny,
                 assigned_user_types: vec!["student".to_owned()],
                 assign_on_promotion: false,
-                mirror_omit: mirror::PERSONAL.map(str::to_owned).to_vec(),
+                mirror_omit: Settings::MIRROR_OMIT.map(str::to_owned).to_vec(),
                 roster_missing_share: 20,
             },
             clever: None,

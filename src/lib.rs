@@ -16,10 +16,12 @@ pub mod context;
 pub mod demo;
 mod digest;
 pub mod documents;
+pub mod following;
 pub mod functions;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod merging;
 pub mod mirror;
 pub mod openapi;
 pub mod orgs;

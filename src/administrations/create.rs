@@ -4,15 +4,13 @@
 use jiff::SignedDuration;
 use serde_json::json;
 
-use super::fanout::control::administration_path;
-use super::model::Administration;
 use super::payload::Request;
 use crate::app::{App, EditInProgress};
 use crate::digest::digest;
+use crate::documents::administration::{Administration, administration_path};
 use crate::fields;
 use crate::orgs::{OrgLists, OrgTree, OrgType, Reach, load_tree};
-use crate::rights::Claims;
-use crate::rights::{NamesOrgs, OrgAdmin, Payload, Requester};
+use crate::rights::{Claims, NamesOrgs, OrgAdmin, Payload, Requester};
 use crate::runtime::{FunctionError, Status};
 use crate::store::{
     DocPath, Document, FieldPath, Fields, Precondition, StoreError, Timestamp, Transaction, Transform, Value, Write,

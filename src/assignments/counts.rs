@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use super::build::task_id;
 use super::tasks::Tasks;
+use crate::documents::assignment::task_id;
 use crate::fields;
 use crate::orgs::OrgLists;
 use crate::store::{DocPath, Document, FieldPath, Fields, Precondition, Result, Timestamp, Transform, Value, Write};

@@ -1,8 +1,8 @@
 //! What an assignment's changes mean for the student's own document: the lists of assigned, started
 //! and completed administrations, and their dates (org-hierarchy §6).
 
-use super::build::has_begun;
 use super::counts::{self, Contribution};
+use crate::documents::assignment::has_begun;
 use crate::documents::former::{self, Dates};
 use crate::store::{DocPath, FieldPath, Fields, Precondition, Timestamp, Transform, Value, Write};
 

@@ -11,12 +11,12 @@ use super::Rounds;
 use super::audit::{Action, Record};
 use super::custom::{custom_claims, fitting, without_rights};
 use super::lists::{NoRoom, granted};
-use super::suspension::is_suspended;
 use crate::accounts::{Account, AccountError, Accounts};
 use crate::app::App;
+use crate::documents::user_claims::{claims_map, is_suspended};
 use crate::fields;
 use crate::orgs::OrgLists;
-use crate::rights::{Claims, claims_map};
+use crate::rights::Claims;
 use crate::runtime::{FunctionError, HandlerError};
 use crate::store::{Database, DocPath, Document, FieldPath, Fields, Precondition, StoreError, Timestamp, Value, Write};
 

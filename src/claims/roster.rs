@@ -13,10 +13,11 @@ use super::lists::{AdminOrgs, granted, snapshot, stored};
 use super::publish::{ClaimsError, publish};
 use super::{Rounds, next_update};
 use crate::app::App;
+use crate::documents::org_lists::OrgSet;
+use crate::documents::user_claims::claims_map;
 use crate::fields;
 use crate::orgs::OrgLists;
-use crate::orgs::lists::OrgSet;
-use crate::rights::{Claims, claims_map};
+use crate::rights::Claims;
 use crate::runtime::{DocumentEvent, HandlerError};
 use crate::store::{
     Database, DocPath, Document, FieldPath, Fields, Precondition, Query, StoreError, Transaction, Value, Write,

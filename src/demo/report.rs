@@ -6,10 +6,10 @@ use comfy_table::{Cell, CellAlignment, Table, presets};
 use futures::TryStreamExt;
 
 use super::district::School;
-use crate::administrations::Administration;
 use crate::assignments::counts::{Contribution, CountsDelta, TOTAL};
 use crate::assignments::recount::Counts;
 use crate::assignments::tasks::Tasks;
+use crate::documents::administration::Administration;
 use crate::store::{Database, DocPath, Query, Result, Value};
 
 /// An administration's counts, as stored and as its assignments add up to.

@@ -29,9 +29,10 @@ use futures::TryStreamExt as _;
 pub use callable::reconcile_administration;
 pub use report::Report;
 
-use crate::administrations::fanout::control::{Control, administration_path};
 use crate::administrations::{Origin, bring_about};
 use crate::app::App;
+use crate::documents::administration::administration_path;
+use crate::documents::administration_sync::Control;
 use crate::store::path::NAME_FIELD;
 use crate::store::{Database, Direction, DocPath, FieldOp, Query, Result, Value};
 

@@ -19,6 +19,7 @@ use crate::administrations::fanout::ownership::{Flow, Phase};
 use crate::administrations::fanout::problems;
 use crate::app::App;
 use crate::assignments::counts::{idle_blocks, without_idle};
+use crate::documents::user::is_living;
 use crate::orgs::OrgLists;
 use crate::runs::hold::{RunsByTask, not_found};
 use crate::runs::{deleted_runs, runs_of_assignment};
@@ -27,7 +28,6 @@ use crate::store::{
     Database, Direction, DocPath, Document, FieldOp, FieldPath, Fields, Filter, Precondition, Query, Result,
     StoreError, UnaryOp, Value, Write,
 };
-use crate::users::is_living;
 
 /// Counts asked for at once.
 const PARALLEL_COUNTS: usize = 8;

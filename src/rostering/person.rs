@@ -2,13 +2,13 @@
 //! Pure. The document's event does the rest: assignments, runs, the de-identified copy.
 
 use crate::digest::fingerprint;
+use crate::documents::org_lists::OrgSet;
+use crate::documents::user::grade::level_of;
+use crate::documents::user::same::fold_address;
 use crate::fields;
-use crate::orgs::lists::OrgSet;
 use crate::orgs::{OrgLists, OrgType};
 use crate::store::{FieldPath, Fields, Timestamp, Value};
-use crate::users::grade::level_of;
 use crate::users::imported::{IMPORTED, Imported};
-use crate::users::same::fold_address;
 
 /// The fields of `studentData` that rosters own; others, which people keep by hand, stay as they are.
 pub const STUDENT_FIELDS: [&str; 13] = [

@@ -1,8 +1,7 @@
 //! What the runs of a task mean for the student's assignment (org-hierarchy §7.3). Pure.
 
 use super::best::{Run, best};
-use crate::administrations::model::progress_key;
-use crate::assignments::build::{is_complete, names_runs, progress, task_id};
+use crate::documents::assignment::{is_complete, names_runs, progress, progress_key, task_id};
 use crate::fields;
 use crate::store::{Fields, Timestamp, Value};
 

@@ -7,18 +7,21 @@ use serde_json::{Value as Json, json};
 
 use super::person::Name;
 use super::record::is_email;
-use super::same::fold_address;
 use crate::accounts::{Account, AccountError, AccountUpdate, Accounts, NewAccount, Provider};
 use crate::app::App;
 use crate::claims::ClaimsError;
 use crate::claims::admin_orgs::Change;
 use crate::claims::audit::{Action, Record};
-use crate::claims::binding::{Binding, bind, identity::admin_provider};
+use crate::claims::binding::identity::admin_provider;
+use crate::claims::binding::{Binding, bind};
 use crate::claims::lists::granted;
+use crate::documents::user::same::fold_address;
+use crate::documents::user_claims::claims_map;
 use crate::fields;
+use crate::orgs::payload::{few_orgs, optional_orgs};
 use crate::orgs::{OrgLists, OrgType, Reach, load_tree};
-use crate::payload::{few_orgs, flag, object, optional_orgs, required_text, shown};
-use crate::rights::{AboveOrgs, Claims, NamesOrgs, Payload, Permit, Requester, Rule, claims_map, denied, looks_after};
+use crate::payload::{flag, object, required_text, shown};
+use crate::rights::{AboveOrgs, Claims, NamesOrgs, Payload, Permit, Requester, Rule, denied, looks_after};
 use crate::runtime::{Caller, FunctionError, Status};
 use crate::store::{DocPath, Document, FieldPath, Fields, StoreError, Timestamp, Transaction, Value, Write};
 

@@ -11,13 +11,14 @@ use crate::claims::custom::{for_sign_in, imported, is_open};
 use crate::claims::lists::{AdminOrgs, granted, snapshot, stored};
 use crate::claims::roster::{SOURCES, Sources, role_over};
 use crate::claims::{ClaimsError, Rounds, give_up, next_update, publish};
+use crate::documents::user::copy::new_copy;
+use crate::documents::user::same::fold_address;
+use crate::documents::user_claims::claims_map;
 use crate::fields;
 use crate::orgs::{OrgLists, OrgTree};
-use crate::rights::{Claims, check_not_suspended, claims_map, denied};
+use crate::rights::{Claims, check_not_suspended, denied};
 use crate::runtime::{FunctionError, Status};
 use crate::store::{Database, DocPath, Document, FieldPath, Fields, Query, StoreError, Transaction, Value, Write};
-use crate::users::copy::new_copy;
-use crate::users::same::fold_address;
 
 /// What is to be bound.
 pub struct Binding<'a> {

@@ -2,10 +2,10 @@
 //! (functions §2.3, 2.10, 4.1; rostering §9; ambiguities A-04).
 
 use crate::accounts::Account;
+use crate::documents::user::same::fold_address;
 use crate::orgs::OrgLists;
 use crate::runtime::{FunctionError, Status};
 use crate::store::{DocPath, Document, Fields, Value};
-use crate::users::same::fold_address;
 
 /// The providers whose users are in rosters before they have an account. Others' IDs say nothing.
 const ROSTER_PROVIDERS: [&str; 3] = ["clever", "classlink", "nycps"];

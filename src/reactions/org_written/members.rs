@@ -4,7 +4,7 @@
 use super::change::OrgChange;
 use super::follow::org_of;
 use crate::app::App;
-use crate::assignments::build::current_orgs;
+use crate::documents::user::orgs::current_orgs;
 use crate::fields;
 use crate::orgs::keep::org_path;
 use crate::orgs::{OrgKey, OrgLists, OrgTree, OrgType, Reach, load_tree};

@@ -13,13 +13,13 @@ use tokio::time::Instant;
 
 use super::{Double, count_waiting, is_waiting, waiting};
 use crate::app::App;
-use crate::assignments::build::current_orgs;
 use crate::documents::doubles::pair_path;
+use crate::documents::user::orgs::current_orgs;
 use crate::fields;
+use crate::merging::{MergeError, Merged, merge};
 use crate::orgs::{OrgLists, OrgType};
 use crate::rights::Claims;
 use crate::store::{DocPath, Precondition, Query, StoreError, Write};
-use crate::users::merging::{MergeError, Merged, merge};
 
 /// Merges that are under way at the same time: each is of other users.
 const AT_ONCE: usize = 4;

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::users::membership::history_changes;
+use crate::documents::user::orgs::history_changes;
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 

@@ -10,7 +10,7 @@ use super::super::{CleverError, District, Page};
 use super::archiving::Gone;
 use super::following::{Following, following};
 use super::{CONFLICTS, PROVIDER, SyncError, Work, org_path};
-use crate::orgs::lists::OrgSet;
+use crate::documents::org_lists::OrgSet;
 use crate::orgs::{OrgKey, OrgLists, OrgType};
 use crate::rostering::org::{self, RosterOrg};
 use crate::rostering::person::Person;

@@ -4,10 +4,10 @@
 //! meets a sync under way leaves the student's name with it, and does its work again when the sync has
 //! ended: then nothing of the sync is to come any more.
 
-use super::follow;
-use crate::administrations::fanout::control::{Control, State};
+use super::follow::follow;
 use crate::app::App;
-use crate::assignments::build::current_orgs;
+use crate::documents::administration_sync::{Control, State};
+use crate::documents::user::orgs::current_orgs;
 use crate::fields;
 use crate::orgs::OrgLists;
 use crate::runtime::{HandlerError, NewTask, Task, TaskOutcome};
@@ -29,7 +29,7 @@ pub fn waiting_collection(administration: &str) -> Result<String, StoreError> {
 }
 
 /// Leaves the user with every sync under way that they may be part of. One read when there's none.
-pub(super) async fn leave_with_syncs(
+pub async fn leave_with_syncs(
     app: &App,
     uid: &str,
     user: &Fields,

@@ -2,24 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use crate::administrations::model::progress_key;
-use crate::assignments::build::{assessments_of, has_begun, is_complete, task_id, user_data};
+use crate::assignments::build::user_data;
 use crate::assignments::counts::{COUNTED, Contribution, begin_life};
 use crate::assignments::tasks::Tasks;
+use crate::documents::assignment::{assessments_of, has_begun, is_complete, progress_key, task_id};
 use crate::documents::former::FORMER;
+use crate::documents::user::is_living;
+use crate::documents::user::merged::{MERGED_FROM, MERGED_INTO, MERGING_INTO};
+use crate::documents::user::same::{ADDRESS_KEY, fold_address};
 use crate::fields;
 use crate::orgs::{OrgLists, OrgType};
 use crate::store::{FieldPath, Fields, Timestamp, Value};
 use crate::users::imported::IMPORTED;
-use crate::users::is_living;
-use crate::users::same::{ADDRESS_KEY, fold_address};
-
-/// Where a user's document says whom they turned out to be.
-pub const MERGED_INTO: &str = "mergedInto";
-/// The same while the merge is under way.
-pub const MERGING_INTO: &str = "mergingInto";
-/// Where the other one's document says who they were besides.
-pub const MERGED_FROM: &str = "mergedFrom";
 
 /// Fields that one user has for themselves: the other's count only where there are none.
 const OWN: [&str; 10] = [
@@ -38,33 +32,6 @@ const OWN: [&str; 10] = [
 const LISTS: [&str; 5] = ["assessmentsAssigned", "assessmentsCompleted", "childIds", "parentIds", "teacherIds"];
 /// Maps of what people have signed and made, which are joined on every level.
 const MAPS: [&str; 4] = ["adminData", "caregiverData", "educatorData", "legal"];
-
-/// Why two users can't be merged; for people.
-pub fn refusal(from: (&str, &Fields), into: (&str, &Fields)) -> Option<String> {
-    let pointer = |user: &Fields, name: &str| user.get(name).and_then(Value::as_str).map(str::to_owned);
-    let (from_id, from) = from;
-    let (into_id, into) = into;
-    if from_id == into_id {
-        return Some("A user can't be merged into themselves.".to_owned());
-    }
-    if let Some(other) = pointer(into, MERGED_INTO).or_else(|| pointer(into, MERGING_INTO)) {
-        return Some(format!("{into_id} is merged into {other} itself."));
-    }
-    let other = pointer(from, MERGED_INTO).or_else(|| pointer(from, MERGING_INTO)).filter(|other| other != into_id);
-    if let Some(other) = other {
-        return Some(format!("{from_id} is merged into {other} already."));
-    }
-    let is_student = |user: &Fields| pointer(user, "userType").as_deref() == Some("student");
-    if is_student(from) != is_student(into) {
-        return Some("One of them is a student and the other isn't: that's not one person.".to_owned());
-    }
-    None
-}
-
-/// True for a user who is merged into another, all of it done.
-pub fn is_merged(from: &Fields) -> bool {
-    from.contains_key(MERGED_INTO)
-}
 
 /// What the user who stays takes over from the other: fields of their document, to be set as they are; none when
 /// nothing is left to be taken over.

@@ -9,23 +9,26 @@
 use serde::Serialize;
 use thiserror::Error;
 
-use super::decide::{MERGING_INTO, is_merged, joined, merged_assignment, refusal, retired, taken_over};
+use super::decide::{joined, merged_assignment, retired, taken_over};
 use crate::app::App;
-use crate::assignments::build::{Decision, current_orgs};
-use crate::assignments::look_again;
-use crate::assignments::settlement::{Settlement, assignment_path};
+use crate::assignments::build::Decision;
+use crate::assignments::settlement::Settlement;
 use crate::assignments::side_effects::{Memory, user_writes};
 use crate::claims::ClaimsError;
 use crate::documents::archive::{DELETED_AT, archive_path, kept};
+use crate::documents::assignment::assignment_path;
 use crate::documents::former::{FORMER, all_former, entry_path};
+use crate::documents::user::copy::new_copy;
+use crate::documents::user::merged::{MERGING_INTO, is_merged, refusal};
+use crate::documents::user::orgs::current_orgs;
 use crate::fields;
+use crate::following::look_again;
 use crate::runtime::FunctionError;
 use crate::store::{
     Database, DocPath, Document, FieldOp, FieldPath, Precondition, Query, StoreError, Transaction, Transform, Value,
     Write,
 };
 use crate::users::consent::CONSENTS;
-use crate::users::copy::new_copy;
 
 /// Runs, or trials of one, read at once. Clients make them, and each may have a million bytes.
 const AT_ONCE: u32 = 50;

@@ -1,10 +1,38 @@
 //! The history of a user's orgs: for each type of org, `current`, `all` that ever were, and the `dates`
 //! from and to (data-model §5, rostering §4). Pure.
 
-use super::change::org_ids;
+use crate::documents::org_lists::{OrgLists, OrgType};
 use crate::fields;
-use crate::orgs::{OrgLists, OrgType};
-use crate::store::{FieldPath, Fields, Timestamp, Value};
+use crate::store::{DocPath, FieldPath, Fields, Timestamp, Value};
+
+/// The orgs that a user is in now, by type.
+pub fn current_orgs(user: &Fields) -> OrgLists {
+    OrgType::ALL
+        .into_iter()
+        .flat_map(|org_type| {
+            let current = user
+                .get(org_type.plural())
+                .and_then(Value::as_map)
+                .and_then(|map| map.get("current"))
+                .and_then(Value::as_array)
+                .unwrap_or_default();
+            current.iter().filter_map(Value::as_str).map(move |id| (org_type, id))
+        })
+        .collect()
+}
+
+/// The IDs of one type of org that a user's document tells of, as a list under `name`.
+pub(crate) fn org_ids<'a>(user: &'a Fields, org_type: OrgType, name: &str) -> impl Iterator<Item = &'a str> {
+    let map = user.get(org_type.plural()).and_then(Value::as_map);
+    let ids = map.and_then(|map| map.get(name)).and_then(Value::as_array).unwrap_or_default();
+    ids.iter().filter_map(Value::as_str).filter(|id| is_org_id(id))
+}
+
+/// Whether an org can have the ID: as a document's, and as a field's name.
+pub(crate) fn is_org_id(id: &str) -> bool {
+    let reserved = id.starts_with("__") && id.ends_with("__");
+    !reserved && DocPath::in_collection("orgs", id).is_ok()
+}
 
 /// What must change in a user's document so that its history agrees with its current orgs: the fields, and
 /// the mask to write them with; `None` when it does.

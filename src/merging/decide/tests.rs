@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::documents::user::merged::refusal;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
