@@ -348,7 +348,7 @@ impl<'a> Chunk<'a> {
                 "what a student is to have can't be stored: a document of theirs is too large, or odd"
             );
             tracing::debug!(why, "the store's reason");
-            Definitions::of(&self.app).count_refused();
+            Definitions::of(self.app).count_refused();
             plan.writes.extend(noting(&self.administration, self.version, &user.path, self.app.now())?);
             plan.seen.extend(later.into_iter().map(|key| (key, 1)));
         }

@@ -82,7 +82,7 @@ impl<'a> Plan<'a> {
             return Ok(TaskOutcome::Finished);
         }
         let prepared =
-            Definitions::of(&self.app).get(&self.app.stores.admin, self.administration, self.version).await?;
+            Definitions::of(self.app).get(&self.app.stores.admin, self.administration, self.version).await?;
         let Some(prepared) = prepared else { return Ok(TaskOutcome::Finished) };
         let progress = self.app.stores.admin.get(&progress_path(self.administration, self.version)?).await?;
         let progress = progress.as_ref().map(Progress::read).unwrap_or_default();
@@ -252,7 +252,7 @@ impl<'a> Plan<'a> {
             fail(database, self.administration, self.version, task, TOO_LARGE).await?;
             return Ok(Prepare::Elsewhere);
         }
-        Definitions::of(&self.app).put(self.administration, self.version, prepared);
+        Definitions::of(self.app).put(self.administration, self.version, prepared);
         Ok(Prepare::Ready)
     }
 

@@ -204,7 +204,7 @@ impl Removal<'_> {
             .await;
         match finished {
             Ok(_) => {
-                Definitions::of(&self.app).forget(&self.administration);
+                Definitions::of(self.app).forget(&self.administration);
                 Ok(TaskOutcome::Committed)
             }
             Err(StoreError::Conflict(_)) => Ok(TaskOutcome::Finished),

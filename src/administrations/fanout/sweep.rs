@@ -134,7 +134,7 @@ impl Sweep<'_> {
         let committed = match self.commit(task, last.as_deref(), writes).await {
             // The one student for whom it can't be stored keeps the assignment, and is noted.
             Err(StoreError::InvalidArgument(_)) if most == 1 => {
-                Definitions::of(&self.app).count_refused();
+                Definitions::of(self.app).count_refused();
                 let owner = owners.first().map(|user| noting(self.administration, self.version, user, now));
                 self.commit(task, last.as_deref(), owner.transpose()?.unwrap_or_default()).await?
             }

@@ -137,7 +137,7 @@ struct Alive(App, String);
 
 impl Alive {
     fn new(app: &App, id: &str) -> Alive {
-        Rosters::of(&app).tally.begin(id);
+        Rosters::of(app).tally.begin(id);
         Alive(app.clone(), id.to_owned())
     }
 }
@@ -358,7 +358,7 @@ fn is_over(run: &Document) -> bool {
 
 /// Where only one process has the database open, it knows; elsewhere a run has to be silent for long.
 fn is_alive(app: &App, run: &Document, now: Timestamp) -> bool {
-    if Rosters::of(&app).tally.is_live(run.id()) {
+    if Rosters::of(app).tally.is_live(run.id()) {
         return true;
     }
     let heard = run.fields.get("heartbeatAt").and_then(Value::as_timestamp);
