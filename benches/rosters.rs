@@ -136,7 +136,7 @@ async fn measure(store: &str, clever: &Process, service: &Service, settled: impl
             clever.promote().await;
         }
         let app = &service.app;
-        let asked = Rosters::of(&app).clever.clone().expect("it's set up");
+        let asked = Rosters::of(app).clever.clone().expect("it's set up");
         let before = app.stores.admin.cost();
         let began = Instant::now();
         let ask = Ask { options: Options::DEEP, district: None, by: "bench", limit: Duration::from_secs(3600) };

@@ -5,6 +5,7 @@ mod behaviour;
 mod callers;
 mod clever;
 mod deliveries;
+mod error;
 mod log;
 mod parsers;
 mod server;
@@ -16,13 +17,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use thiserror::Error;
 
 pub use self::accounts::AccountsArgs;
 pub use self::behaviour::{BehaviourArgs, BehaviourConfig, EditInProgress, assigned_user_types};
 pub use self::callers::{AppCheckMode, CallerArgs, CallerConfig, SecondFactor, UnsignedTokens};
 pub use self::clever::CleverArgs;
 pub use self::deliveries::{DeliveryArgs, DeliveryConfig};
+pub use self::error::ConfigError;
 pub use self::log::{LogArgs, LogFormat};
 pub use self::server::{MetricsReaders, ServerArgs, ServerConfig};
 pub use self::store::{BackendConfig, StoreArgs, StoreConfig, StoreKind};
@@ -33,11 +34,6 @@ use crate::runtime::budget::{OPERATIONS, RAISED_OPERATIONS};
 use crate::runtime::limits::CALLS_A_MINUTE;
 use crate::runtime::sign_in::{RECENT, SignInRules};
 use crate::runtime::{Capacity, CloudOptions, DatabaseName, LocalOnly, auth};
-
-/// Settings that don't go together, or lack one. The message names the variable.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{0}")]
-pub struct ConfigError(String);
 
 /// The settings of `serve`.
 #[derive(Clone, Debug, Args)]

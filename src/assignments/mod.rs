@@ -2,6 +2,7 @@
 //! mean for the student's document.
 
 pub mod build;
+pub mod contribution;
 pub mod counts;
 pub mod follow;
 mod handlers;

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::counts::{ASSIGNMENT, Contribution, UPDATED_AT};
+use super::contribution::{ASSIGNMENT, Contribution, UPDATED_AT};
 use crate::documents::administration::Administration;
 use crate::documents::assignment::{assessments_of, may_be_key, task_id};
 use crate::store::Fields;

@@ -14,6 +14,7 @@ use super::publish::{ClaimsError, publish};
 use super::{Rounds, next_update};
 use crate::app::App;
 use crate::documents::org_lists::OrgSet;
+use crate::documents::user::user_path;
 use crate::documents::user_claims::claims_map;
 use crate::fields;
 use crate::orgs::OrgLists;
@@ -220,7 +221,7 @@ async fn no_admins(app: &App, roar_uid: &str) -> Result<(), StoreError> {
 }
 
 async fn no_admin(database: &Database, roar_uid: &str) -> Result<(), StoreError> {
-    let path = DocPath::in_collection("users", roar_uid)?;
+    let path = user_path(roar_uid)?;
     let Some(user) = database.get(&path).await? else { return Ok(()) };
     if user.fields.get("userType").and_then(Value::as_str) != Some("admin") {
         return Ok(());

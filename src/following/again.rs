@@ -8,6 +8,7 @@ use super::follow::follow;
 use crate::app::App;
 use crate::documents::administration_sync::{Control, State};
 use crate::documents::user::orgs::current_orgs;
+use crate::documents::user::user_path;
 use crate::fields;
 use crate::orgs::OrgLists;
 use crate::runtime::{HandlerError, NewTask, Task, TaskOutcome};
@@ -124,7 +125,7 @@ async fn follow_waiting(app: &App, administration: &str, waiting: Document) -> R
     let database = &app.stores.admin;
     let change = UserChange::read(&waiting.fields);
     let at = waiting.fields.get("at").and_then(Value::as_timestamp).unwrap_or_else(|| app.now());
-    if let Some(user) = database.get(&DocPath::in_collection("users", waiting.id())?).await? {
+    if let Some(user) = database.get(&user_path(waiting.id())?).await? {
         match follow(app, user, &change, at).await {
             // One document that can't be stored is no reason to leave everybody else.
             Err(HandlerError::Permanent(why)) => {

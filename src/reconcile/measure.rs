@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Options;
 use super::ledger::{KeyDifference, Sums, Unrecorded, compare};
+use super::pages::assignments_page;
 use super::standing::{Mark, Standing, mark_paths};
-use super::{Options, assignments_page};
 use crate::app::App;
 use crate::assignments::counts::{CountsDelta, counts_path};
 use crate::documents::administration_sync::Control;

@@ -16,6 +16,7 @@ use crate::claims::binding::identity::admin_provider;
 use crate::claims::binding::{Binding, bind};
 use crate::claims::lists::granted;
 use crate::documents::user::same::fold_address;
+use crate::documents::user::user_path;
 use crate::documents::user_claims::claims_map;
 use crate::fields;
 use crate::orgs::payload::{few_orgs, optional_orgs};
@@ -188,7 +189,7 @@ async fn appoint(app: &App, requester: &Requester, request: &Request, made: &mut
     };
     change.apply(app).await?;
     let user = User { app, request, assessment_uid: &assessment_uid };
-    let path = &DocPath::in_collection("users", &roar_uid)?;
+    let path = &user_path(&roar_uid)?;
     app.stores.admin.transaction(|tx| user.write(tx, path, true)).await?;
     app.stores.assessment.transaction(|tx| user.write(tx, path, false)).await?;
     Ok(json!({ "status": "ok", "adminUid": admin_uid, "assessmentUid": assessment_uid, "roarUid": roar_uid }))

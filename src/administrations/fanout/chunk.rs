@@ -21,8 +21,8 @@ use crate::documents::administration_sync::{completed_write, open_chunks, progre
 use crate::documents::archive::archive_path;
 use crate::documents::assignment::assignment_path;
 use crate::documents::former::former;
-use crate::documents::user::is_living;
 use crate::documents::user::orgs::current_orgs;
+use crate::documents::user::{is_living, user_path};
 use crate::fields;
 use crate::runtime::{HandlerError, Task, TaskOutcome};
 use crate::store::size::document_size;
@@ -391,7 +391,7 @@ impl<'a> Chunk<'a> {
                 .order_by(crate::store::path::NAME_FIELD, Direction::Ascending)
                 .limit(READ_AHEAD);
             if let Some(cursor) = cursor {
-                query = query.start_after(vec![database.reference(&DocPath::in_collection("users", cursor)?)]);
+                query = query.start_after(vec![database.reference(&user_path(cursor)?)]);
             }
             ahead.users = database.query(query).await?.into();
             ahead.more = ahead.users.len() == READ_AHEAD as usize;

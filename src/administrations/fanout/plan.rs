@@ -81,8 +81,7 @@ impl<'a> Plan<'a> {
         if self.control().await?.is_none() {
             return Ok(TaskOutcome::Finished);
         }
-        let prepared =
-            Definitions::of(self.app).get(&self.app.stores.admin, self.administration, self.version).await?;
+        let prepared = Definitions::of(self.app).get(&self.app.stores.admin, self.administration, self.version).await?;
         let Some(prepared) = prepared else { return Ok(TaskOutcome::Finished) };
         let progress = self.app.stores.admin.get(&progress_path(self.administration, self.version)?).await?;
         let progress = progress.as_ref().map(Progress::read).unwrap_or_default();

@@ -6,7 +6,6 @@
 
 use secrecy::SecretString;
 
-use super::bind::user_path;
 use super::identity::{RosterEntry, account_provider, is_roster_provider};
 use crate::accounts::{Account, AccountError, AccountUpdate};
 use crate::app::App;
@@ -14,6 +13,7 @@ use crate::documents::doubles::Found;
 use crate::documents::user::age::day;
 use crate::documents::user::merged::refusal;
 use crate::documents::user::same::{fold_address, same_birth, same_name};
+use crate::documents::user::user_path;
 use crate::rights::Claims;
 use crate::runtime::{FunctionError, Status};
 use crate::store::{Document, Fields, Query, Value, Write, lookup};

@@ -7,7 +7,12 @@ pub mod merged;
 pub mod orgs;
 pub mod same;
 
-use crate::store::{Fields, Value};
+use crate::store::{DocPath, Fields, Result, Value};
+
+/// Where a user's document is.
+pub fn user_path(roar_uid: &str) -> Result<DocPath> {
+    DocPath::in_collection("users", roar_uid)
+}
 
 /// True unless the user is archived, that is, unenrolled from everything (data-model §2.3).
 pub fn is_living(user: &Fields) -> bool {

@@ -10,14 +10,15 @@ use serde_json::{Value as Json, json};
 
 use super::callable::not_set_up;
 use super::records::{Unread, User};
+use super::sync::PROVIDER;
 use super::sync::entries::{ENTRIES, LEFT, SIGNED_IN, entry_path, said};
-use super::sync::{PROVIDER, user_path};
 use super::{Clever, CleverError, map};
 use crate::app::App;
 use crate::claims::binding::identity::{COPIED, RosterEntry, account_provider};
 use crate::claims::roster::follow_entry;
 use crate::documents::org_lists::OrgSet;
 use crate::documents::user::copy::{Parts, copy_changes, new_copy};
+use crate::documents::user::user_path;
 use crate::fields;
 use crate::orgs::{OrgLists, OrgType};
 use crate::payload::{Checked, object, required_id, required_text, value};

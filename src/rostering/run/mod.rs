@@ -11,10 +11,10 @@ use parking_lot::Mutex;
 use thiserror::Error;
 use tokio::sync::watch;
 
+pub use self::record::Begin;
 use self::record::{Ending, events, partner_fields, problems, progress_fields, stats};
 use crate::app::App;
 use crate::fields;
-use crate::orgs::OrgKey;
 use crate::rostering::Rosters;
 use crate::rostering::report::{Phase, Progress, Report};
 use crate::store::{
@@ -35,23 +35,6 @@ const STALE: jiff::SignedDuration = jiff::SignedDuration::from_mins(3);
 const BATCH: usize = 400;
 /// How often the end of a run is written when the store fails.
 const ATTEMPTS: u32 = 5;
-
-/// What a run is of.
-#[derive(Clone, Debug)]
-pub struct Begin<'a> {
-    /// `clever`.
-    pub provider: &'static str,
-    /// The top-most org of the partner.
-    pub org: &'a OrgKey,
-    /// People too, not orgs alone.
-    pub is_full: bool,
-    /// Who asked: an Auth UID, or the command.
-    pub by: &'a str,
-    /// The ID of the first run of all that were asked for at once.
-    pub batch: &'a str,
-    /// The run's ID.
-    pub id: &'a str,
-}
 
 /// What a run learnt of its partner.
 #[derive(Clone, Copy, Debug, Default)]
