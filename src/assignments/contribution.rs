@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::documents::assignment::flags;
 use crate::fields;
 use crate::store::{Fields, Timestamp, Value};
 
@@ -65,11 +66,6 @@ impl Counters {
     pub(super) fn entries(self) -> [(&'static str, i64); 3] {
         [("assigned", self.assigned), ("started", self.started), ("completed", self.completed)]
     }
-}
-
-/// An assignment's `started` and `completed`.
-pub fn flags(assignment: &Fields) -> [bool; 2] {
-    ["started", "completed"].map(|name| assignment.get(name).and_then(Value::as_bool).unwrap_or(false))
 }
 
 /// What one assignment contributes: to `total` and to each of its assigning orgs alike.

@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 
-pub use super::contribution::{ASSIGNMENT, COUNTED, Contribution, Counters, UPDATED_AT, begin_life, flags, life};
+pub use super::contribution::{ASSIGNMENT, COUNTED, Contribution, Counters, UPDATED_AT, begin_life, life};
 use super::tasks::Tasks;
-use crate::documents::assignment::task_id;
+use crate::documents::assignment::{flags, is_completed, is_started, task_id};
 use crate::orgs::OrgLists;
 use crate::store::{DocPath, Document, FieldPath, Fields, Precondition, Result, Transform, Value, Write};
 
@@ -26,12 +26,10 @@ impl Contribution {
         for assessment in assignment.get("assessments").and_then(Value::as_array).unwrap_or_default() {
             let Some(assessment) = assessment.as_map() else { continue };
             let Some(task) = task_id(assessment).filter(|task| counted.contains(task)) else { continue };
-            let has = |name: &str| assessment.get(name).is_some_and(|value| !value.is_null());
             let counters = tasks.entry(task.to_owned()).or_default();
             counters.assigned = 1;
-            // Tasks that another site hosts are completed without a start.
-            counters.started |= i64::from(has("startedOn") || has("completedOn"));
-            counters.completed |= i64::from(has("completedOn"));
+            counters.started |= i64::from(is_started(assessment));
+            counters.completed |= i64::from(is_completed(assessment));
         }
         Contribution { orgs, started, completed, tasks }
     }

@@ -62,16 +62,35 @@ impl AsFields for Fields {
     }
 }
 
+/// An assignment's `started` and `completed`.
+pub fn flags(assignment: &Fields) -> [bool; 2] {
+    ["started", "completed"].map(|name| assignment.get(name).and_then(Value::as_bool).unwrap_or(false))
+}
+
+/// An assessment has the field: null is the same as none.
+pub(crate) fn is_set(assessment: &Fields, name: &str) -> bool {
+    assessment.get(name).is_some_and(|value| !value.is_null())
+}
+
+/// The student has completed the task.
+pub(crate) fn is_completed(assessment: &Fields) -> bool {
+    is_set(assessment, "completedOn")
+}
+
+/// The student has started the task, or completed it: tasks that another site hosts are completed without a start.
+pub(crate) fn is_started(assessment: &Fields) -> bool {
+    is_set(assessment, "startedOn") || is_completed(assessment)
+}
+
 /// A student's work on the task has begun: it must not be taken away.
 pub(crate) fn has_begun(assessment: &Fields) -> bool {
-    let has = |name: &str| assessment.get(name).is_some_and(|value| !value.is_null());
-    has("startedOn") || has("completedOn") || names_runs(assessment)
+    is_started(assessment) || names_runs(assessment)
 }
 
 /// The assessment of an assignment names runs.
 pub(crate) fn names_runs(assessment: &Fields) -> bool {
     let runs = assessment.get("allRunIds").and_then(Value::as_array).unwrap_or_default();
-    !runs.is_empty() || assessment.get("runId").is_some_and(|run| !run.is_null())
+    !runs.is_empty() || is_set(assessment, "runId")
 }
 
 /// The progress of the given tasks: as it was, or `assigned`. Older documents spell the keys with
@@ -92,8 +111,7 @@ pub(crate) fn is_complete(assessments: &[Value], progress: &Fields) -> bool {
     let mut any = false;
     for assessment in assessments.iter().filter_map(Value::as_map) {
         let marked = task_id(assessment).and_then(|task| progress.get(&progress_key(task)));
-        let completed = assessment.get("completedOn").is_some_and(|value| !value.is_null())
-            || marked.and_then(Value::as_str) == Some("completed");
+        let completed = is_completed(assessment) || marked.and_then(Value::as_str) == Some("completed");
         if !completed && !is_optional(assessment) {
             return false;
         }

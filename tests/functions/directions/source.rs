@@ -299,7 +299,7 @@ fn paths(code: &str) -> Vec<(usize, Vec<String>)> {
             let length = code[end..].find(|c| !is_word(c)).unwrap_or(code.len() - end);
             parts.push(code[end..end + length].to_owned());
             end += length;
-            match code[end..].strip_prefix("::").filter(|next| next.starts_with(|c| is_word(c))) {
+            match code[end..].strip_prefix("::").filter(|next| next.starts_with(is_word)) {
                 Some(_) => end += 2,
                 None => break,
             }
