@@ -123,7 +123,7 @@ async fn emulator(students: usize) {
     let clever = Process::start(students).await;
     let world = EmulatorWorld::start().await;
     let mut service = world.service.clone();
-    service.app.rosters = Arc::new(Rosters::new(Some(clever.clever())));
+    service.app = service.app.clone().with_extension(Rosters::new(Some(clever.clever())));
     // The emulator hands over what follows one event at a time; how long that takes is its own matter.
     measure("emulator", &clever, &service, async || {}).await;
 }
@@ -134,7 +134,7 @@ async fn measure(store: &str, clever: &Process, service: &Service, settled: impl
             clever.promote().await;
         }
         let app = &service.app;
-        let asked = app.rosters.clever.clone().expect("it's set up");
+        let asked = Rosters::of(app).clever.clone().expect("it's set up");
         let before = app.stores.admin.cost();
         let began = Instant::now();
         let ask = Ask { options: Options::DEEP, district: None, by: "bench", limit: Duration::from_secs(3600) };

@@ -1,13 +1,14 @@
 //! What every handler gets: the two databases, the clock and IDs, the task queue, and the settings
-//! that rules depend on.
+//! that rules depend on. It knows no room; what rooms keep while the process lives, it holds by type.
 
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use crate::accounts::Projects;
-use crate::administrations::definitions::Definitions;
 use crate::context::Context;
-use crate::mirror;
-use crate::rostering::Rosters;
 use crate::runtime::TaskQueue;
 use crate::store::{Database, Timestamp};
 
@@ -42,13 +43,18 @@ pub struct Settings {
     pub roster_missing_share: f64,
 }
 
+impl Settings {
+    /// Fields of orgs that their mirrors leave out unless the settings name others (docs/domain/decisions.md#a-18).
+    pub const MIRROR_OMIT: [&str; 4] = ["districtContact", "principal", "phone", "createdBy"];
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Settings {
             assigned_user_types: vec!["student".to_owned()],
             edit_in_progress: EditInProgress::Deny,
             assign_on_promotion: false,
-            mirror_omit: mirror::PERSONAL.map(str::to_owned).to_vec(),
+            mirror_omit: Settings::MIRROR_OMIT.map(str::to_owned).to_vec(),
             roster_missing_share: 0.2,
         }
     }
@@ -79,11 +85,12 @@ pub struct App {
     pub tasks: Arc<dyn TaskQueue>,
     /// Settings of rules.
     pub settings: Arc<Settings>,
-    /// Who provides rosters, and which syncs are under way.
-    pub rosters: Arc<Rosters>,
-    /// Administrations whose fan-out is under way, read once.
-    pub definitions: Arc<Definitions>,
+    extensions: Extensions,
 }
+
+/// What rooms keep, one value of a type. Clones share it.
+#[derive(Clone, Default)]
+struct Extensions(Arc<Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>>);
 
 impl App {
     /// An application over the given parts.
@@ -93,10 +100,29 @@ impl App {
         context: Context,
         tasks: Arc<dyn TaskQueue>,
         settings: Settings,
-        rosters: Rosters,
     ) -> Self {
-        let (settings, rosters) = (Arc::new(settings), Arc::new(rosters));
-        App { stores, accounts, context, tasks, settings, rosters, definitions: Arc::default() }
+        let settings = Arc::new(settings);
+        App { stores, accounts, context, tasks, settings, extensions: Extensions::default() }
+    }
+
+    /// The same application, with a room's value in place of the one that [`App::extension`] would make.
+    pub fn with_extension<T: Send + Sync + 'static>(mut self, value: T) -> App {
+        let mut held = self.extensions.0.lock().clone();
+        held.insert(TypeId::of::<T>(), Arc::new(value));
+        self.extensions = Extensions(Arc::new(Mutex::new(held)));
+        self
+    }
+
+    /// What a room keeps while the process lives, the same for all clones of this application; made when it's first
+    /// asked for, unless it was given.
+    pub fn extension<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
+        let mut held = self.extensions.0.lock();
+        let known = held.get(&TypeId::of::<T>()).cloned().and_then(|value| value.downcast().ok());
+        known.unwrap_or_else(|| {
+            let made = Arc::new(T::default());
+            held.insert(TypeId::of::<T>(), made.clone());
+            made
+        })
     }
 
     /// The same application, which can't write a document: for saying what would be done.

@@ -5,6 +5,7 @@ mod behaviour;
 mod callers;
 mod clever;
 mod deliveries;
+mod error;
 mod log;
 mod parsers;
 mod server;
@@ -16,28 +17,23 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use thiserror::Error;
 
 pub use self::accounts::AccountsArgs;
 pub use self::behaviour::{BehaviourArgs, BehaviourConfig, EditInProgress, assigned_user_types};
 pub use self::callers::{AppCheckMode, CallerArgs, CallerConfig, SecondFactor, UnsignedTokens};
 pub use self::clever::CleverArgs;
 pub use self::deliveries::{DeliveryArgs, DeliveryConfig};
+pub use self::error::ConfigError;
 pub use self::log::{LogArgs, LogFormat};
 pub use self::server::{MetricsReaders, ServerArgs, ServerConfig};
 pub use self::store::{BackendConfig, StoreArgs, StoreConfig, StoreKind};
 pub use self::tasks::{TaskArgs, Transport};
-use crate::mirror;
+use crate::app::Settings;
 use crate::rostering::clever::Settings as CleverSettings;
 use crate::runtime::budget::{OPERATIONS, RAISED_OPERATIONS};
 use crate::runtime::limits::CALLS_A_MINUTE;
 use crate::runtime::sign_in::{RECENT, SignInRules};
 use crate::runtime::{Capacity, CloudOptions, DatabaseName, LocalOnly, auth};
-
-/// Settings that don't go together, or lack one. The message names the variable.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{0}")]
-pub struct ConfigError(String);
 
 /// The settings of `serve`.
 #[derive(Clone, Debug, Args)]
@@ -136,7 +132,7 @@ impl Config {
                 edit_in_progress: EditInProgress::Deny,
                 assigned_user_types: vec!["student".to_owned()],
                 assign_on_promotion: false,
-                mirror_omit: mirror::PERSONAL.map(str::to_owned).to_vec(),
+                mirror_omit: Settings::MIRROR_OMIT.map(str::to_owned).to_vec(),
                 roster_missing_share: 20,
             },
             clever: None,

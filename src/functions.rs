@@ -8,6 +8,8 @@ use crate::app::{ADMIN, ASSESSMENT, App};
 use crate::archive;
 use crate::assignments;
 use crate::claims;
+use crate::following;
+use crate::merging;
 use crate::mirror;
 use crate::reactions;
 use crate::reconcile;
@@ -85,7 +87,7 @@ pub fn table() -> Vec<Function<App>> {
         callable(
             "mergeUsers",
             "Makes two users who are one person one user, or shows what that would change (super admins).",
-            users::merging::merge_users,
+            merging::merge_users,
         )
         .privileged()
         .without_budget()
@@ -249,9 +251,9 @@ pub fn table() -> Vec<Function<App>> {
             "Archives a guest's deleted trial.",
         ),
         Function::task(
-            assignments::FOLLOW_AGAIN,
+            following::FOLLOW_AGAIN,
             "Follows the users who changed during a sync.",
-            assignments::run_follow_again,
+            following::run_follow_again,
         ),
         Function::task(fanout::PLAN, "Normalises an administration's orgs and plans its sync.", fanout::run_plan),
         Function::task(fanout::CHUNK, "Brings the assignments of a few hundred students in line.", fanout::run_chunk),

@@ -35,7 +35,7 @@ pub const PAYLOADS: [(&str, Reader); 16] = [
     ("syncCleverUser", read::<crate::rostering::clever::sign_in::Request>),
     ("syncCleverOrgs", read::<crate::rostering::clever::callable::Request>),
     ("reconcileAdministration", read::<crate::reconcile::callable::Request>),
-    ("mergeUsers", read::<crate::users::merging::callable::Request>),
+    ("mergeUsers", read::<crate::merging::callable::Request>),
     ("rosterDoubles", read::<crate::rostering::doubles::callable::Request>),
 ];
 

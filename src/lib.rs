@@ -13,10 +13,12 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod documents;
+pub mod following;
 pub mod functions;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod merging;
 pub mod mirror;
 pub mod openapi;
 pub mod orgs;

@@ -10,9 +10,6 @@ use crate::orgs::OrgType;
 use crate::runtime::{DocumentEvent, HandlerError};
 use crate::store::{DocPath, Document, Fields, Precondition, StoreError, Value, Write};
 
-/// Fields that mirrors leave out unless the settings name others (docs/domain/decisions.md#a-18).
-pub const PERSONAL: [&str; 4] = ["districtContact", "principal", "phone", "createdBy"];
-
 /// What tells who a family is and where it lives. A family is called by its people's last name, and its
 /// groups after it.
 const OF_FAMILIES: [&str; 3] = ["name", "address", "location"];
@@ -98,11 +95,12 @@ fn correction(path: &DocPath, mirror: Option<&Document>, wanted: Option<Fields>)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::Settings;
     use crate::fields;
     use crate::store::Timestamp;
 
     fn kept(org_type: OrgType, org: Fields) -> Vec<String> {
-        let omit = PERSONAL.map(str::to_owned);
+        let omit = Settings::MIRROR_OMIT.map(str::to_owned);
         let mirror = mirrored(org_type, &org, &omit);
         assert!(mirror.iter().all(|(name, value)| org.get(name) == Some(value)), "nothing is changed");
         mirror.into_keys().collect()

@@ -10,6 +10,7 @@ use axum::http::header;
 use axum::routing::get;
 
 use crate::accounts::Projects;
+use crate::administrations::definitions::Definitions;
 use crate::app::{ADMIN, ASSESSMENT, App, Settings, Stores};
 use crate::context::Context;
 use crate::functions;
@@ -123,7 +124,7 @@ impl Service {
             None => queue.clone(),
         };
         let context = parts.context.clone();
-        let app = App::new(parts.stores, parts.accounts, context, tasks, parts.settings, parts.rosters);
+        let app = App::new(parts.stores, parts.accounts, context, tasks, parts.settings).with_extension(parts.rosters);
         let options = Options {
             context: parts.context,
             callers: parts.callers,
@@ -133,9 +134,9 @@ impl Service {
             capacity: parts.capacity,
         };
         let runtime = Runtime::new(table, app.clone(), options)?;
-        let rosters = app.rosters.clone();
+        let rosters = Rosters::of(&app);
         runtime.metrics().add_source(Box::new(move || samples(&rosters.tally)));
-        let definitions = app.definitions.clone();
+        let definitions = Definitions::of(&app);
         runtime.metrics().add_source(Box::new(move || {
             let help =
                 "Students whom syncs of administrations passed over, because a document of theirs takes no more.";

@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
-use roar_functions::administrations::model::{Administration, progress_key};
 use roar_functions::assignments::build::{Decision, Definition};
-use roar_functions::fields;
-use roar_functions::fuzzing;
+use roar_functions::documents::administration::Administration;
+use roar_functions::documents::assignment::progress_key;
 use roar_functions::orgs::{OrgTree, OrgType};
 use roar_functions::store::{Fields, Value};
+use roar_functions::{fields, fuzzing};
 use roar_functions_fuzz::{assert_discreet, assert_storable, mutate_json, now};
 use serde_json::Value as Json;
 

@@ -3,9 +3,9 @@
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 use reqwest::Url;
+use roar_functions::documents::org_lists::OrgSet;
 use roar_functions::fuzzing::{follow, page};
 use roar_functions::orgs::OrgLists;
-use roar_functions::orgs::lists::OrgSet;
 use roar_functions::payload::is_id;
 use roar_functions::rostering::clever::map;
 use roar_functions::rostering::clever::records::{DistrictInfo, Record, School, Section, User, record};

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
-use roar_functions::assignments::conditions::{Comparison, Condition, normalise};
+use roar_functions::documents::conditions::{Comparison, Condition, normalise};
 use roar_functions::store::{Fields, Timestamp, Value};
 use roar_functions_fuzz::{fields, mutate_json, now, value};
 use serde_json::Value as Json;

@@ -3,8 +3,8 @@
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 use roar_functions::claims::lists::AdminOrgs;
+use roar_functions::orgs::payload::optional_orgs;
 use roar_functions::orgs::{Org, OrgKey, OrgLists, OrgTree, OrgType};
-use roar_functions::payload::optional_orgs;
 use roar_functions_fuzz::{assert_discreet, fields, mutate_json, value};
 use serde_json::Value as Json;
 

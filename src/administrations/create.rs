@@ -4,15 +4,14 @@
 use jiff::SignedDuration;
 use serde_json::json;
 
-use super::fanout::control::administration_path;
-use super::model::Administration;
 use super::payload::Request;
 use crate::app::{App, EditInProgress};
 use crate::digest::digest;
+use crate::documents::administration::{Administration, administration_path};
+use crate::documents::user::user_path;
 use crate::fields;
 use crate::orgs::{OrgLists, OrgTree, OrgType, Reach, load_tree};
-use crate::rights::Claims;
-use crate::rights::{NamesOrgs, OrgAdmin, Payload, Requester};
+use crate::rights::{Claims, NamesOrgs, OrgAdmin, Payload, Requester};
 use crate::runtime::{FunctionError, Status};
 use crate::store::{
     DocPath, Document, FieldPath, Fields, Precondition, StoreError, Timestamp, Transaction, Transform, Value, Write,
@@ -160,7 +159,7 @@ impl Work<'_> {
     }
 
     async fn create(&self, tx: &Transaction) -> Result<(), FunctionError> {
-        let creator = DocPath::in_collection("users", &self.claims.roar_uid)?;
+        let creator = user_path(&self.claims.roar_uid)?;
         let mut fields = self.fields();
         fields.insert("createdBy".to_owned(), Value::from(self.claims.roar_uid.as_str()));
         let path = administration_path(self.new_id)?;

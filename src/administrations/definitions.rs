@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
-use super::fanout::control::{Control, administration_path};
 use super::fanout::ownership::Ownership;
-use super::model::Administration;
+use crate::app::App;
 use crate::assignments::build::Definition;
-use crate::orgs::lists::OrgSet;
+use crate::documents::administration::{Administration, administration_path};
+use crate::documents::administration_sync::Control;
+use crate::documents::org_lists::OrgSet;
 use crate::orgs::{OrgTree, Reach, load_tree};
 use crate::store::{Database, StoreError};
 
@@ -59,6 +60,11 @@ pub struct Definitions {
 }
 
 impl Definitions {
+    /// Those of this process.
+    pub fn of(app: &App) -> Arc<Definitions> {
+        app.extension()
+    }
+
     /// Remembers what a plan has just read.
     pub fn put(&self, administration: &str, version: i64, prepared: Prepared) {
         let slot = Slot::default();

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::model::Administration;
 use crate::digest::digest;
+use crate::documents::administration::Administration;
 use crate::orgs::{OrgLists, OrgType};
 use crate::store::Value;
 

@@ -4,17 +4,14 @@
 //! over ([`fanout`]), which normalises the org lists and then works through the students in chunks.
 
 pub mod create;
-pub mod dates;
 pub mod definitions;
 pub mod fanout;
 pub mod material;
-pub mod model;
 pub mod normalise;
 mod org_changes;
 pub(crate) mod payload;
 mod sync;
 
 pub use create::create_administration;
-pub use model::Administration;
 pub use org_changes::{follow_orgs, follow_touched, leave_orgs};
 pub use sync::{Origin, bring_about, written};

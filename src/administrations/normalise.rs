@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::model::Administration;
+use crate::documents::administration::Administration;
 use crate::fields;
 use crate::orgs::{OrgLists, OrgTree, OrgType};
 use crate::store::{DocPath, Document, FieldPath, Fields, Result, Timestamp, Value, Write};

@@ -3,11 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use super::fanout::control::administration_path;
-use super::model::Administration;
 use super::sync::{Origin, bring_about};
 use crate::app::App;
-use crate::orgs::lists::OrgSet;
+use crate::documents::administration::{Administration, administration_path};
+use crate::documents::org_lists::OrgSet;
 use crate::orgs::{OrgKey, OrgLists, OrgType};
 use crate::store::{FieldOp, FieldPath, Fields, Query, StoreError, Value, Write};
 

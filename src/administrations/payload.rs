@@ -7,13 +7,13 @@ use std::collections::HashSet;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value as Json};
 
-use super::dates::{Edge, parse};
-use super::model::progress_key;
-use crate::assignments::conditions::normalise;
+use crate::documents::assignment::progress_key;
+use crate::documents::conditions::normalise;
+use crate::documents::dates::{Edge, parse};
 use crate::orgs::OrgLists;
+use crate::orgs::payload::{few, required_orgs};
 use crate::payload::{
-    Checked, check_key, few, flag, object, optional_id, optional_text, present, required_orgs, required_text, shown,
-    value, value_within,
+    Checked, check_key, flag, object, optional_id, optional_text, present, required_text, shown, value, value_within,
 };
 use crate::runtime::FunctionError;
 use crate::store::size::depth;

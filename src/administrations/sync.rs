@@ -2,11 +2,11 @@
 //! (docs/domain/administrations.md#the-fan-out). The handler only notes the work and hands it to a task, so that it
 //! answers at once.
 
-use super::fanout::REMOVE;
-use super::fanout::control::{Control, State, administration_path};
+use super::fanout::{REMOVE, plan_task};
 use super::material::fingerprint;
-use super::model::Administration;
 use crate::app::App;
+use crate::documents::administration::{Administration, administration_path};
+use crate::documents::administration_sync::{Control, State};
 use crate::fields;
 use crate::orgs::OrgLists;
 use crate::runtime::{DocumentEvent, HandlerError, NewTask};
@@ -100,7 +100,7 @@ pub async fn bring_about(app: &App, id: &str, origin: Origin<'_>) -> Result<bool
         let next = Control::next(previous, print, document.create_time);
         let assigned_once = next.assigned_once || is_older;
         let control = Control { assigned_once, only, next: OrgLists::new(), ..next };
-        let task = control.plan(id);
+        let task = plan_task(id, &control);
         let progress = fields! { "syncStatus" => "pending", "syncChunksTotal" => 0, "syncChunksCompleted" => 0 };
         tx.write(Write::set(Control::path(id)?, control.to_fields())).await;
         tx.write(Write::update(path, progress)).await;

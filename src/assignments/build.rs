@@ -5,17 +5,21 @@ use std::sync::Arc;
 
 use super::counts::{Contribution, begin_life};
 use super::side_effects::date_assigned;
-use super::tasks::{Tasks, may_be_key};
-use crate::administrations::model::{Administration, Assessment, progress_key};
+use super::tasks::Tasks;
+use crate::documents::administration::{Administration, Assessment};
 use crate::documents::archive::kept;
+use crate::documents::assignment::{
+    assessments_of, has_begun, is_complete, progress, progress_key, requirements, task_id, task_ids,
+};
 use crate::documents::former::former;
+use crate::documents::org_lists::OrgSet;
+use crate::documents::user::age::date_of_birth;
+use crate::documents::user::grade::grade_text;
+use crate::documents::user::orgs::current_orgs;
 use crate::fields;
-use crate::orgs::lists::OrgSet;
-use crate::orgs::{OrgLists, OrgTree, OrgType};
+use crate::orgs::{OrgLists, OrgTree};
 use crate::store::size::{depth, fields_size, value_size};
 use crate::store::{Document, Fields, Timestamp, Value};
-use crate::users::age::date_of_birth;
-use crate::users::grade::grade_text;
 
 /// An administration as its fan-out needs it: read once, used for every student.
 #[derive(Clone, Debug)]
@@ -84,22 +88,6 @@ fn again(mut assignment: Fields, tasks: &Tasks, now: Timestamp) -> Decision {
     begin_life(&mut assignment, now);
     Contribution::of(&assignment, tasks).record(&mut assignment);
     Decision::Create(assignment)
-}
-
-/// The orgs that a user is in now, by type.
-pub fn current_orgs(user: &Fields) -> OrgLists {
-    OrgType::ALL
-        .into_iter()
-        .flat_map(|org_type| {
-            let current = user
-                .get(org_type.plural())
-                .and_then(Value::as_map)
-                .and_then(|map| map.get("current"))
-                .and_then(Value::as_array)
-                .unwrap_or_default();
-            current.iter().filter_map(Value::as_str).map(move |id| (org_type, id))
-        })
-        .collect()
 }
 
 impl Definition {
@@ -357,86 +345,6 @@ pub(crate) fn entry(assessment: &Assessment, known: Fields, user: &Fields, now: 
         };
     }
     entry
-}
-
-/// A student's work on the task has begun: it must not be taken away.
-pub(crate) fn has_begun(assessment: &Fields) -> bool {
-    let has = |name: &str| assessment.get(name).is_some_and(|value| !value.is_null());
-    has("startedOn") || has("completedOn") || names_runs(assessment)
-}
-
-/// The assessment of an assignment names runs.
-pub(crate) fn names_runs(assessment: &Fields) -> bool {
-    let runs = assessment.get("allRunIds").and_then(Value::as_array).unwrap_or_default();
-    !runs.is_empty() || assessment.get("runId").is_some_and(|run| !run.is_null())
-}
-
-/// The task of an assessment in an assignment. One that can't be a key is none, as in administrations: clients write
-/// these entries.
-pub(crate) fn task_id(assessment: &Fields) -> Option<&str> {
-    assessment.get("taskId").and_then(Value::as_str).filter(|task| may_be_key(task))
-}
-
-fn task_ids(assessments: &[Value]) -> impl Iterator<Item = &str> {
-    assessments.iter().filter_map(Value::as_map).filter_map(task_id)
-}
-
-pub(crate) fn assessments_of(assignment: &Fields) -> Vec<Fields> {
-    let assessments = assignment.get("assessments").and_then(Value::as_array).unwrap_or_default();
-    assessments.iter().filter_map(Value::as_map).cloned().collect()
-}
-
-/// The tasks, and whether each must be done: what completion depends on.
-pub(super) fn requirements<T: AsFields>(assessments: &[T]) -> BTreeMap<String, bool> {
-    let entries = assessments.iter().filter_map(AsFields::as_fields);
-    entries.filter_map(|entry| Some((task_id(entry)?.to_owned(), is_optional(entry)))).collect()
-}
-
-pub(super) trait AsFields {
-    fn as_fields(&self) -> Option<&Fields>;
-}
-impl AsFields for Value {
-    fn as_fields(&self) -> Option<&Fields> {
-        self.as_map()
-    }
-}
-impl AsFields for Fields {
-    fn as_fields(&self) -> Option<&Fields> {
-        Some(self)
-    }
-}
-
-pub(super) fn is_optional(assessment: &Fields) -> bool {
-    assessment.get("optional").and_then(Value::as_bool).unwrap_or(false)
-}
-
-/// The progress of the given tasks: as it was, or `assigned`. Older documents spell the keys with
-/// hyphens; only underscores are written (docs/domain/documents.md#keys-of-tasks).
-pub(crate) fn progress(existing: &Fields, assessments: &[Value]) -> Fields {
-    let old = existing.get("progress").and_then(Value::as_map);
-    let known = |task: &str| {
-        let old = old?;
-        old.get(&progress_key(task)).or_else(|| old.get(task)).cloned()
-    };
-    task_ids(assessments)
-        .map(|task| (progress_key(task), known(task).unwrap_or_else(|| Value::from("assigned"))))
-        .collect()
-}
-
-/// Every assessment is completed or optional, and at least one is completed
-/// (docs/domain/assignments.md#completion-of-an-assignment).
-pub(crate) fn is_complete(assessments: &[Value], progress: &Fields) -> bool {
-    let mut any = false;
-    for assessment in assessments.iter().filter_map(Value::as_map) {
-        let marked = task_id(assessment).and_then(|task| progress.get(&progress_key(task)));
-        let completed = assessment.get("completedOn").is_some_and(|value| !value.is_null())
-            || marked.and_then(Value::as_str) == Some("completed");
-        if !completed && !is_optional(assessment) {
-            return false;
-        }
-        any |= completed;
-    }
-    any
 }
 
 /// The snapshot of the student that reports read (docs/domain/assignments.md#what-an-assignment-holds): the student

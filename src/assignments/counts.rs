@@ -5,96 +5,16 @@
 
 use std::collections::BTreeMap;
 
-use super::build::task_id;
+pub use super::contribution::{ASSIGNMENT, COUNTED, Contribution, Counters, UPDATED_AT, begin_life, life};
 use super::tasks::Tasks;
-use crate::fields;
+use crate::documents::assignment::{flags, is_completed, is_started, task_id};
 use crate::orgs::OrgLists;
-use crate::store::{DocPath, Document, FieldPath, Fields, Precondition, Result, Timestamp, Transform, Value, Write};
+use crate::store::{DocPath, Document, FieldPath, Fields, Precondition, Result, Transform, Value, Write};
 
-/// The field of an assignment that remembers what it has contributed.
-pub const COUNTED: &str = "counted";
 /// The counts over all orgs.
 pub const TOTAL: &str = "total";
-/// The counts of assignments, beside the counts of each task.
-pub const ASSIGNMENT: &str = "assignment";
 /// The document in which older functions kept the counts of all orgs of an administration.
 pub const COMPLETION: &str = "completion";
-/// When counts last moved, beside the blocks.
-pub const UPDATED_AT: &str = "updatedAt";
-
-/// In [`COUNTED`]: since when an assignment that went and came again is counted anew.
-const SINCE: &str = "since";
-
-/// Since when an assignment that went and came again is counted anew; `None` for one that is in its first life. Two
-/// documents of one path and with one date of assignment are the same assignment when they agree in this.
-pub fn life(assignment: &Fields) -> Option<Timestamp> {
-    assignment.get(COUNTED)?.as_map()?.get(SINCE)?.as_timestamp()
-}
-
-/// Notes that the assignment is counted anew from `now` on.
-pub fn begin_life(assignment: &mut Fields, now: Timestamp) {
-    assignment.insert(COUNTED.to_owned(), Value::Map(fields! { SINCE => now }));
-}
-
-/// How many are assigned, how many of these started, how many of those completed (cumulative).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Assigned, whatever became of it.
-    pub assigned: i64,
-    /// Started or completed.
-    pub started: i64,
-    /// Completed.
-    pub completed: i64,
-}
-
-impl Counters {
-    /// Reads a block of counters; what's absent is zero. `None` when the value is no block.
-    pub fn read(block: &Value) -> Option<Counters> {
-        let block = block.as_map()?;
-        let number = |name: &str| block.get(name).and_then(Value::as_i64).unwrap_or(0);
-        Some(Counters { assigned: number("assigned"), started: number("started"), completed: number("completed") })
-    }
-
-    /// What has to be added to `self` to come to `other`.
-    pub fn until(self, other: Counters) -> Counters {
-        let mut difference = Counters::default();
-        difference.move_by(self, other);
-        difference
-    }
-
-    fn move_by(&mut self, before: Counters, after: Counters) {
-        self.assigned += after.assigned - before.assigned;
-        self.started += after.started - before.started;
-        self.completed += after.completed - before.completed;
-    }
-
-    fn is_zero(self) -> bool {
-        self == Counters::default()
-    }
-
-    fn entries(self) -> [(&'static str, i64); 3] {
-        [("assigned", self.assigned), ("started", self.started), ("completed", self.completed)]
-    }
-}
-
-/// An assignment's `started` and `completed`.
-pub fn flags(assignment: &Fields) -> [bool; 2] {
-    ["started", "completed"].map(|name| assignment.get(name).and_then(Value::as_bool).unwrap_or(false))
-}
-
-/// What one assignment contributes: to `total` and to each of its assigning orgs alike.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Contribution {
-    /// IDs of the assigning orgs, each once, in order.
-    pub orgs: Vec<String>,
-    /// The assignment's `started` flag.
-    pub started: bool,
-    /// The assignment's `completed` flag.
-    pub completed: bool,
-    /// By task ID.
-    pub tasks: BTreeMap<String, Counters>,
-}
-
 impl Contribution {
     /// What the assignment contributes as it stands, of the tasks that count. A task counts once, however many
     /// entries a client makes of it.
@@ -106,12 +26,10 @@ impl Contribution {
         for assessment in assignment.get("assessments").and_then(Value::as_array).unwrap_or_default() {
             let Some(assessment) = assessment.as_map() else { continue };
             let Some(task) = task_id(assessment).filter(|task| counted.contains(task)) else { continue };
-            let has = |name: &str| assessment.get(name).is_some_and(|value| !value.is_null());
             let counters = tasks.entry(task.to_owned()).or_default();
             counters.assigned = 1;
-            // Tasks that another site hosts are completed without a start.
-            counters.started |= i64::from(has("startedOn") || has("completedOn"));
-            counters.completed |= i64::from(has("completedOn"));
+            counters.started |= i64::from(is_started(assessment));
+            counters.completed |= i64::from(is_completed(assessment));
         }
         Contribution { orgs, started, completed, tasks }
     }
@@ -122,54 +40,6 @@ impl Contribution {
             Some(tasks) => Contribution::of(assignment, tasks),
             None => Contribution::of(assignment, &Tasks::known_to(assignment)),
         }
-    }
-
-    /// What the assignment remembers to have contributed; `None` when nothing of it was counted.
-    pub fn recorded(assignment: &Fields) -> Option<Contribution> {
-        let counted = assignment.get(COUNTED)?.as_map()?;
-        let [started, completed] = flags(counted);
-        let tasks = counted.get("tasks").and_then(Value::as_map).map(|tasks| {
-            let read = |value: &Value| {
-                let numbers = value.as_array()?;
-                let at = |index: usize| numbers.get(index).and_then(Value::as_i64);
-                Some(Counters { assigned: at(0)?, started: at(1)?, completed: at(2)? })
-            };
-            tasks.iter().filter_map(|(task, value)| Some((task.clone(), read(value)?))).collect()
-        });
-        Some(Contribution {
-            orgs: counted.get("orgs").and_then(Value::as_string_list).unwrap_or_default(),
-            started,
-            completed,
-            tasks: tasks.unwrap_or_default(),
-        })
-    }
-
-    /// The value of the `counted` field.
-    pub fn to_value(&self) -> Value {
-        let tasks: Fields = self
-            .tasks
-            .iter()
-            .map(|(task, counters)| {
-                let numbers = counters.entries().map(|(_, number)| Value::Integer(number));
-                (task.clone(), Value::Array(numbers.to_vec()))
-            })
-            .collect();
-        Value::Map(fields! {
-            "orgs" => Value::strings(&self.orgs),
-            "started" => self.started,
-            "completed" => self.completed,
-            "tasks" => tasks,
-        })
-    }
-
-    /// Puts the record of this contribution into the assignment. What it says of the assignment's life stays.
-    pub fn record(&self, assignment: &mut Fields) {
-        let life = life(assignment);
-        let mut record = self.to_value();
-        if let (Value::Map(record), Some(life)) = (&mut record, life) {
-            record.insert(SINCE.to_owned(), Value::Timestamp(life));
-        }
-        assignment.insert(COUNTED.to_owned(), record);
     }
 
     /// True when the assignment's own record says that all of it is counted.

@@ -7,19 +7,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::build::{
-    CONDITION_FIELDS, Decision, Definition, Former, assessments, assessments_of, current_orgs, has_begun, is_complete,
-    progress, requirements, task_id, user_data,
-};
+use super::build::{CONDITION_FIELDS, Decision, Definition, Former, assessments, user_data};
 use super::counts::Contribution;
 use super::tasks::Tasks;
-use crate::administrations::model::Administration;
-use crate::orgs::lists::OrgSet;
+use crate::documents::administration::Administration;
+use crate::documents::assignment::{assessments_of, has_begun, is_complete, progress, requirements, task_id};
+use crate::documents::org_lists::OrgSet;
+use crate::documents::user::age::{age_in_months, date_of_birth, day};
+use crate::documents::user::is_living;
+use crate::documents::user::orgs::current_orgs;
 use crate::orgs::{OrgLists, OrgTree, OrgType};
 use crate::store::{Fields, Timestamp, Value, lookup};
-use crate::users::age::{age_in_months, date_of_birth, day};
 use crate::users::change::UserChange;
-use crate::users::is_living;
 
 /// What is known when a student's assignment follows them.
 pub struct Follower<'a> {

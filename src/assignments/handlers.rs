@@ -8,8 +8,8 @@ use super::counts::{COUNTED, Contribution, CountsDelta, life};
 use super::settlement::deletion_mark;
 use super::side_effects::{Memory, Step, date_assigned, dates_left, list_dates, lists_assignment, user_write};
 use super::tasks::Tasks;
-use crate::administrations::model::Administration;
 use crate::app::App;
+use crate::documents::administration::{Administration, administration_path};
 use crate::documents::archive::{DELETED_AT, archive_path, archiving};
 use crate::documents::former::{Dates, former};
 use crate::runtime::{DocumentEvent, HandlerError};
@@ -233,7 +233,7 @@ impl Assignment {
     }
 
     fn administration_path(&self) -> Result<DocPath, StoreError> {
-        DocPath::in_collection("administrations", &self.administration)
+        administration_path(&self.administration)
     }
 
     /// The increments; none when the administration is gone, so that no counts come to life again.

@@ -2,7 +2,7 @@
 //! mean for the student's document.
 
 pub mod build;
-pub mod conditions;
+pub mod contribution;
 pub mod counts;
 pub mod follow;
 mod handlers;
@@ -10,10 +10,6 @@ pub mod recount;
 pub mod settlement;
 pub mod side_effects;
 pub mod tasks;
-mod user_changes;
 
 pub(crate) use handlers::{Amended, amend, remember_work};
 pub use handlers::{created, deleted, updated};
-pub use user_changes::{
-    FOLLOW_AGAIN, look_again, run_follow_again, task_for_waiting, user_written, waiting_collection,
-};

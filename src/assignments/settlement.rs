@@ -5,10 +5,11 @@ use super::build::Decision;
 use super::counts::{Contribution, CountsDelta};
 use super::side_effects::{Memory, Step, dates_left, list_dates, lists_assignment};
 use crate::documents::archive::archiving;
+use crate::documents::assignment::assignment_path;
 use crate::documents::former::{Dates, former};
+use crate::documents::user::archived_unsaid;
 use crate::fields;
 use crate::store::{DocPath, Document, Fields, Precondition, Result, Timestamp, Write};
-use crate::users::archived_unsaid;
 
 /// Collects writes. The counts come last ([`Settlement::counts`]), because they are shared.
 pub struct Settlement<'a> {
@@ -106,9 +107,4 @@ pub fn deletion_mark(assignment: &Document, now: Timestamp) -> Result<Write> {
     let id = format!("syncAssignmentDeleted__{user}__{administration}__{born}");
     let expires = now.checked_add(jiff::SignedDuration::from_hours(24 * MARK_DAYS)).unwrap_or(now);
     Ok(Write::set(DocPath::in_collection("processedEvents", &id)?, fields! { "at" => now, "expireAt" => expires }))
-}
-
-/// Where a user's assignment of an administration is.
-pub fn assignment_path(user: &DocPath, administration: &str) -> Result<DocPath> {
-    user.child("assignments", administration)
 }

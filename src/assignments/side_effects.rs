@@ -1,8 +1,8 @@
 //! What an assignment's changes mean for the student's own document: the lists of assigned, started
 //! and completed administrations, and their dates (docs/domain/assignments.md#the-students-lists).
 
-use super::build::has_begun;
-use super::counts::{self, Contribution};
+use super::counts::Contribution;
+use crate::documents::assignment::{self, has_begun};
 use crate::documents::former::{self, Dates};
 use crate::store::{DocPath, FieldPath, Fields, Precondition, Timestamp, Transform, Value, Write};
 
@@ -35,7 +35,7 @@ pub fn list_dates(assignment: &Fields, now: Timestamp) -> Dates {
         let entries = assessments.iter().filter_map(Value::as_map);
         entries.filter_map(move |entry| entry.get(name).and_then(Value::as_timestamp))
     };
-    let [started, completed] = counts::flags(assignment);
+    let [started, completed] = assignment::flags(assignment);
     let begun = started || assessments.iter().filter_map(Value::as_map).any(has_begun);
     Dates {
         assigned: assigned_on(assignment, now),

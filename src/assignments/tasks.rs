@@ -6,16 +6,10 @@
 
 use std::collections::BTreeSet;
 
-use super::build::{assessments_of, task_id};
-use super::counts::{ASSIGNMENT, Contribution, UPDATED_AT};
-use crate::administrations::model::{Administration, progress_key};
-use crate::payload::is_key;
+use super::contribution::{ASSIGNMENT, Contribution, UPDATED_AT};
+use crate::documents::administration::Administration;
+use crate::documents::assignment::{assessments_of, may_be_key, task_id};
 use crate::store::Fields;
-
-/// True when a task's ID can be stored as a key: of counts as it is, of `progress` with underscores.
-pub fn may_be_key(task: &str) -> bool {
-    is_key(task) && is_key(&progress_key(task))
-}
 
 /// The tasks that count.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,16 +55,6 @@ mod tests {
     use super::*;
     use crate::fields;
     use crate::store::Value;
-
-    #[test]
-    fn what_may_be_a_key() {
-        for task in ["swr", "swr-es", "_", "__", "___", "a".repeat(1500).as_str(), "vocab/2", "ä"] {
-            assert!(may_be_key(task), "{task}");
-        }
-        for task in ["", "__x__", "____", "--x--", "_-x-_", "__x--", "a".repeat(1501).as_str()] {
-            assert!(!may_be_key(task), "{task}");
-        }
-    }
 
     #[test]
     fn what_counts() {

@@ -10,10 +10,12 @@ use super::roster::{SOURCES, Sources};
 use super::{Rounds, next_update};
 use crate::accounts::check_claims;
 use crate::app::App;
+use crate::documents::user_claims::claims_map;
 use crate::fields;
+use crate::orgs::payload::few_orgs;
 use crate::orgs::{OrgLists, OrgTree, OrgType};
-use crate::payload::{Checked, few_orgs, object, optional_id, optional_ids, required_id};
-use crate::rights::{AboveOrgs, Claims, NamesOrgs, Payload, check_appointable, claims_map};
+use crate::payload::{Checked, object, optional_id, optional_ids, required_id};
+use crate::rights::{AboveOrgs, Claims, NamesOrgs, Payload, check_appointable};
 use crate::runtime::{FunctionError, Status};
 use crate::store::{FieldPath, Fields, Transaction, Value, Write};
 

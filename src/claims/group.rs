@@ -4,17 +4,17 @@
 use async_trait::async_trait;
 use serde_json::{Map, Value as Json, json};
 
-use super::Rounds;
 use super::audit::{Action, Record};
 use super::custom::custom_claims;
 use super::lists::{AdminOrgs, granted, snapshot, stored};
-use super::{next_update, publish};
+use super::{Rounds, next_update, publish};
 use crate::accounts::check_claims;
 use crate::app::App;
+use crate::documents::user_claims::claims_map;
 use crate::fields;
 use crate::orgs::{OrgKey, OrgLists, OrgTree, OrgType};
 use crate::payload::{Checked, check_key, object, optional_id, optional_text, present, required_text, shown, value};
-use crate::rights::{Claims, Payload, Permit, Requester, Rule, claims_map, denied};
+use crate::rights::{Claims, Payload, Permit, Requester, Rule, denied};
 use crate::runtime::{Caller, FunctionError, Status};
 use crate::store::{DocPath, FieldPath, Fields, Precondition, StoreError, Transaction, Transform, Value, Write};
 

@@ -12,14 +12,15 @@ use super::Rounds;
 use super::audit::{Action, Record};
 use super::custom::{custom_claims, fitting, without_rights};
 use super::lists::{NoRoom, granted};
-use super::suspension::is_suspended;
 use crate::accounts::{Account, AccountError, Accounts};
 use crate::app::App;
+use crate::documents::user::user_path;
+use crate::documents::user_claims::{claims_map, is_suspended};
 use crate::fields;
 use crate::orgs::OrgLists;
-use crate::rights::{Claims, claims_map};
+use crate::rights::Claims;
 use crate::runtime::{FunctionError, HandlerError};
-use crate::store::{Database, DocPath, Document, FieldPath, Fields, Precondition, StoreError, Timestamp, Value, Write};
+use crate::store::{Database, Document, FieldPath, Fields, Precondition, StoreError, Timestamp, Value, Write};
 
 /// Why claims couldn't be published.
 #[derive(Debug, Error)]
@@ -292,7 +293,7 @@ async fn copy_claims(
 }
 
 async fn set_user_type(database: &Database, roar_uid: &str) -> Result<bool, StoreError> {
-    let path = DocPath::in_collection("users", roar_uid)?;
+    let path = user_path(roar_uid)?;
     let Some(user) = database.get(&path).await? else { return Ok(false) };
     if user.fields.get("userType").and_then(Value::as_str) == Some("admin") {
         return Ok(false);

@@ -14,10 +14,12 @@ use super::lists::{AdminOrgs, granted, snapshot, stored};
 use super::publish::{ClaimsError, publish};
 use super::{Rounds, next_update};
 use crate::app::App;
+use crate::documents::org_lists::OrgSet;
+use crate::documents::user::user_path;
+use crate::documents::user_claims::claims_map;
 use crate::fields;
 use crate::orgs::OrgLists;
-use crate::orgs::lists::OrgSet;
-use crate::rights::{Claims, claims_map};
+use crate::rights::Claims;
 use crate::runtime::{DocumentEvent, HandlerError};
 use crate::store::{
     Database, DocPath, Document, FieldPath, Fields, Precondition, Query, StoreError, Transaction, Value, Write,
@@ -220,7 +222,7 @@ async fn no_admins(app: &App, roar_uid: &str) -> Result<(), StoreError> {
 }
 
 async fn no_admin(database: &Database, roar_uid: &str) -> Result<(), StoreError> {
-    let path = DocPath::in_collection("users", roar_uid)?;
+    let path = user_path(roar_uid)?;
     let Some(user) = database.get(&path).await? else { return Ok(()) };
     if user.fields.get("userType").and_then(Value::as_str) != Some("admin") {
         return Ok(());

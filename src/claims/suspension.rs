@@ -12,27 +12,13 @@ use super::next_update;
 use super::publish::publish;
 use crate::accounts::{Account, AccountError, AccountUpdate, Accounts};
 use crate::app::App;
+use crate::documents::user_claims::{
+    SUSPENDED, SUSPENDED_ABOVE, SUSPENDED_AT, claims_map, is_suspended, is_suspended_above,
+};
 use crate::fields;
-use crate::rights::{Claims, claims_map, denied};
+use crate::rights::{Claims, denied};
 use crate::runtime::{FunctionError, Status};
-use crate::store::{Document, FieldPath, Fields, Precondition, Transaction, Value, Write};
-
-/// The field of a `userClaims` document, beside the claims.
-pub const SUSPENDED: &str = "suspended";
-/// Since when.
-pub const SUSPENDED_AT: &str = "suspendedAt";
-/// Whether a super admin suspended the user, or who runs the service: then nobody with fewer rights lifts it.
-pub const SUSPENDED_ABOVE: &str = "suspendedBySuperAdmin";
-
-/// True for the document of somebody for whom nothing is to be done.
-pub fn is_suspended(document: &Document) -> bool {
-    document.fields.get(SUSPENDED).and_then(Value::as_bool) == Some(true)
-}
-
-/// True where a super admin, or who runs the service, suspended the user.
-pub fn is_suspended_above(document: &Document) -> bool {
-    is_suspended(document) && document.fields.get(SUSPENDED_ABOVE).and_then(Value::as_bool) == Some(true)
-}
+use crate::store::{Document, FieldPath, Fields, Precondition, Transaction, Write};
 
 /// A suspension, or its end.
 #[derive(Clone, Copy, Debug)]

@@ -2,12 +2,11 @@
 
 use super::lists::{AdminOrgs, granted, snapshot, stored};
 use super::publish::{ClaimsError, publish, withdraw};
-use super::suspension::is_suspended;
 use super::{Rounds, next_update};
 use crate::app::App;
+use crate::documents::user_claims::{claims_map, is_suspended};
 use crate::fields;
 use crate::orgs::OrgLists;
-use crate::rights::claims_map;
 use crate::runtime::{DocumentEvent, HandlerError};
 use crate::store::{DocPath, Document, DocumentChange, FieldPath, Fields, Precondition, StoreError, Value, Write};
 

@@ -2,11 +2,13 @@
 
 mod demo;
 mod doc;
+mod error;
 mod fake_clever;
 mod healthcheck;
 pub mod json;
 mod log;
 mod openapi;
+mod output;
 pub mod queues;
 mod reconcile;
 mod rosters;
@@ -19,16 +21,14 @@ mod users;
 mod wiring;
 mod work;
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 
+use self::error::CliError;
+use self::output::{ListFormat, ReportFormat, print};
 use self::traces::Traces;
-use crate::accounts::AccountError;
-use crate::config::{ConfigError, LogArgs, ServeArgs};
-use crate::runtime::RuntimeError;
-use crate::store::StoreError;
+use crate::config::{LogArgs, ServeArgs};
 
 /// Threads for blocking work at most: the readers of both embedded databases (four each), with room for
 /// commits that are made ready. Each keeps memory of its own, so that the usual 512 would hold on to hundreds of
@@ -37,22 +37,6 @@ pub const BLOCKING_THREADS: usize = 16;
 
 /// The exit code of a command that somebody stopped, as shells have it.
 const INTERRUPTED: u8 = 130;
-
-/// How lists of what a deployment needs are printed.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum ListFormat {
-    Table,
-    Json,
-    Gcloud,
-    Terraform,
-}
-
-/// How reports are printed.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum ReportFormat {
-    Table,
-    Json,
-}
 
 /// The backend of ROAR, the Rapid Online Assessment of Reading: callable functions, document triggers
 /// and exact completion counts, on Cloud Firestore or an embedded store.
@@ -139,35 +123,6 @@ enum Command {
     Users(users::UsersArgs),
     /// Decide about people of rosters who may be users made by hand.
     Rosters(rosters::RostersArgs),
-}
-
-/// Why a command failed.
-#[derive(Debug, thiserror::Error)]
-enum CliError {
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Accounts(#[from] AccountError),
-    #[error(transparent)]
-    Runtime(#[from] RuntimeError),
-    #[error("{0}")]
-    Other(String),
-    /// Somebody stopped it; what that leaves.
-    #[error("stopped: {0}")]
-    Stopped(String),
-    /// The command has said all there is to say.
-    #[error("something differs")]
-    Differs,
-}
-
-/// Prints without panicking when the reader has gone (`doc list … | head`).
-fn print(text: &str) -> Result<(), CliError> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
-        result => result.map_err(|error| CliError::Other(error.to_string())),
-    }
 }
 
 /// Runs the command that the program's arguments name. Exits with 0 when it succeeded, 1 when it

@@ -114,7 +114,7 @@ pub async fn run(args: ReconcileArgs) -> Result<(), CliError> {
             let waiting = opened.embedded.iter().map(|store| store.pending_events()).sum();
             let queue = LocalQueue::new(opened.stores.admin.clone(), QueueOptions::default());
             let patience = if is_embedded { Duration::ZERO } else { PATIENCE };
-            let app = App::new(opened.stores, accounts, context, queue, settings, Rosters::default());
+            let app = App::new(opened.stores, accounts, context, queue, settings);
             (until_stopped(&stop, left, reconcile(&app, &args, patience, &bar)).await?, waiting)
         }
     };

@@ -7,6 +7,7 @@ use super::CliError;
 use super::wiring::{self, Built};
 use crate::app::App;
 use crate::config::{Config, MetricsReaders, ServeArgs};
+use crate::rostering::Rosters;
 use crate::runtime::Server;
 
 /// Files that aren't connections: of stores, and to other servers.
@@ -17,7 +18,7 @@ pub async fn run(args: &ServeArgs) -> Result<(), CliError> {
     config.capacity.connections = connections(config.capacity.connections);
     let stop = stop_signal()?;
     let built = wiring::build(&config).await?;
-    let rosters = built.service.app.rosters.clone();
+    let rosters = Rosters::of(&built.service.app);
     let stop = async move {
         stop.await;
         rosters.stop();

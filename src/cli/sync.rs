@@ -15,6 +15,7 @@ use super::{CliError, ReportFormat, wiring};
 use crate::app::App;
 use crate::config::{AccountsArgs, BackendConfig, BehaviourArgs, CleverArgs, StoreArgs};
 use crate::context::Context;
+use crate::rostering::Rosters;
 use crate::rostering::clever::Clever;
 use crate::rostering::clever::districts::{AllSynced, Ask, Failure, Step, sync_all};
 use crate::rostering::clever::sync::Options;
@@ -105,7 +106,7 @@ pub async fn run(args: SyncArgs) -> Result<(), CliError> {
     let synced = match is_embedded && !args.dry_run {
         false => {
             let queue = LocalQueue::new(opened.stores.admin.clone(), QueueOptions::default());
-            let app = App::new(opened.stores, accounts, context, queue, settings, rosters);
+            let app = App::new(opened.stores, accounts, context, queue, settings).with_extension(rosters);
             sync(&app, &args, &stop).await?
         }
         true => {
@@ -135,7 +136,7 @@ pub async fn run(args: SyncArgs) -> Result<(), CliError> {
 }
 
 async fn sync(app: &App, args: &CleverSync, stop: &CancellationToken) -> Result<AllSynced, CliError> {
-    let clever: &Clever = app.rosters.clever.as_ref().ok_or_else(|| CliError::Other("no Clever".to_owned()))?;
+    let clever: &Clever = &Rosters::of(app).clever.clone().ok_or_else(|| CliError::Other("no Clever".to_owned()))?;
     let options = Options {
         shallow: !args.deep,
         dry_run: args.dry_run,
@@ -150,7 +151,7 @@ async fn sync(app: &App, args: &CleverSync, stop: &CancellationToken) -> Result<
         synced
     };
     // A run that's ended by hand says so, so that the next one need not wait. It gets a moment for that.
-    let rosters = app.rosters.clone();
+    let rosters = Rosters::of(app);
     let stopped = async {
         stop.cancelled().await;
         rosters.stop();

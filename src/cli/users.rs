@@ -8,7 +8,7 @@ use super::{CliError, ReportFormat, print};
 use crate::app::App;
 use crate::claims::suspension::Suspension;
 use crate::config::{AccountsArgs, BehaviourArgs, StoreArgs};
-use crate::users::merging::{MergeError, Merged, merge};
+use crate::merging::{MergeError, Merged, merge};
 
 /// IDs in a line of the table.
 const NAMED: usize = 5;

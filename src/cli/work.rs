@@ -46,7 +46,7 @@ pub async fn work<T>(ask: &Ask<'_>, work: impl AsyncFnOnce(&App) -> Result<T, Cl
     let stop = stopping()?;
     if !(is_embedded && ask.apply) {
         let queue = LocalQueue::new(opened.stores.admin.clone(), QueueOptions::default());
-        let app = App::new(opened.stores, accounts, context, queue, settings, Rosters::default());
+        let app = App::new(opened.stores, accounts, context, queue, settings);
         return until_stopped(&stop, ask.left, work(&app)).await;
     }
     let built = wiring::closed(opened, accounts, &store, settings, Rosters::default())?;

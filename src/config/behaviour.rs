@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 
 use super::ConfigError;
 use super::parsers::{choice, flag, named, some, text};
-use crate::mirror;
+use crate::app::Settings;
 
 /// What may be changed of an administration that students have begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -34,7 +34,7 @@ pub struct BehaviourArgs {
     pub assign_on_promotion: bool,
     /// The fields of orgs that aren't copied to the assessment database, separated by commas. The list counts
     /// for an org from its next change on.
-    #[arg(long, value_name = "FIELDS", env = "ROAR_MIRROR_OMIT", default_value_t = mirror::PERSONAL.join(","), value_parser = named("ROAR_MIRROR_OMIT", text))]
+    #[arg(long, value_name = "FIELDS", env = "ROAR_MIRROR_OMIT", default_value_t = Settings::MIRROR_OMIT.join(","), value_parser = named("ROAR_MIRROR_OMIT", text))]
     pub mirror_omit: String,
     /// How much of a roster may be missing, in percent, before a sync stops and somebody has to look: of the people,
     /// the schools, the classes of a district.

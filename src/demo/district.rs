@@ -4,8 +4,10 @@
 use jiff::civil::date;
 use jiff::tz::TimeZone;
 
+use crate::documents::user::user_path;
 use crate::fields;
 use crate::orgs::OrgType;
+use crate::rights::Claims;
 use crate::store::{DocPath, Fields, Result, Timestamp, Value, Write};
 
 /// How large a district is.
@@ -141,9 +143,7 @@ impl District {
         };
         let students = (0..self.size.students).step_by(size).map(move |start| {
             let end = self.size.students.min(start + size);
-            (start..end)
-                .map(|n| Ok(Write::set(DocPath::in_collection("users", &District::student_id(n))?, self.student(n))))
-                .collect()
+            (start..end).map(|n| Ok(Write::set(user_path(&District::student_id(n))?, self.student(n)))).collect()
         });
         first.into_iter().chain(students)
     }
@@ -216,10 +216,7 @@ impl District {
             "adminData" => fields! { "administrationsCreated" => Vec::<Value>::new() },
             "createdAt" => self.since,
         };
-        Ok(vec![
-            Write::set(DocPath::in_collection("userClaims", ADMIN_UID)?, claims),
-            Write::set(DocPath::in_collection("users", ADMIN_UID)?, user),
-        ])
+        Ok(vec![Write::set(Claims::path(ADMIN_UID)?, claims), Write::set(user_path(ADMIN_UID)?, user)])
     }
 
     fn student(&self, n: usize) -> Fields {

@@ -12,7 +12,7 @@ use futures::StreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
 use thiserror::Error;
 
-use crate::administrations::fanout::control::administration_path;
+use crate::documents::administration::administration_path;
 use crate::runtime::auth::DevelopmentKey;
 use crate::service::Service;
 use crate::store::{DocPath, StoreError, Value};

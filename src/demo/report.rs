@@ -6,11 +6,11 @@ use comfy_table::{Cell, CellAlignment, Table, presets};
 use futures::TryStreamExt;
 
 use super::district::School;
-use crate::administrations::Administration;
 use crate::assignments::counts::{Contribution, CountsDelta, TOTAL};
 use crate::assignments::recount::Counts;
 use crate::assignments::tasks::Tasks;
-use crate::store::{Database, DocPath, Query, Result, Value};
+use crate::documents::administration::{Administration, administration_path};
+use crate::store::{Database, Query, Result, Value};
 
 /// An administration's counts, as stored and as its assignments add up to.
 pub struct Report {
@@ -24,7 +24,7 @@ impl Report {
     /// Reads the counts, and all assignments, one at a time.
     pub async fn read(database: &Database, administration: &str) -> Result<Report> {
         let stats = database.query(Query::collection(format!("administrations/{administration}/stats"))).await?;
-        let document = database.get(&DocPath::in_collection("administrations", administration)?).await?;
+        let document = database.get(&administration_path(administration)?).await?;
         let tasks = document.map(|document| Tasks::of(&Administration::from_document(&document))).unwrap_or_default();
         let mut assignments = database.stream(Query::group("assignments").equal("id", administration));
         let (mut delta, mut count) = (CountsDelta::default(), 0);

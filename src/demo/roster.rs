@@ -8,8 +8,10 @@ use super::clever::{FakeDistrict, Kind};
 use super::district::administration;
 use super::report::Report;
 use super::{DemoError, Stage, bar};
+use crate::documents::user::user_path;
 use crate::fields;
-use crate::store::{DocPath, Value, Write};
+use crate::rights::Claims;
+use crate::store::{Value, Write};
 
 /// The Auth UID of the one who presses "sync".
 pub const SUPER_UID: &str = "super-okafor";
@@ -74,10 +76,7 @@ impl Stage<'_> {
             "adminData" => fields! { "administrationsCreated" => Vec::<Value>::new() },
         };
         let claims = fields! { "claims" => claims, "lastUpdated" => self.service.app.now().as_millisecond() };
-        let writes = vec![
-            Write::set(DocPath::in_collection("userClaims", SUPER_UID)?, claims),
-            Write::set(DocPath::in_collection("users", SUPER_UID)?, user),
-        ];
+        let writes = vec![Write::set(Claims::path(SUPER_UID)?, claims), Write::set(user_path(SUPER_UID)?, user)];
         self.service.app.stores.admin.commit(writes).await?;
         Ok(())
     }

@@ -5,7 +5,8 @@
 //! archive. Whoever makes the assignment again sees from the student's own document that there is something to
 //! take up, without a read, and takes the entry away.
 
-use crate::store::{DocPath, FieldPath, Fields, Timestamp, Value};
+use crate::documents::administration::administration_path;
+use crate::store::{FieldPath, Fields, Timestamp, Value};
 
 /// The field.
 pub const FORMER: &str = "formerAssignments";
@@ -50,7 +51,7 @@ pub fn former(user: &Fields, administration: &str) -> Option<Dates> {
 pub fn all_former(user: &Fields) -> impl Iterator<Item = (&str, Dates)> {
     let entries = user.get(FORMER).and_then(Value::as_map).into_iter().flatten();
     // Whoever can write the document can write anything: what's no ID leads nowhere.
-    let entries = entries.filter(|(id, _)| DocPath::in_collection("administrations", id).is_ok());
+    let entries = entries.filter(|(id, _)| administration_path(id).is_ok());
     entries.filter_map(|(id, entry)| Some((id.as_str(), read(entry)?)))
 }
 

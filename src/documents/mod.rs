@@ -1,6 +1,14 @@
 //! Documents that several rooms know: where they lie, what their fields mean, and how they're edited. Pure.
 
+pub mod administration;
+pub mod administration_sync;
 pub mod archive;
+pub mod assignment;
+pub mod conditions;
+pub mod dates;
 pub mod doubles;
 pub mod former;
 pub mod history;
+pub mod org_lists;
+pub mod user;
+pub mod user_claims;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json, json};
 
-use self::schema::{closed, flag, object, required, shared};
+use self::schema::{closed, flag, id_schema, object, required, shared};
 use self::signatures::Signature;
 use crate::app::App;
 use crate::functions;
@@ -176,11 +176,6 @@ fn health() -> Vec<(&'static str, Json)> {
         ),
         ("/openapi.json", operation("openapi", "This document.", json!({ "200": document }))),
     ]
-}
-
-/// The schema of a document's ID.
-fn id_schema() -> Json {
-    json!({ "type": "string", "minLength": 1, "maxLength": 1500, "pattern": "^(?!\\.{1,2}$)(?!__.*__$)[^/\\u0000]+$" })
 }
 
 fn components() -> Json {

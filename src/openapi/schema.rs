@@ -108,3 +108,8 @@ pub(super) fn answer(fields: Vec<Field>) -> Json {
     let status = required("status", json!({ "type": "string", "const": "ok" }));
     object([status].into_iter().chain(fields).collect())
 }
+
+/// The schema of a document's ID.
+pub(super) fn id_schema() -> Json {
+    json!({ "type": "string", "minLength": 1, "maxLength": 1500, "pattern": "^(?!\\.{1,2}$)(?!__.*__$)[^/\\u0000]+$" })
+}

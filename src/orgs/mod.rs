@@ -6,10 +6,10 @@
 
 pub mod child_lists;
 pub mod keep;
-pub mod lists;
 pub mod load;
+pub mod payload;
 pub mod tree;
 
-pub use lists::{OrgKey, OrgLists, OrgType};
+pub use crate::documents::org_lists::{OrgKey, OrgLists, OrgType};
 pub use load::{Reach, load_tree};
 pub use tree::{Org, OrgTree};

@@ -5,18 +5,20 @@ use std::collections::BTreeSet;
 use super::report::{Finding, Kind};
 use super::standing::Scope;
 use crate::app::Settings;
-use crate::assignments::build::{self, Decision, Definition, Former, assessments_of, current_orgs};
-use crate::assignments::counts::{COUNTED, Contribution, CountsDelta, flags};
+use crate::assignments::build::{Decision, Definition, Former};
+use crate::assignments::counts::{COUNTED, Contribution, CountsDelta};
 use crate::assignments::settlement::deletion_mark;
 use crate::assignments::side_effects::{dates_left, list_dates};
 use crate::assignments::tasks::Tasks;
 use crate::documents::archive::archiving;
+use crate::documents::assignment::{self, assessments_of, flags};
 use crate::documents::former::{FORMER, entry_path, former};
 use crate::documents::history;
+use crate::documents::user::orgs::current_orgs;
+use crate::documents::user::{is_living, is_of_type};
 use crate::orgs::OrgLists;
 use crate::runs::hold::{RunsByTask, hold, not_found};
 use crate::store::{DocPath, Document, FieldPath, Fields, Precondition, Result, Timestamp, Transform, Value, Write};
-use crate::users::{is_living, is_of_type};
 
 /// The lists of a user's document, each with the map that dates its entries.
 pub const LISTS: [(&str, &str); 3] =
@@ -376,7 +378,7 @@ impl Rules<'_> {
 }
 
 fn has_begun(assignment: &Fields) -> bool {
-    flags(assignment).contains(&true) || assessments_of(assignment).iter().any(build::has_begun)
+    flags(assignment).contains(&true) || assessments_of(assignment).iter().any(assignment::has_begun)
 }
 
 #[cfg(test)]

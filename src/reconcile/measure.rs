@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Options;
 use super::ledger::{KeyDifference, Sums, Unrecorded, compare};
+use super::pages::assignments_page;
 use super::standing::{Mark, Standing, mark_paths};
-use super::{Options, assignments_page};
-use crate::administrations::fanout::control::Control;
 use crate::app::App;
 use crate::assignments::counts::{CountsDelta, counts_path};
+use crate::documents::administration_sync::Control;
 use crate::store::{
     Database, DocPath, Document, FieldPath, FieldTransform, Precondition, Query, Result, StoreError, Timestamp,
     Transaction, Transform, Value, Write,

@@ -5,10 +5,10 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::examine::traces;
 use crate::administrations::fanout::ownership::PHASE_TYPES;
-use crate::assignments::build::current_orgs;
+use crate::documents::user::is_of_type;
+use crate::documents::user::orgs::current_orgs;
 use crate::orgs::{OrgLists, OrgType};
 use crate::store::Fields;
-use crate::users::is_of_type;
 
 /// Orgs of one type that one query can be about.
 #[derive(Clone, Debug, PartialEq, Eq)]

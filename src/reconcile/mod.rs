@@ -16,6 +16,8 @@ pub mod hierarchy;
 pub mod ledger;
 mod measure;
 pub mod members;
+mod options;
+mod pages;
 mod repair;
 pub mod report;
 mod runs_aside;
@@ -23,49 +25,19 @@ pub mod standing;
 mod walk;
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use futures::TryStreamExt as _;
 
 pub use callable::reconcile_administration;
+pub use options::{Options, Step, Watch};
 pub use report::Report;
 
-use crate::administrations::fanout::control::{Control, administration_path};
+use self::pages::PAGE;
 use crate::administrations::{Origin, bring_about};
 use crate::app::App;
-use crate::store::path::NAME_FIELD;
-use crate::store::{Database, Direction, DocPath, FieldOp, Query, Result, Value};
-
-/// Documents read at once.
-const PAGE: u32 = 300;
-/// IDs of administrations that only students' lists know and that are looked into.
-const MOST_STRANGERS: usize = 1000;
-
-/// How to reconcile.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Options {
-    /// Mend what differs.
-    pub fix: bool,
-    /// How long a difference must stay before it's one: what events that are on their way take to
-    /// arrive. None where nobody else writes.
-    pub patience: Duration,
-}
-
-/// How far a reconciliation has got.
-#[derive(Clone, Copy, Debug)]
-pub enum Step<'a> {
-    /// So many administrations are to be gone through.
-    Found(usize),
-    /// One of them begins.
-    Begins(&'a str),
-    /// So many assignments more were looked at.
-    Looked(u64),
-    /// One of them is done.
-    Done,
-}
-
-/// Told of each step.
-pub type Watch<'a> = &'a (dyn Fn(Step<'_>) + Send + Sync);
+use crate::documents::administration::administration_path;
+use crate::documents::administration_sync::Control;
+use crate::store::{Database, Direction, FieldOp, Query, Result, Value};
 
 /// Reconciles one administration; `None` when there is no trace of it.
 pub async fn reconcile_one(app: &App, id: &str, options: &Options, watch: Watch<'_>) -> Result<Option<Report>> {
@@ -88,7 +60,7 @@ pub async fn reconcile_all(app: &App, options: &Options, watch: Watch<'_>) -> Re
         reports.push(report);
         strangers.extend(listed);
         strangers.retain(|stranger| !ids.contains(stranger));
-        while strangers.len() > MOST_STRANGERS {
+        while strangers.len() > walk::MOST_STRANGERS {
             strangers.pop_last();
         }
     }
@@ -151,14 +123,4 @@ async fn administrations(database: &Database) -> Result<BTreeSet<String>> {
         }
     }
     Ok(ids)
-}
-
-/// The query for a page of an administration's assignments, by student.
-fn assignments_page(database: &Database, administration: &str, after: Option<&DocPath>) -> Query {
-    let query =
-        Query::group("assignments").equal("id", administration).order_by(NAME_FIELD, Direction::Ascending).limit(PAGE);
-    match after {
-        Some(after) => query.start_after(vec![database.reference(after)]),
-        None => query,
-    }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use super::PAGE;
+use super::pages::PAGE;
 use crate::app::App;
 use crate::runs::best::keep_those_that_matter;
 use crate::runs::hold::{RunsByTask, by_task, fields_by_task};

@@ -1,12 +1,12 @@
 //! How an administration stands, and what of it an examination needs.
 
 use super::report::State;
-use crate::administrations::Administration;
-use crate::administrations::fanout::control::{self, Control, administration_path};
 use crate::administrations::material::fingerprint;
 use crate::administrations::normalise::NormalOrgs;
 use crate::assignments::build::Definition;
 use crate::assignments::tasks::Tasks;
+use crate::documents::administration::{Administration, administration_path};
+use crate::documents::administration_sync::{self, Control};
 use crate::orgs::{OrgLists, Reach, load_tree};
 use crate::store::{Database, DocPath, Document, Result, Timestamp};
 
@@ -33,12 +33,12 @@ impl Mark {
         let print = administration.as_ref().map(fingerprint);
         let synced = control.as_ref().map(|control| (control.state, print.as_ref() == Some(&control.fingerprint)));
         let state = match (&administration, synced) {
-            (_, Some((control::State::Deleting, _))) => State::Deleting,
+            (_, Some((administration_sync::State::Deleting, _))) => State::Deleting,
             (None, _) => State::Gone,
-            (Some(_), Some((control::State::Failed, _))) => State::Failed,
+            (Some(_), Some((administration_sync::State::Failed, _))) => State::Failed,
             // Never synced, or its event is to come; either way nobody can be assigned.
             (Some(administration), _) if administration.fault.is_some() => State::Failed,
-            (Some(_), Some((control::State::Pending, _) | (_, false))) => State::Pending,
+            (Some(_), Some((administration_sync::State::Pending, _) | (_, false))) => State::Pending,
             (Some(administration), _) if administration.is_closed(now) => State::Closed,
             (Some(_), _) => State::Open,
         };
@@ -127,17 +127,27 @@ mod tests {
             let control = Control { version: 1, fingerprint, state, ..Control::default() };
             document("administrationSyncs/a", control.to_fields())
         };
-        let complete = control(&open, control::State::Complete);
+        let complete = control(&open, administration_sync::State::Complete);
         let table = [
             ("synced", Some(&open), Some(complete.clone()), State::Open),
-            ("synced, closed", Some(&closed), Some(control(&closed, control::State::Complete)), State::Closed),
+            (
+                "synced, closed",
+                Some(&closed),
+                Some(control(&closed, administration_sync::State::Complete)),
+                State::Closed,
+            ),
             ("never synced here", Some(&open), None, State::Open),
             ("never synced here, closed", Some(&closed), None, State::Closed),
             ("edited, and its event is to come", Some(&closed), Some(complete.clone()), State::Pending),
-            ("under way", Some(&open), Some(control(&open, control::State::Pending)), State::Pending),
-            ("failed", Some(&open), Some(control(&open, control::State::Failed)), State::Failed),
-            ("being deleted", None, Some(control(&open, control::State::Deleting)), State::Deleting),
-            ("back, being deleted", Some(&open), Some(control(&open, control::State::Deleting)), State::Deleting),
+            ("under way", Some(&open), Some(control(&open, administration_sync::State::Pending)), State::Pending),
+            ("failed", Some(&open), Some(control(&open, administration_sync::State::Failed)), State::Failed),
+            ("being deleted", None, Some(control(&open, administration_sync::State::Deleting)), State::Deleting),
+            (
+                "back, being deleted",
+                Some(&open),
+                Some(control(&open, administration_sync::State::Deleting)),
+                State::Deleting,
+            ),
             ("deleted, unnoticed", None, Some(complete.clone()), State::Gone),
             ("nothing", None, None, State::Gone),
         ];

@@ -9,16 +9,20 @@ use super::examine::{Examined, LISTS, Rules, Subject, traces};
 use super::ledger::{KeyDifference, Sums, Unrecorded, compare};
 use super::measure::Scales;
 use super::members::{Listed, Members};
+use super::pages::PAGE;
+use super::pages::assignments_page;
 use super::repair::{Batch, Repairs};
 use super::report::{AdministrationReport, Finding, Kind, State};
 use super::runs_aside::RunsAside;
 use super::standing::{Scope, Standing, load};
-use super::{Options, PAGE, Step, Watch, assignments_page};
+use super::{Options, Step, Watch};
 use crate::administrations::fanout::members::{members_query, orgs_a_query};
 use crate::administrations::fanout::ownership::{Flow, Phase};
 use crate::administrations::fanout::problems;
 use crate::app::App;
 use crate::assignments::counts::{idle_blocks, without_idle};
+use crate::documents::administration::administration_path;
+use crate::documents::user::is_living;
 use crate::orgs::OrgLists;
 use crate::runs::hold::{RunsByTask, not_found};
 use crate::runs::{deleted_runs, runs_of_assignment};
@@ -27,12 +31,13 @@ use crate::store::{
     Database, Direction, DocPath, Document, FieldOp, FieldPath, Fields, Filter, Precondition, Query, Result,
     StoreError, UnaryOp, Value, Write,
 };
-use crate::users::is_living;
 
 /// Counts asked for at once.
 const PARALLEL_COUNTS: usize = 8;
 /// On how many pages with differences these are given time to go away by themselves.
 const PATIENT_PAGES: u32 = 5;
+/// IDs of administrations that only students' lists know and that are looked into.
+pub(super) const MOST_STRANGERS: usize = 1000;
 
 /// Goes through an administration. Gives the report, and what students' lists name besides.
 pub async fn administration(
@@ -393,7 +398,7 @@ impl Walk<'_> {
         let lists = user.and_then(|user| user.fields.get("assignments")).and_then(Value::as_map);
         let ids = lists.into_iter().flatten().flat_map(|(_, list)| list.as_array().unwrap_or_default());
         for id in ids.filter_map(Value::as_str).filter(|id| *id != self.id) {
-            if self.named.len() < super::MOST_STRANGERS && !self.named.contains(id) && is_id(id) {
+            if self.named.len() < MOST_STRANGERS && !self.named.contains(id) && is_id(id) {
                 self.named.insert(id.to_owned());
             }
         }
@@ -580,5 +585,5 @@ fn at_path(fields: &Fields, path: &FieldPath) -> Option<Value> {
 }
 
 fn is_id(id: &str) -> bool {
-    DocPath::in_collection("administrations", id).is_ok()
+    administration_path(id).is_ok()
 }

@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value as Json, json};
 
 use super::payload::Listing;
-use crate::administrations::Administration;
-use crate::administrations::fanout::control::administration_path;
 use crate::app::App;
+use crate::documents::administration::{Administration, administration_path};
 use crate::orgs::OrgType;
 use crate::rights::{Claimed, Claims, Readership};
 use crate::runtime::FunctionError;

@@ -6,10 +6,9 @@ use serde_json::{Map, Value as Json, json};
 
 use super::net;
 use super::payload::{Counting, Tasks};
-use crate::administrations::Administration;
-use crate::administrations::fanout::control::administration_path;
 use crate::app::App;
 use crate::assignments::counts::{ASSIGNMENT, COMPLETION, TOTAL, counts_path};
+use crate::documents::administration::{Administration, administration_path};
 use crate::orgs::{OrgLists, OrgType};
 use crate::rights::{Claims, READERSHIP_FIELDS, Readable, Readership};
 use crate::runtime::FunctionError;

@@ -5,8 +5,8 @@ use serde_json::{Map, Value as Json, json};
 
 use super::net::net;
 use crate::assignments::counts::Counters;
+use crate::documents::org_lists::OrgSet;
 use crate::orgs::child_lists::listed;
-use crate::orgs::lists::OrgSet;
 use crate::orgs::{OrgKey, OrgLists, OrgTree, OrgType};
 use crate::rights::Claims;
 use crate::store::{Document, Fields, Value};

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::claims::suspension::is_suspended;
+use crate::documents::user_claims::{claims_map, is_suspended};
 use crate::orgs::{OrgLists, OrgType};
 use crate::store::{DocPath, Document, Fields, Result, Value};
 
@@ -97,11 +97,6 @@ impl Claims {
     pub fn administers_all(&self, orgs: &OrgLists) -> bool {
         self.super_admin || orgs.difference(&self.admin_orgs.to_set()).is_empty()
     }
-}
-
-/// The claims in a `userClaims` document, if it's there and has any.
-pub fn claims_map<'a>(document: impl Into<Option<&'a Document>>) -> Option<&'a Fields> {
-    document.into()?.fields.get("claims")?.as_map()
 }
 
 #[cfg(test)]

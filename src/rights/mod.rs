@@ -22,7 +22,7 @@ use async_trait::async_trait;
 use serde_json::Value as Json;
 
 pub use above::AboveOrgs;
-pub use claims::{Claims, claims_map};
+pub use claims::Claims;
 pub use permits::{
     Bound, Itself, ItselfOrSuperAdmin, NamesOrgs, NamesUser, OrgAdmin, Requester, SuperAdmin, check_not_suspended,
     denied,

@@ -2,13 +2,12 @@
 
 use async_trait::async_trait;
 
-use super::Claims;
 use super::permits::{Requester, denied};
-use super::{Payload, Permit, Rule};
-use crate::administrations::fanout::control::administration_path;
+use super::{Claims, Payload, Permit, Rule};
 use crate::app::App;
+use crate::documents::administration::administration_path;
+use crate::documents::org_lists::OrgSet;
 use crate::orgs::OrgLists;
-use crate::orgs::lists::OrgSet;
 use crate::runtime::{Caller, FunctionError, Status};
 use crate::store::{Document, FieldPath, Fields, Value};
 

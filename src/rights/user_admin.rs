@@ -4,9 +4,10 @@ use async_trait::async_trait;
 
 use super::{Claims, NamesUser, Payload, Permit, Requester, Rule, denied};
 use crate::app::App;
+use crate::documents::user::user_path;
 use crate::orgs::{OrgLists, OrgType};
 use crate::runtime::{Caller, FunctionError, Status};
-use crate::store::{DocPath, Document, Fields, Query, Value, lookup};
+use crate::store::{Document, Fields, Query, Value, lookup};
 
 /// Whose account it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,14 +130,14 @@ struct Found {
 impl Found {
     async fn of(app: &App, uid: &str) -> Result<Option<Found>, FunctionError> {
         let admin = &app.stores.admin;
-        let user_path = DocPath::in_collection("users", uid)?;
-        let found = admin.get_all(&[Claims::path(uid)?, user_path]).await?;
+        let user = user_path(uid)?;
+        let found = admin.get_all(&[Claims::path(uid)?, user]).await?;
         let [claims, user] = <[Option<Document>; 2]>::try_from(found).unwrap_or_default();
         if let Some(document) = claims {
             let claims = Claims::read(uid, Some(&document));
             let user = match claims.roar_uid == uid {
                 true => user,
-                false => admin.get(&DocPath::in_collection("users", &claims.roar_uid)?).await?,
+                false => admin.get(&user_path(&claims.roar_uid)?).await?,
             };
             let user = user.map(|user| user.fields);
             return Ok(Some(Found { admin_uid: uid.to_owned(), claims, user, ..Found::default() }));

@@ -12,12 +12,14 @@ pub mod report;
 pub mod run;
 mod tally;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use self::clever::Clever;
 pub use self::tally::{Tally, UnderWay};
+use crate::app::App;
 
 /// Who provides rosters, and which syncs this process has under way.
 #[derive(Default)]
@@ -30,6 +32,11 @@ pub struct Rosters {
 }
 
 impl Rosters {
+    /// Those of this process.
+    pub fn of(app: &App) -> Arc<Rosters> {
+        app.extension()
+    }
+
     /// With these providers.
     pub fn new(clever: Option<Clever>) -> Rosters {
         Rosters { clever, ..Rosters::default() }

@@ -2,13 +2,14 @@
 //! Pure. The document's event does the rest: assignments, runs, the de-identified copy.
 
 use crate::digest::fingerprint;
+use crate::documents::org_lists::OrgSet;
+use crate::documents::user::grade::level_of;
+use crate::documents::user::orgs::{listed, since, with_current};
+use crate::documents::user::same::fold_address;
 use crate::fields;
-use crate::orgs::lists::OrgSet;
 use crate::orgs::{OrgLists, OrgType};
 use crate::store::{FieldPath, Fields, Timestamp, Value};
-use crate::users::grade::level_of;
 use crate::users::imported::{IMPORTED, Imported};
-use crate::users::same::fold_address;
 
 /// The fields of `studentData` that rosters own; others, which people keep by hand, stay as they are.
 pub const STUDENT_FIELDS: [&str; 13] = [
@@ -145,7 +146,7 @@ pub fn new_user(person: &Person, provider: &str, pid: Option<String>, now: Times
         user.extend(pid.map(|pid| ("assessmentPid".to_owned(), Value::from(pid))));
     }
     for org_type in OrgType::ALL {
-        let map = membership(None, org_type, &person.orgs, &OrgSet::default(), now);
+        let map = with_current(None, person.orgs.of(org_type).to_vec(), now, now);
         user.insert(org_type.plural().to_owned(), Value::Map(map));
     }
     user
@@ -238,7 +239,8 @@ pub fn change(user: &Fields, person: &Person, before: &Before<'_>, now: Timestam
     }
     for org_type in OrgType::ALL {
         let stored = user.get(org_type.plural()).and_then(Value::as_map);
-        let map = membership(stored, org_type, &person.orgs, before.owned, now);
+        let current = current(stored, org_type, &person.orgs, before.owned);
+        let map = with_current(stored, current, since(user, now), now);
         wanted.insert(org_type.plural().to_owned(), Value::Map(map));
     }
     // Another name to sign in with, which somebody was given here, isn't the school's.
@@ -282,8 +284,9 @@ pub fn unenrolment(user: &Fields, owned: &OrgSet, now: Timestamp) -> Option<Chan
     let mut is_left = true;
     for org_type in OrgType::ALL {
         let Some(stored) = user.get(org_type.plural()).and_then(Value::as_map) else { continue };
-        let map = membership(Some(stored), org_type, &OrgLists::new(), owned, now);
-        is_left &= list(Some(&map), "current").is_empty();
+        let current = current(Some(stored), org_type, &OrgLists::new(), owned);
+        is_left &= current.is_empty();
+        let map = with_current(Some(stored), current, since(user, now), now);
         wanted.insert(org_type.plural().to_owned(), Value::Map(map));
     }
     if is_left {
@@ -365,48 +368,25 @@ fn student_change(stored: Option<&Fields>, person: &Person, said: Said) -> (Fiel
     (changed, mask)
 }
 
-fn list(map: Option<&Fields>, name: &str) -> Vec<String> {
-    map.and_then(|map| map.get(name)).and_then(Value::as_string_list).unwrap_or_default()
-}
-
 /// True for a user who is in one of these orgs still, which isn't one of the person's any more.
 pub fn stays_in(user: &Fields, person: &Person, orgs: &OrgSet) -> bool {
     OrgType::ALL.into_iter().any(|org_type| {
-        let current = list(user.get(org_type.plural()).and_then(Value::as_map), "current");
+        let current = listed(user.get(org_type.plural()).and_then(Value::as_map), "current");
         current.iter().any(|id| orgs.contains(org_type, id) && !person.orgs.contains(org_type, id))
     })
 }
 
-/// A user's orgs of one type, when those that are `owned` are to be `wanted`: who joins an org is there from
-/// now, who leaves it was there until now, and nothing of the past is forgotten
-/// (docs/domain/rosters.md#memberships).
-fn membership(stored: Option<&Fields>, org_type: OrgType, wanted: &OrgLists, owned: &OrgSet, now: Timestamp) -> Fields {
-    let before = list(stored, "current");
+/// The current orgs of one type, when those that are `owned` are to be `wanted`.
+fn current(stored: Option<&Fields>, org_type: OrgType, wanted: &OrgLists, owned: &OrgSet) -> Vec<String> {
     let stays = |id: &String| !owned.contains(org_type, id) || wanted.contains(org_type, id);
-    let mut current: Vec<String> = before.iter().filter(|id| stays(id)).cloned().collect();
+    let mut current = listed(stored, "current");
+    current.retain(stays);
     for id in wanted.of(org_type) {
         if !current.contains(id) {
             current.push(id.clone());
         }
     }
-    let mut all = list(stored, "all");
-    for id in before.iter().chain(&current) {
-        if !all.contains(id) {
-            all.push(id.clone());
-        }
-    }
-    let dates = stored.and_then(|stored| stored.get("dates")).and_then(Value::as_map);
-    let mut dates = dates.cloned().unwrap_or_default();
-    for id in current.iter().filter(|id| !before.contains(id)) {
-        dates.insert(id.clone(), Value::Map(fields! { "from" => now, "to" => Value::Null }));
-    }
-    for id in before.iter().filter(|id| !current.contains(id)) {
-        let since = dates.get(id).and_then(Value::as_map).and_then(|dates| dates.get("from")).cloned();
-        dates.insert(id.clone(), Value::Map(fields! { "from" => since.unwrap_or(Value::from(now)), "to" => now }));
-    }
-    let mut map = stored.cloned().unwrap_or_default();
-    map.extend(fields! { "current" => Value::strings(current), "all" => Value::strings(all), "dates" => dates });
-    map
+    current
 }
 
 #[cfg(test)]

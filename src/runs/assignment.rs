@@ -2,8 +2,9 @@
 //! (docs/domain/runs.md#what-an-assignment-takes-from-its-runs). Pure.
 
 use super::best::{Run, best};
-use crate::administrations::model::progress_key;
-use crate::assignments::build::{is_complete, names_runs, progress, task_id};
+use crate::documents::assignment::{
+    is_complete, is_completed, is_set, is_started, names_runs, progress, progress_key, task_id,
+};
 use crate::fields;
 use crate::store::{Fields, Timestamp, Value};
 
@@ -36,12 +37,10 @@ pub fn follow(assignment: &Fields, task: &str, runs: &[Run], left: Option<Timest
     let (mark, cleared) = match (best(runs), left) {
         (Some(best), _) => {
             fill(entry, best, runs);
-            let done = best.completed || is_set(entry, "completedOn") || marked == Some("completed");
+            let done = best.completed || is_completed(entry) || marked == Some("completed");
             (if done { "completed" } else { "started" }, false)
         }
-        (None, Some(left)) if clear(entry, left) => {
-            (if is_set(entry, "completedOn") { "completed" } else { "assigned" }, true)
-        }
+        (None, Some(left)) if clear(entry, left) => (if is_completed(entry) { "completed" } else { "assigned" }, true),
         (None, _) => return Outcome::Same,
     };
     let same_task = *entry == old && stored_progress(assignment, &progress_key(task)) == Some(mark);
@@ -109,15 +108,10 @@ fn clear(entry: &mut Fields, left: Timestamp) -> bool {
     cleared
 }
 
-fn is_set(entry: &Fields, name: &str) -> bool {
-    entry.get(name).is_some_and(|value| !value.is_null())
-}
-
 fn has_started(assessment: &Value, progress: &Fields) -> bool {
     let Some(entry) = assessment.as_map() else { return false };
     let mark = task_id(entry).and_then(|task| progress.get(&progress_key(task))).and_then(Value::as_str);
-    let dated = ["startedOn", "completedOn", "runId"].into_iter().any(|name| is_set(entry, name));
-    dated || matches!(mark, Some("started" | "completed"))
+    is_started(entry) || is_set(entry, "runId") || matches!(mark, Some("started" | "completed"))
 }
 
 fn stored_progress<'a>(assignment: &'a Fields, key: &str) -> Option<&'a str> {

@@ -2,8 +2,10 @@
 
 use std::cmp::Ordering;
 
-use super::load::MOST_OF_TASK;
 use crate::store::{Fields, Timestamp, Value, lookup};
+
+/// Runs of one task of an assignment that are compared, beside the best so far.
+pub const MOST_OF_TASK: usize = 100;
 
 /// What of a run matters to the choice of the best one, and to the assignment.
 #[derive(Clone, Debug, PartialEq)]

@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::assignment::{Outcome, follow};
 use super::best::{self, Run};
-use crate::administrations::model::{Administration, progress_key};
-use crate::assignments::build::{assessments_of, entry, names_runs, task_id};
+use crate::assignments::build::entry;
+use crate::documents::administration::Administration;
+use crate::documents::assignment::{assessments_of, names_runs, progress_key, task_id};
 use crate::store::{Document, Fields, Timestamp, Value};
 
 /// A student's runs of one assignment, by task.

@@ -4,6 +4,7 @@
 //! Of a task of an assignment, the first [`MOST_OF_TASK`] runs by ID matter, and the one that is marked as the best so
 //! far. Nobody takes a test so often; who makes more runs than that by other means has the best of these.
 
+pub use super::best::MOST_OF_TASK;
 use super::best::{self, Run};
 use super::category;
 use super::event::Pair;
@@ -12,8 +13,6 @@ use crate::app::App;
 use crate::store::path::NAME_FIELD;
 use crate::store::{Database, Direction, DocPath, Document, Query, StoreError, Transaction, Value};
 
-/// Runs of one task of an assignment that are compared, beside the best so far.
-pub const MOST_OF_TASK: usize = 100;
 /// Runs of one assignment that are looked at.
 pub const MOST_OF_ASSIGNMENT: usize = 1000;
 /// Runs of one student that follow the student.

@@ -6,9 +6,9 @@
 
 use jiff::civil::Date;
 
+use crate::documents::user::age::{age_in_months, day};
 use crate::orgs::OrgLists;
 use crate::store::{FieldPath, Fields, Value};
-use crate::users::age::{age_in_months, day};
 
 /// Spellings of the age in runs; the second of each pair is mended where it stands, never added
 /// (docs/domain/decisions.md#a-20).

@@ -7,20 +7,25 @@ use serde_json::{Value as Json, json};
 
 use super::person::Name;
 use super::record::is_email;
-use super::same::fold_address;
 use crate::accounts::{Account, AccountError, AccountUpdate, Accounts, NewAccount, Provider};
 use crate::app::App;
 use crate::claims::ClaimsError;
 use crate::claims::admin_orgs::Change;
 use crate::claims::audit::{Action, Record};
-use crate::claims::binding::{Binding, bind, identity::admin_provider};
+use crate::claims::binding::identity::admin_provider;
+use crate::claims::binding::{Binding, bind};
 use crate::claims::lists::granted;
+use crate::documents::user::orgs::{listed, with_current};
+use crate::documents::user::same::fold_address;
+use crate::documents::user::user_path;
+use crate::documents::user_claims::claims_map;
 use crate::fields;
+use crate::orgs::payload::{few_orgs, optional_orgs};
 use crate::orgs::{OrgLists, OrgType, Reach, load_tree};
-use crate::payload::{few_orgs, flag, object, optional_orgs, required_text, shown};
-use crate::rights::{AboveOrgs, Claims, NamesOrgs, Payload, Permit, Requester, Rule, claims_map, denied, looks_after};
+use crate::payload::{flag, object, required_text, shown};
+use crate::rights::{AboveOrgs, Claims, NamesOrgs, Payload, Permit, Requester, Rule, denied, looks_after};
 use crate::runtime::{Caller, FunctionError, Status};
-use crate::store::{DocPath, Document, FieldPath, Fields, StoreError, Timestamp, Transaction, Value, Write};
+use crate::store::{DocPath, Document, FieldPath, StoreError, Transaction, Value, Write};
 
 /// An administrator to be.
 #[derive(Clone, PartialEq)]
@@ -185,7 +190,7 @@ async fn appoint(app: &App, requester: &Requester, request: &Request, made: &mut
     };
     change.apply(app).await?;
     let user = User { app, request, assessment_uid: &assessment_uid };
-    let path = &DocPath::in_collection("users", &roar_uid)?;
+    let path = &user_path(&roar_uid)?;
     app.stores.admin.transaction(|tx| user.write(tx, path, true)).await?;
     app.stores.assessment.transaction(|tx| user.write(tx, path, false)).await?;
     Ok(json!({ "status": "ok", "adminUid": admin_uid, "assessmentUid": assessment_uid, "roarUid": roar_uid }))
@@ -400,7 +405,15 @@ impl User<'_> {
         }
         for org_type in OrgType::ALL {
             let held = document.and_then(|document| document.fields.get(org_type.plural()));
-            let map = with_orgs(held.and_then(Value::as_map), self.request.member_of.of(org_type), now);
+            let held = held.and_then(Value::as_map);
+            let mut current = listed(held, "current");
+            for id in self.request.member_of.of(org_type) {
+                if !current.contains(id) {
+                    current.push(id.clone());
+                }
+            }
+            // Nobody leaves an org here.
+            let map = with_current(held, current, now, now);
             fields.insert(org_type.plural().to_owned(), Value::Map(map));
         }
         let Some(document) = document else {
@@ -415,24 +428,4 @@ impl User<'_> {
         let mask = fields.keys().map(FieldPath::top).collect();
         Some(Write::merge(path.clone(), fields, mask))
     }
-}
-
-/// A user's orgs of one type with further ones: dates of those that are there stay
-/// (docs/domain/documents.md#maps-of-a-users-orgs).
-fn with_orgs(held: Option<&Fields>, added: &[String], now: Timestamp) -> Fields {
-    let list = |name: &str| held.and_then(|held| held.get(name)).and_then(Value::as_string_list).unwrap_or_default();
-    let dates = held.and_then(|held| held.get("dates")).and_then(Value::as_map);
-    let (mut current, mut all, mut dates) = (list("current"), list("all"), dates.cloned().unwrap_or_default());
-    for id in added {
-        if !current.contains(id) {
-            current.push(id.clone());
-            dates.insert(id.clone(), Value::Map(fields! { "from" => now, "to" => Value::Null }));
-        }
-        if !all.contains(id) {
-            all.push(id.clone());
-        }
-    }
-    let mut map = held.cloned().unwrap_or_default();
-    map.extend(fields! { "current" => Value::strings(current), "all" => Value::strings(all), "dates" => dates });
-    map
 }

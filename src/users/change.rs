@@ -3,13 +3,14 @@
 //! A date of birth is a correction, a grade a promotion, an org a move, the rest a plain edit; each
 //! reaches other documents of its own. Only [`changes`] of one of these cost anything.
 
-use super::age::{date_of_birth, day};
-use super::grade::{grade_place, grade_text, same_text};
-use super::{is_living, is_of_type};
-use crate::assignments::build::current_orgs;
+use crate::documents::user::age::{date_of_birth, day};
+use crate::documents::user::copy::Parts;
+use crate::documents::user::grade::{grade_place, grade_text, same_text};
+use crate::documents::user::orgs::{current_orgs, is_org_id};
+use crate::documents::user::{is_living, is_of_type};
 use crate::fields;
-use crate::orgs::{OrgLists, OrgType};
-use crate::store::{DocPath, Fields, Timestamp, Value, lookup};
+use crate::orgs::OrgLists;
+use crate::store::{Fields, Timestamp, Value, lookup};
 
 /// What changed about a user, as far as other documents depend on it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -118,6 +119,11 @@ impl UserChange {
         self.orgs || self.grade || self.birth || self.details
     }
 
+    /// What of it the user's copy shows.
+    pub fn of_copy(&self) -> Parts {
+        Parts { orgs: self.orgs, grade: self.grade, birth: self.birth }
+    }
+
     /// What either asks for.
     pub fn merged(mut self, other: &UserChange) -> UserChange {
         self.left.extend(&other.left);
@@ -160,19 +166,6 @@ impl UserChange {
             data_before: None,
         }
     }
-}
-
-/// The IDs of one type of org that a user's document tells of, as a list under `name`.
-pub(super) fn org_ids<'a>(user: &'a Fields, org_type: OrgType, name: &str) -> impl Iterator<Item = &'a str> {
-    let map = user.get(org_type.plural()).and_then(Value::as_map);
-    let ids = map.and_then(|map| map.get(name)).and_then(Value::as_array).unwrap_or_default();
-    ids.iter().filter_map(Value::as_str).filter(|id| is_org_id(id))
-}
-
-/// Whether an org can have the ID: as a document's, and as a field's name.
-fn is_org_id(id: &str) -> bool {
-    let reserved = id.starts_with("__") && id.ends_with("__");
-    !reserved && DocPath::in_collection("orgs", id).is_ok()
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 //! People edit what a users document shows. The digests are the service's alone (security rules close the field), so
 //! that an edited user is never taken for the person whom they were made to look like.
 
-use super::age::day;
-use super::same::{fold_address, fold_name};
 use crate::digest::fingerprint;
+use crate::documents::user::age::day;
+use crate::documents::user::same::{fold_address, fold_name};
 use crate::fields;
 use crate::store::{Fields, Timestamp, Value};
 

@@ -4,11 +4,11 @@
 use secrecy::SecretString;
 use serde_json::{Map, Value as Json, json};
 
-use super::same::fold_address;
 use crate::accounts::{Account, AccountError, AccountUpdate, Accounts};
 use crate::app::App;
 use crate::claims::audit::{Action, Record};
 use crate::claims::suspension::Suspension;
+use crate::documents::user::same::fold_address;
 use crate::fields;
 use crate::payload::{Checked, flag, object, optional_text, present, required_id, short, shown};
 use crate::rights::{Claims, NamesUser, Payload, Target, UserAdmin, denied};

@@ -27,7 +27,7 @@ const ADMINISTRATIONS: &str = "administrations are made by admins";
 const HOLDERS: &str = "claims are written by the service";
 
 /// The queries of each file, in order.
-const QUERIES: [(&str, &[Bound]); 37] = [
+const QUERIES: [(&str, &[Bound]); 39] = [
     ("administrations/fanout/fence.rs", &[Service("tasks of one administration")]),
     ("administrations/fanout/members.rs", &[Pages(MEMBERS), Pages(MEMBERS)]),
     ("administrations/fanout/plan.rs", &[Service("orgs of one administration")]),
@@ -35,19 +35,32 @@ const QUERIES: [(&str, &[Bound]); 37] = [
     ("administrations/fanout/remove.rs", &[Limit, Limit, Limit]),
     ("administrations/fanout/sweep.rs", &[Limit]),
     ("administrations/org_changes.rs", &[District(ADMINISTRATIONS)]),
-    ("assignments/user_changes/again.rs", &[Service("syncs under way"), Limit, Limit]),
-    ("assignments/user_changes/mod.rs", &[Service("assignments of one user"), Pages("MOST_OF_STUDENT")]),
-    ("assignments/user_changes/pass.rs", &[Service("assignments of one user"), District(ADMINISTRATIONS)]),
     ("claims/binding/bind.rs", &[Limit, Service("entries of one identity")]),
     ("claims/binding/shown.rs", &[Limit]),
     ("claims/gone.rs", &[Service(HOLDERS)]),
     ("claims/hierarchy.rs", &[Service(HOLDERS)]),
     ("claims/roster.rs", &[Service("entries of one account")]),
+    ("following/again.rs", &[Service("syncs under way"), Limit, Limit]),
+    ("following/follow.rs", &[Pages("MOST_OF_STUDENT")]),
+    ("following/pass.rs", &[Service("assignments of one user"), District(ADMINISTRATIONS)]),
+    ("merging/accounts.rs", &[Service(HOLDERS), Service("entries of one user")]),
+    (
+        "merging/carry_out.rs",
+        &[
+            Service("assignments of one user"),
+            Pages("AT_ONCE, or counted"),
+            Limit,
+            Service("what the service keeps beside a user"),
+            District("relations of one user, which importers write"),
+        ],
+    ),
     ("orgs/load.rs", &[District(ORGS)]),
     ("reactions/org_written/members.rs", &[Limit, Limit]),
+    ("reactions/user_written.rs", &[Service("assignments of one user")]),
     ("reconcile/hierarchy/mod.rs", &[Operator, Operator, Operator]),
     ("reconcile/measure.rs", &[Service("counts of one administration")]),
-    ("reconcile/mod.rs", &[Operator, Operator, Limit, Limit]),
+    ("reconcile/mod.rs", &[Operator, Operator, Limit]),
+    ("reconcile/pages.rs", &[Limit]),
     ("reconcile/runs_aside.rs", &[Limit]),
     ("reconcile/walk.rs", &[Pages("users who list an administration, which the service writes")]),
     ("reports/administrations.rs", &[District(ADMINISTRATIONS), District(ADMINISTRATIONS), District(ADMINISTRATIONS)]),
@@ -63,17 +76,6 @@ const QUERIES: [(&str, &[Bound]); 37] = [
     ("rostering/doubles/decide.rs", &[Service(HOLDERS)]),
     ("rostering/doubles/mod.rs", &[Pages("pairs, which a sync makes")]),
     ("runs/load.rs", &[Pages("MOST_OF_TASK"), Pages("MOST_OF_ASSIGNMENT")]),
-    ("users/merging/accounts.rs", &[Service(HOLDERS), Service("entries of one user")]),
-    (
-        "users/merging/carry_out.rs",
-        &[
-            Service("assignments of one user"),
-            Pages("AT_ONCE, or counted"),
-            Limit,
-            Service("what the service keeps beside a user"),
-            District("relations of one user, which importers write"),
-        ],
-    ),
 ];
 
 /// Rooms that only people run, or that only show something.

@@ -12,6 +12,7 @@ mod claims;
 mod clever;
 mod coming_back;
 mod cost;
+mod directions;
 mod documents;
 mod emulator;
 mod faults;

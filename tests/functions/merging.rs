@@ -7,10 +7,10 @@ use roar_functions::accounts::NewAccount;
 use roar_functions::app::Settings;
 use roar_functions::demo::play::{Step, play};
 use roar_functions::fields;
+use roar_functions::merging::{MergeError, Merged, merge};
 use roar_functions::orgs::OrgLists;
 use roar_functions::reconcile::{Options, reconcile_all};
 use roar_functions::store::{DocPath, FieldPath, Fields, Query, Value, Write};
-use roar_functions::users::merging::{MergeError, Merged, merge};
 
 use crate::local::{LocalWorld, NOW};
 use crate::small::{administration, at, copy_of, lists, org_maps, student, task, write_orgs};

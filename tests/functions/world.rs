@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use roar_functions::accounts::embedded;
-use roar_functions::administrations::Administration;
 use roar_functions::app::{ADMIN, ASSESSMENT, Settings, Stores};
 use roar_functions::assignments::recount::Counts;
 use roar_functions::assignments::tasks::Tasks;
 use roar_functions::cli::triggers::{document_triggers, register};
 use roar_functions::context::Context;
 use roar_functions::demo::district::{ADMIN_UID, DISTRICT, District, Size, administration};
+use roar_functions::documents::administration::Administration;
 use roar_functions::functions;
 use roar_functions::rostering::Rosters;
 use roar_functions::runtime::auth::{

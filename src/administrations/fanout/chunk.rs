@@ -5,25 +5,28 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use super::control::{administration_path, completed_write, open_chunks, progress_write};
 use super::fence::{BROKE_OFF, fail};
 use super::members::{members_query, orgs_a_query};
 use super::ownership::{Flow, Phase, phases};
 use super::problems::noting;
-use crate::administrations::definitions::Prepared;
+use crate::administrations::definitions::{Definitions, Prepared};
 use crate::app::App;
-use crate::assignments::build::{Decision, Former, current_orgs};
+use crate::assignments::build::{Decision, Former};
 use crate::assignments::counts::{TOTAL, counts_path, without_foreign};
-use crate::assignments::settlement::{Settlement, assignment_path};
+use crate::assignments::settlement::Settlement;
 use crate::assignments::side_effects::{lists_assignment, user_writes};
 use crate::assignments::tasks::Tasks;
+use crate::documents::administration::administration_path;
+use crate::documents::administration_sync::{completed_write, open_chunks, progress_write};
 use crate::documents::archive::archive_path;
+use crate::documents::assignment::assignment_path;
 use crate::documents::former::former;
+use crate::documents::user::orgs::current_orgs;
+use crate::documents::user::{is_living, user_path};
 use crate::fields;
 use crate::runtime::{HandlerError, Task, TaskOutcome};
 use crate::store::size::document_size;
 use crate::store::{Committed, Direction, DocPath, Document, Precondition, StoreError, Value, Write, lookup};
-use crate::users::is_living;
 
 /// What the students of one commit may come to in writes, with some room up to 500 for counts of orgs
 /// that they have left and for the sync's own documents; and in bytes of assignments, with Firestore
@@ -46,7 +49,8 @@ pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
     let Some(chunk) = Chunk::read(&app, &task) else {
         return Err(HandlerError::Permanent("a chunk without its administration, version, phase or orgs".to_owned()));
     };
-    let Some(prepared) = app.definitions.get(&app.stores.admin, &chunk.administration, chunk.version).await? else {
+    let Some(prepared) = Definitions::of(&app).get(&app.stores.admin, &chunk.administration, chunk.version).await?
+    else {
         return Ok(TaskOutcome::Finished);
     };
     match chunk.run(&task, &prepared).await {
@@ -344,7 +348,7 @@ impl<'a> Chunk<'a> {
                 "what a student is to have can't be stored: a document of theirs is too large, or odd"
             );
             tracing::debug!(why, "the store's reason");
-            self.app.definitions.count_refused();
+            Definitions::of(self.app).count_refused();
             plan.writes.extend(noting(&self.administration, self.version, &user.path, self.app.now())?);
             plan.seen.extend(later.into_iter().map(|key| (key, 1)));
         }
@@ -387,7 +391,7 @@ impl<'a> Chunk<'a> {
                 .order_by(crate::store::path::NAME_FIELD, Direction::Ascending)
                 .limit(READ_AHEAD);
             if let Some(cursor) = cursor {
-                query = query.start_after(vec![database.reference(&DocPath::in_collection("users", cursor)?)]);
+                query = query.start_after(vec![database.reference(&user_path(cursor)?)]);
             }
             ahead.users = database.query(query).await?.into();
             ahead.more = ahead.users.len() == READ_AHEAD as usize;

@@ -4,7 +4,8 @@
 //! that: what the newer version reads from then on is the last word of the older.
 
 use super::REMOVE;
-use super::control::{Control, State, administration_path};
+use crate::documents::administration::administration_path;
+use crate::documents::administration_sync::{Control, State};
 use crate::fields;
 use crate::runtime::Task;
 use crate::runtime::tasks::TASKS;

@@ -2,9 +2,9 @@
 
 use futures::{StreamExt, TryStreamExt};
 
-use super::control::Progress;
 use super::ownership::{Phase, run_key, seen_key};
 use crate::app::App;
+use crate::documents::administration_sync::Progress;
 use crate::orgs::OrgType;
 use crate::store::{FieldOp, Query, StoreError, Value};
 

@@ -12,7 +12,6 @@
 //! members differs from that ([`members`]: many orgs are asked about in one count).
 
 mod chunk;
-pub mod control;
 mod fence;
 pub mod members;
 pub mod ownership;
@@ -26,6 +25,10 @@ pub use plan::run as run_plan;
 pub use remove::run as run_remove;
 pub use sweep::run as run_sweep;
 
+use crate::documents::administration_sync::Control;
+use crate::fields;
+use crate::runtime::NewTask;
+
 /// The task that plans a sync.
 pub const PLAN: &str = "planAdministrationSync";
 /// The task that brings the students of some orgs in line.
@@ -34,3 +37,12 @@ pub const CHUNK: &str = "syncAdministrationChunk";
 pub const SWEEP: &str = "sweepAdministration";
 /// The task that undoes a deleted administration.
 pub const REMOVE: &str = "removeAdministration";
+
+/// The task that plans the version of an administration's sync that `control` tells of.
+pub fn plan_task(administration: &str, control: &Control) -> NewTask {
+    NewTask {
+        id: format!("{administration}-{}-plan", control.version),
+        function: PLAN,
+        payload: fields! { "administrationId" => administration, "version" => control.version },
+    }
+}

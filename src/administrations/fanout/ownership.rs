@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::assignments::build::current_orgs;
+use crate::documents::user::orgs::current_orgs;
 use crate::orgs::{OrgLists, OrgTree, OrgType};
 use crate::store::Fields;
 

@@ -2,21 +2,21 @@
 
 use std::time::Duration;
 
-use super::control::{Control, Progress, State, administration_path, progress_path, progress_write};
 use super::fence::{BROKE_OFF, Older, fail, take_back_older};
 use super::members::{members_left, orgs_a_query};
 use super::ownership::{Flow, Phase, in_chunk_order, pack, phases};
-use super::problems;
-use super::{CHUNK, SWEEP};
+use super::{CHUNK, SWEEP, plan_task, problems};
+use crate::administrations::definitions::Definitions;
 use crate::administrations::definitions::Prepared;
 use crate::administrations::material::fingerprint;
-use crate::administrations::model::Administration;
 use crate::administrations::normalise::{
     NormalOrgs, OrgSubcollection, document_changes, subcollection_writes, with_changes,
 };
 use crate::app::App;
-use crate::assignments::task_for_waiting;
+use crate::documents::administration::{Administration, administration_path};
+use crate::documents::administration_sync::{Control, Progress, State, progress_path, progress_write};
 use crate::fields;
+use crate::following::task_for_waiting;
 use crate::orgs::{OrgLists, OrgTree, OrgType, Reach, load_tree};
 use crate::runtime::{HandlerError, NewTask, Task, TaskOutcome};
 use crate::store::{
@@ -81,7 +81,7 @@ impl<'a> Plan<'a> {
         if self.control().await?.is_none() {
             return Ok(TaskOutcome::Finished);
         }
-        let prepared = self.app.definitions.get(&self.app.stores.admin, self.administration, self.version).await?;
+        let prepared = Definitions::of(self.app).get(&self.app.stores.admin, self.administration, self.version).await?;
         let Some(prepared) = prepared else { return Ok(TaskOutcome::Finished) };
         let progress = self.app.stores.admin.get(&progress_path(self.administration, self.version)?).await?;
         let progress = progress.as_ref().map(Progress::read).unwrap_or_default();
@@ -251,7 +251,7 @@ impl<'a> Plan<'a> {
             fail(database, self.administration, self.version, task, TOO_LARGE).await?;
             return Ok(Prepare::Elsewhere);
         }
-        self.app.definitions.put(self.administration, self.version, prepared);
+        Definitions::of(self.app).put(self.administration, self.version, prepared);
         Ok(Prepare::Ready)
     }
 
@@ -417,7 +417,8 @@ impl<'a> Plan<'a> {
                 ..control
             };
             // Orgs that came or moved while this version was under way.
-            let (control, next) = control.and_next(self.administration);
+            let (control, is_next) = control.and_next();
+            let next = is_next.then(|| plan_task(self.administration, &control));
             tx.write(Write::set(Control::path(self.administration)?, control.to_fields())).await;
             tx.write(Write::delete(progress)).await;
             let (mut status, mut mask) =

@@ -4,7 +4,8 @@
 //! on: `administrationSyncs/{administrationId}/problems/{roarUid}` has each of them, the administration the number and
 //! the first few (`syncProblems`). The next sync that looks at them tries again.
 
-use super::control::{Control, Progress, administration_path};
+use crate::documents::administration::administration_path;
+use crate::documents::administration_sync::{Control, Progress, progress_path};
 use crate::fields;
 use crate::store::{
     Database, DocPath, Document, FieldPath, FieldTransform, Fields, Precondition, Query, Result, Timestamp, Transform,
@@ -34,7 +35,7 @@ pub fn noting(administration: &str, version: i64, user: &DocPath, now: Timestamp
         },
     );
     let one = FieldTransform { path: FieldPath::top(Progress::PROBLEMS), transform: Transform::Increment(1.into()) };
-    Ok(vec![note, Write::transform(super::control::progress_path(administration, version)?, vec![one])])
+    Ok(vec![note, Write::transform(progress_path(administration, version)?, vec![one])])
 }
 
 /// Takes back the notes of versions before this one. A sync that had none costs nothing: nobody calls it then.

@@ -1,14 +1,15 @@
 //! Undoing a deleted administration: its assignments, wherever they are, and everything beside it.
 
-use super::control::Control;
 use super::fence::take_back_older;
 use super::problems;
+use crate::administrations::definitions::Definitions;
 use crate::app::App;
 use crate::assignments::settlement::deletion_mark;
 use crate::assignments::side_effects::{Memory, Step, list_dates, user_write};
-use crate::assignments::waiting_collection;
+use crate::documents::administration_sync::Control;
 use crate::documents::archive::archiving;
 use crate::fields;
+use crate::following::waiting_collection;
 use crate::runtime::{HandlerError, Task, TaskOutcome};
 use crate::store::size::fields_size;
 use crate::store::{
@@ -203,7 +204,7 @@ impl Removal<'_> {
             .await;
         match finished {
             Ok(_) => {
-                self.app.definitions.forget(&self.administration);
+                Definitions::of(self.app).forget(&self.administration);
                 Ok(TaskOutcome::Committed)
             }
             Err(StoreError::Conflict(_)) => Ok(TaskOutcome::Finished),

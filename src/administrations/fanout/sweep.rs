@@ -3,19 +3,19 @@
 
 use std::collections::BTreeMap;
 
-use super::control::{completed_write, open_chunks, progress_write};
 use super::fence::{BROKE_OFF, fail};
 use super::problems::noting;
-use crate::administrations::definitions::Prepared;
+use crate::administrations::definitions::{Definitions, Prepared};
 use crate::app::App;
 use crate::assignments::build::Decision;
 use crate::assignments::settlement::Settlement;
 use crate::assignments::side_effects::user_writes;
+use crate::documents::administration_sync::{completed_write, open_chunks, progress_write};
+use crate::documents::user::{is_living, is_of_type};
 use crate::fields;
 use crate::runtime::{HandlerError, Task, TaskOutcome};
 use crate::store::size::fields_size;
 use crate::store::{Committed, Direction, DocPath, Document, Precondition, Query, StoreError, Value, Write};
-use crate::users::{is_living, is_of_type};
 
 /// Assignments read, and dealt with in one commit, at most: each may go, archived, with its traces at its student.
 const PAGE: u32 = 110;
@@ -40,7 +40,7 @@ pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
     else {
         return Err(HandlerError::Permanent("a sweep without an administration or a version".to_owned()));
     };
-    let Some(prepared) = app.definitions.get(&app.stores.admin, administration, version).await? else {
+    let Some(prepared) = Definitions::of(&app).get(&app.stores.admin, administration, version).await? else {
         return Ok(TaskOutcome::Finished);
     };
     let sweep = Sweep { app: &app, administration, version, prepared: &prepared };
@@ -134,7 +134,7 @@ impl Sweep<'_> {
         let committed = match self.commit(task, last.as_deref(), writes).await {
             // The one student for whom it can't be stored keeps the assignment, and is noted.
             Err(StoreError::InvalidArgument(_)) if most == 1 => {
-                self.app.definitions.count_refused();
+                Definitions::of(self.app).count_refused();
                 let owner = owners.first().map(|user| noting(self.administration, self.version, user, now));
                 self.commit(task, last.as_deref(), owner.transpose()?.unwrap_or_default()).await?
             }

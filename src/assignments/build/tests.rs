@@ -1,5 +1,6 @@
 use super::*;
-use crate::orgs::{Org, OrgKey};
+use crate::documents::assignment::is_optional;
+use crate::orgs::{Org, OrgKey, OrgType};
 use crate::store::Value;
 
 fn at(text: &str) -> Timestamp {

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::fields;
 
 fn assignment(orgs: &[&str], flags: (bool, bool), tasks: &[(&str, bool, bool)]) -> Fields {
     let tasks = tasks.iter().map(|(task, started, completed)| {

@@ -11,13 +11,15 @@ use crate::claims::custom::{for_sign_in, imported, is_open};
 use crate::claims::lists::{AdminOrgs, granted, snapshot, stored};
 use crate::claims::roster::{SOURCES, Sources, role_over};
 use crate::claims::{ClaimsError, Rounds, give_up, next_update, publish};
+use crate::documents::user::copy::new_copy;
+use crate::documents::user::same::fold_address;
+use crate::documents::user::user_path;
+use crate::documents::user_claims::claims_map;
 use crate::fields;
 use crate::orgs::{OrgLists, OrgTree};
-use crate::rights::{Claims, check_not_suspended, claims_map, denied};
+use crate::rights::{Claims, check_not_suspended, denied};
 use crate::runtime::{FunctionError, Status};
-use crate::store::{Database, DocPath, Document, FieldPath, Fields, Query, StoreError, Transaction, Value, Write};
-use crate::users::copy::new_copy;
-use crate::users::same::fold_address;
+use crate::store::{Database, Document, FieldPath, Fields, Query, StoreError, Transaction, Value, Write};
 
 /// What is to be bound.
 pub struct Binding<'a> {
@@ -430,8 +432,4 @@ impl Work<'_> {
         }
         tx.write(Write::update(entry.path.clone(), fields)).await;
     }
-}
-
-pub(super) fn user_path(roar_uid: &str) -> Result<DocPath, FunctionError> {
-    Ok(DocPath::in_collection("users", roar_uid)?)
 }

@@ -2,10 +2,10 @@
 //! (docs/domain/rights.md#sign-in).
 
 use crate::accounts::Account;
+use crate::documents::user::same::fold_address;
 use crate::orgs::OrgLists;
 use crate::runtime::{FunctionError, Status};
 use crate::store::{DocPath, Document, Fields, Value};
-use crate::users::same::fold_address;
 
 /// The providers whose users are in rosters before they have an account. Others' IDs say nothing.
 const ROSTER_PROVIDERS: [&str; 3] = ["clever", "classlink", "nycps"];

@@ -6,17 +6,17 @@
 
 use secrecy::SecretString;
 
-use super::bind::user_path;
 use super::identity::{RosterEntry, account_provider, is_roster_provider};
 use crate::accounts::{Account, AccountError, AccountUpdate};
 use crate::app::App;
 use crate::documents::doubles::Found;
+use crate::documents::user::age::day;
+use crate::documents::user::merged::refusal;
+use crate::documents::user::same::{fold_address, same_birth, same_name};
+use crate::documents::user::user_path;
 use crate::rights::Claims;
 use crate::runtime::{FunctionError, Status};
 use crate::store::{Document, Fields, Query, Value, Write, lookup};
-use crate::users::age::day;
-use crate::users::merging::decide::refusal;
-use crate::users::same::{fold_address, same_birth, same_name};
 
 /// The user whom an account leaves for the one of its roster's entry.
 #[derive(Debug)]

@@ -2,43 +2,17 @@
 
 mod people;
 mod rosters;
+mod signature;
 
 use serde_json::{Value as Json, json};
 
+pub(super) use self::signature::Signature;
+use self::signature::{GONE, LARGE, TAKEN};
 use super::schema::{
-    about, answer, count, date, flag, id, list, map, nullable, object, one_of, optional, required, shared, sometimes,
-    text,
+    about, answer, count, date, flag, id, id_schema, list, map, nullable, object, one_of, optional, required, shared,
+    sometimes, text,
 };
-use crate::runtime::Status;
-use crate::runtime::Status::{AlreadyExists, FailedPrecondition, NotFound, ResourceExhausted};
-
-/// What a callable takes and gives.
-pub(super) struct Signature {
-    /// The function's name.
-    pub name: &'static str,
-    /// More about it, for people.
-    pub description: &'static str,
-    /// What `data` holds.
-    pub data: Json,
-    /// What `result` holds.
-    pub result: Json,
-    /// What a chunk of a streamed answer holds, where there are any.
-    pub chunk: Option<Json>,
-    /// An example of `data`.
-    pub sent: Json,
-    /// An example of `result`.
-    pub given: Json,
-    /// Refusals besides those that every function may answer with.
-    pub refusals: Vec<(Status, &'static str)>,
-}
-
-const GONE: (Status, &str) = (NotFound, "Something that the request names doesn't exist.");
-const TAKEN: (Status, &str) = (AlreadyExists, "An account or a user belongs to somebody else.");
-const LARGE: (Status, &str) = (
-    ResourceExhausted,
-    "The account's custom claims would be larger than 1,000 bytes, or its rights come to more orgs than it can hold.",
-);
-const UNSET: (Status, &str) = (FailedPrecondition, "Clever isn't set up, or doesn't let us in.");
+use crate::runtime::Status::FailedPrecondition;
 
 /// All signatures, in the order of the index.
 pub(super) fn all() -> Vec<Signature> {
@@ -346,7 +320,7 @@ fn rights() -> Vec<Signature> {
 }
 
 fn account_id(description: &str) -> Json {
-    let mut schema = crate::openapi::id_schema();
+    let mut schema = id_schema();
     schema["maxLength"] = json!(128);
     about(schema, description)
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{GONE, LARGE, Signature, TAKEN};
+use super::signature::{GONE, LARGE, Signature, TAKEN};
 use crate::openapi::schema::{about, answer, closed, flag, id, list, object, optional, required, shared};
 use crate::runtime::Status::FailedPrecondition;
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{GONE, Signature, TAKEN, UNSET};
+use super::signature::{GONE, Signature, TAKEN, UNSET};
 use crate::openapi::schema::{answer, count, flag, id, list, map, nullable, object, optional, required};
 use crate::runtime::Status::{FailedPrecondition, NotFound};
 

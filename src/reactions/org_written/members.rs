@@ -4,7 +4,8 @@
 use super::change::OrgChange;
 use super::follow::org_of;
 use crate::app::App;
-use crate::assignments::build::current_orgs;
+use crate::documents::user::orgs::current_orgs;
+use crate::documents::user::user_path;
 use crate::fields;
 use crate::orgs::keep::org_path;
 use crate::orgs::{OrgKey, OrgLists, OrgTree, OrgType, Reach, load_tree};
@@ -73,7 +74,7 @@ pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
             .order_by(NAME_FIELD, Direction::Ascending)
             .limit(PAGE);
         if let Some(cursor) = &cursor {
-            query = query.start_after(vec![database.reference(&DocPath::in_collection("users", cursor)?)]);
+            query = query.start_after(vec![database.reference(&user_path(cursor)?)]);
         }
         let page = database.query(query).await?;
         let mut around = OrgLists::new();

@@ -1,8 +1,8 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::administrations::Administration;
 use crate::assignments::build::Definition;
+use crate::documents::administration::Administration;
 use crate::fields;
 use crate::orgs::{Org, OrgKey, OrgTree, OrgType};
 

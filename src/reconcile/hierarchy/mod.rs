@@ -14,12 +14,12 @@ use futures::TryStreamExt;
 use self::examine::Orgs;
 use self::report::{Finding, HierarchyReport, Kind};
 use crate::app::App;
-use crate::assignments::build::current_orgs;
 use crate::claims::complete_claims;
 use crate::claims::lists::{AdminOrgs, granted, stored};
+use crate::documents::user::orgs::current_orgs;
+use crate::documents::user_claims::claims_map;
 use crate::orgs::keep::{keep_lists, org_path};
 use crate::orgs::{OrgKey, OrgType};
-use crate::rights::claims_map;
 use crate::store::{Document, Precondition, Query, Result, StoreError, Write};
 use crate::users::placement::{changed_lists, misplaced};
 

@@ -12,6 +12,7 @@ use super::sync::{Options, SyncError};
 use crate::app::App;
 use crate::payload::{Checked, flag, object, optional_id};
 use crate::rights::{Payload, SuperAdmin};
+use crate::rostering::Rosters;
 use crate::rostering::report::Doubt;
 use crate::runtime::{Chunks, FunctionError, Status};
 use crate::store::StoreError;
@@ -51,7 +52,7 @@ pub async fn sync_clever_orgs(
     request: Request,
     chunks: Chunks,
 ) -> Result<Json, FunctionError> {
-    let clever = app.rosters.clever.as_ref().ok_or_else(not_set_up)?;
+    let clever = Rosters::of(&app).clever.clone().ok_or_else(not_set_up)?;
     let options = Options {
         shallow: request.shallow,
         dry_run: request.dry_run,
@@ -70,7 +71,7 @@ pub async fn sync_clever_orgs(
         drop(said);
     };
     let synced = async {
-        let synced = sync_all(&app, clever, &ask, Some(&steps)).await;
+        let synced = sync_all(&app, &clever, &ask, Some(&steps)).await;
         drop(steps);
         synced
     };

@@ -1,7 +1,7 @@
 //! One district, read with its token.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -9,8 +9,7 @@ use reqwest::Url;
 use secrecy::SecretString;
 
 use super::budget::Budget;
-use super::pages::Pages;
-use super::records::{self, DistrictInfo, Record, Role, School, Section, Unread, User};
+use super::records::{self, DistrictInfo, Record, School, Section, Unread, User};
 use super::request::Who;
 use super::{Clever, CleverError, DistrictToken, Result};
 
@@ -40,8 +39,26 @@ impl fmt::Debug for District {
     }
 }
 
+impl Clever {
+    /// One district, read with that token. All that are made of one district share its rate limit.
+    pub fn district(&self, token: DistrictToken) -> District {
+        let mut budgets = self.0.budgets.lock();
+        budgets.retain(|_, budget| budget.strong_count() > 0);
+        let known = budgets.get(&token.district).and_then(Weak::upgrade);
+        let budget = known.unwrap_or_else(|| {
+            let settings = self.settings();
+            let context = self.0.context.clone();
+            let budget = Arc::new(Budget::new(context, settings.requests_a_minute, settings.longest_wait));
+            budgets.insert(token.district.clone(), Arc::downgrade(&budget));
+            budget
+        });
+        drop(budgets);
+        District::new(self.clone(), token, budget)
+    }
+}
+
 impl District {
-    pub(super) fn new(clever: Clever, token: DistrictToken, budget: Arc<Budget>) -> District {
+    fn new(clever: Clever, token: DistrictToken, budget: Arc<Budget>) -> District {
         let DistrictToken { district: id, token } = token;
         let token = Mutex::new(Current { token, serial: 0 });
         District(Arc::new(Reader { clever, id, budget, token, renewing: tokio::sync::Mutex::default() }))
@@ -75,21 +92,6 @@ impl District {
     /// One user; [`CleverError::NotFound`] when there's none, or they aren't shared.
     pub async fn user(&self, id: &str) -> Result<User> {
         self.single("users", id).await
-    }
-
-    /// The schools, in pages.
-    pub fn schools(&self) -> Pages<School> {
-        Pages::new(self.clone(), "schools", None)
-    }
-
-    /// The sections, in pages.
-    pub fn sections(&self) -> Pages<Section> {
-        Pages::new(self.clone(), "sections", None)
-    }
-
-    /// The users, in pages: all of them, or those who hold that role (beside others, perhaps).
-    pub fn users(&self, role: Option<Role>) -> Pages<User> {
-        Pages::new(self.clone(), "users", role)
     }
 
     async fn single<T: Record>(&self, list: &str, id: &str) -> Result<T> {

@@ -12,6 +12,7 @@ use super::sync::{Monitor, Options, Outcome, PROVIDER, SyncError, sync_district}
 use super::{Clever, CleverError, DistrictToken};
 use crate::app::App;
 use crate::orgs::{OrgKey, OrgType};
+use crate::rostering::Rosters;
 use crate::rostering::report::{Kind, NAMED, Phase, Progress, Report, counts_json, unread_json};
 use crate::rostering::run::{Begin, BeginError, Learnt, PARTNERS, Remembered, Run};
 use crate::store::{DocPath, Query, StoreError, Value};
@@ -210,7 +211,7 @@ async fn one(
         report: Report::default(),
         error: Some(failure),
     };
-    if app.rosters.is_stopped() {
+    if Rosters::of(app).is_stopped() {
         return failed(Failure::Failed(SyncError::Stopped));
     }
     if Instant::now() >= deadline {
@@ -239,12 +240,13 @@ async fn one(
     };
     let told = tell(&org.id, run.as_ref().map(Run::id), progress.subscribe(), steps);
     let mut outcome = Outcome::default();
+    let rosters = Rosters::of(app);
     let synced = tokio::select! {
         ended = tokio::time::timeout_at(deadline, sync_district(app, &district, ask.options, &monitor, &mut outcome)) => {
             ended.unwrap_or(Err(SyncError::TooLong))
         }
         superseded = kept => Err(superseded.into()),
-        () = app.rosters.stopped() => Err(SyncError::Stopped),
+        () = rosters.stopped() => Err(SyncError::Stopped),
         never = told => match never {},
     };
     let (error, Outcome { report, name, enrolled, knows_notes }) = (synced.err(), outcome);

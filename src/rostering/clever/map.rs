@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use super::records::{DistrictInfo, Roles, School, Section, Unread, User, When};
+use crate::documents::user::grade::level_of;
+use crate::documents::user::same::fold_address;
 use crate::orgs::{OrgKey, OrgLists, OrgType};
 use crate::rostering::org::RosterOrg;
 use crate::rostering::person::{Person, STUDENT_FIELDS};
 use crate::store::{Fields, Timestamp, Value};
-use crate::users::grade::level_of;
-use crate::users::same::fold_address;
 
 const DISTRICT_FIELDS: &[&str] = &[
     "districtContact",

@@ -147,22 +147,6 @@ impl Clever {
         Ok(tokens.filter(|token| !token.district.is_empty()).collect())
     }
 
-    /// One district, read with that token. All that are made of one district share its rate limit.
-    pub fn district(&self, token: DistrictToken) -> District {
-        let mut budgets = self.0.budgets.lock();
-        budgets.retain(|_, budget| budget.strong_count() > 0);
-        let known = budgets.get(&token.district).and_then(Weak::upgrade);
-        let budget = known.unwrap_or_else(|| {
-            let settings = self.settings();
-            let context = self.0.context.clone();
-            let budget = Arc::new(Budget::new(context, settings.requests_a_minute, settings.longest_wait));
-            budgets.insert(token.district.clone(), Arc::downgrade(&budget));
-            budget
-        });
-        drop(budgets);
-        District::new(self.clone(), token, budget)
-    }
-
     /// Whoever signed in with that token: not what `/me` says, which has no roles, but the user it links to. As read, with
     /// what was passed over, and as Clever has it.
     ///

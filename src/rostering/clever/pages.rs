@@ -6,8 +6,25 @@ use futures::Stream;
 use reqwest::Url;
 
 use super::link::{follow, parameter, set_parameter};
-use super::records::{self, Record, Records, Role};
+use super::records::{self, Record, Records, Role, School, Section, User};
 use super::{CleverError, District, Result};
+
+impl District {
+    /// The schools, in pages.
+    pub fn schools(&self) -> Pages<School> {
+        Pages::new(self.clone(), "schools", None)
+    }
+
+    /// The sections, in pages.
+    pub fn sections(&self) -> Pages<Section> {
+        Pages::new(self.clone(), "sections", None)
+    }
+
+    /// The users, in pages: all of them, or those who hold that role (beside others, perhaps).
+    pub fn users(&self, role: Option<Role>) -> Pages<User> {
+        Pages::new(self.clone(), "users", role)
+    }
+}
 
 /// The records of one page.
 #[derive(Debug)]

@@ -10,25 +10,25 @@ use secrecy::SecretString;
 use serde_json::{Value as Json, json};
 
 use super::callable::not_set_up;
-use super::map;
 use super::records::{Unread, User};
+use super::sync::PROVIDER;
 use super::sync::entries::{ENTRIES, LEFT, SIGNED_IN, entry_path, said};
-use super::sync::{PROVIDER, user_path};
-use super::{Clever, CleverError};
+use super::{Clever, CleverError, map};
 use crate::app::App;
 use crate::claims::binding::identity::{COPIED, RosterEntry, account_provider};
 use crate::claims::roster::follow_entry;
+use crate::documents::org_lists::OrgSet;
+use crate::documents::user::copy::{Parts, copy_changes, new_copy};
+use crate::documents::user::user_path;
 use crate::fields;
-use crate::orgs::lists::OrgSet;
 use crate::orgs::{OrgLists, OrgType};
 use crate::payload::{Checked, object, required_id, required_text, value};
 use crate::rights::{Bound, Payload, denied};
+use crate::rostering::Rosters;
 use crate::rostering::org;
 use crate::rostering::person::{self, Before, Person, Said};
 use crate::runtime::{FunctionError, Status};
 use crate::store::{DocPath, Document, FieldPath, Fields, Query, Transaction, Value, Write, lookup};
-use crate::users::change::UserChange;
-use crate::users::copy::{copy_changes, new_copy};
 use crate::users::pid::assessment_pid;
 
 /// How long Clever may take to say who somebody is: less than the function may take.
@@ -58,12 +58,12 @@ impl Payload for Request {
 
 /// Handles a call. Repeated, it writes the time only.
 pub async fn sync_clever_user(app: App, permit: Bound, request: Request) -> Result<Json, FunctionError> {
-    let clever = app.rosters.clever.as_ref().ok_or_else(not_set_up)?;
+    let clever = Rosters::of(&app).clever.clone().ok_or_else(not_set_up)?;
     let claims = &permit.requester.claims;
     if claims.assessment_uid.as_deref() != Some(&request.assessment_uid) {
         return Err(denied("assessmentUid isn't yours."));
     }
-    let (user, unread, raw) = me(clever, &request.access_token).await?;
+    let (user, unread, raw) = me(&clever, &request.access_token).await?;
     // The token says that somebody is that person at Clever; the account must say that it's the caller.
     let account = app.accounts.admin.get(&permit.requester.uid).await?;
     if !account.is_some_and(|account| account.is_linked(&account_provider(PROVIDER), &user.id)) {
@@ -302,13 +302,13 @@ impl Work<'_> {
     /// The de-identified copy in the assessment database. True when it wasn't right.
     async fn write_copy(&self, user: &Fields) -> Result<bool, FunctionError> {
         let (path, now) = (&user_path(self.roar_uid)?, self.app.now());
-        let all = UserChange { orgs: true, grade: true, birth: true, ..UserChange::default() };
-        let all = &all;
         let work = |tx: Transaction| async move {
             match tx.get(path).await? {
                 None => tx.write(Write::create(path.clone(), new_copy(user, self.assessment_uid, now))).await,
                 Some(copy) => {
-                    let Some((fields, mask)) = copy_changes(&copy.fields, user, all, now) else { return Ok(false) };
+                    let Some((fields, mask)) = copy_changes(&copy.fields, user, Parts::ALL, now) else {
+                        return Ok(false);
+                    };
                     tx.write(Write::merge(path.clone(), fields, mask)).await;
                 }
             }

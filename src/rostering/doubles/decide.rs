@@ -13,13 +13,14 @@ use tokio::time::Instant;
 
 use super::{Double, count_waiting, is_waiting, waiting};
 use crate::app::App;
-use crate::assignments::build::current_orgs;
 use crate::documents::doubles::pair_path;
+use crate::documents::user::orgs::current_orgs;
+use crate::documents::user::user_path;
 use crate::fields;
+use crate::merging::{MergeError, Merged, merge};
 use crate::orgs::{OrgLists, OrgType};
 use crate::rights::Claims;
 use crate::store::{DocPath, Precondition, Query, StoreError, Write};
-use crate::users::merging::{MergeError, Merged, merge};
 
 /// Merges that are under way at the same time: each is of other users.
 const AT_ONCE: usize = 4;
@@ -235,7 +236,7 @@ async fn one(app: &App, ask: &Ask<'_>, pair: &Double) -> Result<Step, StoreError
 /// the rights of the other's.
 async fn beyond(app: &App, rights: &Claims, pair: &Double) -> Result<Option<&'static str>, StoreError> {
     let ids = [pair.known.clone(), pair.rostered.clone()];
-    let paths: Vec<DocPath> = ids.iter().map(|id| DocPath::in_collection("users", id)).collect::<Result<_, _>>()?;
+    let paths: Vec<DocPath> = ids.iter().map(|id| user_path(id)).collect::<Result<_, _>>()?;
     let mut orgs = OrgLists::new();
     for user in app.stores.admin.get_all(&paths).await?.iter().flatten() {
         orgs.extend(&current_orgs(&user.fields));

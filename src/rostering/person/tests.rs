@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::users::membership::history_changes;
+use crate::documents::user::orgs::history_changes;
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -48,7 +48,7 @@ fn apply(user: &Fields, change: Option<Change>) -> Fields {
 }
 
 fn current(user: &Fields, org_type: OrgType) -> Vec<String> {
-    list(user.get(org_type.plural()).and_then(Value::as_map), "current")
+    listed(user.get(org_type.plural()).and_then(Value::as_map), "current")
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn moves_keep_orgs_of_others_and_the_past() {
     assert_eq!(current(&user, OrgType::School), ["s2"]);
     assert_eq!(current(&user, OrgType::Group), ["g9"], "not the roster's");
     let schools = user.get("schools").and_then(Value::as_map);
-    assert_eq!(list(schools, "all"), ["s1", "s2"]);
+    assert_eq!(listed(schools, "all"), ["s1", "s2"]);
     let until = schools.and_then(|schools| schools.get("dates")).and_then(Value::as_map).unwrap();
     assert_eq!(until.get("s1").and_then(Value::as_map).unwrap().get("to"), Some(&Value::from(later(1))));
     // Who leaves the district but not the group isn't archived; who leaves that too is.

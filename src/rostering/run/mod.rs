@@ -12,10 +12,11 @@ use parking_lot::Mutex;
 use thiserror::Error;
 use tokio::sync::watch;
 
+pub use self::record::Begin;
 use self::record::{Ending, events, partner_fields, problems, progress_fields, stats};
 use crate::app::App;
 use crate::fields;
-use crate::orgs::OrgKey;
+use crate::rostering::Rosters;
 use crate::rostering::report::{Phase, Progress, Report};
 use crate::store::{
     DocPath, Document, FieldPath, Fields, Precondition, StoreError, Timestamp, Transaction, Value, Write,
@@ -35,23 +36,6 @@ const STALE: jiff::SignedDuration = jiff::SignedDuration::from_mins(3);
 const BATCH: usize = 400;
 /// How often the end of a run is written when the store fails.
 const ATTEMPTS: u32 = 5;
-
-/// What a run is of.
-#[derive(Clone, Debug)]
-pub struct Begin<'a> {
-    /// `clever`.
-    pub provider: &'static str,
-    /// The top-most org of the partner.
-    pub org: &'a OrgKey,
-    /// People too, not orgs alone.
-    pub is_full: bool,
-    /// Who asked: an Auth UID, or the command.
-    pub by: &'a str,
-    /// The ID of the first run of all that were asked for at once.
-    pub batch: &'a str,
-    /// The run's ID.
-    pub id: &'a str,
-}
 
 /// What a run learnt of its partner.
 #[derive(Clone, Copy, Debug, Default)]
@@ -137,14 +121,14 @@ struct Alive(App, String);
 
 impl Alive {
     fn new(app: &App, id: &str) -> Alive {
-        app.rosters.tally.begin(id);
+        Rosters::of(app).tally.begin(id);
         Alive(app.clone(), id.to_owned())
     }
 }
 
 impl Drop for Alive {
     fn drop(&mut self) {
-        self.0.rosters.tally.gone(&self.1);
+        Rosters::of(&self.0).tally.gone(&self.1);
     }
 }
 
@@ -208,7 +192,7 @@ impl Run {
 
     /// Shows where the sync stands, again and again. Ends only when another run took over. To be run beside the sync.
     pub async fn keep(&self, mut progress: watch::Receiver<Progress>) -> Superseded {
-        self.app.rosters.tally.follow(&self.id, progress.clone());
+        Rosters::of(&self.app).tally.follow(&self.id, progress.clone());
         let mut shown = progress.borrow_and_update().phase;
         let mut next = tokio::time::Instant::now() + BEAT;
         loop {
@@ -303,7 +287,7 @@ impl Run {
         for attempt in 1.. {
             match self.try_to_finish(&ending, &learnt).await {
                 Ok(()) => {
-                    self.app.rosters.tally.ended(self.provider, phase, report);
+                    Rosters::of(&self.app).tally.ended(self.provider, phase, report);
                     return;
                 }
                 Err(BeatError::Superseded) => {
@@ -358,7 +342,7 @@ fn is_over(run: &Document) -> bool {
 
 /// Where only one process has the database open, it knows; elsewhere a run has to be silent for long.
 fn is_alive(app: &App, run: &Document, now: Timestamp) -> bool {
-    if app.rosters.tally.is_live(run.id()) {
+    if Rosters::of(app).tally.is_live(run.id()) {
         return true;
     }
     let heard = run.fields.get("heartbeatAt").and_then(Value::as_timestamp);

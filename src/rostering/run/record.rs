@@ -2,13 +2,30 @@
 
 use std::collections::BTreeMap;
 
-use super::Begin;
 use crate::fields;
+use crate::orgs::OrgKey;
 use crate::rostering::report::{Counts, Kind, Phase, Problem, Progress, Report};
 use crate::store::{DocPath, Document, FieldPath, Fields, StoreError, Timestamp, Value, Write};
 
 /// Characters of an error that a document keeps.
 const ERROR: usize = 300;
+
+/// What a run is of.
+#[derive(Clone, Debug)]
+pub struct Begin<'a> {
+    /// `clever`.
+    pub provider: &'static str,
+    /// The top-most org of the partner.
+    pub org: &'a OrgKey,
+    /// People too, not orgs alone.
+    pub is_full: bool,
+    /// Who asked: an Auth UID, or the command.
+    pub by: &'a str,
+    /// The ID of the first run of all that were asked for at once.
+    pub batch: &'a str,
+    /// The run's ID.
+    pub id: &'a str,
+}
 
 /// What a run's beginning writes to its partner, and the mask.
 pub(super) fn partner_fields(known: Option<&Document>, begin: &Begin<'_>, now: Timestamp) -> (Fields, Vec<FieldPath>) {

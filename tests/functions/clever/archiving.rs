@@ -2,6 +2,7 @@
 
 use roar_functions::demo::clever::{Fault, Kind as At, Options as Fake, Size};
 use roar_functions::fields;
+use roar_functions::rostering::Rosters;
 use roar_functions::rostering::clever::sync::Options;
 use roar_functions::rostering::report::{Doubt, Keeps, Kind};
 use roar_functions::store::{Fields, Value};
@@ -147,7 +148,7 @@ async fn an_org_that_cannot_be_stored_has_nobody_in_it() {
     let run = at(&scene, &format!("rosteringRuns/{}", answer["runId"].as_str().expect("a run"))).await;
     assert_eq!((run["state"].as_str(), run["success"].clone()), (Some("done"), Value::Boolean(false)));
     assert_eq!(run["error"].as_str(), Some("1 records couldn't be stored"));
-    let outcomes = scene.world.service.app.rosters.tally.runs();
+    let outcomes = Rosters::of(&scene.world.service.app).tally.runs();
     assert_eq!(outcomes, [("clever", "incomplete", 1)], "somebody has to look");
     scene.there.set(&class, "name", "Reading");
     scene.call(json!({"shallow": false})).await.expect("it ends");

@@ -24,6 +24,7 @@ use roar_functions::context::Context;
 use roar_functions::demo::clever::{FakeClever, FakeDistrict, Options as Fake, Size, Sockless};
 use roar_functions::fields;
 use roar_functions::orgs::OrgLists;
+use roar_functions::rostering::Rosters;
 use roar_functions::rostering::clever::map::{self, Enrolments};
 use roar_functions::rostering::clever::records::{Record, Section, User};
 use roar_functions::rostering::clever::sync::{Monitor, Options, Outcome, SyncError, sync_district};
@@ -57,7 +58,7 @@ impl Scene {
 
     /// About the first of that Clever's districts.
     fn of(world: LocalWorld) -> Scene {
-        let (fake, clever) = (world.fake.clone(), world.service.app.rosters.clever.clone().expect("it's set up"));
+        let (fake, clever) = (world.fake.clone(), Rosters::of(&world.service.app).clever.clone().expect("it's set up"));
         let there = fake.district(0);
         let client = clever.district(there.token().expect("it's connected"));
         Scene { world, fake, there, client }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use roar_functions::demo::clever::{Fault, Options as Fake, Size};
 use roar_functions::orgs::{OrgKey, OrgType};
+use roar_functions::rostering::Rosters;
 use roar_functions::rostering::report::{Phase, Progress, Report};
 use roar_functions::rostering::run::{Begin, BeginError, Learnt, Run};
 use roar_functions::runtime::{Call, Chunks, Status, Trigger};
@@ -76,7 +77,7 @@ async fn a_server_that_stops_says_so_of_its_runs() {
         while !is_there().await {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        scene.world.service.app.rosters.stop();
+        Rosters::of(&scene.world.service.app).stop();
     };
     let (answer, ()) = futures::join!(scene.call(json!({"shallow": false})), stop);
     assert_eq!(answer.expect_err("it was stopped").status, Status::Unavailable);
@@ -223,13 +224,13 @@ async fn elsewhere_a_silent_run_is_over_after_a_quarter_of_an_hour() {
     let begin = |id: &'static str| Begin { provider: "clever", org: &org, is_full: true, by: "x", batch: id, id };
     let first = Run::begin(&app, begin("r1")).await.expect("begun");
     // Another process knows nothing of it but its document.
-    app.rosters.tally.gone("r1");
+    Rosters::of(&app).tally.gone("r1");
     world.clock.advance(SignedDuration::from_mins(14));
     let busy = Run::begin(&app, begin("r2")).await;
     assert!(matches!(busy, Err(BeginError::Busy { run }) if run == "r1"));
     // A sign of life counts.
     first.check(&Progress::default()).await.expect("alive");
-    app.rosters.tally.gone("r1");
+    Rosters::of(&app).tally.gone("r1");
     world.clock.advance(SignedDuration::from_mins(14));
     assert!(matches!(Run::begin(&app, begin("r3")).await, Err(BeginError::Busy { .. })));
     world.clock.advance(SignedDuration::from_mins(2));

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use roar_functions::administrations::Administration;
-use roar_functions::assignments::build::current_orgs;
 use roar_functions::assignments::counts::Contribution;
 use roar_functions::assignments::tasks::Tasks;
+use roar_functions::documents::administration::Administration;
+use roar_functions::documents::user::age::{age_in_years, date_of_birth};
+use roar_functions::documents::user::orgs::current_orgs;
 use roar_functions::orgs::{OrgLists, OrgType};
 use roar_functions::store::{DocPath, Document, Fields, Query, Value, lookup};
-use roar_functions::users::age::{age_in_years, date_of_birth};
 
 use super::story::{Stage, administration_id, user_path};
 use crate::small::orgs_of;

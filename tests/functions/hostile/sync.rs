@@ -1,5 +1,6 @@
 //! A sync of an administration goes on for everybody but the one whose documents take nothing more.
 
+use roar_functions::administrations::definitions::Definitions;
 use roar_functions::fields;
 use roar_functions::reconcile::report::Kind;
 use roar_functions::store::size::document_size;
@@ -83,7 +84,7 @@ async fn who_fills_the_own_document_is_the_only_one_without_a_new_administration
         assert!(world.get(&format!("users/s{n}/assignments/b")).await.is_some(), "s{n}");
     }
     assert_consistent(world.admin(), "b").await;
-    assert_eq!(world.service.app.definitions.refused(), 1, "what the metrics show");
+    assert_eq!(Definitions::of(&world.service.app).refused(), 1, "what the metrics show");
     let of_b = async |fix| {
         let options = roar_functions::reconcile::Options { fix, patience: std::time::Duration::ZERO };
         let app = &world.service.app;

@@ -9,8 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use crate::documents::user::grade::{self, Grade};
 use crate::store::FIRST_INSTANT;
-use crate::users::grade::{self, Grade};
 
 /// A value that was there and couldn't be read, and so was passed over.
 #[derive(Clone, Debug, PartialEq, Eq)]

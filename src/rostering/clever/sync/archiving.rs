@@ -1,43 +1,13 @@
 //! Orgs that aren't in the roster any more, and what is below them (docs/domain/rosters.md#who-has-left).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use super::orgs::{BATCH, Done, Known, OrgWrite};
+use super::known::{BATCH, Done, Known, OrgWrite};
 use super::{CONFLICTS, SyncError, Work, org_path};
 use crate::orgs::{OrgKey, OrgType};
 use crate::rostering::org;
 use crate::rostering::report::Phase;
 use crate::store::{Document, Precondition, Query, StoreError, Value, Write};
-
-/// The roster's orgs that aren't there any more.
-#[derive(Default)]
-pub(super) struct Gone {
-    /// Those that aren't archived yet.
-    living: Vec<OrgKey>,
-    /// All of them.
-    all: HashSet<OrgKey>,
-    /// Orgs that still have one of them among their living children.
-    listed_in: Vec<OrgKey>,
-}
-
-impl Gone {
-    /// Of those that are missing.
-    pub fn of(missing: Vec<OrgKey>, stored: &HashMap<OrgKey, Document>) -> Gone {
-        let all: HashSet<OrgKey> = missing.iter().cloned().collect();
-        let lists = [("schools", OrgType::School), ("classes", OrgType::Class)];
-        let lists_one = |org: &Document| {
-            lists.iter().any(|(list, org_type)| {
-                let held = org.fields.get(*list).and_then(Value::as_array).unwrap_or_default();
-                held.iter().filter_map(Value::as_str).any(|id| all.contains(&OrgKey::new(*org_type, id)))
-            })
-        };
-        let mut listed_in: Vec<OrgKey> =
-            stored.iter().filter(|(_, org)| lists_one(org)).map(|(key, _)| key.clone()).collect();
-        listed_in.sort();
-        let is_living = |key: &OrgKey| stored.get(key).is_some_and(|document| !org::is_archived(&document.fields));
-        Gone { living: missing.into_iter().filter(is_living).collect(), all, listed_in }
-    }
-}
 
 impl Work<'_> {
     /// Archives what is gone, with all that's below it, once everything was fetched and judged. From below upwards, so

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use super::super::District;
 use super::super::records::Role;
-use super::orgs::{Fetched, kind_of};
+use super::known::Fetched;
+use super::orgs::kind_of;
 use super::{SyncError, Work};
 use crate::orgs::{OrgKey, OrgType};
 use crate::rostering::org;

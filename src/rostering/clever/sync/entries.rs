@@ -7,6 +7,7 @@ use futures::TryStreamExt as _;
 
 use super::{PROVIDER, SyncError, Work};
 use crate::claims::binding::identity::{COPIED, RosterEntry};
+use crate::documents::user::same::{ADDRESS_KEY, fold_address, has_right_key, key_write};
 use crate::fields;
 use crate::orgs::OrgLists;
 use crate::rostering::org;
@@ -14,7 +15,6 @@ use crate::rostering::person::{Person, Said};
 use crate::store::{
     DocPath, Document, FieldOp, FieldPath, Precondition, Query, StoreError, Timestamp, Value, Write, lookup,
 };
-use crate::users::same::{ADDRESS_KEY, fold_address, has_right_key, key_write};
 
 /// The collection.
 pub const ENTRIES: &str = "identityProviderIds";

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::orgs::{Done, Fetched, OrgWrite};
+use super::known::{Done, Fetched, Following, OrgWrite};
 use super::{SyncError, Work, org_path};
 use crate::claims::{ClaimsError, follow_hierarchy};
 use crate::fields;
@@ -15,19 +15,6 @@ use crate::store::{Document, FieldPath, Fields, Precondition, StoreError, Timest
 /// [`CLAIMS_ONLY`] when only claims don't.
 const CLAIMS_DUE: &str = "rosterClaimsDue";
 const CLAIMS_ONLY: &str = "claims";
-
-/// What has to follow orgs that came or moved.
-#[derive(Debug, Default)]
-pub(super) struct Following {
-    /// The orgs that they are below, or were.
-    pub above: OrgLists,
-    /// Orgs that were there before and moved, or are back; after an interrupted sync, all classes.
-    moved: Vec<OrgKey>,
-    /// Claims couldn't all be written.
-    lags: bool,
-    /// Administrations have followed before.
-    claims_only: bool,
-}
 
 impl Work<'_> {
     /// Notes that claims have to be worked out anew, before it's so: if the sync is cut short, the next one does it.

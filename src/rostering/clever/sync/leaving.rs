@@ -3,15 +3,15 @@
 use std::collections::{HashMap, HashSet};
 
 use super::entries::{Entries, Entry, LEFT, SIGNED_IN};
-use super::orgs::Known;
-use super::{CONFLICTS, SyncError, Work, user_path};
+use super::known::Known;
+use super::{CONFLICTS, SyncError, Work};
 use crate::claims::binding::identity::COPIED;
+use crate::documents::org_lists::OrgSet;
+use crate::documents::user::user_path;
 use crate::fields;
-use crate::orgs::lists::OrgSet;
 use crate::orgs::{OrgLists, OrgType};
-use crate::rostering::org;
-use crate::rostering::person;
 use crate::rostering::report::{Difference, Doubt, HeldBack, Kind, Phase, are_too_many};
+use crate::rostering::{org, person};
 use crate::store::{DocPath, Document, FieldPath, Precondition, StoreError, Value, Write, lookup};
 
 /// People who leave in one commit: two documents each, and an event of the run.

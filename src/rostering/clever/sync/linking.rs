@@ -14,16 +14,17 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::entries::{Changed, ENTRIES, Entries, Entry, LOOKED_AT};
-use super::{PROVIDER, SyncError, Work, user_path};
+use super::{PROVIDER, SyncError, Work};
 use crate::digest::fingerprint;
+use crate::documents::user::age::day;
+use crate::documents::user::merged::{MERGED_INTO, MERGING_INTO};
+use crate::documents::user::same::{ADDRESS_KEY, fold_address, fold_name, same_birth};
+use crate::documents::user::user_path;
 use crate::rights::Claims;
 use crate::rostering::person::Person;
 use crate::rostering::report::{Kind, Problem};
 use crate::store::{DocPath, Document, FieldPath, Fields, Query, StoreError, Value, lookup};
-use crate::users::age::day;
 use crate::users::imported::{IMPORTED, Imported};
-use crate::users::merging::decide::{MERGED_INTO, MERGING_INTO};
-use crate::users::same::{ADDRESS_KEY, fold_address, fold_name, same_birth};
 
 /// The most users that are found for the addresses of one query.
 const MOST: u32 = 100;

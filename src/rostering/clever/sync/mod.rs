@@ -11,6 +11,7 @@ mod archiving;
 mod doubting;
 pub(in crate::rostering::clever) mod entries;
 mod following;
+mod known;
 mod leaving;
 mod linking;
 mod orgs;
@@ -263,10 +264,6 @@ impl Work<'_> {
 
 fn org_path(org_type: OrgType, id: &str) -> Result<DocPath, StoreError> {
     DocPath::in_collection(org_type.plural(), id)
-}
-
-pub(in crate::rostering::clever) fn user_path(roar_uid: &str) -> Result<DocPath, StoreError> {
-    DocPath::in_collection("users", roar_uid)
 }
 
 /// The fields that a write touches, for people: nothing of what's in them.

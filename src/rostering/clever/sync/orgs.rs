@@ -7,92 +7,17 @@ use futures::TryStreamExt as _;
 use super::super::map::{self, Enrolments};
 use super::super::records::{DistrictState, Record, Section, Unread, Unreadable};
 use super::super::{CleverError, District, Page};
-use super::archiving::Gone;
-use super::following::{Following, following};
+use super::following::following;
+use super::known::{BATCH, Done, Fetched, Following, Gone, Known, OrgWrite};
 use super::{CONFLICTS, PROVIDER, SyncError, Work, org_path};
-use crate::orgs::lists::OrgSet;
 use crate::orgs::{OrgKey, OrgLists, OrgType};
 use crate::rostering::org::{self, RosterOrg};
-use crate::rostering::person::Person;
 use crate::rostering::report::{Difference, Keeps, Kind, Phase, Problem};
 use crate::store::{DocPath, Document, Precondition, Query, StoreError, Timestamp, Value, Write};
-use crate::users::pid::assessment_pid;
-
-/// Orgs written in one commit.
-pub(super) const BATCH: usize = 200;
 
 /// The fields of an org that tell whether anything has to be written.
 const TELLING: [&str; 7] =
     [org::ROSTER, "archived", "schools", "archivedSchools", "classes", "archivedClasses", "abbreviation"];
-
-/// What is known of the orgs once they are synced.
-pub(super) struct Known {
-    /// Who is in which sections.
-    pub enrolments: Enrolments,
-    /// All orgs of the district that Clever has.
-    pub living: OrgSet,
-    /// The orgs that the roster puts people into and takes them out of.
-    pub owned: OrgSet,
-    /// Orgs that are there, or may be, without being told of: nobody leaves them, and rights over them stay.
-    pub untold: OrgSet,
-    /// The others of the roster: whoever is in one, stays, and is compared again at the next sync.
-    pub kept: OrgSet,
-    /// All orgs of the district, also those that somebody made by hand: who leaves the district leaves them.
-    pub below: OrgSet,
-    /// What isn't there any more.
-    pub gone: Gone,
-    /// What has to follow those that came or moved.
-    pub following: Following,
-    /// The district was there before this sync; so some of its people may be known from elsewhere.
-    pub was_known: bool,
-    /// How orgs are called for short, by their IDs, where they have been given such names.
-    abbreviations: HashMap<String, String>,
-}
-
-impl Known {
-    /// What is to stand for somebody where no name may; `None` for who has no address.
-    pub fn pid_of(&self, person: &Person) -> Option<String> {
-        let short = |org_type| person.orgs.of(org_type).iter().find_map(|id| self.abbreviations.get(id));
-        let of_orgs = [short(OrgType::District), short(OrgType::School)];
-        let of_orgs: Vec<&str> = of_orgs.into_iter().flatten().map(String::as_str).collect();
-        person.email.as_deref().map(|email| assessment_pid(&of_orgs, email))
-    }
-}
-
-/// What Clever has of a district's orgs.
-pub(super) struct Fetched {
-    pub wanted: Vec<RosterOrg>,
-    enrolments: Enrolments,
-    /// IDs of records that are there, but can't be read or have no place.
-    unreadable: HashSet<String>,
-}
-
-/// A write of an org.
-pub(super) struct OrgWrite {
-    pub key: OrgKey,
-    pub write: Write,
-    pub done: Done,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Done {
-    Created,
-    Updated,
-    /// Archived.
-    Removed,
-    /// A living org whose lists of children have lost one.
-    Listed,
-}
-
-impl Done {
-    fn name(self) -> &'static str {
-        match self {
-            Done::Created => "created",
-            Done::Updated | Done::Listed => "updated",
-            Done::Removed => "removed",
-        }
-    }
-}
 
 pub(super) fn kind_of(org_type: OrgType) -> Kind {
     match org_type {

@@ -2,15 +2,15 @@
 
 use std::collections::HashMap;
 
-use super::super::District;
-use super::super::map;
 use super::super::records::{Record, Unread, Unreadable, User};
+use super::super::{District, map};
 use super::entries::{Changed, Entries, Entry, Rights, bytes, entry_path};
-use super::orgs::Known;
-use super::{CONFLICTS, PROVIDER, SyncError, Work, fields_of, user_path};
+use super::known::Known;
+use super::{CONFLICTS, PROVIDER, SyncError, Work, fields_of};
 use crate::documents::doubles::Found;
+use crate::documents::org_lists::OrgSet;
+use crate::documents::user::user_path;
 use crate::orgs::OrgLists;
-use crate::orgs::lists::OrgSet;
 use crate::rostering::person::{self, Before, Person};
 use crate::rostering::report::{Difference, Keeps, Kind, Phase, Problem};
 use crate::store::{DocPath, Document, FieldPath, Precondition, StoreError, Value, Write};

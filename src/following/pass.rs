@@ -3,19 +3,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::administrations::fanout::control::{Control, State, administration_path};
-use crate::administrations::model::Administration;
 use crate::app::App;
-use crate::assignments::build::{Decision, Former, current_orgs};
+use crate::assignments::build::{Decision, Former};
 use crate::assignments::counts::life;
 use crate::assignments::follow::{Follower, assigned_by, is_open, needs_administration};
-use crate::assignments::settlement::{Settlement, assignment_path};
+use crate::assignments::settlement::Settlement;
 use crate::assignments::side_effects::{lists_assignment, user_writes};
+use crate::documents::administration::{Administration, administration_path};
+use crate::documents::administration_sync::{Control, State};
 use crate::documents::archive::archive_path;
+use crate::documents::assignment::assignment_path;
 use crate::documents::former::all_former;
 use crate::documents::history;
+use crate::documents::org_lists::OrgSet;
+use crate::documents::user::grade::level_of;
+use crate::documents::user::orgs::{current_orgs, history_changes, with_history};
+use crate::documents::user::{archived_unsaid, is_living, is_of_type};
 use crate::fields;
-use crate::orgs::lists::OrgSet;
 use crate::orgs::{OrgLists, OrgTree, Reach, load_tree};
 use crate::store::size::fields_size;
 use crate::store::{
@@ -23,9 +27,6 @@ use crate::store::{
     Write, lookup,
 };
 use crate::users::change::UserChange;
-use crate::users::grade::level_of;
-use crate::users::membership::{history_changes, with_history};
-use crate::users::{archived_unsaid, is_living, is_of_type};
 
 /// Writes of one transaction, about; users with more to change take several.
 const MOST_WRITES: usize = 400;

@@ -1,111 +1,23 @@
-//! `syncAssignmentsOnUserUpdate`: a user was created, changed or deleted
-//! (docs/domain/assignments.md#when-a-student-changes).
-//!
-//! The event tells what kind of change there was; what follows from it is decided on the documents as
-//! they are now. First the de-identified copy and the runs take over what doesn't depend on
-//! assignments, then one transaction brings the assignments in line, and with it checks that the user
-//! was still the one just copied; at the end runs take the orgs of their assignments.
-
-mod again;
-mod pass;
+//! Everything that follows a user, in line with a change of theirs: the copy, the assignments, the runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use again::{FOLLOW_AGAIN, run as run_follow_again, task_for_waiting, waiting_collection};
-use pass::{Followed, Pass};
-
+use super::pass::{self, Followed, Pass};
 use crate::app::App;
-use crate::assignments::build::current_orgs;
-use crate::assignments::settlement::assignment_path;
-use crate::documents::archive::archiving;
+use crate::documents::assignment::assignment_path;
+use crate::documents::user::age::date_of_birth;
+use crate::documents::user::copy::copy_changes;
+use crate::documents::user::orgs::{current_orgs, history_changes, with_history};
 use crate::orgs::{OrgLists, OrgType};
 use crate::runs::load::{MOST_OF_STUDENT, Pages};
 use crate::runs::student::{Changes, SHOWN, assignment_of, birth_changes, org_changes};
-use crate::runtime::{DocumentEvent, HandlerError};
+use crate::runtime::HandlerError;
 use crate::store::path::NAME_FIELD;
-use crate::store::{
-    Direction, DocPath, Document, FieldPath, Fields, Precondition, Query, StoreError, Timestamp, Write,
-};
-use crate::users::age::date_of_birth;
+use crate::store::{Direction, DocPath, Document, Fields, Precondition, Query, StoreError, Timestamp, Write};
 use crate::users::change::{UserChange, changes};
-use crate::users::copy::copy_changes;
-use crate::users::membership::{history_changes, with_history};
-use crate::users::same::{has_right_key, key_write};
 
 /// How often the work is done anew because the user changed meanwhile; each change has an event of its own.
 const ROUNDS: usize = 5;
-
-/// The event of `users/{roarUid}`.
-pub async fn user_written(app: App, event: DocumentEvent) -> Result<(), HandlerError> {
-    let Some(after) = event.change.after else {
-        return Ok(user_deleted(&app, &event.change.path).await?);
-    };
-    if after.fields.contains_key("password") {
-        forget_password(&app, &after.path).await?;
-    }
-    if !has_right_key(&after.fields) {
-        key_address(&app, &after).await?;
-    }
-    let before = event.change.before.as_ref().map(|before| &before.fields);
-    let change = changes(before, &after.fields, &app.settings.assigned_user_types, app.now());
-    if change.matters() {
-        let at = after.update_time;
-        again::leave_with_syncs(&app, after.id(), &after.fields, &change, at).await?;
-        follow(&app, after, &change, at).await?;
-    }
-    Ok(())
-}
-
-/// A password has no place in a document (docs/domain/dashboard.md#users).
-async fn forget_password(app: &App, user: &DocPath) -> Result<(), StoreError> {
-    let write = Write::merge(user.clone(), Fields::new(), vec![FieldPath::top("password")]);
-    match app.stores.admin.commit(vec![write.when(Precondition::Exists)]).await {
-        Ok(_) | Err(StoreError::Conflict(_)) => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
-/// Notes how an address that somebody typed in is compared, so that whoever looks for its owner finds them. A user who
-/// has changed since has an event of their own.
-async fn key_address(app: &App, user: &Document) -> Result<(), StoreError> {
-    match app.stores.admin.commit(vec![key_write(user)]).await {
-        Ok(_) | Err(StoreError::Conflict(_)) => Ok(()),
-        // A time that's later than the document's own, as the emulator may tell it.
-        Err(StoreError::InvalidArgument(_)) => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
-/// The assignments of a user who is gone go too (docs/domain/assignments.md#archived-and-deleted-users), archived, for
-/// the user may be made again; their own events take them from the counts.
-async fn user_deleted(app: &App, user: &DocPath) -> Result<(), StoreError> {
-    let database = &app.stores.admin;
-    if database.get(user).await?.is_some() {
-        // There again; that has an event of its own.
-        return Ok(());
-    }
-    for mut assignment in database.query(Query::collection(format!("{user}/assignments"))).await? {
-        for _ in 0..ROUNDS {
-            let unchanged = Precondition::UpdatedAt(assignment.update_time);
-            let delete = Write::delete(assignment.path.clone()).when(unchanged);
-            match database.commit(vec![delete, archiving(&assignment, app.now())?]).await {
-                Err(StoreError::Conflict(_)) => {}
-                committed => {
-                    committed?;
-                    break;
-                }
-            }
-            // The student's last work is archived, too; and what somebody has been given anew isn't taken away.
-            let found = database.get_all(&[user.clone(), assignment.path.clone()]).await?;
-            match <[Option<Document>; 2]>::try_from(found) {
-                Ok([None, Some(latest)]) => assignment = latest,
-                Ok([Some(_), _]) => return Ok(()),
-                _ => break,
-            }
-        }
-    }
-    Ok(())
-}
 
 /// Looks again at what a user is to have, as after a change of their orgs: for who changes what's remembered of them.
 pub async fn look_again(app: &App, user: &DocPath) -> Result<(), HandlerError> {
@@ -114,7 +26,7 @@ pub async fn look_again(app: &App, user: &DocPath) -> Result<(), HandlerError> {
 }
 
 /// Brings everything in line with a change of a user, known as `seen`, that happened at `at`.
-async fn follow(app: &App, mut seen: Document, change: &UserChange, at: Timestamp) -> Result<(), HandlerError> {
+pub async fn follow(app: &App, mut seen: Document, change: &UserChange, at: Timestamp) -> Result<(), HandlerError> {
     for _ in 0..ROUNDS {
         let copied = copy(app, &seen, change, at).await?;
         let followed = match pass::run(app, &seen.path, change, at).await? {
@@ -158,7 +70,7 @@ async fn copy(app: &App, user: &Document, change: &UserChange, at: Timestamp) ->
     if change.birth || change.grade || change.orgs {
         let path = user.path.clone();
         if let Some(copy) = database.get(&path).await?
-            && let Some((fields, mask)) = copy_changes(&copy.fields, &copied, change, app.now())
+            && let Some((fields, mask)) = copy_changes(&copy.fields, &copied, change.of_copy(), app.now())
         {
             match database.commit(vec![Write::merge(path, fields, mask).when(Precondition::Exists)]).await {
                 Ok(_) | Err(StoreError::Conflict(_)) => {}

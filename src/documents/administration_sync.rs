@@ -1,9 +1,9 @@
 //! The documents that steer a sync: `administrationSyncs/{administrationId}`, which changes seldom and
 //! is part of every transaction, and its `progress/{version}`, which every chunk increments.
 
+use super::administration::administration_path;
+use crate::documents::org_lists::OrgLists;
 use crate::fields;
-use crate::orgs::OrgLists;
-use crate::runtime::NewTask;
 use crate::store::{
     Committed, DocPath, Document, FieldPath, FieldTransform, Fields, Precondition, Result, Timestamp, Transform, Value,
     Write,
@@ -97,24 +97,15 @@ impl Control {
         Control { version: previous.version + 1, fingerprint, born: Some(born), state: State::Pending, ..previous }
     }
 
-    /// A version that has ended, or, where orgs came or moved meanwhile, the next one, with the task that plans it.
-    pub fn and_next(self, administration: &str) -> (Control, Option<NewTask>) {
+    /// A version that has ended, or, where orgs came or moved meanwhile, the next one, which is to be planned: then
+    /// true.
+    pub fn and_next(self) -> (Control, bool) {
         if self.next.is_empty() {
-            return (self, None);
+            return (self, false);
         }
         let only = Some(self.next.clone());
         let next = Control { version: self.version + 1, state: State::Pending, only, next: OrgLists::new(), ..self };
-        let task = next.plan(administration);
-        (next, Some(task))
-    }
-
-    /// The task that plans this version.
-    pub fn plan(&self, administration: &str) -> NewTask {
-        NewTask {
-            id: format!("{administration}-{}-plan", self.version),
-            function: super::PLAN,
-            payload: fields! { "administrationId" => administration, "version" => self.version },
-        }
+        (next, true)
     }
 
     /// Reads the document.
@@ -178,11 +169,6 @@ impl Control {
             control.version == version && !matches!(control.state, State::Deleting | State::Failed)
         })
     }
-}
-
-/// Where an administration is.
-pub fn administration_path(id: &str) -> Result<DocPath> {
-    DocPath::in_collection("administrations", id)
 }
 
 /// Where the progress of a version is.

@@ -9,23 +9,28 @@
 use serde::Serialize;
 use thiserror::Error;
 
-use super::decide::{MERGING_INTO, is_merged, joined, merged_assignment, refusal, retired, taken_over};
+use super::decide::{joined, merged_assignment, retired, taken_over};
 use crate::app::App;
-use crate::assignments::build::{Decision, current_orgs};
-use crate::assignments::look_again;
-use crate::assignments::settlement::{Settlement, assignment_path};
+use crate::assignments::build::Decision;
+use crate::assignments::settlement::Settlement;
 use crate::assignments::side_effects::{Memory, user_writes};
 use crate::claims::ClaimsError;
+use crate::documents::administration::administration_path;
 use crate::documents::archive::{DELETED_AT, archive_path, kept};
+use crate::documents::assignment::assignment_path;
 use crate::documents::former::{FORMER, all_former, entry_path};
+use crate::documents::user::copy::new_copy;
+use crate::documents::user::merged::{MERGING_INTO, is_merged, refusal};
+use crate::documents::user::orgs::current_orgs;
+use crate::documents::user::user_path;
 use crate::fields;
+use crate::following::look_again;
 use crate::runtime::FunctionError;
 use crate::store::{
     Database, DocPath, Document, FieldOp, FieldPath, Precondition, Query, StoreError, Transaction, Transform, Value,
     Write,
 };
 use crate::users::consent::CONSENTS;
-use crate::users::copy::new_copy;
 
 /// Runs, or trials of one, read at once. Clients make them, and each may have a million bytes.
 const AT_ONCE: u32 = 50;
@@ -88,7 +93,7 @@ pub struct Merged {
 
 /// Merges a user into another, or, without `apply`, says what that would change. `by` is who asks.
 pub async fn merge(app: &App, from: &str, into: &str, apply: bool, by: &str) -> Result<Merged, MergeError> {
-    let (from_path, into_path) = (DocPath::in_collection("users", from)?, DocPath::in_collection("users", into)?);
+    let (from_path, into_path) = (user_path(from)?, user_path(into)?);
     let work = Work { app, from: from_path, into: into_path, apply, by };
     let (from_user, into_user) = work.users().await?;
     work.check_not_suspended().await?;
@@ -161,7 +166,7 @@ impl Work<'_> {
     async fn former_assignment(&self, id: &str) -> Result<bool, MergeError> {
         let own_place = assignment_path(&self.into, id)?;
         let archives = [archive_path(&assignment_path(&self.from, id)?)?, archive_path(&own_place)?];
-        let administration = DocPath::in_collection("administrations", id)?;
+        let administration = administration_path(id)?;
         let places = [archives[0].clone(), archives[1].clone(), own_place, administration];
         let places = &places;
         let done = self.admin().transaction(|tx| async move {
@@ -270,7 +275,7 @@ impl Work<'_> {
     /// Merges one assignment, with both users' lists and the counts, in one commit. True when the user who stays had
     /// one; `None` when the other has none any more.
     async fn assignment(&self, id: &str) -> Result<Option<bool>, MergeError> {
-        let administration = DocPath::in_collection("administrations", id)?;
+        let administration = administration_path(id)?;
         let places = [assignment_path(&self.from, id)?, assignment_path(&self.into, id)?];
         let (administration, places) = (&administration, &places);
         let done = self.admin().transaction(|tx| async move {

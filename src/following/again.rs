@@ -4,10 +4,11 @@
 //! meets a sync under way leaves the student's name with it, and does its work again when the sync has
 //! ended: then nothing of the sync is to come any more.
 
-use super::follow;
-use crate::administrations::fanout::control::{Control, State};
+use super::follow::follow;
 use crate::app::App;
-use crate::assignments::build::current_orgs;
+use crate::documents::administration_sync::{Control, State};
+use crate::documents::user::orgs::current_orgs;
+use crate::documents::user::user_path;
 use crate::fields;
 use crate::orgs::OrgLists;
 use crate::runtime::{HandlerError, NewTask, Task, TaskOutcome};
@@ -29,7 +30,7 @@ pub fn waiting_collection(administration: &str) -> Result<String, StoreError> {
 }
 
 /// Leaves the user with every sync under way that they may be part of. One read when there's none.
-pub(super) async fn leave_with_syncs(
+pub async fn leave_with_syncs(
     app: &App,
     uid: &str,
     user: &Fields,
@@ -124,7 +125,7 @@ async fn follow_waiting(app: &App, administration: &str, waiting: Document) -> R
     let database = &app.stores.admin;
     let change = UserChange::read(&waiting.fields);
     let at = waiting.fields.get("at").and_then(Value::as_timestamp).unwrap_or_else(|| app.now());
-    if let Some(user) = database.get(&DocPath::in_collection("users", waiting.id())?).await? {
+    if let Some(user) = database.get(&user_path(waiting.id())?).await? {
         match follow(app, user, &change, at).await {
             // One document that can't be stored is no reason to leave everybody else.
             Err(HandlerError::Permanent(why)) => {

@@ -1,10 +1,104 @@
 //! The history of a user's orgs: for each type of org, `current`, `all` that ever were, and the `dates`
 //! from and to (docs/domain/documents.md#history-of-a-users-orgs). Pure.
 
-use super::change::org_ids;
+use crate::documents::org_lists::{OrgLists, OrgType};
 use crate::fields;
-use crate::orgs::{OrgLists, OrgType};
-use crate::store::{FieldPath, Fields, Timestamp, Value};
+use crate::store::{DocPath, FieldPath, Fields, Timestamp, Value};
+
+/// The orgs that a user is in now, by type.
+pub fn current_orgs(user: &Fields) -> OrgLists {
+    OrgType::ALL
+        .into_iter()
+        .flat_map(|org_type| {
+            let current = user
+                .get(org_type.plural())
+                .and_then(Value::as_map)
+                .and_then(|map| map.get("current"))
+                .and_then(Value::as_array)
+                .unwrap_or_default();
+            current.iter().filter_map(Value::as_str).map(move |id| (org_type, id))
+        })
+        .collect()
+}
+
+/// The IDs of one type of org that a user's document tells of, as a list under `name`.
+pub(crate) fn org_ids<'a>(user: &'a Fields, org_type: OrgType, name: &str) -> impl Iterator<Item = &'a str> {
+    let map = user.get(org_type.plural()).and_then(Value::as_map);
+    let ids = map.and_then(|map| map.get(name)).and_then(Value::as_array).unwrap_or_default();
+    ids.iter().filter_map(Value::as_str).filter(|id| is_org_id(id))
+}
+
+/// Whether an org can have the ID: as a document's, and as a field's name.
+pub(crate) fn is_org_id(id: &str) -> bool {
+    let reserved = id.starts_with("__") && id.ends_with("__");
+    !reserved && DocPath::in_collection("orgs", id).is_ok()
+}
+
+/// The IDs of one type of org, as a list under `name` has them.
+pub fn listed(of_type: Option<&Fields>, name: &str) -> Vec<String> {
+    of_type.and_then(|of_type| of_type.get(name)).and_then(Value::as_string_list).unwrap_or_default()
+}
+
+/// Since when a user has been in orgs of which nobody knows it.
+pub fn since(user: &Fields, at: Timestamp) -> Timestamp {
+    user.get("createdAt").and_then(Value::as_timestamp).unwrap_or(at)
+}
+
+/// A user's orgs of one type, when these are to be the current ones: who joins an org is there from `at`, who leaves it was
+/// there until then, where nobody knows better since `since`, and nothing of the past is forgotten (docs/domain/documents.md#maps-of-a-users-orgs).
+pub fn with_current(stored: Option<&Fields>, current: Vec<String>, since: Timestamp, at: Timestamp) -> Fields {
+    let (before, mut all) = (listed(stored, "current"), listed(stored, "all"));
+    for id in before.iter().chain(&current) {
+        if !all.contains(id) {
+            all.push(id.clone());
+        }
+    }
+    let dates = stored.and_then(|stored| stored.get("dates")).and_then(Value::as_map);
+    let mut dates = dates.cloned().unwrap_or_default();
+    for id in current.iter().filter(|id| !before.contains(id)) {
+        dates.insert(id.clone(), Value::Map(fields! { "from" => at, "to" => Value::Null }));
+    }
+    for id in before.iter().filter(|id| !current.contains(id)) {
+        let from = dates.get(id).and_then(Value::as_map).and_then(|dates| dates.get("from"));
+        let from = from.filter(|from| !from.is_null()).cloned().unwrap_or(since.into());
+        dates.insert(id.clone(), Value::Map(fields! { "from" => from, "to" => at }));
+    }
+    let mut map = stored.cloned().unwrap_or_default();
+    map.extend(fields! { "current" => Value::strings(current), "all" => Value::strings(all), "dates" => dates });
+    map
+}
+
+/// The orgs of both, with their history: of an org that either is in, since the earlier of both.
+pub fn joined_orgs(into: &Fields, from: &Fields, org_type: OrgType, now: Timestamp) -> Option<Value> {
+    let plural = org_type.plural();
+    let theirs = from.get(plural).and_then(Value::as_map)?;
+    let own = into.get(plural).and_then(Value::as_map);
+    let join = |name: &str| {
+        let mut all = listed(own, name);
+        for id in listed(Some(theirs), name) {
+            if !all.contains(&id) {
+                all.push(id);
+            }
+        }
+        all
+    };
+    let (current, mut all) = (join("current"), join("all"));
+    all.extend(current.iter().filter(|id| !all.contains(id)).cloned().collect::<Vec<_>>());
+    let mut map = own.cloned().unwrap_or_default();
+    let mut dates = map.get("dates").and_then(Value::as_map).cloned().unwrap_or_default();
+    let their_dates = theirs.get("dates").and_then(Value::as_map).cloned().unwrap_or_default();
+    for id in &all {
+        let since = |dates: &Fields| dates.get(id)?.as_map()?.get("from")?.as_timestamp();
+        let earliest = [since(&dates), since(&their_dates)].into_iter().flatten().min();
+        if current.contains(id) {
+            dates.insert(id.clone(), Value::Map(fields! { "from" => earliest.unwrap_or(now) }));
+        } else if let (None, Some(known)) = (dates.get(id), their_dates.get(id)) {
+            dates.insert(id.clone(), known.clone());
+        }
+    }
+    map.extend(fields! { "current" => Value::strings(current), "all" => Value::strings(all), "dates" => dates });
+    Some(Value::Map(map))
+}
 
 /// What must change in a user's document so that its history agrees with its current orgs: the fields, and
 /// the mask to write them with; `None` when it does.
@@ -14,7 +108,7 @@ use crate::store::{FieldPath, Fields, Timestamp, Value};
 pub fn history_changes(user: &Fields, left: &OrgLists, at: Timestamp) -> Option<(Fields, Vec<FieldPath>)> {
     let mut changes = Fields::new();
     let mut mask = Vec::new();
-    let since = user.get("createdAt").and_then(Value::as_timestamp).unwrap_or(at);
+    let since = since(user, at);
     for org_type in OrgType::ALL {
         let current: Vec<&str> = org_ids(user, org_type, "current").collect();
         let former: Vec<&str> = org_ids(user, org_type, "all").collect();

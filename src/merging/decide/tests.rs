@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::documents::user::merged::refusal;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -95,7 +96,7 @@ fn the_user_who_stays_has_what_both_had() {
         };
     }
     assert_eq!((&gone["archived"], &gone[MERGED_INTO]), (&Value::Boolean(true), &Value::from("into")));
-    assert_eq!(ids(&gone, OrgType::School, "current"), [""; 0]);
+    assert_eq!(listed(gone.get("schools").and_then(Value::as_map), "current"), [""; 0]);
     assert_eq!((gone.get("username"), gone["email"].as_str()), (None, Some("other@school.example")));
     assert_eq!(retired(&gone, "into", &after, at(200)), None, "once");
     // Somebody archived comes to life by somebody who isn't.

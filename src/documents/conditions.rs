@@ -7,9 +7,9 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
+use super::user::age::age_in_years;
+use super::user::grade::{grade_place, same_text};
 use crate::store::{Fields, Timestamp, Value, lookup};
-use crate::users::age::age_in_years;
-use crate::users::grade::{grade_place, same_text};
 
 /// How deep composite conditions may nest.
 pub const MAX_DEPTH: usize = 32;

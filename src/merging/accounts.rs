@@ -4,10 +4,9 @@ use super::carry_out::{MergeError, Merged, Work};
 use crate::claims::admin_orgs::Change;
 use crate::claims::audit::{Action, Record};
 use crate::claims::lists::granted;
-use crate::claims::suspension::is_suspended;
 use crate::claims::{Rounds, give_up, next_update, publish};
+use crate::documents::user_claims::{claims_map, is_suspended};
 use crate::fields;
-use crate::rights::claims_map;
 use crate::store::{DocPath, Document, FieldPath, Fields, Precondition, Query, StoreError, Value, Write};
 
 impl Work<'_> {

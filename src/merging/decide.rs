@@ -2,24 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use crate::administrations::model::progress_key;
-use crate::assignments::build::{assessments_of, has_begun, is_complete, task_id, user_data};
+use crate::assignments::build::user_data;
 use crate::assignments::counts::{COUNTED, Contribution, begin_life};
 use crate::assignments::tasks::Tasks;
+use crate::documents::assignment::{assessments_of, has_begun, is_complete, is_completed, progress_key, task_id};
 use crate::documents::former::FORMER;
+use crate::documents::user::is_living;
+use crate::documents::user::merged::{MERGED_FROM, MERGED_INTO, MERGING_INTO};
+use crate::documents::user::orgs::{joined_orgs, listed, since, with_current};
+use crate::documents::user::same::{ADDRESS_KEY, fold_address};
 use crate::fields;
 use crate::orgs::{OrgLists, OrgType};
 use crate::store::{FieldPath, Fields, Timestamp, Value};
 use crate::users::imported::IMPORTED;
-use crate::users::is_living;
-use crate::users::same::{ADDRESS_KEY, fold_address};
-
-/// Where a user's document says whom they turned out to be.
-pub const MERGED_INTO: &str = "mergedInto";
-/// The same while the merge is under way.
-pub const MERGING_INTO: &str = "mergingInto";
-/// Where the other one's document says who they were besides.
-pub const MERGED_FROM: &str = "mergedFrom";
 
 /// Fields that one user has for themselves: the other's count only where there are none.
 const OWN: [&str; 10] = [
@@ -38,33 +33,6 @@ const OWN: [&str; 10] = [
 const LISTS: [&str; 5] = ["assessmentsAssigned", "assessmentsCompleted", "childIds", "parentIds", "teacherIds"];
 /// Maps of what people have signed and made, which are joined on every level.
 const MAPS: [&str; 4] = ["adminData", "caregiverData", "educatorData", "legal"];
-
-/// Why two users can't be merged; for people.
-pub fn refusal(from: (&str, &Fields), into: (&str, &Fields)) -> Option<String> {
-    let pointer = |user: &Fields, name: &str| user.get(name).and_then(Value::as_str).map(str::to_owned);
-    let (from_id, from) = from;
-    let (into_id, into) = into;
-    if from_id == into_id {
-        return Some("A user can't be merged into themselves.".to_owned());
-    }
-    if let Some(other) = pointer(into, MERGED_INTO).or_else(|| pointer(into, MERGING_INTO)) {
-        return Some(format!("{into_id} is merged into {other} itself."));
-    }
-    let other = pointer(from, MERGED_INTO).or_else(|| pointer(from, MERGING_INTO)).filter(|other| other != into_id);
-    if let Some(other) = other {
-        return Some(format!("{from_id} is merged into {other} already."));
-    }
-    let is_student = |user: &Fields| pointer(user, "userType").as_deref() == Some("student");
-    if is_student(from) != is_student(into) {
-        return Some("One of them is a student and the other isn't: that's not one person.".to_owned());
-    }
-    None
-}
-
-/// True for a user who is merged into another, all of it done.
-pub fn is_merged(from: &Fields) -> bool {
-    from.contains_key(MERGED_INTO)
-}
 
 /// What the user who stays takes over from the other: fields of their document, to be set as they are; none when
 /// nothing is left to be taken over.
@@ -111,59 +79,17 @@ pub(super) fn joined(own: Option<&Value>, theirs: &Value) -> Value {
     }
 }
 
-fn ids(user: &Fields, org_type: OrgType, name: &str) -> Vec<String> {
-    let map = user.get(org_type.plural()).and_then(Value::as_map);
-    map.and_then(|map| map.get(name)).and_then(Value::as_string_list).unwrap_or_default()
-}
-
-/// The orgs of both, with their history: of an org that either is in, since the earlier of both.
-fn joined_orgs(into: &Fields, from: &Fields, org_type: OrgType, now: Timestamp) -> Option<Value> {
-    let plural = org_type.plural();
-    let theirs = from.get(plural).and_then(Value::as_map)?;
-    let mut map = into.get(plural).and_then(Value::as_map).cloned().unwrap_or_default();
-    let join = |name: &str| {
-        let mut all = ids(into, org_type, name);
-        for id in ids(from, org_type, name) {
-            if !all.contains(&id) {
-                all.push(id);
-            }
-        }
-        all
-    };
-    let (current, mut all) = (join("current"), join("all"));
-    all.extend(current.iter().filter(|id| !all.contains(id)).cloned().collect::<Vec<_>>());
-    let mut dates = map.get("dates").and_then(Value::as_map).cloned().unwrap_or_default();
-    let their_dates = theirs.get("dates").and_then(Value::as_map).cloned().unwrap_or_default();
-    for id in &all {
-        let since = |dates: &Fields| dates.get(id)?.as_map()?.get("from")?.as_timestamp();
-        let earliest = [since(&dates), since(&their_dates)].into_iter().flatten().min();
-        if current.contains(id) {
-            dates.insert(id.clone(), Value::Map(fields! { "from" => earliest.unwrap_or(now) }));
-        } else if let (None, Some(known)) = (dates.get(id), their_dates.get(id)) {
-            dates.insert(id.clone(), known.clone());
-        }
-    }
-    map.extend(fields! { "current" => Value::strings(current), "all" => Value::strings(all), "dates" => dates });
-    Some(Value::Map(map))
-}
-
 /// What becomes of the user who goes: archived, out of every org, with a pointer. What the other has now of what only
 /// one can have goes, so that nobody finds two. Fields and the mask to write them with; `None` when it's so already.
 pub fn retired(from: &Fields, into_id: &str, into: &Fields, now: Timestamp) -> Option<(Fields, Vec<FieldPath>)> {
     let mut wanted = fields! { "archived" => true, MERGED_INTO => into_id };
     let mut gone = vec![MERGING_INTO, FORMER];
     for org_type in OrgType::ALL {
-        let current = ids(from, org_type, "current");
-        let Some(map) = from.get(org_type.plural()).and_then(Value::as_map).filter(|_| !current.is_empty()) else {
+        let stored = from.get(org_type.plural()).and_then(Value::as_map);
+        if listed(stored, "current").is_empty() {
             continue;
-        };
-        let mut map = map.clone();
-        let mut dates = map.get("dates").and_then(Value::as_map).cloned().unwrap_or_default();
-        for id in &current {
-            let since = dates.get(id).and_then(Value::as_map).and_then(|dates| dates.get("from")).cloned();
-            dates.insert(id.clone(), Value::Map(fields! { "from" => since.unwrap_or(now.into()), "to" => now }));
         }
-        map.extend(fields! { "current" => Value::Array(Vec::new()), "dates" => dates });
+        let map = with_current(stored, Vec::new(), since(from, now), now);
         wanted.insert(org_type.plural().to_owned(), Value::Map(map));
     }
     let folded = |user: &Fields, name: &str| user.get(name).and_then(Value::as_str).map(fold_address);
@@ -246,8 +172,7 @@ pub fn merged_assignment(into: Option<&Fields>, from: &Fields, user: &Fields, no
 /// How far a task is: completed, started, or neither; and the earlier the better.
 fn standing(entry: &Fields) -> (u8, Option<Timestamp>) {
     let date = |name: &str| entry.get(name).and_then(Value::as_timestamp);
-    let is_set = |name: &str| entry.get(name).is_some_and(|value| !value.is_null());
-    match (is_set("completedOn"), has_begun(entry)) {
+    match (is_completed(entry), has_begun(entry)) {
         (true, _) => (0, date("completedOn")),
         (false, true) => (1, date("startedOn")),
         (false, false) => (2, None),

@@ -2,22 +2,32 @@
 
 use super::age::{date_of_birth, day};
 use super::archived_unsaid;
-use super::change::UserChange;
 use super::grade::{grade_text, is_unknown, level_of};
-use crate::orgs::OrgType;
+use crate::documents::org_lists::OrgType;
 use crate::store::{FieldPath, Fields, Timestamp, Value, lookup};
+
+/// What changed of a user, as far as their copy shows it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Parts {
+    /// Their orgs, their type, or whether they're archived.
+    pub orgs: bool,
+    /// Their grade.
+    pub grade: bool,
+    /// Their date of birth.
+    pub birth: bool,
+}
+
+impl Parts {
+    /// All that copies show.
+    pub const ALL: Parts = Parts { orgs: true, grade: true, birth: true };
+}
 
 /// What the copy must take over of a changed user: the fields, and the mask to write them with; `None`
 /// when it says all of it already.
 ///
 /// Birth month (1 to 12) and year instead of the date (docs/domain/decisions.md#a-9), grade and school level, orgs,
 /// the type and whether the user is archived. Never a name, an address or a date of birth.
-pub fn copy_changes(
-    copy: &Fields,
-    user: &Fields,
-    change: &UserChange,
-    now: Timestamp,
-) -> Option<(Fields, Vec<FieldPath>)> {
+pub fn copy_changes(copy: &Fields, user: &Fields, change: Parts, now: Timestamp) -> Option<(Fields, Vec<FieldPath>)> {
     let mut wanted = Fields::new();
     let mut gone: Vec<&str> = Vec::new();
     if change.birth
@@ -70,8 +80,7 @@ pub fn copy_changes(
 
 /// The copy of a user who has none yet.
 pub fn new_copy(user: &Fields, assessment_uid: &str, now: Timestamp) -> Fields {
-    let all = UserChange { orgs: true, grade: true, birth: true, ..UserChange::default() };
-    let mut copy = copy_changes(&Fields::new(), user, &all, now).unwrap_or_default().0;
+    let mut copy = copy_changes(&Fields::new(), user, Parts::ALL, now).unwrap_or_default().0;
     for name in ["assessmentPid", "testData"] {
         copy.extend(user.get(name).map(|value| (name.to_owned(), value.clone())));
     }
@@ -98,8 +107,8 @@ mod tests {
             "schools" => schools.clone(),
             "studentData" => fields! { "dob" => at("2015-09-20T00:00:00Z"), "grade" => 5 },
         };
-        let all = UserChange { orgs: true, grade: true, birth: true, details: true, ..UserChange::default() };
-        let (wanted, mask) = copy_changes(&Fields::new(), &user, &all, now).unwrap();
+        let all = Parts::ALL;
+        let (wanted, mask) = copy_changes(&Fields::new(), &user, all, now).unwrap();
         let mut expected = fields! {
             "birthMonth" => 9, "birthYear" => 2015, "grade" => "5", "schoolLevel" => "elementary",
             "archived" => false, "schools" => schools, "userType" => "student", "lastUpdated" => now,
@@ -109,21 +118,21 @@ mod tests {
         }
         assert_eq!(wanted, expected);
         assert_eq!(mask.len(), expected.len());
-        assert_eq!(copy_changes(&wanted, &user, &all, now), None);
+        assert_eq!(copy_changes(&wanted, &user, all, now), None);
         let new = new_copy(&user, "s1", now);
-        assert_eq!(copy_changes(&new, &user, &all, now), None);
+        assert_eq!(copy_changes(&new, &user, all, now), None);
         assert_eq!((new.get("assessmentUid"), new.get("userType")), (Some(&"s1".into()), Some(&"student".into())));
         assert!(["name", "email", "studentData", "dob"].iter().all(|name| !new.contains_key(*name)));
         // What nobody knows any more leaves the copy, too.
         let mut unknown = user.clone();
         unknown.insert("studentData".to_owned(), Value::empty_map());
-        let (fields, mask) = copy_changes(&wanted, &unknown, &all, now).unwrap();
+        let (fields, mask) = copy_changes(&wanted, &unknown, all, now).unwrap();
         assert_eq!(fields, fields! { "lastUpdated" => now });
         let mask: Vec<String> = mask.iter().map(FieldPath::to_string).collect();
         assert_eq!(mask, ["lastUpdated", "birthMonth", "birthYear", "grade", "schoolLevel"]);
-        let birth = UserChange { birth: true, ..UserChange::default() };
+        let birth = Parts { birth: true, ..Parts::default() };
         let wrong = Fields::from([("birthMonth".to_owned(), Value::Integer(8)), ("birthYear".to_owned(), 2015.into())]);
-        let (wanted, _) = copy_changes(&wrong, &user, &birth, now).unwrap();
+        let (wanted, _) = copy_changes(&wrong, &user, birth, now).unwrap();
         assert_eq!(wanted, fields! { "birthMonth" => 9, "lastUpdated" => now });
     }
 }

@@ -2,11 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use super::assignment::{may_be_key, progress_key};
+use super::conditions::Condition;
 use super::dates::{self, Edge};
-use crate::assignments::conditions::Condition;
-use crate::assignments::tasks::may_be_key;
-use crate::orgs::{OrgLists, OrgType};
-use crate::store::{Document, Fields, Timestamp, Value};
+use crate::documents::org_lists::{OrgLists, OrgType};
+use crate::store::{DocPath, Document, Fields, Result, Timestamp, Value};
+
+/// Where an administration is.
+pub fn administration_path(id: &str) -> Result<DocPath> {
+    DocPath::in_collection("administrations", id)
+}
 
 /// An administration. Unknown fields stay in `fields`.
 #[derive(Clone, Debug, PartialEq)]
@@ -183,9 +188,4 @@ impl Administration {
         orgs.extend(&self.org_arrays());
         orgs
     }
-}
-
-/// The key of a task in `progress` maps: hyphens become underscores (docs/domain/documents.md#keys-of-tasks).
-pub fn progress_key(task_id: &str) -> String {
-    task_id.replace('-', "_")
 }

@@ -1,0 +1,26 @@
+//! The claims of an Auth user, `userClaims/{adminUid}`: what the document says as it stands. What it lets its user do is
+//! for the rights to say. Pure.
+
+use crate::store::{Document, Fields, Value};
+
+/// The field of a `userClaims` document, beside the claims.
+pub const SUSPENDED: &str = "suspended";
+/// Since when.
+pub const SUSPENDED_AT: &str = "suspendedAt";
+/// Whether a super admin suspended the user, or who runs the service: then nobody with fewer rights lifts it.
+pub const SUSPENDED_ABOVE: &str = "suspendedBySuperAdmin";
+
+/// True for the document of somebody for whom nothing is to be done.
+pub fn is_suspended(document: &Document) -> bool {
+    document.fields.get(SUSPENDED).and_then(Value::as_bool) == Some(true)
+}
+
+/// True where a super admin, or who runs the service, suspended the user.
+pub fn is_suspended_above(document: &Document) -> bool {
+    is_suspended(document) && document.fields.get(SUSPENDED_ABOVE).and_then(Value::as_bool) == Some(true)
+}
+
+/// The claims in a `userClaims` document, if it's there and has any.
+pub fn claims_map<'a>(document: impl Into<Option<&'a Document>>) -> Option<&'a Fields> {
+    document.into()?.fields.get("claims")?.as_map()
+}
