@@ -25,8 +25,6 @@ use crate::runtime::{
 use crate::store::embedded::{EmbeddedStore, Index, IndexMode, IndexSet};
 use crate::store::{Direction, StoreError};
 
-/// How often a streaming response shows that it's alive.
-
 /// Fields of indexes that only the dashboard's own queries need; an embedded store has no such clients.
 const DASHBOARD_FIELDS: [&str; 3] = ["name", "readOrgs.", "testData"];
 
