@@ -8,6 +8,38 @@ use super::dates::{self, Edge};
 use crate::documents::org_lists::{OrgLists, OrgType};
 use crate::store::{DocPath, Document, Fields, Result, Timestamp, Value};
 
+/// Names of the fields of administrations, with those of their assessments; what they mean: docs/domain/documents.md#administrations.
+#[allow(missing_docs, reason = "the page says what each field means")]
+pub mod field {
+    pub const NAME: &str = "name";
+    pub const PUBLIC_NAME: &str = "publicName";
+    pub const CREATED_BY: &str = "createdBy";
+    pub const DATE_CREATED: &str = "dateCreated";
+    pub const DATE_OPENED: &str = "dateOpened";
+    pub const DATE_CLOSED: &str = "dateClosed";
+    pub const SEQUENTIAL: &str = "sequential";
+    pub const ASSESSMENTS: &str = "assessments";
+    pub const TAGS: &str = "tags";
+    pub const LEGAL: &str = "legal";
+    pub const TEST_DATA: &str = "testData";
+    pub const DEMO_DATA: &str = "demoData";
+    pub const FORMAT_VERSION: &str = "formatVersion";
+    pub const MINIMAL_ORGS: &str = "minimalOrgs";
+    pub const READ_ORGS: &str = "readOrgs";
+    pub const SYNC_STATUS: &str = "syncStatus";
+    pub const SYNC_CHUNKS_TOTAL: &str = "syncChunksTotal";
+    pub const SYNC_CHUNKS_COMPLETED: &str = "syncChunksCompleted";
+    pub const SYNC_ERROR_MESSAGE: &str = "syncErrorMessage";
+    pub const SYNC_PROBLEMS: &str = "syncProblems";
+    pub const TASK_ID: &str = "taskId";
+    pub const VARIANT_ID: &str = "variantId";
+    pub const VARIANT_NAME: &str = "variantName";
+    pub const PARAMS: &str = "params";
+    pub const CONDITIONS: &str = "conditions";
+    pub const ASSIGNED: &str = "assigned";
+    pub const OPTIONAL: &str = "optional";
+}
+
 /// Where an administration is.
 pub fn administration_path(id: &str) -> Result<DocPath> {
     DocPath::in_collection("administrations", id)

@@ -6,6 +6,43 @@ use std::collections::BTreeMap;
 use crate::payload::is_key;
 use crate::store::{DocPath, Fields, Result, Value};
 
+/// Names of the fields of assignments, with those of their assessments; what they mean: docs/domain/documents.md#assignments.
+#[allow(missing_docs, reason = "the page says what each field means")]
+pub mod field {
+    pub const ID: &str = "id";
+    pub const STARTED: &str = "started";
+    pub const COMPLETED: &str = "completed";
+    pub const DATE_ASSIGNED: &str = "dateAssigned";
+    pub const DATE_OPENED: &str = "dateOpened";
+    pub const DATE_CLOSED: &str = "dateClosed";
+    pub const DATE_CREATED: &str = "dateCreated";
+    pub const CREATED_BY: &str = "createdBy";
+    pub const NAME: &str = "name";
+    pub const PUBLIC_NAME: &str = "publicName";
+    pub const SEQUENTIAL: &str = "sequential";
+    pub const LEGAL: &str = "legal";
+    pub const TEST_DATA: &str = "testData";
+    pub const DEMO_DATA: &str = "demoData";
+    pub const ASSIGNING_ORGS: &str = "assigningOrgs";
+    pub const READ_ORGS: &str = "readOrgs";
+    pub const ASSESSMENTS: &str = "assessments";
+    pub const PROGRESS: &str = "progress";
+    pub const USER_DATA: &str = "userData";
+    pub const CONDITION_FIELDS: &str = "conditionFields";
+    pub const COUNTED: &str = "counted";
+    pub const LAST_SYNCED_FROM_ADMINISTRATION: &str = "lastSyncedFromAdministration";
+    pub const CLOUD_SYNC_TIMESTAMP: &str = "cloudSyncTimestamp";
+    pub const TASK_ID: &str = "taskId";
+    pub const PARAMS: &str = "params";
+    pub const VARIANT_ID: &str = "variantId";
+    pub const VARIANT_NAME: &str = "variantName";
+    pub const OPTIONAL: &str = "optional";
+    pub const STARTED_ON: &str = "startedOn";
+    pub const COMPLETED_ON: &str = "completedOn";
+    pub const RUN_ID: &str = "runId";
+    pub const ALL_RUN_IDS: &str = "allRunIds";
+}
+
 /// Where a user's assignment of an administration is.
 pub fn assignment_path(user: &DocPath, administration: &str) -> Result<DocPath> {
     user.child("assignments", administration)

@@ -3,6 +3,27 @@
 
 use crate::store::{Document, Fields, Value};
 
+/// Names of the fields of claims documents, with those of the claims; what they mean: docs/domain/documents.md#claims.
+#[allow(missing_docs, reason = "the page says what each field means")]
+pub mod field {
+    pub const CLAIMS: &str = "claims";
+    pub const ROAR_UID: &str = "roarUid";
+    pub const ADMIN_UID: &str = "adminUid";
+    pub const ASSESSMENT_UID: &str = "assessmentUid";
+    pub const ADMIN_ORGS: &str = "adminOrgs";
+    pub const MINIMAL_ADMIN_ORGS: &str = "minimalAdminOrgs";
+    pub const SUPER_ADMIN: &str = "super_admin";
+    pub const ADMIN: &str = "admin";
+    pub const ROLE: &str = "role";
+    pub const LAST_UPDATED: &str = "lastUpdated";
+    pub const ADMIN_ORG_SOURCES: &str = "adminOrgSources";
+    pub const SUSPENDED: &str = "suspended";
+    pub const SUSPENDED_AT: &str = "suspendedAt";
+    pub const SUSPENDED_BY_SUPER_ADMIN: &str = "suspendedBySuperAdmin";
+    pub const UNPUBLISHED_CLAIMS: &str = "unpublishedClaims";
+    pub const TEST_DATA: &str = "testData";
+}
+
 /// The field of a `userClaims` document, beside the claims.
 pub const SUSPENDED: &str = "suspended";
 /// Since when.

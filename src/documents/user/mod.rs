@@ -9,6 +9,63 @@ pub mod same;
 
 use crate::store::{DocPath, Fields, Result, Value};
 
+/// Names of the fields of users; what they mean: docs/domain/documents.md#users.
+#[allow(missing_docs, reason = "the page says what each field means")]
+pub mod field {
+    pub const USER_TYPE: &str = "userType";
+    pub const NAME: &str = "name";
+    pub const EMAIL: &str = "email";
+    pub const USERNAME: &str = "username";
+    pub const DISPLAY_NAME: &str = "displayName";
+    pub const EMAIL_KEY: &str = "emailKey";
+    pub const ASSESSMENT_PID: &str = "assessmentPid";
+    pub const ASSESSMENT_UID: &str = "assessmentUid";
+    pub const ARCHIVED: &str = "archived";
+    pub const STUDENT_DATA: &str = "studentData";
+    pub const EDUCATOR_DATA: &str = "educatorData";
+    pub const CAREGIVER_DATA: &str = "caregiverData";
+    pub const ADMIN_DATA: &str = "adminData";
+    pub const ADMINISTRATIONS_CREATED: &str = "administrationsCreated";
+    pub const ASSIGNMENTS: &str = "assignments";
+    pub const ASSIGNMENTS_ASSIGNED: &str = "assignmentsAssigned";
+    pub const ASSIGNMENTS_STARTED: &str = "assignmentsStarted";
+    pub const ASSIGNMENTS_COMPLETED: &str = "assignmentsCompleted";
+    pub const FORMER_ASSIGNMENTS: &str = "formerAssignments";
+    pub const STUDENT_DATA_BEFORE: &str = "studentDataBefore";
+    pub const LEGAL: &str = "legal";
+    pub const SSO: &str = "sso";
+    pub const SSO_TYPE: &str = "ssoType";
+    pub const CHILD_IDS: &str = "childIds";
+    pub const PARENT_IDS: &str = "parentIds";
+    pub const TEACHER_IDS: &str = "teacherIds";
+    pub const IMPORTED_IDENTITY: &str = "importedIdentity";
+    pub const MERGED_INTO: &str = "mergedInto";
+    pub const MERGING_INTO: &str = "mergingInto";
+    pub const MERGED_FROM: &str = "mergedFrom";
+    pub const PASSWORD: &str = "password";
+    pub const CREATED_AT: &str = "createdAt";
+    pub const LAST_UPDATED: &str = "lastUpdated";
+    pub const TEST_DATA: &str = "testData";
+    pub const FIRST: &str = "first";
+    pub const MIDDLE: &str = "middle";
+    pub const LAST: &str = "last";
+    pub const DOB: &str = "dob";
+    pub const GRADE: &str = "grade";
+    pub const SCHOOL_LEVEL: &str = "schoolLevel";
+    pub const GENDER: &str = "gender";
+    pub const RACE: &str = "race";
+    pub const HISPANIC_ETHNICITY: &str = "hispanic_ethnicity";
+    pub const ELL_STATUS: &str = "ell_status";
+    pub const IEP_STATUS: &str = "iep_status";
+    pub const FRL_STATUS: &str = "frl_status";
+    pub const HOME_LANGUAGE: &str = "home_language";
+    pub const STATE_ID: &str = "state_id";
+    pub const SIS_ID: &str = "sis_id";
+    pub const STUDENT_NUMBER: &str = "student_number";
+    pub const BIRTH_MONTH: &str = "birthMonth";
+    pub const BIRTH_YEAR: &str = "birthYear";
+}
+
 /// Where a user's document is.
 pub fn user_path(roar_uid: &str) -> Result<DocPath> {
     DocPath::in_collection("users", roar_uid)
