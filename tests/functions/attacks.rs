@@ -1,4 +1,4 @@
-//! What people with few rights, or none, could try to gain others'; and moments at which a change could get lost.
+//! What callers with few rights, or none, could try in order to gain more; and moments at which a change could get lost.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -67,7 +67,8 @@ async fn call_in(town: &Town, app: App, role: Role, name: &str, data: Json) -> R
     handler(app, Call::new(data, Town::caller(role))).await
 }
 
-/// Not so: anybody who registered a family takes over any account without rights, by its address.
+/// Regression: a caregiver who had registered a family could name any account without rights by its address and take it
+/// over.
 #[tokio::test]
 async fn a_caregiver_cannot_take_over_a_strangers_account() {
     let town = Town::open().await;
@@ -85,7 +86,7 @@ async fn a_caregiver_cannot_take_over_a_strangers_account() {
     assert_eq!((changed, after), (403, before), "appointed: {appointed}");
 }
 
-/// Not so: so does a district's admin with the students of another district.
+/// Regression: a district's admin could name a student of another district by address and take the account over.
 #[tokio::test]
 async fn an_admin_cannot_take_over_a_student_of_another_district() {
     let town = Town::open().await;
@@ -102,7 +103,8 @@ async fn an_admin_cannot_take_over_a_student_of_another_district() {
     assert_eq!((changed, user.get("userType")), (403, Some(&Value::from("student"))), "appointed: {appointed}");
 }
 
-/// Not so: who has an unverified address ready is given the rights meant for its owner.
+/// Regression: an account with an unverified address, made beforehand, was given the rights that were meant for the
+/// address's owner.
 #[tokio::test]
 async fn rights_do_not_go_to_whoever_took_the_address_before() {
     let town = Town::open().await;
@@ -117,7 +119,8 @@ async fn rights_do_not_go_to_whoever_took_the_address_before() {
     assert_eq!(ids(&claims, "adminOrgs", "schools"), [""; 0], "{answer:?}");
 }
 
-/// Not so: an unverified account of the assessment project gets the rights of the address's owner there.
+/// Regression: an account of the assessment project whose address was not verified was given the rights of the
+/// address's owner there.
 #[tokio::test]
 async fn an_unverified_assessment_account_gets_no_rights() {
     let town = Town::open().await;
@@ -134,7 +137,8 @@ async fn an_unverified_assessment_account_gets_no_rights() {
     assert!(town.assessment_document("userClaims/attackers").await.is_none(), "{answer:?}");
 }
 
-/// Not so: a field that a group's maker sends makes any group part of theirs.
+/// Regression: a caller who made a group could send a field that put any other group below it, and so gain rights over
+/// that group.
 #[tokio::test]
 async fn a_groups_fields_give_no_rights_over_other_groups() {
     for field in ["archivedSubGroups", "subGroups"] {
@@ -153,7 +157,8 @@ async fn a_groups_fields_give_no_rights_over_other_groups() {
     }
 }
 
-/// Not so: after an appointment that failed, its retry is refused for ever.
+/// Regression: when creating an administrator failed half-way, every retry was refused because the account already
+/// existed.
 #[tokio::test]
 async fn an_appointment_that_failed_can_be_repeated() {
     let town = Town::open().await;
@@ -171,7 +176,7 @@ async fn an_appointment_that_failed_can_be_repeated() {
     assert_eq!(town.status(Role::SuperAdmin, CREATE, sent).await, 200);
 }
 
-/// Not so: the undoing of one call deletes the administrator that another call made.
+/// Regression: when one call failed and rolled back, it deleted the administrator that a concurrent call had completed.
 #[tokio::test]
 async fn undoing_leaves_what_another_call_completed() {
     let town = Arc::new(Town::open().await);
@@ -198,8 +203,8 @@ async fn undoing_leaves_what_another_call_completed() {
     assert!(app.accounts.admin.find("ada@example.org").await.expect("readable").is_some(), "the second said ok");
 }
 
-/// Not so: who was deleted as an administrator is one again after the next sign-in, and stays one in the
-/// assessment database meanwhile.
+/// Regression: an administrator whose claims document was deleted became one again at the next sign-in, from the
+/// token's claims, and remained one in the assessment database until then.
 #[tokio::test]
 async fn deleted_claims_do_not_come_back_from_the_token() {
     for what in ["the document", "its claims"] {
@@ -229,7 +234,7 @@ async fn deleted_claims_do_not_come_back_from_the_token() {
     }
 }
 
-/// Not so: rights can't be taken away from somebody whose claims are too large for a token.
+/// Regression: rights could not be taken away from a user whose claims are too large for a token.
 #[tokio::test]
 async fn large_claims_do_not_keep_rights() {
     let town = Town::open().await;
@@ -254,7 +259,7 @@ async fn large_claims_do_not_keep_rights() {
     assert_eq!((status, ids(&copy, "adminOrgs", "schools")), (200, vec![]));
 }
 
-/// Not so: rights that were taken away by hand come back with the next change.
+/// Regression: rights that were taken away by hand came back with the next change of claims.
 #[tokio::test]
 async fn what_the_exhaustive_list_lost_is_not_granted_again() {
     for moves_last_updated in [false, true] {
@@ -280,7 +285,8 @@ async fn what_the_exhaustive_list_lost_is_not_granted_again() {
     }
 }
 
-/// Not so: a school that left the district becomes its former admin's own by an edit of something else.
+/// Regression: when a school left a district, an unrelated change of its former admin's claims turned the school into a
+/// grant of its own.
 #[tokio::test]
 async fn what_is_no_longer_below_is_not_made_a_grant() {
     let town = Town::open().await;
@@ -304,7 +310,7 @@ async fn what_is_no_longer_below_is_not_made_a_grant() {
     assert_eq!(ids(&claims, "minimalAdminOrgs", "schools"), [""; 0], "granted: d1 only");
 }
 
-/// Not so: a sign-in that binds an entry of a roster drops rights that are given meanwhile.
+/// Regression: a sign-in that bound a roster entry overwrote rights that were given at the same time.
 #[tokio::test]
 async fn a_first_sign_in_loses_no_rights() {
     let town = Arc::new(Town::open().await);
@@ -339,7 +345,7 @@ async fn a_first_sign_in_loses_no_rights() {
     assert_eq!(ids(&town.claims("uid-t").await, "minimalAdminOrgs", "schools"), ["s1", "s3"], "{answer:?}");
 }
 
-/// Not so: a claim that was taken away comes back into the token, by a publisher that had read it before.
+/// Regression: a publisher that had read the claims before one was taken away wrote that claim into the token again.
 #[tokio::test]
 async fn a_claim_that_was_lost_stays_lost() {
     let town = Arc::new(Town::open().await);
@@ -372,7 +378,8 @@ async fn a_claim_that_was_lost_stays_lost() {
     assert_eq!((claims.get("super_admin"), claims.get("role")), (None, Some(&json!("admin"))));
 }
 
-/// Not so: one request of a guest keeps a core busy for minutes: lists of orgs take time to the square.
+/// Regression: a guest could keep a core busy for minutes with one request, because reading lists of orgs took
+/// quadratic time.
 #[tokio::test]
 async fn long_lists_are_read_in_little_time() {
     let town = Town::open().await;
@@ -392,7 +399,7 @@ async fn long_lists_are_read_in_little_time() {
     }
 }
 
-/// Not so: texts that are too long for a document are the caller's mistake.
+/// Regression: a text too long for a document was answered with INTERNAL instead of INVALID_ARGUMENT.
 #[tokio::test]
 async fn texts_that_are_too_long_are_refused_as_such() {
     let town = Town::open().await;
@@ -405,7 +412,7 @@ async fn texts_that_are_too_long_are_refused_as_such() {
     assert_eq!((status, appointed), (400, 400));
 }
 
-/// Not so: rights over a family make an administrator after all, and a token's role `admin`.
+/// Regression: rights over a family alone set `admin` and the role `admin` in the token.
 #[tokio::test]
 async fn an_appointment_over_a_family_makes_no_administrator() {
     let town = Town::open().await;
@@ -417,7 +424,7 @@ async fn an_appointment_over_a_family_makes_no_administrator() {
     assert_ne!((role, user.get("userType")), (Some(json!("admin")), Some(&Value::from("admin"))));
 }
 
-/// Not so: giving somebody without claims a right takes the identity and role that their account has.
+/// Regression: giving a right to an account without a claims document removed the identity and role that its token had.
 #[tokio::test]
 async fn rights_are_added_to_what_an_account_was_given_before() {
     let town = Town::open().await;
@@ -434,7 +441,8 @@ async fn rights_are_added_to_what_an_account_was_given_before() {
     assert_eq!(town.claims("uid-legacy").await.get("roarUid"), Some(&Value::from("roar-legacy")));
 }
 
-/// Not so: an account with rights in its token only can be taken over by a class's admin, and has them then.
+/// Regression: a class's admin could take over an account whose rights stood in its token only, and then held those
+/// rights.
 #[tokio::test]
 async fn rights_that_only_the_token_has_protect_or_do_not_count() {
     let town = Town::open().await;
@@ -451,7 +459,8 @@ async fn rights_that_only_the_token_has_protect_or_do_not_count() {
     assert!(changed != 200 || !is_super, "password changed by a school's admin, and a super admin afterwards");
 }
 
-/// Not so: who is cut short leaves an older state of the claims in the assessment database, for ever.
+/// Regression: a publisher that was cut short could leave an older state of the claims in the assessment database for
+/// good.
 #[tokio::test]
 async fn an_older_state_replaces_no_newer_one() {
     let town = Arc::new(Town::open().await);
@@ -489,7 +498,7 @@ async fn an_older_state_replaces_no_newer_one() {
     assert_eq!(ids(&copy, "adminOrgs", "schools"), ["s1"], "in the assessment database");
 }
 
-/// Not so: strangers learn that several accounts belong to a user.
+/// Regression: a caller without rights over a user could learn that several accounts belong to this user.
 #[tokio::test]
 async fn strangers_learn_nothing_of_double_accounts() {
     let town = Town::open().await;
@@ -503,7 +512,8 @@ async fn strangers_learn_nothing_of_double_accounts() {
     assert_eq!(town.status(Role::Guest, UPDATE, sent).await, 403);
 }
 
-/// Not so: a second account becomes a user who has one, and takes their place in the users documents.
+/// Regression: a second account could be joined to a user who already had one, and replaced the first in the user's
+/// document.
 #[tokio::test]
 async fn a_user_is_one_accounts() {
     let town = Town::open().await;
@@ -517,7 +527,8 @@ async fn a_user_is_one_accounts() {
     assert_eq!((status, named == Some(Value::from("assessment-second"))), (409, false));
 }
 
-/// Not so: who administers a family only has the service read as many documents as fit into a request.
+/// Regression: an administrator of one family could make the service read as many documents as a request can name,
+/// before it refused.
 #[tokio::test]
 async fn a_refused_call_reads_little() {
     let town = Town::open().await;
@@ -529,7 +540,8 @@ async fn a_refused_call_reads_little() {
     assert!(reads < 100, "{status} after {reads} reads");
 }
 
-/// Not so: a deleted org stays in claims, whose admins' pages fail then (docs/domain/dashboard.md#claims-and-tokens).
+/// Regression: a deleted org stayed in claims, and pages of its administrators failed
+/// (docs/domain/dashboard.md#claims-and-tokens).
 #[tokio::test]
 async fn deleted_orgs_leave_the_claims() {
     let town = Town::open().await;
@@ -539,7 +551,7 @@ async fn deleted_orgs_leave_the_claims() {
     assert_eq!(ids(&town.claims(&uid(Role::Admin)).await, "minimalAdminOrgs", "schools"), [""; 0]);
 }
 
-/// Not so: what an appointment changes about an account is on no record.
+/// Regression: appointing an administrator could change an existing account without an audit record.
 #[tokio::test]
 async fn reviving_an_account_is_on_record() {
     let town = Town::open().await;
@@ -553,7 +565,8 @@ async fn reviving_an_account_is_on_record() {
     assert!(actions.contains(&Value::from("account")), "{actions:?}");
 }
 
-/// Not so: a group's maker sets the codes with which people join other orgs, and an unknown form of a type.
+/// Regression: a caller who made a group could set the activation codes of other orgs, and an unknown spelling of an
+/// org's type.
 #[tokio::test]
 async fn a_group_takes_no_codes_and_one_form_of_types() {
     let town = Town::open().await;
@@ -580,8 +593,8 @@ async fn many_changes_at_once() {
     assert!(failed.iter().all(|error| error.status.http() == 404), "{failed:?}");
 }
 
-/// Not so: even who has more rights is made a member of a caregiver's family, where the rules let the caregiver
-/// read their document.
+/// Regression: a caregiver could make a user with more rights a member of their family, where security rules let the
+/// caregiver read that user's document.
 #[tokio::test]
 async fn a_caregiver_moves_no_administrator_into_their_family() {
     let town = Town::open().await;
@@ -593,8 +606,9 @@ async fn a_caregiver_moves_no_administrator_into_their_family() {
     assert_eq!(after.get("families"), before.get("families"), "{answer:?}");
 }
 
-/// Not so: what an org's own lists name gives rights over it, though it says itself that it's elsewhere. The
-/// dashboard's rules let a district's admins write their schools' documents, and a school's admins their classes'.
+/// Regression: an org that another org's list of children named gave rights over itself, although its own links led
+/// elsewhere. Security rules let a district's admins write their schools' documents, and a school's admins their
+/// classes'.
 #[tokio::test]
 async fn a_list_of_children_gives_no_rights_over_anothers() {
     let town = Town::open().await;
@@ -623,8 +637,8 @@ async fn a_list_of_children_gives_no_rights_over_anothers() {
     assert_eq!((classes.contains(&"c9".to_owned()), groups), (false, vec![]), "{classes:?}");
 }
 
-/// Not so: the dashboard's rules let any admin of a family or group create a users document of any ID; with it
-/// they get the account of that UID, if it has none yet.
+/// Regression: security rules let any admin of a family or group create a user's document of any ID, and with it they
+/// could take the account of that UID if it had no user yet.
 #[tokio::test]
 async fn a_users_document_gives_no_account() {
     let town = Town::open().await;
@@ -637,7 +651,7 @@ async fn a_users_document_gives_no_account() {
     assert_eq!(town.status(Role::Caregiver, UPDATE, record).await, 403);
 }
 
-/// Not so: an admin takes over a platform admin of the same school, and with them their role.
+/// Regression: an admin could take over a platform admin of the same school, together with the role.
 #[tokio::test]
 async fn a_role_is_a_right_too() {
     let town = Town::open().await;
@@ -652,7 +666,8 @@ async fn a_role_is_a_right_too() {
     assert_eq!(town.status(Role::Admin, UPDATE, record).await, 403);
 }
 
-/// Not so: where the claims are gone, the token's rights come back but not who it is: nobody can sign in.
+/// Regression: when a claims document was lost, rights were restored from the token but the user's identity was not, so
+/// that nobody could sign in.
 #[tokio::test]
 async fn who_somebody_is_survives_the_loss_of_claims() {
     let town = Town::open().await;
@@ -665,7 +680,7 @@ async fn who_somebody_is_survives_the_loss_of_claims() {
     assert_eq!(roar_uid.ok(), Some(json!(format!("roar-{student}"))));
 }
 
-/// Not so: a super admin locks themselves out.
+/// Regression: a super admin could disable their own account.
 #[tokio::test]
 async fn nobody_disables_their_own_account() {
     let town = Town::open().await;
@@ -673,8 +688,8 @@ async fn nobody_disables_their_own_account() {
     assert_eq!(town.status(Role::SuperAdmin, UPDATE, sent).await, 403);
 }
 
-/// Not so: any guest learns which addresses have accounts, in both projects, and takes those that have none
-/// without a proof.
+/// Regression: a guest could learn which addresses have accounts in either project, and take addresses without proving
+/// to own them.
 #[tokio::test]
 async fn a_guest_does_not_take_addresses_without_a_proof() {
     let town = Town::open().await;
@@ -684,7 +699,8 @@ async fn a_guest_does_not_take_addresses_without_a_proof() {
     assert_eq!((taken, free), (403, 403));
 }
 
-/// Not so: somebody who is something already is appointed without the role that opens the pages.
+/// Regression: a user with another role was made an administrator without the role that opens the administrators'
+/// pages.
 #[tokio::test]
 async fn who_is_appointed_has_the_role_in_the_token() {
     let town = Town::open().await;
@@ -698,7 +714,8 @@ async fn who_is_appointed_has_the_role_in_the_token() {
     assert_eq!(role, Some(json!("admin")), "every guarded page is closed to guests");
 }
 
-/// Not so: who loses the race for an entry of a roster keeps its rights and user in the assessment database.
+/// Regression: when two sign-ins raced for one roster entry, the loser kept the entry's rights and user in the
+/// assessment database.
 #[tokio::test]
 async fn who_is_refused_an_entry_has_nothing_of_it() {
     let town = Arc::new(Town::open().await);
@@ -746,7 +763,7 @@ async fn who_is_refused_an_entry_has_nothing_of_it() {
     assert_eq!((ids(&copy, "adminOrgs", "schools"), copy.get("roarUid")), (vec![], None));
 }
 
-/// Not so: who gives a right to a student of another district takes their assignments away.
+/// Regression: giving a right to a student of another district took the student's assignments away.
 #[tokio::test]
 async fn a_strangers_student_stays_a_student() {
     let town = Town::open().await;
@@ -758,7 +775,8 @@ async fn a_strangers_student_stays_a_student() {
     assert_eq!(user.get("userType"), Some(&Value::from("student")), "{status}");
 }
 
-/// Not so: rights that a roster adds later never come (docs/domain/rosters.md#rights-that-come-with-a-roster).
+/// Regression: rights that a roster added later were never given
+/// (docs/domain/rosters.md#rights-that-come-with-a-roster).
 #[tokio::test]
 async fn a_roster_may_give_more_later() {
     let town = Town::open().await;
@@ -779,7 +797,8 @@ async fn a_roster_may_give_more_later() {
     assert_eq!(ids(&town.claims("uid-t").await, "minimalAdminOrgs", "schools"), ["s1", "s3"]);
 }
 
-/// Not so: who can't sign in any more goes on reading with the account of the assessment project.
+/// Regression: a user whose account was disabled in the admin project could still read with the account of the
+/// assessment project.
 #[tokio::test]
 async fn a_disabled_user_is_disabled_in_both_projects() {
     let town = Town::open().await;
