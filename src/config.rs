@@ -24,7 +24,7 @@ pub use self::callers::{AppCheckMode, CallerArgs, CallerConfig, SecondFactor, Un
 pub use self::clever::CleverArgs;
 pub use self::deliveries::{DeliveryArgs, DeliveryConfig};
 pub use self::error::ConfigError;
-pub use self::log::{LogArgs, LogFormat};
+pub use self::log::{LogArgs, LogFormat, is_own_target};
 pub use self::server::{MetricsReaders, ServerArgs, ServerConfig};
 pub use self::store::{BackendConfig, StoreArgs, StoreConfig, StoreKind};
 pub use self::tasks::{TaskArgs, Transport};

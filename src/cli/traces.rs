@@ -17,7 +17,7 @@ use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::CliError;
-use crate::config::LogArgs;
+use crate::config::{LogArgs, is_own_target};
 
 /// How long the collector may take.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -76,7 +76,7 @@ impl Traces {
     pub fn layer<S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync>(&self) -> impl Layer<S> + Send + Sync + 'static {
         let layer = tracing_opentelemetry::layer().with_tracer(self.0.tracer("roar-functions"));
         // Spans alone: what is logged has the log as its place. And none of what sends them.
-        let is_ours = |of: &Metadata<'_>| of.is_span() && of.target().starts_with("roar_functions");
+        let is_ours = |of: &Metadata<'_>| of.is_span() && is_own_target(of.target());
         layer
             .with_location(false)
             .with_threads(false)

@@ -35,7 +35,71 @@ pub struct LogArgs {
     pub log_project: Option<String>,
 }
 
+/// The package, whose name filters of logs use for everything that is in this repository.
+const PACKAGE: &str = "roar_functions";
+/// The crates that the package is built on, each with the module of the package through which filters may name the crate.
+const CRATES: [(&str, &str); 3] =
+    [("runtime", "functions_runtime"), ("store", "document_store"), ("accounts", "auth_accounts")];
+
+/// True for the target of a span or an event that this repository's code makes, rather than a library's.
+pub fn is_own_target(target: &str) -> bool {
+    let krate = target.split("::").next().unwrap_or_default();
+    krate == PACKAGE || CRATES.iter().any(|(_, known)| *known == krate)
+}
+
 fn filter(value: &str) -> Result<String, String> {
     let filter = tracing_subscriber::EnvFilter::try_new(value);
-    filter.map(|_| value.to_owned()).map_err(|why| format!("must be a tracing filter: {why}"))
+    filter.map(|_| with_crates(value)).map_err(|why| format!("must be a tracing filter: {why}"))
+}
+
+/// A filter in which the package stands for its crates too, and `roar_functions::runtime` for the crate of that name:
+/// people should not need to know where the code of a log line lies.
+fn with_crates(filter: &str) -> String {
+    let directives = filter.split(',').flat_map(|directive| {
+        let rest = directive.strip_prefix(PACKAGE);
+        let crates = CRATES.iter().filter_map(move |(module, krate)| match rest? {
+            rest if rest.is_empty() || rest.starts_with(['=', '[']) => Some(format!("{krate}{rest}")),
+            rest => {
+                let behind = rest.strip_prefix("::")?.strip_prefix(module)?;
+                let is_module = behind.is_empty() || behind.starts_with(['=', '[', ':']);
+                is_module.then(|| format!("{krate}{behind}"))
+            }
+        });
+        std::iter::once(directive.to_owned()).chain(crates)
+    });
+    directives.collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_of_the_package_reach_its_crates() {
+        for (given, expected) in [
+            ("info", "info"),
+            ("info,hyper=warn", "info,hyper=warn"),
+            (
+                "roar_functions=debug",
+                "roar_functions=debug,functions_runtime=debug,document_store=debug,auth_accounts=debug",
+            ),
+            ("roar_functions::runtime=debug", "roar_functions::runtime=debug,functions_runtime=debug"),
+            (
+                "info,roar_functions::store::embedded=off",
+                "info,roar_functions::store::embedded=off,document_store::embedded=off",
+            ),
+            ("roar_functions::runtimes=off", "roar_functions::runtimes=off"),
+            ("roar_functions::rights", "roar_functions::rights"),
+        ] {
+            assert_eq!(filter(given).as_deref(), Ok(expected));
+        }
+        assert!(filter("roar_functions=loud").is_err());
+    }
+
+    #[test]
+    fn targets_of_libraries_are_not_ours() {
+        let targets = ["roar_functions", "functions_runtime::observe", "document_store", "auth_accounts::check"];
+        assert!(targets.iter().all(|target| is_own_target(target)));
+        assert!(!is_own_target("functions_runtime_of_others") && !is_own_target("hyper::client"));
+    }
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::future::BoxFuture;
@@ -383,19 +382,15 @@ async fn a_claim_that_was_lost_stays_lost() {
 #[tokio::test]
 async fn long_lists_are_read_in_little_time() {
     let town = Town::open().await;
-    for (name, count) in [(CREATE, 20_000), (APPEND, 20_000)] {
+    for (name, count) in [(CREATE, 1_000_000), (APPEND, 1_000_000)] {
         let many: Vec<String> = (0..count).map(|number| format!("{number:x}")).collect();
         let sent = match name {
             CREATE => appointment("ada@example.org", json!({ "schools": many })),
             _ => json!({"targetUid": "x", "schools": many}),
         };
-        let begun = Instant::now();
+        // In quadratic time this many would take hours, and the test would be ended before.
         let status = town.status(Role::Guest, name, sent).await;
-        let spent = begun.elapsed();
-        assert!(
-            spent < Duration::from_millis(500),
-            "{name}: {status} after {spent:?} with {count}, of 1.5 million that fit"
-        );
+        assert_eq!(status / 100, 4, "{name}: {status} with {count}, of 1.5 million that fit");
     }
 }
 

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 /// Where there is code with comments.
 const CODE: [&str; 6] = ["src", "crates", "tests", "benches", "fuzz/fuzz_targets", "fuzz/src"];
+/// Where what documents name as code lies.
+const SOURCES: [&str; 7] = ["src/", "crates/", "tests/", "benches/", "fuzz/", "scripts/", "deploy/"];
 /// This file, which names what nobody may cite.
 const OWN: &str = "tests/functions/citations.rs";
 
@@ -108,6 +110,16 @@ fn mentions(line: &str) -> Vec<(String, Option<String>)> {
     found
 }
 
+/// Paths in the repository that a document names as code, `like/this.rs`; of what has no path of its own, as
+/// `src/rights::callable` and `crates/*`, nothing.
+fn sources(line: &str) -> Vec<&str> {
+    let is_of_path = |character: char| character.is_ascii_alphanumeric() || "-_./".contains(character);
+    let quoted = line.split('`').skip(1).step_by(2);
+    let paths =
+        quoted.filter(|text| SOURCES.iter().any(|below| text.starts_with(below)) && text.chars().all(is_of_path));
+    paths.collect()
+}
+
 /// The targets of a line's links that lead to this repository.
 fn links(line: &str) -> Vec<&str> {
     let targets = line.split("](").skip(1).filter_map(|behind| behind.split_once(')')).map(|(target, _)| target);
@@ -201,7 +213,12 @@ fn offenders(root: &Path) -> (Vec<String>, usize) {
         if is_code {
             continue;
         }
+        // What was changed in the past may be gone since.
+        let is_history = here == Path::new("CHANGELOG.md");
         for (number, line) in prose(&text) {
+            for path in sources(line).into_iter().filter(|path| !is_history && !root.join(path).exists()) {
+                say(number, format!("there is no {path}"));
+            }
             for target in links(line) {
                 let (path, anchor) = match target.split_once('#') {
                     Some((path, anchor)) => (path, Some(anchor)),
@@ -239,6 +256,7 @@ fn citations_are_told_from_other_text() {
     let line = "See (docs/domain/a.md#b-c), `docs/d.md`. Not https://x.org/docs/e.md, ../docs/f.md or docs/g.txt.";
     let told = |path: &str, anchor: Option<&str>| (path.to_owned(), anchor.map(str::to_owned));
     assert_eq!(mentions(line), [told("docs/domain/a.md", Some("b-c")), told("docs/d.md", None)]);
+    assert_eq!(sources("`src/a.rs`, `src/b/`, `src/c::d`, src/e and `f`"), ["src/a.rs", "src/b/"]);
     assert_eq!(links("[a](b.md#c) and [d](https://e.org) and [f](#g)"), ["b.md#c", "#g"]);
     for (line, is_cited) in [
         ("(functions §2)", true),

@@ -1,7 +1,8 @@
 //! On the real Firestore emulator, with its own events.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use firebase_emulators::eventually;
 use roar_functions::fields;
 use roar_functions::store::{Database, DocPath, Fields, Value, Write};
 use serde_json::{Value as Json, json};
@@ -11,17 +12,14 @@ use crate::world::{
 };
 
 /// Waits until the administration's students have their assignments.
-async fn synced(world: &EmulatorWorld, id: &str) {
-    let started = Instant::now();
+pub async fn synced(world: &EmulatorWorld, id: &str) {
     let path = DocPath::new(format!("administrations/{id}")).unwrap();
-    loop {
+    eventually(async || {
         let document = world.admin().get(&path).await.unwrap().expect("the administration");
-        if document.fields.get("syncStatus") == Some(&Value::from("complete")) {
-            return;
-        }
-        assert!(started.elapsed() < Duration::from_secs(60), "{document:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        let is_complete = document.fields.get("syncStatus") == Some(&Value::from("complete"));
+        if is_complete { Ok(()) } else { Err(format!("{document:?}")) }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -29,13 +27,12 @@ async fn an_administration_reaches_every_student_of_the_district() {
     let world = EmulatorWorld::start().await;
     fill(world.admin(), 1000).await;
     let before = world.admin().cost();
-    let started = Instant::now();
     let (status, answer) =
         world.call(admin_uid(), "createAdministration", open_administration(world.service.app.now())).await;
     assert_eq!(status, 200, "{answer}");
     let id = answer["result"]["administrationId"].as_str().expect("an ID").to_owned();
     synced(&world, &id).await;
-    println!("{:?} {:?}", started.elapsed(), world.admin().cost() - before);
+    println!("{:?}", world.admin().cost() - before);
     assert_eq!(assignments(world.admin(), &id).await.len(), 1000);
     assert_consistent(world.admin(), &id).await;
 }
@@ -103,19 +100,17 @@ async fn an_administration_is_reported() {
 
 /// Waits until the document is there with these fields; `None` for its absence.
 async fn becomes(database: &Database, path: &str, expected: Option<&Fields>) {
-    let (path, began) = (DocPath::new(path).expect("a path"), Instant::now());
-    loop {
+    let path = DocPath::new(path).expect("a path");
+    eventually(async || {
         let found = database.get(&path).await.expect("readable").map(|document| {
             let mut fields = document.fields;
             fields.remove("deletedAt");
             fields
         });
-        if found.as_ref() == expected {
-            return;
-        }
-        assert!(began.elapsed() < Duration::from_secs(60), "{path}: {found:?}, not {expected:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        let is_as_expected = found.as_ref() == expected;
+        if is_as_expected { Ok(()) } else { Err(format!("{path}: {found:?}, not {expected:?}")) }
+    })
+    .await;
 }
 
 async fn delete(database: &Database, path: &str) {
@@ -180,10 +175,10 @@ async fn a_document_that_is_only_verified_makes_no_work() {
     let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().expect("a client");
     let answer = http.post(url).bearer_auth("owner").json(&commit).send().await.expect("an answer");
     assert!(answer.status().is_success(), "{:?}", answer.text().await);
-    let began = Instant::now();
-    let is_empty = |line: &&str| line.starts_with("function_event_empty_total") && !line.ends_with(" 0");
-    while !world.service.runtime.metrics().render().lines().any(|line| is_empty(&line)) {
-        assert!(began.elapsed() < Duration::from_secs(30), "the emulator tells of it");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let is_empty = |line: &str| line.starts_with("function_event_empty_total") && !line.ends_with(" 0");
+    eventually(async || {
+        let metrics = world.service.runtime.metrics().render();
+        if metrics.lines().any(is_empty) { Ok(()) } else { Err("no event without a change".to_owned()) }
+    })
+    .await;
 }

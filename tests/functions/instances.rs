@@ -58,7 +58,7 @@ impl Two {
                 let runs = tasks.iter().map(|task| self.other.queue.run_now(runner.clone(), task.id(), None, None));
                 let ended = futures::future::join_all(runs).await;
                 found.fetch_add(ended.iter().flatten().count(), Ordering::SeqCst);
-                tokio::time::sleep(Duration::from_millis(1)).await;
+                tokio::task::yield_now().await;
             }
         };
         let work = async {
@@ -72,7 +72,7 @@ impl Two {
                 if left.is_empty() && self.world.store.pending_events() == 0 {
                     break;
                 }
-                tokio::time::sleep(Duration::from_millis(5)).await;
+                tokio::task::yield_now().await;
             }
             is_over.store(true, Ordering::SeqCst);
         };

@@ -2,8 +2,9 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use firebase_emulators::eventually;
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use roar_functions::context::Context;
@@ -42,6 +43,13 @@ impl Server {
         // The log must be read, or the server waits for its reader.
         std::thread::spawn(move || log.lines().map_while(Result::ok).for_each(drop));
         Server { child, url }
+    }
+
+    /// Lets the server work for that long, and kills it. The work ends at no particular moment, which is what tests of
+    /// kills vary.
+    pub fn kill_after(self, time: Duration) {
+        std::thread::sleep(time);
+        self.kill();
     }
 
     /// SIGKILL: no handler runs, nothing is flushed.
@@ -101,8 +109,7 @@ async fn a_fan_out_survives_twenty_kills() {
             created.push(answer["result"]["administrationId"].as_str().expect("an ID").to_owned());
         }
         let wait = 5 + random.next_u64() % 120;
-        std::thread::sleep(Duration::from_millis(wait));
-        server.kill();
+        server.kill_after(Duration::from_millis(wait));
         kills += 1;
     }
     let interrupted = {
@@ -114,13 +121,12 @@ async fn a_fan_out_survives_twenty_kills() {
 
     // Now the server is let run until all is done. The store is its own while it runs, so it's looked
     // at in between.
-    let began = Instant::now();
-    while !all_complete(directory.path(), &created).await {
-        assert!(began.elapsed() < Duration::from_secs(180), "the fan-outs don't end");
-        let server = Server::start(directory.path());
-        std::thread::sleep(Duration::from_secs(2));
-        server.kill();
-    }
+    eventually(async || {
+        Server::start(directory.path()).kill_after(Duration::from_secs(2));
+        let are_complete = all_complete(directory.path(), &created).await;
+        if are_complete { Ok(()) } else { Err("fan-outs that aren't complete".to_owned()) }
+    })
+    .await;
 
     let database = open(directory.path());
     for id in &created {

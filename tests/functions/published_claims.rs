@@ -107,14 +107,12 @@ async fn many_grants_for_one_person_at_once_all_succeed() {
     }
     town.settle().await;
     let target = uid(Role::Admin);
-    let began = std::time::Instant::now();
     let calls = (0..CALLS).map(|n| {
         let sent = json!({"targetUid": target, "schoolId": format!("many-{n}")});
         town.status(Role::SuperAdmin, "appendToAdminClaims", sent)
     });
     let statuses = join_all(calls).await;
     assert_eq!(statuses, vec![200; CALLS]);
-    assert!(began.elapsed() < std::time::Duration::from_secs(60), "{:?}", began.elapsed());
     // And half of them are taken away at once.
     let calls = (0..CALLS / 2).map(|n| {
         let sent = json!({"targetUid": target, "schoolId": format!("many-{n}")});

@@ -128,14 +128,7 @@ async fn on_the_emulator() {
     let (status, answer) = world.call(crate::world::admin_uid(), "createAdministration", data).await;
     assert_eq!(status, 200, "{answer}");
     let id = answer["result"]["administrationId"].as_str().expect("an ID").to_owned();
-    let path = DocPath::new(format!("administrations/{id}")).expect("a path");
-    let began = std::time::Instant::now();
-    while world.admin().get(&path).await.expect("readable").and_then(|a| a.fields.get("syncStatus").cloned())
-        != Some(Value::from("complete"))
-    {
-        assert!(began.elapsed() < Duration::from_secs(60), "the sync doesn't end");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    crate::emulator::synced(&world, &id).await;
     let run = async |fix: bool| {
         let options = Options { fix, patience: Duration::from_millis(100) };
         let report = reconcile_one(&world.service.app, &id, &options, &|_| {}).await.expect("a report");
@@ -169,7 +162,7 @@ async fn on_the_emulator() {
     found.remove("UserGone student-000010");
     assert_eq!(found.into_iter().collect::<Vec<_>>(), expected);
     // The events of the repair come, and find nothing to do.
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    crate::world::followed(world.admin(), "last").await;
     let clean = run(true).await;
     assert!(clean.agrees && findings(&clean).is_empty(), "{clean:#?}");
     assert_consistent(world.admin(), &id).await;

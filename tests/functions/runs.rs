@@ -4,7 +4,6 @@ mod delivered;
 mod shuffled;
 
 use std::task::Poll;
-use std::time::Duration;
 
 use jiff::SignedDuration;
 use roar_functions::demo::district::District;
@@ -451,7 +450,7 @@ async fn what_is_written_from_an_older_state_is_put_right() {
             if let Poll::Ready(result) = futures::poll!(&mut coming) {
                 ended = Some(result);
             }
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            tokio::task::yield_now().await;
         }
         if ended.is_none() && school.world.admin().cost().writes == untouched.writes {
             caught = Some(coming);

@@ -376,6 +376,8 @@ async fn a_move_costs_what_concerns_the_student() {
     for batch in writes.chunks(400) {
         world.admin().commit(batch.to_vec()).await.unwrap();
     }
+    // The orgs have been there for long.
+    world.store.take_events().await.expect("the outbox");
     set(world.admin(), "users/u", student(&["D1", "S1", "C1"], "2")).await;
     let user = student(&["D1", "S1", "C1"], "2");
     set(&world.service.app.stores.assessment, "users/u", copy_of(&user)).await;

@@ -183,7 +183,7 @@ pub async fn fill(database: &Database, students: usize) -> District {
 
 /// Waits until everything before is handled: events come in order on the emulator, so a last student's level
 /// of school, which the handler writes, tells that all others are followed. Gives how many reads that took.
-#[allow(dead_code, reason = "only benchmarks wait like this")]
+#[allow(dead_code, reason = "not every benchmark waits like this")]
 pub async fn followed(database: &Database, name: &str) -> u64 {
     let path = DocPath::in_collection("users", name).expect("a path");
     let student = roar_functions::fields! {
@@ -191,14 +191,14 @@ pub async fn followed(database: &Database, name: &str) -> u64 {
     };
     database.commit(vec![Write::set(path.clone(), student)]).await.expect("written");
     let mut looks = 0;
-    loop {
+    firebase_emulators::eventually(async || {
         looks += 1;
         let user = database.get(&path).await.expect("readable").expect("the last student");
-        if roar_functions::store::lookup(&user.fields, "studentData.schoolLevel").is_some() {
-            return looks;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+        let level = roar_functions::store::lookup(&user.fields, "studentData.schoolLevel");
+        if level.is_some() { Ok(()) } else { Err("the last student without a level".to_owned()) }
+    })
+    .await;
+    looks
 }
 
 /// A `createAdministration` payload that is open now.

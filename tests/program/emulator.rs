@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
 
 use roar_functions::cli::triggers::{document_triggers, register};
 use roar_functions::fields;
@@ -14,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::support::TestServer;
 use crate::support::world::{PROJECT, table};
-use firebase_emulators::{Emulator, firestore_host, unique_project};
+use firebase_emulators::{Emulator, eventually, firestore_host, unique_project};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_emulator_delivers_to_registered_functions() {
@@ -44,9 +43,11 @@ async fn the_emulator_delivers_to_registered_functions() {
     }
     server.world.until("Created last one").await;
     let runs = |function: &str| server.runtime.costs().get(function).map_or(0, |cost| cost.runs);
-    while runs("onWritten") + runs("onCreated") < 8 {
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    eventually(async || match runs("onWritten") + runs("onCreated") {
+        8.. => Ok(()),
+        fewer => Err(format!("{fewer} runs")),
+    })
+    .await;
     let mut noted = server.world.noted();
     noted.sort();
     noted.dedup();

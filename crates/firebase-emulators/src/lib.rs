@@ -5,6 +5,7 @@
 //! project of its own, so tests never see each other's documents.
 
 pub mod auth;
+mod wait;
 
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
@@ -12,6 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+pub use wait::eventually;
 
 /// Names an emulator that runs already, `host:port`.
 pub const SHARED_EMULATOR: &str = "ROAR_TEST_FIRESTORE";

@@ -75,7 +75,7 @@ async fn a_server_that_stops_says_so_of_its_runs() {
             runs.values().any(|run| run["state"].as_str() == Some("syncing_users") && run.contains_key("progress"))
         };
         while !is_there().await {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            tokio::task::yield_now().await;
         }
         Rosters::of(&scene.world.service.app).stop();
     };

@@ -3,6 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use proc_macro2::{Ident, TokenStream, TokenTree};
+use syn::spanned::Spanned;
+use syn::visit::{self, Visit};
+use syn::{Attribute, ImplItem, Item, ItemUse, Macro, UseTree, Visibility};
+
 /// A file of the crate.
 pub struct File {
     /// Below `src/`.
@@ -60,10 +65,9 @@ impl Sources {
         let mut files = Vec::new();
         for (path, text) in &texts {
             let module = module_of(path);
-            let (code, test_modules) = without_tests(&bare(text));
+            let Reader { uses, paths, test_modules } = Reader::read(text);
             for_tests.extend(test_modules.into_iter().map(|name| [module.clone(), vec![name]].concat()));
-            let (uses, rest) = declarations(&code);
-            files.push(File { path: path.clone(), module, uses, paths: paths(&rest) });
+            files.push(File { path: path.clone(), module, uses, paths });
         }
         files.retain(|file| !for_tests.iter().any(|module| file.module.starts_with(module)));
         let mut sources = Sources { files, imports: Vec::new() };
@@ -144,182 +148,139 @@ fn module_of(path: &str) -> Vec<String> {
     parts
 }
 
-/// The text with blanks in place of comments and of what is quoted.
-fn bare(text: &str) -> String {
-    let mut characters: Vec<char> = text.chars().collect();
-    let mut at = 0;
-    while at < characters.len() {
-        let rest = &characters[at..];
-        let length = match rest {
-            ['/', '/', ..] => rest.iter().position(|c| *c == '\n').unwrap_or(rest.len()),
-            ['/', '*', ..] => block_comment(rest),
-            ['r', '"' | '#', ..] if at == 0 || !is_word(characters[at - 1]) => raw_string(rest),
-            ['"', ..] => string(rest),
-            ['\'', '\\', ..] => 3 + rest[3..].iter().position(|c| *c == '\'').unwrap_or(0),
-            ['\'', _, '\'', ..] => 2,
-            _ => 0,
+/// What a file's syntax tree says of imports.
+#[derive(Default)]
+struct Reader {
+    uses: Vec<Use>,
+    paths: Vec<(usize, Vec<String>)>,
+    /// Modules for tests that are files of their own.
+    test_modules: Vec<String>,
+}
+
+impl Reader {
+    fn read(text: &str) -> Reader {
+        let mut reader = Reader::default();
+        reader.visit_file(&syn::parse_file(text).expect("Rust that compiles"));
+        reader
+    }
+
+    /// Notes each name of a `use` declaration, below what stands before it.
+    fn declare(&mut self, tree: &UseTree, above: &[String], is_public: bool) {
+        let below = |part: &Ident| [above, &[part.to_string()]].concat();
+        let (name, path) = match tree {
+            UseTree::Path(path) => return self.declare(&path.tree, &below(&path.ident), is_public),
+            UseTree::Group(group) => return group.items.iter().for_each(|tree| self.declare(tree, above, is_public)),
+            UseTree::Name(name) if name.ident == "self" => (above.last().cloned().unwrap_or_default(), above.to_vec()),
+            UseTree::Name(name) => (name.ident.to_string(), below(&name.ident)),
+            UseTree::Rename(rename) if rename.ident == "self" => (rename.rename.to_string(), above.to_vec()),
+            UseTree::Rename(rename) => (rename.rename.to_string(), below(&rename.ident)),
+            UseTree::Glob(_) => ("*".to_owned(), [above, &["*".to_owned()]].concat()),
         };
-        let end = (at + length + usize::from(length > 0 && rest[0] == '\'')).min(characters.len());
-        characters[at..end].iter_mut().filter(|c| **c != '\n').for_each(|c| *c = ' ');
-        at = end.max(at + 1);
+        self.uses.push(Use { line: tree.span().start().line, path, name, is_public });
     }
-    characters.into_iter().collect()
-}
 
-fn is_word(character: char) -> bool {
-    character.is_alphanumeric() || character == '_'
-}
-
-fn block_comment(text: &[char]) -> usize {
-    let (mut depth, mut at) = (0_usize, 0);
-    while at < text.len() {
-        match &text[at..] {
-            ['/', '*', ..] => (depth, at) = (depth + 1, at + 2),
-            ['*', '/', ..] => (depth, at) = (depth - 1, at + 2),
-            _ => at += 1,
-        }
-        if depth == 0 {
-            break;
-        }
-    }
-    at
-}
-
-/// The length of a string; nothing for what merely begins like one with an `r`.
-fn raw_string(text: &[char]) -> usize {
-    let hashes = text[1..].iter().take_while(|c| **c == '#').count();
-    if text.get(1 + hashes) != Some(&'"') {
-        return 0;
-    }
-    let end: Vec<char> = std::iter::once('"').chain(std::iter::repeat_n('#', hashes)).collect();
-    let inside = &text[2 + hashes..];
-    let length = inside.windows(end.len()).position(|window| *window == end[..]).unwrap_or(inside.len());
-    2 + hashes + length + end.len()
-}
-
-fn string(text: &[char]) -> usize {
-    let mut at = 1;
-    while at < text.len() && text[at] != '"' {
-        at += if text[at] == '\\' { 2 } else { 1 };
-    }
-    at + 1
-}
-
-/// The code without what `#[cfg(test)]` is on, and the names of the modules that are files of their own.
-fn without_tests(code: &str) -> (String, Vec<String>) {
-    const MARK: &str = "#[cfg(test)]";
-    let (mut left, mut modules) = (code.to_owned(), Vec::new());
-    while let Some(start) = left.find(MARK) {
-        let item = &left[start + MARK.len()..];
-        let mut depth = 0;
-        let end = item.char_indices().find_map(|(at, character)| {
-            match character {
-                '{' => depth += 1,
-                '}' => depth -= 1,
-                _ => {}
-            }
-            (depth == 0 && matches!(character, '}' | ';')).then_some(at + 1)
-        });
-        let end = end.unwrap_or(item.len());
-        if let Some(name) = item[..end].trim().strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';')) {
-            modules.push(name.trim().to_owned());
-        }
-        let blank: String =
-            left[start..start + MARK.len() + end].chars().map(|c| if c == '\n' { c } else { ' ' }).collect();
-        left.replace_range(start..start + MARK.len() + end, &blank);
-    }
-    (left, modules)
-}
-
-fn line_of(code: &str, at: usize) -> usize {
-    code[..at].matches('\n').count() + 1
-}
-
-/// The `use` declarations, and the code without them.
-fn declarations(code: &str) -> (Vec<Use>, String) {
-    let (mut uses, mut rest) = (Vec::new(), code.to_owned());
-    let starts = code.match_indices("use ").map(|(at, _)| at).filter(|at| !code[..*at].ends_with(is_word));
-    for start in starts {
-        let before = code[..start].trim_end_matches([' ', '\t']);
-        let line = &code[code[..start].rfind('\n').map_or(0, |end| end + 1)..start];
-        let is_public = line.trim_start().starts_with("pub");
-        // Not in the middle of something else: `+ use<'_>`.
-        if !(before.ends_with(['\n', ';', '{', '}']) || before.is_empty() || is_public) {
-            continue;
-        }
-        let Some(length) = code[start..].find(';') else { continue };
-        let declared = &code[start + 4..start + length];
-        for (path, name) in expanded(declared) {
-            uses.push(Use { line: line_of(code, start), path, name, is_public });
-        }
-        let blank: String = code[start..start + length].chars().map(|c| if c == '\n' { c } else { ' ' }).collect();
-        rest.replace_range(start..start + length, &blank);
-    }
-    (uses, rest)
-}
-
-/// The paths of a tree of them, each with the name that it gets here.
-fn expanded(tree: &str) -> Vec<(Vec<String>, String)> {
-    let Some((before, inside)) = tree.split_once('{') else {
-        let (path, alias) = tree.split_once(" as ").map_or((tree, None), |(path, alias)| (path, Some(alias.trim())));
-        let mut path: Vec<String> = path.split("::").map(|part| part.trim().to_owned()).collect();
-        if path.len() > 1 && path.last().is_some_and(|last| last == "self") {
-            path.pop();
-        }
-        let name = alias.or(path.last().map(String::as_str)).unwrap_or_default().to_owned();
-        return vec![(path, name)];
-    };
-    let inside = inside.trim_end().strip_suffix('}').unwrap_or(inside);
-    let (mut parts, mut depth) = (vec![String::new()], 0);
-    for character in inside.chars() {
-        match character {
-            '{' => depth += 1,
-            '}' => depth -= 1,
-            _ => {}
-        }
-        match (character, parts.last_mut()) {
-            (',', _) if depth == 0 => parts.push(String::new()),
-            (_, Some(part)) => part.push(character),
-            _ => {}
-        }
-    }
-    let parts = parts.iter().map(|part| part.trim()).filter(|part| !part.is_empty());
-    parts.flat_map(|part| expanded(&format!("{}{part}", before.trim()))).collect()
-}
-
-/// The paths of more than one part that code names, with their lines.
-fn paths(code: &str) -> Vec<(usize, Vec<String>)> {
-    let mut found = Vec::new();
-    let mut at = 0;
-    while let Some(offset) = code[at..].find(|c: char| c.is_alphabetic() || c == '_') {
-        let start = at + offset;
-        let follows = code[..start].ends_with(['.', '$', '\'']) || code[..start].ends_with("::");
-        let (mut parts, mut end) = (Vec::new(), start);
-        loop {
-            let length = code[end..].find(|c| !is_word(c)).unwrap_or(code.len() - end);
-            parts.push(code[end..end + length].to_owned());
-            end += length;
-            match code[end..].strip_prefix("::").filter(|next| next.starts_with(is_word)) {
-                Some(_) => end += 2,
-                None => break,
+    /// Notes the paths in what a macro is given, which has no tree.
+    fn tokens(&mut self, tokens: TokenStream) {
+        let mut path: Vec<Ident> = Vec::new();
+        let mut colons = 0;
+        for token in tokens {
+            match token {
+                TokenTree::Punct(punct) if punct.as_char() == ':' => colons += 1,
+                TokenTree::Ident(part) if colons == 2 && !path.is_empty() => (colons, _) = (0, path.push(part)),
+                other => {
+                    self.path(std::mem::take(&mut path).iter());
+                    colons = 0;
+                    match other {
+                        TokenTree::Ident(first) => path.push(first),
+                        TokenTree::Group(group) => self.tokens(group.stream()),
+                        _ => {}
+                    }
+                }
             }
         }
-        if parts.len() > 1 && !follows {
-            found.push((line_of(code, start), parts));
-        }
-        at = end;
+        self.path(path.iter());
     }
-    found
+
+    /// Notes a path of more than one part.
+    fn path<'a>(&mut self, mut parts: impl Iterator<Item = &'a Ident>) {
+        if let Some(first) = parts.next() {
+            let path: Vec<String> = std::iter::once(first).chain(parts).map(Ident::to_string).collect();
+            if path.len() > 1 {
+                self.paths.push((first.span().start().line, path));
+            }
+        }
+    }
+}
+
+/// Only tests have the item.
+fn is_for_tests(attributes: &[Attribute]) -> bool {
+    let is_test = |attribute: &Attribute| attribute.parse_args::<Ident>().is_ok_and(|of| of == "test");
+    attributes.iter().any(|attribute| attribute.path().is_ident("cfg") && is_test(attribute))
+}
+
+impl<'ast> Visit<'ast> for Reader {
+    fn visit_item(&mut self, item: &'ast Item) {
+        let attributes = match item {
+            Item::Const(item) => &item.attrs,
+            Item::Enum(item) => &item.attrs,
+            Item::Fn(item) => &item.attrs,
+            Item::Impl(item) => &item.attrs,
+            Item::Macro(item) => &item.attrs,
+            Item::Mod(item) => &item.attrs,
+            Item::Static(item) => &item.attrs,
+            Item::Struct(item) => &item.attrs,
+            Item::Trait(item) => &item.attrs,
+            Item::Type(item) => &item.attrs,
+            Item::Use(item) => &item.attrs,
+            _ => return visit::visit_item(self, item),
+        };
+        match item {
+            Item::Mod(module) if is_for_tests(attributes) && module.content.is_none() => {
+                self.test_modules.push(module.ident.to_string());
+            }
+            _ if is_for_tests(attributes) => {}
+            _ => visit::visit_item(self, item),
+        }
+    }
+
+    fn visit_impl_item(&mut self, item: &'ast ImplItem) {
+        let is_for_tests = matches!(item, ImplItem::Fn(method) if is_for_tests(&method.attrs));
+        if !is_for_tests {
+            visit::visit_impl_item(self, item);
+        }
+    }
+
+    fn visit_item_use(&mut self, item: &'ast ItemUse) {
+        self.declare(&item.tree, &[], !matches!(item.vis, Visibility::Inherited));
+    }
+
+    fn visit_path(&mut self, path: &'ast syn::Path) {
+        self.path(path.segments.iter().map(|segment| &segment.ident));
+        visit::visit_path(self, path);
+    }
+
+    fn visit_macro(&mut self, of: &'ast Macro) {
+        self.tokens(of.tokens.clone());
+        visit::visit_macro(self, of);
+    }
+
+    /// What stands in attributes is no import.
+    fn visit_attribute(&mut self, _: &'ast Attribute) {}
+
+    /// Who may see an item is no import.
+    fn visit_visibility(&mut self, _: &'ast Visibility) {}
 }
 
 #[test]
 fn imports_are_read() {
-    let code =
-        bare("use a::{b, c::{self, D as E}};\n// use x;\nlet s = \"use y;\"; let c = '\"'; f::<'a>(); g::h();\n");
-    let (uses, rest) = declarations(&code);
-    let read: Vec<String> = uses.iter().map(|of| format!("{} {}", of.path.join("::"), of.name)).collect();
-    assert_eq!(read, ["a::b b", "a::c c", "a::c::D E"]);
-    assert_eq!(paths(&rest), [(3, vec!["g".to_owned(), "h".to_owned()])]);
-    let (left, modules) = without_tests("a;\n#[cfg(test)]\nmod tests;\n#[cfg(test)]\nmod more {\n{}\n}\nb;");
-    assert_eq!((left.split_whitespace().collect::<Vec<_>>(), modules), (vec!["a;", "b;"], vec!["tests".to_owned()]));
+    let reader = Reader::read(
+        "use a::{b, c::{self, D as E}};\n// use x;\nfn h() { let s = \"i::j\"; f::<'a>(); g::h(); m!(\"{}\", k::l(1)) }\n\
+         #[cfg(test)]\nmod tests;\n#[cfg(test)]\nmod more {\nuse n::o;\n}\npub(crate) use p::q;\n",
+    );
+    let read: Vec<String> = reader.uses.iter().map(|of| format!("{} {}", of.path.join("::"), of.name)).collect();
+    assert_eq!(read, ["a::b b", "a::c c", "a::c::D E", "p::q q"]);
+    assert_eq!(reader.uses.iter().map(|of| of.is_public).collect::<Vec<_>>(), [false, false, false, true]);
+    let path = |first: &str, second: &str| (3, vec![first.to_owned(), second.to_owned()]);
+    assert_eq!(reader.paths, [path("g", "h"), path("k", "l")]);
+    assert_eq!(reader.test_modules, ["tests"]);
 }

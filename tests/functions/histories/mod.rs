@@ -7,8 +7,7 @@ pub mod hostile;
 mod model;
 mod story;
 
-use std::time::{Duration, Instant};
-
+use firebase_emulators::eventually;
 use proptest::prelude::prop;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -43,15 +42,11 @@ async fn live_on_emulator(history: &[Step]) {
     for step in history {
         stage.take(step).await;
     }
-    let began = Instant::now();
-    loop {
+    eventually(async || {
         let complaints = model::look(&stage).await.0;
-        if complaints.is_empty() {
-            return;
-        }
-        assert!(began.elapsed() < Duration::from_secs(60), "{}\n{history:#?}", complaints.join("\n"));
-        tokio::time::sleep(Duration::from_millis(250)).await;
-    }
+        if complaints.is_empty() { Ok(()) } else { Err(format!("{}\n{history:#?}", complaints.join("\n"))) }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,12 +1,14 @@
 //! Events of runs as a running server gets them: from the embedded stores, and from the emulator.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use firebase_emulators::eventually;
 use roar_functions::context::Context;
 use roar_functions::fields;
-use roar_functions::store::{Database, DocPath, Fields, Value, Write};
+use roar_functions::store::{Database, Fields, Value, Write};
 
 use super::{PA, SWR_ES, best, entry, flags, payload, put, run, run_path};
+use crate::emulator::synced;
 use crate::killed::Server;
 use crate::scenario;
 use crate::world::{EmulatorWorld, PROJECT, admin_uid, assert_consistent, assignments, call, data_token, fill};
@@ -24,17 +26,12 @@ fn the_server_watches_the_assessment_database_too() {
         open("admin").commit(vec![Write::set(path.clone(), assignment)]).await.expect("written");
         put(&open("assessment"), 0, "a", run("adm", "pa", 20, None)).await;
     });
-    let began = Instant::now();
-    loop {
-        let server = Server::start(directory.path());
-        std::thread::sleep(Duration::from_millis(300));
-        server.kill();
-        let assignment = runtime.block_on(open("admin").get(&path)).expect("readable").expect("an assignment");
-        if entry(&assignment.fields, 0).get("runId") == Some(&Value::from("a")) {
-            return;
-        }
-        assert!(began.elapsed() < Duration::from_secs(30), "{assignment:?}");
-    }
+    runtime.block_on(eventually(async || {
+        Server::start(directory.path()).kill_after(Duration::from_millis(300));
+        let assignment = open("admin").get(&path).await.expect("readable").expect("an assignment");
+        let is_named = entry(&assignment.fields, 0).get("runId") == Some(&Value::from("a"));
+        if is_named { Ok(()) } else { Err(format!("{assignment:?}")) }
+    }));
 }
 
 /// The server is killed in the middle of runs' events, again and again: between the databases too.
@@ -45,11 +42,7 @@ async fn runs_survive_twenty_kills() {
     let open = |label| crate::world::open(directory.path(), label, &Context::system());
     let admin = || Database::new(open("admin"));
     fill(&admin(), STUDENTS).await;
-    let work = |milliseconds| {
-        let server = Server::start(directory.path());
-        std::thread::sleep(Duration::from_millis(milliseconds));
-        server.kill();
-    };
+    let work = |milliseconds| Server::start(directory.path()).kill_after(Duration::from_millis(milliseconds));
     let server = Server::start(directory.path());
     let now = Context::system().now();
     let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().expect("a client");
@@ -58,11 +51,17 @@ async fn runs_survive_twenty_kills() {
     assert_eq!(status, 200, "{answer}");
     let id = answer["result"]["administrationId"].as_str().expect("an ID").to_owned();
     server.kill();
-    let began = Instant::now();
-    while assignments(&admin(), &id).await.len() < STUDENTS || open("admin").pending_events() > 0 {
-        assert!(began.elapsed() < Duration::from_secs(60), "the fan-out doesn't end");
+    eventually(async || {
         work(500);
-    }
+        let assigned = assignments(&admin(), &id).await.len();
+        let pending = open("admin").pending_events();
+        if assigned == STUDENTS && pending == 0 {
+            Ok(())
+        } else {
+            Err(format!("{assigned} assigned, {pending} events"))
+        }
+    })
+    .await;
 
     let runs = (0..STUDENTS).flat_map(|student| {
         let write = |run_id, run| Write::set(run_path(student, run_id), run);
@@ -80,11 +79,12 @@ async fn runs_survive_twenty_kills() {
     }
     println!("{interrupted} of 20 kills hit the work");
     assert!(interrupted > 1, "the kills hit the work");
-    let began = Instant::now();
-    while open("assessment").pending_events() + open("admin").pending_events() > 0 {
-        assert!(began.elapsed() < Duration::from_secs(60), "the events don't end");
+    eventually(async || {
         work(500);
-    }
+        let pending = open("assessment").pending_events() + open("admin").pending_events();
+        if pending == 0 { Ok(()) } else { Err(format!("{pending} events")) }
+    })
+    .await;
     let (admin, assessment) = (admin(), Database::new(open("assessment")));
     for assignment in assignments(&admin, &id).await {
         let pa = entry(&assignment.fields, PA);
@@ -105,15 +105,12 @@ async fn on_the_emulator() {
     let id = answer["result"]["administrationId"].as_str().expect("an ID").to_owned();
     let path = scenario::assignment(0, &id);
     let until = async |what: &str, holds: &dyn Fn(&Fields) -> bool| {
-        let began = Instant::now();
-        loop {
+        eventually(async || {
             let assignment = world.admin().get(&path).await.expect("readable");
-            if assignment.as_ref().is_some_and(|assignment| holds(&assignment.fields)) {
-                return;
-            }
-            assert!(began.elapsed() < Duration::from_secs(60), "not {what}: {assignment:?}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+            let holds = assignment.as_ref().is_some_and(|assignment| holds(&assignment.fields));
+            if holds { Ok(()) } else { Err(format!("not {what}: {assignment:?}")) }
+        })
+        .await;
     };
     let run_id = |assignment: &Fields| entry(assignment, SWR_ES).get("runId").cloned();
     until("assigned", &|_| true).await;
@@ -134,16 +131,7 @@ async fn on_the_emulator() {
     until("cleared", &|assignment| run_id(assignment).is_none() && flags(assignment) == (Some(false), Some(false)))
         .await;
     // The counts move with the assignment; those of its creation come with the fan-out.
-    let administration = DocPath::new(format!("administrations/{id}")).expect("a path");
-    let began = Instant::now();
-    loop {
-        let document = world.admin().get(&administration).await.expect("readable").expect("the administration");
-        if document.fields.get("syncStatus") == Some(&Value::from("complete")) {
-            break;
-        }
-        assert!(began.elapsed() < Duration::from_secs(60), "{document:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    synced(&world, &id).await;
     world.service.runtime.quiet().await;
     assert_consistent(world.admin(), &id).await;
 }
