@@ -191,7 +191,7 @@ pub fn table() -> Vec<Function<App>> {
             assignment,
             "syncAssignmentUpdated",
             "Moves the counts and the student's lists when work begins or ends.",
-            assignments::updated,
+            reactions::assignment_updated,
         ),
         Function::on_document(
             ADMIN,

@@ -1,10 +1,12 @@
 //! Handlers of events that touch several rooms.
 
 mod assignment_created;
+mod assignment_updated;
 mod org_written;
 mod user_written;
 
 pub use assignment_created::assignment_created;
+pub use assignment_updated::assignment_updated;
 pub use org_written::{
     FOLLOW_ORG, MOVE_MEMBERS, org_written, run_follow as run_follow_org, run_move as run_move_members,
 };

@@ -140,6 +140,15 @@ pub async fn deleted_runs(app: &App, user: &DocPath, ids: &BTreeSet<String>) -> 
     Ok(found.into_iter().zip(&archives).filter_map(|(found, path)| found.map(|_| path.id().to_owned())).collect())
 }
 
+/// Brings one task of an assignment in line with its runs, of which `run` is or was one: after a client's write that left
+/// runs out.
+pub async fn note_again(app: &App, assignment: &DocPath, task: String, run: &str) -> Result<(), HandlerError> {
+    let user = assignment.parent().ok_or_else(|| HandlerError::Permanent("not an assignment's path".to_owned()))?;
+    let Ok(run) = user.child("runs", run) else { return Ok(()) };
+    let pair = Pair { task, assignment: assignment.id().to_owned() };
+    sync(app, &user, &run, &Touched { pair, left: None }).await
+}
+
 /// Brings an assignment in line with all runs of it: one that comes again after its student was away has missed
 /// their events. Reads the runs, and the assignment; where it's written, both once more, as [`sync`] does.
 pub async fn hold_assignment(app: &App, path: &DocPath) -> Result<(), HandlerError> {

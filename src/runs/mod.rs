@@ -7,8 +7,9 @@ pub mod category;
 pub mod event;
 mod handlers;
 pub mod hold;
+pub mod left_out;
 pub mod load;
 pub mod student;
 
-pub use handlers::{deleted_runs, hold_assignment, written};
+pub use handlers::{deleted_runs, hold_assignment, note_again, written};
 pub use load::runs_of_assignment;

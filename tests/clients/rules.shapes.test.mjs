@@ -123,13 +123,15 @@ const SPECIAL = {
   ],
   'editedUserShape.studentData': () => [[{ grade: '4' }], ['x', { state_id: '1' }, { schoolLevel: 'high' }]],
   'assignmentShape.assessments': () => [
-    [[{ ...ASSIGNMENT.assessments[0], startedOn: new Date() }]],
-    [[], [{ taskId: '__x__', startedOn: new Date() }], [{ ...ASSIGNMENT.assessments[0], params: { a: 1 } }], 'x'],
+    [[{ ...ENTRY, startedOn: new Date() }], [{ ...ASSIGNMENT.assessments[0], startedOn: new Date() }]],
+    [[], [{ taskId: '__x__', startedOn: new Date() }], [{ ...ENTRY, params: { a: 1 } }], 'x'],
   ],
   'assignmentShape.progress': () => [
     [{ swr: 'started' }, { swr: 'completed' }],
     [{ swr: 'done' }, { swr: { a: 'x' } }, {}, { swr: 'started', pa: 'started' }, { pa: 'started' }, 'x'],
   ],
+  'workShape.runId': () => [[null, 'r1', 'r2'], ['r3', letters(1), 7, ['r1']]],
+  'workShape.allRunIds': () => [[null, [], ['r1'], ['r2']], [['r3'], ['r1', 'r3'], ['r1', 'r1', 'r1'], 'r1', { r1: 'r1' }]],
   'administrationShape.assessments': () => [
     [[], [task('a')], many(64, (index) => task(`roar-${index}`)), [task(letters(128))], [task('__a'), task('a__')]],
     [many(65, (index) => task(`roar-${index}`)), [task(letters(129))], [task('__a__')], [task('a/b')], [task('__a/b__')], [task('a'), task('__a\nb__')], [task('a'), task('__a__'), task('b')], [task('')], [{ params: {} }], ['x'], 'x',
@@ -178,6 +180,8 @@ const SPECIAL = {
 
 const STUDENT = 'users/student';
 const FALL = `${STUDENT}/assignments/fall`;
+// The service has noted two runs, the better of which came first.
+const ENTRY = { ...ASSIGNMENT.assessments[0], runId: 'r1', allRunIds: ['r2', 'r1'] };
 const FULL = { ...administration(1, lists({})), createdBy: 'super-admin' };
 let made = 0; // documents of their own, where a write is made once
 
@@ -189,7 +193,7 @@ const SCENES = {
   editedUserShape: (field, value) => update('admin', STUDENT, { [field]: value }),
   studentShape: (field, value) => update('admin', STUDENT, { [`studentData.${field}`]: value }),
   assignmentShape: (field, value) => update('student', FALL, { [field]: value }),
-  workShape: (field, value) => update('student', FALL, { assessments: [{ ...ASSIGNMENT.assessments[0], [field]: value }] }),
+  workShape: (field, value) => update('student', FALL, { assessments: [{ ...ENTRY, [field]: value }] }),
   administrationShape: (field, value) => (db) =>
     setDoc(doc(db.superAdmin, `administrations/made-${made++}`), { ...FULL, [field]: value }),
   directOrgsShape: (field, value) => update('superAdmin', 'administrations/fall', { [field]: value }),
@@ -222,7 +226,7 @@ const DATA = {
   admin: {
     'users/admin': { userType: 'admin', archived: false, adminData: { administrationsCreated: ['a0'], permissions: [] } },
     [STUDENT]: DOCUMENTS.admin[STUDENT],
-    [FALL]: ASSIGNMENT,
+    [FALL]: { ...ASSIGNMENT, assessments: [ENTRY] },
     'administrations/fall': DOCUMENTS.admin['administrations/fall'],
     'districts/d1': { name: 'x' },
     'schools/s1': { name: 'x' },

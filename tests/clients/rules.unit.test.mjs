@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
 import {
-  arrayUnion, collection, collectionGroup, doc, getDoc, getDocs, increment, limit, orderBy, query, serverTimestamp,
-  setDoc, updateDoc, where, writeBatch,
+  arrayUnion, collection, collectionGroup, doc, getDoc, getDocs, increment, limit, orderBy, query, runTransaction,
+  serverTimestamp, setDoc, updateDoc, where, writeBatch,
 } from 'firebase/firestore';
 
 import { repository } from './support/projects.mjs';
@@ -210,6 +210,30 @@ describe('admin database: what clients do', () => {
     await only('admin', [], (db) => updateDoc(doc(db, MINE), { started: 'yes' }));
     await only('admin', [], (db) => setDoc(doc(db, 'users/student/assignments/made-up'), ASSIGNMENT));
     await only('admin', [], (db) => OPERATIONS.delete(db, MINE));
+  });
+
+  // The page's transaction is outdated then, and is begun anew: unless rules refuse it before the database looks.
+  test('a student completes a task while the service notes a run', async () => {
+    const [entry] = assessments;
+    const work = (noted) => ({ [MINE]: { ...ASSIGNMENT, started: true, assessments: [{ ...entry, ...noted }] } });
+    const first = { runId: 'r1', allRunIds: ['r1'] };
+    const second = { runId: 'r2', allRunIds: ['r2', 'r1'] };
+    for (const [known, noted] of [[{}, first], [first, second], [first, { ...first, allRunIds: ['r2', 'r1'] }]]) {
+      await rules.admin.seed(work(known));
+      let attempts = 0;
+      await runTransaction(rules.admin.db.student, async (transaction) => {
+        const reference = doc(rules.admin.db.student, MINE);
+        const stored = (await transaction.get(reference)).data();
+        attempts += 1;
+        if (attempts === 1) await rules.admin.seed(work(noted));
+        stored.assessments[0].completedOn = new Date();
+        transaction.update(reference, { assessments: stored.assessments });
+        transaction.update(reference, { completed: true });
+      });
+      const { assessments: [{ completedOn, runId, allRunIds }] } = (await getDoc(doc(rules.admin.db.student, MINE))).data();
+      assert.deepEqual([attempts, Boolean(completedOn), { runId, allRunIds }], [2, true, noted]);
+    }
+    await rules.admin.seed({ [MINE]: DOCUMENTS.admin[MINE] });
   });
 
   test('pages list assignments: a student their own, an administrator those of an org', async () => {

@@ -155,6 +155,36 @@ fn flags(assignment: &Fields) -> (Option<bool>, Option<bool>) {
     (assignment["started"].as_bool(), assignment["completed"].as_bool())
 }
 
+/// As a page's list of tasks, read before the service noted the runs, would have it.
+#[tokio::test]
+async fn runs_that_a_client_leaves_out_are_noted_again() {
+    let school = School::open().await;
+    school.put(0, "r1", school.run("swr-es", 30, Some(20))).await;
+    school.put(0, "r2", school.run("swr-es", 15, None)).await;
+    school.settle().await;
+    let noted = school.assignment(0).await;
+    let path = scenario::assignment(0, &school.id);
+    for left in [&["r1"][..], &[]] {
+        let mut entries = noted["assessments"].as_array().expect("a list").to_vec();
+        let Some(Value::Map(swr)) = entries.get_mut(SWR_ES) else { panic!("a map") };
+        match left.first() {
+            Some(_) => drop(swr.insert("allRunIds".to_owned(), Value::strings(left.iter().copied()))),
+            None => ["runId", "allRunIds"].iter().for_each(|name| drop(swr.remove(*name))),
+        }
+        let write = Write::update(path.clone(), fields! { "assessments" => entries });
+        let cost = school.cost(async { drop(school.world.admin().commit(vec![write]).await.expect("written")) }).await;
+        // Two runs are read, and once more after the write; the assignment, and the student for the lists.
+        assert!(cost.0.reads <= 5 && cost.0.writes == 0, "{cost:?}");
+        assert!(cost.1.reads <= 2 && cost.1.writes == 2, "{cost:?}");
+        assert_eq!(school.assignment(0).await["assessments"], noted["assessments"]);
+        school.settle().await;
+    }
+    // What a student's page writes otherwise has nothing looked at.
+    let write = Write::update(path, fields! { "assessments" => noted["assessments"].clone() });
+    let cost = school.cost(async { drop(school.world.admin().commit(vec![write]).await.expect("written")) }).await;
+    assert_eq!((cost.0.reads, cost.1.reads), (0, 0), "{cost:?}");
+}
+
 #[tokio::test]
 async fn runs_take_an_assignment_from_start_to_end() {
     let school = School::open().await;
