@@ -123,7 +123,7 @@ impl Change<'_> {
 
     async fn apply_with(&self, app: &App, custom: &Map<String, Json>) -> Result<Fields, FunctionError> {
         let path = Claims::path(self.target)?;
-        let mut rounds = Rounds::default();
+        let mut rounds = Rounds::new(&app.context);
         while rounds.next().await {
             let document = app.stores.admin.get(&path).await?;
             let known = Sources::read(document.as_ref()).granted();

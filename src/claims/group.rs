@@ -125,7 +125,7 @@ pub async fn create_group(app: App, permit: GroupMaker, request: Request) -> Res
     let uid = &permit.requester.uid;
     let account = app.accounts.admin.get(uid).await?;
     let path = Claims::path(uid)?;
-    let mut rounds = Rounds::default();
+    let mut rounds = Rounds::new(&app.context);
     while rounds.next().await {
         let document = app.stores.admin.get(&path).await?;
         let known = granted(claims_map(document.as_ref()));

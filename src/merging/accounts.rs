@@ -110,7 +110,7 @@ impl Work<'_> {
         if given.is_empty() {
             return Ok(());
         }
-        let mut rounds = Rounds::default();
+        let mut rounds = Rounds::new(&self.app.context);
         while rounds.next().await {
             let Some(own) = self.admin().get(&own.path).await? else { return Ok(()) };
             let flags: Fields = given.iter().map(|name| ((*name).to_owned(), Value::Boolean(true))).collect();

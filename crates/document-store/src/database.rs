@@ -7,6 +7,8 @@ use std::time::Duration;
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use tokio::sync::Mutex;
 
+use super::backoff::{Backoff, Jitter};
+use super::context::SystemRandom;
 use super::cost::{self, Cost, Meter};
 use super::read_only::ReadOnly;
 use super::{
@@ -15,6 +17,9 @@ use super::{
 
 /// How often a transaction that meets contention is tried before the caller hears of it.
 const TRANSACTION_ATTEMPTS: u32 = 12;
+/// The pauses between the attempts of a transaction.
+const CONTENTION: Backoff =
+    Backoff::new(Duration::from_millis(10), Duration::from_millis(1280)).with_jitter(Jitter::Full);
 /// Queries of one question under way at once.
 const PARALLEL_QUERIES: usize = 8;
 
@@ -169,7 +174,7 @@ impl Database {
                     let _ = inner.backend.rollback().await;
                     drop(inner);
                     note(&StoreError::Contention);
-                    tokio::time::sleep(contention_delay(attempt)).await;
+                    tokio::time::sleep(CONTENTION.pause(attempt, &SystemRandom)).await;
                     continue;
                 }
                 Err(error) => {
@@ -193,7 +198,7 @@ impl Database {
                 Err(StoreError::Contention) if attempt < TRANSACTION_ATTEMPTS => {
                     retry_of = inner.backend.id();
                     drop(inner);
-                    tokio::time::sleep(contention_delay(attempt)).await;
+                    tokio::time::sleep(CONTENTION.pause(attempt, &SystemRandom)).await;
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -211,12 +216,6 @@ fn note(error: &StoreError) {
 fn cost_of(writes: &[Write]) -> Cost {
     let deletes = writes.iter().filter(|write| write.is_delete()).count() as u64;
     Cost { reads: 0, writes: writes.len() as u64 - deletes, deletes }
-}
-
-/// Jittered exponential backoff, 5 ms to about 1 s.
-fn contention_delay(attempt: u32) -> Duration {
-    let ceiling = 5_u64 << attempt.min(8);
-    Duration::from_millis(crate::context::jitter(ceiling))
 }
 
 struct Attempt {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use document_store::backoff::Backoff;
+use document_store::context::SystemRandom;
 use gcloud_sdk::error::ErrorKind;
 use gcloud_sdk::{GCP_DEFAULT_SCOPES, GoogleAuthHeaders};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
@@ -168,15 +170,14 @@ impl Connection {
         }
     }
 
-    /// How long to wait before the next attempt; `None` when there's to be none. Jittered, so that many who
-    /// failed at once don't come back at once; never shorter than the service asks for.
+    /// How long to wait before the next attempt, never shorter than the service asks for; `None` when there's to be no
+    /// further attempt.
     fn pause(&self, attempt: u32, retry_after: Option<Duration>) -> Option<Duration> {
         if attempt >= self.options.attempts || retry_after.is_some_and(|asked| asked > LONGEST_PAUSE) {
             return None;
         }
-        let half = (self.options.pause / 2).saturating_mul(1 << (attempt - 1).min(10)).min(LONGEST_PAUSE / 2);
-        let jitter = Duration::from_micros(document_store::context::jitter(half.as_micros() as u64));
-        Some((half + jitter).max(retry_after.unwrap_or_default()))
+        let backoff = Backoff::new(self.options.pause, LONGEST_PAUSE);
+        Some(backoff.pause_at_least(attempt, retry_after.unwrap_or_default(), &SystemRandom))
     }
 }
 

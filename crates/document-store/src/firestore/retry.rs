@@ -6,8 +6,12 @@ use std::time::Duration;
 
 use tonic::{Code, ConnectError, Status};
 
+use crate::backoff::Backoff;
+use crate::context::SystemRandom;
 use crate::{Precondition, Result, StoreError, Transform, Write, WriteKind};
 
+/// The pauses between the attempts of a call.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_millis(6400));
 /// Longest text of the server that an error of ours repeats.
 const MESSAGE_LIMIT: usize = 300;
 
@@ -215,11 +219,10 @@ pub(super) fn again(failure: &Failure, kind: Kind, attempt: u32, attempts: u32) 
     attempt < attempts && failure.may_retry(kind)
 }
 
-/// Jittered exponential backoff: 50 to 100 ms, doubled each time, to about 6 s.
+/// Waits before the call that failed that often in a row is made again.
 pub(super) async fn wait(attempt: u32) {
     tracing::debug!(attempt, "a call of Firestore is made again");
-    let half = 50_u64 << attempt.saturating_sub(1).min(6);
-    tokio::time::sleep(Duration::from_millis(half + crate::context::jitter(half))).await;
+    tokio::time::sleep(BACKOFF.pause(attempt, &SystemRandom)).await;
 }
 
 #[cfg(test)]

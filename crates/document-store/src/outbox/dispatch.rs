@@ -13,7 +13,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Outbox, Waiting};
-use crate::context::jitter;
+use crate::backoff::{Backoff, Jitter};
+use crate::context::SystemRandom;
 use crate::{ChangeSink, Delivery, Result};
 
 /// How events are delivered.
@@ -23,21 +24,17 @@ pub struct DispatchOptions {
     pub concurrency: usize,
     /// How many are held in memory at most.
     pub batch: usize,
-    /// The longest wait before the first repetition of a refused event; each further one at most
-    /// doubles it. The wait is random up to that.
-    pub backoff: Duration,
-    /// What the wait doesn't grow beyond.
-    pub longest_backoff: Duration,
+    /// The pauses before a refused event is delivered again, and before the outbox is asked again after a failure.
+    pub backoff: Backoff,
 }
 
 impl Default for DispatchOptions {
-    /// 16 at a time, 64 in memory, again after 100 ms to 60 s.
+    /// 16 at a time, 64 in memory, again after at most 100 ms, doubled each time up to 60 s.
     fn default() -> Self {
         DispatchOptions {
             concurrency: 16,
             batch: 64,
-            backoff: Duration::from_millis(100),
-            longest_backoff: Duration::from_secs(60),
+            backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(60)).with_jitter(Jitter::Full),
         }
     }
 }
@@ -236,11 +233,9 @@ impl Dispatch {
         self.retries.push(Reverse((Instant::now() + self.wait(attempts), row)));
     }
 
-    /// A random wait before the repetition after that many attempts.
+    /// The pause after that many failures in a row.
     fn wait(&self, attempts: u32) -> Duration {
-        let doubled = self.options.backoff.saturating_mul(1_u32 << attempts.saturating_sub(1).min(30));
-        let ceiling = doubled.min(self.options.longest_backoff);
-        Duration::from_micros(jitter(u64::try_from(ceiling.as_micros()).unwrap_or(u64::MAX)))
+        self.options.backoff.pause(attempts, &SystemRandom)
     }
 }
 

@@ -17,7 +17,7 @@ use serde_json::json;
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 
-use super::backoff::Backoff;
+use super::queue::BACKOFF;
 use super::{LocalQueue, NewTask, TASKS, TaskQueue, document_id};
 use crate::counted::Counted;
 use crate::function::{Function, Trigger};
@@ -233,13 +233,12 @@ impl RemoteQueue {
     async fn say(&self, word: Word) {
         let limit = self.limits.get(word.function.as_str()).copied().unwrap_or(DEADLINES.1);
         let deadline = (limit + GRACE).clamp(DEADLINES.0, DEADLINES.1);
-        let backoff = Backoff::default();
         for failures in 1.. {
             match self.cloud.say(&word, deadline).await {
                 Ok(()) => return,
                 Err(WordError::Later) => {
                     tracing::warn!(function = word.function, failures, "Cloud Tasks can't be told of a task");
-                    tokio::time::sleep(backoff.delay(failures)).await;
+                    tokio::time::sleep(BACKOFF.pause(failures, &*self.context.random)).await;
                 }
                 Err(error) => {
                     tracing::error!(function = word.function, %error, "Cloud Tasks can't be told of a task");
@@ -254,7 +253,7 @@ impl RemoteQueue {
         let period = self.cloud.options.sweep;
         loop {
             // Not all instances at once.
-            let spread = Duration::from_millis(document_store::context::jitter(period.as_millis() as u64 / 4));
+            let spread = Duration::from_millis(self.context.random.up_to(period.as_millis() as u64 / 4));
             tokio::time::sleep(period + spread).await;
             match self.sweep(period).await {
                 Ok(0) => {}

@@ -4,7 +4,6 @@
 //! in the commit that does it. The queue only carries the word that it's there.
 
 mod attempt;
-mod backoff;
 mod cloud;
 mod queue;
 mod state;
@@ -17,7 +16,6 @@ use document_store::{DocPath, FieldPath, Fields, Precondition, Value, Write};
 
 pub(super) use attempt::receive;
 pub use attempt::{Attempt, AttemptEnd, TaskRunner};
-pub use backoff::Backoff;
 pub use cloud::{CloudError, CloudOptions, CloudTasks, RemoteQueue};
 pub use queue::{LocalQueue, QueueOptions};
 

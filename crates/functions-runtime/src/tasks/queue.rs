@@ -8,27 +8,31 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::attempt::{AttemptEnd, TaskRunner};
-use super::backoff::Backoff;
 use super::state::State;
 use super::{NewTask, TASKS, TaskQueue, document_id, document_of, path_of};
 use crate::observe::Trace;
+use document_store::backoff::Backoff;
+use document_store::context::SystemRandom;
 use document_store::{Database, Direction, DocPath, FieldPath, Query, StoreError, Transform, Write};
 
 /// How many stored tasks are read at once.
 const PAGE: u32 = 200;
+
+/// The pauses before a failed task is tried again, or Cloud Tasks told of one.
+pub(super) const BACKOFF: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(60));
 
 /// How a queue behaves.
 #[derive(Clone, Copy, Debug)]
 pub struct QueueOptions {
     /// How many tasks run at once.
     pub concurrency: usize,
-    /// How long a task that failed waits.
+    /// The pauses before a task that failed is tried again.
     pub backoff: Backoff,
 }
 
 impl Default for QueueOptions {
     fn default() -> Self {
-        QueueOptions { concurrency: 4, backoff: Backoff::default() }
+        QueueOptions { concurrency: 4, backoff: BACKOFF }
     }
 }
 
@@ -128,7 +132,7 @@ impl LocalQueue {
 
     fn finish(&self, id: &str, end: AttemptEnd) {
         let backoff = self.options.backoff;
-        self.change(|state| state.ended(id, end, Instant::now(), |failures| backoff.delay(failures)));
+        self.change(|state| state.ended(id, end, Instant::now(), |failures| backoff.pause(failures, &SystemRandom)));
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
@@ -213,7 +217,7 @@ impl LocalQueue {
                 Err(error) => {
                     failures += 1;
                     tracing::warn!(%error, "stored tasks can't be read; it's tried again");
-                    tokio::time::sleep(self.options.backoff.delay(failures)).await;
+                    tokio::time::sleep(self.options.backoff.pause(failures, &SystemRandom)).await;
                     if self.state.lock().stopping {
                         break;
                     }

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use document_store::Database;
-use document_store::context::{Clock as _, Context, CountingIds, ManualClock};
+use document_store::backoff::Backoff;
+use document_store::context::{Clock as _, Context, CountingIds, ManualClock, SystemRandom};
 use functions_runtime::auth::{AppCheck, Callers, Deliveries, IdTokens, KeySource, ServiceTokens};
 use functions_runtime::budget::Budgets;
 use functions_runtime::limits::SignedOut;
 use functions_runtime::sign_in::SignInRules;
-use functions_runtime::tasks::Backoff;
 use functions_runtime::{
     Call, Capacity, CloudOptions, CloudTasks, DatabaseName, DocumentEvent, DocumentEventType, Function, FunctionError,
     HandlerError, LocalOnly, LocalQueue, Options, QueueOptions, RemoteQueue, Runtime, Server, ServerOptions, Status,
@@ -323,7 +323,8 @@ impl TestServer {
             attempts: Arc::default(),
         };
         let name = |project: &str| DatabaseName { project: project.to_owned(), database: "(default)".to_owned() };
-        let context = Context { clock: clock.clone(), ids: Arc::new(CountingIds::default()) };
+        let context =
+            Context { clock: clock.clone(), ids: Arc::new(CountingIds::default()), random: Arc::new(SystemRandom) };
         let options = Options {
             context: context.clone(),
             callers: setup.callers,
@@ -333,7 +334,7 @@ impl TestServer {
             capacity: setup.capacity,
         };
         let runtime = Runtime::new(table(), world.clone(), options).unwrap();
-        let backoff = Backoff { first: Duration::from_millis(2), longest: Duration::from_millis(4) };
+        let backoff = Backoff::new(Duration::from_millis(2), Duration::from_millis(4));
         let queue = LocalQueue::new(database.clone(), QueueOptions { concurrency: setup.concurrency, backoff });
         let remote = match setup.cloud_tasks {
             Some(cloud) => {
