@@ -11,7 +11,7 @@ use super::budget::Allowance;
 use super::chunks::Chunks;
 use super::error::FunctionError;
 use super::sign_in::SignIn;
-use super::tasks::{Task, TaskOutcome};
+use super::tasks::{Job, PayloadError, Task, TaskOutcome};
 use document_store::{DocumentChange, PathParams, PathPattern, StoreError};
 
 /// A boxed future of a handler.
@@ -91,6 +91,16 @@ impl From<StoreError> for HandlerError {
         match error {
             StoreError::InvalidArgument(_) => HandlerError::Permanent(error.to_string()),
             _ => HandlerError::Transient(error.to_string()),
+        }
+    }
+}
+
+/// A payload of a newer version waits for the program that knows it; one that can't be read never can.
+impl From<PayloadError> for HandlerError {
+    fn from(error: PayloadError) -> Self {
+        match error {
+            PayloadError::Newer(_) => HandlerError::Transient(error.to_string()),
+            PayloadError::Malformed(_) => HandlerError::Permanent(error.to_string()),
         }
     }
 }
@@ -227,18 +237,23 @@ impl<S> Function<S> {
         }
     }
 
-    /// A function on the tasks of a queue of its own.
-    pub fn task<H, F>(name: &'static str, summary: &'static str, handler: H) -> Self
+    /// A function on the tasks of a queue of its own: those that do the handler's job, which gives it its name. A task
+    /// whose payload can't be read as the job is given up; one that a newer version of the program stored waits for that.
+    pub fn task<J, H, F>(summary: &'static str, handler: H) -> Self
     where
-        H: Fn(S, Task) -> F + Send + Sync + 'static,
+        J: Job,
+        H: Fn(S, Task<J>) -> F + Send + Sync + 'static,
         F: Future<Output = Result<TaskOutcome, HandlerError>> + Send + 'static,
     {
         Function {
-            name,
+            name: J::FUNCTION,
             aliases: &[],
             summary,
             access: "",
-            trigger: Trigger::Task(Arc::new(move |state, task| Box::pin(handler(state, task)))),
+            trigger: Trigger::Task(Arc::new(move |state, task| match task.read() {
+                Ok(task) => Box::pin(handler(state, task)),
+                Err(error) => Box::pin(std::future::ready(Err(error.into()))),
+            })),
             timeout: BACKGROUND_TIMEOUT,
             body_limit: BODY_LIMIT,
             signed_out_limit: None,

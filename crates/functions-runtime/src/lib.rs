@@ -58,5 +58,6 @@ pub use observe::FunctionCost;
 pub use registry::{Registry, RegistryError};
 pub use server::{Server, ServerOptions};
 pub use tasks::{
-    CloudError, CloudOptions, CloudTasks, LocalQueue, NewTask, QueueOptions, RemoteQueue, Task, TaskOutcome, TaskQueue,
+    CloudError, CloudOptions, CloudTasks, Job, LocalQueue, NewTask, PayloadError, QueueOptions, RemoteQueue,
+    StoredTimestamp, Task, TaskOutcome, TaskQueue, stored_payload,
 };

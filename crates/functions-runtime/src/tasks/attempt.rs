@@ -10,7 +10,7 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value as Json;
 
-use super::{LocalQueue, RemoteQueue, Task, TaskOutcome, contents, path_of};
+use super::{LocalQueue, RemoteQueue, StoredTask, Task, TaskOutcome, contents, path_of};
 use crate::auth::{Deliveries, Rejection};
 use crate::callable::{envelope, is_json, only_data};
 use crate::capacity::{BodyError, Share};
@@ -19,7 +19,7 @@ use crate::error::{FunctionError, Status};
 use crate::events::{busy, unverified};
 use crate::function::{HandlerError, Trigger};
 use crate::observe::{Kind, Trace};
-use document_store::{Cost, Database, Fields, Meter, Precondition, StoreError, Write, metered};
+use document_store::{Cost, Database, Meter, Precondition, StoreError, Write, metered};
 
 /// When a task is tried again that this process runs already.
 const BUSY: Duration = Duration::from_secs(5);
@@ -33,7 +33,7 @@ pub struct Attempt {
     pub id: String,
     /// Its function and payload, when nothing can have changed them since they were handed in;
     /// otherwise they're read.
-    pub known: Option<(String, Fields)>,
+    pub known: Option<StoredTask>,
     /// 1 at the first attempt.
     pub number: u32,
     /// Set when the task is handed in anew while it runs: its document is then to stay.
@@ -72,7 +72,7 @@ impl<S: Clone + Send + Sync + 'static> TaskRunner for Runtime<S> {
         let mut spent = Cost::default();
         // Another process may hand the task in anew while it runs here: then its document is to stay.
         let mut read_at = None;
-        let (name, payload) = match known {
+        let StoredTask { function: name, version, payload } = match known {
             Some(known) => known,
             None => {
                 let meter = Arc::new(Meter::default());
@@ -108,7 +108,7 @@ impl<S: Clone + Send + Sync + 'static> TaskRunner for Runtime<S> {
         if number > 1 {
             self.metrics().task_retried(function.name);
         }
-        let task = Task::new(path.clone(), payload, number);
+        let task = Task { version, ..Task::new(path.clone(), payload, number) };
         let database = database.clone();
         let work = move |state| async move {
             let outcome = handler(state, task).await;

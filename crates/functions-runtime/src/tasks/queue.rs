@@ -248,7 +248,7 @@ impl TaskQueue for LocalQueue {
     fn announce(&self, tasks: Vec<NewTask>) {
         self.change(|state| {
             for task in tasks {
-                state.announce(document_id(&task.id).into_owned(), task.function.to_owned(), task.payload);
+                state.announce(document_id(&task.id).into_owned(), task.into());
             }
         });
     }

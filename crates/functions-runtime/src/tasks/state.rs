@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::StoredTask;
 use super::attempt::{Attempt, AttemptEnd};
-use document_store::Fields;
 
 /// How many ready tasks are kept in memory. More stay in the store until there is room.
 pub const ROOM: usize = 1000;
@@ -32,7 +32,7 @@ pub struct State {
 }
 
 struct Entry {
-    known: Option<(String, Fields)>,
+    known: Option<StoredTask>,
     attempts: u32,
     failures: u32,
     phase: Phase,
@@ -46,13 +46,13 @@ enum Phase {
 
 impl State {
     /// A task was handed in, with its document. Handed in anew, it runs (again).
-    pub fn announce(&mut self, id: String, function: String, payload: Fields) {
+    pub fn announce(&mut self, id: String, task: StoredTask) {
         let Some(entry) = self.entries.get_mut(&id) else {
             if self.ready.len() >= ROOM {
                 self.unread = true;
                 self.missed = true;
             } else {
-                self.insert(id, Some((function, payload)));
+                self.insert(id, Some(task));
             }
             return;
         };
@@ -77,7 +77,7 @@ impl State {
         true
     }
 
-    fn insert(&mut self, id: String, known: Option<(String, Fields)>) {
+    fn insert(&mut self, id: String, known: Option<StoredTask>) {
         self.ready.push_back(id.clone());
         self.entries.insert(id, Entry { known, attempts: 0, failures: 0, phase: Phase::Ready });
     }
@@ -216,7 +216,8 @@ mod tests {
     }
 
     fn announce(state: &mut State, id: &str) {
-        state.announce(id.to_owned(), "work".to_owned(), Fields::new());
+        let task = StoredTask { function: "work".to_owned(), version: 1, payload: Default::default() };
+        state.announce(id.to_owned(), task);
     }
 
     fn started(state: &mut State, now: Instant) -> Vec<String> {

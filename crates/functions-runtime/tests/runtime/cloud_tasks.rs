@@ -17,7 +17,7 @@ use functions_runtime::{CloudOptions, NewTask, TaskQueue};
 use parking_lot::Mutex;
 use serde_json::{Value as Json, json};
 
-use crate::support::world::Step;
+use crate::support::world::{Step, Work};
 use crate::support::{Setup, TestServer};
 
 const PARENT: &str = "projects/demo/locations/us-central1";
@@ -68,7 +68,7 @@ async fn server(fake: &Fake, sweep: Duration, caller: Option<(String, String)>) 
 }
 
 fn task(id: &str) -> NewTask {
-    NewTask { id: id.to_owned(), function: "work", payload: fields! {"text" => "first"} }
+    NewTask::new(id, &Work::new("first"))
 }
 
 const NEVER: Duration = Duration::from_secs(3600);

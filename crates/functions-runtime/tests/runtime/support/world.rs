@@ -14,12 +14,13 @@ use functions_runtime::limits::SignedOut;
 use functions_runtime::sign_in::SignInRules;
 use functions_runtime::{
     Call, Capacity, CloudOptions, CloudTasks, DatabaseName, DocumentEvent, DocumentEventType, Function, FunctionError,
-    HandlerError, LocalOnly, LocalQueue, Options, QueueOptions, RemoteQueue, Runtime, Server, ServerOptions, Status,
-    Task, TaskOutcome,
+    HandlerError, Job, LocalOnly, LocalQueue, Options, QueueOptions, RemoteQueue, Runtime, Server, ServerOptions,
+    Status, Task, TaskOutcome,
 };
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use reqwest::{Client, RequestBuilder, Response};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
@@ -163,8 +164,32 @@ async fn on_user(world: World, event: DocumentEvent) -> Result<(), HandlerError>
     }
 }
 
-async fn work(world: World, task: Task) -> Result<TaskOutcome, HandlerError> {
-    let text = task.payload.get("text").and_then(|text| text.as_str()).unwrap_or("-");
+/// The job of the tasks of these tests: notes its text, and does what the script says.
+#[derive(Default, Serialize, Deserialize)]
+pub struct Work {
+    #[serde(flatten)]
+    progress: Noted,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+pub struct Noted {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+}
+
+impl Work {
+    pub fn new(text: &str) -> Work {
+        Work { progress: Noted { text: Some(text.to_owned()) } }
+    }
+}
+
+impl Job for Work {
+    const FUNCTION: &'static str = "work";
+    type Progress = Noted;
+}
+
+async fn work(world: World, task: Task<Work>) -> Result<TaskOutcome, HandlerError> {
+    let text = task.payload.progress.text.as_deref().unwrap_or("-");
     world.note(format!("{} {text}", task.id));
     world.attempts.lock().push(task.attempt);
     let step = world.script.lock().get_mut(&task.id).and_then(VecDeque::pop_front);
@@ -175,7 +200,7 @@ async fn work(world: World, task: Task) -> Result<TaskOutcome, HandlerError> {
         Some(Step::Panic) => panic!("as told"),
         Some(Step::Later(delay)) => Ok(TaskOutcome::Later(delay)),
         Some(Step::Advance(text)) => {
-            world.database.commit(vec![task.advance(document_store::fields! {"text" => text})]).await?;
+            world.database.commit(vec![task.advance(&Noted { text: Some(text.to_owned()) })]).await?;
             Err(HandlerError::Transient("half-way".to_owned()))
         }
         Some(Step::Commit) => {
@@ -214,7 +239,7 @@ pub fn table() -> Vec<Function<World>> {
         on(DocumentEventType::Created, "onCreated"),
         on(DocumentEventType::Updated, "onUpdated"),
         on(DocumentEventType::Deleted, "onDeleted"),
-        Function::task("work", "works", work).with_timeout(Duration::from_secs(20)),
+        Function::task("works", work).with_timeout(Duration::from_secs(20)),
     ]
 }
 
