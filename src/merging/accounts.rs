@@ -103,7 +103,7 @@ impl Work<'_> {
         if !orgs.is_empty() {
             let change =
                 Change { function: "mergeUsers", by: self.by, target: own.id(), orgs: &orgs, action: Action::Append };
-            change.apply_to_whoever(self.app).await.map_err(MergeError::Function)?;
+            change.apply_to_whoever(self.app).await.map_err(|error| MergeError::Function(error.into()))?;
         }
         let flag = |name: &str| claims_map(theirs).and_then(|claims| claims.get(name)).and_then(Value::as_bool);
         let given: Vec<&str> = ["super_admin", "admin"].into_iter().filter(|name| flag(name) == Some(true)).collect();
