@@ -5,7 +5,6 @@
 //! is kept.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use argon2::password_hash::SaltString;
 use argon2::{Argon2, PasswordHash, PasswordHasher, PasswordVerifier};
@@ -340,21 +339,4 @@ impl Backend for EmbeddedAccounts {
         self.database.transaction(delete).await?;
         Ok(())
     }
-}
-
-/// Opens the accounts of both projects in `directory`. Where the two databases share a project, so do the
-/// accounts.
-pub fn open_projects(
-    directory: &Path,
-    admin: &str,
-    assessment: &str,
-    context: &Context,
-) -> std::result::Result<super::Projects, StoreError> {
-    let open = |label, project: &str| -> std::result::Result<super::Accounts, StoreError> {
-        Ok(super::Accounts::new(project, Arc::new(EmbeddedAccounts::open(directory, label, project, context)?)))
-    };
-    let admin_accounts = open("admin-accounts", admin)?;
-    let assessment =
-        if admin == assessment { admin_accounts.clone() } else { open("assessment-accounts", assessment)? };
-    Ok(super::Projects { admin: admin_accounts, assessment })
 }

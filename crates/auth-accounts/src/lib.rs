@@ -24,8 +24,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! ROAR has two Firebase projects, each with accounts of its own (docs/domain/rights.md#who-somebody-is). Backends: the
-//! Identity Toolkit (Firebase Authentication, or its emulator) and an embedded one.
+//! Each Firebase project has accounts of its own. Backends: the Identity Toolkit (Firebase Authentication, or its emulator)
+//! and an embedded one.
 
 mod account;
 mod check;
@@ -141,13 +141,4 @@ impl Accounts {
         check::uid(uid).map_err(|_| AccountError::NotFound)?;
         self.backend.delete(uid).await
     }
-}
-
-/// The accounts of the two projects.
-#[derive(Clone)]
-pub struct Projects {
-    /// Where people sign in.
-    pub admin: Accounts,
-    /// Where de-identified users are.
-    pub assessment: Accounts,
 }

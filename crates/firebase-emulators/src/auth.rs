@@ -1,6 +1,6 @@
 //! The real Auth emulator, of Firebase's tools.
 //!
-//! `ROAR_TEST_AUTH=host:port` names one that runs already (`make test` starts one); without it the first test
+//! `SHARED_AUTH_EMULATOR=host:port` names one that runs already (`make test` starts one); without it the first test
 //! of a process that asks starts one for the process. Each test takes a project of its own.
 
 use std::io::{BufRead, BufReader};
@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use super::free_port;
 
 /// Names an emulator that runs already, `host:port`.
-pub const SHARED_EMULATOR: &str = "ROAR_TEST_AUTH";
+pub const SHARED_EMULATOR: &str = "SHARED_AUTH_EMULATOR";
 
 /// The project that those get whose requests name none: users who sign in.
 pub const DEFAULT_PROJECT: &str = "demo-accounts";

@@ -1,6 +1,6 @@
 //! What tests of every level share: the real Firestore emulator.
 //!
-//! `ROAR_TEST_FIRESTORE=host:port` names an emulator that runs already (`make test` starts one);
+//! `SHARED_FIRESTORE_EMULATOR=host:port` names an emulator that runs already (`make test` starts one);
 //! without it the first test of a process that asks starts one for the process. Each test takes a
 //! project of its own, so tests never see each other's documents.
 
@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Names an emulator that runs already, `host:port`.
-pub const SHARED_EMULATOR: &str = "ROAR_TEST_FIRESTORE";
+pub const SHARED_EMULATOR: &str = "SHARED_FIRESTORE_EMULATOR";
 /// Names the emulator's jar.
 pub const EMULATOR_JAR: &str = "FIRESTORE_EMULATOR_JAR";
 

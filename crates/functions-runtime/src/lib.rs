@@ -53,7 +53,7 @@ pub use engine::{HEARTBEAT, Options, Runtime, RuntimeError};
 pub use error::{FunctionError, Status};
 pub use events::{Dispatch, outbox_triggers};
 pub use function::{Call, Caller, DocumentEvent, DocumentEventType, Function, HandlerError, Trigger};
-pub use local::LocalOnly;
+pub use local::{LocalHints, LocalOnly};
 pub use observe::FunctionCost;
 pub use registry::{Registry, RegistryError};
 pub use server::{Server, ServerOptions};

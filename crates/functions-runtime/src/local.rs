@@ -24,6 +24,19 @@ pub struct LocalOnly {
     pub hosts: Vec<String>,
     /// The origins, besides this machine's, whose pages may call.
     pub origins: Vec<String>,
+    /// What refusals say besides.
+    pub hints: LocalHints,
+}
+
+/// Sentences at the end of refusals that tell a developer which settings of the program help. None by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LocalHints {
+    /// When the server was called by a name that isn't this machine's.
+    pub host: Option<&'static str>,
+    /// When a page of another origin calls.
+    pub origin: Option<&'static str>,
+    /// When a proxy or a tunnel handed the request on.
+    pub proxy: Option<&'static str>,
 }
 
 /// Why a request isn't answered.
@@ -83,22 +96,21 @@ fn is_this_machine(host: &str) -> bool {
 /// Answers only what comes from this machine.
 pub(super) async fn only(State(local): State<LocalOnly>, request: Request, next: Next) -> Response {
     let Err(foreign) = local.check(request.uri(), request.headers()) else { return next.run(request).await };
-    let message = match &foreign {
-        Foreign::Host => {
-            "This server takes development tokens, so it answers only when it's called by this machine's own name: \
-             localhost, 127.0.0.1 or [::1]. Other names can be added with ROAR_DEVELOPMENT_HOSTS."
-                .to_owned()
-        }
-        Foreign::Origin => {
-            "This server takes development tokens, so it answers only pages of this machine. Other origins can be added \
-             with ROAR_DEVELOPMENT_ORIGINS."
-                .to_owned()
-        }
-        Foreign::HandedOn(name) => format!(
-            "This server takes development tokens, so it answers nothing that a proxy or a tunnel hands on, as the header \
-             {name} shows. Behind a proxy, set ROAR_UNSIGNED_TOKENS=never."
+    let (answers, hint) = match &foreign {
+        Foreign::Host => (
+            "only when it's called by this machine's own name: localhost, 127.0.0.1 or [::1].".to_owned(),
+            local.hints.host,
         ),
+        Foreign::Origin => ("only pages of this machine.".to_owned(), local.hints.origin),
+        Foreign::HandedOn(name) => {
+            (format!("nothing that a proxy or a tunnel hands on, as the header {name} shows."), local.hints.proxy)
+        }
     };
+    let mut message = format!("This server takes development tokens, so it answers {answers}");
+    if let Some(hint) = hint {
+        message.push(' ');
+        message.push_str(hint);
+    }
     let value = |name| request.headers().get(name).map(tracing::field::debug);
     tracing::warn!(host = value(header::HOST), origin = value(header::ORIGIN), "a request was refused: {message}");
     envelope(&FunctionError::new(Status::PermissionDenied, message))
@@ -171,6 +183,7 @@ mod tests {
         let named = LocalOnly {
             hosts: vec!["host.docker.internal".to_owned()],
             origins: vec!["https://dev.school.example".to_owned()],
+            hints: LocalHints::default(),
         };
         let headers = [("host", "Host.docker.internal:8080"), ("origin", "https://dev.school.example")];
         assert_eq!(check(&named, &headers), Ok(()));

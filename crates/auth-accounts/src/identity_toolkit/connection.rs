@@ -29,11 +29,18 @@ pub struct Options {
     pub deadline: Duration,
     /// The first pause; each further one is about twice as long.
     pub pause: Duration,
+    /// The program that asks, as `name/version`.
+    pub user_agent: &'static str,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { attempts: 5, deadline: Duration::from_secs(10), pause: Duration::from_millis(200) }
+        Options {
+            attempts: 5,
+            deadline: Duration::from_secs(10),
+            pause: Duration::from_millis(200),
+            user_agent: concat!("auth-accounts/", env!("CARGO_PKG_VERSION")),
+        }
     }
 }
 
@@ -80,7 +87,7 @@ impl Connection {
         let http = reqwest::Client::builder()
             .timeout(options.deadline)
             .connect_timeout(options.deadline.min(Duration::from_secs(5)))
-            .user_agent(concat!("roar-functions/", env!("CARGO_PKG_VERSION")))
+            .user_agent(options.user_agent)
             // Nobody is to be led elsewhere with a token.
             .redirect(redirect::Policy::none());
         // A proxy is for the world outside.

@@ -15,7 +15,7 @@ use serde_json::json;
 pub use connection::{Connection, Options};
 
 use self::connection::Answer;
-use super::{Account, AccountError, AccountUpdate, Accounts, Backend, NewAccount, Projects, Provider, Result};
+use super::{Account, AccountError, AccountUpdate, Backend, NewAccount, Provider, Result};
 
 /// Accounts of one project.
 pub struct IdentityToolkit {
@@ -105,14 +105,4 @@ impl Backend for IdentityToolkit {
             outcome => outcome.map(drop),
         }
     }
-}
-
-/// The accounts of both projects by one connection: at the emulator (host:port), or the real ones, with
-/// application-default credentials. Fails when there are none.
-pub async fn open_projects(admin: &str, assessment: &str, emulator: Option<&str>) -> Result<Projects> {
-    let connection = Arc::new(Connection::open(emulator, Options::default()).await?);
-    let accounts = |project: &str| -> Result<Accounts> {
-        Ok(Accounts::new(project, Arc::new(IdentityToolkit::new(connection.clone(), project)?)))
-    };
-    Ok(Projects { admin: accounts(admin)?, assessment: accounts(assessment)? })
 }

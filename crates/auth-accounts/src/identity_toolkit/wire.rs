@@ -132,7 +132,7 @@ mod tests {
             phone_number: Some("+15551234567".to_owned()),
             password: Some("sesame".into()),
             disabled: Some(true),
-            custom_claims: Some(Map::from_iter([("roarUid".to_owned(), json!("u1"))])),
+            custom_claims: Some(Map::from_iter([("userId".to_owned(), json!("u1"))])),
             valid_since: Some(Timestamp::from_millisecond(1_700_000_000_900).unwrap()),
             link: Some(Provider { provider_id: "oidc.clever".to_owned(), raw_id: "c1".to_owned() }),
         };
@@ -141,7 +141,7 @@ mod tests {
             json!({
                 "localId": "u1", "email": "a@b.example", "emailVerified": true, "displayName": "A",
                 "photoUrl": "https://b.example/a.png", "phoneNumber": "+15551234567", "password": "sesame",
-                "disableUser": true, "customAttributes": "{\"roarUid\":\"u1\"}", "validSince": "1700000000",
+                "disableUser": true, "customAttributes": "{\"userId\":\"u1\"}", "validSince": "1700000000",
                 "linkProviderUserInfo": {"providerId": "oidc.clever", "rawId": "c1"},
             })
         );

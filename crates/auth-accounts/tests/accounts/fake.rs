@@ -85,7 +85,12 @@ impl Fake {
 
 /// Accounts of `demo-fake` at that address, with three attempts and short pauses.
 pub async fn accounts_at(address: &str) -> Accounts {
-    let options = Options { attempts: 3, deadline: Duration::from_millis(300), pause: Duration::from_millis(2) };
+    let options = Options {
+        attempts: 3,
+        deadline: Duration::from_millis(300),
+        pause: Duration::from_millis(2),
+        ..Options::default()
+    };
     let connection = Arc::new(Connection::open(Some(address), options).await.unwrap());
     Accounts::new("demo-fake", Arc::new(IdentityToolkit::new(connection, "demo-fake").unwrap()))
 }

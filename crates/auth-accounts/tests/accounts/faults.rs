@@ -35,7 +35,7 @@ async fn requests_are_as_the_service_wants_them() {
     let fake = fake.await;
     fake.accounts.create("u1", &ada()).await.unwrap();
     assert_eq!(fake.accounts.get("u1").await.unwrap().unwrap().uid, "u1");
-    fake.accounts.set_claims("u1", claims(json!({"roarUid": "r1"}))).await.unwrap();
+    fake.accounts.set_claims("u1", claims(json!({"userId": "r1"}))).await.unwrap();
     fake.accounts.delete("u1").await.unwrap();
     let asked = fake.asked();
     let base = "/identitytoolkit.googleapis.com/v1/projects/demo-fake/accounts";
@@ -46,7 +46,7 @@ async fn requests_are_as_the_service_wants_them() {
                    "password": "open sesame"}),
         ),
         (":lookup", json!({"localId": ["u1"]})),
-        (":update", json!({"localId": "u1", "customAttributes": "{\"roarUid\":\"r1\"}"})),
+        (":update", json!({"localId": "u1", "customAttributes": "{\"userId\":\"r1\"}"})),
         (":delete", json!({"localId": "u1"})),
     ]) {
         assert_eq!((asked.path.as_str(), &asked.body), (format!("{base}{operation}").as_str(), &body));

@@ -65,7 +65,7 @@ impl Connection {
         };
         // The endpoint comes first: its TLS set-up chooses the cryptography that the credentials
         // may need.
-        let endpoint = endpoint(config.emulator.as_deref())?;
+        let endpoint = endpoint(config.emulator.as_deref(), &config.user_agent)?;
         let credentials = match &config.emulator {
             Some(_) => Credentials::EmulatorOwner,
             None => {
@@ -227,7 +227,7 @@ fn merged(metadata: MetadataMap, headers: &HeaderMap) -> MetadataMap {
     MetadataMap::from_headers(all)
 }
 
-fn endpoint(emulator: Option<&str>) -> Result<Endpoint> {
+fn endpoint(emulator: Option<&str>, user_agent: &str) -> Result<Endpoint> {
     let (url, tls) = match emulator {
         Some(host) => (format!("http://{}", host.trim_start_matches("http://")), false),
         None => (CLOUD.to_owned(), true),
@@ -236,7 +236,7 @@ fn endpoint(emulator: Option<&str>) -> Result<Endpoint> {
         StoreError::InvalidArgument(format!("{url:?} can't be the address of Firestore: {error}"))
     };
     let endpoint = Endpoint::from_shared(url.clone())
-        .and_then(|endpoint| endpoint.user_agent(concat!("roar-functions/", env!("CARGO_PKG_VERSION"))))
+        .and_then(|endpoint| endpoint.user_agent(user_agent))
         .map_err(|error| wrong(&error))?
         .connect_timeout(Duration::from_secs(10))
         .tcp_keepalive(Some(Duration::from_secs(60)))

@@ -49,6 +49,8 @@ pub struct FirestoreConfig {
     pub query_deadline: Duration,
     /// How often a call that may be retried is made at most.
     pub attempts: u32,
+    /// The program that asks, as `name/version`.
+    pub user_agent: String,
 }
 
 impl FirestoreConfig {
@@ -63,7 +65,14 @@ impl FirestoreConfig {
             deadline: Duration::from_secs(60),
             query_deadline: Duration::from_secs(300),
             attempts: 5,
+            user_agent: concat!("document-store/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
+    }
+
+    /// The same with another program's name and version.
+    pub fn with_user_agent(mut self, user_agent: impl Into<String>) -> Self {
+        self.user_agent = user_agent.into();
+        self
     }
 
     /// The same on the emulator at `host` (`127.0.0.1:8080`).

@@ -41,7 +41,7 @@ pub enum Rejection {
     #[error("no key has its key ID")]
     UnknownKey,
     /// A development token of another place.
-    #[error("it was made with the key of another data directory than this server's (ROAR_DATA_DIR)")]
+    #[error("it was made with the key of another data directory than this server's")]
     OtherDataDirectory,
     /// The signature isn't that of the key.
     #[error("its signature is wrong")]

@@ -75,7 +75,7 @@ pub(crate) fn of_server<S: Clone + Send + Sync + 'static>(
         let mut samples = vec![
             gauge("function_runs_in_progress", "Runs of functions under way.", *runs.borrow()),
             gauge("calls_in_progress", "Calls under way.", room.calls_in_progress()),
-            gauge("calls_limit", "Calls that may be under way at once (ROAR_MAX_CALLS).", most.calls),
+            gauge("calls_limit", "Calls that may be under way at once.", most.calls),
             gauge("events_in_progress", "Events from outside under way.", room.events_in_progress()),
             gauge("events_waiting", "Events from outside that wait for their turn.", room.events_waiting()),
             gauge("http_connections", "Open connections.", open),
