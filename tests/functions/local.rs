@@ -132,8 +132,8 @@ impl LocalWorld {
 
     /// Delivers one event; true when it's acknowledged.
     pub async fn deliver(&self, (trigger, change): Event) -> bool {
-        use roar_functions::runtime::Dispatch;
-        self.service.runtime.dispatch_change(&trigger, change).await == Dispatch::Acknowledged
+        use roar_functions::runtime::DispatchOutcome;
+        self.service.runtime.dispatch_change(&trigger, change).await == DispatchOutcome::Acknowledged
     }
 
     /// Delivers events and runs tasks until none is left.

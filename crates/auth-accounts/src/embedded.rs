@@ -133,28 +133,28 @@ fn whole_second(time: Timestamp) -> Timestamp {
 }
 
 /// Why a transaction gave up.
-enum Stop {
+enum Abort {
     Account(AccountError),
     Store(StoreError),
 }
 
-impl From<StoreError> for Stop {
+impl From<StoreError> for Abort {
     fn from(error: StoreError) -> Self {
-        Stop::Store(error)
+        Abort::Store(error)
     }
 }
 
-impl From<AccountError> for Stop {
+impl From<AccountError> for Abort {
     fn from(error: AccountError) -> Self {
-        Stop::Account(error)
+        Abort::Account(error)
     }
 }
 
-impl From<Stop> for AccountError {
-    fn from(stop: Stop) -> Self {
+impl From<Abort> for AccountError {
+    fn from(stop: Abort) -> Self {
         match stop {
-            Stop::Account(error) => error,
-            Stop::Store(error) => error.into(),
+            Abort::Account(error) => error,
+            Abort::Store(error) => error.into(),
         }
     }
 }
@@ -166,7 +166,7 @@ async fn hold(
     uid: &str,
     (before, after): (Option<&str>, Option<&str>),
     taken: AccountError,
-) -> std::result::Result<(), Stop> {
+) -> std::result::Result<(), Abort> {
     if before == after {
         return Ok(());
     }
@@ -193,7 +193,7 @@ fn identity(provider: &Provider) -> String {
 }
 
 /// A change of an account.
-struct Change<'a> {
+struct AccountChange<'a> {
     uid: &'a str,
     path: DocPath,
     update: &'a AccountUpdate,
@@ -201,8 +201,8 @@ struct Change<'a> {
     now: Timestamp,
 }
 
-impl Change<'_> {
-    async fn apply(&self, tx: Transaction) -> std::result::Result<(), Stop> {
+impl AccountChange<'_> {
+    async fn apply(&self, tx: Transaction) -> std::result::Result<(), Abort> {
         let Some(document) = tx.get(&self.path).await? else { return Err(AccountError::NotFound.into()) };
         let (before, update) = (account(&document), self.update);
         let mut fields = document.fields.clone();
@@ -250,7 +250,7 @@ impl Change<'_> {
     }
 
     /// Takes an identity for the account, instead of an earlier one at that provider. All it's linked to then.
-    async fn link(&self, tx: &Transaction, before: &Account, link: &Provider) -> std::result::Result<Value, Stop> {
+    async fn link(&self, tx: &Transaction, before: &Account, link: &Provider) -> std::result::Result<Value, Abort> {
         let is_former = |linked: &&Provider| linked.provider_id == link.provider_id;
         let former = before.providers.iter().find(is_former).map(identity);
         let held = (former.as_deref(), Some(&*identity(link)));
@@ -284,7 +284,7 @@ impl Backend for EmbeddedAccounts {
             }
         }
         let fields = &fields;
-        let create = async move |tx: Transaction| -> std::result::Result<(), Stop> {
+        let create = async move |tx: Transaction| -> std::result::Result<(), Abort> {
             if tx.get(path).await?.is_some() {
                 return Err(AccountError::UidExists.into());
             }
@@ -310,7 +310,7 @@ impl Backend for EmbeddedAccounts {
     }
 
     async fn update(&self, uid: &str, update: &AccountUpdate) -> Result<()> {
-        let change = Change {
+        let change = AccountChange {
             uid,
             path: account_path(uid).map_err(|_| AccountError::NotFound)?,
             update,
@@ -323,7 +323,7 @@ impl Backend for EmbeddedAccounts {
 
     async fn delete(&self, uid: &str) -> Result<()> {
         let path = &account_path(uid).map_err(|_| AccountError::NotFound)?;
-        let delete = async move |tx: Transaction| -> std::result::Result<(), Stop> {
+        let delete = async move |tx: Transaction| -> std::result::Result<(), Abort> {
             let Some(document) = tx.get(path).await? else { return Err(AccountError::NotFound.into()) };
             let before = account(&document);
             let held = [("emails", before.email), ("phones", before.phone_number)];

@@ -79,9 +79,9 @@ impl Allowance {
     }
 }
 
-/// Who has a budget of their own.
+/// BudgetHolder has a budget of their own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Who {
+enum BudgetHolder {
     Caller {
         project: String,
         uid: String,
@@ -92,53 +92,58 @@ enum Who {
 
 /// What is left for somebody.
 #[derive(Clone, Copy, Debug)]
-struct Purse {
+struct Balance {
     left: f64,
     at: Duration,
     raised: bool,
 }
 
 /// What is left for everybody.
-pub(super) struct Treasury {
+pub(super) struct BudgetLedger {
     budgets: Budgets,
     most: usize,
-    purses: Mutex<Purses>,
+    balances: Mutex<Balances>,
 }
 
-struct Purses {
-    of: HashMap<Who, Purse>,
+struct Balances {
+    of: HashMap<BudgetHolder, Balance>,
     swept: Duration,
 }
 
-impl Treasury {
+impl BudgetLedger {
     pub fn new(budgets: Budgets) -> Self {
         let swept = budgets.stopwatch.now();
-        Treasury { budgets, most: MOST_CALLERS, purses: Mutex::new(Purses { of: HashMap::new(), swept }) }
+        BudgetLedger { budgets, most: MOST_CALLERS, balances: Mutex::new(Balances { of: HashMap::new(), swept }) }
     }
 
     /// Lets a call begin, or says when it may.
-    pub fn admit(self: &Arc<Self>, caller: &Caller) -> Result<Ticket, TooMany> {
+    pub fn admit(self: &Arc<Self>, caller: &Caller) -> Result<Reservation, TooMany> {
         let now = self.budgets.stopwatch.now();
-        let mut purses = self.purses.lock();
-        let who = Who::Caller { project: caller.project.clone(), uid: caller.uid.clone() };
-        let who = if purses.of.contains_key(&who) || self.has_room(&mut purses, now) { who } else { Who::Others };
-        let purse = purses.of.get(&who).copied();
-        let raised = purse.is_some_and(|purse| purse.raised);
+        let mut balances = self.balances.lock();
+        let holder = BudgetHolder::Caller { project: caller.project.clone(), uid: caller.uid.clone() };
+        let holder = if balances.of.contains_key(&holder) || self.has_room(&mut balances, now) {
+            holder
+        } else {
+            BudgetHolder::Others
+        };
+        let balance = balances.of.get(&holder).copied();
+        let raised = balance.is_some_and(|balance| balance.raised);
         let allowance = Allowance::default();
         let Some(most) = self.most_of(raised) else {
-            return Ok(Ticket { treasury: self.clone(), who, held: 0.0, raised, allowance, settled: false });
+            return Ok(Reservation { ledger: self.clone(), holder, held: 0.0, raised, allowance, settled: false });
         };
-        let mut purse = purse.map_or(Purse { left: most, at: now, raised }, |purse| refilled(purse, most, now));
+        let mut balance =
+            balance.map_or(Balance { left: most, at: now, raised }, |balance| refilled(balance, most, now));
         let under_way = if raised { RAISED_UNDER_WAY } else { UNDER_WAY };
         let held = (most / f64::from(under_way)).max(1.0);
-        if purse.left < held {
-            let wait = Duration::from_secs_f64((held - purse.left) * MINUTE / most);
-            purses.of.insert(who, purse);
+        if balance.left < held {
+            let wait = Duration::from_secs_f64((held - balance.left) * MINUTE / most);
+            balances.of.insert(holder, balance);
             return Err(TooMany(wait));
         }
-        purse.left -= held;
-        purses.of.insert(who.clone(), purse);
-        Ok(Ticket { treasury: self.clone(), who, held, raised, allowance, settled: false })
+        balance.left -= held;
+        balances.of.insert(holder.clone(), balance);
+        Ok(Reservation { ledger: self.clone(), holder, held, raised, allowance, settled: false })
     }
 
     fn most_of(&self, raised: bool) -> Option<f64> {
@@ -146,75 +151,75 @@ impl Treasury {
         most.map(|most| f64::from(most.get()))
     }
 
-    fn has_room(&self, purses: &mut Purses, now: Duration) -> bool {
-        if purses.of.len() < self.most {
+    fn has_room(&self, balances: &mut Balances, now: Duration) -> bool {
+        if balances.of.len() < self.most {
             return true;
         }
-        if now.saturating_sub(purses.swept) >= SWEEP_INTERVAL {
-            self.sweep(purses, now);
+        if now.saturating_sub(balances.swept) >= SWEEP_INTERVAL {
+            self.sweep(balances, now);
         }
-        purses.of.len() < self.most
+        balances.of.len() < self.most
     }
 
     /// Forgets callers who have all of their budget again.
-    fn sweep(&self, purses: &mut Purses, now: Duration) {
-        purses.swept = now;
-        purses
-            .of
-            .retain(|_, purse| self.most_of(purse.raised).is_some_and(|most| refilled(*purse, most, now).left < most));
+    fn sweep(&self, balances: &mut Balances, now: Duration) {
+        balances.swept = now;
+        balances.of.retain(|_, balance| {
+            self.most_of(balance.raised).is_some_and(|most| refilled(*balance, most, now).left < most)
+        });
     }
 
     /// Forgets whoever has all of their budget again.
     pub fn upkeep(&self) {
-        let mut purses = self.purses.lock();
-        self.sweep(&mut purses, self.budgets.stopwatch.now());
-        purses.of.shrink_to_fit();
+        let mut balances = self.balances.lock();
+        self.sweep(&mut balances, self.budgets.stopwatch.now());
+        balances.of.shrink_to_fit();
     }
 
     /// Takes what a call has cost, for which `held` was held.
-    fn settle(&self, who: &Who, held: f64, spent: f64, raised: Option<bool>) {
+    fn settle(&self, holder: &BudgetHolder, held: f64, spent: f64, raised: Option<bool>) {
         if self.budgets.plain.is_none() && self.budgets.raised.is_none() {
             return;
         }
         let now = self.budgets.stopwatch.now();
-        let mut purses = self.purses.lock();
-        let known = purses.of.get(who).copied();
-        let was_raised = known.is_some_and(|purse| purse.raised);
+        let mut balances = self.balances.lock();
+        let known = balances.of.get(holder).copied();
+        let was_raised = known.is_some_and(|balance| balance.raised);
         // Of those who share a budget, nobody raises it.
-        let raised = if *who == Who::Others { false } else { raised.unwrap_or(was_raised) };
+        let raised = if *holder == BudgetHolder::Others { false } else { raised.unwrap_or(was_raised) };
         let (before, most) = (self.most_of(was_raised), self.most_of(raised));
         let Some(most) = most else {
-            purses.of.insert(who.clone(), Purse { left: 0.0, at: now, raised });
+            balances.of.insert(holder.clone(), Balance { left: 0.0, at: now, raised });
             return;
         };
-        let mut purse = match (known, before) {
-            (Some(purse), Some(before)) => refilled(purse, before, now),
+        let mut balance = match (known, before) {
+            (Some(balance), Some(before)) => refilled(balance, before, now),
             // Nothing was held against it, or it was forgotten, being full.
-            _ => Purse { left: before.unwrap_or(most), at: now, raised: was_raised },
+            _ => Balance { left: before.unwrap_or(most), at: now, raised: was_raised },
         };
-        purse.left += most - before.unwrap_or(most) + held - spent;
-        purse.left = purse.left.min(most);
-        purse.raised = raised;
-        purses.of.insert(who.clone(), purse);
+        balance.left += most - before.unwrap_or(most) + held - spent;
+        balance.left = balance.left.min(most);
+        balance.raised = raised;
+        balances.of.insert(holder.clone(), balance);
     }
 }
 
-fn refilled(purse: Purse, most: f64, now: Duration) -> Purse {
-    let gained = now.saturating_sub(purse.at).as_secs_f64() / MINUTE * most;
-    Purse { left: (purse.left + gained).min(most), at: now, ..purse }
+fn refilled(balance: Balance, most: f64, now: Duration) -> Balance {
+    let gained = now.saturating_sub(balance.at).as_secs_f64() / MINUTE * most;
+    Balance { left: (balance.left + gained).min(most), at: now, ..balance }
 }
 
 /// A call that may go on, until it says what it has cost.
-pub(super) struct Ticket {
-    treasury: Arc<Treasury>,
-    who: Who,
+pub(super) struct Reservation {
+    ledger: Arc<BudgetLedger>,
+    holder: BudgetHolder,
     held: f64,
     raised: bool,
     allowance: Allowance,
     settled: bool,
 }
 
-impl Ticket {
+impl Reservation {
     /// Where the handler says which budget the caller has.
     pub fn allowance(&self) -> Allowance {
         self.allowance.clone()
@@ -229,15 +234,15 @@ impl Ticket {
     pub fn settle(mut self, cost: Cost) {
         self.settled = true;
         let spent = cost.reads.saturating_add(cost.writes).saturating_add(cost.deletes);
-        self.treasury.settle(&self.who, self.held, spent as f64, self.allowance.get());
+        self.ledger.settle(&self.holder, self.held, spent as f64, self.allowance.get());
     }
 }
 
-impl Drop for Ticket {
+impl Drop for Reservation {
     /// A call that came to nothing has cost nothing.
     fn drop(&mut self) {
         if !self.settled && self.held > 0.0 {
-            self.treasury.settle(&self.who, self.held, 0.0, None);
+            self.ledger.settle(&self.holder, self.held, 0.0, None);
         }
     }
 }
@@ -248,11 +253,11 @@ mod tests {
 
     use super::*;
 
-    fn treasury(plain: u32, raised: u32, clock: &FakeRelativeClock) -> Arc<Treasury> {
+    fn ledger(plain: u32, raised: u32, clock: &FakeRelativeClock) -> Arc<BudgetLedger> {
         let clock = clock.clone();
         let stopwatch = Stopwatch::new(move || clock.now().into());
         let budgets = Budgets { plain: NonZeroU32::new(plain), raised: NonZeroU32::new(raised), stopwatch };
-        Arc::new(Treasury::new(budgets))
+        Arc::new(BudgetLedger::new(budgets))
     }
 
     fn caller(number: usize) -> Caller {
@@ -265,12 +270,12 @@ mod tests {
     }
 
     /// Makes a call at that cost, if it may be made.
-    fn call(treasury: &Arc<Treasury>, number: usize, reads: u64, raised: Option<bool>) -> Result<(), TooMany> {
-        let ticket = treasury.admit(&caller(number))?;
+    fn call(ledger: &Arc<BudgetLedger>, number: usize, reads: u64, raised: Option<bool>) -> Result<(), TooMany> {
+        let reservation = ledger.admit(&caller(number))?;
         if let Some(raised) = raised {
-            ticket.allowance().set(raised);
+            reservation.allowance().set(raised);
         }
-        ticket.settle(Cost::reads(reads));
+        reservation.settle(Cost::reads(reads));
         Ok(())
     }
 
@@ -281,76 +286,76 @@ mod tests {
     #[test]
     fn a_dear_call_is_made_good_by_those_after_it() {
         let clock = FakeRelativeClock::default();
-        let treasury = treasury(400, 4000, &clock);
-        assert_eq!(call(&treasury, 1, 1000, None), Ok(()));
+        let ledger = ledger(400, 4000, &clock);
+        assert_eq!(call(&ledger, 1, 1000, None), Ok(()));
         // 600 are owed, and forty are held for a call: at 400 a minute.
-        assert_eq!(seconds(call(&treasury, 1, 0, None)), 96);
-        assert_eq!(call(&treasury, 2, 1, None), Ok(()), "another's budget is their own");
+        assert_eq!(seconds(call(&ledger, 1, 0, None)), 96);
+        assert_eq!(call(&ledger, 2, 1, None), Ok(()), "another's budget is their own");
         clock.advance(Duration::from_secs(60));
-        assert_eq!(seconds(call(&treasury, 1, 0, None)), 36);
+        assert_eq!(seconds(call(&ledger, 1, 0, None)), 36);
         clock.advance(Duration::from_secs(37));
-        assert_eq!(call(&treasury, 1, 0, None), Ok(()));
+        assert_eq!(call(&ledger, 1, 0, None), Ok(()));
         // Whatever waits, no more than a minute's budget comes together.
         clock.advance(Duration::from_secs(3600));
-        assert_eq!(call(&treasury, 1, 395, None), Ok(()));
-        assert!(call(&treasury, 1, 0, None).is_err());
+        assert_eq!(call(&ledger, 1, 395, None), Ok(()));
+        assert!(call(&ledger, 1, 0, None).is_err());
     }
 
     #[test]
     fn no_more_begin_than_could_be_paid_for() {
         let clock = FakeRelativeClock::default();
-        let treasury = treasury(400, 4000, &clock);
-        let mut under_way: Vec<Ticket> = (0..100).filter_map(|_| treasury.admit(&caller(1)).ok()).collect();
+        let ledger = ledger(400, 4000, &clock);
+        let mut under_way: Vec<Reservation> = (0..100).filter_map(|_| ledger.admit(&caller(1)).ok()).collect();
         assert_eq!(under_way.len(), 10);
         // One that ends makes room for another, as far as it has cost nothing; and so does one that never began.
         under_way.pop().unwrap().settle(Cost::reads(5));
-        assert!(treasury.admit(&caller(1)).is_err());
+        assert!(ledger.admit(&caller(1)).is_err());
         drop(under_way.pop());
-        assert!(treasury.admit(&caller(1)).is_ok());
+        assert!(ledger.admit(&caller(1)).is_ok());
     }
 
     #[test]
     fn rights_raise_the_budget_from_the_first_call_on_and_as_long_as_they_last() {
         let clock = FakeRelativeClock::default();
-        let treasury = treasury(400, 4000, &clock);
-        assert_eq!(call(&treasury, 1, 3000, Some(true)), Ok(()));
-        assert_eq!(call(&treasury, 1, 850, Some(true)), Ok(()));
-        assert_eq!(call(&treasury, 1, 60, Some(true)), Ok(()));
-        assert!(call(&treasury, 1, 1, None).is_err());
+        let ledger = ledger(400, 4000, &clock);
+        assert_eq!(call(&ledger, 1, 3000, Some(true)), Ok(()));
+        assert_eq!(call(&ledger, 1, 850, Some(true)), Ok(()));
+        assert_eq!(call(&ledger, 1, 60, Some(true)), Ok(()));
+        assert!(call(&ledger, 1, 1, None).is_err());
         clock.advance(Duration::from_secs(60));
-        assert_eq!(call(&treasury, 1, 0, Some(false)), Ok(()), "the rights are gone");
-        assert_eq!(call(&treasury, 1, 400, None), Ok(()));
-        assert!(call(&treasury, 1, 1, None).is_err());
+        assert_eq!(call(&ledger, 1, 0, Some(false)), Ok(()), "the rights are gone");
+        assert_eq!(call(&ledger, 1, 400, None), Ok(()));
+        assert!(call(&ledger, 1, 1, None).is_err());
     }
 
     #[test]
     fn none_is_kept_where_there_is_none() {
         let clock = FakeRelativeClock::default();
-        let treasury = treasury(0, 0, &clock);
+        let ledger = ledger(0, 0, &clock);
         for _ in 0..100 {
-            assert_eq!(call(&treasury, 1, 1_000_000, Some(true)), Ok(()));
+            assert_eq!(call(&ledger, 1, 1_000_000, Some(true)), Ok(()));
         }
-        treasury.upkeep();
-        assert!(treasury.purses.lock().of.is_empty());
+        ledger.upkeep();
+        assert!(ledger.balances.lock().of.is_empty());
         // Only those without rights have one.
-        let treasury = self::treasury(400, 0, &clock);
+        let ledger = self::ledger(400, 0, &clock);
         for _ in 0..3 {
-            assert_eq!(call(&treasury, 1, 1_000_000, Some(true)), Ok(()));
+            assert_eq!(call(&ledger, 1, 1_000_000, Some(true)), Ok(()));
         }
-        assert_eq!(call(&treasury, 2, 1_000_000, Some(false)), Ok(()));
-        assert!(call(&treasury, 2, 0, None).is_err());
+        assert_eq!(call(&ledger, 2, 1_000_000, Some(false)), Ok(()));
+        assert!(call(&ledger, 2, 0, None).is_err());
     }
 
     #[test]
     fn a_flood_of_callers_takes_no_more_than_its_room() {
         let clock = FakeRelativeClock::default();
-        let budgets = treasury(400, 4000, &clock).budgets.clone();
-        let treasury = Arc::new(Treasury { most: 100, ..Treasury::new(budgets) });
-        let admitted = (0..10_000).filter(|number| call(&treasury, *number, 100, Some(true)).is_ok()).count();
+        let budgets = ledger(400, 4000, &clock).budgets.clone();
+        let ledger = Arc::new(BudgetLedger { most: 100, ..BudgetLedger::new(budgets) });
+        let admitted = (0..10_000).filter(|number| call(&ledger, *number, 100, Some(true)).is_ok()).count();
         assert!((100..=105).contains(&admitted), "{admitted}");
-        assert_eq!(treasury.purses.lock().of.len(), 101);
+        assert_eq!(ledger.balances.lock().of.len(), 101);
         clock.advance(Duration::from_secs(600));
-        treasury.upkeep();
-        assert!(treasury.purses.lock().of.is_empty());
+        ledger.upkeep();
+        assert!(ledger.balances.lock().of.is_empty());
     }
 }

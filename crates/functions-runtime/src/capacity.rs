@@ -77,7 +77,7 @@ pub(super) struct BodyPlace {
 }
 
 /// The room that's left.
-pub(super) struct Room {
+pub(super) struct Admission {
     capacity: Capacity,
     calls: Arc<Semaphore>,
     events: Arc<Semaphore>,
@@ -90,10 +90,10 @@ pub(super) struct Room {
     is_full: AtomicBool,
 }
 
-impl Room {
-    pub fn new(capacity: Capacity) -> Room {
+impl Admission {
+    pub fn new(capacity: Capacity) -> Admission {
         let semaphore = |room: usize| Arc::new(Semaphore::new(room.clamp(1, Semaphore::MAX_PERMITS)));
-        Room {
+        Admission {
             calls: semaphore(capacity.calls),
             events: semaphore(capacity.events),
             bytes: semaphore(capacity.body_bytes / KIB),
@@ -243,8 +243,8 @@ mod tests {
         Body::from_stream(futures::stream::iter(parts))
     }
 
-    fn room(body_bytes: usize) -> Room {
-        Room::new(Capacity { body_bytes, ..Capacity::default() })
+    fn room(body_bytes: usize) -> Admission {
+        Admission::new(Capacity { body_bytes, ..Capacity::default() })
     }
 
     #[tokio::test]
@@ -285,7 +285,7 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_is_begun_while_too_much_memory_is_held() {
-        let room = Room::new(Capacity { memory: Some(1000), ..Capacity::default() });
+        let room = Admission::new(Capacity { memory: Some(1000), ..Capacity::default() });
         room.holds(1000);
         assert!(room.has_call() && room.event().await.is_some());
         room.holds(1001);
@@ -345,7 +345,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_event_waits_for_its_turn_but_not_for_ever() {
-        let room = Arc::new(Room::new(Capacity { events: 1, ..Capacity::default() }));
+        let room = Arc::new(Admission::new(Capacity { events: 1, ..Capacity::default() }));
         let first = room.event().await.unwrap();
         let second = tokio::spawn({
             let room = room.clone();

@@ -32,14 +32,14 @@ const EXHAUSTED: Duration = Duration::from_secs(1);
 
 /// How long slow clients are borne with.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
+pub(super) struct Timeouts {
     pub idle: Duration,
     pub stalled: Duration,
 }
 
-impl Default for Patience {
+impl Default for Timeouts {
     fn default() -> Self {
-        Patience { idle: IDLE, stalled: STALLED }
+        Timeouts { idle: IDLE, stalled: STALLED }
     }
 }
 
@@ -49,12 +49,12 @@ pub(super) async fn serve(
     listener: TcpListener,
     router: Router,
     room: Arc<Semaphore>,
-    patience: Patience,
+    timeouts: Timeouts,
     closing: CancellationToken,
 ) {
     let graceful = GracefulShutdown::new();
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(patience.idle).max_buf_size(MOST_BUFFERED);
+    http.timer(TokioTimer::new()).header_read_timeout(timeouts.idle).max_buf_size(MOST_BUFFERED);
     loop {
         let next = async {
             // Fails only when it's closed, which it never is.
@@ -69,7 +69,7 @@ pub(super) async fn serve(
         let _ = stream.set_nodelay(true);
         let mut stream = TimeoutStream::new(stream);
         // No limit on reading: nothing comes while an answer is made, for an hour in the longest case.
-        stream.set_write_timeout(Some(patience.stalled));
+        stream.set_write_timeout(Some(timeouts.stalled));
         let routes = TowerToHyperService::new(router.clone());
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     /// The address of a server with that many places.
-    async fn start(places: usize, patience: Patience) -> (SocketAddr, CancellationToken) {
+    async fn start(places: usize, timeouts: Timeouts) -> (SocketAddr, CancellationToken) {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let (address, closing) = (listener.local_addr().unwrap(), CancellationToken::new());
         let large = || async { vec![b'x'; 64 << 20] };
@@ -122,13 +122,13 @@ mod tests {
             .route("/", get(|ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.ip().to_string() }))
             .route("/large", get(large))
             .route("/echo", post(|body: String| async { body }));
-        tokio::spawn(serve(listener, router, Arc::new(Semaphore::new(places)), patience, closing.clone()));
+        tokio::spawn(serve(listener, router, Arc::new(Semaphore::new(places)), timeouts, closing.clone()));
         (address, closing)
     }
 
-    fn patience(milliseconds: u64) -> Patience {
-        let patience = Duration::from_millis(milliseconds);
-        Patience { idle: patience, stalled: patience }
+    fn timeouts(milliseconds: u64) -> Timeouts {
+        let timeouts = Duration::from_millis(milliseconds);
+        Timeouts { idle: timeouts, stalled: timeouts }
     }
 
     async fn ask(stream: &mut TcpStream, request: &str) -> String {
@@ -147,7 +147,7 @@ mod tests {
 
     #[tokio::test]
     async fn handlers_learn_who_is_there_and_connections_are_kept() {
-        let (address, _closing) = start(8, Patience::default()).await;
+        let (address, _closing) = start(8, Timeouts::default()).await;
         let mut stream = TcpStream::connect(address).await.unwrap();
         for _ in 0..2 {
             let answer = ask(&mut stream, GET).await;
@@ -157,7 +157,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_says_nothing_or_speaks_slowly_is_hung_up_on() {
-        let (address, _closing) = start(8, patience(100)).await;
+        let (address, _closing) = start(8, timeouts(100)).await;
         let mut silent = TcpStream::connect(address).await.unwrap();
         let mut idle = TcpStream::connect(address).await.unwrap();
         ask(&mut idle, GET).await;
@@ -177,7 +177,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_takes_nothing_of_the_answer_is_hung_up_on() {
-        let (address, closing) = start(1, patience(100)).await;
+        let (address, closing) = start(1, timeouts(100)).await;
         let mut stalled = TcpStream::connect(address).await.unwrap();
         ask(&mut stalled, "GET /large HTTP/1.1\r\nhost: x\r\n\r\n").await;
         // The only place is free again, though the first connection was never closed by its client.
@@ -189,7 +189,7 @@ mod tests {
 
     #[tokio::test]
     async fn connections_beyond_the_room_wait_for_a_place() {
-        let (address, _closing) = start(1, Patience::default()).await;
+        let (address, _closing) = start(1, Timeouts::default()).await;
         let mut first = TcpStream::connect(address).await.unwrap();
         assert!(ask(&mut first, GET).await.starts_with("HTTP/1.1 200"));
         let mut second = TcpStream::connect(address).await.unwrap();
@@ -202,7 +202,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_end_lets_answers_out_and_closes_who_is_idle() {
-        let (address, closing) = start(8, Patience::default()).await;
+        let (address, closing) = start(8, Timeouts::default()).await;
         let mut idle = TcpStream::connect(address).await.unwrap();
         ask(&mut idle, GET).await;
         let mut busy = TcpStream::connect(address).await.unwrap();

@@ -16,12 +16,12 @@ use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
 use super::auth::{AppCheck, Callers, Deliveries, DevelopmentKey, ID_TOKEN_KEYS, IdTokens, KeySource};
-use super::budget::{Budgets, Ticket, Treasury};
-use super::capacity::{Capacity, Room};
+use super::budget::{BudgetLedger, Budgets, Reservation};
+use super::capacity::{Admission, Capacity};
 use super::counted::Counted;
 use super::function::Function;
 use super::limits::{Limits, SignedOut};
-use super::observe::{FunctionCost, Kind, Metrics, Trace};
+use super::observe::{FunctionCost, Metrics, Trace, TriggerKind};
 use super::registry::{Registry, RegistryError};
 use super::sign_in::SignInRules;
 use document_store::context::Context;
@@ -108,8 +108,8 @@ pub(super) struct Inner<S> {
     pub(super) options: Options,
     pub(super) metrics: Metrics,
     pub(super) limits: Limits,
-    pub(super) treasury: Arc<Treasury>,
-    pub(super) room: Arc<Room>,
+    pub(super) ledger: Arc<BudgetLedger>,
+    pub(super) admission: Arc<Admission>,
     state: S,
     /// How many functions run.
     pub(super) runs: watch::Sender<usize>,
@@ -127,15 +127,15 @@ pub(super) enum Ended<T> {
 }
 
 /// Which run of a function this is.
-pub(super) struct Run {
-    pub(super) kind: Kind,
+pub(super) struct FunctionRun {
+    pub(super) kind: TriggerKind,
     /// Of the request, the event or the task.
     pub(super) id: String,
     pub(super) trace: Option<Trace>,
     /// What was spent for it before it began.
     pub(super) spent: Cost,
     /// Whose budget it counts for.
-    pub(super) ticket: Option<Ticket>,
+    pub(super) reservation: Option<Reservation>,
 }
 
 impl<S: Clone + Send + Sync + 'static> Runtime<S> {
@@ -150,10 +150,10 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
             }
         }
         let limits = Limits::new(&options.callers.signed_out, &registry);
-        let treasury = Arc::new(Treasury::new(options.callers.budgets.clone()));
-        let room = Arc::new(Room::new(options.capacity));
+        let ledger = Arc::new(BudgetLedger::new(options.callers.budgets.clone()));
+        let admission = Arc::new(Admission::new(options.capacity));
         let (metrics, runs) = (Metrics::new()?, watch::Sender::new(0));
-        let inner = Inner { registry, options, metrics, limits, treasury, room, state, runs };
+        let inner = Inner { registry, options, metrics, limits, ledger, admission, state, runs };
         Ok(Runtime { inner: Arc::new(inner) })
     }
 
@@ -171,7 +171,7 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
     pub(super) fn upkeep(&self) {
         self.inner.metrics.upkeep();
         self.inner.limits.upkeep();
-        self.inner.treasury.upkeep();
+        self.inner.ledger.upkeep();
     }
 
     /// What each function's runs have cost since the start.
@@ -195,7 +195,7 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
     pub(super) fn run<T, F>(
         &self,
         function: &Function<S>,
-        run: Run,
+        run: FunctionRun,
         work: impl FnOnce(S) -> F + Send + 'static,
         judge: fn(&T) -> &'static str,
     ) -> JoinHandle<Ended<T>>
@@ -214,7 +214,7 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
             cost.writes = Empty,
             cost.deletes = Empty,
             otel.name = function.name,
-            otel.kind = if run.kind == Kind::Call { "server" } else { "consumer" },
+            otel.kind = if run.kind == TriggerKind::Call { "server" } else { "consumer" },
             otel.status_code = Empty,
         );
         match &run.trace {
@@ -238,8 +238,8 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
                 Err(_) => Ended::TimedOut,
             };
             let (took, cost) = (started.elapsed(), meter.total());
-            if let Some(ticket) = run.ticket {
-                ticket.settle(cost);
+            if let Some(reservation) = run.reservation {
+                reservation.settle(cost);
             }
             let outcome = match &ended {
                 Ended::Answered(answer) => judge(answer),
@@ -258,14 +258,14 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
             let duration_ms = took.as_secs_f64() * 1000.0;
             match ended {
                 // Most events find their work done; a line for each would bury the others.
-                Ended::Answered(_) if run_kind == Kind::Event && outcome == "ok" && cost == Cost::default() => {
+                Ended::Answered(_) if run_kind == TriggerKind::Event && outcome == "ok" && cost == Cost::default() => {
                     tracing::debug!(outcome, duration_ms, "the event was settled already")
                 }
                 Ended::Answered(_) => {
                     tracing::info!(outcome, duration_ms, cost.reads, cost.writes, cost.deletes, "the function ran")
                 }
                 // An event or a task comes again; a call doesn't.
-                Ended::TimedOut if run_kind != Kind::Call => {
+                Ended::TimedOut if run_kind != TriggerKind::Call => {
                     tracing::warn!(
                         outcome,
                         duration_ms,

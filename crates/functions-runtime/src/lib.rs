@@ -51,7 +51,7 @@ pub use chunks::Chunks;
 pub use document_store::DatabaseName;
 pub use engine::{HEARTBEAT, Options, Runtime, RuntimeError};
 pub use error::{FunctionError, Status};
-pub use events::{Dispatch, outbox_triggers};
+pub use events::{DispatchOutcome, outbox_triggers};
 pub use function::{Call, Caller, DocumentEvent, DocumentEventType, Function, HandlerError, Trigger};
 pub use local::{LocalHints, LocalOnly};
 pub use observe::FunctionCost;

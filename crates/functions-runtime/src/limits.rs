@@ -1,6 +1,6 @@
 //! How often an address may call without being signed in.
 //!
-//! Who is signed in is never limited: a school's children come from one address. Addresses are kept in memory for as
+//! LimitKey is signed in is never limited: a school's children come from one address. Addresses are kept in memory for as
 //! long as they matter, a minute or so, and never logged.
 
 use std::collections::HashMap;
@@ -123,9 +123,9 @@ impl Limits {
     }
 }
 
-/// Who is counted together.
+/// LimitKey is counted together.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Who {
+enum LimitKey {
     Network(IpAddr),
     /// Everybody for whom there's no room, and who has no address.
     Others,
@@ -133,7 +133,7 @@ enum Who {
 
 struct Limit {
     // `HashMap`'s own hasher is keyed at random: nobody can choose addresses that collide.
-    governor: RateLimiter<Who, HashMapStateStore<Who>, Stopwatch, NoOpMiddleware<Duration>>,
+    governor: RateLimiter<LimitKey, HashMapStateStore<LimitKey>, Stopwatch, NoOpMiddleware<Duration>>,
     stopwatch: Stopwatch,
     most: usize,
     swept: Mutex<Duration>,
@@ -147,8 +147,8 @@ impl Limit {
 
     fn admit(&self, address: Option<IpAddr>) -> Result<(), TooMany> {
         let who = match address {
-            Some(address) if self.has_room() => Who::Network(address::network(address)),
-            _ => Who::Others,
+            Some(address) if self.has_room() => LimitKey::Network(address::network(address)),
+            _ => LimitKey::Others,
         };
         let refused = |until: governor::NotUntil<Duration>| TooMany(until.wait_time_from(self.stopwatch.now()));
         self.governor.check_key(&who).map_err(refused)
@@ -220,7 +220,7 @@ mod tests {
         // All at once: there's no room after the first thousand, and the rest shares two calls.
         assert_eq!((0..50_000).filter(|number| limit.admit(address(*number)).is_ok()).count(), 1002);
         assert_eq!(limit.governor.len(), 1001);
-        // Who was there before is among the others meanwhile: nobody evades the limit by making room scarce.
+        // LimitKey was there before is among the others meanwhile: nobody evades the limit by making room scarce.
         assert_eq!(admitted(&limit, address(1), 10), 0);
         // Two minutes later all of them have their calls again, so they're forgotten.
         clock.advance(Duration::from_secs(120));

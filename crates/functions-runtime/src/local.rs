@@ -41,29 +41,29 @@ pub struct LocalHints {
 
 /// Why a request isn't answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Foreign {
+enum Refusal {
     Host,
     Origin,
     HandedOn(HeaderName),
 }
 
 impl LocalOnly {
-    fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Foreign> {
+    fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
         let handed_on = |name: &&HeaderName| HANDED_ON.contains(&name.as_str()) || name.as_str().starts_with(FORWARDED);
         if let Some(name) = headers.keys().find(handed_on) {
-            return Err(Foreign::HandedOn(name.clone()));
+            return Err(Refusal::HandedOn(name.clone()));
         }
         let mut hosts = headers.get_all(header::HOST).iter();
         let is_host = |host: &HeaderValue| host.to_str().is_ok_and(|host| self.is_host(without_port(host)));
         match (hosts.next(), hosts.next()) {
             (Some(host), None) if is_host(host) => {}
-            _ => return Err(Foreign::Host),
+            _ => return Err(Refusal::Host),
         }
         if uri.host().is_some_and(|host| !self.is_host(host)) {
-            return Err(Foreign::Host);
+            return Err(Refusal::Host);
         }
         let is_origin = |origin: &HeaderValue| origin.to_str().is_ok_and(|origin| self.is_origin(origin));
-        if headers.get_all(header::ORIGIN).iter().all(is_origin) { Ok(()) } else { Err(Foreign::Origin) }
+        if headers.get_all(header::ORIGIN).iter().all(is_origin) { Ok(()) } else { Err(Refusal::Origin) }
     }
 
     fn is_host(&self, host: &str) -> bool {
@@ -95,14 +95,14 @@ fn is_this_machine(host: &str) -> bool {
 
 /// Answers only what comes from this machine.
 pub(super) async fn only(State(local): State<LocalOnly>, request: Request, next: Next) -> Response {
-    let Err(foreign) = local.check(request.uri(), request.headers()) else { return next.run(request).await };
-    let (answers, hint) = match &foreign {
-        Foreign::Host => (
+    let Err(refusal) = local.check(request.uri(), request.headers()) else { return next.run(request).await };
+    let (answers, hint) = match &refusal {
+        Refusal::Host => (
             "only when it's called by this machine's own name: localhost, 127.0.0.1 or [::1].".to_owned(),
             local.hints.host,
         ),
-        Foreign::Origin => ("only pages of this machine.".to_owned(), local.hints.origin),
-        Foreign::HandedOn(name) => {
+        Refusal::Origin => ("only pages of this machine.".to_owned(), local.hints.origin),
+        Refusal::HandedOn(name) => {
             (format!("nothing that a proxy or a tunnel hands on, as the header {name} shows."), local.hints.proxy)
         }
     };
@@ -120,7 +120,7 @@ pub(super) async fn only(State(local): State<LocalOnly>, request: Request, next:
 mod tests {
     use super::*;
 
-    fn check(local: &LocalOnly, headers: &[(&'static str, &'static str)]) -> Result<(), Foreign> {
+    fn check(local: &LocalOnly, headers: &[(&'static str, &'static str)]) -> Result<(), Refusal> {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
@@ -149,14 +149,14 @@ mod tests {
             "0.0.0.0:8080",
             "localhost@evil",
         ] {
-            assert_eq!(check(&plain, &[("host", host)]), Err(Foreign::Host), "{host}");
+            assert_eq!(check(&plain, &[("host", host)]), Err(Refusal::Host), "{host}");
         }
-        assert_eq!(check(&plain, &[]), Err(Foreign::Host));
-        assert_eq!(check(&plain, &[("host", "localhost"), ("host", "localhost")]), Err(Foreign::Host));
+        assert_eq!(check(&plain, &[]), Err(Refusal::Host));
+        assert_eq!(check(&plain, &[("host", "localhost"), ("host", "localhost")]), Err(Refusal::Host));
 
         let host = ("host", "localhost:8080");
         for origin in ["http://localhost:5173", "https://127.0.0.1", "http://[::1]:3000", "HTTP://LOCALHOST"] {
-            let expected = if origin.starts_with("HTTP:") { Err(Foreign::Origin) } else { Ok(()) };
+            let expected = if origin.starts_with("HTTP:") { Err(Refusal::Origin) } else { Ok(()) };
             assert_eq!(check(&plain, &[host, ("origin", origin)]), expected, "{origin}");
         }
         for origin in [
@@ -170,13 +170,13 @@ mod tests {
             "http://user@localhost",
             "http://localhost:80:80",
         ] {
-            assert_eq!(check(&plain, &[host, ("origin", origin)]), Err(Foreign::Origin), "{origin}");
+            assert_eq!(check(&plain, &[host, ("origin", origin)]), Err(Refusal::Origin), "{origin}");
         }
         let two = [host, ("origin", "http://localhost"), ("origin", "https://evil.example")];
-        assert_eq!(check(&plain, &two), Err(Foreign::Origin));
+        assert_eq!(check(&plain, &two), Err(Refusal::Origin));
 
         for name in ["x-forwarded-for", "x-forwarded-proto", "forwarded", "via", "x-real-ip", "cf-connecting-ip"] {
-            let expected = Err(Foreign::HandedOn(HeaderName::from_static(name)));
+            let expected = Err(Refusal::HandedOn(HeaderName::from_static(name)));
             assert_eq!(check(&plain, &[host, (name, "127.0.0.1")]), expected);
         }
 
@@ -188,8 +188,8 @@ mod tests {
         let headers = [("host", "Host.docker.internal:8080"), ("origin", "https://dev.school.example")];
         assert_eq!(check(&named, &headers), Ok(()));
         let other = [host, ("origin", "https://dev.school.example:444")];
-        assert_eq!(check(&named, &other), Err(Foreign::Origin));
-        assert_eq!(check(&named, &[("host", "dev.school.example")]), Err(Foreign::Host));
+        assert_eq!(check(&named, &other), Err(Refusal::Origin));
+        assert_eq!(check(&named, &[("host", "dev.school.example")]), Err(Refusal::Host));
     }
 
     #[test]
@@ -198,6 +198,6 @@ mod tests {
         headers.insert(header::HOST, HeaderValue::from_static("localhost"));
         let check = |uri| LocalOnly::default().check(&Uri::from_static(uri), &headers);
         assert_eq!(check("http://localhost:8080/x"), Ok(()));
-        assert_eq!(check("http://evil.example/x"), Err(Foreign::Host));
+        assert_eq!(check("http://evil.example/x"), Err(Refusal::Host));
     }
 }

@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::connections::{self, Patience};
+use super::connections::{self, Timeouts};
 use super::engine::Runtime;
 use super::local::{self, LocalOnly};
 use super::observe::samples;
@@ -115,10 +115,10 @@ impl<S: Clone + Send + Sync + 'static> Server<S> {
             None => router,
         };
         let closing = CancellationToken::new();
-        let most = runtime.inner.room.capacity().connections.clamp(1, Semaphore::MAX_PERMITS);
+        let most = runtime.inner.admission.capacity().connections.clamp(1, Semaphore::MAX_PERMITS);
         let connections = Arc::new(Semaphore::new(most));
         samples::of_server(&runtime, &connections, &options.queue, options.remote.as_ref());
-        let serving = connections::serve(listener, router, connections, Patience::default(), closing.clone());
+        let serving = connections::serve(listener, router, connections, Timeouts::default(), closing.clone());
         let mut serving = tokio::spawn(serving);
         let watch = tokio::spawn(watch_memory(runtime.clone()));
         let upkeep = tokio::spawn(upkeep(runtime.clone()));
@@ -133,7 +133,7 @@ impl<S: Clone + Send + Sync + 'static> Server<S> {
             runtime.quiet().await;
             // What they asked for is in the store; others would find it, but later.
             if let Some(remote) = &options.remote {
-                remote.all_said().await;
+                remote.all_sent().await;
             }
             tasks
         };
@@ -157,7 +157,7 @@ async fn upkeep<S: Clone + Send + Sync + 'static>(runtime: Runtime<S>) {
 }
 
 async fn watch_memory<S: Clone + Send + Sync + 'static>(runtime: Runtime<S>) {
-    let room = &runtime.inner.room;
+    let room = &runtime.inner.admission;
     if room.capacity().memory.is_none() {
         return;
     }

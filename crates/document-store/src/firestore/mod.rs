@@ -27,7 +27,7 @@ use super::{Backend, BackendTransaction, Committed, DocPath, Document, FieldPath
 use connection::Connection;
 use pb::batch_get_documents_request::ConsistencySelector as GetConsistency;
 use pb::run_query_request::ConsistencySelector as QueryConsistency;
-use retry::{Kind, Subject};
+use retry::{CallKind, Subject};
 use transaction::FirestoreTransaction;
 
 /// Where a database is and how patiently to talk to it.
@@ -107,7 +107,7 @@ impl Backend for FirestoreStore {
 
     async fn get_all(&self, paths: &[DocPath], mask: Option<&[FieldPath]>) -> Result<Vec<Option<Document>>> {
         let fetch = || async { batch_get(&self.connection, paths, mask, None).await.1 };
-        retry::retrying(self.connection.attempts(), Kind::Read, fetch)
+        retry::retrying(self.connection.attempts(), CallKind::Read, fetch)
             .await
             .and_then(|found| found.in_order(paths))
             .map_err(|failure| failure.into_error(Subject::Read))
@@ -118,7 +118,7 @@ impl Backend for FirestoreStore {
         stream::once(async move {
             let request = convert_query::run_query(connection.root(), &query)?;
             let start = || async { QueryResults::start(&connection, request.clone()).await };
-            let results = retry::retrying(connection.attempts(), Kind::Read, start)
+            let results = retry::retrying(connection.attempts(), CallKind::Read, start)
                 .await
                 .map_err(|failure| failure.into_error(Subject::Query(query.collection_id())))?;
             Ok(results.into_stream(connection, query.collection_id().to_owned()))
@@ -138,7 +138,7 @@ impl Backend for FirestoreStore {
             }
             count.ok_or_else(|| retry::Failure::malformed("a count without a number"))
         };
-        retry::retrying(self.connection.attempts(), Kind::Read, run)
+        retry::retrying(self.connection.attempts(), CallKind::Read, run)
             .await
             .map_err(|failure| failure.into_error(Subject::Query(query.collection_id())))
     }

@@ -17,10 +17,10 @@ const MESSAGE_LIMIT: usize = 300;
 
 /// What a call does, so how safely it can be made twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum CallKind {
     /// Changes nothing.
     Read,
-    /// Reads inside a transaction: as [`Kind::Read`], but contention ends the attempt.
+    /// Reads inside a transaction: as [`CallKind::Read`], but contention ends the attempt.
     TransactionRead,
     /// A commit that leaves the same documents when it happens twice.
     Replayable,
@@ -32,13 +32,13 @@ pub(super) enum Kind {
     /// made again only when it certainly didn't happen, and else reported as unavailable: the
     /// caller, who can read what is there, decides.
     Conditional,
-    /// A transaction's commit: as [`Kind::Conditional`], and contention ends the attempt, because
+    /// A transaction's commit: as [`CallKind::Conditional`], and contention ends the attempt, because
     /// what was read is stale.
     TransactionCommit,
 }
 
 /// The kind of a commit outside transactions.
-pub(super) fn kind_of_commit(writes: &[Write]) -> Kind {
+pub(super) fn kind_of_commit(writes: &[Write]) -> CallKind {
     let replayable = writes.iter().all(|write| {
         let computed = match &write.kind {
             WriteKind::Set { transforms, .. } => {
@@ -48,7 +48,7 @@ pub(super) fn kind_of_commit(writes: &[Write]) -> Kind {
         };
         write.precondition == Precondition::None && !computed
     });
-    if replayable { Kind::Replayable } else { Kind::Conditional }
+    if replayable { CallKind::Replayable } else { CallKind::Conditional }
 }
 
 /// Why a call failed.
@@ -123,11 +123,13 @@ impl Failure {
         }
     }
 
-    fn may_retry(&self, kind: Kind) -> bool {
+    fn may_retry(&self, kind: CallKind) -> bool {
         match (self.outcome(), kind) {
             (Outcome::NotDone, _) => true,
-            (Outcome::Contention, kind) => !matches!(kind, Kind::TransactionRead | Kind::TransactionCommit),
-            (Outcome::Ambiguous, kind) => matches!(kind, Kind::Read | Kind::TransactionRead | Kind::Replayable),
+            (Outcome::Contention, kind) => !matches!(kind, CallKind::TransactionRead | CallKind::TransactionCommit),
+            (Outcome::Ambiguous, kind) => {
+                matches!(kind, CallKind::Read | CallKind::TransactionRead | CallKind::Replayable)
+            }
             (Outcome::Refused, _) => false,
         }
     }
@@ -198,7 +200,7 @@ fn brief(message: &str) -> String {
 }
 
 /// Makes a call, again after a pause while its kind allows, `attempts` times at most.
-pub(super) async fn retrying<T, F>(attempts: u32, kind: Kind, mut call: impl FnMut() -> F) -> Result<T, Failure>
+pub(super) async fn retrying<T, F>(attempts: u32, kind: CallKind, mut call: impl FnMut() -> F) -> Result<T, Failure>
 where
     F: Future<Output = Result<T, Failure>>,
 {
@@ -215,7 +217,7 @@ where
 }
 
 /// True when a call of this kind that failed so on its `attempt`th of `attempts` is to be made again.
-pub(super) fn again(failure: &Failure, kind: Kind, attempt: u32, attempts: u32) -> bool {
+pub(super) fn again(failure: &Failure, kind: CallKind, attempt: u32, attempts: u32) -> bool {
     attempt < attempts && failure.may_retry(kind)
 }
 
@@ -249,7 +251,7 @@ mod tests {
             with(Transform::Maximum(Value::Integer(1))),
         ];
         for writes in replayable {
-            assert_eq!(kind_of_commit(&writes), Kind::Replayable, "{writes:?}");
+            assert_eq!(kind_of_commit(&writes), CallKind::Replayable, "{writes:?}");
         }
         let conditional = [
             vec![set(), Write::create(path.clone(), fields! {})],
@@ -257,13 +259,13 @@ mod tests {
             with(Transform::Increment(Value::Integer(1))),
         ];
         for writes in conditional {
-            assert_eq!(kind_of_commit(&writes), Kind::Conditional, "{writes:?}");
+            assert_eq!(kind_of_commit(&writes), CallKind::Conditional, "{writes:?}");
         }
     }
 
     #[test]
     fn retries_follow_what_the_call_does_and_what_is_known_of_it() {
-        use Kind::*;
+        use CallKind::*;
         let table = [
             (Code::Unavailable, vec![Read, TransactionRead, Replayable]),
             (Code::DeadlineExceeded, vec![Read, TransactionRead, Replayable]),
@@ -310,7 +312,7 @@ mod tests {
 
     #[test]
     fn attempts_are_bounded() {
-        assert!(again(&failure(Code::Unavailable), Kind::Read, 2, 3));
-        assert!(!again(&failure(Code::Unavailable), Kind::Read, 3, 3));
+        assert!(again(&failure(Code::Unavailable), CallKind::Read, 2, 3));
+        assert!(!again(&failure(Code::Unavailable), CallKind::Read, 3, 3));
     }
 }

@@ -10,7 +10,7 @@ use pb::transaction_options::{Mode, ReadWrite};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::connection::Connection;
-use super::retry::{self, Failure, Kind, Subject};
+use super::retry::{self, CallKind, Failure, Subject};
 use super::{batch_get, convert, convert_query, query_all};
 use crate::{BackendTransaction, Committed, DocPath, Document, FieldPath, Query, Result, Write};
 
@@ -85,7 +85,9 @@ impl BackendTransaction for FirestoreTransaction {
         let mut attempt = 1;
         loop {
             match self.get_once(paths, mask).await {
-                Err(failure) if retry::again(&failure, Kind::TransactionRead, attempt, self.connection.attempts()) => {
+                Err(failure)
+                    if retry::again(&failure, CallKind::TransactionRead, attempt, self.connection.attempts()) =>
+                {
                     retry::wait(attempt).await;
                     attempt += 1;
                 }
@@ -99,7 +101,9 @@ impl BackendTransaction for FirestoreTransaction {
         let mut attempt = 1;
         loop {
             match self.query_once(request.clone()).await {
-                Err(failure) if retry::again(&failure, Kind::TransactionRead, attempt, self.connection.attempts()) => {
+                Err(failure)
+                    if retry::again(&failure, CallKind::TransactionRead, attempt, self.connection.attempts()) =>
+                {
                     retry::wait(attempt).await;
                     attempt += 1;
                 }
@@ -111,7 +115,7 @@ impl BackendTransaction for FirestoreTransaction {
     }
 
     async fn commit(&mut self, writes: Vec<Write>) -> Result<Committed> {
-        let kind = if self.id.is_some() { Kind::TransactionCommit } else { retry::kind_of_commit(&writes) };
+        let kind = if self.id.is_some() { CallKind::TransactionCommit } else { retry::kind_of_commit(&writes) };
         let subject = Subject::commit(&writes);
         let request = convert::commit(&self.connection, writes, self.id.clone().unwrap_or_default());
         let outcome =

@@ -12,7 +12,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Outbox, Waiting};
+use super::{Outbox, OutboxRow};
 use crate::backoff::{Backoff, Jitter};
 use crate::context::SystemRandom;
 use crate::{ChangeSink, Delivery, Result};
@@ -69,7 +69,7 @@ impl Dispatcher {
     /// time. Panics outside of a Tokio runtime.
     pub fn start(outbox: Arc<dyn Outbox>, sink: Arc<dyn ChangeSink>, options: DispatchOptions) -> Dispatcher {
         let stop = CancellationToken::new();
-        let delivery = Dispatch {
+        let delivery = DeliveryLoop {
             outbox,
             sink,
             options,
@@ -85,7 +85,7 @@ impl Dispatcher {
     }
 }
 
-struct Dispatch {
+struct DeliveryLoop {
     outbox: Arc<dyn Outbox>,
     sink: Arc<dyn ChangeSink>,
     options: DispatchOptions,
@@ -93,7 +93,7 @@ struct Dispatch {
     read: i64,
     /// There may be rows after it.
     more: bool,
-    ready: VecDeque<Waiting>,
+    ready: VecDeque<OutboxRow>,
     running: JoinSet<(i64, Delivery)>,
     /// Refused rows by when they are due. Only their numbers are held.
     retries: BinaryHeap<Reverse<(Instant, i64)>>,
@@ -105,7 +105,7 @@ struct Dispatch {
 /// After so many failures in a row to read the outbox, somebody should look.
 const WORTH_A_LOOK: u32 = 5;
 
-impl Dispatch {
+impl DeliveryLoop {
     async fn run(mut self, stop: CancellationToken) {
         let outbox = self.outbox.clone();
         let mut removing: Option<BoxFuture<'static, Vec<i64>>> = None;
@@ -193,7 +193,7 @@ impl Dispatch {
 
     fn start_ready(&mut self) {
         while self.running.len() < self.options.concurrency.max(1) {
-            let Some(Waiting { row, trigger, change }) = self.ready.pop_front() else { return };
+            let Some(OutboxRow { row, trigger, change }) = self.ready.pop_front() else { return };
             let change = match change {
                 Ok(change) => change,
                 Err(error) => {

@@ -19,9 +19,9 @@ pub use dispatch::{DispatchOptions, Dispatcher};
 #[async_trait]
 pub trait Outbox: Send + Sync + 'static {
     /// Those of these rows that are there, in any order.
-    async fn rows(&self, rows: &[i64]) -> Result<Vec<Waiting>>;
+    async fn rows(&self, rows: &[i64]) -> Result<Vec<OutboxRow>>;
     /// At most `limit` rows after the row of that number, in the order of their numbers.
-    async fn after(&self, row: i64, limit: usize) -> Result<Vec<Waiting>>;
+    async fn after(&self, row: i64, limit: usize) -> Result<Vec<OutboxRow>>;
     /// Removes rows for good, as far as they are there. The same rows may be removed twice.
     async fn remove(&self, rows: Vec<i64>) -> Result<()>;
     /// Returns when rows have been written since the last call returned: at once, if that was before this call.
@@ -30,7 +30,7 @@ pub trait Outbox: Send + Sync + 'static {
 
 /// A row of the outbox.
 #[derive(Debug)]
-pub struct Waiting {
+pub struct OutboxRow {
     /// Its number.
     pub row: i64,
     /// The trigger that wants it.

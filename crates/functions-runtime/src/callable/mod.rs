@@ -15,14 +15,14 @@ use axum::response::Response;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
-use super::budget::Ticket;
-use super::capacity::{BodyError, BodyPlace, Room, Share};
+use super::budget::Reservation;
+use super::capacity::{Admission, BodyError, BodyPlace, Share};
 use super::chunks::Chunks;
-use super::engine::{Ended, Run, Runtime};
+use super::engine::{Ended, FunctionRun, Runtime};
 use super::error::{FunctionError, Status};
 use super::function::{Call, Function, Trigger};
 use super::limits::TooMany;
-use super::observe::{Kind, Trace};
+use super::observe::{Trace, TriggerKind};
 use document_store::Cost;
 
 pub(super) use respond::envelope;
@@ -132,7 +132,7 @@ async fn begin<S: Clone + Send + Sync + 'static>(
     request: Request,
     chunks: Chunks,
 ) -> Result<Running, Refused> {
-    if !runtime.inner.room.has_call() {
+    if !runtime.inner.admission.has_call() {
         return Err(Refused::busy());
     }
     let (parts, body) = request.into_parts();
@@ -158,23 +158,23 @@ async fn begin<S: Clone + Send + Sync + 'static>(
     if caller.as_ref().is_err_and(|error| error.status == Status::Unauthenticated) {
         admit()?;
     }
-    let mut ticket = None;
+    let mut reservation = None;
     if let Ok(Some(caller)) = &caller
         && function.is_budgeted
     {
-        let admitted = runtime.inner.treasury.admit(caller).map_err(|TooMany(wait)| {
+        let admitted = runtime.inner.ledger.admit(caller).map_err(|TooMany(wait)| {
             runtime.metrics().budget_refused(function.name);
             let message = "You have asked for too much within a minute. Please wait a moment and try again.";
             Refused { error: FunctionError::new(Status::ResourceExhausted, message), retry_after: Some(wait) }
         });
-        ticket = Some(admitted?);
+        reservation = Some(admitted?);
     }
     let limit = match caller {
         Ok(Some(_)) => function.body_limit,
         _ => function.body_limit.min(SIGNED_OUT_BODY),
     };
-    let share = if ticket.as_ref().is_some_and(Ticket::is_raised) { Share::All } else { Share::Half };
-    let (data, bytes) = read(&runtime.inner.room, &parts, body, limit, share).await?;
+    let share = if reservation.as_ref().is_some_and(Reservation::is_raised) { Share::All } else { Share::Half };
+    let (data, bytes) = read(&runtime.inner.admission, &parts, body, limit, share).await?;
     let (mut caller, app_id) = (caller?, app_id?);
     if let Some(caller) = &mut caller {
         caller.sign_in = callers.sign_in.judge(&caller.claims, now);
@@ -183,19 +183,19 @@ async fn begin<S: Clone + Send + Sync + 'static>(
         }
     }
     let data = decode::decode(data).map_err(FunctionError::internal)?;
-    let place = runtime.inner.room.call().ok_or_else(Refused::busy)?;
+    let place = runtime.inner.admission.call().ok_or_else(Refused::busy)?;
 
     let Trigger::Callable(handler) = &function.trigger else {
         return Err(FunctionError::internal("the function found isn't callable").into());
     };
     let handler = handler.clone();
-    let allowance = ticket.as_ref().map(Ticket::allowance).unwrap_or_default();
-    let run = Run {
-        kind: Kind::Call,
+    let allowance = reservation.as_ref().map(Reservation::allowance).unwrap_or_default();
+    let run = FunctionRun {
+        kind: TriggerKind::Call,
         id: runtime.inner.options.context.document_id(),
         trace: Trace::of(&parts.headers),
         spent: Cost::default(),
-        ticket,
+        reservation,
     };
     let call = Call { data, caller, app_id, chunks, allowance };
     let work = move |state| async move {
@@ -244,7 +244,7 @@ fn log(error: &FunctionError) {
 /// The request's `data`, and the room that it takes. Whatever is wrong with the request, the protocol has one answer
 /// to it.
 async fn read(
-    room: &Room,
+    room: &Admission,
     parts: &Parts,
     body: axum::body::Body,
     limit: usize,

@@ -13,15 +13,15 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::capacity::{BodyError, Share};
-use super::engine::{Ended, Run, Runtime};
+use super::engine::{Ended, FunctionRun, Runtime};
 use super::function::{DocumentEvent, DocumentEventType, Function, HandlerError, Trigger};
-use super::observe::{Kind, Trace};
+use super::observe::{Trace, TriggerKind};
 use document_store::outbox::OutboxTrigger;
 use document_store::{ChangeFilter, ChangeKind, ChangeSink, Cost, Delivery, DocumentChange};
 
 /// What became of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dispatch {
+pub enum DispatchOutcome {
     /// Done, or none of the function's business, or never to succeed.
     Acknowledged,
     /// It may succeed later.
@@ -61,12 +61,12 @@ pub fn outbox_triggers<S>(table: &[Function<S>], label: &str) -> Vec<OutboxTrigg
 impl<S: Clone + Send + Sync + 'static> Runtime<S> {
     /// Hands a change to the document function of that name. A change that the function can't take
     /// is acknowledged and logged: it wouldn't get better by coming again.
-    pub async fn dispatch_change(&self, trigger: &str, change: DocumentChange) -> Dispatch {
+    pub async fn dispatch_change(&self, trigger: &str, change: DocumentChange) -> DispatchOutcome {
         match self.registry().find(trigger) {
             Some(function) => self.dispatch(&function.clone(), change, None, ()).await,
             None => {
                 tracing::error!(trigger, id = change.id, "an event for an unknown function was dropped");
-                Dispatch::Acknowledged
+                DispatchOutcome::Acknowledged
             }
         }
     }
@@ -85,23 +85,23 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
         change: DocumentChange,
         trace: Option<Trace>,
         places: impl Send + 'static,
-    ) -> Dispatch {
+    ) -> DispatchOutcome {
         let (name, id) = (function.name, change.id.clone());
         let Trigger::Document { event, pattern, handler, .. } = &function.trigger else {
             tracing::error!(function = name, id, "an event for a function that isn't on documents was dropped");
-            return Dispatch::Acknowledged;
+            return DispatchOutcome::Acknowledged;
         };
         let Some(kind) = change.kind() else {
             self.nothing_changed(name, &id);
-            return Dispatch::Acknowledged;
+            return DispatchOutcome::Acknowledged;
         };
         if !event.fires_on(kind) {
             tracing::warn!(function = name, id, change = ?kind, "an event of a kind that the function isn't on was dropped");
-            return Dispatch::Acknowledged;
+            return DispatchOutcome::Acknowledged;
         }
         let Some(params) = pattern.matches(&change.path) else {
             tracing::warn!(function = name, id, "an event of a document that the function isn't on was dropped");
-            return Dispatch::Acknowledged;
+            return DispatchOutcome::Acknowledged;
         };
         let age = self.inner.options.context.now().duration_since(change.time);
         self.metrics().event(name, &id, age.try_into().unwrap_or_default());
@@ -119,14 +119,14 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
             result
         };
         let event_id = id.clone();
-        let run = Run { kind: Kind::Event, id, trace, spent: Cost::default(), ticket: None };
+        let run = FunctionRun { kind: TriggerKind::Event, id, trace, spent: Cost::default(), reservation: None };
         match self.run(function, run, work, judge).await {
-            Ok(Ended::Answered(Err(HandlerError::Transient(_)))) => Dispatch::Transient,
-            Ok(Ended::Answered(_)) => Dispatch::Acknowledged,
+            Ok(Ended::Answered(Err(HandlerError::Transient(_)))) => DispatchOutcome::Transient,
+            Ok(Ended::Answered(_)) => DispatchOutcome::Acknowledged,
             Ok(Ended::Panicked | Ended::TimedOut) | Err(_) => {
                 // Where it is says which one it is: IDs, nothing of what's in it.
                 tracing::warn!(function = name, id = event_id, document = %path, "the event's handler broke; it's to come again");
-                Dispatch::Broken
+                DispatchOutcome::Broken
             }
         }
     }
@@ -144,8 +144,8 @@ fn judge(result: &Result<(), HandlerError>) -> &'static str {
 impl<S: Clone + Send + Sync + 'static> ChangeSink for Runtime<S> {
     async fn deliver(&self, trigger: &str, change: DocumentChange) -> Delivery {
         match self.dispatch_change(trigger, change).await {
-            Dispatch::Acknowledged => Delivery::Acknowledged,
-            Dispatch::Transient | Dispatch::Broken => Delivery::Refused,
+            DispatchOutcome::Acknowledged => Delivery::Acknowledged,
+            DispatchOutcome::Transient | DispatchOutcome::Broken => Delivery::Refused,
         }
     }
 }
@@ -193,7 +193,7 @@ async fn receive<S: Clone + Send + Sync + 'static>(
         tracing::error!(name, "an event for a function that isn't on documents was dropped");
         return StatusCode::NO_CONTENT.into_response();
     };
-    let room = &runtime.inner.room;
+    let room = &runtime.inner.admission;
     let Some(place) = room.event().await else {
         tracing::warn!(name, "an event waited too long for its turn; it's to come again");
         return busy();
@@ -226,9 +226,9 @@ async fn receive<S: Clone + Send + Sync + 'static>(
         return StatusCode::NO_CONTENT.into_response();
     }
     let status = match runtime.dispatch(&function, message.change, Trace::of(&parts.headers), (place, bytes)).await {
-        Dispatch::Acknowledged => StatusCode::NO_CONTENT,
-        Dispatch::Transient => StatusCode::SERVICE_UNAVAILABLE,
-        Dispatch::Broken => StatusCode::INTERNAL_SERVER_ERROR,
+        DispatchOutcome::Acknowledged => StatusCode::NO_CONTENT,
+        DispatchOutcome::Transient => StatusCode::SERVICE_UNAVAILABLE,
+        DispatchOutcome::Broken => StatusCode::INTERNAL_SERVER_ERROR,
     };
     status.into_response()
 }

@@ -1,7 +1,7 @@
 //! What the server tells of its work: metrics for Prometheus, and costs that tests can read.
 
+mod recent_events;
 pub mod samples;
-mod seen;
 mod trace;
 
 use std::collections::BTreeMap;
@@ -11,8 +11,8 @@ use metrics::{Key, KeyName, Label, Level, Metadata, Recorder, SharedString, Unit
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use parking_lot::Mutex;
 
+use self::recent_events::RecentEvents;
 use self::samples::Source;
-use self::seen::Seen;
 pub use self::trace::Trace;
 use document_store::{Cost, Meter};
 
@@ -119,7 +119,7 @@ impl Metric {
 
 /// What set a run off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum TriggerKind {
     /// A client's call.
     Call,
     /// A document's change.
@@ -128,21 +128,21 @@ pub enum Kind {
     Task,
 }
 
-impl Kind {
+impl TriggerKind {
     /// The word for logs.
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Call => "call",
-            Kind::Event => "event",
-            Kind::Task => "task",
+            TriggerKind::Call => "call",
+            TriggerKind::Event => "event",
+            TriggerKind::Task => "task",
         }
     }
 
     fn metric(self) -> Metric {
         match self {
-            Kind::Call => Metric::Calls,
-            Kind::Event => Metric::Events,
-            Kind::Task => Metric::Tasks,
+            TriggerKind::Call => Metric::Calls,
+            TriggerKind::Event => Metric::Events,
+            TriggerKind::Task => Metric::Tasks,
         }
     }
 }
@@ -168,7 +168,7 @@ pub struct Metrics {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
     costs: Mutex<BTreeMap<&'static str, FunctionCost>>,
-    seen: Seen,
+    seen: RecentEvents,
     sources: Mutex<Vec<Source>>,
 }
 
@@ -186,11 +186,24 @@ impl Metrics {
             }
         }
         let handle = recorder.handle();
-        Ok(Metrics { recorder, handle, costs: Mutex::default(), seen: Seen::default(), sources: Mutex::default() })
+        Ok(Metrics {
+            recorder,
+            handle,
+            costs: Mutex::default(),
+            seen: RecentEvents::default(),
+            sources: Mutex::default(),
+        })
     }
 
     /// Takes note of a run that ended.
-    pub fn record(&self, function: &'static str, kind: Kind, outcome: &'static str, took: Duration, spent: &Meter) {
+    pub fn record(
+        &self,
+        function: &'static str,
+        kind: TriggerKind,
+        outcome: &'static str,
+        took: Duration,
+        spent: &Meter,
+    ) {
         let cost = spent.total();
         {
             let mut costs = self.costs.lock();
@@ -205,7 +218,7 @@ impl Metrics {
         self.count(Metric::Writes, function, Vec::new(), cost.writes);
         self.count(Metric::Deletes, function, Vec::new(), cost.deletes);
         self.count(Metric::Conflicts, function, Vec::new(), spent.conflicts());
-        if kind == Kind::Event && outcome == "ok" && cost.writes + cost.deletes == 0 {
+        if kind == TriggerKind::Event && outcome == "ok" && cost.writes + cost.deletes == 0 {
             self.count(Metric::Noops, function, Vec::new(), 1);
         }
         self.observe(Metric::Duration, function, took);

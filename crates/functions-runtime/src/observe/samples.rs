@@ -64,7 +64,7 @@ pub(crate) fn of_server<S: Clone + Send + Sync + 'static>(
     queue: &Arc<LocalQueue>,
     remote: Option<&Arc<RemoteQueue>>,
 ) {
-    let (room, runs) = (runtime.inner.room.clone(), runtime.inner.runs.clone());
+    let (room, runs) = (runtime.inner.admission.clone(), runtime.inner.runs.clone());
     let (connections, queue, remote) = (connections.clone(), queue.clone(), remote.cloned());
     let started = runtime.inner.options.context.now().as_second();
     runtime.metrics().add_source(Box::new(move || {
@@ -84,7 +84,7 @@ pub(crate) fn of_server<S: Clone + Send + Sync + 'static>(
             Sample::gauge("process_start_time_seconds", "When the server started, since 1970.", started as f64),
         ];
         if let Some(remote) = &remote {
-            let waiting = remote.unsaid();
+            let waiting = remote.unsent();
             samples.push(gauge("task_words_waiting", "Tasks that Cloud Tasks has yet to be told of.", waiting));
         }
         if let Some(bytes) = resident_memory() {

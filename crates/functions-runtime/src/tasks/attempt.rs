@@ -14,11 +14,11 @@ use super::{LocalQueue, RemoteQueue, StoredTask, Task, TaskOutcome, contents, pa
 use crate::auth::{Deliveries, Rejection};
 use crate::callable::{envelope, is_json, only_data};
 use crate::capacity::{BodyError, Share};
-use crate::engine::{Ended, Run, Runtime};
+use crate::engine::{Ended, FunctionRun, Runtime};
 use crate::error::{FunctionError, Status};
 use crate::events::{busy, unverified};
 use crate::function::{HandlerError, Trigger};
-use crate::observe::{Kind, Trace};
+use crate::observe::{Trace, TriggerKind};
 use document_store::{Cost, Database, Meter, Precondition, StoreError, Write, metered};
 
 /// When a task is tried again that this process runs already.
@@ -137,7 +137,10 @@ impl<S: Clone + Send + Sync + 'static> TaskRunner for Runtime<S> {
             }
             outcome
         };
-        match self.run(&function, Run { kind: Kind::Task, id, trace, spent, ticket: None }, work, judge).await {
+        match self
+            .run(&function, FunctionRun { kind: TriggerKind::Task, id, trace, spent, reservation: None }, work, judge)
+            .await
+        {
             Ok(Ended::Answered(Ok(TaskOutcome::Later(delay)))) => AttemptEnd::Later(delay),
             Ok(Ended::Answered(Ok(_) | Err(HandlerError::Permanent(_)))) => AttemptEnd::Done,
             Ok(Ended::Answered(Err(HandlerError::Transient(_))) | Ended::Panicked | Ended::TimedOut) | Err(_) => {
@@ -179,11 +182,12 @@ pub async fn receive<S: Clone + Send + Sync + 'static>(
     else {
         return envelope(&FunctionError::new(Status::NotFound, "There is no such queue"));
     };
-    let (bytes, _place) = match runtime.inner.room.read(&parts.headers, body, function.body_limit, Share::All).await {
-        Ok(read) => read,
-        Err(BodyError::Busy) => return busy(),
-        Err(_) => return envelope(&FunctionError::invalid("Bad Request")),
-    };
+    let (bytes, _place) =
+        match runtime.inner.admission.read(&parts.headers, body, function.body_limit, Share::All).await {
+            Ok(read) => read,
+            Err(BodyError::Busy) => return busy(),
+            Err(_) => return envelope(&FunctionError::invalid("Bad Request")),
+        };
     let body = match serde_json::from_slice(&bytes) {
         Ok(Json::Object(body)) if parts.method == Method::POST && is_json(&parts.headers) => only_data(body),
         _ => None,

@@ -1,7 +1,7 @@
-//! Cloud Tasks, which carries the word that a task is there, in production and on Firebase's emulator.
+//! Cloud Tasks, which carries the notification that a task is there, in production and on Firebase's emulator.
 //!
-//! The task itself is a document, as ever. So a word that's lost delays it, and one that comes twice finds it done:
-//! whoever sweeps the store now and then says the word again for tasks that have been there for long.
+//! The task itself is a document, as ever. So a notification that's lost delays it, and one that comes twice finds it done:
+//! whoever sweeps the store now and then says the notification again for tasks that have been there for long.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -58,9 +58,9 @@ pub enum CloudError {
     Settings(String),
 }
 
-/// Why a word wasn't taken.
+/// Why a notification wasn't taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-enum WordError {
+enum NotifyError {
     /// It may be taken later.
     #[error("Cloud Tasks can't be reached or is overloaded")]
     Later,
@@ -98,13 +98,16 @@ impl CloudTasks {
         Ok(CloudTasks { http: http.build().map_err(|error| failed(&error))?, base, credentials, options })
     }
 
-    /// Says a word. Its name makes a repetition of it no second one.
-    async fn say(&self, word: &Word, deadline: Duration) -> Result<(), WordError> {
-        let parent = format!("{}/queues/{}", self.options.parent, word.function);
-        let url = self.base.join(&format!("{parent}/tasks")).map_err(|_| WordError::Refused(0))?;
-        let target =
-            self.options.target.join(&format!("tasks/{}", word.function)).map_err(|_| WordError::Refused(0))?;
-        let body = json!({ "data": { "id": word.id } }).to_string();
+    /// Says a notification. Its name makes a repetition of it no second one.
+    async fn send(&self, notification: &Notification, deadline: Duration) -> Result<(), NotifyError> {
+        let parent = format!("{}/queues/{}", self.options.parent, notification.function);
+        let url = self.base.join(&format!("{parent}/tasks")).map_err(|_| NotifyError::Refused(0))?;
+        let target = self
+            .options
+            .target
+            .join(&format!("tasks/{}", notification.function))
+            .map_err(|_| NotifyError::Refused(0))?;
+        let body = json!({ "data": { "id": notification.id } }).to_string();
         let mut request = json!({
             "url": target.as_str(), "httpMethod": "POST", "headers": { "Content-Type": "application/json" },
             "body": STANDARD.encode(body),
@@ -113,36 +116,37 @@ impl CloudTasks {
             request["oidcToken"] = json!({ "serviceAccountEmail": account, "audience": audience });
         }
         let mut task = json!({
-            "name": format!("{parent}/tasks/{}", word.name), "httpRequest": request,
+            "name": format!("{parent}/tasks/{}", notification.name), "httpRequest": request,
             "dispatchDeadline": format!("{}s", deadline.as_secs()),
         });
-        if let Some(at) = &word.at {
+        if let Some(at) = &notification.at {
             task["scheduleTime"] = json!(at.to_string());
         }
         let mut request = self.http.post(url).json(&json!({ "task": task }));
         if let Some(credentials) = &self.credentials {
             let headers = tokio::time::timeout(LIMIT, credentials.headers()).await;
-            request = request.headers((*headers.map_err(|_| WordError::Later)?.map_err(|_| WordError::Later)?).clone());
+            request =
+                request.headers((*headers.map_err(|_| NotifyError::Later)?.map_err(|_| NotifyError::Later)?).clone());
         }
-        let answer = request.send().await.map_err(|_| WordError::Later)?;
+        let answer = request.send().await.map_err(|_| NotifyError::Later)?;
         match answer.status() {
             status if status.is_success() => Ok(()),
             // It was taken before, and the answer was lost.
             StatusCode::CONFLICT => Ok(()),
-            StatusCode::TOO_MANY_REQUESTS => Err(WordError::Later),
-            status if status.is_server_error() => Err(WordError::Later),
-            status => Err(WordError::Refused(status.as_u16())),
+            StatusCode::TOO_MANY_REQUESTS => Err(NotifyError::Later),
+            status if status.is_server_error() => Err(NotifyError::Later),
+            status => Err(NotifyError::Refused(status.as_u16())),
         }
     }
 }
 
 /// That a task is there.
 #[derive(Clone, Debug)]
-struct Word {
+struct Notification {
     function: String,
     /// Of the task's document.
     id: String,
-    /// Of the word itself, not the task: a name that was used is taken for hours, and a task may be handed in anew.
+    /// Of the notification itself, not the task: a name that was used is taken for hours, and a task may be handed in anew.
     name: String,
     /// Not before.
     at: Option<document_store::Timestamp>,
@@ -162,14 +166,14 @@ pub struct RemoteQueue {
     local: Arc<LocalQueue>,
     /// How long functions may take.
     limits: HashMap<&'static str, Duration>,
-    words: mpsc::UnboundedSender<(Word, Counted)>,
-    /// How many words have yet to be said.
-    unsaid: watch::Sender<usize>,
-    said: Mutex<Option<mpsc::UnboundedReceiver<(Word, Counted)>>>,
+    notifications: mpsc::UnboundedSender<(Notification, Counted)>,
+    /// How many notifications have yet to be receiver.
+    unsent: watch::Sender<usize>,
+    receiver: Mutex<Option<mpsc::UnboundedReceiver<(Notification, Counted)>>>,
 }
 
 impl RemoteQueue {
-    /// A queue of the tasks in `database`, carried by `cloud`. Nothing is said before [`RemoteQueue::start`].
+    /// A queue of the tasks in `database`, carried by `cloud`. Nothing is receiver before [`RemoteQueue::start`].
     pub fn new<S>(
         cloud: CloudTasks,
         database: Database,
@@ -179,27 +183,27 @@ impl RemoteQueue {
     ) -> Arc<RemoteQueue> {
         let tasks = table.iter().filter(|function| matches!(function.trigger, Trigger::Task(_)));
         let limits = tasks.map(|function| (function.name, function.timeout)).collect();
-        let (words, said) = mpsc::unbounded_channel();
-        let (unsaid, said) = (watch::Sender::new(0), Mutex::new(Some(said)));
-        Arc::new(RemoteQueue { cloud, database, context, local, limits, words, unsaid, said })
+        let (notifications, receiver) = mpsc::unbounded_channel();
+        let (unsent, receiver) = (watch::Sender::new(0), Mutex::new(Some(receiver)));
+        Arc::new(RemoteQueue { cloud, database, context, local, limits, notifications, unsent, receiver })
     }
 
-    /// Begins to say words, and to sweep.
+    /// Begins to say notifications, and to sweep.
     pub fn start(self: &Arc<Self>) {
-        let Some(said) = self.said.lock().take() else { return };
-        tokio::spawn(self.clone().say_all(said));
-        tokio::spawn(self.clone().sweep_again_and_again());
+        let Some(receiver) = self.receiver.lock().take() else { return };
+        tokio::spawn(self.clone().send_all(receiver));
+        tokio::spawn(self.clone().sweep_periodically());
     }
 
-    /// How many words have yet to be said.
-    pub fn unsaid(&self) -> usize {
-        *self.unsaid.borrow()
+    /// How many notifications have yet to be receiver.
+    pub fn unsent(&self) -> usize {
+        *self.unsent.borrow()
     }
 
-    /// Waits until every word is said that there is now.
-    pub async fn all_said(&self) {
+    /// Waits until every notification is receiver that there is now.
+    pub async fn all_sent(&self) {
         // Fails only when the sender is gone, which `self` holds.
-        let _ = self.unsaid.subscribe().wait_for(|unsaid| *unsaid == 0).await;
+        let _ = self.unsent.subscribe().wait_for(|unsent| *unsent == 0).await;
     }
 
     /// Runs what this instance is told of.
@@ -211,7 +215,7 @@ impl RemoteQueue {
     pub fn schedule(&self, function: &str, id: &str, delay: Duration) {
         let delay = delay.clamp(Duration::from_secs(1), Duration::from_secs(24 * 60 * 60));
         let at = self.context.now() + jiff::SignedDuration::from_secs(delay.as_secs() as i64);
-        // Several who put the same task off at once say one word, or two. The next time is another period for sure,
+        // Several who put the same task off at once say one notification, or two. The next time is another period for sure,
         // also by another instance's clock.
         let period = (at.as_millisecond() / (delay.as_millis() / 2) as i64).to_string();
         let name = name_of(&[id, "later", &period]);
@@ -220,36 +224,39 @@ impl RemoteQueue {
 
     fn tell(&self, function: &str, id: &str, name: String, at: Option<document_store::Timestamp>) {
         let (function, id) = (function.to_owned(), document_id(id).into_owned());
-        let word = Word { function, id, name, at };
-        // Fails when nobody says words any more: then another instance's sweep does.
-        let _ = self.words.send((word, Counted::new(&self.unsaid)));
+        let notification = Notification { function, id, name, at };
+        // Fails when nobody says notifications any more: then another instance's sweep does.
+        let _ = self.notifications.send((notification, Counted::new(&self.unsent)));
     }
 
-    async fn say_all(self: Arc<Self>, said: mpsc::UnboundedReceiver<(Word, Counted)>) {
-        let words = futures::stream::unfold(said, async |mut said| Some((said.recv().await?, said)));
-        words.for_each_concurrent(AT_ONCE, async |(word, _unsaid)| self.say(word).await).await;
+    async fn send_all(self: Arc<Self>, receiver: mpsc::UnboundedReceiver<(Notification, Counted)>) {
+        let notifications =
+            futures::stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver)));
+        notifications
+            .for_each_concurrent(AT_ONCE, async |(notification, _unsaid)| self.deliver(notification).await)
+            .await;
     }
 
-    async fn say(&self, word: Word) {
-        let limit = self.limits.get(word.function.as_str()).copied().unwrap_or(DEADLINES.1);
+    async fn deliver(&self, notification: Notification) {
+        let limit = self.limits.get(notification.function.as_str()).copied().unwrap_or(DEADLINES.1);
         let deadline = (limit + GRACE).clamp(DEADLINES.0, DEADLINES.1);
         for failures in 1.. {
-            match self.cloud.say(&word, deadline).await {
+            match self.cloud.send(&notification, deadline).await {
                 Ok(()) => return,
-                Err(WordError::Later) => {
-                    tracing::warn!(function = word.function, failures, "Cloud Tasks can't be told of a task");
+                Err(NotifyError::Later) => {
+                    tracing::warn!(function = notification.function, failures, "Cloud Tasks can't be told of a task");
                     tokio::time::sleep(BACKOFF.pause(failures, &*self.context.random)).await;
                 }
                 Err(error) => {
-                    tracing::error!(function = word.function, %error, "Cloud Tasks can't be told of a task");
+                    tracing::error!(function = notification.function, %error, "Cloud Tasks can't be told of a task");
                     return;
                 }
             }
         }
     }
 
-    /// An instance may have died between a commit and its word.
-    async fn sweep_again_and_again(self: Arc<Self>) {
+    /// An instance may have died between a commit and its notification.
+    async fn sweep_periodically(self: Arc<Self>) {
         let period = self.cloud.options.sweep;
         loop {
             // Not all instances at once.
@@ -266,7 +273,7 @@ impl RemoteQueue {
     async fn sweep(&self, age: Duration) -> Result<usize, StoreError> {
         let age = jiff::SignedDuration::try_from(age).unwrap_or(jiff::SignedDuration::from_hours(1));
         let now = self.context.now();
-        // However many instances sweep, and how often: one word a task and period.
+        // However many instances sweep, and how often: one notification a task and period.
         let period = (now.as_millisecond() / age.as_millis().max(1) as i64).to_string();
         let old = Query::collection(TASKS)
             .filter("createdAt", FieldOp::LessThan, now - age)

@@ -8,7 +8,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::attempt::{AttemptEnd, TaskRunner};
-use super::state::State;
+use super::state::QueueState;
 use super::{NewTask, TASKS, TaskQueue, document_id, document_of, path_of};
 use crate::observe::Trace;
 use document_store::backoff::Backoff;
@@ -41,7 +41,7 @@ impl Default for QueueOptions {
 pub struct LocalQueue {
     database: Database,
     options: QueueOptions,
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
     /// Tells the dispatcher that there may be something to do.
     changed: Notify,
     progress: watch::Sender<Progress>,
@@ -135,7 +135,7 @@ impl LocalQueue {
         self.change(|state| state.ended(id, end, Instant::now(), |failures| backoff.pause(failures, &SystemRandom)));
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+    fn change<T>(&self, change: impl FnOnce(&mut QueueState) -> T) -> T {
         let mut state = self.state.lock();
         let result = change(&mut state);
         let (pending, running) = (state.pending(), state.running());

@@ -16,7 +16,7 @@ pub const ROOM: usize = 1000;
 
 /// All that the queue remembers.
 #[derive(Default)]
-pub struct State {
+pub struct QueueState {
     entries: HashMap<String, Entry>,
     ready: VecDeque<String>,
     due: BTreeSet<(Instant, String)>,
@@ -44,7 +44,7 @@ enum Phase {
     Waiting { until: Instant, may_wake: bool },
 }
 
-impl State {
+impl QueueState {
     /// A task was handed in, with its document. Handed in anew, it runs (again).
     pub fn announce(&mut self, id: String, task: StoredTask) {
         let Some(entry) = self.entries.get_mut(&id) else {
@@ -215,18 +215,18 @@ mod tests {
         panic!("nothing failed")
     }
 
-    fn announce(state: &mut State, id: &str) {
+    fn announce(state: &mut QueueState, id: &str) {
         let task = StoredTask { function: "work".to_owned(), version: 1, payload: Default::default() };
         state.announce(id.to_owned(), task);
     }
 
-    fn started(state: &mut State, now: Instant) -> Vec<String> {
+    fn started(state: &mut QueueState, now: Instant) -> Vec<String> {
         std::iter::from_fn(|| state.next(now)).map(|attempt| attempt.id).collect()
     }
 
     #[test]
     fn tasks_run_in_the_order_they_came_and_never_twice_at_once() {
-        let (mut state, now) = (State::default(), Instant::now());
+        let (mut state, now) = (QueueState::default(), Instant::now());
         for id in ["b", "a", "b", "c"] {
             announce(&mut state, id);
         }
@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_later_task_waits_until_it_is_due_or_woken() {
-        let (mut state, now) = (State::default(), Instant::now());
+        let (mut state, now) = (QueueState::default(), Instant::now());
         let hour = Duration::from_secs(3600);
         announce(&mut state, "a");
         assert_eq!(started(&mut state, now), ["a"]);
@@ -267,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_failed_task_waits_its_backoff_whoever_wakes_it() {
-        let (mut state, now) = (State::default(), Instant::now());
+        let (mut state, now) = (QueueState::default(), Instant::now());
         announce(&mut state, "a");
         for failures in 1..=3 {
             assert_eq!(started(&mut state, now + Duration::from_secs(1)), ["a"]);
@@ -282,7 +282,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_and_nothing_is_forgotten() {
-        let (mut state, now) = (State::default(), Instant::now());
+        let (mut state, now) = (QueueState::default(), Instant::now());
         for number in 0..ROOM + 10 {
             announce(&mut state, &number.to_string());
         }

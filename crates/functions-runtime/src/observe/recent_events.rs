@@ -11,7 +11,7 @@ const MOST: usize = 65_536;
 /// The last events of this process, to tell which of them come again. For the metrics alone: handlers know by what's
 /// in the store.
 #[derive(Default)]
-pub struct Seen {
+pub struct RecentEvents {
     hasher: RandomState,
     memory: Mutex<Memory>,
 }
@@ -22,7 +22,7 @@ struct Memory {
     order: VecDeque<u64>,
 }
 
-impl Seen {
+impl RecentEvents {
     /// Remembers an event of a function. True when it was remembered already.
     pub fn again(&self, function: &str, id: &str) -> bool {
         let event = self.hasher.hash_one((function, id));
@@ -46,7 +46,7 @@ mod tests {
 
     #[test]
     fn an_event_is_known_by_function_and_id_until_many_others_came() {
-        let seen = Seen::default();
+        let seen = RecentEvents::default();
         assert!(!seen.again("a", "1"));
         assert!(!seen.again("b", "1"), "one change sets off several functions");
         assert!(seen.again("a", "1"));
