@@ -1,7 +1,8 @@
-//! How much of the databases somebody signed in may use a minute.
+//! Budgets of signed-in callers: billed database operations a minute, as a token bucket for each.
 //!
-//! What a call costs is known when it has ended, so it's the next call that is refused. Each call that is under way holds a
-//! small part of the budget, and gives back what it didn't need: so not many begin before the first has ended.
+//! The cost of a call is known only when it has ended, so a caller may overdraw the budget, and the next call is refused.
+//! Each call under way reserves a small part of the budget and returns what it didn't need: that bounds how many calls can
+//! begin before the first has ended.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -16,35 +17,35 @@ use super::function::Caller;
 use super::limits::{Stopwatch, TooMany};
 use document_store::Cost;
 
-/// Operations a minute, by default, of somebody who looks after nobody: a sign-in costs five.
+/// The default budget in operations a minute. (A sign-in may cost five.)
 pub const OPERATIONS: NonZeroU32 = NonZeroU32::new(2_000).unwrap();
-/// Operations a minute, by default, of somebody who looks after others: a page with 200 administrations costs 800, a level
-/// of the tree of a district with 200 schools 400.
+/// The default budget, in operations a minute, of callers whose rights raise it: those who administer others, whose pages
+/// read several hundred documents.
 pub const RAISED_OPERATIONS: NonZeroU32 = NonZeroU32::new(60_000).unwrap();
 
-/// How many calls of one caller may be under way before any has ended.
+/// How many calls of one caller may be under way before any has ended: each reserves this part of the budget.
 pub const UNDER_WAY: u32 = 10;
 /// The same where their rights raise the budget: pages for administrators ask for much at once.
 pub const RAISED_UNDER_WAY: u32 = 40;
-/// How many callers are kept apart: about 16 MiB. More share one budget.
+/// How many callers have a balance of their own (about 16 MiB). Further ones share one.
 const MOST_CALLERS: usize = 100_000;
-/// The least time between two sweeps for want of room: a sweep looks at every caller.
+/// The least time between two sweeps that make room for new callers: a sweep looks at every balance.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 const MINUTE: f64 = 60.0;
 
 /// The budgets of callers: billed operations of the databases (reads, writes, deletes) a minute.
 #[derive(Clone, Debug)]
 pub struct Budgets {
-    /// Of everybody; `None` for any number.
+    /// Of callers in general; `None` for no limit.
     pub plain: Option<NonZeroU32>,
-    /// Of those whose rights raise it; `None` for any number.
+    /// Of callers whose rights raise it; `None` for no limit.
     pub raised: Option<NonZeroU32>,
-    /// What time is taken from.
+    /// Measures the time in which budgets are refilled.
     pub stopwatch: Stopwatch,
 }
 
 impl Budgets {
-    /// Any number for everybody.
+    /// No limit for anybody.
     pub fn unlimited() -> Self {
         Budgets { plain: None, raised: None, stopwatch: Stopwatch::start() }
     }
@@ -56,11 +57,12 @@ impl Default for Budgets {
     }
 }
 
-/// Which budget the caller of a call has, for the handler to say once it knows: what the token says of rights doesn't count.
+/// Where a handler says whether its caller's rights raise the budget. The claims of the token, which may be outdated, don't
+/// decide that.
 #[derive(Clone, Debug, Default)]
 pub struct Allowance(Arc<AtomicU8>);
 
-/// What an [`Allowance`] holds once something was said.
+/// Values of an [`Allowance`] that was set.
 const PLAIN: u8 = 1;
 const RAISED: u8 = 2;
 
@@ -86,11 +88,11 @@ enum BudgetHolder {
         project: String,
         uid: String,
     },
-    /// Everybody for whom there's no room.
+    /// All callers beyond [`MOST_CALLERS`].
     Others,
 }
 
-/// What is left for somebody.
+/// What is left of a budget: `left` operations at the time `at`.
 #[derive(Clone, Copy, Debug)]
 struct Balance {
     left: f64,
@@ -98,7 +100,7 @@ struct Balance {
     raised: bool,
 }
 
-/// What is left for everybody.
+/// The balances of all callers.
 pub(super) struct BudgetLedger {
     budgets: Budgets,
     most: usize,
@@ -116,7 +118,7 @@ impl BudgetLedger {
         BudgetLedger { budgets, most: MOST_CALLERS, balances: Mutex::new(Balances { of: HashMap::new(), swept }) }
     }
 
-    /// Lets a call begin, or says when it may.
+    /// Reserves a part of the caller's budget for a call. Fails with the time to wait when too little is left.
     pub fn admit(self: &Arc<Self>, caller: &Caller) -> Result<Reservation, TooMany> {
         let now = self.budgets.stopwatch.now();
         let mut balances = self.balances.lock();
@@ -161,7 +163,7 @@ impl BudgetLedger {
         balances.of.len() < self.most
     }
 
-    /// Forgets callers who have all of their budget again.
+    /// Forgets callers whose budget is full again.
     fn sweep(&self, balances: &mut Balances, now: Duration) {
         balances.swept = now;
         balances.of.retain(|_, balance| {
@@ -169,14 +171,14 @@ impl BudgetLedger {
         });
     }
 
-    /// Forgets whoever has all of their budget again.
+    /// Forgets callers whose budget is full again, and frees their memory.
     pub fn upkeep(&self) {
         let mut balances = self.balances.lock();
         self.sweep(&mut balances, self.budgets.stopwatch.now());
         balances.of.shrink_to_fit();
     }
 
-    /// Takes what a call has cost, for which `held` was held.
+    /// Charges a call's cost, in place of the `held` that was reserved for it.
     fn settle(&self, holder: &BudgetHolder, held: f64, spent: f64, raised: Option<bool>) {
         if self.budgets.plain.is_none() && self.budgets.raised.is_none() {
             return;
@@ -185,7 +187,7 @@ impl BudgetLedger {
         let mut balances = self.balances.lock();
         let known = balances.of.get(holder).copied();
         let was_raised = known.is_some_and(|balance| balance.raised);
-        // Of those who share a budget, nobody raises it.
+        // Callers who share a balance have the plain budget.
         let raised = if *holder == BudgetHolder::Others { false } else { raised.unwrap_or(was_raised) };
         let (before, most) = (self.most_of(was_raised), self.most_of(raised));
         let Some(most) = most else {
@@ -194,7 +196,7 @@ impl BudgetLedger {
         };
         let mut balance = match (known, before) {
             (Some(balance), Some(before)) => refilled(balance, before, now),
-            // Nothing was held against it, or it was forgotten, being full.
+            // There was no limit when the call began, or the balance was full and so forgotten.
             _ => Balance { left: before.unwrap_or(most), at: now, raised: was_raised },
         };
         balance.left += most - before.unwrap_or(most) + held - spent;
@@ -209,7 +211,7 @@ fn refilled(balance: Balance, most: f64, now: Duration) -> Balance {
     Balance { left: (balance.left + gained).min(most), at: now, ..balance }
 }
 
-/// A call that may go on, until it says what it has cost.
+/// A part of a caller's budget, reserved for a call under way.
 pub(super) struct Reservation {
     ledger: Arc<BudgetLedger>,
     holder: BudgetHolder,
@@ -220,7 +222,7 @@ pub(super) struct Reservation {
 }
 
 impl Reservation {
-    /// Where the handler says which budget the caller has.
+    /// Where the handler says whether the caller's rights raise the budget.
     pub fn allowance(&self) -> Allowance {
         self.allowance.clone()
     }
@@ -230,7 +232,7 @@ impl Reservation {
         self.raised
     }
 
-    /// Takes what the call has cost from the budget.
+    /// Charges what the call has cost, and ends the reservation.
     pub fn settle(mut self, cost: Cost) {
         self.settled = true;
         let spent = cost.reads.saturating_add(cost.writes).saturating_add(cost.deletes);
@@ -239,7 +241,7 @@ impl Reservation {
 }
 
 impl Drop for Reservation {
-    /// A call that came to nothing has cost nothing.
+    /// Returns the reservation of a call that never ran.
     fn drop(&mut self) {
         if !self.settled && self.held > 0.0 {
             self.ledger.settle(&self.holder, self.held, 0.0, None);

@@ -1,4 +1,5 @@
-//! Takes connections and speaks HTTP/1 on them: a bounded number, and none for ever. `axum::serve` bounds neither.
+//! Accepts connections and serves HTTP/1 on them, with a limit on their number and timeouts for slow clients, both of which
+//! `axum::serve` lacks.
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,17 +21,17 @@ use tokio::sync::Semaphore;
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
-/// How long a connection may be idle, and how long the head of a request may take to come.
-/// More than proxies usually keep one: the one who'd use it should be the one who closes it.
+/// How long a connection may be idle, and how long receiving the head of a request may take. Longer than proxies usually
+/// keep idle connections, so that the proxy closes first and never sends a request on a connection that is being closed.
 const IDLE: Duration = Duration::from_secs(75);
-/// How long somebody may take nothing of an answer.
+/// How long a client may read nothing of an answer.
 const STALLED: Duration = Duration::from_secs(60);
-/// How many bytes of a request are kept at once, its head among them.
+/// How many bytes of a request, including its head, are buffered.
 const MOST_BUFFERED: usize = 128 * 1024;
-/// How long to wait when the system has no room for another connection.
+/// How long to wait when the system can't open another connection (out of file descriptors, say).
 const EXHAUSTED: Duration = Duration::from_secs(1);
 
-/// How long slow clients are borne with.
+/// Timeouts for slow clients.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timeouts {
     pub idle: Duration,
@@ -43,8 +44,8 @@ impl Default for Timeouts {
     }
 }
 
-/// Serves until `closing` is cancelled; then takes no new connection, and ends when those that are open have had their
-/// answers. `room` has a place for each connection.
+/// Serves until `closing` is cancelled; then accepts no new connection, and ends when the requests under way are answered.
+/// `room` has a permit for each connection.
 pub(super) async fn serve(
     listener: TcpListener,
     router: Router,
@@ -57,7 +58,7 @@ pub(super) async fn serve(
     http.timer(TokioTimer::new()).header_read_timeout(timeouts.idle).max_buf_size(MOST_BUFFERED);
     loop {
         let next = async {
-            // Fails only when it's closed, which it never is.
+            // Fails only when the semaphore is closed, which it never is.
             let place = room.clone().acquire_owned().await.ok();
             (place, accept(&listener).await)
         };
@@ -65,10 +66,10 @@ pub(super) async fn serve(
             () = closing.cancelled() => break,
             next = next => next,
         };
-        // Answers are written whole; small ones mustn't wait for more.
+        // Answers are written at once, so the system need not wait for more bytes (Nagle's algorithm).
         let _ = stream.set_nodelay(true);
         let mut stream = TimeoutStream::new(stream);
-        // No limit on reading: nothing comes while an answer is made, for an hour in the longest case.
+        // No timeout on reading: while a handler runs, which may take an hour, the client sends nothing.
         stream.set_write_timeout(Some(timeouts.stalled));
         let routes = TowerToHyperService::new(router.clone());
         let service = service_fn(move |mut request: Request<Incoming>| {
@@ -78,7 +79,7 @@ pub(super) async fn serve(
         let connection = graceful.watch(http.serve_connection(TokioIo::new(Box::pin(stream)), service));
         tokio::spawn(async move {
             let _place = place;
-            // Whatever broke, there's nobody left to tell.
+            // Nobody is left to answer.
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection broke");
             }
@@ -94,7 +95,7 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
             Ok(accepted) => return accepted,
             Err(error) if is_of_the_connection(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "no connection can be taken");
+                tracing::warn!(%error, "no connection can be accepted for now");
                 tokio::time::sleep(EXHAUSTED).await;
             }
         }

@@ -1,7 +1,7 @@
-//! Cloud Tasks, which carries the notification that a task is there, in production and on Firebase's emulator.
+//! Cloud Tasks, which notifies the instances of a service of tasks, in production and on Firebase's emulator.
 //!
-//! The task itself is a document, as ever. So a notification that's lost delays it, and one that comes twice finds it done:
-//! whoever sweeps the store now and then says the notification again for tasks that have been there for long.
+//! The queue only notifies; the task's document is authoritative. So a lost notification delays the task, and a repeated
+//! one finds it done. A periodic sweep of the store notifies again of tasks that have been there for long.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,25 +28,26 @@ use document_store::{Database, Direction, FieldOp, Query, StoreError, Value, Wri
 const CLOUD: &str = "https://cloudtasks.googleapis.com/v2";
 /// How long a request may take.
 const LIMIT: Duration = Duration::from_secs(10);
-/// Words on their way at once.
+/// Notifications that are being sent at once.
 const AT_ONCE: usize = 16;
-/// How long after a function's own limit Cloud Tasks gives up waiting for it.
+/// What is added to a function's own time limit to make the dispatch deadline, after which Cloud Tasks tries again.
 const GRACE: Duration = Duration::from_secs(30);
-/// The limits of Cloud Tasks on that.
+/// The shortest and the longest dispatch deadline that Cloud Tasks takes.
 const DEADLINES: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(1800));
 
-/// How Cloud Tasks is asked, and whom it is to call.
+/// Where Cloud Tasks is, and which service it calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CloudOptions {
-    /// `projects/P/locations/L`, whose queues are named like the task functions.
+    /// `projects/P/locations/L`. Its queues have the names of the task functions.
     pub parent: String,
-    /// Firebase's emulator, `host:port`, instead.
+    /// `host:port` of Firebase's emulator; `None` for the real Cloud Tasks.
     pub emulator: Option<String>,
     /// The address of this service, as Cloud Tasks reaches it.
     pub target: Url,
-    /// The service account that calls are made as, and the audience of its tokens; none on the emulator.
+    /// The service account that Cloud Tasks calls this service as, and the audience of its OIDC tokens; `None` on the
+    /// emulator, which sends no token.
     pub caller: Option<(String, String)>,
-    /// How often the store is swept for tasks that are older than that.
+    /// The time between two sweeps of the store, and the age from which on a sweep notifies of a task again.
     pub sweep: Duration,
 }
 
@@ -58,18 +59,18 @@ pub enum CloudError {
     Settings(String),
 }
 
-/// Why a notification wasn't taken.
+/// Why Cloud Tasks didn't take a notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 enum NotifyError {
-    /// It may be taken later.
+    /// It may take the same one later.
     #[error("Cloud Tasks can't be reached or is overloaded")]
     Later,
-    /// It never will: there's no such queue, or no right to use it.
+    /// It never will: there's no such queue, or no permission to use it. Holds the HTTP status, 0 for a malformed address.
     #[error("Cloud Tasks refuses it (HTTP {0})")]
     Refused(u16),
 }
 
-/// A way to Cloud Tasks.
+/// A client of Cloud Tasks.
 pub struct CloudTasks {
     http: reqwest::Client,
     base: Url,
@@ -78,7 +79,7 @@ pub struct CloudTasks {
 }
 
 impl CloudTasks {
-    /// A way there, with application-default credentials unless it's the emulator. Fails when there are none.
+    /// A client with application-default credentials, or of the emulator. Fails when there are no credentials.
     pub async fn open(options: CloudOptions) -> Result<CloudTasks, CloudError> {
         let failed = |error: &dyn std::fmt::Display| CloudError::Settings(error.to_string());
         let base = match &options.emulator {
@@ -98,7 +99,7 @@ impl CloudTasks {
         Ok(CloudTasks { http: http.build().map_err(|error| failed(&error))?, base, credentials, options })
     }
 
-    /// Says a notification. Its name makes a repetition of it no second one.
+    /// Sends a notification. Sent again under the same name, it isn't delivered twice.
     async fn send(&self, notification: &Notification, deadline: Duration) -> Result<(), NotifyError> {
         let parent = format!("{}/queues/{}", self.options.parent, notification.function);
         let url = self.base.join(&format!("{parent}/tasks")).map_err(|_| NotifyError::Refused(0))?;
@@ -140,40 +141,42 @@ impl CloudTasks {
     }
 }
 
-/// That a task is there.
+/// Says that a task is to be run.
 #[derive(Clone, Debug)]
 struct Notification {
     function: String,
     /// Of the task's document.
     id: String,
-    /// Of the notification itself, not the task: a name that was used is taken for hours, and a task may be handed in anew.
+    /// The notification's own name, not the task's: Cloud Tasks refuses a used name for hours, and a task may be handed in
+    /// again before that.
     name: String,
     /// Not before.
     at: Option<document_store::Timestamp>,
 }
 
-/// A name that is the same for the same parts. (Cloud Tasks wants names without a common beginning.)
+/// A name made of parts: the same for the same parts. It's a digest, because names with a common beginning slow Cloud
+/// Tasks down.
 fn name_of(parts: &[&str]) -> String {
     digest(parts.join("/"))
 }
 
-/// The queue of all instances of a service: whoever is told of a task runs it.
+/// The queue of a service with several instances: Cloud Tasks notifies one of them of each task, which runs it.
 pub struct RemoteQueue {
     cloud: CloudTasks,
     database: Database,
     context: Context,
-    /// Runs what this instance is told of.
+    /// Runs the tasks that this instance is notified of.
     local: Arc<LocalQueue>,
-    /// How long functions may take.
+    /// The time limits of the task functions, by name.
     limits: HashMap<&'static str, Duration>,
     notifications: mpsc::UnboundedSender<(Notification, Counted)>,
-    /// How many notifications have yet to be receiver.
+    /// How many notifications wait to be sent.
     unsent: watch::Sender<usize>,
     receiver: Mutex<Option<mpsc::UnboundedReceiver<(Notification, Counted)>>>,
 }
 
 impl RemoteQueue {
-    /// A queue of the tasks in `database`, carried by `cloud`. Nothing is receiver before [`RemoteQueue::start`].
+    /// A queue of the tasks in `database`. Nothing is sent before [`RemoteQueue::start`].
     pub fn new<S>(
         cloud: CloudTasks,
         database: Database,
@@ -188,35 +191,35 @@ impl RemoteQueue {
         Arc::new(RemoteQueue { cloud, database, context, local, limits, notifications, unsent, receiver })
     }
 
-    /// Begins to say notifications, and to sweep.
+    /// Begins to send notifications, and to sweep the store.
     pub fn start(self: &Arc<Self>) {
         let Some(receiver) = self.receiver.lock().take() else { return };
         tokio::spawn(self.clone().send_all(receiver));
         tokio::spawn(self.clone().sweep_periodically());
     }
 
-    /// How many notifications have yet to be receiver.
+    /// How many notifications wait to be sent.
     pub fn unsent(&self) -> usize {
         *self.unsent.borrow()
     }
 
-    /// Waits until every notification is receiver that there is now.
+    /// Waits until no notification waits to be sent.
     pub async fn all_sent(&self) {
         // Fails only when the sender is gone, which `self` holds.
         let _ = self.unsent.subscribe().wait_for(|unsent| *unsent == 0).await;
     }
 
-    /// Runs what this instance is told of.
+    /// The queue that runs the tasks which this instance is notified of.
     pub fn local(&self) -> &Arc<LocalQueue> {
         &self.local
     }
 
-    /// Lets the task be run again after that time.
+    /// Lets the task be run again after `delay` (a second at least, a day at most).
     pub fn schedule(&self, function: &str, id: &str, delay: Duration) {
         let delay = delay.clamp(Duration::from_secs(1), Duration::from_secs(24 * 60 * 60));
         let at = self.context.now() + jiff::SignedDuration::from_secs(delay.as_secs() as i64);
-        // Several who put the same task off at once say one notification, or two. The next time is another period for sure,
-        // also by another instance's clock.
+        // Instances that postpone the same task at the same time send one notification, or two where their clocks are in
+        // different periods. The next postponement falls in another period, by any instance's clock.
         let period = (at.as_millisecond() / (delay.as_millis() / 2) as i64).to_string();
         let name = name_of(&[id, "later", &period]);
         self.tell(function, id, name, Some(at));
@@ -225,7 +228,7 @@ impl RemoteQueue {
     fn tell(&self, function: &str, id: &str, name: String, at: Option<document_store::Timestamp>) {
         let (function, id) = (function.to_owned(), document_id(id).into_owned());
         let notification = Notification { function, id, name, at };
-        // Fails when nobody says notifications any more: then another instance's sweep does.
+        // Fails when this instance sends no more: then another instance's sweep notifies of the task.
         let _ = self.notifications.send((notification, Counted::new(&self.unsent)));
     }
 
@@ -233,7 +236,7 @@ impl RemoteQueue {
         let notifications =
             futures::stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver)));
         notifications
-            .for_each_concurrent(AT_ONCE, async |(notification, _unsaid)| self.deliver(notification).await)
+            .for_each_concurrent(AT_ONCE, async |(notification, _unsent)| self.deliver(notification).await)
             .await;
     }
 
@@ -244,28 +247,28 @@ impl RemoteQueue {
             match self.cloud.send(&notification, deadline).await {
                 Ok(()) => return,
                 Err(NotifyError::Later) => {
-                    tracing::warn!(function = notification.function, failures, "Cloud Tasks can't be told of a task");
+                    tracing::warn!(function = notification.function, failures, "Cloud Tasks can't be notified of a task");
                     tokio::time::sleep(BACKOFF.pause(failures, &*self.context.random)).await;
                 }
                 Err(error) => {
-                    tracing::error!(function = notification.function, %error, "Cloud Tasks can't be told of a task");
+                    tracing::error!(function = notification.function, %error, "Cloud Tasks can't be notified of a task");
                     return;
                 }
             }
         }
     }
 
-    /// An instance may have died between a commit and its notification.
+    /// Notifies of tasks whose instance died between the commit and the notification.
     async fn sweep_periodically(self: Arc<Self>) {
         let period = self.cloud.options.sweep;
         loop {
-            // Not all instances at once.
+            // Spread, so that the instances don't all sweep at the same time.
             let spread = Duration::from_millis(self.context.random.up_to(period.as_millis() as u64 / 4));
             tokio::time::sleep(period + spread).await;
             match self.sweep(period).await {
                 Ok(0) => {}
-                Ok(found) => tracing::info!(found, "tasks that have been there for long are told of again"),
-                Err(error) => tracing::warn!(%error, "tasks can't be swept"),
+                Ok(found) => tracing::info!(found, "notified Cloud Tasks again of old tasks"),
+                Err(error) => tracing::warn!(%error, "the store can't be swept for old tasks"),
             }
         }
     }
@@ -273,7 +276,7 @@ impl RemoteQueue {
     async fn sweep(&self, age: Duration) -> Result<usize, StoreError> {
         let age = jiff::SignedDuration::try_from(age).unwrap_or(jiff::SignedDuration::from_hours(1));
         let now = self.context.now();
-        // However many instances sweep, and how often: one notification a task and period.
+        // Named by the period: however many instances sweep, one notification a task and period is delivered.
         let period = (now.as_millisecond() / age.as_millis().max(1) as i64).to_string();
         let old = Query::collection(TASKS)
             .filter("createdAt", FieldOp::LessThan, now - age)
