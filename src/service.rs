@@ -72,8 +72,8 @@ pub fn open_embedded(
 /// What this program calls itself where it asks other services.
 pub const USER_AGENT: &str = concat!("roar-functions/", env!("CARGO_PKG_VERSION"));
 
-/// Opens the accounts of both projects in `directory`. Where the two databases share a project, so do the accounts. Fails as
-/// [`EmbeddedAccounts::open`] does.
+/// Opens the accounts of both projects in `directory`. Where the two databases share a project, so do the accounts.
+/// Fails as [`EmbeddedAccounts::open`] does.
 pub fn open_embedded_accounts(
     directory: &Path,
     admin: &str,

@@ -43,7 +43,7 @@ impl EmbeddedAccounts {
         Ok(EmbeddedAccounts { database: Database::new(store), context: context.clone() })
     }
 
-    /// True when the account exists, may sign in, and has this password.
+    /// True when the account exists, isn't disabled, and has this password.
     pub async fn has_password(&self, uid: &str, password: &SecretString) -> Result<bool> {
         let Some(document) = self.database.get(&account_path(uid)?).await? else { return Ok(false) };
         let hash = text(&document.fields, "passwordHash");
@@ -60,7 +60,8 @@ impl EmbeddedAccounts {
         tokio::task::spawn_blocking(verify).await.map_err(|error| AccountError::Failed(error.to_string()))
     }
 
-    /// Hashes on a thread for blocking work: it takes tens of milliseconds and much memory, on purpose.
+    /// Hashes a password on a thread for blocking work, because Argon2 takes tens of milliseconds and much memory by
+    /// design.
     async fn hash(&self, password: Option<&SecretString>) -> Result<Option<String>> {
         let Some(password) = password.cloned() else { return Ok(None) };
         let salt = self.context.document_id();
@@ -87,8 +88,8 @@ fn account_path(uid: &str) -> Result<DocPath> {
     DocPath::in_collection("accounts", uid).map_err(|_| AccountError::Invalid("uid"))
 }
 
-/// Where a thing that only one account may have leads to that account. By a digest: what people choose
-/// needn't be a document's ID.
+/// The path of the document that holds the account of a unique property (an e-mail address, a phone number, an
+/// identity). Its ID is a digest, because the property need not be a valid document ID.
 fn holder_path(kind: &str, key: &str) -> Result<DocPath> {
     Ok(DocPath::in_collection(kind, &digest(key))?)
 }
@@ -127,12 +128,12 @@ fn account(document: &Document) -> Account {
     }
 }
 
-/// The whole second: finer than that, Firebase doesn't keep it.
+/// The time in whole seconds, as Firebase stores it.
 fn whole_second(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
-/// Why a transaction gave up.
+/// Why a transaction was aborted.
 enum Abort {
     Account(AccountError),
     Store(StoreError),
@@ -159,7 +160,7 @@ impl From<Abort> for AccountError {
     }
 }
 
-/// Gives a thing that only one account may have to `uid`, and takes the former one back.
+/// Reserves a unique property for `uid`, and releases the one that it replaces.
 async fn hold(
     tx: &Transaction,
     kind: &str,
@@ -183,7 +184,7 @@ async fn hold(
     Ok(())
 }
 
-/// True when the identity comes of the account's own e-mail address or phone number.
+/// True when the identity is the account's own e-mail address or phone number.
 fn is_own(provider: &Provider) -> bool {
     matches!(provider.provider_id.as_str(), "password" | "phone")
 }
@@ -208,7 +209,7 @@ impl AccountChange<'_> {
         let mut fields = document.fields.clone();
         let mut set = |name: &str, value: Value| fields.insert(name.to_owned(), value);
         let mut changes_sign_in = self.hash.is_some();
-        // First, as it is with Firebase, where identities are looked up before anything is changed.
+        // Before anything else, as in Firebase, where identities are looked up before anything is changed.
         if let Some(link) = &update.link {
             set("providers", self.link(&tx, &before, link).await?);
         }

@@ -15,7 +15,8 @@ pub enum Jitter {
     Full,
     /// The second half: never shorter than half of the pause, for services that need time to recover.
     Equal,
-    /// That many percent of the pause (100 at most), more or less. Such a pause may exceed [`Backoff::longest`] by as much.
+    /// That many percent of the pause (100 at most), more or less. Such a pause may exceed [`Backoff::longest`] by as
+    /// much.
     PlusMinus(u32),
 }
 

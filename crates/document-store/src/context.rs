@@ -1,6 +1,6 @@
 //! What handlers take from the machine they run on: the time, new IDs and random numbers. No other module of the crate
-//! reads the wall clock or makes random numbers (clippy's `disallowed-methods` sees to that), so that tests can replace all
-//! three.
+//! reads the wall clock or makes random numbers (clippy's `disallowed-methods` sees to that), so that tests can replace
+//! all three.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};

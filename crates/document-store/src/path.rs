@@ -230,8 +230,8 @@ impl fmt::Display for FieldPath {
 
 /// A trigger's document pattern: `users/{userId}/assignments/{assignmentUid}`.
 ///
-/// `{name}` matches one segment and captures it. (Multi-segment wildcards are not used by any
-/// function here.)
+/// `{name}` matches one segment and captures it. Multi-segment
+/// wildcards aren't supported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathPattern {
     text: String,

@@ -1,8 +1,8 @@
 //! Budgets of signed-in callers: billed database operations a minute, as a token bucket for each.
 //!
-//! The cost of a call is known only when it has ended, so a caller may overdraw the budget, and the next call is refused.
-//! Each call under way reserves a small part of the budget and returns what it didn't need: that bounds how many calls can
-//! begin before the first has ended.
+//! The cost of a call is known only when it has ended, so a caller may overdraw the budget, and the next call is
+//! refused. Each call under way reserves a small part of the budget and returns what it didn't need: that bounds how
+//! many calls can begin before the first has ended.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -19,8 +19,8 @@ use document_store::Cost;
 
 /// The default budget in operations a minute. (A sign-in may cost five.)
 pub const OPERATIONS: NonZeroU32 = NonZeroU32::new(2_000).unwrap();
-/// The default budget, in operations a minute, of callers whose rights raise it: those who administer others, whose pages
-/// read several hundred documents.
+/// The default budget, in operations a minute, of callers whose rights raise it: those who administer others, whose
+/// pages read several hundred documents.
 pub const RAISED_OPERATIONS: NonZeroU32 = NonZeroU32::new(60_000).unwrap();
 
 /// How many calls of one caller may be under way before any has ended: each reserves this part of the budget.
@@ -57,8 +57,8 @@ impl Default for Budgets {
     }
 }
 
-/// Where a handler says whether its caller's rights raise the budget. The claims of the token, which may be outdated, don't
-/// decide that.
+/// Where a handler says whether its caller's rights raise the budget. The claims of the token, which may be outdated,
+/// don't decide that.
 #[derive(Clone, Debug, Default)]
 pub struct Allowance(Arc<AtomicU8>);
 
@@ -81,7 +81,7 @@ impl Allowance {
     }
 }
 
-/// BudgetHolder has a budget of their own.
+/// Whose balance it is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum BudgetHolder {
     Caller {

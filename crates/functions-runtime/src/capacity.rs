@@ -1,5 +1,5 @@
-//! Admission control: how many calls, events and bytes of bodies are handled at once. What exceeds that is refused early, so
-//! that memory stays bounded and admitted requests end in time.
+//! Admission control: how many calls, events and bytes of bodies are handled at once. What exceeds that is refused
+//! early, so that memory stays bounded and admitted requests end in time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,11 +19,11 @@ const BODY_TIME: Duration = Duration::from_secs(60);
 const EVENT_PATIENCE: Duration = Duration::from_secs(60);
 /// The unit in which bytes are counted.
 const KIB: usize = 1024;
-/// The memory that is allocated for a body at first. Its Content-Length may be a lie, so more is allocated only as bytes
-/// arrive.
+/// The memory that is allocated for a body at first. Its Content-Length may be a lie, so more is allocated only as
+/// bytes arrive.
 const STEP: usize = 64 * KIB;
-/// The size up to which a body counts as small. Large bodies of [`Share::Half`] share half of the memory, so that there is
-/// always room for small ones.
+/// The size up to which a body counts as small. Large bodies of [`Share::Half`] share half of the memory, so that there
+/// is always room for small ones.
 const SMALL: usize = 64 * KIB;
 
 /// The limits on what is handled at once.
@@ -106,8 +106,8 @@ impl Admission {
         }
     }
 
-    /// True when a call would be admitted now. Asked before the body is read, so that a call which can't be admitted costs
-    /// nothing. The permit itself is taken once the body is complete: else slow senders would keep others out.
+    /// True when a call would be admitted now. Asked before the body is read, so that a call which can't be admitted
+    /// costs nothing. The permit itself is taken once the body is complete: else slow senders would keep others out.
     pub fn has_call(&self) -> bool {
         self.calls.available_permits() > 0 && !self.is_full()
     }
@@ -116,7 +116,10 @@ impl Admission {
     pub fn holds(&self, bytes: u64) {
         let is_full = self.capacity.memory.is_some_and(|most| bytes > most);
         if is_full != self.is_full.swap(is_full, Ordering::Relaxed) && is_full {
-            tracing::warn!(mebibytes = bytes >> 20, "the process holds too much memory: new calls and events are refused for now");
+            tracing::warn!(
+                mebibytes = bytes >> 20,
+                "the process holds too much memory: new calls and events are refused for now"
+            );
         }
     }
 
@@ -183,7 +186,8 @@ impl Admission {
         Ok((bytes, place))
     }
 
-    /// The most that one body counts as, so that a single body larger than the whole memory for bodies is still admitted.
+    /// The most that one body counts as, so that a single body larger than the whole memory for bodies is still
+    /// admitted.
     fn most_bytes(&self) -> usize {
         (self.capacity.body_bytes / KIB).max(1) * KIB
     }

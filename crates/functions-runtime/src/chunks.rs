@@ -17,8 +17,8 @@ impl Chunks {
         (Chunks(Some(sender)), receiver)
     }
 
-    /// Sends a chunk, and waits while the buffer is full. False when nobody reads the chunks, as when the caller has gone
-    /// away: the function may go on all the same.
+    /// Sends a chunk, and waits while the buffer is full. False when nobody reads the chunks, as when the caller has
+    /// gone away: the function may go on all the same.
     pub async fn send(&self, chunk: Value) -> bool {
         match &self.0 {
             Some(sender) => sender.send(chunk).await.is_ok(),

@@ -1,5 +1,5 @@
-//! Accepts connections and serves HTTP/1 on them, with a limit on their number and timeouts for slow clients, both of which
-//! `axum::serve` lacks.
+//! Accepts connections and serves HTTP/1 on them, with a limit on their number and timeouts for slow clients, both of
+//! which `axum::serve` lacks.
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,8 +21,9 @@ use tokio::sync::Semaphore;
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
-/// How long a connection may be idle, and how long receiving the head of a request may take. Longer than proxies usually
-/// keep idle connections, so that the proxy closes first and never sends a request on a connection that is being closed.
+/// How long a connection may be idle, and how long receiving the head of a request may take. Longer than proxies
+/// usually keep idle connections, so that the proxy closes first and never sends a request on a connection that is
+/// being closed.
 const IDLE: Duration = Duration::from_secs(75);
 /// How long a client may read nothing of an answer.
 const STALLED: Duration = Duration::from_secs(60);
@@ -44,8 +45,8 @@ impl Default for Timeouts {
     }
 }
 
-/// Serves until `closing` is cancelled; then accepts no new connection, and ends when the requests under way are answered.
-/// `room` has a permit for each connection.
+/// Serves until `closing` is cancelled; then accepts no new connection, and ends when the requests under way are
+/// answered. `room` has a permit for each connection.
 pub(super) async fn serve(
     listener: TcpListener,
     router: Router,
@@ -139,9 +140,16 @@ mod tests {
         String::from_utf8_lossy(&answer[..length]).into_owned()
     }
 
-    async fn is_closed(stream: &mut TcpStream) -> bool {
-        let mut rest = Vec::new();
-        tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut rest)).await.is_ok()
+    /// Waits until the server has closed the connection, or reset it. (A connection that stays open makes the test hang,
+    /// and so fail.)
+    async fn closed(stream: &mut TcpStream) {
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    }
+
+    /// Timeouts that no test reaches, even where paused time jumps to the next timer.
+    fn none() -> Timeouts {
+        let never = Duration::from_secs(1_000_000);
+        Timeouts { idle: never, stalled: never }
     }
 
     const GET: &str = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
@@ -156,7 +164,9 @@ mod tests {
         }
     }
 
-    #[tokio::test]
+    // Time is paused in the tests below: it jumps to the next timer whenever everything waits.
+
+    #[tokio::test(start_paused = true)]
     async fn who_says_nothing_or_speaks_slowly_is_hung_up_on() {
         let (address, _closing) = start(8, timeouts(100)).await;
         let mut silent = TcpStream::connect(address).await.unwrap();
@@ -173,10 +183,11 @@ mod tests {
             false
         };
         assert!(drip.await, "one byte at a time, however steadily, is too slow");
-        assert!(is_closed(&mut silent).await && is_closed(&mut idle).await);
+        closed(&mut silent).await;
+        closed(&mut idle).await;
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn who_takes_nothing_of_the_answer_is_hung_up_on() {
         let (address, closing) = start(1, timeouts(100)).await;
         let mut stalled = TcpStream::connect(address).await.unwrap();
@@ -188,9 +199,9 @@ mod tests {
         drop(stalled);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn connections_beyond_the_room_wait_for_a_place() {
-        let (address, _closing) = start(1, Timeouts::default()).await;
+        let (address, _closing) = start(1, none()).await;
         let mut first = TcpStream::connect(address).await.unwrap();
         assert!(ask(&mut first, GET).await.starts_with("HTTP/1.1 200"));
         let mut second = TcpStream::connect(address).await.unwrap();
@@ -201,20 +212,21 @@ mod tests {
         assert!(second.read(&mut answer).await.unwrap() > 0);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn an_end_lets_answers_out_and_closes_who_is_idle() {
-        let (address, closing) = start(8, Timeouts::default()).await;
+        let (address, closing) = start(8, none()).await;
         let mut idle = TcpStream::connect(address).await.unwrap();
         ask(&mut idle, GET).await;
         let mut busy = TcpStream::connect(address).await.unwrap();
         let head = "POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\n";
         busy.write_all(head.as_bytes()).await.unwrap();
+        // Returns when the server has read what came, and waits for the rest.
         tokio::time::sleep(Duration::from_millis(50)).await;
         closing.cancel();
-        assert!(is_closed(&mut idle).await);
+        closed(&mut idle).await;
         let answer = ask(&mut busy, "ping").await;
         assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("ping"), "{answer}");
-        assert!(is_closed(&mut busy).await);
+        closed(&mut busy).await;
         let refused = TcpStream::connect(address).await;
         assert!(refused.is_err(), "nobody listens any more");
     }

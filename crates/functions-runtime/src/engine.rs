@@ -49,9 +49,9 @@ pub struct Options {
 }
 
 impl Options {
-    /// Options of a server for development, over embedded stores: it accepts ID tokens of the databases' projects and those
-    /// that `key` signs, has the usual limits, and takes neither App Check tokens nor events and tasks over HTTP. To be
-    /// served with [`super::Server::for_this_machine_only`]. Fails when no HTTP client can be made.
+    /// Options of a server for development, over embedded stores: it accepts ID tokens of the databases' projects and
+    /// those that `key` signs, has the usual limits, and takes neither App Check tokens nor events and tasks over HTTP.
+    /// To be served with [`super::Server::for_this_machine_only`]. Fails when no HTTP client can be made.
     pub fn for_this_machine(
         context: Context,
         key: DevelopmentKey,
@@ -190,8 +190,8 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
         let _ = self.inner.runs.subscribe().wait_for(|runs| *runs == 0).await;
     }
 
-    /// Runs a handler in a Tokio task of its own, so that it goes on when the client disconnects. `judge` names the outcome
-    /// for log and metrics.
+    /// Runs a handler in a Tokio task of its own, so that it goes on when the client disconnects. `judge` names the
+    /// outcome for log and metrics.
     pub(super) fn run<T, F>(
         &self,
         function: &Function<S>,

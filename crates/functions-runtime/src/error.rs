@@ -83,8 +83,8 @@ impl Status {
     }
 }
 
-/// Why a function didn't do what was asked. `message` and `details` are sent to the caller, and `message` may be shown to
-/// people: both must be free of personal data. `cause` is only logged.
+/// Why a function didn't do what was asked. `message` and `details` are sent to the caller, and `message` may be shown
+/// to people: both must be free of personal data. `cause` is only logged.
 #[derive(Debug)]
 pub struct FunctionError {
     /// Canonical status.

@@ -1,7 +1,7 @@
-//! Servers for development take tokens that no sign-in stands behind. They're for programs of this machine and nobody
-//! else, and a loopback address alone doesn't see to that: a proxy or a tunnel on the machine brings strangers to it, and
-//! so does a web page in the developer's browser, which may send requests anywhere and, where a name that its owner
-//! chooses leads to this machine, even read the answers.
+//! Protection of servers for development, which accept tokens made without a sign-in and so must answer only programs
+//! of this machine. To listen on a loopback address isn't enough: a proxy or a tunnel on the machine forwards requests
+//! from elsewhere, and a web page in the developer's browser may send requests to the server and, by DNS rebinding,
+//! even read the answers.
 
 use std::net::IpAddr;
 
@@ -13,18 +13,18 @@ use axum::response::Response;
 use super::callable::envelope;
 use super::error::{FunctionError, Status};
 
-/// Headers of which one shows that somebody handed the request on. Any that begins with `X-Forwarded-` does, too.
+/// Headers that show that a proxy forwarded the request, as does any that begins with `X-Forwarded-`.
 const HANDED_ON: [&str; 6] = ["forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip"];
 const FORWARDED: &str = "x-forwarded-";
 
-/// Whom a server for development answers.
+/// Which requests a server for development answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LocalOnly {
-    /// The names, besides those of every machine for itself, by which the server may be called.
+    /// Host names, besides `localhost` and loopback addresses, by which the server may be called.
     pub hosts: Vec<String>,
-    /// The origins, besides this machine's, whose pages may call.
+    /// Origins, besides those on this machine, whose pages may call.
     pub origins: Vec<String>,
-    /// What refusals say besides.
+    /// What is added to the texts of refusals.
     pub hints: LocalHints,
 }
 
@@ -39,7 +39,7 @@ pub struct LocalHints {
     pub proxy: Option<&'static str>,
 }
 
-/// Why a request isn't answered.
+/// Why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Refusal {
     Host,
@@ -76,8 +76,8 @@ impl LocalOnly {
     }
 }
 
-/// The host of `host:port`, of which an IPv6 address stands in brackets. What isn't of that form stays as it is, and is
-/// nobody's name.
+/// The host of `host:port`, where an IPv6 address is in brackets. Another text is returned as it is, and then matches
+/// no name.
 fn without_port(authority: &str) -> &str {
     match authority.rsplit_once(':') {
         Some((host, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => host,
@@ -85,15 +85,15 @@ fn without_port(authority: &str) -> &str {
     }
 }
 
-/// True for the names that lead to this machine wherever they're asked for. Names under `localhost` aren't among them:
-/// resolvers may ask strangers for those.
+/// True for names that always mean this machine. Names below `localhost` aren't among them, because a resolver may ask
+/// a DNS server for those.
 fn is_this_machine(host: &str) -> bool {
     let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     host.eq_ignore_ascii_case("localhost")
         || address.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
-/// Answers only what comes from this machine.
+/// Middleware that refuses what doesn't come from this machine.
 pub(super) async fn only(State(local): State<LocalOnly>, request: Request, next: Next) -> Response {
     let Err(refusal) = local.check(request.uri(), request.headers()) else { return next.run(request).await };
     let (answers, hint) = match &refusal {

@@ -36,7 +36,8 @@ impl IdentityToolkit {
         found.users.into_iter().map(wire::User::into_account).collect()
     }
 
-    /// True when the account is what was to be created, as far as one can see.
+    /// True when the account has the properties of the one that was to be created (but for its password, which can't be
+    /// read).
     async fn is_made(&self, uid: &str, new: &NewAccount) -> Result<bool> {
         let found = self.by_uid(&[uid]).await?;
         let name = new.display_name.as_deref().filter(|name| !name.is_empty());
@@ -48,8 +49,8 @@ impl IdentityToolkit {
         }))
     }
 
-    /// Refuses an identity that another account has. Neither is there a documented error for that, nor does the
-    /// emulator refuse it: there, the other account loses it silently.
+    /// Refuses an identity that another account has. The service documents no error for that, and the emulator silently
+    /// takes the identity from the other account.
     async fn check_free(&self, uid: &str, link: &Provider) -> Result<()> {
         let identity = json!({"providerId": link.provider_id, "rawId": link.raw_id});
         let found = self.lookup(json!({"localId": [uid], "federatedUserId": [identity]})).await?;
@@ -100,7 +101,8 @@ impl Backend for IdentityToolkit {
         let Answer { outcome, may_be_done } =
             self.connection.post::<IgnoredAny>(&self.project, "accounts:delete", &body).await;
         match outcome.map_err(AccountError::from) {
-            // An earlier attempt, whose answer was lost, has deleted it: or it never was, which is as good.
+            // An earlier attempt, whose answer was lost, has deleted the account; or it never existed, with the same
+            // result.
             Err(AccountError::NotFound) if may_be_done => Ok(()),
             outcome => outcome.map(drop),
         }

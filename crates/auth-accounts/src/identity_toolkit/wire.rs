@@ -90,7 +90,8 @@ struct UserProvider {
 }
 
 impl User {
-    /// Fails when the claims or the time can't be read: who would change a part of them would lose the rest.
+    /// Converts an account. Fails when its claims or times can't be read, because a caller that changes a part of the
+    /// claims would lose the rest.
     pub(super) fn into_account(self) -> Result<Account> {
         let odd = |field: &str| AccountError::Failed(format!("an account's {field} can't be understood"));
         let claims = match self.custom_attributes.as_str() {

@@ -1,4 +1,4 @@
-//! Optimistic transactions: what an attempt has read, and whether that still holds.
+//! Validation of optimistic transactions: whether all that an attempt has read is still unchanged.
 
 use std::collections::HashMap;
 

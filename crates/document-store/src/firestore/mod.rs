@@ -1,9 +1,8 @@
 //! Cloud Firestore, or its emulator, over gRPC.
 //!
-//! A thin layer of our own on the generated client, so that nothing is lost between our values and
-//! the wire ([`convert`]), one write carries fields, mask, transforms and precondition together, and
-//! every kind of call is retried by its own rule (`retry`). [`event`] reads the documents in
-//! Firestore's change events.
+//! A thin layer on the generated client: values are converted without loss ([`convert`]), one write carries fields,
+//! mask, transforms and precondition together, and each kind of call is retried by its own rule (`retry`). [`event`]
+//! reads the documents in Firestore's change events.
 
 mod connection;
 pub mod convert;
@@ -30,7 +29,7 @@ use pb::run_query_request::ConsistencySelector as QueryConsistency;
 use retry::{CallKind, Subject};
 use transaction::FirestoreTransaction;
 
-/// Where a database is and how patiently to talk to it.
+/// Where a database is, and the timeouts and retries of calls to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FirestoreConfig {
     /// The Google Cloud project's ID.
@@ -54,8 +53,8 @@ pub struct FirestoreConfig {
 }
 
 impl FirestoreConfig {
-    /// The usual patience: 60 seconds a call, five minutes a query, five attempts, four
-    /// connections; Cloud Firestore.
+    /// Cloud Firestore, with the default options: 60 seconds a call, five minutes a query, five attempts, four
+    /// connections.
     pub fn new(project: impl Into<String>, database: impl Into<String>) -> Self {
         FirestoreConfig {
             project: project.into(),
@@ -89,8 +88,7 @@ pub struct FirestoreStore {
 }
 
 impl FirestoreStore {
-    /// Prepares to talk to the database. Credentials are looked up now, connections are made when
-    /// first needed.
+    /// Opens a client of the database. Credentials are looked up now; connections are made when they're first needed.
     ///
     /// Fails with [`StoreError::InvalidArgument`] when the configuration can't be right, and with
     /// [`StoreError::PermissionDenied`] when there are no application-default credentials.
@@ -286,7 +284,7 @@ async fn query_all(
     (transaction, outcome)
 }
 
-/// The error for something on the wire that can't be.
+/// The error for an answer that breaks the protocol.
 fn malformed(what: &str) -> StoreError {
     StoreError::Internal(format!("Firestore sent {what}"))
 }

@@ -1,5 +1,5 @@
-//! ID tokens for development, made without a sign-in: signed with a key in the data directory, or, for the Auth emulator,
-//! not signed at all.
+//! ID tokens for development, made without a sign-in: signed with a key in the data directory, or, for the Auth
+//! emulator, not signed at all.
 
 use std::fmt;
 use std::io::{self, Write as _};
@@ -50,7 +50,8 @@ impl DevelopmentKey {
     fn read_or_make(directory: &Path, path: &Path, context: &Context) -> io::Result<DevelopmentKey> {
         private::directory(directory)?;
         if !path.exists() {
-            // Written under a temporary name and then linked: of two processes that do so at once, both get the first one's key.
+            // Written under a temporary name and then linked: of two processes that do so at once, both get the first
+            // one's key.
             let mut file = tempfile::NamedTempFile::new_in(directory)?;
             // 357 bits of randomness.
             let secret: String = (0..3).map(|_| context.document_id()).collect();

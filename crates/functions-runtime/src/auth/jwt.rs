@@ -147,7 +147,8 @@ impl<'a> Jwt<'a> {
         }
     }
 
-    /// A claim that is a time, in whole seconds since 1970. No supported issuer writes fractions, which compare imprecisely.
+    /// A claim that is a time, in whole seconds since 1970. No supported issuer writes fractions, which compare
+    /// imprecisely.
     fn time(&self, name: &'static str) -> Result<Option<i64>, Rejection> {
         let time = |value: &Value| value.as_i64().ok_or(Rejection::Claim(name));
         self.claims.get(name).map(time).transpose()
@@ -160,8 +161,8 @@ fn json_object(part: &str) -> Result<Map<String, Value>, Rejection> {
     Ok(object.0)
 }
 
-/// A JSON object without duplicate keys. RFC 7519 lets readers choose among duplicates, so two readers could take one token
-/// for two different things. In nested objects, which no check looks at, the last duplicate counts.
+/// A JSON object without duplicate keys. RFC 7519 lets readers choose among duplicates, so two readers could take one
+/// token for two different things. In nested objects, which no check looks at, the last duplicate counts.
 struct Object(Map<String, Value>);
 
 impl<'de> Deserialize<'de> for Object {

@@ -64,8 +64,8 @@ impl KeySource {
         }
     }
 
-    /// The key of that ID. An unknown ID may be newer than the cached keys, which are then fetched again, unless that was
-    /// done within the last moments.
+    /// The key of that ID. An unknown ID may be newer than the cached keys, which are then fetched again, unless that
+    /// was done within the last moments.
     pub async fn key(&self, id: &str, now: Timestamp) -> Result<Arc<DecodingKey>, KeyError> {
         let known = self.current(now).await?;
         if let Some(key) = known.keys.get(id) {
@@ -88,8 +88,8 @@ impl KeySource {
         }
     }
 
-    /// Fetches the keys, once for all who wait for them. `outdated` are cached keys that lack the one asked for, although
-    /// they haven't expired.
+    /// Fetches the keys, once for all who wait for them. `outdated` are cached keys that lack the one asked for,
+    /// although they haven't expired.
     async fn refresh(&self, now: Timestamp, outdated: Option<&Arc<Cached>>) -> Result<Arc<Cached>, KeyError> {
         let mut last_attempt = self.fetching.lock().await;
         let cached = self.cached.read().clone();

@@ -1,5 +1,5 @@
-//! Authentication: users by their Firebase ID token, apps by their App Check token, Google's services by their OIDC token.
-//! Tokens are never logged.
+//! Authentication: users by their Firebase ID token, apps by their App Check token, Google's services by their OIDC
+//! token. Tokens are never logged.
 
 mod development;
 pub(crate) mod jwt;
@@ -92,7 +92,7 @@ impl Callers {
                 if enforced {
                     return (worth, Err(refusal(why)));
                 }
-                tracing::warn!(%why, "an App Check token was refused");
+                tracing::warn!(%why, "an App Check token doesn't count");
                 (worth, Ok(None))
             }
         }
@@ -137,8 +137,8 @@ fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a Head
     }
 }
 
-/// The error for a refused token. One that can't be checked for want of keys isn't UNAUTHENTICATED, upon which clients sign
-/// people out.
+/// The error for a refused token. One that can't be checked for want of keys isn't UNAUTHENTICATED, upon which clients
+/// sign people out.
 fn refusal(why: Rejection) -> FunctionError {
     let (status, message) = match why {
         Rejection::KeysUnavailable(_) => (Status::Unavailable, "The sign-in can't be verified now. Please try again."),

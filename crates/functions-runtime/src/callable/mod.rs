@@ -30,8 +30,8 @@ pub(super) use respond::envelope;
 /// The largest body of a caller who isn't signed in, in bytes: no function needs more of them, and sending costs them
 /// nothing.
 const SIGNED_OUT_BODY: usize = 64 * 1024;
-/// How many JSON values a body may have. Parsed, each takes about a hundred bytes, however short its text: ten megabytes
-/// of braces alone would take a gigabyte.
+/// How many JSON values a body may have. Parsed, each takes about a hundred bytes, however short its text: ten
+/// megabytes of braces alone would take a gigabyte.
 const MOST_PARTS: usize = 200_000;
 
 /// The Retry-After of calls that are refused because the server is busy.

@@ -47,7 +47,8 @@ impl DocumentEventType {
     }
 }
 
-/// The document triggers of a table of functions on the database with that label, to be given to a store with an outbox.
+/// The document triggers of a table of functions on the database with that label, to be given to a store with an
+/// outbox.
 pub fn outbox_triggers<S>(table: &[Function<S>], label: &str) -> Vec<OutboxTrigger> {
     let trigger = |function: &Function<S>| match &function.trigger {
         Trigger::Document { database, event, pattern, .. } if *database == label => {
@@ -71,8 +72,8 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
         }
     }
 
-    /// Counts a creation event without a document. Firestore sends such events for a `verify` in a client's commit, and for
-    /// writes that changed nothing.
+    /// Counts a creation event without a document. Firestore sends such events for a `verify` in a client's commit, and
+    /// for writes that changed nothing.
     fn nothing_changed(&self, function: &'static str, id: &str) {
         self.metrics().empty_event(function);
         tracing::debug!(function, id, "nothing has changed: the event holds no document");
@@ -241,7 +242,8 @@ pub(super) fn busy() -> Response {
 /// The text of the refusal where nobody may deliver.
 const CLOSED: &str = "This server has its events and tasks from its own process, and takes none from outside.\n";
 
-/// The answer to a sender that couldn't be verified: 503 when that may work later, 403 where nobody may deliver, else 401.
+/// The answer to a sender that couldn't be verified: 503 when that may work later, 403 where nobody may deliver, else
+/// 401.
 pub(super) fn unverified(why: &super::auth::Rejection) -> Response {
     match why {
         super::auth::Rejection::KeysUnavailable(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),

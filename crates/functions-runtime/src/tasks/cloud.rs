@@ -1,7 +1,7 @@
 //! Cloud Tasks, which notifies the instances of a service of tasks, in production and on Firebase's emulator.
 //!
-//! The queue only notifies; the task's document is authoritative. So a lost notification delays the task, and a repeated
-//! one finds it done. A periodic sweep of the store notifies again of tasks that have been there for long.
+//! The queue only notifies; the task's document is authoritative. So a lost notification delays the task, and a
+//! repeated one finds it done. A periodic sweep of the store notifies again of tasks that have been there for long.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -65,7 +65,8 @@ enum NotifyError {
     /// It may take the same one later.
     #[error("Cloud Tasks can't be reached or is overloaded")]
     Later,
-    /// It never will: there's no such queue, or no permission to use it. Holds the HTTP status, 0 for a malformed address.
+    /// It never will: there's no such queue, or no permission to use it. Holds the HTTP status, 0 for a malformed
+    /// address.
     #[error("Cloud Tasks refuses it (HTTP {0})")]
     Refused(u16),
 }
@@ -147,8 +148,8 @@ struct Notification {
     function: String,
     /// Of the task's document.
     id: String,
-    /// The notification's own name, not the task's: Cloud Tasks refuses a used name for hours, and a task may be handed in
-    /// again before that.
+    /// The notification's own name, not the task's: Cloud Tasks refuses a used name for hours, and a task may be handed
+    /// in again before that.
     name: String,
     /// Not before.
     at: Option<document_store::Timestamp>,
@@ -218,8 +219,8 @@ impl RemoteQueue {
     pub fn schedule(&self, function: &str, id: &str, delay: Duration) {
         let delay = delay.clamp(Duration::from_secs(1), Duration::from_secs(24 * 60 * 60));
         let at = self.context.now() + jiff::SignedDuration::from_secs(delay.as_secs() as i64);
-        // Instances that postpone the same task at the same time send one notification, or two where their clocks are in
-        // different periods. The next postponement falls in another period, by any instance's clock.
+        // Instances that postpone the same task at the same time send one notification, or two where their clocks are
+        // in different periods. The next postponement falls in another period, by any instance's clock.
         let period = (at.as_millisecond() / (delay.as_millis() / 2) as i64).to_string();
         let name = name_of(&[id, "later", &period]);
         self.tell(function, id, name, Some(at));
@@ -247,7 +248,11 @@ impl RemoteQueue {
             match self.cloud.send(&notification, deadline).await {
                 Ok(()) => return,
                 Err(NotifyError::Later) => {
-                    tracing::warn!(function = notification.function, failures, "Cloud Tasks can't be notified of a task");
+                    tracing::warn!(
+                        function = notification.function,
+                        failures,
+                        "Cloud Tasks can't be notified of a task"
+                    );
                     tokio::time::sleep(BACKOFF.pause(failures, &*self.context.random)).await;
                 }
                 Err(error) => {

@@ -52,12 +52,12 @@ pub trait Job: Serialize + DeserializeOwned + Send + 'static {
     /// The version of the payload, stored beside it unless it's 1.
     const VERSION: u32 = 1;
 
-    /// The entries of the payload that [`super::Task::advance`] sets, mostly a struct that the job holds flattened. An entry
-    /// that isn't serialized is left as it is stored. `()` for a job that is done in one step.
+    /// The entries of the payload that [`super::Task::advance`] sets, mostly a struct that the job holds flattened. An
+    /// entry that isn't serialized is left as it is stored. `()` for a job that is done in one step.
     type Progress: Serialize;
 
-    /// Brings a payload that was stored as version `from` into the form of [`Job::VERSION`]. To be written when the version
-    /// is raised.
+    /// Brings a payload that was stored as version `from` into the form of [`Job::VERSION`]. To be written when the
+    /// version is raised.
     fn upgrade(from: u32, payload: Fields) -> Fields {
         let _ = from;
         payload
@@ -108,8 +108,8 @@ fn instant(object: &Map<String, Json>) -> Option<Timestamp> {
     object.get(TIMESTAMP).filter(|_| object.len() == 1)?.as_str()?.parse().ok()
 }
 
-/// The payload of a job. Panics when it isn't serialized as a map: that is a mistake in the program, which any test of the
-/// job meets.
+/// The payload of a job. Panics when it isn't serialized as a map: that is a mistake in the program, which any test of
+/// the job meets.
 pub(super) fn payload_of_job<T: Serialize>(job: &T) -> Fields {
     match serde_json::to_value(job).map(value) {
         Ok(Value::Map(fields)) => fields,
@@ -129,8 +129,8 @@ pub(super) fn job_of_payload<J: Job>(version: u32, payload: Fields) -> Result<J,
     read(&payload)
 }
 
-/// Reads entries of the payload in a task's document, as they are stored: a job, its progress, or what several jobs have in
-/// common.
+/// Reads entries of the payload in a task's document, as they are stored: a job, its progress, or what several jobs
+/// have in common.
 pub fn stored_payload<T: DeserializeOwned>(document: &Document) -> Result<T, PayloadError> {
     static NONE: Fields = Fields::new();
     read(document.fields.get("payload").and_then(Value::as_map).unwrap_or(&NONE))

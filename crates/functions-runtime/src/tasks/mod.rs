@@ -1,4 +1,4 @@
-//! Tasks: work that outlives the request that asked for it.
+//! Tasks: work that goes on after the request that asked for it, and survives a crash.
 //!
 //! A task is a document, so that it can be written in the commit that makes it necessary and removed
 //! in the commit that does it. The queue only notifies; the document is authoritative.
@@ -29,13 +29,13 @@ pub const TASKS: &str = "functionTasks";
 /// A task to be enqueued.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewTask {
-    /// Unique among all tasks; the same ID is the same task.
+    /// Unique among all tasks. A task of the same ID replaces the one that waits.
     pub id: String,
     /// The task function that runs it.
     pub function: &'static str,
     /// The version of the payload: see [`Job::VERSION`].
     pub version: u32,
-    /// What the function needs to know.
+    /// The job, as it's stored.
     pub payload: Fields,
 }
 
@@ -46,14 +46,14 @@ impl NewTask {
     }
 }
 
-/// A task at an attempt. Handlers get its payload as the [`Job`] that it holds.
+/// An attempt at a task, as handlers get it, with the payload read as their [`Job`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Task<P = Fields> {
     /// Its ID.
     pub id: String,
     /// The version of the payload as it is stored.
     pub version: u32,
-    /// What the function needs to know.
+    /// What is to be done.
     pub payload: P,
     /// 1 at the first attempt since the process started.
     pub attempt: u32,
@@ -65,9 +65,9 @@ pub struct Task<P = Fields> {
 pub enum TaskOutcome {
     /// The handler's own commit carried [`Task::done`]: nothing is left to do.
     Committed,
-    /// Done (or not needed any more): the queue may remove it.
+    /// Done, or not needed any more: the queue removes the task.
     Finished,
-    /// Not yet: run it again after this time, or when it's woken. This is no failure.
+    /// Not done yet: the task is run again after this time, or when it's woken. This doesn't count as a failure.
     Later(Duration),
 }
 
@@ -115,16 +115,16 @@ impl<J: Job> Task<J> {
     }
 }
 
-/// Where tasks are handed in.
+/// A queue of tasks.
 pub trait TaskQueue: Send + Sync + 'static {
     /// The write that creates the task, for the commit that makes it necessary.
     fn enlist(&self, task: &NewTask) -> Write;
 
-    /// Says that enlisted tasks were committed. A crash before this call loses nothing: tasks found
-    /// at start are run too.
+    /// Notifies the queue of enlisted tasks that were committed. A crash before this call loses nothing: the store is
+    /// searched for tasks at start.
     fn announce(&self, tasks: Vec<NewTask>);
 
-    /// Ends the waiting time of a function's task that asked for [`TaskOutcome::Later`].
+    /// Runs a task now that waits after [`TaskOutcome::Later`].
     fn wake(&self, function: &'static str, id: &str);
 }
 

@@ -1,4 +1,4 @@
-//! The queue of this process: durable, because every task is a document until it's done.
+//! The queue that runs tasks in this process. It's durable, because every task is a document until it's done.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,13 +15,13 @@ use document_store::backoff::Backoff;
 use document_store::context::SystemRandom;
 use document_store::{Database, Direction, DocPath, FieldPath, Query, StoreError, Transform, Write};
 
-/// How many stored tasks are read at once.
+/// How many stored tasks one query reads.
 const PAGE: u32 = 200;
 
-/// The pauses before a failed task is tried again, or Cloud Tasks told of one.
+/// The default pauses before a failed task is tried again, and those before Cloud Tasks is notified again.
 pub(super) const BACKOFF: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(60));
 
-/// How a queue behaves.
+/// Options of a queue.
 #[derive(Clone, Copy, Debug)]
 pub struct QueueOptions {
     /// How many tasks run at once.
@@ -36,13 +36,13 @@ impl Default for QueueOptions {
     }
 }
 
-/// Runs tasks in this process, the oldest first and a bounded number at once. Tasks that a crash or
-/// a stop left behind are found in the store at the next start.
+/// Runs tasks in this process, in the order in which they came and a bounded number at once. Tasks that a crash or a
+/// stop left behind are found in the store at the next start.
 pub struct LocalQueue {
     database: Database,
     options: QueueOptions,
     state: Mutex<QueueState>,
-    /// Tells the dispatcher that there may be something to do.
+    /// Notifies the dispatcher that a task may be ready.
     changed: Notify,
     progress: watch::Sender<Progress>,
 }

@@ -1,5 +1,5 @@
-//! The queue's memory: which tasks are ready, run, or wait. No I/O and no clock, so that its rules
-//! can be tested as they stand.
+//! The state of a queue: which tasks are ready, run, or wait. Without I/O and clock, so that its rules are easy to
+//! test.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::attempt::{Attempt, AttemptEnd};
 /// How many ready tasks are kept in memory. More stay in the store until there is room.
 pub const ROOM: usize = 1000;
 
-/// All that the queue remembers.
+/// What the queue knows of its tasks.
 #[derive(Default)]
 pub struct QueueState {
     entries: HashMap<String, Entry>,
@@ -23,11 +23,11 @@ pub struct QueueState {
     running: usize,
     /// The store may hold tasks that aren't in `entries`.
     pub unread: bool,
-    /// A task was left in the store since the reading of it began: it's to be read once more.
+    /// A task was left in the store after the current reading began, so the store must be read once more.
     missed: bool,
     /// The store is being read.
     pub reading: bool,
-    /// Nothing more is begun.
+    /// No further attempt is begun.
     pub stopping: bool,
 }
 
@@ -45,7 +45,7 @@ enum Phase {
 }
 
 impl QueueState {
-    /// A task was handed in, with its document. Handed in anew, it runs (again).
+    /// Notes that a task was handed in. One that runs is run once more afterwards; one that waits is run now.
     pub fn announce(&mut self, id: String, task: StoredTask) {
         let Some(entry) = self.entries.get_mut(&id) else {
             if self.ready.len() >= ROOM {
@@ -64,7 +64,7 @@ impl QueueState {
         }
     }
 
-    /// A task was found in the store. False when there's no room for it.
+    /// Notes that a task was found in the store. False when there's no room for it in memory.
     pub fn found(&mut self, id: String) -> bool {
         if self.entries.contains_key(&id) {
             return true;
@@ -72,7 +72,7 @@ impl QueueState {
         if self.ready.len() >= ROOM {
             return false;
         }
-        // What was read may be out of date by now: the attempt reads it again.
+        // The document may have changed since it was found: the attempt reads it again.
         self.insert(id, None);
         true
     }
@@ -82,13 +82,13 @@ impl QueueState {
         self.entries.insert(id, Entry { known, attempts: 0, failures: 0, phase: Phase::Ready });
     }
 
-    /// The end of the store was reached. True when it's to be read from the start once more.
+    /// Notes that all stored tasks were read. True when the store must be read once more from the start.
     pub fn read_through(&mut self) -> bool {
         self.unread = std::mem::take(&mut self.missed);
         self.unread
     }
 
-    /// True when it's time to look into the store.
+    /// True when the store is to be read for further tasks.
     pub fn wants_reading(&self) -> bool {
         self.unread && !self.reading && !self.stopping && self.ready.len() <= ROOM / 2
     }
@@ -123,7 +123,7 @@ impl QueueState {
         self.begin(id)
     }
 
-    /// Begins an attempt at that very task, known or not; `None` while it runs.
+    /// Begins an attempt at the task of that ID, whether it's known or not; `None` while it runs.
     pub fn claim(&mut self, id: &str) -> Option<Attempt> {
         match self.entries.get(id).map(|entry| &entry.phase) {
             Some(Phase::Running { .. }) => return None,
@@ -144,7 +144,7 @@ impl QueueState {
         Some(Attempt { id, known: entry.known.take(), number: entry.attempts, renewed, trace: None })
     }
 
-    /// An attempt ended. `delay` says how long a task that failed so often in a row waits.
+    /// Notes how an attempt ended. `delay` is the pause after that many failures in a row.
     pub fn ended(&mut self, id: &str, end: AttemptEnd, now: Instant, delay: impl FnOnce(u32) -> Duration) {
         let Some(entry) = self.entries.get_mut(id) else { return };
         let Phase::Running { renewed, woken } = &entry.phase else { return };
@@ -174,7 +174,7 @@ impl QueueState {
                 self.ready.push_back(id.to_owned());
             }
             Some((delay, may_wake)) => {
-                // A day is for ever here, and stays clear of the clock's end.
+                // At most a day, so that the sum can't overflow.
                 let until = now + delay.min(Duration::from_secs(86_400));
                 entry.phase = Phase::Waiting { until, may_wake };
                 self.due.insert((until, id.to_owned()));
@@ -182,7 +182,7 @@ impl QueueState {
         }
     }
 
-    /// Forgets a task that somebody else remembers.
+    /// Forgets a task, which a remote queue takes care of.
     pub fn forget(&mut self, id: &str) {
         if let Some(entry) = self.entries.remove(id)
             && matches!(entry.phase, Phase::Running { .. })

@@ -39,8 +39,8 @@ async fn this_machine_its_pages_and_what_is_named_are_answered() {
     assert_eq!(call(&server, Some(("host", "devbox:8080"))).await.0, 200);
 }
 
-/// A proxy or a tunnel on the machine, a page of anybody's in its browser, a name that leads there: each is a stranger, who
-/// isn't even told of what there is.
+/// A proxy or a tunnel on the machine, a page of anybody's in its browser, a name that leads there: each is a stranger,
+/// who isn't even told of what there is.
 #[tokio::test]
 async fn strangers_are_refused_whatever_they_ask_for() {
     let server = server().await;

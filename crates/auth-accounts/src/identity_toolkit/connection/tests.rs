@@ -34,7 +34,8 @@ async fn a_project_is_one_segment() {
     }
 }
 
-/// A way to a service on loopback with a service account's key, and the headers of what it's asked.
+/// A client of a service on loopback with a service account's key, and the headers of the requests that the service
+/// gets.
 async fn with_key(private_key: &str) -> (Connection, Arc<Mutex<Vec<HeaderMap>>>) {
     let seen: Arc<Mutex<Vec<HeaderMap>>> = Arc::default();
     let note = seen.clone();

@@ -22,7 +22,7 @@ use parking_lot::Mutex;
 use reqwest::{Client, RequestBuilder, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::{KeyServer, Memory, SigningKey};
@@ -35,7 +35,8 @@ pub const PROJECT: &str = "demo-admin";
 /// The handlers' state: what they did, and what they are to do.
 #[derive(Clone)]
 pub struct World {
-    pub log: Arc<Mutex<Vec<String>>>,
+    /// What happened, in order. Tests wait for its changes.
+    pub log: Arc<watch::Sender<Vec<String>>>,
     pub gate: Arc<Semaphore>,
     pub script: Arc<Mutex<HashMap<String, VecDeque<Step>>>>,
     pub database: Database,
@@ -56,11 +57,12 @@ pub enum Step {
 
 impl World {
     pub fn note(&self, what: impl Into<String>) {
-        self.log.lock().push(what.into());
+        let what = what.into();
+        self.log.send_modify(|log| log.push(what));
     }
 
     pub fn noted(&self) -> Vec<String> {
-        self.log.lock().clone()
+        self.log.borrow().clone()
     }
 
     pub fn attempts(&self) -> Vec<u32> {
@@ -73,13 +75,15 @@ impl World {
 
     /// Waits until the log has that entry.
     pub async fn until(&self, entry: &str) {
-        let found = async {
-            while !self.noted().iter().any(|noted| noted == entry) {
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
-        };
-        let waited = tokio::time::timeout(Duration::from_secs(10), found).await;
-        assert!(waited.is_ok(), "{entry} isn't in {:?}", self.noted());
+        self.until_times(entry, 1).await;
+    }
+
+    /// Waits until the log has that entry so many times.
+    pub async fn until_times(&self, entry: &str, times: usize) {
+        let mut log = self.log.subscribe();
+        let found = log.wait_for(|log| log.iter().filter(|noted| *noted == entry).count() >= times);
+        let waited = tokio::time::timeout(Duration::from_secs(10), found).await.is_ok();
+        assert!(waited, "{entry} isn't {times} times in {:?}", self.noted());
     }
 }
 
