@@ -107,7 +107,7 @@ pub enum StoreError {
     /// FAILED_PRECONDITION, depending on which). Nothing was written.
     #[error("a precondition of the commit does not hold: {0}")]
     Conflict(String),
-    /// Another transaction came between (ABORTED). Nothing was written; the same may succeed anew.
+    /// A concurrent transaction changed what this one read (ABORTED). Nothing was written; a retry may succeed.
     #[error("another transaction came between")]
     Contention,
     /// The request can't be right: a bad path, a document over 1 MiB, a malformed query.

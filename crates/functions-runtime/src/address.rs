@@ -52,7 +52,7 @@ mod tests {
         for (values, proxies, expected) in [
             (&[][..], 0, "peer"),
             (&[][..], 1, "peer"),
-            // Without proxies, the header is the client's word.
+            // Without proxies, the header was written by the client.
             (&[&b"1.1.1.1"[..]], 0, "peer"),
             (&[b"1.1.1.1"], 1, "1.1.1.1"),
             (&[b"6.6.6.6, 1.1.1.1"], 1, "1.1.1.1"),

@@ -247,7 +247,7 @@ impl QueryResults {
             let connection = Arc::clone(&connection);
             let collection = collection.clone();
             async move {
-                // No retry here: the caller has seen results, and a query run anew sees another
+                // No retry here: the caller has seen results, and a repeated query would see another
                 // state of the database.
                 match Self::next(&connection, &mut responses).await {
                     Ok(next) => Ok(next.map(|document| (document, responses))),

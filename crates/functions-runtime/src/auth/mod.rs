@@ -147,7 +147,7 @@ fn refusal(why: Rejection) -> FunctionError {
     FunctionError { status, message: message.to_owned(), details: None, cause: Some(Box::new(why)) }
 }
 
-/// The token of a `Bearer` header, whatever the case of that word.
+/// The token of an `Authorization` header with the `Bearer` scheme, in any case.
 fn bearer(header: &HeaderValue) -> Option<&str> {
     let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(token)

@@ -238,7 +238,7 @@ mod tests {
         for id in ["a", "b", "c"] {
             state.ended(id, AttemptEnd::Done, now, no_delay);
         }
-        // Handed in anew while it ran: it runs once more.
+        // Handed in again while it ran: it runs once more.
         let again = state.next(now).unwrap();
         assert_eq!((again.id.as_str(), again.number, again.known), ("a", 2, None));
         state.ended("a", AttemptEnd::Gone, now, no_delay);

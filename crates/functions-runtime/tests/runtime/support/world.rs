@@ -259,7 +259,7 @@ pub struct Setup {
     pub metrics_are_local: bool,
     /// Whom it answers, if not everybody.
     pub local: Option<LocalOnly>,
-    /// Who carries the word of tasks, if not the server itself.
+    /// The Cloud Tasks that notifies the server of tasks; `None` where the server's own queue does.
     pub cloud_tasks: Option<CloudOptions>,
 }
 
