@@ -61,7 +61,7 @@ impl Rosters {
     }
 }
 
-/// How long to wait before something that failed is tried again: a second, then twice as long each time, a minute at
-/// most, with a fifth more or less (docs/domain/rosters.md#runs-of-a-sync).
+/// The pauses before something that failed is tried again: a second, then twice as long each time, a minute at most,
+/// each with a fifth more or less (docs/domain/rosters.md#runs-of-a-sync).
 const BACKOFF: Backoff =
     Backoff::new(Duration::from_secs(1), Duration::from_secs(60)).with_jitter(Jitter::PlusMinus(20));
