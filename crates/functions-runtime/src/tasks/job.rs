@@ -184,6 +184,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::tasks::{NewTask, contents, document_of};
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -230,6 +231,21 @@ mod tests {
         assert_eq!((letters.copies, letters.sent_at, letters.languages.len()), (1, None, 0));
         let newer = job_of_payload::<Letters>(3, fields! { "classId" => "c1", "copies" => 1 });
         assert_eq!(newer, Err(PayloadError::Newer(3)));
+    }
+
+    #[test]
+    fn the_first_version_is_stored_without_a_mark() {
+        let second = NewTask::new("t", &letters());
+        let first = NewTask { version: 1, ..second.clone() };
+        let (of_first, of_second) = (document_of(&first), document_of(&second));
+        assert!(!of_first.contains_key("version"));
+        assert_eq!(of_second["version"], Value::Integer(2));
+        assert_eq!((contents(of_first.clone()), contents(of_second)), (Some(first.into()), Some(second.into())));
+        for mark in [Value::from("2"), Value::Integer(-1), Value::Null] {
+            let mut marked = of_first.clone();
+            marked.insert("version".to_owned(), mark);
+            assert_eq!(contents(marked), None);
+        }
     }
 
     #[test]
