@@ -140,8 +140,8 @@ mod tests {
         String::from_utf8_lossy(&answer[..length]).into_owned()
     }
 
-    /// Waits until the server has closed the connection, or reset it. (A connection that stays open makes the test hang,
-    /// and so fail.)
+    /// Waits until the server has closed the connection, or reset it. (A connection that stays open makes the test
+    /// hang, and so fail.)
     async fn closed(stream: &mut TcpStream) {
         let _ = stream.read_to_end(&mut Vec::new()).await;
     }

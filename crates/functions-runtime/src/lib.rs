@@ -1,10 +1,10 @@
 //! A runtime for Firebase backends in Rust, in place of Google's for Cloud Functions: an HTTP server for Firebase's
 //! callable protocol, document triggers, task queues, and authentication of callers.
 //!
-//! A backend is a table of [`Function`]s over a state of its own. A [`Runtime`] runs them: each run has a time limit, a log
-//! span, a meter of billed reads and writes, and its outcome in the metrics; a panic ends only its own run. A [`Server`]
-//! answers clients (`httpsCallable` of Firebase's SDKs), Eventarc and the Firestore emulator, and Cloud Tasks. Over a store
-//! with an outbox, the runtime itself is the [`document_store::ChangeSink`] of its triggers.
+//! A backend is a table of [`Function`]s over a state of its own. A [`Runtime`] runs them: each run has a time limit,
+//! a log span, a meter of billed reads and writes, and its outcome in the metrics; a panic ends only its own run. A
+//! [`Server`] answers clients (`httpsCallable` of Firebase's SDKs), Eventarc and the Firestore emulator, and Cloud
+//! Tasks. Over a store with an outbox, the runtime itself is the [`document_store::ChangeSink`] of its triggers.
 //!
 //! ```
 //! use functions_runtime::{Call, Function, FunctionError, Registry};

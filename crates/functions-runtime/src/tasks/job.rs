@@ -11,9 +11,9 @@ use thiserror::Error;
 
 /// What a task function needs to know to do its work once.
 ///
-/// Tasks outlive the program that wrote them: one that was stored before an update runs after it. So a change of a job's
-/// fields must still read what is stored: give a new field a default, or raise [`Job::VERSION`] and let [`Job::upgrade`]
-/// bring older payloads into the new form.
+/// Tasks outlive the program that wrote them: one that was stored before an update runs after it. So a change of a
+/// job's fields must still read what is stored: give a new field a default, or raise [`Job::VERSION`] and let
+/// [`Job::upgrade`] bring older payloads into the new form.
 ///
 /// ```
 /// use functions_runtime::{Job, NewTask};
