@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::accounts::Projects;
+use crate::accounts::Accounts;
 use crate::context::Context;
 use crate::runtime::TaskQueue;
 use crate::store::{Database, Timestamp};
@@ -70,6 +70,15 @@ pub enum EditInProgress {
     Extend,
     /// Everything.
     Allow,
+}
+
+/// The accounts of the two projects (docs/domain/rights.md#who-somebody-is).
+#[derive(Clone)]
+pub struct Projects {
+    /// Where people sign in.
+    pub admin: Accounts,
+    /// Where de-identified users are.
+    pub assessment: Accounts,
 }
 
 /// The application. Cheap to clone.

@@ -114,7 +114,7 @@ impl Config {
                 projects: vec!["demo-roar-admin".to_owned(), "demo-roar-assessment".to_owned()],
                 allow_unsigned: false,
                 development: Some(directory.clone()),
-                local: Some(LocalOnly::default()),
+                local: Some(LocalOnly { hints: callers::LOCAL_HINTS, ..LocalOnly::default() }),
                 app_check: AppCheckMode::Off,
                 app_check_apps: Vec::new(),
                 signed_out_limit: Some(CALLS_A_MINUTE),

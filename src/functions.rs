@@ -250,29 +250,19 @@ pub fn table() -> Vec<Function<App>> {
             "softDeleteGuestTrial",
             "Archives a guest's deleted trial.",
         ),
+        Function::task("Follows the users who changed during a sync.", following::run_follow_again),
+        Function::task("Normalises an administration's orgs and plans its sync.", fanout::run_plan),
+        Function::task("Brings the assignments of a few hundred students in line.", fanout::run_chunk),
         Function::task(
-            following::FOLLOW_AGAIN,
-            "Follows the users who changed during a sync.",
-            following::run_follow_again,
-        ),
-        Function::task(fanout::PLAN, "Normalises an administration's orgs and plans its sync.", fanout::run_plan),
-        Function::task(fanout::CHUNK, "Brings the assignments of a few hundred students in line.", fanout::run_chunk),
-        Function::task(
-            fanout::SWEEP,
             "Finds students who left an administration while it was closed, when it opens again.",
             fanout::run_sweep,
         ),
         Function::task(
-            reactions::FOLLOW_ORG,
             "Lets rights over an org, and its administrations, follow what is below it.",
             reactions::run_follow_org,
         ),
-        Function::task(
-            reactions::MOVE_MEMBERS,
-            "Lets the classes and people of an org that has moved go with it.",
-            reactions::run_move_members,
-        ),
-        Function::task(fanout::REMOVE, "Deletes the assignments of a deleted administration.", fanout::run_remove),
+        Function::task("Lets the classes and people of an org that has moved go with it.", reactions::run_move_members),
+        Function::task("Deletes the assignments of a deleted administration.", fanout::run_remove),
     ]
 }
 

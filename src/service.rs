@@ -9,9 +9,11 @@ use axum::Router;
 use axum::http::header;
 use axum::routing::get;
 
-use crate::accounts::Projects;
+use crate::accounts::embedded::EmbeddedAccounts;
+use crate::accounts::identity_toolkit::{self, IdentityToolkit};
+use crate::accounts::{AccountError, Accounts};
 use crate::administrations::definitions::Definitions;
-use crate::app::{ADMIN, ASSESSMENT, App, Settings, Stores};
+use crate::app::{ADMIN, ASSESSMENT, App, Projects, Settings, Stores};
 use crate::context::Context;
 use crate::functions;
 use crate::openapi;
@@ -65,6 +67,37 @@ pub fn open_embedded(
 ) -> Result<Arc<EmbeddedStore>, StoreError> {
     let triggers = outbox_triggers(&functions::table(), label);
     EmbeddedStore::open(directory, label, name.clone(), &embedded_indexes()?, triggers, context.clock.clone())
+}
+
+/// What this program calls itself where it asks other services.
+pub const USER_AGENT: &str = concat!("roar-functions/", env!("CARGO_PKG_VERSION"));
+
+/// Opens the accounts of both projects in `directory`. Where the two databases share a project, so do the accounts.
+/// Fails as [`EmbeddedAccounts::open`] does.
+pub fn open_embedded_accounts(
+    directory: &Path,
+    admin: &str,
+    assessment: &str,
+    context: &Context,
+) -> Result<Projects, StoreError> {
+    let open = |label, project: &str| -> Result<Accounts, StoreError> {
+        Ok(Accounts::new(project, Arc::new(EmbeddedAccounts::open(directory, label, project, context)?)))
+    };
+    let admin_accounts = open("admin-accounts", admin)?;
+    let assessment =
+        if admin == assessment { admin_accounts.clone() } else { open("assessment-accounts", assessment)? };
+    Ok(Projects { admin: admin_accounts, assessment })
+}
+
+/// The accounts of both projects by one connection: at the emulator (host:port), or the real ones, with
+/// application-default credentials. Fails when there are none.
+pub async fn open_accounts(admin: &str, assessment: &str, emulator: Option<&str>) -> Result<Projects, AccountError> {
+    let options = identity_toolkit::Options { user_agent: USER_AGENT, ..identity_toolkit::Options::default() };
+    let connection = Arc::new(identity_toolkit::Connection::open(emulator, options).await?);
+    let accounts = |project: &str| -> Result<Accounts, AccountError> {
+        Ok(Accounts::new(project, Arc::new(IdentityToolkit::new(connection.clone(), project)?)))
+    };
+    Ok(Projects { admin: accounts(admin)?, assessment: accounts(assessment)? })
 }
 
 /// What a service is made of.

@@ -3,6 +3,7 @@
 
 use jiff::SignedDuration;
 use serde_json::json;
+use thiserror::Error;
 
 use super::payload::Request;
 use crate::app::{App, EditInProgress};
@@ -47,34 +48,55 @@ pub async fn create_administration(
     let new_id = app.context.document_id();
     let mut work = Work { app: &app, claims, request: &request, memory, tree: &tree, new_id: &new_id, lists: true };
     let mut done = app.stores.admin.transaction(|tx| work.run(tx)).await;
-    if done.as_ref().is_err_and(is_conflict) {
+    if matches!(done, Err(SaveError::Store(StoreError::Conflict(_)))) {
         // The creator has no users document, which is no error.
         work.lists = false;
         done = app.stores.admin.transaction(|tx| work.run(tx)).await;
     }
-    let (id, _) = done.map_err(too_large)?;
+    let (id, _) = done?;
     Ok(json!({ "status": "ok", "administrationId": id }))
 }
 
-fn store_error(error: &FunctionError) -> Option<&StoreError> {
-    error.cause.as_ref()?.downcast_ref()
+/// Why an administration isn't made or changed. The texts are for callers.
+#[derive(Debug, Error)]
+enum SaveError {
+    #[error("orgs names orgs that don't exist or are archived; details.missing lists them.")]
+    MissingOrgs(OrgLists),
+    #[error("administrationId names no administration.")]
+    NoAdministration,
+    #[error("You don't administer all of the orgs of this administration.")]
+    Forbidden,
+    /// What may not change while students work.
+    #[error("This administration is in progress, so {0} can't be changed now.")]
+    InProgress(&'static str),
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
-fn is_conflict(error: &FunctionError) -> bool {
-    matches!(store_error(error), Some(StoreError::Conflict(_)))
-}
-
-fn forbidden() -> FunctionError {
-    FunctionError::new(Status::PermissionDenied, "You don't administer all of the orgs of this administration.")
-}
-
-/// A store that refuses the document as such refuses its size: all else is checked before.
-fn too_large(error: FunctionError) -> FunctionError {
-    match store_error(&error) {
-        Some(StoreError::InvalidArgument(_)) => FunctionError::invalid(
-            "The administration is too large: assessments, orgs and legal must stay below 1 MiB.",
-        ),
-        _ => error,
+impl From<SaveError> for FunctionError {
+    fn from(error: SaveError) -> Self {
+        let status = match error {
+            SaveError::MissingOrgs(missing) => {
+                let by_type: serde_json::Map<String, serde_json::Value> = OrgType::ALL
+                    .into_iter()
+                    .filter(|org_type| !missing.of(*org_type).is_empty())
+                    .map(|org_type| (org_type.plural().to_owned(), json!(missing.of(org_type))))
+                    .collect();
+                let details = json!({ "missing": by_type });
+                return FunctionError::invalid(SaveError::MissingOrgs(missing).to_string()).with_details(details);
+            }
+            // A store that refuses the document as such refuses its size: all else is checked before.
+            SaveError::Store(StoreError::InvalidArgument(_)) => {
+                return FunctionError::invalid(
+                    "The administration is too large: assessments, orgs and legal must stay below 1 MiB.",
+                );
+            }
+            SaveError::Store(error) => return error.into(),
+            SaveError::NoAdministration => Status::NotFound,
+            SaveError::Forbidden => Status::PermissionDenied,
+            SaveError::InProgress(_) => Status::FailedPrecondition,
+        };
+        FunctionError::new(status, error.to_string())
     }
 }
 
@@ -95,7 +117,7 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    async fn run(&self, tx: Transaction) -> Result<String, FunctionError> {
+    async fn run(&self, tx: Transaction) -> Result<String, SaveError> {
         let now = self.app.now();
         if let Some(path) = &self.memory
             && let Some(id) = tx.get(path).await?.and_then(|memory| remembered(&memory, now))
@@ -122,19 +144,10 @@ impl Work<'_> {
     }
 
     /// Every org must exist and not be archived; all that fail are listed.
-    fn check_orgs(&self, orgs: &OrgLists) -> Result<(), FunctionError> {
+    fn check_orgs(&self, orgs: &OrgLists) -> Result<(), SaveError> {
         let is_missing = |(org_type, id): &(OrgType, &str)| self.tree.get(*org_type, id).is_none_or(|org| org.archived);
         let missing: OrgLists = orgs.iter().filter(is_missing).collect();
-        if missing.is_empty() {
-            return Ok(());
-        }
-        let by_type: serde_json::Map<String, serde_json::Value> = OrgType::ALL
-            .into_iter()
-            .filter(|org_type| !missing.of(*org_type).is_empty())
-            .map(|org_type| (org_type.plural().to_owned(), json!(missing.of(org_type))))
-            .collect();
-        Err(FunctionError::invalid("orgs names orgs that don't exist or are archived; details.missing lists them.")
-            .with_details(json!({ "missing": by_type })))
+        if missing.is_empty() { Ok(()) } else { Err(SaveError::MissingOrgs(missing)) }
     }
 
     /// The fields that a caller decides, on creation and on change.
@@ -158,7 +171,7 @@ impl Work<'_> {
         fields
     }
 
-    async fn create(&self, tx: &Transaction) -> Result<(), FunctionError> {
+    async fn create(&self, tx: &Transaction) -> Result<(), SaveError> {
         let creator = user_path(&self.claims.roar_uid)?;
         let mut fields = self.fields();
         fields.insert("createdBy".to_owned(), Value::from(self.claims.roar_uid.as_str()));
@@ -176,17 +189,17 @@ impl Work<'_> {
         Ok(())
     }
 
-    async fn update(&self, tx: &Transaction, id: &str, now: Timestamp) -> Result<(), FunctionError> {
+    async fn update(&self, tx: &Transaction, id: &str, now: Timestamp) -> Result<(), SaveError> {
         let path = administration_path(id)?;
         let Some(document) = tx.get(&path).await? else {
-            return Err(FunctionError::new(Status::NotFound, "administrationId names no administration."));
+            return Err(SaveError::NoAdministration);
         };
         let existing = Administration::from_document(&document);
         let existing_orgs = existing.input_orgs();
         // Without orgs, an administration is its creator's.
         let is_owner = self.claims.super_admin || existing.text("createdBy") == self.claims.roar_uid;
         if !self.claims.administers_all(&existing_orgs) || (existing_orgs.is_empty() && !is_owner) {
-            return Err(forbidden());
+            return Err(SaveError::Forbidden);
         }
         // Orgs that went since may stay; new ones must be there.
         self.check_orgs(&self.request.orgs.difference(&existing_orgs.to_set()))?;
@@ -207,13 +220,8 @@ impl Work<'_> {
         existing: &Administration,
         existing_orgs: &OrgLists,
         fields: &Fields,
-    ) -> Result<(), FunctionError> {
-        let refuse = |what: &str| {
-            Err(FunctionError::new(
-                Status::FailedPrecondition,
-                format!("This administration is in progress, so {what} can't be changed now."),
-            ))
-        };
+    ) -> Result<(), SaveError> {
+        let refuse = |what| Err(SaveError::InProgress(what));
         match self.app.settings.edit_in_progress {
             EditInProgress::Allow => Ok(()),
             EditInProgress::Deny => refuse("it"),

@@ -2,14 +2,14 @@
 //! (docs/domain/administrations.md#the-fan-out). The handler only notes the work and hands it to a task, so that it
 //! answers at once.
 
-use super::fanout::{REMOVE, plan_task};
+use super::fanout::{plan_task, remove_task};
 use super::material::fingerprint;
 use crate::app::App;
 use crate::documents::administration::{Administration, administration_path};
 use crate::documents::administration_sync::{Control, State};
 use crate::fields;
 use crate::orgs::OrgLists;
-use crate::runtime::{DocumentEvent, HandlerError, NewTask};
+use crate::runtime::{DocumentEvent, HandlerError};
 use crate::store::{Document, StoreError, Write};
 
 /// The event of `administrations/{administrationId}`.
@@ -123,11 +123,7 @@ async fn deleted(app: &App, id: &str) -> Result<(), HandlerError> {
         // Nothing of this life is to matter to the next one but the version, which goes on.
         let former = control.as_ref().map(Control::read).map(|former| former.version).unwrap_or_default();
         let control = Control { version: former + 1, state: State::Deleting, ..Control::default() };
-        let task = NewTask {
-            id: format!("{id}-{}-remove", control.version),
-            function: REMOVE,
-            payload: fields! { "administrationId" => id, "version" => control.version },
-        };
+        let task = remove_task(id, control.version);
         tx.write(Write::set(Control::path(id)?, control.to_fields())).await;
         tx.write(app.tasks.enlist(&task)).await;
         Ok::<_, StoreError>(Some(task))

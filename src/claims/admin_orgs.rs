@@ -1,11 +1,12 @@
 //! The callables `appendToAdminClaims` and `removeFromAdminClaims` (docs/domain/rights.md#who-may-give-what).
 
 use serde_json::{Map, Value as Json, json};
+use thiserror::Error;
 
 use super::audit::{Action, Record};
 use super::custom::{all_to_json, custom_claims, imported, is_open};
-use super::lists::{AdminOrgs, snapshot, stored};
-use super::publish::publish;
+use super::lists::{AdminOrgs, HeldThrough, snapshot, stored};
+use super::publish::{ClaimsError, publish};
 use super::roster::{SOURCES, Sources};
 use super::{Rounds, next_update};
 use crate::accounts::check_claims;
@@ -17,7 +18,7 @@ use crate::orgs::{OrgLists, OrgTree, OrgType};
 use crate::payload::{Checked, object, optional_id, optional_ids, required_id};
 use crate::rights::{AboveOrgs, Claims, NamesOrgs, Payload, check_appointable};
 use crate::runtime::{FunctionError, Status};
-use crate::store::{FieldPath, Fields, Transaction, Value, Write};
+use crate::store::{FieldPath, Fields, StoreError, Transaction, Value, Write};
 
 /// Whose rights, over which orgs.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,20 +111,20 @@ impl Change<'_> {
     ///
     /// Reads the claims, the granted orgs with everything below them, and the claims again; writes the
     /// claims and a record, unless nothing changes.
-    pub async fn apply(&self, app: &App) -> Result<Fields, FunctionError> {
-        let account = app.accounts.admin.get(self.target).await?;
-        let account = account.ok_or_else(|| FunctionError::new(Status::NotFound, "targetUid names no account."))?;
+    pub async fn apply(&self, app: &App) -> Result<Fields, ChangeError> {
+        let account = app.accounts.admin.get(self.target).await.map_err(ClaimsError::from)?;
+        let account = account.ok_or(ChangeError::NoAccount)?;
         self.apply_with(app, &account.custom_claims).await
     }
 
     /// The same for claims whose account may be gone.
-    pub async fn apply_to_whoever(&self, app: &App) -> Result<Fields, FunctionError> {
+    pub async fn apply_to_whoever(&self, app: &App) -> Result<Fields, ChangeError> {
         self.apply_with(app, &Map::new()).await
     }
 
-    async fn apply_with(&self, app: &App, custom: &Map<String, Json>) -> Result<Fields, FunctionError> {
+    async fn apply_with(&self, app: &App, custom: &Map<String, Json>) -> Result<Fields, ChangeError> {
         let path = Claims::path(self.target)?;
-        let mut rounds = Rounds::default();
+        let mut rounds = Rounds::new(&app.context);
         while rounds.next().await {
             let document = app.stores.admin.get(&path).await?;
             let known = Sources::read(document.as_ref()).granted();
@@ -137,7 +138,7 @@ impl Change<'_> {
             let changed = match app.stores.admin.transaction(work).await {
                 Ok((changed, _)) => changed,
                 // Many write these claims at once.
-                Err(error) if error.status == Status::Aborted => continue,
+                Err(ChangeError::Claims(ClaimsError::Store(StoreError::Contention))) => continue,
                 Err(error) => return Err(error),
             };
             // Somebody granted other orgs meanwhile, of which the snapshot knows nothing.
@@ -145,7 +146,7 @@ impl Change<'_> {
             publish(app, self.target, &[]).await?;
             return Ok(claims);
         }
-        Err(FunctionError::new(Status::Aborted, "Too many changes at once. Please try again."))
+        Err(ChangeError::Busy)
     }
 
     async fn within(
@@ -155,11 +156,11 @@ impl Change<'_> {
         custom: &Map<String, Json>,
         tree: &OrgTree,
         known: &OrgLists,
-    ) -> Result<Option<Fields>, FunctionError> {
+    ) -> Result<Option<Fields>, ChangeError> {
         let path = Claims::path(self.target)?;
         let document = tx.get(&path).await?;
         if document.is_none() && self.action == Action::Remove {
-            return Err(FunctionError::new(Status::NotFound, "targetUid names somebody who holds no claims."));
+            return Err(ChangeError::NoClaims);
         }
         let claims = claims_map(document.as_ref());
         let sources = Sources::read(document.as_ref());
@@ -172,7 +173,7 @@ impl Change<'_> {
             _ => sources.given(self.orgs),
         };
         let orgs = match self.action {
-            Action::Remove => AdminOrgs::without(known, self.orgs, tree).map_err(held)?,
+            Action::Remove => AdminOrgs::without(known, self.orgs, tree).map_err(ChangeError::HeldThrough)?,
             _ => AdminOrgs::of(&known.iter().chain(self.orgs.iter()).collect(), tree),
         };
         let before = stored(claims);
@@ -202,8 +203,8 @@ impl Change<'_> {
         }
         // What takes rights away is never refused for the size of what is left.
         if self.action == Action::Append {
-            orgs.check_room()?;
-            check_claims(&custom_claims(custom, &fields, &[]))?;
+            orgs.check_room().map_err(ClaimsError::from)?;
+            check_claims(&custom_claims(custom, &fields, &[])).map_err(ClaimsError::from)?;
         }
         mask.push(FieldPath::top("lastUpdated"));
         let mut written =
@@ -227,16 +228,43 @@ impl Change<'_> {
     }
 }
 
-fn held(held: super::lists::HeldThrough) -> FunctionError {
-    let (org, ancestor) = (&held.org, &held.ancestor);
-    FunctionError::new(
-        Status::FailedPrecondition,
-        format!(
-            "The {} {} is administered through the {} {}, so it can't be removed alone.",
-            org.org_type.singular(),
-            org.id,
-            ancestor.org_type.singular(),
-            ancestor.id
-        ),
-    )
+/// Why rights over orgs aren't changed. The texts, but for those of [`ClaimsError`], are for callers.
+#[derive(Debug, Error)]
+pub enum ChangeError {
+    /// The account whose rights they are doesn't exist.
+    #[error("targetUid names no account.")]
+    NoAccount,
+    /// There is nothing to take away.
+    #[error("targetUid names somebody who holds no claims.")]
+    NoClaims,
+    /// An org above it is held.
+    #[error(
+        "The {} {} is administered through the {} {}, so it can't be removed alone.",
+        .0.org.org_type.singular(), .0.org.id, .0.ancestor.org_type.singular(), .0.ancestor.id
+    )]
+    HeldThrough(HeldThrough),
+    /// Others change the same claims all the while.
+    #[error("Too many changes at once. Please try again.")]
+    Busy,
+    /// The claims can't be written or published.
+    #[error(transparent)]
+    Claims(#[from] ClaimsError),
+}
+
+impl From<StoreError> for ChangeError {
+    fn from(error: StoreError) -> Self {
+        ChangeError::Claims(error.into())
+    }
+}
+
+impl From<ChangeError> for FunctionError {
+    fn from(error: ChangeError) -> Self {
+        let status = match error {
+            ChangeError::Claims(error) => return error.into(),
+            ChangeError::NoAccount | ChangeError::NoClaims => Status::NotFound,
+            ChangeError::HeldThrough(_) => Status::FailedPrecondition,
+            ChangeError::Busy => Status::Aborted,
+        };
+        FunctionError::new(status, error.to_string())
+    }
 }

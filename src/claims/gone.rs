@@ -1,12 +1,14 @@
 //! Orgs that are deleted go from everybody's claims: pages of admins get each org that their claims name, and
 //! one that's missing fails the page (docs/domain/dashboard.md#claims-and-tokens).
 
-use super::admin_orgs::Change;
+use super::admin_orgs::{Change, ChangeError};
 use super::audit::Action;
+use super::publish::ClaimsError;
+use crate::accounts::AccountError;
 use crate::app::App;
 use crate::orgs::{OrgLists, OrgType};
-use crate::runtime::{DocumentEvent, FunctionError, HandlerError, Status};
-use crate::store::{FieldOp, Query, StoreError};
+use crate::runtime::{DocumentEvent, HandlerError};
+use crate::store::{FieldOp, Query};
 
 /// Who changes claims on nobody's behalf, in records.
 const SERVICE: &str = "service";
@@ -38,7 +40,7 @@ pub async fn org_deleted(app: App, event: DocumentEvent) -> Result<(), HandlerEr
         };
         match change.apply_to_whoever(&app).await {
             // Deleted this moment.
-            Err(error) if error.status == Status::NotFound => {}
+            Err(ChangeError::NoClaims | ChangeError::Claims(ClaimsError::Account(AccountError::NotFound))) => {}
             other => {
                 other.map_err(failed)?;
             }
@@ -48,10 +50,9 @@ pub async fn org_deleted(app: App, event: DocumentEvent) -> Result<(), HandlerEr
 }
 
 /// What the store can't take wouldn't be taken the next time.
-fn failed(error: FunctionError) -> HandlerError {
-    match error.cause.map(|cause| cause.downcast::<StoreError>()) {
-        Some(Ok(error)) => HandlerError::from(*error),
-        Some(Err(cause)) => HandlerError::Transient(cause.to_string()),
-        None => HandlerError::Transient(error.message),
+fn failed(error: ChangeError) -> HandlerError {
+    match error {
+        ChangeError::Claims(ClaimsError::Store(error)) => HandlerError::from(error),
+        error => HandlerError::Transient(error.to_string()),
     }
 }

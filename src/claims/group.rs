@@ -3,12 +3,13 @@
 
 use async_trait::async_trait;
 use serde_json::{Map, Value as Json, json};
+use thiserror::Error;
 
 use super::audit::{Action, Record};
 use super::custom::custom_claims;
-use super::lists::{AdminOrgs, granted, snapshot, stored};
+use super::lists::{AdminOrgs, NoRoom, granted, snapshot, stored};
 use super::{Rounds, next_update, publish};
-use crate::accounts::check_claims;
+use crate::accounts::{AccountError, check_claims};
 use crate::app::App;
 use crate::documents::user_claims::claims_map;
 use crate::fields;
@@ -125,7 +126,7 @@ pub async fn create_group(app: App, permit: GroupMaker, request: Request) -> Res
     let uid = &permit.requester.uid;
     let account = app.accounts.admin.get(uid).await?;
     let path = Claims::path(uid)?;
-    let mut rounds = Rounds::default();
+    let mut rounds = Rounds::new(&app.context);
     while rounds.next().await {
         let document = app.stores.admin.get(&path).await?;
         let known = granted(claims_map(document.as_ref()));
@@ -144,17 +145,39 @@ pub async fn create_group(app: App, permit: GroupMaker, request: Request) -> Res
                 return Ok(json!({ "status": "ok", "groupId": id }));
             }
             Ok((false, _)) => continue,
-            Err(error) if error.status == Status::Aborted => continue,
-            Err(error) => return Err(too_large(error)),
+            Err(GroupError::Store(StoreError::Contention)) => continue,
+            Err(error) => return Err(error.into()),
         }
     }
     Err(FunctionError::new(Status::Aborted, "Too many changes at once. Please try again."))
 }
 
-fn too_large(error: FunctionError) -> FunctionError {
-    match error.cause.as_ref().and_then(|cause| cause.downcast_ref()) {
-        Some(StoreError::InvalidArgument(_)) => FunctionError::invalid("groupData is too large to be stored."),
-        _ => error,
+/// Why a group isn't made.
+#[derive(Debug, Error)]
+enum GroupError {
+    /// The text is for callers.
+    #[error("The {} {} doesn't exist or is archived.", .0.org_type.singular(), shown(&.0.id))]
+    NoParent(OrgKey),
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
+    /// The rights over the group don't fit into the account's custom claims.
+    #[error(transparent)]
+    Account(#[from] AccountError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<GroupError> for FunctionError {
+    fn from(error: GroupError) -> Self {
+        match error {
+            GroupError::NoParent(_) => FunctionError::new(Status::NotFound, error.to_string()),
+            GroupError::NoRoom(error) => error.into(),
+            GroupError::Account(error) => error.into(),
+            GroupError::Store(StoreError::InvalidArgument(_)) => {
+                FunctionError::invalid("groupData is too large to be stored.")
+            }
+            GroupError::Store(error) => error.into(),
+        }
     }
 }
 
@@ -171,7 +194,7 @@ struct Work<'a> {
 
 impl Work<'_> {
     /// False when the maker's claims are others than those that the snapshot was made for.
-    async fn run(&self, tx: Transaction) -> Result<bool, FunctionError> {
+    async fn run(&self, tx: Transaction) -> Result<bool, GroupError> {
         let path = Claims::path(self.uid)?;
         let parents: Result<Vec<DocPath>, StoreError> = self
             .request
@@ -184,9 +207,7 @@ impl Work<'_> {
         for (parent, found) in self.request.parents.iter().zip(&found) {
             let archived = |name: &str| found.as_ref().and_then(|org| org.fields.get(name)).and_then(Value::as_bool);
             if found.is_none() || archived("archived") == Some(true) {
-                let (kind, id) = (parent.org_type.singular(), shown(&parent.id));
-                let message = format!("The {kind} {id} doesn't exist or is archived.");
-                return Err(FunctionError::new(Status::NotFound, message));
+                return Err(GroupError::NoParent(parent.clone()));
             }
         }
         let document = tx.get(&path).await?;

@@ -29,29 +29,35 @@ pub use written::written;
 
 use std::time::Duration;
 
-use crate::context::jitter;
+use crate::context::Context;
+use crate::store::backoff::{Backoff, Jitter};
 use crate::store::{Document, Timestamp, Value};
 
 /// How often a change of claims begins anew because somebody else changes the same ones. Changes commute, so whoever
 /// waits a moment gets through: this many for the busiest moments, of which each ends within milliseconds.
 const ROUNDS: u32 = 60;
-/// The longest pause between two rounds, in milliseconds.
-const LONGEST_PAUSE: u64 = 400;
+/// The pauses between rounds.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_millis(400)).with_jitter(Jitter::Full);
 
-/// The rounds of a change of claims, with growing pauses of chance lengths between them, so that many writers of one
-/// document don't all come again at once.
-#[derive(Default)]
-pub(crate) struct Rounds(u32);
+/// The rounds of a change of claims, with pauses between them.
+pub(crate) struct Rounds<'a> {
+    context: &'a Context,
+    begun: u32,
+}
 
-impl Rounds {
+impl<'a> Rounds<'a> {
+    /// No round has begun.
+    pub(crate) fn new(context: &'a Context) -> Rounds<'a> {
+        Rounds { context, begun: 0 }
+    }
+
     /// Waits its turn: not at all at first. False when there were too many.
     pub(crate) async fn next(&mut self) -> bool {
-        if self.0 > 0 {
-            let pause = (10_u64 << self.0.min(6)).min(LONGEST_PAUSE);
-            tokio::time::sleep(Duration::from_millis(jitter(pause))).await;
+        if self.begun > 0 {
+            tokio::time::sleep(BACKOFF.pause(self.begun, &*self.context.random)).await;
         }
-        self.0 += 1;
-        self.0 <= ROUNDS
+        self.begun += 1;
+        self.begun <= ROUNDS
     }
 }
 

@@ -67,7 +67,7 @@ impl From<ClaimsError> for HandlerError {
 pub async fn publish(app: &App, admin_uid: &str, lost: &[String]) -> Result<(), ClaimsError> {
     let path = Claims::path(admin_uid)?;
     let mut published: Option<Timestamp> = None;
-    let mut rounds = Rounds::default();
+    let mut rounds = Rounds::new(&app.context);
     while rounds.next().await {
         let Some(document) = app.stores.admin.get(&path).await? else { return Ok(()) };
         if published == Some(document.update_time) {

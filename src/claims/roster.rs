@@ -140,7 +140,7 @@ pub async fn entry_updated(app: App, event: DocumentEvent) -> Result<(), Handler
 /// Brings the claims of an entry's user in line with it, as both are now. Who hasn't signed in yet has none. Nothing to
 /// do costs two reads.
 pub async fn follow_entry(app: &App, entry: &DocPath) -> Result<(), ClaimsError> {
-    let mut rounds = Rounds::default();
+    let mut rounds = Rounds::new(&app.context);
     while rounds.next().await {
         let Some(document) = app.stores.admin.get(entry).await? else { return Ok(()) };
         let kind = document.fields.get("providerType").and_then(Value::as_str).unwrap_or_default().to_owned();

@@ -69,7 +69,7 @@ fn added(before: &Fields, after: &Fields) -> OrgLists {
 
 /// Works out both lists from what was granted and what an edit added, as far as it's still there.
 pub(super) async fn complete_lists(app: &App, path: &DocPath, added: &OrgLists) -> Result<(), HandlerError> {
-    let mut rounds = Rounds::default();
+    let mut rounds = Rounds::new(&app.context);
     while rounds.next().await {
         let Some(document) = app.stores.admin.get(path).await.map_err(ClaimsError::from)? else { return Ok(()) };
         let Some(claims) = claims_map(&document) else { return Ok(()) };

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::CliError;
-use crate::accounts::{Projects, embedded, identity_toolkit};
-use crate::app::{self, ADMIN, ASSESSMENT, Settings, Stores};
+use crate::app::{self, ADMIN, ASSESSMENT, Projects, Settings, Stores};
 use crate::config::{
     self, AppCheckMode, BackendConfig, BehaviourConfig, CallerConfig, Config, DeliveryConfig, StoreConfig,
 };
@@ -40,7 +39,7 @@ pub async fn open(config: &StoreConfig, context: &Context) -> Result<Opened, Cli
     let mut embedded = Vec::new();
     let mut databases = Vec::new();
     for (label, name) in [(ADMIN, &config.admin), (ASSESSMENT, &config.assessment)] {
-        let firestore = FirestoreConfig::new(&name.project, &name.database);
+        let firestore = FirestoreConfig::new(&name.project, &name.database).with_user_agent(service::USER_AGENT);
         let firestore = match &config.backend {
             BackendConfig::Embedded(directory) => {
                 let store = service::open_embedded(directory, label, name, context)?;
@@ -62,9 +61,9 @@ pub async fn open(config: &StoreConfig, context: &Context) -> Result<Opened, Cli
 pub async fn accounts(config: &BackendConfig, store: &StoreConfig, context: &Context) -> Result<Projects, CliError> {
     let (admin, assessment) = (store.admin.project.as_str(), store.assessment.project.as_str());
     Ok(match config {
-        BackendConfig::Embedded(directory) => embedded::open_projects(directory, admin, assessment, context)?,
-        BackendConfig::Emulator(host) => identity_toolkit::open_projects(admin, assessment, Some(host)).await?,
-        BackendConfig::Cloud => identity_toolkit::open_projects(admin, assessment, None).await?,
+        BackendConfig::Embedded(directory) => service::open_embedded_accounts(directory, admin, assessment, context)?,
+        BackendConfig::Emulator(host) => service::open_accounts(admin, assessment, Some(host)).await?,
+        BackendConfig::Cloud => service::open_accounts(admin, assessment, None).await?,
     })
 }
 

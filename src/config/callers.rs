@@ -12,7 +12,7 @@ use super::{BackendConfig, ConfigError, DeliveryConfig, StoreConfig};
 use crate::runtime::budget::{OPERATIONS, RAISED_OPERATIONS};
 use crate::runtime::limits::CALLS_A_MINUTE;
 use crate::runtime::sign_in::{RECENT, SignInRules};
-use crate::runtime::{LocalOnly, auth};
+use crate::runtime::{LocalHints, LocalOnly, auth};
 
 /// What App Check tokens are good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -95,6 +95,13 @@ pub struct CallerArgs {
     pub app_check_keys_url: String,
 }
 
+/// Which settings help whom a server for development doesn't answer.
+pub(super) const LOCAL_HINTS: LocalHints = LocalHints {
+    host: Some("Other names can be added with ROAR_DEVELOPMENT_HOSTS."),
+    origin: Some("Other origins can be added with ROAR_DEVELOPMENT_ORIGINS."),
+    proxy: Some("Behind a proxy, set ROAR_UNSIGNED_TOKENS=never."),
+};
+
 /// Who may call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallerConfig {
@@ -155,8 +162,11 @@ impl CallerArgs {
             allow_unsigned,
             development,
             // Events without proof of their sender are for programs of this machine, too.
-            local: (is_local || *deliveries == DeliveryConfig::Open)
-                .then(|| LocalOnly { hosts: list(&self.development_hosts), origins: list(&self.development_origins) }),
+            local: (is_local || *deliveries == DeliveryConfig::Open).then(|| LocalOnly {
+                hosts: list(&self.development_hosts),
+                origins: list(&self.development_origins),
+                hints: LOCAL_HINTS,
+            }),
             app_check: self.app_check,
             app_check_apps: list(&self.app_check_apps),
             signed_out_limit: NonZeroU32::new(self.signed_out_limit),

@@ -1,6 +1,9 @@
 //! Org types and the lists of org IDs by type that administrations, assignments and claims carry.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::store::{Fields, Value};
 
@@ -48,6 +51,21 @@ impl OrgType {
     /// Reads either form of the name.
     pub fn parse(name: &str) -> Option<OrgType> {
         OrgType::ALL.into_iter().find(|org_type| org_type.plural() == name || org_type.singular() == name)
+    }
+}
+
+/// By its plural name.
+impl Serialize for OrgType {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.plural())
+    }
+}
+
+/// From either form of the name.
+impl<'de> Deserialize<'de> for OrgType {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        OrgType::parse(&name).ok_or_else(|| D::Error::custom("no type of orgs"))
     }
 }
 
@@ -166,6 +184,21 @@ impl OrgLists {
     pub fn to_value(&self) -> Value {
         let entries = OrgType::ALL.map(|org_type| (org_type.plural().to_owned(), Value::strings(self.of(org_type))));
         Value::Map(entries.into_iter().collect())
+    }
+}
+
+/// A map with all five keys, as [`OrgLists::to_value`].
+impl Serialize for OrgLists {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(OrgType::ALL.map(|org_type| (org_type.plural(), self.of(org_type))))
+    }
+}
+
+impl<'de> Deserialize<'de> for OrgLists {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let lists = BTreeMap::<String, Vec<String>>::deserialize(deserializer)?;
+        let of = |org_type: OrgType| lists.get(org_type.plural()).into_iter().flatten().map(String::as_str);
+        Ok(OrgType::ALL.into_iter().flat_map(|org_type| of(org_type).map(move |id| (org_type, id))).collect())
     }
 }
 

@@ -4,21 +4,32 @@
 //! meets a sync under way leaves the student's name with it, and does its work again when the sync has
 //! ended: then nothing of the sync is to come any more.
 
+use serde::{Deserialize, Serialize};
+
 use super::follow::follow;
 use crate::app::App;
 use crate::documents::administration_sync::{Control, State};
 use crate::documents::user::orgs::current_orgs;
 use crate::documents::user::user_path;
-use crate::fields;
 use crate::orgs::OrgLists;
-use crate::runtime::{HandlerError, NewTask, Task, TaskOutcome};
+use crate::runtime::{HandlerError, Job, NewTask, Task, TaskOutcome};
 use crate::store::{
     Direction, DocPath, Document, FieldOp, Fields, Query, StoreError, Timestamp, Transaction, Value, Write,
 };
 use crate::users::change::UserChange;
 
-/// The task that follows the users whom a sync has left behind.
-pub const FOLLOW_AGAIN: &str = "followUsersAfterSync";
+/// Follows the users whom a sync of that administration has left behind.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FollowAgainJob {
+    administration_id: String,
+}
+
+impl Job for FollowAgainJob {
+    const FUNCTION: &'static str = "followUsersAfterSync";
+    type Progress = ();
+}
+
 /// Beside the control document: a document for each user to be followed again.
 const WAITING: &str = "usersToFollow";
 /// Users read at once.
@@ -91,18 +102,17 @@ pub async fn task_for_waiting(
     version: i64,
 ) -> Result<Option<NewTask>, StoreError> {
     let waiting = tx.query(Query::collection(waiting_collection(administration)?).select(&[]).limit(1)).await?;
-    Ok((!waiting.is_empty()).then(|| NewTask {
-        id: format!("{administration}-{version}-follow"),
-        function: FOLLOW_AGAIN,
-        payload: fields! { "administrationId" => administration },
-    }))
+    Ok((!waiting.is_empty()).then(|| follow_task(administration, version)))
 }
 
-/// Runs [`FOLLOW_AGAIN`].
-pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
-    let Some(administration) = task.payload.get("administrationId").and_then(Value::as_str) else {
-        return Err(HandlerError::Permanent("users to follow without an administration".to_owned()));
-    };
+fn follow_task(administration: &str, version: i64) -> NewTask {
+    let job = FollowAgainJob { administration_id: administration.to_owned() };
+    NewTask::new(format!("{administration}-{version}-follow"), &job)
+}
+
+/// Does a [`FollowAgainJob`].
+pub async fn run(app: App, task: Task<FollowAgainJob>) -> Result<TaskOutcome, HandlerError> {
+    let administration = task.payload.administration_id.as_str();
     let database = &app.stores.admin;
     let collection = waiting_collection(administration)?;
     let mut after: Option<DocPath> = None;
@@ -152,4 +162,27 @@ async fn follow_waiting(app: &App, administration: &str, waiting: Document) -> R
     });
     removed.await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fields;
+    use crate::runtime::stored_payload;
+
+    /// A payload as version 1 of the job is stored: a task of the program before an update.
+    #[test]
+    fn the_job_is_stored_as_before() {
+        let task = follow_task("a", 3);
+        assert_eq!((task.id.as_str(), task.function, task.version), ("a-3-follow", "followUsersAfterSync", 1));
+        let payload = fields! { "administrationId" => "a" };
+        assert_eq!(task.payload, payload);
+        let document = Document {
+            path: DocPath::new("functionTasks/t").unwrap(),
+            fields: fields! { "function" => "followUsersAfterSync", "payload" => Value::Map(payload) },
+            create_time: Timestamp::UNIX_EPOCH,
+            update_time: Timestamp::UNIX_EPOCH,
+        };
+        assert_eq!(stored_payload(&document), Ok(FollowAgainJob { administration_id: "a".to_owned() }));
+    }
 }

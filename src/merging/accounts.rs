@@ -103,14 +103,14 @@ impl Work<'_> {
         if !orgs.is_empty() {
             let change =
                 Change { function: "mergeUsers", by: self.by, target: own.id(), orgs: &orgs, action: Action::Append };
-            change.apply_to_whoever(self.app).await.map_err(MergeError::Function)?;
+            change.apply_to_whoever(self.app).await.map_err(|error| MergeError::Function(error.into()))?;
         }
         let flag = |name: &str| claims_map(theirs).and_then(|claims| claims.get(name)).and_then(Value::as_bool);
         let given: Vec<&str> = ["super_admin", "admin"].into_iter().filter(|name| flag(name) == Some(true)).collect();
         if given.is_empty() {
             return Ok(());
         }
-        let mut rounds = Rounds::default();
+        let mut rounds = Rounds::new(&self.app.context);
         while rounds.next().await {
             let Some(own) = self.admin().get(&own.path).await? else { return Ok(()) };
             let flags: Fields = given.iter().map(|name| ((*name).to_owned(), Value::Boolean(true))).collect();

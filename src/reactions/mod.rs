@@ -8,6 +8,6 @@ mod user_written;
 pub use assignment_created::assignment_created;
 pub use assignment_updated::assignment_updated;
 pub use org_written::{
-    FOLLOW_ORG, MOVE_MEMBERS, org_written, run_follow as run_follow_org, run_move as run_move_members,
+    FollowOrgJob, MoveMembersJob, org_written, run_follow as run_follow_org, run_move as run_move_members,
 };
 pub use user_written::user_written;

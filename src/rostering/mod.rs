@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use self::clever::Clever;
 pub use self::tally::{Tally, UnderWay};
 use crate::app::App;
+use crate::store::backoff::{Backoff, Jitter};
 
 /// Who provides rosters, and which syncs this process has under way.
 #[derive(Default)]
@@ -60,10 +61,7 @@ impl Rosters {
     }
 }
 
-/// How long to wait before something that failed is tried again: a second, then twice as long each time, a minute at
-/// most, with a fifth more or less (docs/domain/rosters.md#runs-of-a-sync).
-fn pause(attempt: u32) -> Duration {
-    let base = Duration::from_secs(1).saturating_mul(1 << (attempt - 1).min(6)).min(Duration::from_secs(60));
-    let fifth = base / 5;
-    base - fifth + Duration::from_millis(crate::context::jitter(2 * fifth.as_millis() as u64))
-}
+/// The pauses before something that failed is tried again: a second, then twice as long each time, a minute at most,
+/// each with a fifth more or less (docs/domain/rosters.md#runs-of-a-sync).
+const BACKOFF: Backoff =
+    Backoff::new(Duration::from_secs(1), Duration::from_secs(60)).with_jitter(Jitter::PlusMinus(20));

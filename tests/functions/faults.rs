@@ -6,9 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use roar_functions::accounts::{
-    Account, AccountError, AccountUpdate, Accounts, Backend, NewAccount, Projects, Provider,
-};
+use roar_functions::accounts::{Account, AccountError, AccountUpdate, Accounts, Backend, NewAccount, Provider};
+use roar_functions::app::Projects;
 use roar_functions::rights::Role;
 use roar_functions::runtime::Status;
 use roar_functions::store::Value;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use roar_functions::app::{Settings, Stores};
-use roar_functions::context::{Context, CountingIds, ManualClock};
+use roar_functions::context::{Context, CountingIds, ManualClock, SystemRandom};
 use roar_functions::demo::clever::{FakeClever, Options as Fake, Size, Sockless};
 use roar_functions::rostering::Rosters;
 use roar_functions::rostering::clever::Clever;
@@ -61,7 +61,8 @@ impl LocalWorld {
         let rosters = Rosters::new(Some(clever));
         let directory = crate::world::directory();
         let clock = Arc::new(ManualClock::at(NOW.parse().expect("an instant")));
-        let context = Context { clock: clock.clone(), ids: Arc::new(CountingIds::default()) };
+        let context =
+            Context { clock: clock.clone(), ids: Arc::new(CountingIds::default()), random: Arc::new(SystemRandom) };
         let store = crate::world::open(directory.path(), "admin", &context);
         let assessment_store = crate::world::open(directory.path(), "assessment", &context);
         let stores =
@@ -131,8 +132,8 @@ impl LocalWorld {
 
     /// Delivers one event; true when it's acknowledged.
     pub async fn deliver(&self, (trigger, change): Event) -> bool {
-        use roar_functions::runtime::Dispatch;
-        self.service.runtime.dispatch_change(&trigger, change).await == Dispatch::Acknowledged
+        use roar_functions::runtime::DispatchOutcome;
+        self.service.runtime.dispatch_change(&trigger, change).await == DispatchOutcome::Acknowledged
     }
 
     /// Delivers events and runs tasks until none is left.

@@ -12,6 +12,7 @@ mod claims;
 mod clever;
 mod coming_back;
 mod cost;
+mod crate_words;
 mod directions;
 mod documents;
 mod emulator;

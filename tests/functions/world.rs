@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use roar_functions::accounts::embedded;
 use roar_functions::app::{ADMIN, ASSESSMENT, Settings, Stores};
 use roar_functions::assignments::recount::Counts;
 use roar_functions::assignments::tasks::Tasks;
@@ -48,7 +47,7 @@ pub fn service(
     settings: Settings,
     rosters: Rosters,
 ) -> Service {
-    let accounts = embedded::open_projects(accounts, project, &format!("{project}-assessment"), &context);
+    let accounts = service::open_embedded_accounts(accounts, project, &format!("{project}-assessment"), &context);
     // No signed token comes here, so nobody asks for keys.
     let keys = KeySource::new("http://127.0.0.1:9/", reqwest::Client::builder().build().expect("a client"));
     let name = |project: &str| DatabaseName { project: project.to_owned(), database: "(default)".to_owned() };

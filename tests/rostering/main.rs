@@ -13,7 +13,7 @@ mod tokens;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use roar_functions::context::{Clock, Context, CountingIds};
+use roar_functions::context::{Clock, Context, CountingIds, SystemRandom};
 use roar_functions::demo::clever::{FakeClever, FakeDistrict, Options, Size, Sockless};
 use roar_functions::rostering::clever::records::Record;
 use roar_functions::rostering::clever::{Clever, CleverError, District, Pages, Settings};
@@ -30,7 +30,11 @@ impl Clock for TokioClock {
 }
 
 fn context() -> Context {
-    Context { clock: Arc::new(TokioClock(Instant::now())), ids: Arc::new(CountingIds::default()) }
+    Context {
+        clock: Arc::new(TokioClock(Instant::now())),
+        ids: Arc::new(CountingIds::default()),
+        random: Arc::new(SystemRandom),
+    }
 }
 
 /// A fake Clever with one district, and a client of it without sockets.

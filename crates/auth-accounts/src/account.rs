@@ -1,37 +1,37 @@
-//! Accounts as values.
+//! Accounts, new accounts and changes of accounts, as values.
 
 use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
-/// An account, as far as the service cares.
+/// An account: those of its properties that this crate supports.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Account {
     /// Its UID.
     pub uid: String,
     /// Its e-mail address, in lower case.
     pub email: Option<String>,
-    /// The address was shown to be the user's.
+    /// Whether the address was verified to be the user's.
     pub email_verified: bool,
-    /// The name that's shown.
+    /// The display name.
     pub display_name: Option<String>,
-    /// Where its picture is.
+    /// The URL of its picture.
     pub photo_url: Option<String>,
     /// Its phone number, E.164.
     pub phone_number: Option<String>,
-    /// It can't sign in.
+    /// Whether it's disabled, so that nobody can sign in to it.
     pub disabled: bool,
-    /// What its ID tokens say besides.
+    /// Its custom claims, which its ID tokens contain.
     pub custom_claims: Map<String, Value>,
     /// Identities that sign in to it: at other providers, and its own e-mail address with a password
     /// (`password`) and phone number (`phone`).
     pub providers: Vec<Provider>,
-    /// Tokens from before can't be refreshed. Whole seconds.
+    /// Refresh tokens that were issued before this time are revoked. Whole seconds.
     pub valid_since: Option<Timestamp>,
 }
 
 impl Account {
-    /// True when the identity signs in to this account.
+    /// True when the identity is linked to this account.
     pub fn is_linked(&self, provider: &str, raw_id: &str) -> bool {
         self.providers.iter().any(|linked| linked.provider_id == provider && linked.raw_id == raw_id)
     }
@@ -51,20 +51,20 @@ pub struct Provider {
 pub struct NewAccount {
     /// Its e-mail address.
     pub email: Option<String>,
-    /// The address was shown to be the user's.
+    /// Whether the address was verified to be the user's.
     pub email_verified: bool,
-    /// The name that's shown.
+    /// The display name.
     pub display_name: Option<String>,
     /// Its password.
     pub password: Option<SecretString>,
 }
 
-/// What is to change of an account; `None` stays as it is.
+/// Changes of an account; what is `None` stays as it is.
 #[derive(Clone, Debug, Default)]
 pub struct AccountUpdate {
-    /// The e-mail address; unless said otherwise it's no longer verified then.
+    /// The e-mail address. It becomes unverified, unless the update says otherwise.
     pub email: Option<String>,
-    /// Whether the address was shown to be the user's.
+    /// Whether the address was verified to be the user's.
     pub email_verified: Option<bool>,
     /// The name that's shown; an empty one is taken away.
     pub display_name: Option<String>,
@@ -72,14 +72,14 @@ pub struct AccountUpdate {
     pub photo_url: Option<String>,
     /// The phone number, E.164.
     pub phone_number: Option<String>,
-    /// The password. Tokens that were handed out can't be refreshed then.
+    /// The password. A change revokes all refresh tokens.
     pub password: Option<SecretString>,
-    /// Whether it can sign in.
+    /// Whether it's disabled.
     pub disabled: Option<bool>,
     /// All custom claims.
     pub custom_claims: Option<Map<String, Value>>,
-    /// Tokens from before can't be refreshed. Whole seconds; what is finer is dropped.
+    /// Refresh tokens that were issued before this time are revoked. Fractions of a second are dropped.
     pub valid_since: Option<Timestamp>,
-    /// An identity that signs in to the account from now on, instead of an earlier one at that provider.
+    /// An identity to be linked to the account, in place of an earlier one at the same provider.
     pub link: Option<Provider>,
 }

@@ -1,5 +1,5 @@
-//! What can be asked for at all (docs/domain/wire-formats.md#accounts), so that both backends refuse the same things,
-//! without a request.
+//! Validation of requests (docs/domain/wire-formats.md#accounts), so that all backends refuse the same ones, without
+//! asking the service.
 //!
 //! Firebase ignores some of what it can't use (an empty e-mail address or password) and answers as if it had
 //! done it.
@@ -17,7 +17,7 @@ const SHORTEST_PASSWORD: usize = 6;
 /// How large custom claims may be as JSON, in bytes. Firebase counts characters; bytes are on the safe side.
 pub const CLAIMS_LIMIT: usize = 1000;
 
-/// Names that tokens need themselves.
+/// Names that are reserved for claims of the token itself.
 const RESERVED: [&str; 16] = [
     "acr",
     "amr",
@@ -37,13 +37,14 @@ const RESERVED: [&str; 16] = [
     "sub",
 ];
 
-/// A UID is also the ID of documents, so it can't hold a slash.
+/// Checks a UID. It may become the ID of a document, so it can't contain a slash.
 pub fn uid(uid: &str) -> Result<()> {
     let is_good = !uid.is_empty() && uid.chars().count() <= LONGEST_UID && !uid.contains('/');
     if is_good { Ok(()) } else { Err(AccountError::Invalid("uid")) }
 }
 
-/// Something with one `@` inside and no blank, in lower case. The service may ask for more.
+/// Checks that an e-mail address has one `@` inside and no blank, and returns it in lower case. The service may be
+/// stricter.
 pub fn email(text: &str) -> Result<String> {
     let (name, host) = text.split_once('@').ok_or(AccountError::InvalidEmail)?;
     let is_odd = |character: char| character.is_whitespace() || character.is_control();
@@ -62,7 +63,7 @@ fn password(password: &SecretString) -> Result<()> {
     if is_good { Ok(()) } else { Err(AccountError::WeakPassword) }
 }
 
-/// E-mail addresses with passwords and phone numbers are linked by having them.
+/// Checks an identity to be linked. Passwords and phone numbers aren't linked but set.
 fn link(link: &Provider) -> Result<()> {
     match (link.provider_id.as_str(), link.raw_id.as_str()) {
         ("" | "password" | "phone", _) => Err(AccountError::Invalid("providerId")),
@@ -86,12 +87,12 @@ pub fn update(update: &AccountUpdate) -> Result<AccountUpdate> {
     Ok(AccountUpdate { email: update.email.as_deref().map(email).transpose()?, ..update.clone() })
 }
 
-/// True when tokens need that name themselves.
+/// True when the name is reserved for claims of the token itself.
 pub(super) fn is_reserved(claim: &str) -> bool {
     RESERVED.contains(&claim)
 }
 
-/// Refuses what doesn't fit into a token.
+/// Checks that custom claims fit into a token: [`CLAIMS_LIMIT`] and reserved names.
 pub fn check_claims(claims: &Map<String, Value>) -> Result<()> {
     if let Some(reserved) = claims.keys().find(|name| is_reserved(name)) {
         return Err(AccountError::ReservedClaim(reserved.clone()));

@@ -5,7 +5,6 @@
 //! is kept.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use argon2::password_hash::SaltString;
 use argon2::{Argon2, PasswordHash, PasswordHasher, PasswordVerifier};
@@ -44,7 +43,7 @@ impl EmbeddedAccounts {
         Ok(EmbeddedAccounts { database: Database::new(store), context: context.clone() })
     }
 
-    /// True when the account exists, may sign in, and has this password.
+    /// True when the account exists, isn't disabled, and has this password.
     pub async fn has_password(&self, uid: &str, password: &SecretString) -> Result<bool> {
         let Some(document) = self.database.get(&account_path(uid)?).await? else { return Ok(false) };
         let hash = text(&document.fields, "passwordHash");
@@ -61,7 +60,8 @@ impl EmbeddedAccounts {
         tokio::task::spawn_blocking(verify).await.map_err(|error| AccountError::Failed(error.to_string()))
     }
 
-    /// Hashes on a thread for blocking work: it takes tens of milliseconds and much memory, on purpose.
+    /// Hashes a password on a thread for blocking work, because Argon2 takes tens of milliseconds and much memory by
+    /// design.
     async fn hash(&self, password: Option<&SecretString>) -> Result<Option<String>> {
         let Some(password) = password.cloned() else { return Ok(None) };
         let salt = self.context.document_id();
@@ -88,8 +88,8 @@ fn account_path(uid: &str) -> Result<DocPath> {
     DocPath::in_collection("accounts", uid).map_err(|_| AccountError::Invalid("uid"))
 }
 
-/// Where a thing that only one account may have leads to that account. By a digest: what people choose
-/// needn't be a document's ID.
+/// The path of the document that holds the account of a unique property (an e-mail address, a phone number, an
+/// identity). Its ID is a digest, because the property need not be a valid document ID.
 fn holder_path(kind: &str, key: &str) -> Result<DocPath> {
     Ok(DocPath::in_collection(kind, &digest(key))?)
 }
@@ -128,46 +128,46 @@ fn account(document: &Document) -> Account {
     }
 }
 
-/// The whole second: finer than that, Firebase doesn't keep it.
+/// The time in whole seconds, as Firebase stores it.
 fn whole_second(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
-/// Why a transaction gave up.
-enum Stop {
+/// Why a transaction was aborted.
+enum Abort {
     Account(AccountError),
     Store(StoreError),
 }
 
-impl From<StoreError> for Stop {
+impl From<StoreError> for Abort {
     fn from(error: StoreError) -> Self {
-        Stop::Store(error)
+        Abort::Store(error)
     }
 }
 
-impl From<AccountError> for Stop {
+impl From<AccountError> for Abort {
     fn from(error: AccountError) -> Self {
-        Stop::Account(error)
+        Abort::Account(error)
     }
 }
 
-impl From<Stop> for AccountError {
-    fn from(stop: Stop) -> Self {
+impl From<Abort> for AccountError {
+    fn from(stop: Abort) -> Self {
         match stop {
-            Stop::Account(error) => error,
-            Stop::Store(error) => error.into(),
+            Abort::Account(error) => error,
+            Abort::Store(error) => error.into(),
         }
     }
 }
 
-/// Gives a thing that only one account may have to `uid`, and takes the former one back.
+/// Reserves a unique property for `uid`, and releases the one that it replaces.
 async fn hold(
     tx: &Transaction,
     kind: &str,
     uid: &str,
     (before, after): (Option<&str>, Option<&str>),
     taken: AccountError,
-) -> std::result::Result<(), Stop> {
+) -> std::result::Result<(), Abort> {
     if before == after {
         return Ok(());
     }
@@ -184,7 +184,7 @@ async fn hold(
     Ok(())
 }
 
-/// True when the identity comes of the account's own e-mail address or phone number.
+/// True when the identity is the account's own e-mail address or phone number.
 fn is_own(provider: &Provider) -> bool {
     matches!(provider.provider_id.as_str(), "password" | "phone")
 }
@@ -194,7 +194,7 @@ fn identity(provider: &Provider) -> String {
 }
 
 /// A change of an account.
-struct Change<'a> {
+struct AccountChange<'a> {
     uid: &'a str,
     path: DocPath,
     update: &'a AccountUpdate,
@@ -202,14 +202,14 @@ struct Change<'a> {
     now: Timestamp,
 }
 
-impl Change<'_> {
-    async fn apply(&self, tx: Transaction) -> std::result::Result<(), Stop> {
+impl AccountChange<'_> {
+    async fn apply(&self, tx: Transaction) -> std::result::Result<(), Abort> {
         let Some(document) = tx.get(&self.path).await? else { return Err(AccountError::NotFound.into()) };
         let (before, update) = (account(&document), self.update);
         let mut fields = document.fields.clone();
         let mut set = |name: &str, value: Value| fields.insert(name.to_owned(), value);
         let mut changes_sign_in = self.hash.is_some();
-        // First, as it is with Firebase, where identities are looked up before anything is changed.
+        // Before anything else, as in Firebase, where identities are looked up before anything is changed.
         if let Some(link) = &update.link {
             set("providers", self.link(&tx, &before, link).await?);
         }
@@ -251,7 +251,7 @@ impl Change<'_> {
     }
 
     /// Takes an identity for the account, instead of an earlier one at that provider. All it's linked to then.
-    async fn link(&self, tx: &Transaction, before: &Account, link: &Provider) -> std::result::Result<Value, Stop> {
+    async fn link(&self, tx: &Transaction, before: &Account, link: &Provider) -> std::result::Result<Value, Abort> {
         let is_former = |linked: &&Provider| linked.provider_id == link.provider_id;
         let former = before.providers.iter().find(is_former).map(identity);
         let held = (former.as_deref(), Some(&*identity(link)));
@@ -285,7 +285,7 @@ impl Backend for EmbeddedAccounts {
             }
         }
         let fields = &fields;
-        let create = async move |tx: Transaction| -> std::result::Result<(), Stop> {
+        let create = async move |tx: Transaction| -> std::result::Result<(), Abort> {
             if tx.get(path).await?.is_some() {
                 return Err(AccountError::UidExists.into());
             }
@@ -311,7 +311,7 @@ impl Backend for EmbeddedAccounts {
     }
 
     async fn update(&self, uid: &str, update: &AccountUpdate) -> Result<()> {
-        let change = Change {
+        let change = AccountChange {
             uid,
             path: account_path(uid).map_err(|_| AccountError::NotFound)?,
             update,
@@ -324,7 +324,7 @@ impl Backend for EmbeddedAccounts {
 
     async fn delete(&self, uid: &str) -> Result<()> {
         let path = &account_path(uid).map_err(|_| AccountError::NotFound)?;
-        let delete = async move |tx: Transaction| -> std::result::Result<(), Stop> {
+        let delete = async move |tx: Transaction| -> std::result::Result<(), Abort> {
             let Some(document) = tx.get(path).await? else { return Err(AccountError::NotFound.into()) };
             let before = account(&document);
             let held = [("emails", before.email), ("phones", before.phone_number)];
@@ -340,21 +340,4 @@ impl Backend for EmbeddedAccounts {
         self.database.transaction(delete).await?;
         Ok(())
     }
-}
-
-/// Opens the accounts of both projects in `directory`. Where the two databases share a project, so do the
-/// accounts.
-pub fn open_projects(
-    directory: &Path,
-    admin: &str,
-    assessment: &str,
-    context: &Context,
-) -> std::result::Result<super::Projects, StoreError> {
-    let open = |label, project: &str| -> std::result::Result<super::Accounts, StoreError> {
-        Ok(super::Accounts::new(project, Arc::new(EmbeddedAccounts::open(directory, label, project, context)?)))
-    };
-    let admin_accounts = open("admin-accounts", admin)?;
-    let assessment =
-        if admin == assessment { admin_accounts.clone() } else { open("assessment-accounts", assessment)? };
-    Ok(super::Projects { admin: admin_accounts, assessment })
 }

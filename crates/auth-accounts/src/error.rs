@@ -1,11 +1,11 @@
-//! Why something can't be done to an account.
+//! Errors of operations on accounts.
 
 use thiserror::Error;
 
 use super::CLAIMS_LIMIT;
 use functions_runtime::{FunctionError, Status};
 
-/// Why something can't be done to an account. Texts name no person.
+/// Why an operation on an account failed. The texts contain no personal data.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum AccountError {
     /// There's no such account.
@@ -41,18 +41,18 @@ pub enum AccountError {
         /// Their size as JSON.
         bytes: usize,
     },
-    /// A custom claim has a name that tokens need themselves.
+    /// A custom claim has a reserved name.
     #[error("the claim {0:?} is reserved")]
     ReservedClaim(String),
     /// The service can't be reached, is overloaded or out of quota: it may work later.
     #[error("the accounts can't be reached: {0}")]
     Unavailable(String),
-    /// The service refused us, or said what we don't understand.
+    /// The service refused the credentials or the request, or its answer can't be understood.
     #[error("the accounts' service failed: {0}")]
     Failed(String),
 }
 
-/// What callers are told. What's theirs to mend is said; the rest goes to the log.
+/// The error for callers of a function: it explains what they can correct, and keeps the rest for the log.
 impl From<AccountError> for FunctionError {
     fn from(error: AccountError) -> Self {
         let (status, message) = match &error {

@@ -24,8 +24,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! ROAR has two Firebase projects, each with accounts of its own (docs/domain/rights.md#who-somebody-is). Backends: the
-//! Identity Toolkit (Firebase Authentication, or its emulator) and an embedded one.
+//! Each Firebase project has accounts of its own. Backends: the Identity Toolkit (Firebase Authentication, or its
+//! emulator) and an embedded one.
 
 mod account;
 mod check;
@@ -47,11 +47,11 @@ pub use secrecy::{ExposeSecret, SecretString};
 /// How many accounts one look-up may ask for (docs/domain/wire-formats.md#accounts).
 pub const LOOKUP_LIMIT: usize = 100;
 
-/// What came of it.
+/// A result of this crate.
 pub type Result<T> = std::result::Result<T, AccountError>;
 
-/// The accounts of one project, somewhere. What they are asked for has been checked, e-mail addresses are in
-/// lower case and look-ups are split: [`Accounts`] does all that, for every backend alike.
+/// Where the accounts of one project are stored. Backends get validated requests, with e-mail addresses in lower case
+/// and look-ups split into parts of [`LOOKUP_LIMIT`]: [`Accounts`] does that for all of them.
 #[async_trait]
 pub trait Backend: Send + Sync + 'static {
     /// Creates an account with that UID.
@@ -84,7 +84,7 @@ impl Accounts {
         &self.project
     }
 
-    /// Creates an account. What is malformed is refused before anything is asked for.
+    /// Creates an account. Malformed requests fail before the backend is asked.
     pub async fn create(&self, uid: &str, account: &NewAccount) -> Result<()> {
         check::uid(uid)?;
         self.backend.create(uid, &check::new_account(account)?).await
@@ -123,10 +123,10 @@ impl Accounts {
         Ok(found)
     }
 
-    /// Changes an account. What is malformed is refused before anything is asked for.
+    /// Changes an account. Malformed requests fail before the backend is asked.
     pub async fn update(&self, uid: &str, update: &AccountUpdate) -> Result<()> {
         let update = check::update(update)?;
-        // Nobody can have it.
+        // No account can have a malformed UID.
         check::uid(uid).map_err(|_| AccountError::NotFound)?;
         self.backend.update(uid, &update).await
     }
@@ -141,13 +141,4 @@ impl Accounts {
         check::uid(uid).map_err(|_| AccountError::NotFound)?;
         self.backend.delete(uid).await
     }
-}
-
-/// The accounts of the two projects.
-#[derive(Clone)]
-pub struct Projects {
-    /// Where people sign in.
-    pub admin: Accounts,
-    /// Where de-identified users are.
-    pub assessment: Accounts,
 }

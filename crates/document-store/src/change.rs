@@ -22,16 +22,16 @@ pub struct DocumentChange {
 /// What a change did to the document's existence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChangeKind {
-    /// It came into being.
+    /// The document was created.
     Created,
-    /// It changed.
+    /// It was changed.
     Updated,
-    /// It went.
+    /// It was deleted.
     Deleted,
 }
 
 impl DocumentChange {
-    /// The kind, derived from which sides exist; `None` for a change with neither.
+    /// The kind, by whether the document existed before and after; `None` for a change with neither.
     pub fn kind(&self) -> Option<ChangeKind> {
         match (&self.before, &self.after) {
             (None, Some(_)) => Some(ChangeKind::Created),
@@ -45,11 +45,11 @@ impl DocumentChange {
 /// Which changes a trigger wants: Firestore's four document event types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ChangeFilter {
-    /// Documents that came into being.
+    /// Documents that were created.
     Created,
-    /// Documents that changed.
+    /// Documents that were updated.
     Updated,
-    /// Documents that went.
+    /// Documents that were deleted.
     Deleted,
     /// All three.
     Written,
@@ -67,12 +67,12 @@ impl ChangeFilter {
     }
 }
 
-/// What became of a delivered change.
+/// The outcome of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
-    /// Done, or never to succeed: don't send it again.
+    /// Handled, or impossible to handle: not to be delivered again.
     Acknowledged,
-    /// Send it again later.
+    /// To be delivered again later.
     Refused,
 }
 

@@ -1,6 +1,6 @@
-//! The world as handlers may see it: the clock, and the source of IDs. Nothing else in the crate
-//! reads the wall clock or makes random numbers (clippy's `disallowed-methods` sees to it), so that
-//! tests can hold both still.
+//! What handlers take from the machine they run on: the time, new IDs and random numbers. No other module of the crate
+//! reads the wall clock or makes random numbers (clippy's `disallowed-methods` sees to that), so that tests can replace
+//! all three.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -20,19 +20,27 @@ pub trait Ids: Send + Sync + 'static {
     fn document_id(&self) -> String;
 }
 
-/// The clock and the ID source. Cheap to clone.
+/// Makes random numbers, which spread retries.
+pub trait Random: Send + Sync + 'static {
+    /// A whole number from 0 to `most`, both included.
+    fn up_to(&self, most: u64) -> u64;
+}
+
+/// The clock, the source of IDs and that of random numbers. Cheap to clone.
 #[derive(Clone)]
 pub struct Context {
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Makes document IDs.
     pub ids: Arc<dyn Ids>,
+    /// Makes random numbers.
+    pub random: Arc<dyn Random>,
 }
 
 impl Context {
-    /// The machine's clock and random IDs.
+    /// The machine's clock, random IDs and random numbers.
     pub fn system() -> Self {
-        Context { clock: Arc::new(SystemClock), ids: Arc::new(RandomIds) }
+        Context { clock: Arc::new(SystemClock), ids: Arc::new(RandomIds), random: Arc::new(SystemRandom) }
     }
 
     /// The time now.
@@ -100,8 +108,23 @@ impl Ids for CountingIds {
     }
 }
 
-/// A random whole number from 0 to `ceiling`, to spread retries.
-#[allow(clippy::disallowed_methods, reason = "retry jitter must differ between processes")]
-pub fn jitter(ceiling: u64) -> u64 {
-    rand::rng().random_range(0..=ceiling)
+/// The machine's random numbers. Code that holds a [`Context`] uses that one's instead.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemRandom;
+
+impl Random for SystemRandom {
+    #[allow(clippy::disallowed_methods, reason = "this is the one place that makes random numbers")]
+    fn up_to(&self, most: u64) -> u64 {
+        rand::rng().random_range(0..=most)
+    }
+}
+
+/// Always the same share of what is asked for, from 0.0 to 1.0, for tests.
+#[derive(Clone, Copy, Debug)]
+pub struct FixedRandom(pub f64);
+
+impl Random for FixedRandom {
+    fn up_to(&self, most: u64) -> u64 {
+        ((most as f64 * self.0.clamp(0.0, 1.0)) as u64).min(most)
+    }
 }

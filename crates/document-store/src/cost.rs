@@ -1,4 +1,4 @@
-//! What a store's work costs, counted as Firestore bills it.
+//! Costs of reads, writes and deletes, counted as Firestore bills them.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -39,7 +39,8 @@ impl Meter {
         }
     }
 
-    /// How often a write met somebody else's: transactions that ran anew, preconditions that failed. Not billed as such.
+    /// Conflicts with concurrent writes: transactions that were repeated, preconditions that failed. Not billed as
+    /// such.
     pub fn conflicts(&self) -> u64 {
         self.conflicts.load(Ordering::Relaxed)
     }
@@ -85,8 +86,8 @@ impl Cost {
     }
 }
 
-/// Runs `work` with `meter` counting everything that its task spends on stores (besides each
-/// database's own meter). Work that `work` spawns as other tasks is not counted.
+/// Runs `work`, and adds the cost of its store operations to `meter` (besides each database's own meter). Operations of
+/// other Tokio tasks that `work` spawns aren't counted.
 pub async fn metered<T>(meter: Arc<Meter>, work: impl Future<Output = T>) -> T {
     CURRENT.scope(meter, work).await
 }
@@ -96,7 +97,7 @@ pub(super) fn spend(cost: Cost) {
     let _ = CURRENT.try_with(|meter| meter.add(cost));
 }
 
-/// Tells the meter of the running task, if it has one, that a write met somebody else's.
+/// Adds a conflict to the meter of the running task, if it has one.
 pub(super) fn conflict() {
     let _ = CURRENT.try_with(|meter| meter.conflict());
 }

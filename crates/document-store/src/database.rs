@@ -1,4 +1,4 @@
-//! The handle that handlers hold: a backend with its costs counted and its transactions retried.
+//! The handle that programs use: a backend whose costs are counted and whose transactions are retried.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -7,15 +7,20 @@ use std::time::Duration;
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use tokio::sync::Mutex;
 
+use super::backoff::{Backoff, Jitter};
+use super::context::SystemRandom;
 use super::cost::{self, Cost, Meter};
 use super::read_only::ReadOnly;
 use super::{
     Backend, BackendTransaction, Committed, DocPath, Document, FieldPath, Query, Result, StoreError, Value, Write,
 };
 
-/// How often a transaction that meets contention is tried before the caller hears of it.
+/// How often a transaction is attempted before contention is reported to the caller.
 const TRANSACTION_ATTEMPTS: u32 = 12;
-/// Queries of one question under way at once.
+/// The pauses between the attempts of a transaction.
+const CONTENTION: Backoff =
+    Backoff::new(Duration::from_millis(10), Duration::from_millis(1280)).with_jitter(Jitter::Full);
+/// How many queries of one [`Database::query_each`] run at once.
 const PARALLEL_QUERIES: usize = 8;
 
 /// One database. Cheap to clone.
@@ -31,12 +36,13 @@ impl Database {
         Database { backend, meter: Arc::new(Meter::default()) }
     }
 
-    /// The same database, which refuses to be written through this handle (PERMISSION_DENIED). Costs count for both.
+    /// A handle on the same database that refuses writes with [`StoreError::PermissionDenied`]. Both handles count
+    /// their costs together.
     pub fn read_only(&self) -> Database {
         Database { backend: Arc::new(ReadOnly(self.backend.clone())), meter: self.meter.clone() }
     }
 
-    /// What all use of this handle and its clones has cost.
+    /// The cost of all operations of this handle and its clones.
     pub fn cost(&self) -> Cost {
         self.meter.total()
     }
@@ -61,7 +67,7 @@ impl Database {
         self.backend.ping().await
     }
 
-    /// One document; `None` when it's missing (billed as a read all the same).
+    /// One document; `None` when it's missing, which is billed as a read too.
     pub async fn get(&self, path: &DocPath) -> Result<Option<Document>> {
         Ok(self.get_all(std::slice::from_ref(path)).await?.pop().flatten())
     }
@@ -94,7 +100,7 @@ impl Database {
                         database.spend(Cost::reads(cost));
                         Some((Ok(document), (results, seen + 1, database)))
                     }
-                    // Not billed, and no query without results either.
+                    // A failure isn't billed, nor does the query count as one without results.
                     Some(Err(error)) => Some((Err(error), (results, seen + 1, database))),
                     None => {
                         if seen == 0 {
@@ -113,7 +119,7 @@ impl Database {
         self.stream(query).try_collect().await
     }
 
-    /// The results of several queries, in no order, some queries at a time.
+    /// The results of several queries, in no particular order. A few queries run at a time.
     pub async fn query_each(&self, queries: impl IntoIterator<Item = Query>) -> Result<Vec<Document>> {
         let asked: Vec<_> = queries.into_iter().map(|query| self.query(query)).collect();
         futures::stream::iter(asked).buffer_unordered(PARALLEL_QUERIES).try_concat().await
@@ -126,7 +132,7 @@ impl Database {
         Ok(count)
     }
 
-    /// Does all of the writes, in order, or none of them. No writes cost nothing.
+    /// Does all of the writes, in order, or none of them. Without writes nothing is sent, and `None` returned.
     pub async fn commit(&self, writes: Vec<Write>) -> Result<Option<Committed>> {
         if writes.is_empty() {
             return Ok(None);
@@ -137,11 +143,11 @@ impl Database {
         Ok(Some(committed))
     }
 
-    /// Runs `work` in a transaction and commits what it put into it with [`Transaction::write`].
+    /// Runs `work` in a transaction and commits the writes that it added with [`Transaction::write`].
     ///
-    /// `work` runs anew, on a new attempt, when another transaction came between; it must have no
-    /// effect but on the transaction. Its error gives the transaction up and is passed on. A failed
-    /// precondition ([`StoreError::Conflict`]) is not retried: the caller knows what it means.
+    /// When another transaction comes between, `work` runs again in a new attempt, so it must have no effects outside
+    /// of the transaction. Its error rolls the transaction back and is returned. A failed precondition
+    /// ([`StoreError::Conflict`]) isn't retried, because only the caller knows what it means.
     pub async fn transaction<T, E, F, W>(&self, mut work: W) -> Result<(T, Option<Committed>), E>
     where
         E: From<StoreError>,
@@ -169,12 +175,12 @@ impl Database {
                     let _ = inner.backend.rollback().await;
                     drop(inner);
                     note(&StoreError::Contention);
-                    tokio::time::sleep(contention_delay(attempt)).await;
+                    tokio::time::sleep(CONTENTION.pause(attempt, &SystemRandom)).await;
                     continue;
                 }
                 Err(error) => {
-                    // The caller's error matters more than a failed rollback, which a lapse of the
-                    // attempt makes good.
+                    // The caller's error matters more than a failed rollback: the store rolls an idle attempt back
+                    // by itself.
                     let _ = inner.backend.rollback().await;
                     return Err(error);
                 }
@@ -193,7 +199,7 @@ impl Database {
                 Err(StoreError::Contention) if attempt < TRANSACTION_ATTEMPTS => {
                     retry_of = inner.backend.id();
                     drop(inner);
-                    tokio::time::sleep(contention_delay(attempt)).await;
+                    tokio::time::sleep(CONTENTION.pause(attempt, &SystemRandom)).await;
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -201,7 +207,7 @@ impl Database {
     }
 }
 
-/// Counts what met somebody else's write.
+/// Counts conflicts with concurrent writes.
 fn note(error: &StoreError) {
     if matches!(error, StoreError::Contention | StoreError::Conflict(_)) {
         cost::conflict();
@@ -213,16 +219,10 @@ fn cost_of(writes: &[Write]) -> Cost {
     Cost { reads: 0, writes: writes.len() as u64 - deletes, deletes }
 }
 
-/// Jittered exponential backoff, 5 ms to about 1 s.
-fn contention_delay(attempt: u32) -> Duration {
-    let ceiling = 5_u64 << attempt.min(8);
-    Duration::from_millis(crate::context::jitter(ceiling))
-}
-
 struct Attempt {
     backend: Box<dyn BackendTransaction>,
     writes: Vec<Write>,
-    /// A read met contention, so whatever the work made of it is void.
+    /// A read met contention, so the outcome of the work is void, even if it's an error.
     contended: bool,
 }
 

@@ -7,7 +7,7 @@ pub fn digest(bytes: impl AsRef<[u8]>) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The first 128 bits of it, in 32 hexadecimal digits: enough to tell whether something has changed.
+/// The first 128 bits of the SHA-256, in 32 hexadecimal digits: enough to tell whether something has changed.
 pub fn fingerprint(bytes: impl AsRef<[u8]>) -> String {
     let mut digits = digest(bytes);
     digits.truncate(32);

@@ -1,4 +1,4 @@
-//! What fuzz targets need of private parts. cargo-fuzz alone builds this (`--cfg fuzzing`).
+//! Access to private functions for fuzz targets; built by cargo-fuzz only (`--cfg fuzzing`).
 
 use gcloud_sdk::google::firestore::v1 as pb;
 use prost::Message as _;

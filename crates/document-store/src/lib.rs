@@ -31,6 +31,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod backoff;
 pub mod change;
 pub mod context;
 pub mod cost;
@@ -106,7 +107,7 @@ pub enum StoreError {
     /// FAILED_PRECONDITION, depending on which). Nothing was written.
     #[error("a precondition of the commit does not hold: {0}")]
     Conflict(String),
-    /// Another transaction came between (ABORTED). Nothing was written; the same may succeed anew.
+    /// A concurrent transaction changed what this one read (ABORTED). Nothing was written; a retry may succeed.
     #[error("another transaction came between")]
     Contention,
     /// The request can't be right: a bad path, a document over 1 MiB, a malformed query.

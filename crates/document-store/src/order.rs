@@ -1,7 +1,7 @@
 //! Firestore's order over values, its filters and its query semantics, as pure functions.
 //!
-//! The embedded store decides with these what a query returns; everything in here was compared with
-//! the Firestore emulator.
+//! The embedded store decides with these functions what a query returns. All of them are tested against the Firestore
+//! emulator.
 
 mod encoding;
 mod evaluate;

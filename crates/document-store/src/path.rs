@@ -228,10 +228,10 @@ impl fmt::Display for FieldPath {
     }
 }
 
-/// A trigger's document pattern: `users/{roarUid}/assignments/{assignmentUid}`.
+/// A trigger's document pattern: `users/{userId}/assignments/{assignmentUid}`.
 ///
-/// `{name}` matches one segment and captures it. (Multi-segment wildcards are not used by any
-/// function here.)
+/// `{name}` matches one segment and captures it. Multi-segment
+/// wildcards aren't supported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathPattern {
     text: String,
@@ -332,9 +332,9 @@ mod tests {
 
     #[test]
     fn patterns_capture_single_segments() {
-        let pattern = PathPattern::new("users/{roarUid}/assignments/{assignmentUid}").unwrap();
+        let pattern = PathPattern::new("users/{userId}/assignments/{assignmentUid}").unwrap();
         let params = pattern.matches(&DocPath::new("users/u1/assignments/a1").unwrap()).unwrap();
-        assert_eq!(params["roarUid"], "u1");
+        assert_eq!(params["userId"], "u1");
         assert_eq!(params["assignmentUid"], "a1");
         assert!(pattern.matches(&DocPath::new("users/u1").unwrap()).is_none());
         assert!(pattern.matches(&DocPath::new("users/u1/runs/a1").unwrap()).is_none());

@@ -1,18 +1,18 @@
-//! Directories and files that nobody but this user may read: what is embedded holds names of children, and the key that
-//! makes tokens.
+//! Directories and files that only this user of the machine may read: embedded stores hold personal data, and keys that
+//! sign tokens.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
-/// What others may do with a file: the bits of its group and of everybody.
+/// The permission bits of a file's group and of everybody else.
 const OTHERS: u32 = 0o077;
-/// The bit of a directory that many share, as `/tmp`.
+/// The sticky bit, of directories that many users share, as `/tmp`.
 const SHARED: u32 = 0o1000;
 
-/// Makes the directory, and those above it that are missing, for this user alone. One that's there is closed to others;
-/// fails where that can't be done, and for a directory that is there to be shared.
+/// Creates the directory, and missing ones above it, for this user alone. Of an existing directory, the permissions of
+/// other users are removed. Fails where that can't be done, and for a directory that is meant to be shared.
 pub fn directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     let mode = fs::metadata(path)?.permissions().mode();
@@ -22,14 +22,14 @@ pub fn directory(path: &Path) -> io::Result<()> {
     close(path)
 }
 
-/// Opens a file to append to, made for this user alone if need be. One that's there is closed to others.
+/// Opens a file for appending; creates it for this user alone, or removes other users' permissions of an existing one.
 pub fn file(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
     close(path)?;
     Ok(file)
 }
 
-/// Takes from others what they may do with a file or a directory, if it's there.
+/// Removes other users' permissions of a file or a directory, if it exists.
 pub fn close(path: &Path) -> io::Result<()> {
     let metadata = match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

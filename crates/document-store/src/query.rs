@@ -7,8 +7,8 @@ const IN_LIMIT: usize = 30;
 
 /// A structured query over one collection, or over all collections of one ID.
 ///
-/// Built with the methods below; what they don't say follows Firestore: results come in the
-/// order of the inequality fields, then of the document name.
+/// Built with the methods below, with Firestore's defaults: results are ordered by the inequality fields, then by the
+/// document name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Query {
     /// Where to look.

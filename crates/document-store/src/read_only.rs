@@ -1,4 +1,4 @@
-//! A database that can't be written: what looks at it and says what it would do, does nothing.
+//! A backend that refuses writes, for dry runs: code that says what it would do, and must not do it.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use futures::stream::BoxStream;
 
 use super::{Backend, BackendTransaction, Committed, DocPath, Document, FieldPath, Query, Result, StoreError, Write};
 
-/// A backend whose documents can only be read.
+/// Passes reads on to a backend, and refuses writes.
 pub(super) struct ReadOnly(pub(super) Arc<dyn Backend>);
 
 struct ReadOnlyTransaction(Box<dyn BackendTransaction>);

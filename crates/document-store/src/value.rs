@@ -215,7 +215,7 @@ macro_rules! fields {
 
 /// Looks up a dotted field path (`studentData.grade`) in `fields`.
 ///
-/// This is the simple form that ROAR's condition language uses: no segment can hold a dot.
+/// Segments are separated by dots, so that none can hold one: see [`super::FieldPath`] for field names that do.
 pub fn lookup<'a>(fields: &'a Fields, dotted: &str) -> Option<&'a Value> {
     let mut segments = dotted.split('.');
     let mut value = fields.get(segments.next()?)?;

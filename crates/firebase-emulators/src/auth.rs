@@ -1,6 +1,6 @@
 //! The real Auth emulator, of Firebase's tools.
 //!
-//! `ROAR_TEST_AUTH=host:port` names one that runs already (`make test` starts one); without it the first test
+//! `SHARED_AUTH_EMULATOR=host:port` names one that runs already (`make test` starts one); without it the first test
 //! of a process that asks starts one for the process. Each test takes a project of its own.
 
 use std::io::{BufRead, BufReader};
@@ -10,10 +10,10 @@ use std::sync::OnceLock;
 
 use super::free_port;
 
-/// Names an emulator that runs already, `host:port`.
-pub const SHARED_EMULATOR: &str = "ROAR_TEST_AUTH";
+/// The environment variable that names a running emulator, `host:port`.
+pub const SHARED_EMULATOR: &str = "SHARED_AUTH_EMULATOR";
 
-/// The project that those get whose requests name none: users who sign in.
+/// The project of requests that name none, as those of users who sign in.
 pub const DEFAULT_PROJECT: &str = "demo-accounts";
 
 const TOOLS: &str =
@@ -33,8 +33,8 @@ pub fn auth_host() -> &'static str {
     host
 }
 
-/// An Auth emulator of one's own; it ends when this is dropped, or when the process ends in any way, as
-/// [`super::Emulator`] does.
+/// A running Auth emulator. It's stopped when this is dropped, or when the process ends in any way, as
+/// [`super::Emulator`] is.
 struct AuthEmulator {
     host: String,
     shell: Child,
@@ -91,7 +91,7 @@ impl AuthEmulator {
         let mut printed = String::new();
         for line in lines.by_ref().map_while(Result::ok) {
             if line.contains("All emulators ready") {
-                // The emulator would stop at a full pipe.
+                // Its output is read, because the emulator would block on a full pipe.
                 std::thread::spawn(move || lines.for_each(drop));
                 return Ok(emulator);
             }

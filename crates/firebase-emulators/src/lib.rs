@@ -1,6 +1,6 @@
-//! What tests of every level share: the real Firestore emulator.
+//! The real emulators of Firestore and Firebase Auth, for tests.
 //!
-//! `ROAR_TEST_FIRESTORE=host:port` names an emulator that runs already (`make test` starts one);
+//! `SHARED_FIRESTORE_EMULATOR=host:port` names an emulator that runs already (`make test` starts one);
 //! without it the first test of a process that asks starts one for the process. Each test takes a
 //! project of its own, so tests never see each other's documents.
 
@@ -16,9 +16,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 pub use wait::eventually;
 
-/// Names an emulator that runs already, `host:port`.
-pub const SHARED_EMULATOR: &str = "ROAR_TEST_FIRESTORE";
-/// Names the emulator's jar.
+/// The environment variable that names a running emulator, `host:port`.
+pub const SHARED_EMULATOR: &str = "SHARED_FIRESTORE_EMULATOR";
+/// The environment variable that names the emulator's jar.
 pub const EMULATOR_JAR: &str = "FIRESTORE_EMULATOR_JAR";
 
 const MAIN_CLASS: &str = "com.google.cloud.datastore.emulator.firestore.CloudFirestore";
@@ -48,11 +48,10 @@ pub fn unique_project(prefix: &str) -> String {
     format!("demo-{prefix}-{}-{started}-{count}", std::process::id())
 }
 
-/// A Firestore emulator of one's own; it ends when this is dropped, or when the process ends in any
-/// way.
+/// A Firestore emulator for one test. It's stopped when this is dropped, or when the process ends in any way.
 ///
-/// The last is the work of a shell that waits beside the emulator for the end of a pipe from here:
-/// the kernel closes that when this process dies, however it dies.
+/// For the latter, a shell beside the emulator waits for the end of a pipe from this process, which the kernel closes
+/// when the process dies.
 pub struct Emulator {
     host: String,
     shell: Child,
@@ -109,7 +108,7 @@ impl Emulator {
         let mut printed = String::new();
         for line in lines.by_ref().map_while(Result::ok) {
             if line.contains("is now running") {
-                // The emulator would stop at a full pipe.
+                // Its output is read, because the emulator would block on a full pipe.
                 std::thread::spawn(move || lines.for_each(drop));
                 return Ok(emulator);
             }

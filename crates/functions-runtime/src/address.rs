@@ -1,4 +1,4 @@
-//! Whose call it is, as far as the network tells.
+//! The network address of a client, behind proxies or not.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -6,11 +6,11 @@ use axum::http::{HeaderMap, HeaderName};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The client's address: the peer's, or what the outermost of our own proxies has seen.
+/// The client's address: the peer's, or the one that the outermost of the service's own proxies has seen.
 ///
 /// Each of `proxies` proxies appends the address of who called it to `X-Forwarded-For`. So the entry that the first
-/// of them wrote is that many from the right; anything further left is the client's own word. Where that entry is
-/// missing or no address, the request didn't come that way, and the peer counts.
+/// of them wrote is that many from the right; anything further left was sent by the client and can't be trusted.
+/// Where that entry is missing or no address, the request didn't come through the proxies, and the peer counts.
 pub(super) fn client(headers: &HeaderMap, peer: Option<IpAddr>, proxies: usize) -> Option<IpAddr> {
     let Some(nth) = proxies.checked_sub(1) else { return peer };
     // A header that stands more than once is one list.
@@ -26,8 +26,8 @@ fn entry(bytes: &[u8]) -> Option<IpAddr> {
     bare.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
 }
 
-/// What one customer of a network provider has: an IPv4 address, or the /64 in which every IPv6 machine may take any
-/// address it likes.
+/// The address to count a client by: an IPv4 address, or the /64 network of an IPv6 address, within which a machine can
+/// choose its address freely.
 pub(super) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
@@ -52,7 +52,7 @@ mod tests {
         for (values, proxies, expected) in [
             (&[][..], 0, "peer"),
             (&[][..], 1, "peer"),
-            // Without proxies, the header is the client's word.
+            // Without proxies, the header was written by the client.
             (&[&b"1.1.1.1"[..]], 0, "peer"),
             (&[b"1.1.1.1"], 1, "1.1.1.1"),
             (&[b"6.6.6.6, 1.1.1.1"], 1, "1.1.1.1"),

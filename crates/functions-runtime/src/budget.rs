@@ -1,7 +1,8 @@
-//! How much of the databases somebody signed in may use a minute.
+//! Budgets of signed-in callers: billed database operations a minute, as a token bucket for each.
 //!
-//! What a call costs is known when it has ended, so it's the next call that is refused. Each call that is under way holds a
-//! small part of the budget, and gives back what it didn't need: so not many begin before the first has ended.
+//! The cost of a call is known only when it has ended, so a caller may overdraw the budget, and the next call is
+//! refused. Each call under way reserves a small part of the budget and returns what it didn't need: that bounds how
+//! many calls can begin before the first has ended.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -16,35 +17,35 @@ use super::function::Caller;
 use super::limits::{Stopwatch, TooMany};
 use document_store::Cost;
 
-/// Operations a minute, by default, of somebody who looks after nobody: a sign-in costs five.
+/// The default budget in operations a minute. (A sign-in may cost five.)
 pub const OPERATIONS: NonZeroU32 = NonZeroU32::new(2_000).unwrap();
-/// Operations a minute, by default, of somebody who looks after others: a page with 200 administrations costs 800, a level
-/// of the tree of a district with 200 schools 400.
+/// The default budget, in operations a minute, of callers whose rights raise it: those who administer others, whose
+/// pages read several hundred documents.
 pub const RAISED_OPERATIONS: NonZeroU32 = NonZeroU32::new(60_000).unwrap();
 
-/// How many calls of one caller may be under way before any has ended.
+/// How many calls of one caller may be under way before any has ended: each reserves this part of the budget.
 pub const UNDER_WAY: u32 = 10;
 /// The same where their rights raise the budget: pages for administrators ask for much at once.
 pub const RAISED_UNDER_WAY: u32 = 40;
-/// How many callers are kept apart: about 16 MiB. More share one budget.
+/// How many callers have a balance of their own (about 16 MiB). Further ones share one.
 const MOST_CALLERS: usize = 100_000;
-/// The least time between two sweeps for want of room: a sweep looks at every caller.
+/// The least time between two sweeps that make room for new callers: a sweep looks at every balance.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 const MINUTE: f64 = 60.0;
 
 /// The budgets of callers: billed operations of the databases (reads, writes, deletes) a minute.
 #[derive(Clone, Debug)]
 pub struct Budgets {
-    /// Of everybody; `None` for any number.
+    /// Of callers in general; `None` for no limit.
     pub plain: Option<NonZeroU32>,
-    /// Of those whose rights raise it; `None` for any number.
+    /// Of callers whose rights raise it; `None` for no limit.
     pub raised: Option<NonZeroU32>,
-    /// What time is taken from.
+    /// Measures the time in which budgets are refilled.
     pub stopwatch: Stopwatch,
 }
 
 impl Budgets {
-    /// Any number for everybody.
+    /// No limit for anybody.
     pub fn unlimited() -> Self {
         Budgets { plain: None, raised: None, stopwatch: Stopwatch::start() }
     }
@@ -56,11 +57,12 @@ impl Default for Budgets {
     }
 }
 
-/// Which budget the caller of a call has, for the handler to say once it knows: what the token says of rights doesn't count.
+/// Where a handler says whether its caller's rights raise the budget. The claims of the token, which may be outdated,
+/// don't decide that.
 #[derive(Clone, Debug, Default)]
 pub struct Allowance(Arc<AtomicU8>);
 
-/// What an [`Allowance`] holds once something was said.
+/// Values of an [`Allowance`] that was set.
 const PLAIN: u8 = 1;
 const RAISED: u8 = 2;
 
@@ -79,66 +81,71 @@ impl Allowance {
     }
 }
 
-/// Who has a budget of their own.
+/// Whose balance it is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Who {
+enum BudgetHolder {
     Caller {
         project: String,
         uid: String,
     },
-    /// Everybody for whom there's no room.
+    /// All callers beyond [`MOST_CALLERS`].
     Others,
 }
 
-/// What is left for somebody.
+/// What is left of a budget: `left` operations at the time `at`.
 #[derive(Clone, Copy, Debug)]
-struct Purse {
+struct Balance {
     left: f64,
     at: Duration,
     raised: bool,
 }
 
-/// What is left for everybody.
-pub(super) struct Treasury {
+/// The balances of all callers.
+pub(super) struct BudgetLedger {
     budgets: Budgets,
     most: usize,
-    purses: Mutex<Purses>,
+    balances: Mutex<Balances>,
 }
 
-struct Purses {
-    of: HashMap<Who, Purse>,
+struct Balances {
+    of: HashMap<BudgetHolder, Balance>,
     swept: Duration,
 }
 
-impl Treasury {
+impl BudgetLedger {
     pub fn new(budgets: Budgets) -> Self {
         let swept = budgets.stopwatch.now();
-        Treasury { budgets, most: MOST_CALLERS, purses: Mutex::new(Purses { of: HashMap::new(), swept }) }
+        BudgetLedger { budgets, most: MOST_CALLERS, balances: Mutex::new(Balances { of: HashMap::new(), swept }) }
     }
 
-    /// Lets a call begin, or says when it may.
-    pub fn admit(self: &Arc<Self>, caller: &Caller) -> Result<Ticket, TooMany> {
+    /// Reserves a part of the caller's budget for a call. Fails with the time to wait when too little is left.
+    pub fn admit(self: &Arc<Self>, caller: &Caller) -> Result<Reservation, TooMany> {
         let now = self.budgets.stopwatch.now();
-        let mut purses = self.purses.lock();
-        let who = Who::Caller { project: caller.project.clone(), uid: caller.uid.clone() };
-        let who = if purses.of.contains_key(&who) || self.has_room(&mut purses, now) { who } else { Who::Others };
-        let purse = purses.of.get(&who).copied();
-        let raised = purse.is_some_and(|purse| purse.raised);
+        let mut balances = self.balances.lock();
+        let holder = BudgetHolder::Caller { project: caller.project.clone(), uid: caller.uid.clone() };
+        let holder = if balances.of.contains_key(&holder) || self.has_room(&mut balances, now) {
+            holder
+        } else {
+            BudgetHolder::Others
+        };
+        let balance = balances.of.get(&holder).copied();
+        let raised = balance.is_some_and(|balance| balance.raised);
         let allowance = Allowance::default();
         let Some(most) = self.most_of(raised) else {
-            return Ok(Ticket { treasury: self.clone(), who, held: 0.0, raised, allowance, settled: false });
+            return Ok(Reservation { ledger: self.clone(), holder, held: 0.0, raised, allowance, settled: false });
         };
-        let mut purse = purse.map_or(Purse { left: most, at: now, raised }, |purse| refilled(purse, most, now));
+        let mut balance =
+            balance.map_or(Balance { left: most, at: now, raised }, |balance| refilled(balance, most, now));
         let under_way = if raised { RAISED_UNDER_WAY } else { UNDER_WAY };
         let held = (most / f64::from(under_way)).max(1.0);
-        if purse.left < held {
-            let wait = Duration::from_secs_f64((held - purse.left) * MINUTE / most);
-            purses.of.insert(who, purse);
+        if balance.left < held {
+            let wait = Duration::from_secs_f64((held - balance.left) * MINUTE / most);
+            balances.of.insert(holder, balance);
             return Err(TooMany(wait));
         }
-        purse.left -= held;
-        purses.of.insert(who.clone(), purse);
-        Ok(Ticket { treasury: self.clone(), who, held, raised, allowance, settled: false })
+        balance.left -= held;
+        balances.of.insert(holder.clone(), balance);
+        Ok(Reservation { ledger: self.clone(), holder, held, raised, allowance, settled: false })
     }
 
     fn most_of(&self, raised: bool) -> Option<f64> {
@@ -146,76 +153,76 @@ impl Treasury {
         most.map(|most| f64::from(most.get()))
     }
 
-    fn has_room(&self, purses: &mut Purses, now: Duration) -> bool {
-        if purses.of.len() < self.most {
+    fn has_room(&self, balances: &mut Balances, now: Duration) -> bool {
+        if balances.of.len() < self.most {
             return true;
         }
-        if now.saturating_sub(purses.swept) >= SWEEP_INTERVAL {
-            self.sweep(purses, now);
+        if now.saturating_sub(balances.swept) >= SWEEP_INTERVAL {
+            self.sweep(balances, now);
         }
-        purses.of.len() < self.most
+        balances.of.len() < self.most
     }
 
-    /// Forgets callers who have all of their budget again.
-    fn sweep(&self, purses: &mut Purses, now: Duration) {
-        purses.swept = now;
-        purses
-            .of
-            .retain(|_, purse| self.most_of(purse.raised).is_some_and(|most| refilled(*purse, most, now).left < most));
+    /// Forgets callers whose budget is full again.
+    fn sweep(&self, balances: &mut Balances, now: Duration) {
+        balances.swept = now;
+        balances.of.retain(|_, balance| {
+            self.most_of(balance.raised).is_some_and(|most| refilled(*balance, most, now).left < most)
+        });
     }
 
-    /// Forgets whoever has all of their budget again.
+    /// Forgets callers whose budget is full again, and frees their memory.
     pub fn upkeep(&self) {
-        let mut purses = self.purses.lock();
-        self.sweep(&mut purses, self.budgets.stopwatch.now());
-        purses.of.shrink_to_fit();
+        let mut balances = self.balances.lock();
+        self.sweep(&mut balances, self.budgets.stopwatch.now());
+        balances.of.shrink_to_fit();
     }
 
-    /// Takes what a call has cost, for which `held` was held.
-    fn settle(&self, who: &Who, held: f64, spent: f64, raised: Option<bool>) {
+    /// Charges a call's cost, in place of the `held` that was reserved for it.
+    fn settle(&self, holder: &BudgetHolder, held: f64, spent: f64, raised: Option<bool>) {
         if self.budgets.plain.is_none() && self.budgets.raised.is_none() {
             return;
         }
         let now = self.budgets.stopwatch.now();
-        let mut purses = self.purses.lock();
-        let known = purses.of.get(who).copied();
-        let was_raised = known.is_some_and(|purse| purse.raised);
-        // Of those who share a budget, nobody raises it.
-        let raised = if *who == Who::Others { false } else { raised.unwrap_or(was_raised) };
+        let mut balances = self.balances.lock();
+        let known = balances.of.get(holder).copied();
+        let was_raised = known.is_some_and(|balance| balance.raised);
+        // Callers who share a balance have the plain budget.
+        let raised = if *holder == BudgetHolder::Others { false } else { raised.unwrap_or(was_raised) };
         let (before, most) = (self.most_of(was_raised), self.most_of(raised));
         let Some(most) = most else {
-            purses.of.insert(who.clone(), Purse { left: 0.0, at: now, raised });
+            balances.of.insert(holder.clone(), Balance { left: 0.0, at: now, raised });
             return;
         };
-        let mut purse = match (known, before) {
-            (Some(purse), Some(before)) => refilled(purse, before, now),
-            // Nothing was held against it, or it was forgotten, being full.
-            _ => Purse { left: before.unwrap_or(most), at: now, raised: was_raised },
+        let mut balance = match (known, before) {
+            (Some(balance), Some(before)) => refilled(balance, before, now),
+            // There was no limit when the call began, or the balance was full and so forgotten.
+            _ => Balance { left: before.unwrap_or(most), at: now, raised: was_raised },
         };
-        purse.left += most - before.unwrap_or(most) + held - spent;
-        purse.left = purse.left.min(most);
-        purse.raised = raised;
-        purses.of.insert(who.clone(), purse);
+        balance.left += most - before.unwrap_or(most) + held - spent;
+        balance.left = balance.left.min(most);
+        balance.raised = raised;
+        balances.of.insert(holder.clone(), balance);
     }
 }
 
-fn refilled(purse: Purse, most: f64, now: Duration) -> Purse {
-    let gained = now.saturating_sub(purse.at).as_secs_f64() / MINUTE * most;
-    Purse { left: (purse.left + gained).min(most), at: now, ..purse }
+fn refilled(balance: Balance, most: f64, now: Duration) -> Balance {
+    let gained = now.saturating_sub(balance.at).as_secs_f64() / MINUTE * most;
+    Balance { left: (balance.left + gained).min(most), at: now, ..balance }
 }
 
-/// A call that may go on, until it says what it has cost.
-pub(super) struct Ticket {
-    treasury: Arc<Treasury>,
-    who: Who,
+/// A part of a caller's budget, reserved for a call under way.
+pub(super) struct Reservation {
+    ledger: Arc<BudgetLedger>,
+    holder: BudgetHolder,
     held: f64,
     raised: bool,
     allowance: Allowance,
     settled: bool,
 }
 
-impl Ticket {
-    /// Where the handler says which budget the caller has.
+impl Reservation {
+    /// Where the handler says whether the caller's rights raise the budget.
     pub fn allowance(&self) -> Allowance {
         self.allowance.clone()
     }
@@ -225,19 +232,19 @@ impl Ticket {
         self.raised
     }
 
-    /// Takes what the call has cost from the budget.
+    /// Charges what the call has cost, and ends the reservation.
     pub fn settle(mut self, cost: Cost) {
         self.settled = true;
         let spent = cost.reads.saturating_add(cost.writes).saturating_add(cost.deletes);
-        self.treasury.settle(&self.who, self.held, spent as f64, self.allowance.get());
+        self.ledger.settle(&self.holder, self.held, spent as f64, self.allowance.get());
     }
 }
 
-impl Drop for Ticket {
-    /// A call that came to nothing has cost nothing.
+impl Drop for Reservation {
+    /// Returns the reservation of a call that never ran.
     fn drop(&mut self) {
         if !self.settled && self.held > 0.0 {
-            self.treasury.settle(&self.who, self.held, 0.0, None);
+            self.ledger.settle(&self.holder, self.held, 0.0, None);
         }
     }
 }
@@ -248,11 +255,11 @@ mod tests {
 
     use super::*;
 
-    fn treasury(plain: u32, raised: u32, clock: &FakeRelativeClock) -> Arc<Treasury> {
+    fn ledger(plain: u32, raised: u32, clock: &FakeRelativeClock) -> Arc<BudgetLedger> {
         let clock = clock.clone();
         let stopwatch = Stopwatch::new(move || clock.now().into());
         let budgets = Budgets { plain: NonZeroU32::new(plain), raised: NonZeroU32::new(raised), stopwatch };
-        Arc::new(Treasury::new(budgets))
+        Arc::new(BudgetLedger::new(budgets))
     }
 
     fn caller(number: usize) -> Caller {
@@ -265,12 +272,12 @@ mod tests {
     }
 
     /// Makes a call at that cost, if it may be made.
-    fn call(treasury: &Arc<Treasury>, number: usize, reads: u64, raised: Option<bool>) -> Result<(), TooMany> {
-        let ticket = treasury.admit(&caller(number))?;
+    fn call(ledger: &Arc<BudgetLedger>, number: usize, reads: u64, raised: Option<bool>) -> Result<(), TooMany> {
+        let reservation = ledger.admit(&caller(number))?;
         if let Some(raised) = raised {
-            ticket.allowance().set(raised);
+            reservation.allowance().set(raised);
         }
-        ticket.settle(Cost::reads(reads));
+        reservation.settle(Cost::reads(reads));
         Ok(())
     }
 
@@ -281,76 +288,76 @@ mod tests {
     #[test]
     fn a_dear_call_is_made_good_by_those_after_it() {
         let clock = FakeRelativeClock::default();
-        let treasury = treasury(400, 4000, &clock);
-        assert_eq!(call(&treasury, 1, 1000, None), Ok(()));
+        let ledger = ledger(400, 4000, &clock);
+        assert_eq!(call(&ledger, 1, 1000, None), Ok(()));
         // 600 are owed, and forty are held for a call: at 400 a minute.
-        assert_eq!(seconds(call(&treasury, 1, 0, None)), 96);
-        assert_eq!(call(&treasury, 2, 1, None), Ok(()), "another's budget is their own");
+        assert_eq!(seconds(call(&ledger, 1, 0, None)), 96);
+        assert_eq!(call(&ledger, 2, 1, None), Ok(()), "another's budget is their own");
         clock.advance(Duration::from_secs(60));
-        assert_eq!(seconds(call(&treasury, 1, 0, None)), 36);
+        assert_eq!(seconds(call(&ledger, 1, 0, None)), 36);
         clock.advance(Duration::from_secs(37));
-        assert_eq!(call(&treasury, 1, 0, None), Ok(()));
+        assert_eq!(call(&ledger, 1, 0, None), Ok(()));
         // Whatever waits, no more than a minute's budget comes together.
         clock.advance(Duration::from_secs(3600));
-        assert_eq!(call(&treasury, 1, 395, None), Ok(()));
-        assert!(call(&treasury, 1, 0, None).is_err());
+        assert_eq!(call(&ledger, 1, 395, None), Ok(()));
+        assert!(call(&ledger, 1, 0, None).is_err());
     }
 
     #[test]
     fn no_more_begin_than_could_be_paid_for() {
         let clock = FakeRelativeClock::default();
-        let treasury = treasury(400, 4000, &clock);
-        let mut under_way: Vec<Ticket> = (0..100).filter_map(|_| treasury.admit(&caller(1)).ok()).collect();
+        let ledger = ledger(400, 4000, &clock);
+        let mut under_way: Vec<Reservation> = (0..100).filter_map(|_| ledger.admit(&caller(1)).ok()).collect();
         assert_eq!(under_way.len(), 10);
         // One that ends makes room for another, as far as it has cost nothing; and so does one that never began.
         under_way.pop().unwrap().settle(Cost::reads(5));
-        assert!(treasury.admit(&caller(1)).is_err());
+        assert!(ledger.admit(&caller(1)).is_err());
         drop(under_way.pop());
-        assert!(treasury.admit(&caller(1)).is_ok());
+        assert!(ledger.admit(&caller(1)).is_ok());
     }
 
     #[test]
     fn rights_raise_the_budget_from_the_first_call_on_and_as_long_as_they_last() {
         let clock = FakeRelativeClock::default();
-        let treasury = treasury(400, 4000, &clock);
-        assert_eq!(call(&treasury, 1, 3000, Some(true)), Ok(()));
-        assert_eq!(call(&treasury, 1, 850, Some(true)), Ok(()));
-        assert_eq!(call(&treasury, 1, 60, Some(true)), Ok(()));
-        assert!(call(&treasury, 1, 1, None).is_err());
+        let ledger = ledger(400, 4000, &clock);
+        assert_eq!(call(&ledger, 1, 3000, Some(true)), Ok(()));
+        assert_eq!(call(&ledger, 1, 850, Some(true)), Ok(()));
+        assert_eq!(call(&ledger, 1, 60, Some(true)), Ok(()));
+        assert!(call(&ledger, 1, 1, None).is_err());
         clock.advance(Duration::from_secs(60));
-        assert_eq!(call(&treasury, 1, 0, Some(false)), Ok(()), "the rights are gone");
-        assert_eq!(call(&treasury, 1, 400, None), Ok(()));
-        assert!(call(&treasury, 1, 1, None).is_err());
+        assert_eq!(call(&ledger, 1, 0, Some(false)), Ok(()), "the rights are gone");
+        assert_eq!(call(&ledger, 1, 400, None), Ok(()));
+        assert!(call(&ledger, 1, 1, None).is_err());
     }
 
     #[test]
     fn none_is_kept_where_there_is_none() {
         let clock = FakeRelativeClock::default();
-        let treasury = treasury(0, 0, &clock);
+        let ledger = ledger(0, 0, &clock);
         for _ in 0..100 {
-            assert_eq!(call(&treasury, 1, 1_000_000, Some(true)), Ok(()));
+            assert_eq!(call(&ledger, 1, 1_000_000, Some(true)), Ok(()));
         }
-        treasury.upkeep();
-        assert!(treasury.purses.lock().of.is_empty());
+        ledger.upkeep();
+        assert!(ledger.balances.lock().of.is_empty());
         // Only those without rights have one.
-        let treasury = self::treasury(400, 0, &clock);
+        let ledger = self::ledger(400, 0, &clock);
         for _ in 0..3 {
-            assert_eq!(call(&treasury, 1, 1_000_000, Some(true)), Ok(()));
+            assert_eq!(call(&ledger, 1, 1_000_000, Some(true)), Ok(()));
         }
-        assert_eq!(call(&treasury, 2, 1_000_000, Some(false)), Ok(()));
-        assert!(call(&treasury, 2, 0, None).is_err());
+        assert_eq!(call(&ledger, 2, 1_000_000, Some(false)), Ok(()));
+        assert!(call(&ledger, 2, 0, None).is_err());
     }
 
     #[test]
     fn a_flood_of_callers_takes_no_more_than_its_room() {
         let clock = FakeRelativeClock::default();
-        let budgets = treasury(400, 4000, &clock).budgets.clone();
-        let treasury = Arc::new(Treasury { most: 100, ..Treasury::new(budgets) });
-        let admitted = (0..10_000).filter(|number| call(&treasury, *number, 100, Some(true)).is_ok()).count();
+        let budgets = ledger(400, 4000, &clock).budgets.clone();
+        let ledger = Arc::new(BudgetLedger { most: 100, ..BudgetLedger::new(budgets) });
+        let admitted = (0..10_000).filter(|number| call(&ledger, *number, 100, Some(true)).is_ok()).count();
         assert!((100..=105).contains(&admitted), "{admitted}");
-        assert_eq!(treasury.purses.lock().of.len(), 101);
+        assert_eq!(ledger.balances.lock().of.len(), 101);
         clock.advance(Duration::from_secs(600));
-        treasury.upkeep();
-        assert!(treasury.purses.lock().of.is_empty());
+        ledger.upkeep();
+        assert!(ledger.balances.lock().of.is_empty());
     }
 }

@@ -1,5 +1,5 @@
-//! How much is handled at once: calls, events, and the bytes of what they carry. What there's no room for is refused
-//! before it costs anything, so that memory stays bounded and what was taken ends in time.
+//! Admission control: how many calls, events and bytes of bodies are handled at once. What exceeds that is refused
+//! early, so that memory stays bounded and admitted requests end in time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,30 +12,32 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::counted::Counted;
 
-/// How long a request's body may take to come.
+/// How long receiving a request's body may take.
 const BODY_TIME: Duration = Duration::from_secs(60);
 /// How long an event waits for its turn. The emulator delivers no event twice, so that a burst has to wait; Pub/Sub,
 /// which waits for ten minutes, delivers it again later.
 const EVENT_PATIENCE: Duration = Duration::from_secs(60);
 /// The unit in which bytes are counted.
 const KIB: usize = 1024;
-/// How much room a body gets at once in memory. What is announced may never come: it gets more when it does.
+/// The memory that is allocated for a body at first. Its Content-Length may be a lie, so more is allocated only as
+/// bytes arrive.
 const STEP: usize = 64 * KIB;
-/// A body that's no larger is small: there's room for one of each call that can be under way, whoever sends large ones.
+/// The size up to which a body counts as small. Large bodies of [`Share::Half`] share half of the memory, so that there
+/// is always room for small ones.
 const SMALL: usize = 64 * KIB;
 
-/// How much is handled at once.
+/// The limits on what is handled at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capacity {
-    /// Calls; more are refused with UNAVAILABLE.
+    /// Calls under way; more are refused with UNAVAILABLE.
     pub calls: usize,
-    /// Events that come over HTTP; more wait for a minute, and are then refused.
+    /// Events over HTTP under way; more wait for up to a minute, and are then refused.
     pub events: usize,
-    /// Bytes of the bodies of all of them together; what would be more is refused.
+    /// Bytes of the bodies of all calls and events together; a body beyond that is refused.
     pub body_bytes: usize,
     /// Open connections; more wait until one is closed.
     pub connections: usize,
-    /// Bytes of memory; while the process holds more, nothing new is begun.
+    /// Bytes of resident memory; while the process holds more, new calls and events are refused. `None` for no limit.
     pub memory: Option<u64>,
 }
 
@@ -52,48 +54,48 @@ pub(super) enum BodyError {
     TooLarge,
     /// It broke off, or didn't come in time.
     Broken,
-    /// There's no room for it now.
+    /// The bodies under way take all the memory that there is for bodies.
     Busy,
 }
 
-/// How much of the room for bodies a sender may take up.
+/// How much of the memory for bodies a sender may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Share {
-    /// All that's left: events, and callers who look after others.
+    /// All of it: events, and callers whose rights raise their budget.
     All,
-    /// Of large bodies, half of the room with all others of this kind: anybody may have an account.
+    /// Large bodies of all such senders together get half of it: anybody can make an account.
     Half,
 }
 
-/// A place that's given up when this is dropped.
+/// A permit that is released when it's dropped.
 pub(super) type Place = OwnedSemaphorePermit;
 
-/// The place of a body, given up when this is dropped.
+/// The permit for a body's memory, released when it's dropped.
 #[derive(Debug)]
 pub(super) struct BodyPlace {
     all: Place,
-    /// What counts of it against the half that large bodies share.
+    /// The part of it that counts toward the half which large bodies share.
     large: Place,
 }
 
-/// The room that's left.
-pub(super) struct Room {
+/// Admits calls, events and bodies, within a [`Capacity`].
+pub(super) struct Admission {
     capacity: Capacity,
     calls: Arc<Semaphore>,
     events: Arc<Semaphore>,
     /// In KiB.
     bytes: Arc<Semaphore>,
-    /// In KiB: what is left for large bodies of [`Share::Half`].
+    /// In KiB, for large bodies of [`Share::Half`].
     large: Arc<Semaphore>,
     waiting: watch::Sender<usize>,
     /// The process holds more memory than it should.
     is_full: AtomicBool,
 }
 
-impl Room {
-    pub fn new(capacity: Capacity) -> Room {
+impl Admission {
+    pub fn new(capacity: Capacity) -> Admission {
         let semaphore = |room: usize| Arc::new(Semaphore::new(room.clamp(1, Semaphore::MAX_PERMITS)));
-        Room {
+        Admission {
             calls: semaphore(capacity.calls),
             events: semaphore(capacity.events),
             bytes: semaphore(capacity.body_bytes / KIB),
@@ -104,18 +106,20 @@ impl Room {
         }
     }
 
-    /// True when a call would find a place now. To be asked before a body is waited for, so that a call which can't be
-    /// taken costs nothing. The place itself is for who is there with all of it: else whoever sends slowly, signed in
-    /// or not, would keep others out.
+    /// True when a call would be admitted now. Asked before the body is read, so that a call which can't be admitted
+    /// costs nothing. The permit itself is taken once the body is complete: else slow senders would keep others out.
     pub fn has_call(&self) -> bool {
         self.calls.available_permits() > 0 && !self.is_full()
     }
 
-    /// Takes note of how much memory the process holds. To be told again and again.
+    /// Records how many bytes of memory the process holds. To be called periodically.
     pub fn holds(&self, bytes: u64) {
         let is_full = self.capacity.memory.is_some_and(|most| bytes > most);
         if is_full != self.is_full.swap(is_full, Ordering::Relaxed) && is_full {
-            tracing::warn!(mebibytes = bytes >> 20, "too much memory is held: nothing new is begun for now");
+            tracing::warn!(
+                mebibytes = bytes >> 20,
+                "the process holds too much memory: new calls and events are refused for now"
+            );
         }
     }
 
@@ -123,12 +127,12 @@ impl Room {
         self.is_full.load(Ordering::Relaxed)
     }
 
-    /// A place for a call, if there's one.
+    /// A permit for a call; `None` when there are too many.
     pub fn call(&self) -> Option<Place> {
         self.calls.clone().try_acquire_owned().ok()
     }
 
-    /// A place for an event, if one gets free in time.
+    /// A permit for an event, waited for if need be; `None` when none gets free in time.
     pub async fn event(&self) -> Option<Place> {
         if self.is_full() {
             return None;
@@ -137,7 +141,7 @@ impl Room {
         tokio::time::timeout(EVENT_PATIENCE, self.events.clone().acquire_owned()).await.ok()?.ok()
     }
 
-    /// Reads a body of at most that many bytes. Its place is to be kept for as long as what was read is.
+    /// Reads a body of at most `limit` bytes. The permit is to be kept for as long as the bytes are.
     pub async fn read(
         &self,
         headers: &HeaderMap,
@@ -161,7 +165,7 @@ impl Room {
         if announced > limit {
             return Err(BodyError::TooLarge);
         }
-        // Refused at once if it can't be taken; but it holds no more than what has come of it.
+        // A body that can't fit is refused at once; permits are taken only for bytes that have arrived.
         let fits = |bytes: usize, room: &Semaphore| bytes.div_ceil(KIB) <= room.available_permits();
         if !fits(announced.min(self.most_bytes()), &self.bytes) || !fits(self.large_of(announced, share), &self.large) {
             return Err(BodyError::Busy);
@@ -182,12 +186,13 @@ impl Room {
         Ok((bytes, place))
     }
 
-    /// A body that's alone is always taken: of one that's larger than the room, that much counts.
+    /// The most that one body counts as, so that a single body larger than the whole memory for bodies is still
+    /// admitted.
     fn most_bytes(&self) -> usize {
         (self.capacity.body_bytes / KIB).max(1) * KIB
     }
 
-    /// How much of a body of that length counts as large; of one that's larger than the half, all of that.
+    /// How many bytes of a body of that length count toward the half for large bodies: at most all of that half.
     fn large_of(&self, length: usize, share: Share) -> usize {
         match share {
             Share::Half if length > SMALL => length.min((self.capacity.body_bytes / KIB / 2).max(1) * KIB),
@@ -195,7 +200,7 @@ impl Room {
         }
     }
 
-    /// How much was asked for at the start.
+    /// The limits.
     pub fn capacity(&self) -> Capacity {
         self.capacity
     }
@@ -221,7 +226,7 @@ fn take(room: &Arc<Semaphore>, bytes: usize) -> Result<Place, BodyError> {
     room.clone().try_acquire_many_owned(places).map_err(|_| BodyError::Busy)
 }
 
-/// Makes a place one for so many bytes, if it isn't yet.
+/// Extends a permit to that many bytes, if it's smaller.
 fn grow(place: &mut Place, room: &Arc<Semaphore>, bytes: usize) -> Result<(), BodyError> {
     let held = place.num_permits() * KIB;
     if bytes > held {
@@ -243,8 +248,8 @@ mod tests {
         Body::from_stream(futures::stream::iter(parts))
     }
 
-    fn room(body_bytes: usize) -> Room {
-        Room::new(Capacity { body_bytes, ..Capacity::default() })
+    fn room(body_bytes: usize) -> Admission {
+        Admission::new(Capacity { body_bytes, ..Capacity::default() })
     }
 
     #[tokio::test]
@@ -285,7 +290,7 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_is_begun_while_too_much_memory_is_held() {
-        let room = Room::new(Capacity { memory: Some(1000), ..Capacity::default() });
+        let room = Admission::new(Capacity { memory: Some(1000), ..Capacity::default() });
         room.holds(1000);
         assert!(room.has_call() && room.event().await.is_some());
         room.holds(1001);
@@ -345,7 +350,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_event_waits_for_its_turn_but_not_for_ever() {
-        let room = Arc::new(Room::new(Capacity { events: 1, ..Capacity::default() }));
+        let room = Arc::new(Admission::new(Capacity { events: 1, ..Capacity::default() }));
         let first = room.event().await.unwrap();
         let second = tokio::spawn({
             let room = room.clone();

@@ -1,8 +1,8 @@
-//! Counts what there is of something.
+//! A count of things under way that can't be forgotten to be decreased.
 
 use tokio::sync::watch;
 
-/// One of those that are counted, for as long as it exists, however it ends.
+/// Counts as one for as long as it exists.
 pub(super) struct Counted(watch::Sender<usize>);
 
 impl Counted {

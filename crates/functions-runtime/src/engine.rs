@@ -16,42 +16,42 @@ use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
 use super::auth::{AppCheck, Callers, Deliveries, DevelopmentKey, ID_TOKEN_KEYS, IdTokens, KeySource};
-use super::budget::{Budgets, Ticket, Treasury};
-use super::capacity::{Capacity, Room};
+use super::budget::{BudgetLedger, Budgets, Reservation};
+use super::capacity::{Admission, Capacity};
 use super::counted::Counted;
 use super::function::Function;
 use super::limits::{Limits, SignedOut};
-use super::observe::{FunctionCost, Kind, Metrics, Trace};
+use super::observe::{FunctionCost, Metrics, Trace, TriggerKind};
 use super::registry::{Registry, RegistryError};
 use super::sign_in::SignInRules;
 use document_store::context::Context;
 use document_store::{Cost, DatabaseName, Meter, metered};
 
-/// How long a server of keys may take.
+/// How long a request for an issuer's keys may take.
 const KEYS_LIMIT: Duration = Duration::from_secs(10);
-/// How often a streaming response shows that it's alive: well below what proxies wait for.
+/// The time between heartbeats of streaming responses: well below the idle timeouts of proxies.
 pub const HEARTBEAT: Duration = Duration::from_secs(30);
 
 /// What a runtime needs besides its functions and their state.
 pub struct Options {
     /// The clock and the source of request IDs.
     pub context: Context,
-    /// Who may call callables.
+    /// How callers of callables are authenticated and limited.
     pub callers: Callers,
     /// Who may deliver events and tasks.
     pub deliveries: Deliveries,
-    /// The databases that the labels of document triggers mean.
+    /// The databases of document triggers, by the labels in their triggers.
     pub databases: BTreeMap<String, DatabaseName>,
-    /// How often a streaming response shows that it's alive.
+    /// The time between heartbeats of streaming responses.
     pub heartbeat: Duration,
-    /// How much is handled at once.
+    /// The limits on what is handled at once.
     pub capacity: Capacity,
 }
 
 impl Options {
-    /// For a server of this machine alone, over embedded stores: ID tokens of the databases' projects count, also those
-    /// that `key` signs; with the usual limits, without App Check, and without events and tasks over HTTP. To be served
-    /// with [`super::Server::for_this_machine_only`]. Fails when no HTTP client can be made.
+    /// Options of a server for development, over embedded stores: it accepts ID tokens of the databases' projects and
+    /// those that `key` signs, has the usual limits, and takes neither App Check tokens nor events and tasks over HTTP.
+    /// To be served with [`super::Server::for_this_machine_only`]. Fails when no HTTP client can be made.
     pub fn for_this_machine(
         context: Context,
         key: DevelopmentKey,
@@ -108,14 +108,14 @@ pub(super) struct Inner<S> {
     pub(super) options: Options,
     pub(super) metrics: Metrics,
     pub(super) limits: Limits,
-    pub(super) treasury: Arc<Treasury>,
-    pub(super) room: Arc<Room>,
+    pub(super) ledger: Arc<BudgetLedger>,
+    pub(super) admission: Arc<Admission>,
     state: S,
     /// How many functions run.
     pub(super) runs: watch::Sender<usize>,
 }
 
-/// How a run ended.
+/// How a run of a function ended.
 #[derive(Debug)]
 pub(super) enum Ended<T> {
     /// The handler gave an answer.
@@ -126,16 +126,16 @@ pub(super) enum Ended<T> {
     TimedOut,
 }
 
-/// Which run of a function this is.
-pub(super) struct Run {
-    pub(super) kind: Kind,
-    /// Of the request, the event or the task.
+/// A run of a function, as it's logged and charged.
+pub(super) struct FunctionRun {
+    pub(super) kind: TriggerKind,
+    /// The ID of the request, the event or the task.
     pub(super) id: String,
     pub(super) trace: Option<Trace>,
-    /// What was spent for it before it began.
+    /// Database operations that were made for it before it began.
     pub(super) spent: Cost,
-    /// Whose budget it counts for.
-    pub(super) ticket: Option<Ticket>,
+    /// The reservation of its caller's budget, which it's charged to.
+    pub(super) reservation: Option<Reservation>,
 }
 
 impl<S: Clone + Send + Sync + 'static> Runtime<S> {
@@ -150,10 +150,10 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
             }
         }
         let limits = Limits::new(&options.callers.signed_out, &registry);
-        let treasury = Arc::new(Treasury::new(options.callers.budgets.clone()));
-        let room = Arc::new(Room::new(options.capacity));
+        let ledger = Arc::new(BudgetLedger::new(options.callers.budgets.clone()));
+        let admission = Arc::new(Admission::new(options.capacity));
         let (metrics, runs) = (Metrics::new()?, watch::Sender::new(0));
-        let inner = Inner { registry, options, metrics, limits, treasury, room, state, runs };
+        let inner = Inner { registry, options, metrics, limits, ledger, admission, state, runs };
         Ok(Runtime { inner: Arc::new(inner) })
     }
 
@@ -167,11 +167,11 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
         &self.inner.metrics
     }
 
-    /// Tidies up: to be called every half minute or so.
+    /// Folds metrics and forgets limits that no longer matter. To be called every half minute or so.
     pub(super) fn upkeep(&self) {
         self.inner.metrics.upkeep();
         self.inner.limits.upkeep();
-        self.inner.treasury.upkeep();
+        self.inner.ledger.upkeep();
     }
 
     /// What each function's runs have cost since the start.
@@ -190,12 +190,12 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
         let _ = self.inner.runs.subscribe().wait_for(|runs| *runs == 0).await;
     }
 
-    /// Runs a handler in a task of its own, so that it isn't cut short when the one who asked goes
-    /// away. `judge` names the outcome for log and metrics.
+    /// Runs a handler in a Tokio task of its own, so that it goes on when the client disconnects. `judge` names the
+    /// outcome for log and metrics.
     pub(super) fn run<T, F>(
         &self,
         function: &Function<S>,
-        run: Run,
+        run: FunctionRun,
         work: impl FnOnce(S) -> F + Send + 'static,
         judge: fn(&T) -> &'static str,
     ) -> JoinHandle<Ended<T>>
@@ -214,12 +214,12 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
             cost.writes = Empty,
             cost.deletes = Empty,
             otel.name = function.name,
-            otel.kind = if run.kind == Kind::Call { "server" } else { "consumer" },
+            otel.kind = if run.kind == TriggerKind::Call { "server" } else { "consumer" },
             otel.status_code = Empty,
         );
         match &run.trace {
             Some(trace) => trace.adopt(&span),
-            // Spans that are exported have a trace in any case: the log is to name it.
+            // Exported spans always have a trace: its ID is logged.
             None => drop(Trace::id_of(&span).map(|id| span.record("trace", id))),
         }
         let (name, timeout, run_kind) = (function.name, function.timeout, run.kind);
@@ -238,8 +238,8 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
                 Err(_) => Ended::TimedOut,
             };
             let (took, cost) = (started.elapsed(), meter.total());
-            if let Some(ticket) = run.ticket {
-                ticket.settle(cost);
+            if let Some(reservation) = run.reservation {
+                reservation.settle(cost);
             }
             let outcome = match &ended {
                 Ended::Answered(answer) => judge(answer),
@@ -257,15 +257,15 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
             }
             let duration_ms = took.as_secs_f64() * 1000.0;
             match ended {
-                // Most events find their work done; a line for each would bury the others.
-                Ended::Answered(_) if run_kind == Kind::Event && outcome == "ok" && cost == Cost::default() => {
+                // Most events find nothing to do; a log line for each would bury the others.
+                Ended::Answered(_) if run_kind == TriggerKind::Event && outcome == "ok" && cost == Cost::default() => {
                     tracing::debug!(outcome, duration_ms, "the event was settled already")
                 }
                 Ended::Answered(_) => {
                     tracing::info!(outcome, duration_ms, cost.reads, cost.writes, cost.deletes, "the function ran")
                 }
-                // An event or a task comes again; a call doesn't.
-                Ended::TimedOut if run_kind != Kind::Call => {
+                // An event or a task is tried again; a call isn't.
+                Ended::TimedOut if run_kind != TriggerKind::Call => {
                     tracing::warn!(
                         outcome,
                         duration_ms,
@@ -285,7 +285,7 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
     }
 }
 
-/// True for outcomes that somebody should look at; what callers do wrong isn't one.
+/// True for failures of the service, false for errors of its callers.
 fn is_failure(outcome: &str) -> bool {
     matches!(
         outcome,

@@ -1,4 +1,4 @@
-//! The one error that leaves a function, with Firebase's canonical statuses.
+//! The error that callables answer with, and its canonical status.
 
 use std::error::Error;
 use std::fmt;
@@ -20,25 +20,25 @@ pub enum Status {
     NotFound,
     /// Something to be made exists.
     AlreadyExists,
-    /// The caller may not.
+    /// The caller isn't permitted to do this.
     PermissionDenied,
-    /// Too much of something.
+    /// A quota or limit is used up.
     ResourceExhausted,
-    /// Not in this state.
+    /// The state of the system doesn't allow it.
     FailedPrecondition,
-    /// Contention; try again.
+    /// A concurrent change came between; the same call may succeed when repeated.
     Aborted,
     /// Past the valid range.
     OutOfRange,
-    /// Not built or not set up.
+    /// Not implemented, or not configured.
     Unimplemented,
-    /// Our fault.
+    /// A fault of the service.
     Internal,
     /// Try again later.
     Unavailable,
     /// Data is lost.
     DataLoss,
-    /// No or bad credentials.
+    /// No credentials, or invalid ones.
     Unauthenticated,
 }
 
@@ -83,8 +83,8 @@ impl Status {
     }
 }
 
-/// Why a function didn't do what was asked. `message` and `details` reach the caller (and, in the
-/// dashboard, a person's screen): readable, and free of personal data. `cause` reaches the log only.
+/// Why a function didn't do what was asked. `message` and `details` are sent to the caller, and `message` may be shown
+/// to people: both must be free of personal data. `cause` is only logged.
 #[derive(Debug)]
 pub struct FunctionError {
     /// Canonical status.
@@ -138,7 +138,7 @@ impl fmt::Display for FunctionError {
 
 impl Error for FunctionError {}
 
-/// Contention and outages ask the caller to try again; anything else is ours to mend.
+/// Contention is ABORTED and an outage UNAVAILABLE, which callers may retry; anything else is INTERNAL.
 impl From<StoreError> for FunctionError {
     fn from(error: StoreError) -> Self {
         let (status, message) = match error {

@@ -1,5 +1,5 @@
 //! What a function is: a name, a trigger, limits and a handler. The table of all functions is built
-//! from these (`functions.rs`); everything else that needs to know them reads that table.
+//! from these, and everything else that needs to know the functions reads that table.
 
 use std::future::Future;
 use std::num::NonZeroU32;
@@ -11,7 +11,7 @@ use super::budget::Allowance;
 use super::chunks::Chunks;
 use super::error::FunctionError;
 use super::sign_in::SignIn;
-use super::tasks::{Task, TaskOutcome};
+use super::tasks::{Job, PayloadError, Task, TaskOutcome};
 use document_store::{DocumentChange, PathParams, PathPattern, StoreError};
 
 /// A boxed future of a handler.
@@ -26,7 +26,7 @@ pub struct Caller {
     pub project: String,
     /// All claims of the ID token.
     pub claims: serde_json::Map<String, serde_json::Value>,
-    /// Whether the sign-in is good for what changes rights or passwords.
+    /// Whether the sign-in meets the rules for privileged functions.
     pub sign_in: SignIn,
 }
 
@@ -39,14 +39,14 @@ pub struct Call {
     pub caller: Option<Caller>,
     /// The Firebase app that calls, when App Check vouched for it.
     pub app_id: Option<String>,
-    /// Where to say something before the answer, for callers who stream.
+    /// Where a streaming callable sends chunks before its result.
     pub chunks: Chunks,
-    /// Where to say which budget the caller has.
+    /// Where the handler says whether the caller's rights raise their budget.
     pub allowance: Allowance,
 }
 
 impl Call {
-    /// A plain call of no app.
+    /// A call that doesn't stream, without an App Check token.
     pub fn new(data: serde_json::Value, caller: Option<Caller>) -> Call {
         Call { data, caller, app_id: None, chunks: Chunks::default(), allowance: Allowance::default() }
     }
@@ -57,7 +57,7 @@ impl Call {
     }
 }
 
-/// One event of one document, with what the trigger's pattern captured.
+/// A change of a document, with what the trigger's pattern captured of its path.
 #[derive(Clone, Debug)]
 pub struct DocumentEvent {
     /// The change.
@@ -67,8 +67,7 @@ pub struct DocumentEvent {
 }
 
 impl DocumentEvent {
-    /// A captured parameter. Empty when the pattern has no such name, which the index's own test
-    /// rules out.
+    /// A captured parameter; empty when the pattern has no parameter of that name.
     pub fn param(&self, name: &str) -> &str {
         self.params.get(name).map(String::as_str).unwrap_or_default()
     }
@@ -77,15 +76,15 @@ impl DocumentEvent {
 /// Why an event or a task was not handled.
 #[derive(Debug, thiserror::Error)]
 pub enum HandlerError {
-    /// It may succeed later: the event is refused, the task waits for its next attempt.
+    /// It may succeed later: the event is delivered again, the task attempted again.
     #[error("{0}")]
     Transient(String),
-    /// It can't succeed: it's acknowledged, and the reason logged.
+    /// It can't ever succeed: it's logged, and not tried again.
     #[error("{0}")]
     Permanent(String),
 }
 
-/// Outages, contention and conflicts come again; a request that the store can never take doesn't.
+/// Outages, contention and conflicts are transient; a request that the store refuses as invalid is permanent.
 impl From<StoreError> for HandlerError {
     fn from(error: StoreError) -> Self {
         match error {
@@ -95,14 +94,24 @@ impl From<StoreError> for HandlerError {
     }
 }
 
+/// A payload of a newer version is left for a program that knows it; a malformed one can never be read.
+impl From<PayloadError> for HandlerError {
+    fn from(error: PayloadError) -> Self {
+        match error {
+            PayloadError::Newer(_) => HandlerError::Transient(error.to_string()),
+            PayloadError::Malformed(_) => HandlerError::Permanent(error.to_string()),
+        }
+    }
+}
+
 /// Which kinds of change a document trigger fires on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DocumentEventType {
-    /// The document came into being.
+    /// The document was created.
     Created,
-    /// It changed.
+    /// It was changed.
     Updated,
-    /// It went.
+    /// It was deleted.
     Deleted,
     /// Any of the three.
     Written,
@@ -120,16 +129,16 @@ impl DocumentEventType {
     }
 }
 
-/// A handler with its types put away: from the state and what happened to the outcome.
+/// A type-erased handler: takes the state and an input, and returns the outcome.
 pub type Handler<S, I, O> = Arc<dyn Fn(S, I) -> Outcome<O> + Send + Sync>;
 
-/// What sets a function off.
+/// What triggers a function, with the handler for it.
 pub enum Trigger<S> {
     /// A client's call.
     Callable(Handler<S, Call, Result<serde_json::Value, FunctionError>>),
     /// A document's change.
     Document {
-        /// Label of the database (configuration says which project and database it is).
+        /// The label of the database in [`super::Options::databases`].
         database: &'static str,
         /// On which changes.
         event: DocumentEventType,
@@ -138,7 +147,7 @@ pub enum Trigger<S> {
         /// What to do.
         handler: Handler<S, DocumentEvent, Result<(), HandlerError>>,
     },
-    /// A task of the queue named like the function.
+    /// A task of the queue that has the function's name.
     Task(Handler<S, Task, Result<TaskOutcome, HandlerError>>),
 }
 
@@ -148,21 +157,21 @@ pub struct Function<S> {
     pub name: &'static str,
     /// Other names of the same function.
     pub aliases: &'static [&'static str],
-    /// One line for people.
+    /// A description in one line.
     pub summary: &'static str,
-    /// Who may call it, for people; empty for what isn't called.
+    /// A description of who may call it; empty for functions that aren't callables.
     pub access: &'static str,
-    /// What sets it off and what it does.
+    /// What triggers it, and its handler.
     pub trigger: Trigger<S>,
     /// How long a run may take.
     pub timeout: Duration,
     /// The largest request body, in bytes.
     pub body_limit: usize,
-    /// How many calls a minute an address may make that isn't signed in, besides the limit for all functions.
+    /// How many calls a minute an address may make without a sign-in, besides the limit for all functions together.
     pub signed_out_limit: Option<NonZeroU32>,
-    /// Whether it changes rights or passwords, and so asks more of the caller's sign-in.
+    /// Whether it changes rights or passwords, so that the caller's sign-in must meet [`super::sign_in::SignInRules`].
     pub is_privileged: bool,
-    /// Whether what it costs counts for the caller's budget.
+    /// Whether its cost is charged to the caller's budget.
     pub is_budgeted: bool,
 }
 
@@ -194,8 +203,8 @@ impl<S> Function<S> {
         }
     }
 
-    /// A function on the changes of documents. Panics on a malformed pattern: the table is built
-    /// once, at start, from literals.
+    /// A function that is triggered by changes of documents. Panics on a malformed pattern, which is a literal of the
+    /// program's table.
     pub fn on_document<H, F>(
         database: &'static str,
         event: DocumentEventType,
@@ -227,18 +236,24 @@ impl<S> Function<S> {
         }
     }
 
-    /// A function on the tasks of a queue of its own.
-    pub fn task<H, F>(name: &'static str, summary: &'static str, handler: H) -> Self
+    /// A function on the tasks of a queue of its own: those that do the handler's job, which gives it its name. A task
+    /// whose payload can't be read as the job is given up; one that a newer version of the program stored waits for
+    /// that.
+    pub fn task<J, H, F>(summary: &'static str, handler: H) -> Self
     where
-        H: Fn(S, Task) -> F + Send + Sync + 'static,
+        J: Job,
+        H: Fn(S, Task<J>) -> F + Send + Sync + 'static,
         F: Future<Output = Result<TaskOutcome, HandlerError>> + Send + 'static,
     {
         Function {
-            name,
+            name: J::FUNCTION,
             aliases: &[],
             summary,
             access: "",
-            trigger: Trigger::Task(Arc::new(move |state, task| Box::pin(handler(state, task)))),
+            trigger: Trigger::Task(Arc::new(move |state, task| match task.read() {
+                Ok(task) => Box::pin(handler(state, task)),
+                Err(error) => Box::pin(std::future::ready(Err(error.into()))),
+            })),
             timeout: BACKGROUND_TIMEOUT,
             body_limit: BODY_LIMIT,
             signed_out_limit: None,
@@ -259,21 +274,21 @@ impl<S> Function<S> {
         self
     }
 
-    /// The same function, of which an address that isn't signed in may make no more calls a minute than that; for
-    /// functions that are there for such callers, and must not be tried out.
+    /// The same function with a limit of its own on calls a minute and address without a sign-in: for functions that
+    /// take such calls, and could be used to guess secrets.
     pub fn with_signed_out_limit(mut self, calls_a_minute: NonZeroU32) -> Self {
         self.signed_out_limit = Some(calls_a_minute);
         self
     }
 
-    /// The same function, which changes rights or passwords: the caller must have signed in as the settings say.
+    /// The same function as a privileged one, which changes rights or passwords: see [`Function::is_privileged`].
     pub fn privileged(mut self) -> Self {
         self.is_privileged = true;
         self
     }
 
-    /// The same function, whose cost counts for nobody's budget: for the work of operators, which may go through all there
-    /// is.
+    /// The same function, whose cost isn't charged to anybody's budget: for operators' work, which may read every
+    /// document.
     pub fn without_budget(mut self) -> Self {
         self.is_budgeted = false;
         self

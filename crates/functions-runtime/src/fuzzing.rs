@@ -1,4 +1,4 @@
-//! What fuzz targets need of private parts. cargo-fuzz alone builds this (`--cfg fuzzing`).
+//! Access to private functions for fuzz targets; built by cargo-fuzz only (`--cfg fuzzing`).
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use document_store::{DocumentChange, Timestamp};
@@ -34,20 +34,20 @@ pub fn event(
     message::read(&map, body, project, now).map(|Message { database, change }| (database, change))
 }
 
-/// A token taken apart.
+/// The parts of a parsed token.
 #[derive(Debug, PartialEq)]
 pub struct Parts {
     /// Its algorithm.
     pub alg: String,
     /// The ID of its key.
     pub kid: Option<String>,
-    /// What it says.
+    /// Its claims.
     pub claims: Map<String, Json>,
-    /// It counts as one of an emulator.
+    /// True when it counts as an emulator's unsigned token.
     pub is_unsigned: bool,
 }
 
-/// Takes a token apart.
+/// Parses a token.
 pub fn token(token: &str) -> Result<Parts, Rejection> {
     let jwt = Jwt::parse(token)?;
     let is_unsigned = jwt.is_unsigned();

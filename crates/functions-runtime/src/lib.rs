@@ -1,10 +1,10 @@
-//! What Google runs for Cloud Functions, to run elsewhere: an HTTP server for Firebase's callable protocol, document
-//! triggers, tasks, and the verification of callers.
+//! A runtime for Firebase backends in Rust, in place of Google's for Cloud Functions: an HTTP server for Firebase's
+//! callable protocol, document triggers, task queues, and authentication of callers.
 //!
-//! A backend is a table of [`Function`]s over a state of its own. A [`Runtime`] runs them: each run has a time limit, a log
-//! span, a meter of billed reads and writes, and its outcome in the metrics; a panic harms its own run alone. A [`Server`]
-//! answers clients (`httpsCallable` of Firebase's SDKs), Eventarc and the Firestore emulator, and Cloud Tasks. Over a store
-//! with an outbox, the runtime itself is the [`document_store::ChangeSink`] of its triggers.
+//! A backend is a table of [`Function`]s over a state of its own. A [`Runtime`] runs them: each run has a time limit,
+//! a log span, a meter of billed reads and writes, and its outcome in the metrics; a panic ends only its own run. A
+//! [`Server`] answers clients (`httpsCallable` of Firebase's SDKs), Eventarc and the Firestore emulator, and Cloud
+//! Tasks. Over a store with an outbox, the runtime itself is the [`document_store::ChangeSink`] of its triggers.
 //!
 //! ```
 //! use functions_runtime::{Call, Function, FunctionError, Registry};
@@ -51,12 +51,13 @@ pub use chunks::Chunks;
 pub use document_store::DatabaseName;
 pub use engine::{HEARTBEAT, Options, Runtime, RuntimeError};
 pub use error::{FunctionError, Status};
-pub use events::{Dispatch, outbox_triggers};
+pub use events::{DispatchOutcome, outbox_triggers};
 pub use function::{Call, Caller, DocumentEvent, DocumentEventType, Function, HandlerError, Trigger};
-pub use local::LocalOnly;
+pub use local::{LocalHints, LocalOnly};
 pub use observe::FunctionCost;
 pub use registry::{Registry, RegistryError};
 pub use server::{Server, ServerOptions};
 pub use tasks::{
-    CloudError, CloudOptions, CloudTasks, LocalQueue, NewTask, QueueOptions, RemoteQueue, Task, TaskOutcome, TaskQueue,
+    CloudError, CloudOptions, CloudTasks, Job, LocalQueue, NewTask, PayloadError, QueueOptions, RemoteQueue,
+    StoredTimestamp, Task, TaskOutcome, TaskQueue, stored_payload,
 };

@@ -1,7 +1,7 @@
-//! How often an address may call without being signed in.
+//! Rate limits for calls without a sign-in, by address.
 //!
-//! Who is signed in is never limited: a school's children come from one address. Addresses are kept in memory for as
-//! long as they matter, a minute or so, and never logged.
+//! Signed-in callers aren't limited here, because many of them may share one address (a school, say). Addresses are
+//! kept in memory for as long as they matter, about a minute, and never logged.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -20,28 +20,28 @@ use parking_lot::Mutex;
 use super::address;
 use super::registry::Registry;
 
-/// How many calls a minute an address may make by default, at once or spread.
+/// The default limit in calls a minute and address, which may all come at once.
 pub const CALLS_A_MINUTE: NonZeroU32 = NonZeroU32::new(120).unwrap();
 
-/// How many addresses a limit keeps apart: about 4 MiB. Those that come when so many have called within the last
-/// minute share one allowance, so that a flood of addresses costs no more memory than that.
+/// How many addresses a limit counts separately (about 4 MiB). While so many have called within the last minute, all
+/// further ones are counted as one, so that a flood of addresses takes no more memory.
 const MOST_ADDRESSES: usize = 100_000;
-/// The least time between two sweeps for want of room: a sweep looks at every address.
+/// The least time between two sweeps that make room for new addresses: a sweep looks at every address.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The limit for callers who aren't signed in.
 #[derive(Clone, Debug)]
 pub struct SignedOut {
-    /// Calls a minute and address; `None` for any number.
+    /// Calls a minute and address; `None` for no limit.
     pub calls_a_minute: Option<NonZeroU32>,
     /// How many proxies in front append to `X-Forwarded-For`.
     pub trusted_proxies: usize,
-    /// What time is taken from.
+    /// Measures the time in which limits are refilled.
     pub stopwatch: Stopwatch,
 }
 
 impl SignedOut {
-    /// No limit but what functions ask for.
+    /// No limit but those of single functions.
     pub fn unlimited() -> Self {
         SignedOut { calls_a_minute: None, ..SignedOut::default() }
     }
@@ -53,18 +53,18 @@ impl Default for SignedOut {
     }
 }
 
-/// The time that has passed since some moment. It never goes back, as the wall clock may.
+/// A monotonic clock: the time since it was started.
 #[derive(Clone)]
 pub struct Stopwatch(Arc<dyn Fn() -> Duration + Send + Sync>);
 
 impl Stopwatch {
-    /// One that starts now.
+    /// A stopwatch that starts now.
     pub fn start() -> Self {
         let started = Instant::now();
         Stopwatch::new(move || started.elapsed())
     }
 
-    /// One that a test moves.
+    /// A stopwatch that shows what `elapsed` returns, for tests.
     pub fn new(elapsed: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
         Stopwatch(Arc::new(elapsed))
     }
@@ -84,14 +84,14 @@ impl Clock for Stopwatch {
     }
 }
 
-/// Too many calls; there will be room again after that time.
+/// Too many calls: the next one is admitted after that time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TooMany(pub Duration);
 
 /// All limits of a runtime.
 pub(super) struct Limits {
     general: Option<Limit>,
-    /// Of functions that ask for one of their own.
+    /// Limits of single functions, by name.
     own: HashMap<&'static str, Limit>,
     trusted_proxies: usize,
 }
@@ -107,14 +107,14 @@ impl Limits {
         }
     }
 
-    /// Counts a call without a signed-in caller, of that function; refuses the ones too many.
+    /// Counts a call of that function without a signed-in caller. Fails when a limit is exceeded.
     pub fn admit(&self, function: &str, headers: &HeaderMap, peer: Option<SocketAddr>) -> Result<(), TooMany> {
         let address = address::client(headers, peer.map(|peer| peer.ip()), self.trusted_proxies);
         let mut limits = self.own.get(function).into_iter().chain(&self.general);
         limits.try_for_each(|limit| limit.admit(address))
     }
 
-    /// Forgets addresses that have all their calls again.
+    /// Forgets addresses whose limit is full again.
     pub fn upkeep(&self) {
         for limit in self.own.values().chain(&self.general) {
             limit.governor.retain_recent();
@@ -123,17 +123,17 @@ impl Limits {
     }
 }
 
-/// Who is counted together.
+/// What calls are counted by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Who {
+enum LimitKey {
     Network(IpAddr),
-    /// Everybody for whom there's no room, and who has no address.
+    /// All addresses beyond [`MOST_ADDRESSES`], and callers without one.
     Others,
 }
 
 struct Limit {
-    // `HashMap`'s own hasher is keyed at random: nobody can choose addresses that collide.
-    governor: RateLimiter<Who, HashMapStateStore<Who>, Stopwatch, NoOpMiddleware<Duration>>,
+    // `HashMap`'s hasher has a random key, so that nobody can choose colliding addresses.
+    governor: RateLimiter<LimitKey, HashMapStateStore<LimitKey>, Stopwatch, NoOpMiddleware<Duration>>,
     stopwatch: Stopwatch,
     most: usize,
     swept: Mutex<Duration>,
@@ -147,8 +147,8 @@ impl Limit {
 
     fn admit(&self, address: Option<IpAddr>) -> Result<(), TooMany> {
         let who = match address {
-            Some(address) if self.has_room() => Who::Network(address::network(address)),
-            _ => Who::Others,
+            Some(address) if self.has_room() => LimitKey::Network(address::network(address)),
+            _ => LimitKey::Others,
         };
         let refused = |until: governor::NotUntil<Duration>| TooMany(until.wait_time_from(self.stopwatch.now()));
         self.governor.check_key(&who).map_err(refused)
@@ -220,7 +220,7 @@ mod tests {
         // All at once: there's no room after the first thousand, and the rest shares two calls.
         assert_eq!((0..50_000).filter(|number| limit.admit(address(*number)).is_ok()).count(), 1002);
         assert_eq!(limit.governor.len(), 1001);
-        // Who was there before is among the others meanwhile: nobody evades the limit by making room scarce.
+        // An address that was counted separately before is counted with the others now: a flood evades no limit.
         assert_eq!(admitted(&limit, address(1), 10), 0);
         // Two minutes later all of them have their calls again, so they're forgotten.
         clock.advance(Duration::from_secs(120));

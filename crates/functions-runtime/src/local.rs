@@ -1,7 +1,7 @@
-//! Servers for development take tokens that no sign-in stands behind. They're for programs of this machine and nobody
-//! else, and a loopback address alone doesn't see to that: a proxy or a tunnel on the machine brings strangers to it, and
-//! so does a web page in the developer's browser, which may send requests anywhere and, where a name that its owner
-//! chooses leads to this machine, even read the answers.
+//! Protection of servers for development, which accept tokens made without a sign-in and so must answer only programs
+//! of this machine. To listen on a loopback address isn't enough: a proxy or a tunnel on the machine forwards requests
+//! from elsewhere, and a web page in the developer's browser may send requests to the server and, by DNS rebinding,
+//! even read the answers.
 
 use std::net::IpAddr;
 
@@ -13,44 +13,57 @@ use axum::response::Response;
 use super::callable::envelope;
 use super::error::{FunctionError, Status};
 
-/// Headers of which one shows that somebody handed the request on. Any that begins with `X-Forwarded-` does, too.
+/// Headers that show that a proxy forwarded the request, as does any that begins with `X-Forwarded-`.
 const HANDED_ON: [&str; 6] = ["forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip"];
 const FORWARDED: &str = "x-forwarded-";
 
-/// Whom a server for development answers.
+/// Which requests a server for development answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LocalOnly {
-    /// The names, besides those of every machine for itself, by which the server may be called.
+    /// Host names, besides `localhost` and loopback addresses, by which the server may be called.
     pub hosts: Vec<String>,
-    /// The origins, besides this machine's, whose pages may call.
+    /// Origins, besides those on this machine, whose pages may call.
     pub origins: Vec<String>,
+    /// What is added to the texts of refusals.
+    pub hints: LocalHints,
 }
 
-/// Why a request isn't answered.
+/// Sentences at the end of refusals that tell a developer which settings of the program help. None by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LocalHints {
+    /// When the server was called by a name that isn't this machine's.
+    pub host: Option<&'static str>,
+    /// When a page of another origin calls.
+    pub origin: Option<&'static str>,
+    /// When a proxy or a tunnel handed the request on.
+    pub proxy: Option<&'static str>,
+}
+
+/// Why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Foreign {
+enum Refusal {
     Host,
     Origin,
     HandedOn(HeaderName),
 }
 
 impl LocalOnly {
-    fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Foreign> {
+    fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
         let handed_on = |name: &&HeaderName| HANDED_ON.contains(&name.as_str()) || name.as_str().starts_with(FORWARDED);
         if let Some(name) = headers.keys().find(handed_on) {
-            return Err(Foreign::HandedOn(name.clone()));
+            return Err(Refusal::HandedOn(name.clone()));
         }
         let mut hosts = headers.get_all(header::HOST).iter();
         let is_host = |host: &HeaderValue| host.to_str().is_ok_and(|host| self.is_host(without_port(host)));
         match (hosts.next(), hosts.next()) {
             (Some(host), None) if is_host(host) => {}
-            _ => return Err(Foreign::Host),
+            _ => return Err(Refusal::Host),
         }
         if uri.host().is_some_and(|host| !self.is_host(host)) {
-            return Err(Foreign::Host);
+            return Err(Refusal::Host);
         }
         let is_origin = |origin: &HeaderValue| origin.to_str().is_ok_and(|origin| self.is_origin(origin));
-        if headers.get_all(header::ORIGIN).iter().all(is_origin) { Ok(()) } else { Err(Foreign::Origin) }
+        if headers.get_all(header::ORIGIN).iter().all(is_origin) { Ok(()) } else { Err(Refusal::Origin) }
     }
 
     fn is_host(&self, host: &str) -> bool {
@@ -63,8 +76,8 @@ impl LocalOnly {
     }
 }
 
-/// The host of `host:port`, of which an IPv6 address stands in brackets. What isn't of that form stays as it is, and is
-/// nobody's name.
+/// The host of `host:port`, where an IPv6 address is in brackets. Another text is returned as it is, and then matches
+/// no name.
 fn without_port(authority: &str) -> &str {
     match authority.rsplit_once(':') {
         Some((host, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => host,
@@ -72,33 +85,32 @@ fn without_port(authority: &str) -> &str {
     }
 }
 
-/// True for the names that lead to this machine wherever they're asked for. Names under `localhost` aren't among them:
-/// resolvers may ask strangers for those.
+/// True for names that always mean this machine. Names below `localhost` aren't among them, because a resolver may ask
+/// a DNS server for those.
 fn is_this_machine(host: &str) -> bool {
     let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     host.eq_ignore_ascii_case("localhost")
         || address.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
-/// Answers only what comes from this machine.
+/// Middleware that refuses what doesn't come from this machine.
 pub(super) async fn only(State(local): State<LocalOnly>, request: Request, next: Next) -> Response {
-    let Err(foreign) = local.check(request.uri(), request.headers()) else { return next.run(request).await };
-    let message = match &foreign {
-        Foreign::Host => {
-            "This server takes development tokens, so it answers only when it's called by this machine's own name: \
-             localhost, 127.0.0.1 or [::1]. Other names can be added with ROAR_DEVELOPMENT_HOSTS."
-                .to_owned()
-        }
-        Foreign::Origin => {
-            "This server takes development tokens, so it answers only pages of this machine. Other origins can be added \
-             with ROAR_DEVELOPMENT_ORIGINS."
-                .to_owned()
-        }
-        Foreign::HandedOn(name) => format!(
-            "This server takes development tokens, so it answers nothing that a proxy or a tunnel hands on, as the header \
-             {name} shows. Behind a proxy, set ROAR_UNSIGNED_TOKENS=never."
+    let Err(refusal) = local.check(request.uri(), request.headers()) else { return next.run(request).await };
+    let (answers, hint) = match &refusal {
+        Refusal::Host => (
+            "only when it's called by this machine's own name: localhost, 127.0.0.1 or [::1].".to_owned(),
+            local.hints.host,
         ),
+        Refusal::Origin => ("only pages of this machine.".to_owned(), local.hints.origin),
+        Refusal::HandedOn(name) => {
+            (format!("nothing that a proxy or a tunnel hands on, as the header {name} shows."), local.hints.proxy)
+        }
     };
+    let mut message = format!("This server takes development tokens, so it answers {answers}");
+    if let Some(hint) = hint {
+        message.push(' ');
+        message.push_str(hint);
+    }
     let value = |name| request.headers().get(name).map(tracing::field::debug);
     tracing::warn!(host = value(header::HOST), origin = value(header::ORIGIN), "a request was refused: {message}");
     envelope(&FunctionError::new(Status::PermissionDenied, message))
@@ -108,7 +120,7 @@ pub(super) async fn only(State(local): State<LocalOnly>, request: Request, next:
 mod tests {
     use super::*;
 
-    fn check(local: &LocalOnly, headers: &[(&'static str, &'static str)]) -> Result<(), Foreign> {
+    fn check(local: &LocalOnly, headers: &[(&'static str, &'static str)]) -> Result<(), Refusal> {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
@@ -137,14 +149,14 @@ mod tests {
             "0.0.0.0:8080",
             "localhost@evil",
         ] {
-            assert_eq!(check(&plain, &[("host", host)]), Err(Foreign::Host), "{host}");
+            assert_eq!(check(&plain, &[("host", host)]), Err(Refusal::Host), "{host}");
         }
-        assert_eq!(check(&plain, &[]), Err(Foreign::Host));
-        assert_eq!(check(&plain, &[("host", "localhost"), ("host", "localhost")]), Err(Foreign::Host));
+        assert_eq!(check(&plain, &[]), Err(Refusal::Host));
+        assert_eq!(check(&plain, &[("host", "localhost"), ("host", "localhost")]), Err(Refusal::Host));
 
         let host = ("host", "localhost:8080");
         for origin in ["http://localhost:5173", "https://127.0.0.1", "http://[::1]:3000", "HTTP://LOCALHOST"] {
-            let expected = if origin.starts_with("HTTP:") { Err(Foreign::Origin) } else { Ok(()) };
+            let expected = if origin.starts_with("HTTP:") { Err(Refusal::Origin) } else { Ok(()) };
             assert_eq!(check(&plain, &[host, ("origin", origin)]), expected, "{origin}");
         }
         for origin in [
@@ -158,25 +170,26 @@ mod tests {
             "http://user@localhost",
             "http://localhost:80:80",
         ] {
-            assert_eq!(check(&plain, &[host, ("origin", origin)]), Err(Foreign::Origin), "{origin}");
+            assert_eq!(check(&plain, &[host, ("origin", origin)]), Err(Refusal::Origin), "{origin}");
         }
         let two = [host, ("origin", "http://localhost"), ("origin", "https://evil.example")];
-        assert_eq!(check(&plain, &two), Err(Foreign::Origin));
+        assert_eq!(check(&plain, &two), Err(Refusal::Origin));
 
         for name in ["x-forwarded-for", "x-forwarded-proto", "forwarded", "via", "x-real-ip", "cf-connecting-ip"] {
-            let expected = Err(Foreign::HandedOn(HeaderName::from_static(name)));
+            let expected = Err(Refusal::HandedOn(HeaderName::from_static(name)));
             assert_eq!(check(&plain, &[host, (name, "127.0.0.1")]), expected);
         }
 
         let named = LocalOnly {
             hosts: vec!["host.docker.internal".to_owned()],
             origins: vec!["https://dev.school.example".to_owned()],
+            hints: LocalHints::default(),
         };
         let headers = [("host", "Host.docker.internal:8080"), ("origin", "https://dev.school.example")];
         assert_eq!(check(&named, &headers), Ok(()));
         let other = [host, ("origin", "https://dev.school.example:444")];
-        assert_eq!(check(&named, &other), Err(Foreign::Origin));
-        assert_eq!(check(&named, &[("host", "dev.school.example")]), Err(Foreign::Host));
+        assert_eq!(check(&named, &other), Err(Refusal::Origin));
+        assert_eq!(check(&named, &[("host", "dev.school.example")]), Err(Refusal::Host));
     }
 
     #[test]
@@ -185,6 +198,6 @@ mod tests {
         headers.insert(header::HOST, HeaderValue::from_static("localhost"));
         let check = |uri| LocalOnly::default().check(&Uri::from_static(uri), &headers);
         assert_eq!(check("http://localhost:8080/x"), Ok(()));
-        assert_eq!(check("http://evil.example/x"), Err(Foreign::Host));
+        assert_eq!(check("http://evil.example/x"), Err(Refusal::Host));
     }
 }

@@ -13,16 +13,16 @@ const RESERVED: [&str; 7] = ["events", "functions", "tasks", "healthz", "readyz"
 /// Why a table of functions can't be used.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RegistryError {
-    /// Two functions answer to one name.
+    /// Two functions have one name.
     #[error("two functions answer to the name {0:?} (names are compared without regard to case)")]
     Duplicate(String),
-    /// A name that can't stand in a URL, or that a route of the server has.
+    /// A name that can't be part of a URL, or is one of the server's own routes.
     #[error("{0:?} can't be the name of a function")]
     BadName(String),
 }
 
-/// All functions, found by name or alias whatever its case: clients say `createAdministration`,
-/// deployments `createadministration`.
+/// All functions, found by name or alias without regard to case: clients call `sendLetters`, deployments are named
+/// `sendletters`.
 pub struct Registry<S> {
     functions: Vec<Arc<Function<S>>>,
     by_name: HashMap<String, usize>,
@@ -53,15 +53,14 @@ impl<S> Registry<S> {
         self.by_name.get(&name.to_ascii_lowercase()).map(|index| &self.functions[*index])
     }
 
-    /// The function that a trigger key of Firebase's emulators means: the name itself, or
-    /// `{region}-{name}-{generation}`.
+    /// The function of a trigger key of Firebase's emulators: the function's name, or `{region}-{name}-{generation}`.
     pub fn find_key(&self, key: &str) -> Option<&Arc<Function<S>>> {
         self.find(key).or_else(|| {
             let (rest, generation) = key.rsplit_once('-')?;
             if generation.is_empty() || !generation.bytes().all(|byte| byte.is_ascii_digit()) {
                 return None;
             }
-            // Regions have hyphens and names may: the longest name that exists is meant.
+            // Regions have hyphens, and names may have them: the longest name that exists is meant.
             rest.match_indices('-').find_map(|(at, _)| self.find(&rest[at + 1..]))
         })
     }

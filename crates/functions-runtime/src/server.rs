@@ -1,4 +1,4 @@
-//! The HTTP server: routes, readiness, and an end in good order.
+//! The HTTP server: routes, readiness and graceful shutdown.
 
 use std::future::Future;
 use std::io;
@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::connections::{self, Patience};
+use super::connections::{self, Timeouts};
 use super::engine::Runtime;
 use super::local::{self, LocalOnly};
 use super::observe::samples;
@@ -25,22 +25,22 @@ use super::tasks::{LocalQueue, RemoteQueue};
 use super::{callable, events, tasks};
 use document_store::Database;
 
-/// How long a store may take to show that it's there.
+/// How long a store may take to answer a ping.
 const PING_LIMIT: Duration = Duration::from_secs(5);
-/// How often recorded durations are folded into their buckets, and addresses forgotten that matter no more.
+/// How often metrics are folded, and limits forgotten that no longer matter.
 const UPKEEP: Duration = Duration::from_secs(30);
-/// How often it's seen how much memory the process holds.
+/// How often the process's memory is measured.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// What a server needs besides its runtime.
 pub struct ServerOptions {
     /// The databases that must answer before the server is ready.
     pub databases: Vec<Database>,
-    /// The queue that must run, and that `/tasks` asks.
+    /// The queue that must run before the server is ready, and that runs the tasks of `/tasks`.
     pub queue: Arc<LocalQueue>,
-    /// Who carries the word of tasks between instances, if not that queue itself.
+    /// The queue that notifies the service's instances of tasks; `None` when this process alone runs its tasks.
     pub remote: Option<Arc<RemoteQueue>>,
-    /// How long what runs may go on after a stop was asked for.
+    /// How long running functions may go on after a stop was asked for.
     pub grace: Duration,
 }
 
@@ -63,7 +63,7 @@ struct Readiness {
 }
 
 impl<S: Clone + Send + Sync + 'static> Server<S> {
-    /// Binds the address; from then on connections wait to be served.
+    /// Binds the address; from then on, connections are queued until [`Server::run`].
     pub async fn bind(address: SocketAddr, runtime: Runtime<S>, options: ServerOptions) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         Ok(Server { listener, runtime, options, extra: Router::new(), metrics_are_local: false, local: None })
@@ -75,15 +75,13 @@ impl<S: Clone + Send + Sync + 'static> Server<S> {
         self
     }
 
-    /// The same server, which shows its metrics to who is on this machine alone. Proxies say whom they speak for: who
-    /// comes by one isn't.
+    /// The same server, which shows its metrics only to clients on this machine that come without a proxy.
     pub fn with_local_metrics(mut self) -> Self {
         self.metrics_are_local = true;
         self
     }
 
-    /// The same server, which answers nothing but what comes from this machine itself: for those that take tokens that no
-    /// sign-in stands behind.
+    /// The same server, which answers only requests from this machine: for servers that accept development tokens.
     pub fn for_this_machine_only(mut self, local: LocalOnly) -> Self {
         self.local = Some(local);
         self
@@ -94,9 +92,9 @@ impl<S: Clone + Send + Sync + 'static> Server<S> {
         self.listener.local_addr()
     }
 
-    /// Serves until `stop` resolves; then takes no new connection, begins no new task, and waits for
-    /// what runs, but no longer than the grace period. What didn't end comes again: tasks are in the
-    /// store, events unacknowledged. True when everything ended.
+    /// Serves until `stop` resolves; then accepts no new connection, begins no new task, and waits for running
+    /// functions, but no longer than the grace period. Those that didn't end are repeated later: tasks are still in the
+    /// store, and events unacknowledged. True when everything ended.
     pub async fn run(self, stop: impl Future<Output = ()>) -> io::Result<bool> {
         let Server { listener, runtime, options, extra, metrics_are_local, local } = self;
         let stopping = Arc::new(AtomicBool::new(false));
@@ -115,10 +113,10 @@ impl<S: Clone + Send + Sync + 'static> Server<S> {
             None => router,
         };
         let closing = CancellationToken::new();
-        let most = runtime.inner.room.capacity().connections.clamp(1, Semaphore::MAX_PERMITS);
+        let most = runtime.inner.admission.capacity().connections.clamp(1, Semaphore::MAX_PERMITS);
         let connections = Arc::new(Semaphore::new(most));
         samples::of_server(&runtime, &connections, &options.queue, options.remote.as_ref());
-        let serving = connections::serve(listener, router, connections, Patience::default(), closing.clone());
+        let serving = connections::serve(listener, router, connections, Timeouts::default(), closing.clone());
         let mut serving = tokio::spawn(serving);
         let watch = tokio::spawn(watch_memory(runtime.clone()));
         let upkeep = tokio::spawn(upkeep(runtime.clone()));
@@ -129,11 +127,11 @@ impl<S: Clone + Send + Sync + 'static> Server<S> {
         let everything = async {
             let tasks = options.queue.stop(options.grace).await;
             let _ = (&mut serving).await;
-            // Calls whose clients went away run on without a connection.
+            // Calls whose clients disconnected run on without a connection.
             runtime.quiet().await;
-            // What they asked for is in the store; others would find it, but later.
+            // The tasks are in the store. Unsent notifications would only delay them until another instance's sweep.
             if let Some(remote) = &options.remote {
-                remote.all_said().await;
+                remote.all_sent().await;
             }
             tasks
         };
@@ -142,7 +140,10 @@ impl<S: Clone + Send + Sync + 'static> Server<S> {
         watch.abort();
         serving.abort();
         if !done {
-            tracing::warn!(running = runtime.running(), "the time to stop is over; what runs is left to come again");
+            tracing::warn!(
+                running = runtime.running(),
+                "the grace period is over; events and tasks that still run will be repeated"
+            );
         }
         Ok(done)
     }
@@ -157,7 +158,7 @@ async fn upkeep<S: Clone + Send + Sync + 'static>(runtime: Runtime<S>) {
 }
 
 async fn watch_memory<S: Clone + Send + Sync + 'static>(runtime: Runtime<S>) {
-    let room = &runtime.inner.room;
+    let room = &runtime.inner.admission;
     if room.capacity().memory.is_none() {
         return;
     }

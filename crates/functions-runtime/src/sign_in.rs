@@ -1,5 +1,5 @@
-//! What a sign-in must have been like for calls that change rights or passwords: a token that's good for anything else may
-//! be of somebody who has left their desk, or who has found a device.
+//! What is asked of a sign-in for calls that change rights or passwords: it must be recent, or have had a second
+//! factor. An older token may be used by somebody else at an unattended device.
 
 use std::time::Duration;
 
@@ -8,29 +8,29 @@ use serde_json::{Map, Value};
 
 use super::error::{FunctionError, Status};
 
-/// How long ago a sign-in may be, by default: a school's day, and the evening after.
+/// The default age that a sign-in may have: a school day and the evening after.
 pub const RECENT: Duration = Duration::from_secs(12 * 3600);
 
-/// What is asked of a sign-in.
+/// What is asked of a sign-in for privileged calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SignInRules {
-    /// How long ago it may be; `None` for any time.
+    /// How long ago it may be; `None` for any age.
     pub within: Option<Duration>,
     /// Whether it must have had a second factor.
     pub second_factor: bool,
 }
 
-/// What the rules come to for one sign-in: whether it's good for what changes rights or passwords.
+/// Whether a sign-in meets the rules for privileged calls, and if not, why.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SignIn(Option<(Status, String)>);
 
 impl SignIn {
-    /// True when the sign-in is good for that.
+    /// True when the sign-in meets the rules.
     pub fn is_good(&self) -> bool {
         self.0.is_none()
     }
 
-    /// Fails with what the caller can do about it.
+    /// Fails, with a message that says what the caller can do, when the sign-in doesn't meet the rules.
     pub fn check(&self) -> Result<(), FunctionError> {
         match &self.0 {
             None => Ok(()),
@@ -40,7 +40,7 @@ impl SignIn {
 }
 
 impl SignInRules {
-    /// What they come to for the sign-in that an ID token with those claims tells of.
+    /// Checks the sign-in that is described by an ID token's claims.
     pub fn judge(&self, claims: &Map<String, Value>, now: Timestamp) -> SignIn {
         if let Some(within) = self.within {
             let at = claims.get("auth_time").and_then(Value::as_i64).and_then(|at| Timestamp::from_second(at).ok());

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use super::fence::{BROKE_OFF, fail};
+use super::jobs::{ChunkJob, ChunkProgress, PlanJob};
 use super::members::{members_query, orgs_a_query};
 use super::ownership::{Flow, Phase, phases};
 use super::problems::noting;
@@ -23,10 +24,9 @@ use crate::documents::assignment::assignment_path;
 use crate::documents::former::former;
 use crate::documents::user::orgs::current_orgs;
 use crate::documents::user::{is_living, user_path};
-use crate::fields;
-use crate::runtime::{HandlerError, Task, TaskOutcome};
+use crate::runtime::{HandlerError, Job, StoredTimestamp, Task, TaskOutcome, stored_payload};
 use crate::store::size::document_size;
-use crate::store::{Committed, Direction, DocPath, Document, Precondition, StoreError, Value, Write, lookup};
+use crate::store::{Committed, Direction, DocPath, Document, Precondition, StoreError, Write};
 
 /// What the students of one commit may come to in writes, with some room up to 500 for counts of orgs
 /// that they have left and for the sync's own documents; and in bytes of assignments, with Firestore
@@ -45,18 +45,19 @@ const DELETION_POLL: Duration = Duration::from_secs(2);
 const CONFLICTS: u32 = 8;
 
 /// Runs a chunk task to its end.
-pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
-    let Some(chunk) = Chunk::read(&app, &task) else {
-        return Err(HandlerError::Permanent("a chunk without its administration, version, phase or orgs".to_owned()));
+pub async fn run(app: App, task: Task<ChunkJob>) -> Result<TaskOutcome, HandlerError> {
+    let ChunkJob { administration_id: administration, version, phase, orgs, plan, .. } = &task.payload;
+    let Some(phase) = phases().get(*phase).copied() else {
+        return Err(HandlerError::Permanent("a chunk of a phase that doesn't exist".to_owned()));
     };
-    let Some(prepared) = Definitions::of(&app).get(&app.stores.admin, &chunk.administration, chunk.version).await?
-    else {
+    let chunk = Chunk { app: &app, administration, version: *version, phase, orgs, plan };
+    let Some(prepared) = Definitions::of(&app).get(&app.stores.admin, administration, chunk.version).await? else {
         return Ok(TaskOutcome::Finished);
     };
     match chunk.run(&task, &prepared).await {
         Err(HandlerError::Permanent(why)) => {
-            fail(&app.stores.admin, &chunk.administration, chunk.version, &task, BROKE_OFF).await?;
-            app.tasks.wake(super::PLAN, &chunk.plan);
+            fail(&app.stores.admin, administration, chunk.version, &task, BROKE_OFF).await?;
+            app.tasks.wake(PlanJob::FUNCTION, plan);
             Err(HandlerError::Permanent(why))
         }
         other => other,
@@ -65,11 +66,11 @@ pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
 
 struct Chunk<'a> {
     app: &'a App,
-    administration: String,
+    administration: &'a str,
     version: i64,
     phase: Phase,
-    orgs: Vec<String>,
-    plan: String,
+    orgs: &'a [String],
+    plan: &'a str,
 }
 
 /// How much a page takes for granted.
@@ -124,22 +125,9 @@ impl Page {
     }
 }
 
-impl<'a> Chunk<'a> {
-    fn read(app: &'a App, task: &Task) -> Option<Chunk<'a>> {
-        let text = |name: &str| Some(task.payload.get(name)?.as_str()?.to_owned());
-        let phase = usize::try_from(task.payload.get("phase")?.as_i64()?).ok()?;
-        Some(Chunk {
-            app,
-            administration: text("administrationId")?,
-            version: task.payload.get("version")?.as_i64()?,
-            phase: *phases().get(phase)?,
-            orgs: task.payload.get("orgs")?.as_string_list()?,
-            plan: text("plan")?,
-        })
-    }
-
-    async fn run(&self, task: &Task, prepared: &Prepared) -> Result<TaskOutcome, HandlerError> {
-        let mut cursor = task.payload.get("cursor").and_then(Value::as_str).map(str::to_owned);
+impl Chunk<'_> {
+    async fn run(&self, task: &Task<ChunkJob>, prepared: &Prepared) -> Result<TaskOutcome, HandlerError> {
+        let mut cursor = task.payload.progress.cursor.clone();
         let mut ahead = ReadAhead::nothing();
         loop {
             match self.page_with_care(task, prepared, cursor.as_deref(), &mut ahead).await? {
@@ -149,7 +137,7 @@ impl<'a> Chunk<'a> {
                 Page::More(last) => cursor = Some(last),
                 Page::Last { open } => {
                     if open == Some(0) {
-                        self.app.tasks.wake(super::PLAN, &self.plan);
+                        self.app.tasks.wake(PlanJob::FUNCTION, self.plan);
                     }
                     return Ok(TaskOutcome::Committed);
                 }
@@ -160,7 +148,7 @@ impl<'a> Chunk<'a> {
     /// A page; when its commit meets a conflict, again with everything looked at.
     async fn page_with_care(
         &self,
-        task: &Task,
+        task: &Task<ChunkJob>,
         prepared: &Prepared,
         cursor: Option<&str>,
         ahead: &mut ReadAhead,
@@ -171,13 +159,13 @@ impl<'a> Chunk<'a> {
             other => return Ok(other?),
         }
         for _ in 0..CONFLICTS {
-            let known = [administration_path(&self.administration)?, task.path().clone()];
+            let known = [administration_path(self.administration)?, task.path().clone()];
             let [Some(_), Some(own)] =
                 <[Option<Document>; 2]>::try_from(self.app.stores.admin.get_all(&known).await?).unwrap_or_default()
             else {
                 return Ok(Page::Void);
             };
-            if lookup(&own.fields, "payload.cursor").and_then(Value::as_str) != cursor {
+            if progress_of(&own).cursor.as_deref() != cursor {
                 return Ok(Page::Elsewhere);
             }
             *ahead = ReadAhead::nothing();
@@ -199,7 +187,7 @@ impl<'a> Chunk<'a> {
     /// students' documents and counts are increments, so that chunks don't wait for each other.
     async fn page(
         &self,
-        task: &Task,
+        task: &Task<ChunkJob>,
         prepared: &Prepared,
         cursor: Option<&str>,
         ahead: &mut ReadAhead,
@@ -208,18 +196,18 @@ impl<'a> Chunk<'a> {
         let database = &self.app.stores.admin;
         let mut users = self.next_students(prepared.definition.most_bytes(), cursor, ahead, most).await?;
         let mine = self.mine(&users, prepared);
-        let asked = |user: &Document| care == Care::Looked || lists_assignment(&user.fields, &self.administration);
+        let asked = |user: &Document| care == Care::Looked || lists_assignment(&user.fields, self.administration);
         let places: Vec<&Document> = mine.iter().map(|(user, _)| *user).filter(|user| asked(user)).collect();
         // Who had the assignment before takes up what they left.
         let former =
-            |user: &Document| self.phase.flow == Flow::Assign && former(&user.fields, &self.administration).is_some();
+            |user: &Document| self.phase.flow == Flow::Assign && former(&user.fields, self.administration).is_some();
         let came_back: Vec<&Document> = mine.iter().map(|(user, _)| *user).filter(|user| former(user)).collect();
         let mut paths = Vec::with_capacity(places.len() + came_back.len());
         for user in &places {
-            paths.push(assignment_path(&user.path, &self.administration)?);
+            paths.push(assignment_path(&user.path, self.administration)?);
         }
         for user in &came_back {
-            paths.push(archive_path(&assignment_path(&user.path, &self.administration)?)?);
+            paths.push(archive_path(&assignment_path(&user.path, self.administration)?)?);
         }
         let mut found = database.get_all(&paths).await?.into_iter();
         let by_user = |users: Vec<&Document>, found: Vec<Option<Document>>| -> BTreeMap<DocPath, Document> {
@@ -227,7 +215,7 @@ impl<'a> Chunk<'a> {
         };
         let of_places = found.by_ref().take(places.len()).collect();
         let lost: Vec<&Document> =
-            places.iter().copied().filter(|user| lists_assignment(&user.fields, &self.administration)).collect();
+            places.iter().copied().filter(|user| lists_assignment(&user.fields, self.administration)).collect();
         let known = Known { existing: by_user(places, of_places), archived: by_user(came_back, found.collect()) };
         let lost = lost.iter().filter(|user| !known.existing.contains_key(&user.path)).count();
         if lost > 0 && self.waits_for_deletions(task).await? {
@@ -267,7 +255,7 @@ impl<'a> Chunk<'a> {
     /// Commits what becomes of a page of students, and that they are dealt with.
     async fn commit(
         &self,
-        task: &Task,
+        task: &Task<ChunkJob>,
         users: &[Document],
         ahead: &ReadAhead,
         plan: PagePlan,
@@ -278,14 +266,16 @@ impl<'a> Chunk<'a> {
     }
 
     /// What becomes of a page of students, and that they are dealt with: all but `last` of the chunk.
-    fn writes(&self, task: &Task, last: Option<&str>, plan: PagePlan) -> Result<Vec<Write>, StoreError> {
+    fn writes(&self, task: &Task<ChunkJob>, last: Option<&str>, plan: PagePlan) -> Result<Vec<Write>, StoreError> {
         // First, so that the commit's first result is the number of open chunks.
         let ends = if last.is_some() { 0 } else { -1 };
-        let mut writes = vec![progress_write(&self.administration, self.version, ends, &plan.seen)?];
+        let mut writes = vec![progress_write(self.administration, self.version, ends, &plan.seen)?];
         writes.extend(plan.writes);
         match last {
-            Some(last) => writes.push(task.advance(fields! { "cursor" => last })),
-            None => writes.extend([completed_write(&self.administration)?, task.done()]),
+            Some(last) => {
+                writes.push(task.advance(&ChunkProgress { cursor: Some(last.to_owned()), ..ChunkProgress::default() }))
+            }
+            None => writes.extend([completed_write(self.administration)?, task.done()]),
         }
         Ok(writes)
     }
@@ -293,7 +283,7 @@ impl<'a> Chunk<'a> {
     /// Deals with the next student in a transaction: somebody who writes to their assignment all the while.
     async fn alone(
         &self,
-        task: &Task,
+        task: &Task<ChunkJob>,
         prepared: &Prepared,
         cursor: Option<&str>,
         ahead: &mut ReadAhead,
@@ -303,7 +293,7 @@ impl<'a> Chunk<'a> {
             return self.commit(task, &users, ahead, PagePlan::default()).await;
         };
         let last = ahead.ends_with(&users);
-        let place = assignment_path(&path, &self.administration)?;
+        let place = assignment_path(&path, self.administration)?;
         let (paths, last_of_page) = (&[path, place.clone(), archive_path(&place)?], last.as_deref());
         let dealt_with = self.app.stores.admin.transaction(|tx| async move {
             let found = tx.get_all(paths).await?;
@@ -332,7 +322,7 @@ impl<'a> Chunk<'a> {
     /// Notes the one student of a page for whom the store refuses what they are to have, and goes on.
     async fn pass_over(
         &self,
-        task: &Task,
+        task: &Task<ChunkJob>,
         prepared: &Prepared,
         users: &[Document],
         ahead: &ReadAhead,
@@ -349,7 +339,7 @@ impl<'a> Chunk<'a> {
             );
             tracing::debug!(why, "the store's reason");
             Definitions::of(self.app).count_refused();
-            plan.writes.extend(noting(&self.administration, self.version, &user.path, self.app.now())?);
+            plan.writes.extend(noting(self.administration, self.version, &user.path, self.app.now())?);
             plan.seen.extend(later.into_iter().map(|key| (key, 1)));
         }
         self.commit(task, users, ahead, plan).await
@@ -362,7 +352,7 @@ impl<'a> Chunk<'a> {
         for user in users {
             keys.extend(current_orgs(&user.fields).iter().map(|(_, id)| id.to_owned()));
         }
-        let paths = keys.iter().filter_map(|key| counts_path(&self.administration, key).ok()).collect::<Vec<_>>();
+        let paths = keys.iter().filter_map(|key| counts_path(self.administration, key).ok()).collect::<Vec<_>>();
         let tasks = Tasks::of(&prepared.definition.administration);
         let mut any = false;
         for counts in self.app.stores.admin.get_all(&paths).await?.into_iter().flatten() {
@@ -387,7 +377,7 @@ impl<'a> Chunk<'a> {
     ) -> Result<Vec<Document>, StoreError> {
         if ahead.users.is_empty() && ahead.more {
             let database = &self.app.stores.admin;
-            let mut query = members_query(self.app, self.phase, &self.orgs)
+            let mut query = members_query(self.app, self.phase, self.orgs)
                 .order_by(crate::store::path::NAME_FIELD, Direction::Ascending)
                 .limit(READ_AHEAD);
             if let Some(cursor) = cursor {
@@ -404,14 +394,14 @@ impl<'a> Chunk<'a> {
 
     /// Somebody deleted assignments, and the event that takes them from the counts is still to come. Made
     /// anew now, they could not be told from the old ones. False when that has gone on for too long.
-    async fn waits_for_deletions(&self, task: &Task) -> Result<bool, StoreError> {
+    async fn waits_for_deletions(&self, task: &Task<ChunkJob>) -> Result<bool, StoreError> {
         let now = self.app.now();
         let path = task.path();
         let own = self.app.stores.admin.get(path).await?;
-        let since =
-            own.as_ref().and_then(|own| lookup(&own.fields, "payload.waitsSince")).and_then(Value::as_timestamp);
+        let since = own.as_ref().and_then(|own| progress_of(own).waits_since).map(|since| since.0);
         if since.is_none() && own.is_some() {
-            match self.app.stores.admin.commit(vec![task.advance(fields! { "waitsSince" => now })]).await {
+            let waits = ChunkProgress { waits_since: Some(StoredTimestamp(now)), ..ChunkProgress::default() };
+            match self.app.stores.admin.commit(vec![task.advance(&waits)]).await {
                 Ok(_) | Err(StoreError::Conflict(_)) => {}
                 Err(error) => return Err(error),
             }
@@ -448,7 +438,7 @@ impl<'a> Chunk<'a> {
         known: &Known,
     ) -> Result<PagePlan, StoreError> {
         let now = self.app.now();
-        let mut settlement = Settlement::new(&self.administration, now);
+        let mut settlement = Settlement::new(self.administration, now);
         let mut plan = PagePlan::default();
         for (user, later) in users {
             for key in later {
@@ -470,7 +460,7 @@ impl<'a> Chunk<'a> {
                 (Flow::Assign, None) if prepared.details_only => Decision::Nothing,
                 (Flow::Assign, Some(fields)) if prepared.details_only => definition.update_details(fields, now),
                 (Flow::Assign, None) => {
-                    match Former::of(&user.fields, &self.administration, known.archived.get(&user.path)) {
+                    match Former::of(&user.fields, self.administration, known.archived.get(&user.path)) {
                         Some(former) => definition.decide_again(&user.fields, &former, now),
                         None => definition.decide(&user.fields, None, now),
                     }
@@ -484,6 +474,11 @@ impl<'a> Chunk<'a> {
         plan.writes.extend(settlement.counts(Precondition::None)?);
         Ok(plan)
     }
+}
+
+/// How far the chunk got by what its task's document says, which another run of it may have written.
+fn progress_of(own: &Document) -> ChunkProgress {
+    stored_payload(own).unwrap_or_default()
 }
 
 /// What was read for a page, by student.
@@ -514,7 +509,8 @@ fn page_length(users: &VecDeque<Document>, writes_each: usize, assignment_bytes:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Timestamp;
+    use crate::fields;
+    use crate::store::{Timestamp, Value};
 
     fn students(count: usize, orgs_each: usize) -> VecDeque<Document> {
         let student = |n: usize| Document {

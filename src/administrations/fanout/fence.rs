@@ -3,13 +3,13 @@
 //! Every commit of a plan or a chunk needs the document of its own task, so none of them happens after
 //! that: what the newer version reads from then on is the last word of the older.
 
-use super::REMOVE;
+use super::jobs::{OfVersion, RemoveJob};
 use crate::documents::administration::administration_path;
 use crate::documents::administration_sync::{Control, State};
 use crate::fields;
-use crate::runtime::Task;
 use crate::runtime::tasks::TASKS;
-use crate::store::{Database, Precondition, Query, Result, StoreError, Value, Write, lookup};
+use crate::runtime::{Job, Task, stored_payload};
+use crate::store::{Database, Precondition, Query, Result, StoreError, Value, Write};
 
 /// Tasks taken back in one commit.
 const BATCH: usize = 400;
@@ -28,11 +28,11 @@ pub async fn take_back_older(database: &Database, administration: &str, version:
     let mut older = Vec::new();
     let mut found = Older::Ended;
     for task in database.query(Query::collection(TASKS).equal("payload.administrationId", administration)).await? {
-        let of = lookup(&task.fields, "payload.version").and_then(Value::as_i64);
+        let of = stored_payload::<OfVersion>(&task).ok().and_then(|of| of.version);
         if of.is_none_or(|of| of >= version) {
             continue;
         }
-        if task.fields.get("function").and_then(Value::as_str) == Some(REMOVE) {
+        if task.fields.get("function").and_then(Value::as_str) == Some(RemoveJob::FUNCTION) {
             found = Older::RemovalUnderWay;
         } else {
             older.push(Write::delete(task.path));
@@ -49,7 +49,13 @@ pub const BROKE_OFF: &str = "The assignments could not be brought in line.";
 
 /// Ends a version that met an error that won't pass: its tasks find it failed and end too. `why` is for people, on the
 /// administration. The next save of the administration tries again.
-pub async fn fail(database: &Database, administration: &str, version: i64, task: &Task, why: &str) -> Result<()> {
+pub async fn fail<J: Job>(
+    database: &Database,
+    administration: &str,
+    version: i64,
+    task: &Task<J>,
+    why: &str,
+) -> Result<()> {
     let failed = database.transaction(|tx| async move {
         let path = Control::path(administration)?;
         let control = tx.get(&path).await?.as_ref().map(Control::read);

@@ -13,6 +13,7 @@
 
 mod chunk;
 mod fence;
+mod jobs;
 pub mod members;
 pub mod ownership;
 mod plan;
@@ -21,28 +22,7 @@ mod remove;
 mod sweep;
 
 pub use chunk::run as run_chunk;
+pub use jobs::{plan_task, remove_task};
 pub use plan::run as run_plan;
 pub use remove::run as run_remove;
 pub use sweep::run as run_sweep;
-
-use crate::documents::administration_sync::Control;
-use crate::fields;
-use crate::runtime::NewTask;
-
-/// The task that plans a sync.
-pub const PLAN: &str = "planAdministrationSync";
-/// The task that brings the students of some orgs in line.
-pub const CHUNK: &str = "syncAdministrationChunk";
-/// The task that looks at every assignment of an administration that opens again.
-pub const SWEEP: &str = "sweepAdministration";
-/// The task that undoes a deleted administration.
-pub const REMOVE: &str = "removeAdministration";
-
-/// The task that plans the version of an administration's sync that `control` tells of.
-pub fn plan_task(administration: &str, control: &Control) -> NewTask {
-    NewTask {
-        id: format!("{administration}-{}-plan", control.version),
-        function: PLAN,
-        payload: fields! { "administrationId" => administration, "version" => control.version },
-    }
-}

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::fence::{BROKE_OFF, Older, fail, take_back_older};
+use super::jobs::{ChunkJob, ChunkProgress, PlanJob, PlanProgress, SweepJob, SweepProgress, plan_task};
 use super::members::{members_left, orgs_a_query};
 use super::ownership::{Flow, Phase, in_chunk_order, pack, phases};
-use super::{CHUNK, SWEEP, plan_task, problems};
+use super::problems;
 use crate::administrations::definitions::Definitions;
 use crate::administrations::definitions::Prepared;
 use crate::administrations::material::fingerprint;
@@ -18,10 +19,8 @@ use crate::documents::administration_sync::{Control, Progress, State, progress_p
 use crate::fields;
 use crate::following::task_for_waiting;
 use crate::orgs::{OrgLists, OrgTree, OrgType, Reach, load_tree};
-use crate::runtime::{HandlerError, NewTask, Task, TaskOutcome};
-use crate::store::{
-    Document, FieldPath, FieldTransform, Fields, Precondition, Query, StoreError, Transform, Value, Write, lookup,
-};
+use crate::runtime::{HandlerError, NewTask, Task, TaskOutcome, stored_payload};
+use crate::store::{Document, FieldPath, FieldTransform, Precondition, Query, StoreError, Transform, Value, Write};
 
 /// Students that a chunk should have: as many as fit into one commit as a rule.
 const CHUNK_TARGET: u64 = 225;
@@ -38,10 +37,9 @@ const POLL: Duration = Duration::from_secs(5);
 const TOO_LARGE: &str = "It holds more than an assignment can: its assessments and texts come to over 700,000 bytes.";
 
 /// Runs a plan task as far as it gets.
-pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
-    let Some(plan) = Plan::read(&app, &task) else {
-        return Err(HandlerError::Permanent("a plan without an administration or a version".to_owned()));
-    };
+pub async fn run(app: App, task: Task<PlanJob>) -> Result<TaskOutcome, HandlerError> {
+    let PlanJob { administration_id: administration, version, .. } = &task.payload;
+    let plan = Plan { app: &app, administration, version: *version };
     match plan.run(&task).await {
         Err(HandlerError::Permanent(why)) => {
             fail(&app.stores.admin, plan.administration, plan.version, &task, BROKE_OFF).await?;
@@ -57,18 +55,10 @@ struct Plan<'a> {
     version: i64,
 }
 
-impl<'a> Plan<'a> {
-    fn read(app: &'a App, task: &'a Task) -> Option<Plan<'a>> {
-        Some(Plan {
-            app,
-            administration: task.payload.get("administrationId")?.as_str()?,
-            version: task.payload.get("version")?.as_i64()?,
-        })
-    }
-
-    async fn run(&self, task: &Task) -> Result<TaskOutcome, HandlerError> {
-        let number = |name: &str| task.payload.get(name).and_then(Value::as_i64).and_then(|n| usize::try_from(n).ok());
-        let (mut phase, mut next_org) = (number("phase"), number("nextOrg").unwrap_or(0));
+impl Plan<'_> {
+    async fn run(&self, task: &Task<PlanJob>) -> Result<TaskOutcome, HandlerError> {
+        let PlanProgress { mut phase, next_org } = task.payload.progress;
+        let mut next_org = next_org.unwrap_or(0);
         if phase.is_none() {
             match self.prepare(task).await? {
                 Prepare::Ready => phase = Some(0),
@@ -114,7 +104,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Normalises the administration's orgs and sets the stage for the phases.
-    async fn prepare(&self, task: &Task) -> Result<Prepare, HandlerError> {
+    async fn prepare(&self, task: &Task<PlanJob>) -> Result<Prepare, HandlerError> {
         let database = &self.app.stores.admin;
         let now = self.app.now();
         let Some(control) = self.control().await? else { return Ok(Prepare::Void) };
@@ -163,7 +153,7 @@ impl<'a> Plan<'a> {
             subcollection_writes(&administration, OrgSubcollection::Assigned, &orgs.assigned, &listed, now)?;
         writes.extend(subcollection_writes(&administration, OrgSubcollection::Read, &orgs.read, &read, now)?);
         for batch in writes.chunks(ORGS_A_COMMIT) {
-            let fence = task.advance(fields! { "administrationId" => self.administration });
+            let fence = task.still_there();
             match database.commit(batch.iter().cloned().chain([fence]).collect()).await {
                 Err(StoreError::Conflict(_)) => return Ok(Prepare::Void),
                 committed => committed?,
@@ -192,7 +182,7 @@ impl<'a> Plan<'a> {
                     // can't rely on being superseded.
                     return Ok(Staged::Again);
                 }
-                if lookup(&own.fields, "payload.phase").is_some() {
+                if progress_of(&own).phase.is_some() {
                     return Ok(Staged::Elsewhere);
                 }
                 let (mut fields, mut mask) = document_changes(&current, orgs).unwrap_or_default();
@@ -230,7 +220,7 @@ impl<'a> Plan<'a> {
                     tx.write(self.app.tasks.enlist(sweep)).await;
                     tx.write(total_write(self.administration, 1)?).await;
                 }
-                tx.write(task.advance(fields! { "phase" => 0, "nextOrg" => 0 })).await;
+                tx.write(task.advance(&PlanProgress::at(0, 0))).await;
                 Ok::<_, StoreError>(Staged::Ready(Box::new((control, sweep))))
             }
         });
@@ -255,16 +245,10 @@ impl<'a> Plan<'a> {
         Ok(Prepare::Ready)
     }
 
-    fn sweep_task(&self, plan: &Task) -> NewTask {
-        NewTask {
-            id: format!("{}-{}-sweep", self.administration, self.version),
-            function: SWEEP,
-            payload: fields! {
-                "administrationId" => self.administration,
-                "version" => self.version,
-                "plan" => plan.id.as_str(),
-            },
-        }
+    fn sweep_task(&self, plan: &Task<PlanJob>) -> NewTask {
+        let (administration_id, version) = (self.administration.to_owned(), self.version);
+        let job = SweepJob { administration_id, version, plan: plan.id.clone(), progress: SweepProgress::default() };
+        NewTask::new(format!("{}-{version}-sweep", self.administration), &job)
     }
 
     /// Orgs that assignments may still have and shouldn't: those applied before and their descendants,
@@ -285,7 +269,7 @@ impl<'a> Plan<'a> {
     /// Enlists the chunks of a phase from `next_org` on, in as many commits as it takes.
     async fn enlist(
         &self,
-        task: &Task,
+        task: &Task<PlanJob>,
         phase: Phase,
         index: usize,
         ids: &[String],
@@ -309,22 +293,17 @@ impl<'a> Plan<'a> {
             any = true;
             let last = at >= counted.len();
             let position = match last {
-                true => fields! { "phase" => index as i64 + 1, "nextOrg" => 0 },
-                false => fields! { "phase" => index as i64, "nextOrg" => (next_org + at) as i64 },
+                true => PlanProgress::at(index + 1, 0),
+                false => PlanProgress::at(index, next_org + at),
             };
             let tasks: Vec<NewTask> = chunks
                 .into_iter()
                 .enumerate()
-                .map(|(n, orgs)| NewTask {
-                    id: format!("{}-{}-{index}-{first}-{n}", self.administration, self.version),
-                    function: CHUNK,
-                    payload: fields! {
-                        "administrationId" => self.administration,
-                        "version" => self.version,
-                        "phase" => index as i64,
-                        "orgs" => Value::strings(orgs),
-                        "plan" => task.id.as_str(),
-                    },
+                .map(|(n, orgs)| {
+                    let (administration_id, version, phase) = (self.administration.to_owned(), self.version, index);
+                    let (plan, progress) = (task.id.clone(), ChunkProgress::default());
+                    let job = ChunkJob { administration_id, version, phase, orgs, plan, progress };
+                    NewTask::new(format!("{}-{version}-{index}-{first}-{n}", self.administration), &job)
                 })
                 .collect();
             match self.commit_chunks(task, (index, first), &tasks, position).await? {
@@ -339,24 +318,24 @@ impl<'a> Plan<'a> {
     /// Commits chunks, if the plan stands where it's thought to: at this phase and org.
     async fn commit_chunks(
         &self,
-        task: &Task,
+        task: &Task<PlanJob>,
         from: (usize, usize),
         chunks: &[NewTask],
-        position: Fields,
+        position: PlanProgress,
     ) -> Result<Enlisted, HandlerError> {
         let count = chunks.len() as i64;
         let committed = self.app.stores.admin.transaction(|tx| {
-            let position = position.clone();
+            let position = &position;
             async move {
                 let control = tx.get(&Control::path(self.administration)?).await?.as_ref().map(Control::read);
                 let own = tx.get(task.path()).await?;
                 let (true, Some(own)) = (Control::is_at(control.as_ref(), self.version), own) else {
                     return Ok(Enlisted::Superseded);
                 };
-                let number = |name: &str| lookup(&own.fields, name).and_then(Value::as_i64).unwrap_or(0);
-                let at = (number("payload.phase"), number("payload.nextOrg"));
+                let PlanProgress { phase, next_org } = progress_of(&own);
+                let at = (phase.unwrap_or(0), next_org.unwrap_or(0));
                 // Phases without members are passed over without a commit, so the document may be behind.
-                if at.0 > from.0 as i64 || (at.0 == from.0 as i64 && at.1 != from.1 as i64) {
+                if at.0 > from.0 || (at.0 == from.0 && at.1 != from.1) {
                     return Ok(Enlisted::Elsewhere);
                 }
                 tx.write_all(chunks.iter().map(|chunk| self.app.tasks.enlist(chunk))).await;
@@ -374,7 +353,7 @@ impl<'a> Plan<'a> {
         }
     }
 
-    async fn finish(&self, task: &Task, problems: i64) -> Result<TaskOutcome, HandlerError> {
+    async fn finish(&self, task: &Task<PlanJob>, problems: i64) -> Result<TaskOutcome, HandlerError> {
         let database = &self.app.stores.admin;
         let Some(known) = self.control().await? else { return Ok(TaskOutcome::Finished) };
         // A sync that looked at some students only says nothing of the others.
@@ -450,6 +429,11 @@ impl<'a> Plan<'a> {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// How far the plan got by what its task's document says, which another run of it may have written.
+fn progress_of(own: &Document) -> PlanProgress {
+    stored_payload(own).unwrap_or_default()
 }
 
 /// What a transaction that sets the stage came to.

@@ -1,6 +1,7 @@
 //! Undoing a deleted administration: its assignments, wherever they are, and everything beside it.
 
 use super::fence::take_back_older;
+use super::jobs::RemoveJob;
 use super::problems;
 use crate::administrations::definitions::Definitions;
 use crate::app::App;
@@ -8,7 +9,6 @@ use crate::assignments::settlement::deletion_mark;
 use crate::assignments::side_effects::{Memory, Step, list_dates, user_write};
 use crate::documents::administration_sync::Control;
 use crate::documents::archive::archiving;
-use crate::fields;
 use crate::following::waiting_collection;
 use crate::runtime::{HandlerError, Task, TaskOutcome};
 use crate::store::size::fields_size;
@@ -29,17 +29,10 @@ const LEADING: [&str; 2] = ["assignedOrgs", "assigningOrgs"];
 const TRAILING: [&str; 2] = ["readOrgs", "stats"];
 
 /// Runs a remove task to its end.
-pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
-    let text = |name: &str| task.payload.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let removal = Removal {
-        app: &app,
-        administration: text("administrationId"),
-        version: task.payload.get("version").and_then(Value::as_i64).unwrap_or_default(),
-    };
-    if removal.administration.is_empty() {
-        return Err(HandlerError::Permanent("a removal without an administration".to_owned()));
-    }
-    take_back_older(&app.stores.admin, &removal.administration, removal.version).await?;
+pub async fn run(app: App, task: Task<RemoveJob>) -> Result<TaskOutcome, HandlerError> {
+    let RemoveJob { administration_id: administration, version } = &task.payload;
+    let removal = Removal { app: &app, administration, version: *version };
+    take_back_older(&app.stores.admin, removal.administration, removal.version).await?;
     for subcollection in LEADING {
         removal.delete_all(&format!("administrations/{}/{subcollection}", removal.administration)).await?;
     }
@@ -72,16 +65,16 @@ pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
     for subcollection in TRAILING {
         removal.delete_all(&format!("administrations/{}/{subcollection}", removal.administration)).await?;
     }
-    removal.delete_all(&format!("{}/progress", Control::path(&removal.administration)?)).await?;
-    removal.delete_all(&problems::collection(&removal.administration)?).await?;
-    removal.delete_all(&waiting_collection(&removal.administration)?).await?;
+    removal.delete_all(&format!("{}/progress", Control::path(removal.administration)?)).await?;
+    removal.delete_all(&problems::collection(removal.administration)?).await?;
+    removal.delete_all(&waiting_collection(removal.administration)?).await?;
     removal.forget_creators().await?;
     removal.finish(&task).await
 }
 
 struct Removal<'a> {
     app: &'a App,
-    administration: String,
+    administration: &'a str,
     version: i64,
 }
 
@@ -101,9 +94,9 @@ enum Page {
 
 impl Removal<'_> {
     /// Deletes a page of assignments with their traces. Counts are not moved: they go altogether.
-    async fn page(&self, task: &Task, users: Users, most: u32) -> Result<Page, StoreError> {
+    async fn page(&self, task: &Task<RemoveJob>, users: Users, most: u32) -> Result<Page, StoreError> {
         let query = Query::group("assignments")
-            .equal("id", self.administration.as_str())
+            .equal("id", self.administration)
             .order_by(crate::store::path::NAME_FIELD, Direction::Ascending)
             .limit(most);
         let now = self.app.now();
@@ -124,7 +117,7 @@ impl Removal<'_> {
             Users::Looked => self.app.stores.admin.get_all(&owners).await?.iter().map(Option::is_some).collect(),
         };
         // Done before, it must not take what a new life of the administration has assigned.
-        let mut writes = vec![task.advance(fields! { "administrationId" => self.administration.as_str() })];
+        let mut writes = vec![task.still_there()];
         for ((assignment, user), present) in assignments.iter().zip(present) {
             writes.push(Write::delete(assignment.path.clone()));
             // Its event must not take it from the counts of a next life of the administration.
@@ -134,7 +127,7 @@ impl Removal<'_> {
             if present {
                 let memory = Memory::Of(list_dates(&assignment.fields, now));
                 let step = Step {
-                    administration: self.administration.clone(),
+                    administration: self.administration.to_owned(),
                     before: None,
                     after: None,
                     memory,
@@ -164,7 +157,7 @@ impl Removal<'_> {
     async fn forget_creators(&self) -> Result<(), StoreError> {
         const CREATED: &str = "adminData.administrationsCreated";
         let query = Query::collection("users")
-            .filter(CREATED, FieldOp::ArrayContains, self.administration.as_str())
+            .filter(CREATED, FieldOp::ArrayContains, self.administration)
             .select(&[])
             .limit(BATCH);
         loop {
@@ -173,7 +166,7 @@ impl Removal<'_> {
             for creator in found {
                 let write = Write::transform(creator.path, Vec::new()).when(Precondition::Exists).with(
                     FieldPath::of(["adminData", "administrationsCreated"]),
-                    Transform::Remove(vec![Value::from(self.administration.as_str())]),
+                    Transform::Remove(vec![Value::from(self.administration)]),
                 );
                 match self.app.stores.admin.commit(vec![write]).await {
                     Ok(_) | Err(StoreError::Conflict(_)) => {}
@@ -186,13 +179,13 @@ impl Removal<'_> {
         }
     }
 
-    async fn finish(&self, task: &Task) -> Result<TaskOutcome, HandlerError> {
+    async fn finish(&self, task: &Task<RemoveJob>) -> Result<TaskOutcome, HandlerError> {
         let finished = self
             .app
             .stores
             .admin
             .transaction(|tx| async move {
-                let path = Control::path(&self.administration)?;
+                let path = Control::path(self.administration)?;
                 let control = tx.get(&path).await?.as_ref().map(Control::read);
                 // Unless the administration has come to life again.
                 if control.is_some_and(|control| control.version == self.version) {
@@ -204,7 +197,7 @@ impl Removal<'_> {
             .await;
         match finished {
             Ok(_) => {
-                Definitions::of(self.app).forget(&self.administration);
+                Definitions::of(self.app).forget(self.administration);
                 Ok(TaskOutcome::Committed)
             }
             Err(StoreError::Conflict(_)) => Ok(TaskOutcome::Finished),

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::fence::{BROKE_OFF, fail};
+use super::jobs::{PlanJob, SweepJob, SweepProgress};
 use super::problems::noting;
 use crate::administrations::definitions::{Definitions, Prepared};
 use crate::app::App;
@@ -12,10 +13,9 @@ use crate::assignments::settlement::Settlement;
 use crate::assignments::side_effects::user_writes;
 use crate::documents::administration_sync::{completed_write, open_chunks, progress_write};
 use crate::documents::user::{is_living, is_of_type};
-use crate::fields;
-use crate::runtime::{HandlerError, Task, TaskOutcome};
+use crate::runtime::{HandlerError, Job, Task, TaskOutcome};
 use crate::store::size::fields_size;
-use crate::store::{Committed, Direction, DocPath, Document, Precondition, Query, StoreError, Value, Write};
+use crate::store::{Committed, Direction, DocPath, Document, Precondition, Query, StoreError, Write};
 
 /// Assignments read, and dealt with in one commit, at most: each may go, archived, with its traces at its student.
 const PAGE: u32 = 110;
@@ -33,28 +33,23 @@ enum Page {
 }
 
 /// Runs a sweep to its end.
-pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
-    let text = |name: &str| task.payload.get(name).and_then(Value::as_str);
-    let (Some(administration), Some(version)) =
-        (text("administrationId"), task.payload.get("version").and_then(Value::as_i64))
-    else {
-        return Err(HandlerError::Permanent("a sweep without an administration or a version".to_owned()));
-    };
+pub async fn run(app: App, task: Task<SweepJob>) -> Result<TaskOutcome, HandlerError> {
+    let SweepJob { administration_id: administration, version, plan, .. } = &task.payload;
+    let version = *version;
     let Some(prepared) = Definitions::of(&app).get(&app.stores.admin, administration, version).await? else {
         return Ok(TaskOutcome::Finished);
     };
     let sweep = Sweep { app: &app, administration, version, prepared: &prepared };
-    let plan = text("plan").unwrap_or_default();
     match sweep.run(&task).await {
         Ok((outcome, wake)) => {
             if wake {
-                app.tasks.wake(super::PLAN, plan);
+                app.tasks.wake(PlanJob::FUNCTION, plan);
             }
             Ok(outcome)
         }
         Err(StoreError::InvalidArgument(why)) => {
             fail(&app.stores.admin, administration, version, &task, BROKE_OFF).await?;
-            app.tasks.wake(super::PLAN, plan);
+            app.tasks.wake(PlanJob::FUNCTION, plan);
             Err(HandlerError::Permanent(why))
         }
         Err(error) => Err(error.into()),
@@ -70,8 +65,8 @@ struct Sweep<'a> {
 
 impl Sweep<'_> {
     /// True beside the outcome: no chunk is open any more.
-    async fn run(&self, task: &Task) -> Result<(TaskOutcome, bool), StoreError> {
-        let mut cursor = task.payload.get("cursor").and_then(Value::as_str).map(str::to_owned);
+    async fn run(&self, task: &Task<SweepJob>) -> Result<(TaskOutcome, bool), StoreError> {
+        let mut cursor = task.payload.progress.cursor.clone();
         let mut conflicts = 0;
         let mut most = PAGE;
         loop {
@@ -97,7 +92,7 @@ impl Sweep<'_> {
         }
     }
 
-    async fn page(&self, task: &Task, cursor: Option<&str>, most: u32) -> Result<Page, StoreError> {
+    async fn page(&self, task: &Task<SweepJob>, cursor: Option<&str>, most: u32) -> Result<Page, StoreError> {
         let database = &self.app.stores.admin;
         let mut query = Query::group("assignments")
             .equal("id", self.administration)
@@ -149,7 +144,7 @@ impl Sweep<'_> {
     /// Commits a page's writes, and that the page is dealt with.
     async fn commit(
         &self,
-        task: &Task,
+        task: &Task<SweepJob>,
         last: Option<&str>,
         mut writes: Vec<Write>,
     ) -> Result<Option<Committed>, StoreError> {
@@ -157,7 +152,7 @@ impl Sweep<'_> {
         // First, so that the commit's first result is the number of open chunks.
         writes.insert(0, progress_write(self.administration, self.version, ends, [])?);
         match last {
-            Some(last) => writes.push(task.advance(fields! { "cursor" => last })),
+            Some(last) => writes.push(task.advance(&SweepProgress { cursor: Some(last.to_owned()) })),
             None => writes.extend([completed_write(self.administration)?, task.done()]),
         }
         self.app.stores.admin.commit(writes).await

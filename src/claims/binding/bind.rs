@@ -54,7 +54,7 @@ pub struct Bound {
 /// user's, ALREADY_EXISTS and FAILED_PRECONDITION for what is bound otherwise, RESOURCE_EXHAUSTED when the
 /// custom claims don't fit: nothing is written then.
 pub async fn bind(app: &App, binding: &Binding<'_>) -> Result<Bound, FunctionError> {
-    let mut rounds = Rounds::default();
+    let mut rounds = Rounds::new(&app.context);
     while rounds.next().await {
         if let Some(bound) = try_to_bind(app, binding).await? {
             return Ok(bound);

@@ -1,59 +1,83 @@
 //! Rights over an org, and administrations that are assigned to it, follow what is below it.
 
+use serde::{Deserialize, Serialize};
+
 use super::change::OrgChange;
 use crate::administrations::{follow_orgs, follow_touched};
 use crate::app::App;
 use crate::claims::{ClaimsError, follow_hierarchy};
-use crate::fields;
 use crate::orgs::{OrgKey, OrgLists, OrgType};
-use crate::runtime::{HandlerError, NewTask, Task, TaskOutcome};
-use crate::store::{DocPath, Document, Precondition, StoreError, Value, Write, lookup};
+use crate::runtime::{HandlerError, Job, NewTask, Task, TaskOutcome, stored_payload};
+use crate::store::{DocPath, Document, Precondition, StoreError, Write};
 
-/// The task that lets rights over an org, and its administrations, follow what is below it now.
-pub const FOLLOW_ORG: &str = "followOrg";
+/// Lets rights over an org, and its administrations, follow what is below it now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FollowOrgJob {
+    #[serde(flatten)]
+    org: OrgOfJob,
+    /// The orgs that came or moved.
+    #[serde(default)]
+    touched: OrgLists,
+}
+
+impl Job for FollowOrgJob {
+    const FUNCTION: &'static str = "followOrg";
+    type Progress = ();
+}
+
+/// The org that a job is about.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct OrgOfJob {
+    org_type: OrgType,
+    org_id: String,
+}
+
+impl OrgOfJob {
+    pub(super) fn of(org: &OrgKey) -> OrgOfJob {
+        OrgOfJob { org_type: org.org_type, org_id: org.id.clone() }
+    }
+
+    pub(super) fn key(&self) -> OrgKey {
+        OrgKey::new(self.org_type, &self.org_id)
+    }
+}
 
 /// Orgs that a task remembers to have come or moved. Beyond that, everybody's assignments are looked at.
 const MOST_TOUCHED: usize = 500;
 
-/// A task for each parent of before and of now, and for the org itself: who has rights over these, and what is assigned
+/// A job for each parent of before and of now, and for the org itself: who has rights over these, and what is assigned
 /// to them, follows. The task of an org is always the same one.
-fn tasks(change: &OrgChange) -> Vec<NewTask> {
+fn jobs(change: &OrgChange) -> Vec<FollowOrgJob> {
     let own = change.before.iter().map(|_| change.key.clone());
     let touched = OrgLists::from_iter([(change.key.org_type, change.key.id.as_str())]);
-    change.parents().into_iter().chain(own).map(|org| task(&org, &touched)).collect()
+    let job = |org: OrgKey| FollowOrgJob { org: OrgOfJob::of(&org), touched: touched.clone() };
+    change.parents().into_iter().chain(own).map(job).collect()
 }
 
-fn task(org: &OrgKey, touched: &OrgLists) -> NewTask {
-    NewTask {
-        id: format!("follow-{}-{}", org.org_type.singular(), org.id),
-        function: FOLLOW_ORG,
-        payload: fields! {
-            "orgType" => org.org_type.plural(), "orgId" => org.id.as_str(), TOUCHED => touched.to_value(),
-        },
-    }
+fn task(job: &FollowOrgJob) -> NewTask {
+    let OrgOfJob { org_type, org_id } = &job.org;
+    NewTask::new(format!("follow-{}-{org_id}", org_type.singular()), job)
 }
-
-/// In the payload: the orgs that came or moved.
-const TOUCHED: &str = "touched";
 
 /// Enlists what follows from a change, and `more`. A task that waits already, or runs, takes the change along: it looks
 /// once more.
 pub(super) async fn enlist(app: &App, change: &OrgChange, more: Option<NewTask>) -> Result<(), StoreError> {
-    let (tasks, more) = (&tasks(change), &more);
+    let (jobs, more) = (&jobs(change), &more);
     let enlisted = app.stores.admin.transaction(|tx| async move {
-        let paths: Vec<DocPath> = tasks.iter().map(|task| app.tasks.enlist(task).path).collect();
+        let paths: Vec<DocPath> = jobs.iter().map(|job| app.tasks.enlist(&task(job)).path).collect();
         let mut enlisted: Vec<NewTask> = more.iter().cloned().collect();
-        for (task, waiting) in tasks.iter().zip(tx.get_all(&paths).await?) {
-            let mut task = task.clone();
+        for (job, waiting) in jobs.iter().zip(tx.get_all(&paths).await?) {
+            let mut job = job.clone();
             if let Some(waiting) = waiting {
                 let mut touched = touched_of(&waiting);
                 // Beyond that many, which they are doesn't matter.
                 if touched.flatten().len() <= MOST_TOUCHED {
-                    touched.extend(&OrgLists::from_value(task.payload.get(TOUCHED)));
+                    touched.extend(&job.touched);
                 }
-                task.payload.insert(TOUCHED.to_owned(), touched.to_value());
+                job.touched = touched;
             }
-            enlisted.push(task);
+            enlisted.push(task(&job));
         }
         tx.write_all(enlisted.iter().map(|task| app.tasks.enlist(task))).await;
         Ok::<_, StoreError>(enlisted)
@@ -71,24 +95,16 @@ pub(super) async fn enlist_alone(app: &App, task: Option<NewTask>) -> Result<(),
 
 /// The orgs that a task's document says came or moved.
 fn touched_of(task: &Document) -> OrgLists {
-    OrgLists::from_value(lookup(&task.fields, &format!("payload.{TOUCHED}")))
+    stored_payload::<FollowOrgJob>(task).map(|job| job.touched).unwrap_or_default()
 }
 
-/// The org that a task is about.
-pub(super) fn org_of(task: &Task) -> Option<OrgKey> {
-    let text = |name: &str| task.payload.get(name).and_then(Value::as_str);
-    Some(OrgKey::new(OrgType::parse(text("orgType")?)?, text("orgId")?))
-}
-
-/// Runs [`FOLLOW_ORG`].
+/// Does a [`FollowOrgJob`].
 ///
 /// Costs two reads where nobody has rights over the org and nothing is assigned to it; else what is below the orgs that
 /// each holder was granted, and what the syncs of its administrations read: these look at the members of orgs that came
 /// or moved, and at nobody else.
-pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
-    let Some(org) = org_of(&task) else {
-        return Err(HandlerError::Permanent("an org to follow that has no type or ID".to_owned()));
-    };
+pub async fn run(app: App, task: Task<FollowOrgJob>) -> Result<TaskOutcome, HandlerError> {
+    let org = task.payload.org.key();
     loop {
         let Some(own) = app.stores.admin.get(task.path()).await? else { return Ok(TaskOutcome::Committed) };
         let orgs = OrgLists::from_iter([(org.org_type, org.id.as_str())]);
@@ -111,5 +127,45 @@ pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
             Err(StoreError::Conflict(_)) => {}
             Err(error) => return Err(error.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fields;
+    use crate::store::{Timestamp, Value};
+
+    fn stored(payload: crate::store::Fields) -> Document {
+        Document {
+            path: DocPath::new("functionTasks/t").unwrap(),
+            fields: fields! { "function" => "followOrg", "payload" => Value::Map(payload) },
+            create_time: Timestamp::UNIX_EPOCH,
+            update_time: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    /// A payload as version 1 of the job is stored: a task of the program before an update.
+    #[test]
+    fn the_job_is_stored_as_before() {
+        let none = || Value::strings::<_, &str>([]);
+        let touched = fields! {
+            "districts" => none(), "schools" => Value::strings(["s1"]), "classes" => Value::strings(["c2", "c1"]),
+            "groups" => none(), "families" => none(),
+        };
+        let payload = fields! { "orgType" => "districts", "orgId" => "d1", "touched" => Value::Map(touched) };
+        let orgs = [(OrgType::School, "s1"), (OrgType::Class, "c2"), (OrgType::Class, "c1")];
+        let job = FollowOrgJob {
+            org: OrgOfJob::of(&OrgKey::new(OrgType::District, "d1")),
+            touched: OrgLists::from_iter(orgs),
+        };
+        let task = task(&job);
+        assert_eq!((task.id.as_str(), task.function, task.version), ("follow-district-d1", "followOrg", 1));
+        assert_eq!(task.payload, payload);
+        assert_eq!(stored_payload(&stored(payload)), Ok(job.clone()));
+        // Before there was a list of what came or moved.
+        let older = stored(fields! { "orgType" => "districts", "orgId" => "d1" });
+        assert_eq!(stored_payload(&older), Ok(FollowOrgJob { touched: OrgLists::new(), ..job }));
+        assert!(stored_payload::<FollowOrgJob>(&stored(fields! { "orgType" => "cohorts", "orgId" => "d1" })).is_err());
     }
 }

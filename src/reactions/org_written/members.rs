@@ -1,15 +1,17 @@
 //! Who is in an org goes with it when it moves: a student of a school that changes districts leaves the one and joins the
 //! other, and so do rights over the student, for they come through the student's orgs. The school's classes go, too.
 
+use serde::{Deserialize, Serialize};
+
 use super::change::OrgChange;
-use super::follow::org_of;
+use super::follow::OrgOfJob;
 use crate::app::App;
 use crate::documents::user::orgs::current_orgs;
 use crate::documents::user::user_path;
 use crate::fields;
 use crate::orgs::keep::org_path;
 use crate::orgs::{OrgKey, OrgLists, OrgTree, OrgType, Reach, load_tree};
-use crate::runtime::{HandlerError, NewTask, Task, TaskOutcome};
+use crate::runtime::{HandlerError, Job, NewTask, StoredTimestamp, Task, TaskOutcome};
 use crate::store::path::NAME_FIELD;
 use crate::store::{
     Direction, DocPath, Document, FieldOp, FieldPath, Fields, Precondition, Query, StoreError, Timestamp, Value, Write,
@@ -17,8 +19,32 @@ use crate::store::{
 };
 use crate::users::placement::{changed_lists, misplaced};
 
-/// The task that lets the classes and people of an org that has moved go with it.
-pub const MOVE_MEMBERS: &str = "moveOrgMembers";
+/// Lets the classes and people of an org that has moved go with it.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub struct MoveMembersJob {
+    #[serde(flatten)]
+    org: OrgOfJob,
+    /// What the org was in before, with what was above that.
+    #[serde(default)]
+    left: OrgLists,
+    /// When it moved.
+    at: Option<StoredTimestamp>,
+    #[serde(flatten)]
+    progress: MoveProgress,
+}
+
+/// How far a move got.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MoveProgress {
+    /// The last user dealt with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cursor: Option<String>,
+}
+
+impl Job for MoveMembersJob {
+    const FUNCTION: &'static str = "moveOrgMembers";
+    type Progress = MoveProgress;
+}
 
 /// Documents read, and written in one commit.
 const PAGE: u32 = 200;
@@ -43,30 +69,25 @@ pub(super) async fn task(app: &App, change: &OrgChange, at: Timestamp) -> Result
         let tree = load_tree(&app.stores.admin, &left, Reach::Up).await?;
         left.extend(&tree.read_orgs(&left));
     }
-    Ok(Some(NewTask {
-        id: format!("move-{}-{}-{}", key.org_type.singular(), key.id, at.as_microsecond()),
-        function: MOVE_MEMBERS,
-        payload: fields! {
-            "orgType" => key.org_type.plural(),
-            "orgId" => key.id.as_str(),
-            "left" => left.to_value(),
-            "at" => at,
-        },
-    }))
+    Ok(Some(move_task(key, left, at)))
 }
 
-/// Runs [`MOVE_MEMBERS`].
+fn move_task(key: &OrgKey, left: OrgLists, at: Timestamp) -> NewTask {
+    let id = format!("move-{}-{}-{}", key.org_type.singular(), key.id, at.as_microsecond());
+    let (org, at, progress) = (OrgOfJob::of(key), Some(StoredTimestamp(at)), MoveProgress::default());
+    NewTask::new(id, &MoveMembersJob { org, left, at, progress })
+}
+
+/// Does a [`MoveMembersJob`].
 ///
 /// Costs a read for each class and each member, a write for those that change, and for each page the orgs that its
 /// members are in with those above them.
-pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
-    let Some(moved) = org_of(&task) else {
-        return Err(HandlerError::Permanent("an org that has moved without a type or an ID".to_owned()));
-    };
-    let left = OrgLists::from_value(task.payload.get("left"));
+pub async fn run(app: App, task: Task<MoveMembersJob>) -> Result<TaskOutcome, HandlerError> {
+    let MoveMembersJob { org, left, at, progress } = &task.payload;
+    let (moved, at) = (org.key(), at.map(|at| at.0));
     let database = &app.stores.admin;
     copy_district(&app, &moved).await?;
-    let mut cursor = task.payload.get("cursor").and_then(Value::as_str).map(str::to_owned);
+    let mut cursor = progress.cursor.clone();
     loop {
         let members = format!("{}.current", moved.org_type.plural());
         let mut query = Query::collection("users")
@@ -79,15 +100,14 @@ pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
         let page = database.query(query).await?;
         let mut around = OrgLists::new();
         page.iter().for_each(|user| around.extend(&current_orgs(&user.fields)));
-        around.extend(&left);
+        around.extend(left);
         around.add(moved.org_type, &moved.id);
         let tree = load_tree(database, &around, Reach::Up).await?;
-        let at = task.payload.get("at").and_then(Value::as_timestamp);
-        let step = Move { moved: &moved, left: &left, tree: &tree, at };
+        let step = Move { moved: &moved, left, tree: &tree, at };
         let is_last = page.len() < PAGE as usize;
         match page.last().filter(|_| !is_last) {
             Some(last) => {
-                step.commit(&app, &page, task.advance(fields! { "cursor" => last.id() })).await?;
+                step.commit(&app, &page, task.advance(&MoveProgress { cursor: Some(last.id().to_owned()) })).await?;
                 cursor = Some(last.id().to_owned());
             }
             None => {
@@ -272,6 +292,37 @@ mod tests {
             _ => OrgType::Group,
         };
         ids.iter().map(|id| (of(id), *id)).collect()
+    }
+
+    /// A payload as version 1 of the job is stored: a task of the program before an update.
+    #[test]
+    fn the_job_is_stored_as_before() {
+        let key = OrgKey::new(OrgType::School, "s1");
+        let at = Timestamp::from_microsecond(1_760_000_000_123_456).unwrap();
+        let none = || Value::strings::<_, &str>([]);
+        let left = fields! {
+            "districts" => Value::strings(["d1"]), "schools" => none(), "classes" => none(), "groups" => none(),
+            "families" => none(),
+        };
+        let mut payload = fields! { "orgType" => "schools", "orgId" => "s1", "left" => Value::Map(left), "at" => at };
+        let task = move_task(&key, lists(&["d1"]), at);
+        assert_eq!((task.function, task.version), ("moveOrgMembers", 1));
+        assert_eq!(task.id, "move-school-s1-1760000000123456");
+        assert_eq!(task.payload, payload);
+        payload.extend(fields! { "cursor" => "u9" });
+        let document = Document {
+            path: DocPath::new("functionTasks/t").unwrap(),
+            fields: fields! { "function" => "moveOrgMembers", "payload" => Value::Map(payload) },
+            create_time: Timestamp::UNIX_EPOCH,
+            update_time: Timestamp::UNIX_EPOCH,
+        };
+        let job = MoveMembersJob {
+            org: OrgOfJob::of(&key),
+            left: lists(&["d1"]),
+            at: Some(StoredTimestamp(at)),
+            progress: MoveProgress { cursor: Some("u9".to_owned()) },
+        };
+        assert_eq!(crate::runtime::stored_payload(&document), Ok(job));
     }
 
     #[test]

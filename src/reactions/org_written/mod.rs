@@ -13,8 +13,8 @@ mod change;
 mod follow;
 mod members;
 
-pub use follow::{FOLLOW_ORG, run as run_follow};
-pub use members::{MOVE_MEMBERS, run as run_move};
+pub use follow::{FollowOrgJob, run as run_follow};
+pub use members::{MoveMembersJob, run as run_move};
 
 use self::change::OrgChange;
 use crate::app::App;

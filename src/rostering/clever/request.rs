@@ -16,6 +16,7 @@ use super::budget::{Budget, retry_after, wait_of};
 use super::settings::Settings;
 use super::transport::{Lost, Request, Response, Transport};
 use crate::context::Context;
+use crate::store::backoff::Backoff;
 
 /// Who asks.
 pub(super) enum Who<'a> {
@@ -122,15 +123,14 @@ impl Requests {
         Err(refused(status, retry_after(&headers)))
     }
 
-    /// How long to wait before the next attempt; `None` when there's to be none. Jittered, so that many who failed
-    /// at once don't come back at once; never shorter than Clever asks for.
+    /// How long to wait before the next attempt, never shorter than Clever asks for; `None` when there's to be no
+    /// further attempt.
     fn pause(&self, attempt: u32, least: Duration) -> Option<Duration> {
         if attempt >= self.attempts || least > self.longest_wait {
             return None;
         }
-        let half = (self.pause / 2).saturating_mul(1 << (attempt - 1).min(6));
-        let jitter = Duration::from_micros(crate::context::jitter(half.as_micros() as u64));
-        Some((half + jitter).max(least))
+        let backoff = Backoff::new(self.pause, self.pause.saturating_mul(64));
+        Some(backoff.pause_at_least(attempt, least, &*self.context.random))
     }
 }
 

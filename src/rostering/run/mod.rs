@@ -295,7 +295,7 @@ impl Run {
                     return;
                 }
                 Err(BeatError::Store(error)) if attempt < ATTEMPTS && error.is_transient() => {
-                    tokio::time::sleep(crate::rostering::pause(attempt)).await;
+                    tokio::time::sleep(crate::rostering::BACKOFF.pause(attempt, &*self.app.context.random)).await;
                 }
                 Err(BeatError::Store(error)) => {
                     tracing::error!(run = self.id, %error, "what the sync came to can't be written");

@@ -60,7 +60,7 @@ export function padded(rules, name, expressions) {
 /** Opens the named database, or one of its own with the given rules. `close` ends what it started. */
 export async function openRules(name, { projectId = DATABASES[name].projectId, rules = rulesText(name) } = {}) {
   let emulator;
-  let address = process.env.ROAR_TEST_FIRESTORE;
+  let address = process.env.SHARED_FIRESTORE_EMULATOR;
   if (!address) {
     const [port] = await freePorts(1);
     emulator = await startFirestore(port);

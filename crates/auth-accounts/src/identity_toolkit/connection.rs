@@ -1,8 +1,10 @@
-//! Requests: credentials, deadlines, and which are made again.
+//! Requests to the service: credentials, deadlines and retries.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use document_store::backoff::Backoff;
+use document_store::context::SystemRandom;
 use gcloud_sdk::error::ErrorKind;
 use gcloud_sdk::{GCP_DEFAULT_SCOPES, GoogleAuthHeaders};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
@@ -15,36 +17,43 @@ use crate::{AccountError, Result};
 
 const CLOUD: &str = "https://identitytoolkit.googleapis.com/v1/projects";
 
-/// The longest pause before a request is made again. A service that wants more gets no request.
+/// The longest pause before a retry. When the service asks for a longer one, the request isn't retried.
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 
-/// How patient requests are.
+/// Deadlines and retries of requests.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// How often a request may be made.
+    /// How many attempts a request has.
     pub attempts: u32,
-    /// How long each may take.
+    /// How long each attempt may take.
     pub deadline: Duration,
-    /// The first pause; each further one is about twice as long.
+    /// The pause before the first retry; each further one is about twice as long.
     pub pause: Duration,
+    /// The program that asks, as `name/version`.
+    pub user_agent: &'static str,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { attempts: 5, deadline: Duration::from_secs(10), pause: Duration::from_millis(200) }
+        Options {
+            attempts: 5,
+            deadline: Duration::from_secs(10),
+            pause: Duration::from_millis(200),
+            user_agent: concat!("auth-accounts/", env!("CARGO_PKG_VERSION")),
+        }
     }
 }
 
-/// Who we are to the service.
+/// How requests are authenticated.
 enum Credentials {
-    /// The emulator's word for an administrator.
+    /// The emulator's token of an administrator.
     EmulatorOwner,
     /// Application-default credentials. With the token comes the project that pays, when
     /// GOOGLE_CLOUD_QUOTA_PROJECT or a person's credentials name one.
     Google(Arc<GoogleAuthHeaders>),
 }
 
-/// A way to the service, for any project.
+/// A client of the service, for any project.
 pub struct Connection {
     http: reqwest::Client,
     credentials: Credentials,
@@ -53,7 +62,7 @@ pub struct Connection {
     options: Options,
 }
 
-/// What came of a request.
+/// The outcome of a request and its retries.
 pub(super) struct Answer<T> {
     pub(super) outcome: std::result::Result<T, Failure>,
     /// An attempt before the last may have been carried out, though its answer was lost.
@@ -67,8 +76,8 @@ impl<T> Answer<T> {
 }
 
 impl Connection {
-    /// A way to the emulator (host:port), or to the real service with application-default credentials. Fails
-    /// when there are none.
+    /// A client of the emulator (host:port), or of the real service with application-default credentials. Fails when
+    /// there are no credentials.
     pub async fn open(emulator: Option<&str>, options: Options) -> Result<Self> {
         let base = match emulator {
             Some(host) => format!("http://{host}/identitytoolkit.googleapis.com/v1/projects"),
@@ -78,10 +87,10 @@ impl Connection {
         let http = reqwest::Client::builder()
             .timeout(options.deadline)
             .connect_timeout(options.deadline.min(Duration::from_secs(5)))
-            .user_agent(concat!("roar-functions/", env!("CARGO_PKG_VERSION")))
-            // Nobody is to be led elsewhere with a token.
+            .user_agent(options.user_agent)
+            // A redirect must not send the token to another server.
             .redirect(redirect::Policy::none());
-        // A proxy is for the world outside.
+        // The emulator is on this machine or network: no proxy.
         let http = if emulator.is_some() { http.no_proxy() } else { http.https_only(true) };
         let http = http.build().map_err(|error| failed(&format!("no HTTP client: {error}")))?;
         let credentials = match emulator {
@@ -107,8 +116,8 @@ impl Connection {
         Ok(url)
     }
 
-    /// Posts `body` to a project's `operation`, again after a pause while that may help. Whoever asks for what
-    /// can't be done twice looks at [`Answer::may_be_done`].
+    /// Posts `body` to a project's `operation`, and retries it after a pause while that may help. For operations that
+    /// aren't idempotent, see [`Answer::may_be_done`].
     pub(super) async fn post<T: DeserializeOwned>(&self, project: &Url, operation: &str, body: &Value) -> Answer<T> {
         let mut attempt = 1;
         let mut may_be_done = false;
@@ -120,7 +129,7 @@ impl Connection {
                 Ok(_) | Err(Failure::Refused(_)) => return Answer { outcome, may_be_done },
             };
             let Some(pause) = self.pause(attempt, retry_after) else { return Answer { outcome, may_be_done } };
-            tracing::debug!(operation, attempt, why, ?pause, "a request for accounts is made again");
+            tracing::debug!(operation, attempt, why, ?pause, "a request for accounts is retried");
             may_be_done |= is_lost;
             tokio::time::sleep(pause).await;
             attempt += 1;
@@ -144,7 +153,7 @@ impl Connection {
         if !status.is_success() {
             return Err(failure(status, retry_after, &answer));
         }
-        // The parser's complaint may repeat what it met.
+        // The parser's error isn't kept: it may contain what was parsed.
         serde_json::from_slice(&answer)
             .map_err(|_| Failure::Refused(failed(&format!("HTTP {} without the JSON it should have", status.as_u16()))))
     }
@@ -159,7 +168,7 @@ impl Connection {
         let lacking = |why: &str| Failure::NotDone { why: format!("no access token: {why}"), retry_after: None };
         match tokio::time::timeout(self.options.deadline, source.headers()).await {
             Ok(Ok(headers)) => Ok((*headers).clone()),
-            // The texts may repeat what was sent for the token.
+            // The error's text isn't kept: it may contain the credentials.
             Ok(Err(error)) => Err(match error.kind() {
                 ErrorKind::Credentials(error) if error.is_transient() => lacking("its server fails"),
                 _ => Failure::Refused(failed("no access token: the credentials are refused")),
@@ -168,15 +177,14 @@ impl Connection {
         }
     }
 
-    /// How long to wait before the next attempt; `None` when there's to be none. Jittered, so that many who
-    /// failed at once don't come back at once; never shorter than the service asks for.
+    /// How long to wait before the next attempt, never shorter than the service asks for; `None` when there's to be no
+    /// further attempt.
     fn pause(&self, attempt: u32, retry_after: Option<Duration>) -> Option<Duration> {
         if attempt >= self.options.attempts || retry_after.is_some_and(|asked| asked > LONGEST_PAUSE) {
             return None;
         }
-        let half = (self.options.pause / 2).saturating_mul(1 << (attempt - 1).min(10)).min(LONGEST_PAUSE / 2);
-        let jitter = Duration::from_micros(document_store::context::jitter(half.as_micros() as u64));
-        Some((half + jitter).max(retry_after.unwrap_or_default()))
+        let backoff = Backoff::new(self.options.pause, LONGEST_PAUSE);
+        Some(backoff.pause_at_least(attempt, retry_after.unwrap_or_default(), &SystemRandom))
     }
 }
 

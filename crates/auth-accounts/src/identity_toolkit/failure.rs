@@ -1,7 +1,6 @@
-//! What failed requests mean, and which are made again.
+//! What failed requests mean, and which of them are retried.
 //!
-//! The service's texts may name an e-mail address or what else a request held. So nothing of them is kept but
-//! codes.
+//! The service's messages may contain an e-mail address or other parts of a request, so only their codes are kept.
 
 use std::time::Duration;
 
@@ -14,11 +13,11 @@ use super::super::check::is_reserved;
 /// Why a request failed.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// It certainly did nothing, and may succeed later.
+    /// It certainly wasn't executed, and may succeed later.
     NotDone { why: String, retry_after: Option<Duration> },
-    /// It may have been done: the answer was lost, or is the service's excuse.
+    /// It may have been executed: the answer was lost, or the service reports an error of its own.
     Unknown { why: String, retry_after: Option<Duration> },
-    /// It did nothing and never will.
+    /// It wasn't executed, and a retry would fail the same way.
     Refused(AccountError),
 }
 
@@ -104,7 +103,7 @@ fn refusal(code: &str, text: &str) -> Option<AccountError> {
     })
 }
 
-/// True for what looks like a code: nothing that a person would be called.
+/// True for a text that looks like an error code, and so can't be personal data.
 fn is_code(text: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_uppercase() || byte == b'_';
     (3..=60).contains(&text.len()) && text.bytes().all(is_part)

@@ -15,7 +15,7 @@ use serde_json::json;
 pub use connection::{Connection, Options};
 
 use self::connection::Answer;
-use super::{Account, AccountError, AccountUpdate, Accounts, Backend, NewAccount, Projects, Provider, Result};
+use super::{Account, AccountError, AccountUpdate, Backend, NewAccount, Provider, Result};
 
 /// Accounts of one project.
 pub struct IdentityToolkit {
@@ -36,7 +36,8 @@ impl IdentityToolkit {
         found.users.into_iter().map(wire::User::into_account).collect()
     }
 
-    /// True when the account is what was to be created, as far as one can see.
+    /// True when the account has the properties of the one that was to be created (but for its password, which can't be
+    /// read).
     async fn is_made(&self, uid: &str, new: &NewAccount) -> Result<bool> {
         let found = self.by_uid(&[uid]).await?;
         let name = new.display_name.as_deref().filter(|name| !name.is_empty());
@@ -48,8 +49,8 @@ impl IdentityToolkit {
         }))
     }
 
-    /// Refuses an identity that another account has. Neither is there a documented error for that, nor does the
-    /// emulator refuse it: there, the other account loses it silently.
+    /// Refuses an identity that another account has. The service documents no error for that, and the emulator silently
+    /// takes the identity from the other account.
     async fn check_free(&self, uid: &str, link: &Provider) -> Result<()> {
         let identity = json!({"providerId": link.provider_id, "rawId": link.raw_id});
         let found = self.lookup(json!({"localId": [uid], "federatedUserId": [identity]})).await?;
@@ -100,19 +101,10 @@ impl Backend for IdentityToolkit {
         let Answer { outcome, may_be_done } =
             self.connection.post::<IgnoredAny>(&self.project, "accounts:delete", &body).await;
         match outcome.map_err(AccountError::from) {
-            // An earlier attempt, whose answer was lost, has deleted it: or it never was, which is as good.
+            // An earlier attempt, whose answer was lost, has deleted the account; or it never existed, with the same
+            // result.
             Err(AccountError::NotFound) if may_be_done => Ok(()),
             outcome => outcome.map(drop),
         }
     }
-}
-
-/// The accounts of both projects by one connection: at the emulator (host:port), or the real ones, with
-/// application-default credentials. Fails when there are none.
-pub async fn open_projects(admin: &str, assessment: &str, emulator: Option<&str>) -> Result<Projects> {
-    let connection = Arc::new(Connection::open(emulator, Options::default()).await?);
-    let accounts = |project: &str| -> Result<Accounts> {
-        Ok(Accounts::new(project, Arc::new(IdentityToolkit::new(connection.clone(), project)?)))
-    };
-    Ok(Projects { admin: accounts(admin)?, assessment: accounts(assessment)? })
 }

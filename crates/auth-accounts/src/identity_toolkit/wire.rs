@@ -90,7 +90,8 @@ struct UserProvider {
 }
 
 impl User {
-    /// Fails when the claims or the time can't be read: who would change a part of them would lose the rest.
+    /// Converts an account. Fails when its claims or times can't be read, because a caller that changes a part of the
+    /// claims would lose the rest.
     pub(super) fn into_account(self) -> Result<Account> {
         let odd = |field: &str| AccountError::Failed(format!("an account's {field} can't be understood"));
         let claims = match self.custom_attributes.as_str() {
@@ -132,7 +133,7 @@ mod tests {
             phone_number: Some("+15551234567".to_owned()),
             password: Some("sesame".into()),
             disabled: Some(true),
-            custom_claims: Some(Map::from_iter([("roarUid".to_owned(), json!("u1"))])),
+            custom_claims: Some(Map::from_iter([("userId".to_owned(), json!("u1"))])),
             valid_since: Some(Timestamp::from_millisecond(1_700_000_000_900).unwrap()),
             link: Some(Provider { provider_id: "oidc.clever".to_owned(), raw_id: "c1".to_owned() }),
         };
@@ -141,7 +142,7 @@ mod tests {
             json!({
                 "localId": "u1", "email": "a@b.example", "emailVerified": true, "displayName": "A",
                 "photoUrl": "https://b.example/a.png", "phoneNumber": "+15551234567", "password": "sesame",
-                "disableUser": true, "customAttributes": "{\"roarUid\":\"u1\"}", "validSince": "1700000000",
+                "disableUser": true, "customAttributes": "{\"userId\":\"u1\"}", "validSince": "1700000000",
                 "linkProviderUserInfo": {"providerId": "oidc.clever", "rawId": "c1"},
             })
         );

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::{backends, claims, identity};
 
 /// Chooses other random cases; the same seed makes the same ones.
-const SEED: &str = "ROAR_TEST_SEED";
+const SEED: &str = "TEST_SEED";
 
 const UIDS: [&str; 3] = ["u1", "u2", "u3"];
 const EMAILS: [&str; 5] = ["a@school.example", "A@School.Example", "b@school.example", "c@school.example", "nobody"];

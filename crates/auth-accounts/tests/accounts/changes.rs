@@ -17,7 +17,7 @@ async fn full(accounts: &Accounts, uid: &str) -> Account {
         email_verified: Some(true),
         display_name: Some("Ada".to_owned()),
         photo_url: Some("https://school.example/ada.png".to_owned()),
-        custom_claims: Some(claims(json!({"roarUid": "r1"}))),
+        custom_claims: Some(claims(json!({"userId": "r1"}))),
         valid_since: Some(second(1_700_000_000)),
         link: Some(identity("oidc.clever", &format!("clever-{uid}"))),
         ..change()
@@ -32,7 +32,7 @@ async fn full(accounts: &Accounts, uid: &str) -> Account {
         photo_url: all.photo_url,
         phone_number: None,
         disabled: false,
-        custom_claims: claims(json!({"roarUid": "r1"})),
+        custom_claims: claims(json!({"userId": "r1"})),
         providers: vec![identity("oidc.clever", &format!("clever-{uid}"))],
         valid_since: all.valid_since,
     };
@@ -158,8 +158,8 @@ pub async fn an_account_is_disabled_and_enabled(accounts: &Accounts) {
 pub async fn claims_are_replaced_and_cleared(accounts: &Accounts) {
     accounts.create("u1", &NewAccount::default()).await.unwrap();
     assert!(get(accounts, "u1").await.custom_claims.is_empty());
-    let first = claims(json!({"roarUid": "r1", "adminUid": "a1", "nested": {"é": [1, 2.5, null, true]}}));
-    for all in [first, claims(json!({"roarUid": "r2"})), Map::new()] {
+    let first = claims(json!({"userId": "r1", "adminUid": "a1", "nested": {"é": [1, 2.5, null, true]}}));
+    for all in [first, claims(json!({"userId": "r2"})), Map::new()] {
         accounts.set_claims("u1", all.clone()).await.unwrap();
         assert_eq!(get(accounts, "u1").await.custom_claims, all);
     }

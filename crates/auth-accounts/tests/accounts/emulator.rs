@@ -68,9 +68,9 @@ async fn who_has_an_account_signs_in_until_it_is_disabled() {
     let email = format!("{uid}@school.example");
     let new = NewAccount { password: Some("open sesame".into()), ..with_email(&email) };
     accounts.create(&uid, &new).await.unwrap();
-    accounts.set_claims(&uid, claims(json!({"roarUid": "r1"}))).await.unwrap();
+    accounts.set_claims(&uid, claims(json!({"userId": "r1"}))).await.unwrap();
     let token = sign_in(&email, "open sesame").await.unwrap();
-    assert_eq!((&token["sub"], &token["email"], &token["roarUid"]), (&json!(uid), &json!(email), &json!("r1")));
+    assert_eq!((&token["sub"], &token["email"], &token["userId"]), (&json!(uid), &json!(email), &json!("r1")));
     sign_in(&email, "sesame, open").await.unwrap_err();
     let changed = AccountUpdate { password: Some("sesame, open".into()), ..change() };
     accounts.update(&uid, &changed).await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use auth_accounts::Accounts;
 use auth_accounts::identity_toolkit::{Connection, IdentityToolkit, Options};
@@ -44,7 +44,6 @@ pub struct Asked {
     pub path: String,
     pub headers: HeaderMap,
     pub body: Value,
-    pub at: Instant,
 }
 
 #[derive(Default)]
@@ -85,7 +84,12 @@ impl Fake {
 
 /// Accounts of `demo-fake` at that address, with three attempts and short pauses.
 pub async fn accounts_at(address: &str) -> Accounts {
-    let options = Options { attempts: 3, deadline: Duration::from_millis(300), pause: Duration::from_millis(2) };
+    let options = Options {
+        attempts: 3,
+        deadline: Duration::from_millis(300),
+        pause: Duration::from_millis(2),
+        ..Options::default()
+    };
     let connection = Arc::new(Connection::open(Some(address), options).await.unwrap());
     Accounts::new("demo-fake", Arc::new(IdentityToolkit::new(connection, "demo-fake").unwrap()))
 }
@@ -94,7 +98,7 @@ async fn answer(State(script): State<Arc<Mutex<Script>>>, uri: Uri, headers: Hea
     let reply = {
         let mut script = script.lock();
         let body = serde_json::from_slice(&body).unwrap_or_default();
-        script.asked.push(Asked { path: uri.path().to_owned(), headers, body, at: Instant::now() });
+        script.asked.push(Asked { path: uri.path().to_owned(), headers, body });
         script.replies.pop_front()
     };
     match reply {

@@ -7,17 +7,17 @@ use super::Inner;
 use super::record::{document, instant, path_of};
 use super::schema::sql;
 use super::writer::Job;
-use crate::outbox::{Outbox, Waiting};
+use crate::outbox::{Outbox, OutboxRow};
 use crate::{DocumentChange, Result};
 
 #[async_trait]
 impl Outbox for Inner {
-    async fn rows(&self, rows: &[i64]) -> Result<Vec<Waiting>> {
+    async fn rows(&self, rows: &[i64]) -> Result<Vec<OutboxRow>> {
         let wanted = rows.to_vec();
         self.shared.readers.with(move |connection| self::rows(connection, &wanted)).await
     }
 
-    async fn after(&self, row: i64, limit: usize) -> Result<Vec<Waiting>> {
+    async fn after(&self, row: i64, limit: usize) -> Result<Vec<OutboxRow>> {
         self.shared.readers.with(move |connection| after(connection, row, limit)).await
     }
 
@@ -40,7 +40,7 @@ pub(super) fn state(connection: &Connection) -> Result<(i64, u64)> {
 }
 
 /// At most `limit` rows after row `after`, the oldest first.
-pub(super) fn after(connection: &Connection, after: i64, limit: usize) -> Result<Vec<Waiting>> {
+pub(super) fn after(connection: &Connection, after: i64, limit: usize) -> Result<Vec<OutboxRow>> {
     let mut statement =
         connection.prepare_cached("SELECT * FROM outbox WHERE id > ? ORDER BY id LIMIT ?").map_err(sql)?;
     let mut rows = statement.query(params![after, i64::try_from(limit).unwrap_or(i64::MAX)]).map_err(sql)?;
@@ -52,7 +52,7 @@ pub(super) fn after(connection: &Connection, after: i64, limit: usize) -> Result
 }
 
 /// These rows, as far as they are there.
-pub(super) fn rows(connection: &Connection, ids: &[i64]) -> Result<Vec<Waiting>> {
+pub(super) fn rows(connection: &Connection, ids: &[i64]) -> Result<Vec<OutboxRow>> {
     let mut statement = connection.prepare_cached("SELECT * FROM outbox WHERE id = ?").map_err(sql)?;
     let mut found = Vec::with_capacity(ids.len());
     for id in ids {
@@ -64,9 +64,9 @@ pub(super) fn rows(connection: &Connection, ids: &[i64]) -> Result<Vec<Waiting>>
     Ok(found)
 }
 
-fn waiting(row: &Row<'_>) -> Result<Waiting> {
+fn waiting(row: &Row<'_>) -> Result<OutboxRow> {
     let (id, trigger) = row.get(0).and_then(|id| Ok((id, row.get(1)?))).map_err(sql)?;
-    Ok(Waiting { row: id, trigger, change: change(row) })
+    Ok(OutboxRow { row: id, trigger, change: change(row) })
 }
 
 fn change(row: &Row<'_>) -> Result<DocumentChange> {

@@ -1,4 +1,4 @@
-//! A commit made ready on the caller's thread, so that the one writer has less to do.
+//! Preparation of a commit on the caller's thread, so that the single writer thread has less to do.
 
 use super::Shared;
 use super::apply;
@@ -29,8 +29,8 @@ pub(super) enum Change {
     },
 }
 
-/// A document as it's stored. The fields themselves are let go where they were made: freeing what
-/// another thread allocated would cost the writer more than all else it does.
+/// A document in its stored form. Its fields are dropped on the caller's thread: freeing what another thread allocated
+/// would cost the writer thread more than all its other work.
 pub(super) struct Rendered {
     pub(super) data: Vec<u8>,
     /// The index entries; `None` when they are those of the stored document.

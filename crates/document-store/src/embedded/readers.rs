@@ -1,4 +1,4 @@
-//! Connections that read, and the threads that they read on.
+//! The pool of read connections, and the threads that use them.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T>
     tokio::task::spawn_blocking(work).await.map_err(stopped)?
 }
 
-/// A connection out of the pool, which goes back to it.
+/// A connection taken from the pool, which returns to it when this is dropped.
 struct Lent {
     connection: Option<Connection>,
     idle: Arc<Mutex<Vec<Connection>>>,
@@ -144,15 +144,15 @@ async fn begin(inner: Arc<Inner>, query: Query) -> Result<BoxStream<'static, Res
                     if batch.len() < BATCH {
                         return true;
                     }
-                    // Whoever takes the results may be slow, or may read something else before it
-                    // goes on: from here on this read has no turn that another waits for.
+                    // The consumer may be slow, or make other reads before it takes the next results:
+                    // from here on, this read holds no permit that another one may be waiting for.
                     permit.take();
                     batches.blocking_send(Ok(std::mem::take(&mut batch))).is_ok()
                 })
             })
         });
         drop(permit);
-        // The last batch is the empty one: without it, the results are known to be cut off.
+        // An empty batch marks the end: without it, the results were cut off.
         for batch in result.map_or_else(|error| vec![Err(error)], |()| vec![Ok(batch), Ok(Vec::new())]) {
             let is_empty = matches!(&batch, Ok(batch) if batch.is_empty());
             if batches.blocking_send(batch).is_err() || is_empty {

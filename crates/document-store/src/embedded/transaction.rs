@@ -15,7 +15,7 @@ use crate::{BackendTransaction, Committed, DocPath, Document, FieldPath, Query, 
 pub(super) struct Attempt {
     inner: Arc<Inner>,
     reads: ReadSet,
-    /// A read failed, or was given up on the way: what was read before isn't known any more.
+    /// A read failed or was cancelled, so the set of what was read is lost and the attempt can't commit.
     void: bool,
 }
 
@@ -100,7 +100,7 @@ impl BackendTransaction for Attempt {
         Ok(())
     }
 
-    /// Nothing is held that a new attempt could take over.
+    /// `None`: a new attempt takes nothing over from this one.
     fn id(&self) -> Option<Vec<u8>> {
         None
     }

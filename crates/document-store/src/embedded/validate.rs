@@ -1,4 +1,4 @@
-//! Optimistic transactions: what an attempt has read, and whether that still holds.
+//! Validation of optimistic transactions: whether all that an attempt has read is still unchanged.
 
 use std::collections::HashMap;
 
@@ -31,7 +31,7 @@ impl ReadSet {
     }
 
     /// True when all that was read is still so in the connection's snapshot, whose last commit is
-    /// `now`. A query is run anew (so that documents that came into its results are noticed), unless
+    /// `now`. A query is run again (so that documents that are new in its results are noticed), unless
     /// no document with its collection ID has changed.
     pub(super) fn holds(&self, connection: &Connection, shared: &Shared, now: i64) -> Result<bool> {
         let Some(seen) = self.seen.filter(|seen| *seen != now) else { return Ok(true) };

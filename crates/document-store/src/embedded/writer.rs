@@ -1,5 +1,5 @@
-//! The one thread that writes. It takes all commits that wait and makes one SQLite transaction of
-//! them, so that many commits share one sync of the disk.
+//! The writer thread. It groups all waiting commits into one SQLite transaction, so that many commits share one sync of
+//! the disk (group commit).
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub(super) enum Job {
     /// Do the writes, if what was read still holds.
     /// The writes go back with the reply, to be freed by the caller's thread.
     Commit { writes: Vec<PreparedWrite>, reads: Option<ReadSet>, reply: Reply<(Committed, Vec<PreparedWrite>)> },
-    /// Forget these rows of the outbox.
+    /// Remove these rows of the outbox.
     Acknowledge { rows: Vec<i64>, reply: Reply<()> },
     /// Take all rows out of the outbox.
     TakeEvents { reply: Reply<Vec<(String, DocumentChange)>> },
@@ -37,7 +37,7 @@ enum Answer {
     Taken(Vec<(String, DocumentChange)>),
 }
 
-/// What a transaction did, to be told once it's on disk.
+/// The effects of a transaction, to be published once it's on disk.
 #[derive(Default)]
 struct Tally {
     answers: Vec<Result<Answer>>,
@@ -81,7 +81,7 @@ impl Writer {
                     job.reply(answer);
                 }
             }
-            // One of them may be to blame: each gets a transaction of its own.
+            // One job may be the cause of the failure: each is repeated in a transaction of its own.
             Err(_) if group.len() > 1 => {
                 for job in std::mem::take(group) {
                     self.finish(&mut vec![job]);
@@ -91,8 +91,8 @@ impl Writer {
         }
     }
 
-    /// Tells the dispatcher and whoever waits for the outbox; before the replies, so that a caller
-    /// sees its own events.
+    /// Notifies the dispatcher and those who wait for the outbox, before the replies are sent, so that a caller sees
+    /// its own events.
     fn settle(&self, tally: &Tally) {
         if tally.added > 0 || tally.removed > 0 {
             self.shared
@@ -105,7 +105,7 @@ impl Writer {
     }
 
     fn attempt(&mut self, group: &[Job]) -> Result<Tally> {
-        // An acknowledgement that a crash undoes is only a repeated delivery: no need to sync.
+        // Without a sync: if a crash undoes the removal, events are only delivered again.
         let sync = group.iter().any(|job| matches!(job, Job::Commit { .. }));
         if sync != self.synced {
             let level = if sync { "FULL" } else { "NORMAL" };

@@ -24,9 +24,9 @@ const CLOUD: &str = "https://firestore.googleapis.com";
 /// several.
 const DECODE_LIMIT: usize = 64 << 20;
 
-/// Who we are to the server.
+/// How calls are authenticated.
 enum Credentials {
-    /// The emulator's word for somebody whom no security rule binds.
+    /// The emulator's token that no security rule applies to.
     EmulatorOwner,
     /// Application-default credentials.
     Google(Arc<GoogleAuthHeaders>),
@@ -46,7 +46,7 @@ pub(super) struct Connection {
     deadline: Duration,
     query_deadline: Duration,
     attempts: u32,
-    /// One permit, on the emulator.
+    /// A semaphore of one permit on the emulator: see [`Connection::turn`].
     turns: Option<Arc<Semaphore>>,
 }
 
@@ -65,7 +65,7 @@ impl Connection {
         };
         // The endpoint comes first: its TLS set-up chooses the cryptography that the credentials
         // may need.
-        let endpoint = endpoint(config.emulator.as_deref())?;
+        let endpoint = endpoint(config.emulator.as_deref(), &config.user_agent)?;
         let credentials = match &config.emulator {
             Some(_) => Credentials::EmulatorOwner,
             None => {
@@ -109,13 +109,13 @@ impl Connection {
         self.attempts
     }
 
-    /// A transaction's turn, to be held until it ends; `None` where none is needed.
+    /// A permit to run a transaction, to be held until the transaction ends; `None` where none is needed.
     ///
-    /// Of two transactions that have read one document and commit, Cloud Firestore lets the older
-    /// win. The emulator (1.19.9) lets both wait for each other's lock, two seconds, and refuses
-    /// both, and so on with their retries: a handful at once never get done. So on the emulator this
-    /// process's transactions take turns. Fails with ABORTED when a turn doesn't come in time, as
-    /// when a transaction waits for another that waits for it.
+    /// When two transactions have read one document and both commit, Cloud Firestore lets the older one win. The
+    /// emulator (1.19.9) lets them wait two seconds for each other's lock and then aborts both, and their retries
+    /// alike, so that a handful at once never finish. So on the emulator, transactions of this process run one at a
+    /// time. Fails with ABORTED when no permit comes in time, as when a transaction waits for another one inside
+    /// itself.
     pub(super) async fn turn(&self) -> Result<Option<OwnedSemaphorePermit>, Failure> {
         let Some(turns) = &self.turns else {
             return Ok(None);
@@ -176,7 +176,7 @@ impl Connection {
         self.in_time(stream.message()).await
     }
 
-    /// Calls go round the connections. (A client is a handle; cloning it shares its connection.)
+    /// The next connection's client, in round robin. (Clones of a client share its connection.)
     fn client(&self) -> FirestoreClient<Channel> {
         let index = self.next.fetch_add(1, Ordering::Relaxed) % self.clients.len();
         self.clients[index].clone()
@@ -227,7 +227,7 @@ fn merged(metadata: MetadataMap, headers: &HeaderMap) -> MetadataMap {
     MetadataMap::from_headers(all)
 }
 
-fn endpoint(emulator: Option<&str>) -> Result<Endpoint> {
+fn endpoint(emulator: Option<&str>, user_agent: &str) -> Result<Endpoint> {
     let (url, tls) = match emulator {
         Some(host) => (format!("http://{}", host.trim_start_matches("http://")), false),
         None => (CLOUD.to_owned(), true),
@@ -236,7 +236,7 @@ fn endpoint(emulator: Option<&str>) -> Result<Endpoint> {
         StoreError::InvalidArgument(format!("{url:?} can't be the address of Firestore: {error}"))
     };
     let endpoint = Endpoint::from_shared(url.clone())
-        .and_then(|endpoint| endpoint.user_agent(concat!("roar-functions/", env!("CARGO_PKG_VERSION"))))
+        .and_then(|endpoint| endpoint.user_agent(user_agent))
         .map_err(|error| wrong(&error))?
         .connect_timeout(Duration::from_secs(10))
         .tcp_keepalive(Some(Duration::from_secs(60)))

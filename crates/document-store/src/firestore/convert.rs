@@ -1,7 +1,7 @@
 //! Our values, documents and writes to and from Firestore's protobuf messages. Nothing is lost
 //! either way.
 //!
-//! Two exceptions, which no document of ROAR's meets: instants of the last day of the year 9999 are
+//! Two exceptions, which documents hardly ever meet: instants of the last day of the year 9999 are
 //! beyond [`Timestamp::MAX`] and read as that; and the message for a geo point has no negative zero.
 
 use std::collections::HashMap;

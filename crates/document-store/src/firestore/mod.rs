@@ -1,9 +1,8 @@
 //! Cloud Firestore, or its emulator, over gRPC.
 //!
-//! A thin layer of our own on the generated client, so that nothing is lost between our values and
-//! the wire ([`convert`]), one write carries fields, mask, transforms and precondition together, and
-//! every kind of call is retried by its own rule (`retry`). [`event`] reads the documents in
-//! Firestore's change events.
+//! A thin layer on the generated client: values are converted without loss ([`convert`]), one write carries fields,
+//! mask, transforms and precondition together, and each kind of call is retried by its own rule (`retry`). [`event`]
+//! reads the documents in Firestore's change events.
 
 mod connection;
 pub mod convert;
@@ -27,10 +26,10 @@ use super::{Backend, BackendTransaction, Committed, DocPath, Document, FieldPath
 use connection::Connection;
 use pb::batch_get_documents_request::ConsistencySelector as GetConsistency;
 use pb::run_query_request::ConsistencySelector as QueryConsistency;
-use retry::{Kind, Subject};
+use retry::{CallKind, Subject};
 use transaction::FirestoreTransaction;
 
-/// Where a database is and how patiently to talk to it.
+/// Where a database is, and the timeouts and retries of calls to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FirestoreConfig {
     /// The Google Cloud project's ID.
@@ -49,11 +48,13 @@ pub struct FirestoreConfig {
     pub query_deadline: Duration,
     /// How often a call that may be retried is made at most.
     pub attempts: u32,
+    /// The program that asks, as `name/version`.
+    pub user_agent: String,
 }
 
 impl FirestoreConfig {
-    /// The usual patience: 60 seconds a call, five minutes a query, five attempts, four
-    /// connections; Cloud Firestore.
+    /// Cloud Firestore, with the default options: 60 seconds a call, five minutes a query, five attempts, four
+    /// connections.
     pub fn new(project: impl Into<String>, database: impl Into<String>) -> Self {
         FirestoreConfig {
             project: project.into(),
@@ -63,7 +64,14 @@ impl FirestoreConfig {
             deadline: Duration::from_secs(60),
             query_deadline: Duration::from_secs(300),
             attempts: 5,
+            user_agent: concat!("document-store/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
+    }
+
+    /// The same with another program's name and version.
+    pub fn with_user_agent(mut self, user_agent: impl Into<String>) -> Self {
+        self.user_agent = user_agent.into();
+        self
     }
 
     /// The same on the emulator at `host` (`127.0.0.1:8080`).
@@ -80,8 +88,7 @@ pub struct FirestoreStore {
 }
 
 impl FirestoreStore {
-    /// Prepares to talk to the database. Credentials are looked up now, connections are made when
-    /// first needed.
+    /// Opens a client of the database. Credentials are looked up now; connections are made when they're first needed.
     ///
     /// Fails with [`StoreError::InvalidArgument`] when the configuration can't be right, and with
     /// [`StoreError::PermissionDenied`] when there are no application-default credentials.
@@ -98,7 +105,7 @@ impl Backend for FirestoreStore {
 
     async fn get_all(&self, paths: &[DocPath], mask: Option<&[FieldPath]>) -> Result<Vec<Option<Document>>> {
         let fetch = || async { batch_get(&self.connection, paths, mask, None).await.1 };
-        retry::retrying(self.connection.attempts(), Kind::Read, fetch)
+        retry::retrying(self.connection.attempts(), CallKind::Read, fetch)
             .await
             .and_then(|found| found.in_order(paths))
             .map_err(|failure| failure.into_error(Subject::Read))
@@ -109,7 +116,7 @@ impl Backend for FirestoreStore {
         stream::once(async move {
             let request = convert_query::run_query(connection.root(), &query)?;
             let start = || async { QueryResults::start(&connection, request.clone()).await };
-            let results = retry::retrying(connection.attempts(), Kind::Read, start)
+            let results = retry::retrying(connection.attempts(), CallKind::Read, start)
                 .await
                 .map_err(|failure| failure.into_error(Subject::Query(query.collection_id())))?;
             Ok(results.into_stream(connection, query.collection_id().to_owned()))
@@ -129,7 +136,7 @@ impl Backend for FirestoreStore {
             }
             count.ok_or_else(|| retry::Failure::malformed("a count without a number"))
         };
-        retry::retrying(self.connection.attempts(), Kind::Read, run)
+        retry::retrying(self.connection.attempts(), CallKind::Read, run)
             .await
             .map_err(|failure| failure.into_error(Subject::Query(query.collection_id())))
     }
@@ -240,7 +247,7 @@ impl QueryResults {
             let connection = Arc::clone(&connection);
             let collection = collection.clone();
             async move {
-                // No retry here: the caller has seen results, and a query run anew sees another
+                // No retry here: the caller has seen results, and a repeated query would see another
                 // state of the database.
                 match Self::next(&connection, &mut responses).await {
                     Ok(next) => Ok(next.map(|document| (document, responses))),
@@ -277,7 +284,7 @@ async fn query_all(
     (transaction, outcome)
 }
 
-/// The error for something on the wire that can't be.
+/// The error for an answer that breaks the protocol.
 fn malformed(what: &str) -> StoreError {
     StoreError::Internal(format!("Firestore sent {what}"))
 }

@@ -1,4 +1,4 @@
-//! Which failed call is made again, and what a failure means to the caller.
+//! Which failed calls are retried, and which errors callers get for the others.
 
 use std::error::Error as _;
 use std::future::Future;
@@ -6,35 +6,38 @@ use std::time::Duration;
 
 use tonic::{Code, ConnectError, Status};
 
+use crate::backoff::Backoff;
+use crate::context::SystemRandom;
 use crate::{Precondition, Result, StoreError, Transform, Write, WriteKind};
 
-/// Longest text of the server that an error of ours repeats.
+/// The pauses between the attempts of a call.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_millis(6400));
+/// The most characters of a server's message that are repeated in an error.
 const MESSAGE_LIMIT: usize = 300;
 
-/// What a call does, so how safely it can be made twice.
+/// What a call does, which decides whether it's safe to retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum CallKind {
     /// Changes nothing.
     Read,
-    /// Reads inside a transaction: as [`Kind::Read`], but contention ends the attempt.
+    /// Reads inside a transaction: as [`CallKind::Read`], but contention ends the attempt.
     TransactionRead,
-    /// A commit that leaves the same documents when it happens twice.
+    /// An idempotent commit: made twice, it leaves the same documents.
     Replayable,
-    /// A commit that doesn't: one with a precondition or an increment.
+    /// A commit with a precondition or an increment, which isn't idempotent.
     ///
-    /// After an ambiguous failure (the connection broke, the deadline passed) nobody knows whether
-    /// it happened. Made again, an increment would count twice, and a precondition that held
-    /// would fail on the commit's own first success and report a conflict that never was. So it is
-    /// made again only when it certainly didn't happen, and else reported as unavailable: the
-    /// caller, who can read what is there, decides.
+    /// After an ambiguous failure (the connection broke, the deadline passed) the commit may have happened. A retry
+    /// would apply an increment twice, and a precondition would fail because of the commit's own first success. So it's
+    /// retried only when it certainly didn't happen, and else reported as unavailable: the caller can read the
+    /// documents and decide.
     Conditional,
-    /// A transaction's commit: as [`Kind::Conditional`], and contention ends the attempt, because
+    /// A transaction's commit: as [`CallKind::Conditional`], and contention ends the attempt, because
     /// what was read is stale.
     TransactionCommit,
 }
 
 /// The kind of a commit outside transactions.
-pub(super) fn kind_of_commit(writes: &[Write]) -> Kind {
+pub(super) fn kind_of_commit(writes: &[Write]) -> CallKind {
     let replayable = writes.iter().all(|write| {
         let computed = match &write.kind {
             WriteKind::Set { transforms, .. } => {
@@ -44,7 +47,7 @@ pub(super) fn kind_of_commit(writes: &[Write]) -> Kind {
         };
         write.precondition == Precondition::None && !computed
     });
-    if replayable { Kind::Replayable } else { Kind::Conditional }
+    if replayable { CallKind::Replayable } else { CallKind::Conditional }
 }
 
 /// Why a call failed.
@@ -52,7 +55,7 @@ pub(super) fn kind_of_commit(writes: &[Write]) -> Kind {
 pub(super) enum Failure {
     /// The server's answer, or the transport's.
     Status(Box<Status>),
-    /// An answer that can't be understood.
+    /// An answer that can't be decoded.
     Malformed(StoreError),
 }
 
@@ -84,16 +87,16 @@ impl Subject<'_> {
     }
 }
 
-/// How much is known of a call that failed.
+/// Whether a call that failed may have been executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
-    /// It certainly did nothing, and may succeed later.
+    /// It certainly wasn't executed, and may succeed later.
     NotDone,
-    /// It met contention and did nothing.
+    /// It met contention and wasn't executed.
     Contention,
-    /// It may have been done.
+    /// It may have been executed.
     Ambiguous,
-    /// It did nothing and never will.
+    /// It wasn't executed, and a retry would fail the same way.
     Refused,
 }
 
@@ -108,7 +111,7 @@ impl Failure {
         };
         match status.code() {
             Code::Aborted => Outcome::Contention,
-            // The server turns such calls away before it does anything.
+            // The server refuses such calls before it executes them.
             Code::ResourceExhausted => Outcome::NotDone,
             Code::Unavailable if never_sent(status) => Outcome::NotDone,
             // A reset stream or connection comes as INTERNAL, UNKNOWN or CANCELLED too.
@@ -119,11 +122,13 @@ impl Failure {
         }
     }
 
-    fn may_retry(&self, kind: Kind) -> bool {
+    fn may_retry(&self, kind: CallKind) -> bool {
         match (self.outcome(), kind) {
             (Outcome::NotDone, _) => true,
-            (Outcome::Contention, kind) => !matches!(kind, Kind::TransactionRead | Kind::TransactionCommit),
-            (Outcome::Ambiguous, kind) => matches!(kind, Kind::Read | Kind::TransactionRead | Kind::Replayable),
+            (Outcome::Contention, kind) => !matches!(kind, CallKind::TransactionRead | CallKind::TransactionCommit),
+            (Outcome::Ambiguous, kind) => {
+                matches!(kind, CallKind::Read | CallKind::TransactionRead | CallKind::Replayable)
+            }
             (Outcome::Refused, _) => false,
         }
     }
@@ -146,8 +151,7 @@ impl Failure {
                 "a query over {collection:?} needs an index that the database lacks: declare it in \
                  firestore.indexes.json and deploy that ({text})"
             )),
-            // A transaction that the server gave up, mostly because it lay idle too long, did
-            // nothing; a new attempt may do it.
+            // The server aborted the transaction, mostly because it was idle for too long. A new attempt may succeed.
             (Code::InvalidArgument, _) if text.contains("transaction") && transaction_lapsed(&text) => {
                 StoreError::Contention
             }
@@ -171,7 +175,8 @@ fn transaction_lapsed(text: &str) -> bool {
     text.contains("expired") || text.contains("no longer valid") || text.contains("is invalid or closed")
 }
 
-/// True when the connection could not be made, so that the server never saw the call.
+/// True when the connection couldn't be made, so that the call never reached the server. tonic tells that only by the
+/// type of the status's source.
 fn never_sent(status: &Status) -> bool {
     let mut cause = status.source();
     while let Some(error) = cause {
@@ -183,8 +188,8 @@ fn never_sent(status: &Status) -> bool {
     false
 }
 
-/// The first line of the server's text, cut short. Firestore names documents and fields in it, not
-/// what they hold.
+/// The first line of the server's message, truncated. Firestore's messages name documents and fields, not their
+/// contents.
 fn brief(message: &str) -> String {
     let line = message.lines().next().unwrap_or_default();
     match line.char_indices().nth(MESSAGE_LIMIT) {
@@ -193,8 +198,8 @@ fn brief(message: &str) -> String {
     }
 }
 
-/// Makes a call, again after a pause while its kind allows, `attempts` times at most.
-pub(super) async fn retrying<T, F>(attempts: u32, kind: Kind, mut call: impl FnMut() -> F) -> Result<T, Failure>
+/// Makes a call, and retries it after a pause while its kind allows, `attempts` times in all.
+pub(super) async fn retrying<T, F>(attempts: u32, kind: CallKind, mut call: impl FnMut() -> F) -> Result<T, Failure>
 where
     F: Future<Output = Result<T, Failure>>,
 {
@@ -210,16 +215,15 @@ where
     }
 }
 
-/// True when a call of this kind that failed so on its `attempt`th of `attempts` is to be made again.
-pub(super) fn again(failure: &Failure, kind: Kind, attempt: u32, attempts: u32) -> bool {
+/// True when a call of this kind is to be retried after this failure of its `attempt`th of `attempts` attempts.
+pub(super) fn again(failure: &Failure, kind: CallKind, attempt: u32, attempts: u32) -> bool {
     attempt < attempts && failure.may_retry(kind)
 }
 
-/// Jittered exponential backoff: 50 to 100 ms, doubled each time, to about 6 s.
+/// Waits before a call that failed `attempt` times in a row is retried.
 pub(super) async fn wait(attempt: u32) {
-    tracing::debug!(attempt, "a call of Firestore is made again");
-    let half = 50_u64 << attempt.saturating_sub(1).min(6);
-    tokio::time::sleep(Duration::from_millis(half + crate::context::jitter(half))).await;
+    tracing::debug!(attempt, "a call of Firestore is retried");
+    tokio::time::sleep(BACKOFF.pause(attempt, &SystemRandom)).await;
 }
 
 #[cfg(test)]
@@ -246,7 +250,7 @@ mod tests {
             with(Transform::Maximum(Value::Integer(1))),
         ];
         for writes in replayable {
-            assert_eq!(kind_of_commit(&writes), Kind::Replayable, "{writes:?}");
+            assert_eq!(kind_of_commit(&writes), CallKind::Replayable, "{writes:?}");
         }
         let conditional = [
             vec![set(), Write::create(path.clone(), fields! {})],
@@ -254,13 +258,13 @@ mod tests {
             with(Transform::Increment(Value::Integer(1))),
         ];
         for writes in conditional {
-            assert_eq!(kind_of_commit(&writes), Kind::Conditional, "{writes:?}");
+            assert_eq!(kind_of_commit(&writes), CallKind::Conditional, "{writes:?}");
         }
     }
 
     #[test]
     fn retries_follow_what_the_call_does_and_what_is_known_of_it() {
-        use Kind::*;
+        use CallKind::*;
         let table = [
             (Code::Unavailable, vec![Read, TransactionRead, Replayable]),
             (Code::DeadlineExceeded, vec![Read, TransactionRead, Replayable]),
@@ -307,7 +311,7 @@ mod tests {
 
     #[test]
     fn attempts_are_bounded() {
-        assert!(again(&failure(Code::Unavailable), Kind::Read, 2, 3));
-        assert!(!again(&failure(Code::Unavailable), Kind::Read, 3, 3));
+        assert!(again(&failure(Code::Unavailable), CallKind::Read, 2, 3));
+        assert!(!again(&failure(Code::Unavailable), CallKind::Read, 3, 3));
     }
 }

@@ -10,7 +10,7 @@ use pb::transaction_options::{Mode, ReadWrite};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::connection::Connection;
-use super::retry::{self, Failure, Kind, Subject};
+use super::retry::{self, CallKind, Failure, Subject};
 use super::{batch_get, convert, convert_query, query_all};
 use crate::{BackendTransaction, Committed, DocPath, Document, FieldPath, Query, Result, Write};
 
@@ -20,7 +20,7 @@ pub(super) struct FirestoreTransaction {
     connection: Arc<Connection>,
     retry_of: Option<Vec<u8>>,
     id: Option<Vec<u8>>,
-    /// Begun, and neither committed nor rolled back: the server holds locks for it.
+    /// Set once the attempt has begun, until it's committed or rolled back: the server holds locks for it.
     open: bool,
     /// See [`Connection::turn`].
     turn: Option<OwnedSemaphorePermit>,
@@ -32,7 +32,7 @@ impl FirestoreTransaction {
     }
 
     fn options(&self) -> pb::TransactionOptions {
-        // Naming the attempt that failed gives this one its age, and so precedence over younger ones.
+        // A retry that names the failed attempt inherits its age, and so precedence over younger transactions.
         let retry_transaction = self.retry_of.clone().unwrap_or_default();
         let mode = Mode::ReadWrite(ReadWrite { retry_transaction, ..ReadWrite::default() });
         pb::TransactionOptions { mode: Some(mode) }
@@ -85,7 +85,9 @@ impl BackendTransaction for FirestoreTransaction {
         let mut attempt = 1;
         loop {
             match self.get_once(paths, mask).await {
-                Err(failure) if retry::again(&failure, Kind::TransactionRead, attempt, self.connection.attempts()) => {
+                Err(failure)
+                    if retry::again(&failure, CallKind::TransactionRead, attempt, self.connection.attempts()) =>
+                {
                     retry::wait(attempt).await;
                     attempt += 1;
                 }
@@ -99,7 +101,9 @@ impl BackendTransaction for FirestoreTransaction {
         let mut attempt = 1;
         loop {
             match self.query_once(request.clone()).await {
-                Err(failure) if retry::again(&failure, Kind::TransactionRead, attempt, self.connection.attempts()) => {
+                Err(failure)
+                    if retry::again(&failure, CallKind::TransactionRead, attempt, self.connection.attempts()) =>
+                {
                     retry::wait(attempt).await;
                     attempt += 1;
                 }
@@ -111,7 +115,7 @@ impl BackendTransaction for FirestoreTransaction {
     }
 
     async fn commit(&mut self, writes: Vec<Write>) -> Result<Committed> {
-        let kind = if self.id.is_some() { Kind::TransactionCommit } else { retry::kind_of_commit(&writes) };
+        let kind = if self.id.is_some() { CallKind::TransactionCommit } else { retry::kind_of_commit(&writes) };
         let subject = Subject::commit(&writes);
         let request = convert::commit(&self.connection, writes, self.id.clone().unwrap_or_default());
         let outcome =
@@ -135,7 +139,7 @@ impl BackendTransaction for FirestoreTransaction {
             Some(id) if self.open => self.connection.rollback(id.clone()).await,
             _ => Ok(()),
         };
-        // Cleared only now: a caller cancelled while it waited leaves the rest to `drop`.
+        // Cleared only now, so that `drop` rolls back when the caller is cancelled before this.
         self.open = false;
         self.turn = None;
         outcome.map_err(|failure| failure.into_error(Subject::Read))
@@ -147,8 +151,8 @@ impl BackendTransaction for FirestoreTransaction {
 }
 
 impl Drop for FirestoreTransaction {
-    /// A caller that was cancelled (a deadline, a client that hung up) leaves its attempt open, and
-    /// its locks would hold others up until the server gives it up after a minute.
+    /// Rolls back an attempt that its caller has abandoned (cancelled by a deadline, say): its locks would block other
+    /// transactions until the server aborts it after a minute.
     fn drop(&mut self) {
         let (true, Some(id), Ok(runtime)) = (self.open, self.id.take(), tokio::runtime::Handle::try_current()) else {
             return;

@@ -14,7 +14,7 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
-    /// Checks the query; `root` is the prefix of references to the database. Fails as [`validate`]
+    /// Checks the query; `root` is the prefix of references to the database. Fails as [`validate()`]
     /// does.
     pub fn new(mut query: Query, root: &str) -> Result<Evaluation> {
         query.filter = query.filter.map(as_clients_send);
@@ -136,7 +136,7 @@ fn directed(ordering: Ordering, direction: Direction) -> Ordering {
 }
 
 /// What the query returns when `documents` is all there is: the definition that an index must agree
-/// with. Fails as [`validate`] does.
+/// with. Fails as [`validate()`] does.
 pub fn evaluate(query: Query, root: &str, documents: impl IntoIterator<Item = Document>) -> Result<Vec<Document>> {
     let evaluation = Evaluation::new(query, root)?;
     let mut found: Vec<_> = documents.into_iter().filter(|document| evaluation.admits(document)).collect();

@@ -6,7 +6,7 @@ use super::{class, compare, equal, field, is_nan, name_of};
 use crate::{DocPath, FieldOp, FieldPath, Fields, Filter, UnaryOp, Value};
 
 /// True when the document at `path` with `fields` passes the filter. `root` is the prefix of
-/// references to the database. The filter must have passed [`super::validate`]; what that refuses
+/// references to the database. The filter must have passed [`super::validate()`]; what that refuses
 /// matches nothing.
 pub fn matches(filter: &Filter, root: &str, path: &DocPath, fields: &Fields) -> bool {
     match filter {

@@ -1,4 +1,4 @@
-//! Delivers what is in the outbox: at least once, several at a time, again when refused.
+//! The dispatcher: delivers the events in an outbox at least once, several at a time, and again when they're refused.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
@@ -12,46 +12,43 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Outbox, Waiting};
-use crate::context::jitter;
+use super::{Outbox, OutboxRow};
+use crate::backoff::{Backoff, Jitter};
+use crate::context::SystemRandom;
 use crate::{ChangeSink, Delivery, Result};
 
-/// How events are delivered.
+/// Options of a dispatcher.
 #[derive(Clone, Debug)]
 pub struct DispatchOptions {
-    /// How many are handled at a time.
+    /// How many events are handled at a time.
     pub concurrency: usize,
-    /// How many are held in memory at most.
+    /// How many events are held in memory at most.
     pub batch: usize,
-    /// The longest wait before the first repetition of a refused event; each further one at most
-    /// doubles it. The wait is random up to that.
-    pub backoff: Duration,
-    /// What the wait doesn't grow beyond.
-    pub longest_backoff: Duration,
+    /// The pauses before a refused event is delivered again, and before the outbox is asked again after a failure.
+    pub backoff: Backoff,
 }
 
 impl Default for DispatchOptions {
-    /// 16 at a time, 64 in memory, again after 100 ms to 60 s.
+    /// 16 at a time, 64 in memory, again after at most 100 ms, doubled each time up to 60 s.
     fn default() -> Self {
         DispatchOptions {
             concurrency: 16,
             batch: 64,
-            backoff: Duration::from_millis(100),
-            longest_backoff: Duration::from_secs(60),
+            backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(60)).with_jitter(Jitter::Full),
         }
     }
 }
 
-/// A running dispatcher. Dropped, it takes up no more events; [`Dispatcher::stop`] waits as well for
-/// those that are being handled.
+/// A running dispatcher. When it's dropped, no further delivery begins; [`Dispatcher::stop`] also waits for those under
+/// way.
 pub struct Dispatcher {
     stop: CancellationToken,
     task: Option<JoinHandle<()>>,
 }
 
 impl Dispatcher {
-    /// Takes up no more events, waits for those that are being handled and records what became of
-    /// them. The rest stays in the outbox for the next dispatcher.
+    /// Begins no further delivery, and waits until those under way have ended and their outcome is recorded. Other
+    /// events stay in the outbox for the next dispatcher.
     pub async fn stop(mut self) {
         self.stop.cancel();
         if let Some(task) = self.task.take() {
@@ -68,11 +65,11 @@ impl Drop for Dispatcher {
 }
 
 impl Dispatcher {
-    /// Begins to deliver the rows of an outbox to `sink`, those first that waited already. One dispatcher an outbox at a
-    /// time. Panics outside of a Tokio runtime.
+    /// Begins to deliver the rows of an outbox to `sink`, the oldest first. An outbox must have only one dispatcher at
+    /// a time. Panics outside of a Tokio runtime.
     pub fn start(outbox: Arc<dyn Outbox>, sink: Arc<dyn ChangeSink>, options: DispatchOptions) -> Dispatcher {
         let stop = CancellationToken::new();
-        let delivery = Dispatch {
+        let delivery = DeliveryLoop {
             outbox,
             sink,
             options,
@@ -88,27 +85,27 @@ impl Dispatcher {
     }
 }
 
-struct Dispatch {
+struct DeliveryLoop {
     outbox: Arc<dyn Outbox>,
     sink: Arc<dyn ChangeSink>,
     options: DispatchOptions,
-    /// The last row that was taken up.
+    /// The number of the last row that was read.
     read: i64,
-    /// There may be rows after it.
+    /// The outbox may have rows after that.
     more: bool,
-    ready: VecDeque<Waiting>,
+    ready: VecDeque<OutboxRow>,
     running: JoinSet<(i64, Delivery)>,
-    /// Refused rows by when they are due. Only their numbers are held.
+    /// The numbers of refused rows, by when they're to be delivered again.
     retries: BinaryHeap<Reverse<(Instant, i64)>>,
     attempts: HashMap<i64, u32>,
     /// Acknowledged rows that are still in the outbox.
     done: Vec<i64>,
 }
 
-/// After so many failures in a row to read the outbox, somebody should look.
+/// After this many failures in a row to read the outbox, failures are logged as errors.
 const WORTH_A_LOOK: u32 = 5;
 
-impl Dispatch {
+impl DeliveryLoop {
     async fn run(mut self, stop: CancellationToken) {
         let outbox = self.outbox.clone();
         let mut removing: Option<BoxFuture<'static, Vec<i64>>> = None;
@@ -129,7 +126,7 @@ impl Dispatch {
             }
             unread = 0;
             self.start_ready();
-            // One removal at a time: while the disk is busy with it, the next ones gather.
+            // One removal at a time: rows acknowledged meanwhile are removed together by the next one.
             if removing.is_none() && !self.done.is_empty() {
                 let pause = if failed { self.wait(4) } else { Duration::ZERO };
                 removing = Some(remove(self.outbox.clone(), std::mem::take(&mut self.done), pause));
@@ -159,10 +156,10 @@ impl Dispatch {
         }
     }
 
-    /// Reads rows that are due or new, as far as there's room for them.
+    /// Reads rows that are due again or new, as many as the batch has room for.
     async fn take_up(&mut self) -> Result<()> {
         let room = self.options.batch.max(1).saturating_sub(self.ready.len() + self.running.len());
-        // Reading few at a time would read often.
+        // Read once all are started: reading a few rows at a time would take many reads.
         if !self.ready.is_empty() || room == 0 {
             return Ok(());
         }
@@ -196,7 +193,7 @@ impl Dispatch {
 
     fn start_ready(&mut self) {
         while self.running.len() < self.options.concurrency.max(1) {
-            let Some(Waiting { row, trigger, change }) = self.ready.pop_front() else { return };
+            let Some(OutboxRow { row, trigger, change }) = self.ready.pop_front() else { return };
             let change = match change {
                 Ok(change) => change,
                 Err(error) => {
@@ -225,7 +222,7 @@ impl Dispatch {
             }
             Ok((row, Delivery::Refused)) => self.refuse(row),
             // Panics are caught, so the runtime is shutting down; the row stays for the next start.
-            Err(error) => tracing::warn!(%error, "an event's delivery was cut off"),
+            Err(error) => tracing::warn!(%error, "an event's delivery was aborted"),
         }
     }
 
@@ -236,15 +233,13 @@ impl Dispatch {
         self.retries.push(Reverse((Instant::now() + self.wait(attempts), row)));
     }
 
-    /// A random wait before the repetition after that many attempts.
+    /// The pause after that many failures in a row.
     fn wait(&self, attempts: u32) -> Duration {
-        let doubled = self.options.backoff.saturating_mul(1_u32 << attempts.saturating_sub(1).min(30));
-        let ceiling = doubled.min(self.options.longest_backoff);
-        Duration::from_micros(jitter(u64::try_from(ceiling.as_micros()).unwrap_or(u64::MAX)))
+        self.options.backoff.pause(attempts, &SystemRandom)
     }
 }
 
-/// Removes rows from the outbox after a pause, and returns those that couldn't be.
+/// Removes rows from the outbox after a pause. Returns those that couldn't be removed.
 fn remove(outbox: Arc<dyn Outbox>, rows: Vec<i64>, pause: Duration) -> BoxFuture<'static, Vec<i64>> {
     async move {
         tokio::time::sleep(pause).await;

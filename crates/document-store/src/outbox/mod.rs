@@ -1,9 +1,9 @@
 //! The outbox: document events that wait for delivery, written in the transaction that made them.
 //!
 //! A store that keeps its documents in SQL adds one row for each trigger that a change matched, in the same SQL
-//! transaction as the change, and implements [`Outbox`] over these rows. The [`Dispatcher`] does the rest for every such
-//! store alike: it delivers each row at least once, several at a time, again with growing pauses when refused, and goes on
-//! after a restart where it was.
+//! transaction as the change, and implements [`Outbox`] over these rows. The [`Dispatcher`] does the rest for every
+//! such store alike: it delivers each row at least once, several at a time, with growing pauses when a delivery is
+//! refused, and continues after a restart.
 
 mod dispatch;
 #[cfg(test)]
@@ -15,42 +15,42 @@ use crate::{ChangeFilter, ChangeKind, DocPath, DocumentChange, PathPattern, Resu
 
 pub use dispatch::{DispatchOptions, Dispatcher};
 
-/// The rows of an outbox. Each has a number, which grows from row to row and is never used twice.
+/// An outbox's rows. Each has a number, larger than those of all earlier rows and never used again.
 #[async_trait]
 pub trait Outbox: Send + Sync + 'static {
-    /// Those of these rows that are there, in any order.
-    async fn rows(&self, rows: &[i64]) -> Result<Vec<Waiting>>;
-    /// At most `limit` rows after the row of that number, in the order of their numbers.
-    async fn after(&self, row: i64, limit: usize) -> Result<Vec<Waiting>>;
-    /// Removes rows for good, as far as they are there. The same rows may be removed twice.
+    /// The rows of these numbers that exist, in any order.
+    async fn rows(&self, rows: &[i64]) -> Result<Vec<OutboxRow>>;
+    /// The first `limit` rows with a number above `row`, in the order of their numbers.
+    async fn after(&self, row: i64, limit: usize) -> Result<Vec<OutboxRow>>;
+    /// Removes the rows of these numbers. Numbers of rows that don't exist (any more) are ignored.
     async fn remove(&self, rows: Vec<i64>) -> Result<()>;
-    /// Returns when rows have been written since the last call returned: at once, if that was before this call.
+    /// Waits for a row that is written after the last call returned; returns at once when there is one already.
     async fn written(&self);
 }
 
-/// A row of the outbox.
+/// A row of the outbox: an event to be delivered to a trigger.
 #[derive(Debug)]
-pub struct Waiting {
+pub struct OutboxRow {
     /// Its number.
     pub row: i64,
-    /// The trigger that wants it.
+    /// The name of the trigger that it's for.
     pub trigger: String,
-    /// What has changed; an error for a row that can't be read, which is tried again.
+    /// The change; an error for a row that can't be decoded, which is tried again.
     pub change: Result<DocumentChange>,
 }
 
 /// A trigger of a store that has an outbox.
 #[derive(Clone, Debug)]
 pub struct OutboxTrigger {
-    /// What [`crate::ChangeSink::deliver`] is told.
+    /// Its name, which [`crate::ChangeSink::deliver`] is given.
     pub name: String,
-    /// Which changes.
+    /// The kinds of change that it fires on.
     pub filter: ChangeFilter,
-    /// Of which documents.
+    /// The documents that it watches.
     pub pattern: PathPattern,
 }
 
-/// The triggers of a store, made ready for looking up which want a change.
+/// The triggers of a store, each with the collection ID of its pattern, for a quick look-up.
 pub(crate) struct Triggers(Vec<(OutboxTrigger, Option<String>)>);
 
 impl Triggers {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::{DispatchOptions, Dispatcher, Outbox, Waiting};
+use super::{DispatchOptions, Dispatcher, Outbox, OutboxRow};
 use crate::{ChangeSink, Delivery, DocPath, DocumentChange, Result, StoreError, Timestamp};
 
 #[derive(Default)]
@@ -36,20 +36,20 @@ impl Rows {
     }
 }
 
-fn waiting((row, path): (&i64, &String)) -> Waiting {
+fn waiting((row, path): (&i64, &String)) -> OutboxRow {
     let (path, time) = (DocPath::new(path.as_str()).unwrap(), Timestamp::UNIX_EPOCH);
     let change = DocumentChange { id: row.to_string(), path, before: None, after: None, time };
-    Waiting { row: *row, trigger: "onWritten".to_owned(), change: Ok(change) }
+    OutboxRow { row: *row, trigger: "onWritten".to_owned(), change: Ok(change) }
 }
 
 #[async_trait]
 impl Outbox for Rows {
-    async fn rows(&self, rows: &[i64]) -> Result<Vec<Waiting>> {
+    async fn rows(&self, rows: &[i64]) -> Result<Vec<OutboxRow>> {
         self.fail()?;
         Ok(self.rows.lock().iter().filter(|(row, _)| rows.contains(row)).map(waiting).collect())
     }
 
-    async fn after(&self, row: i64, limit: usize) -> Result<Vec<Waiting>> {
+    async fn after(&self, row: i64, limit: usize) -> Result<Vec<OutboxRow>> {
         self.fail()?;
         Ok(self.rows.lock().range(row + 1..).take(limit).map(waiting).collect())
     }

@@ -1,5 +1,5 @@
-//! ID tokens for development, which no sign-in stands behind: signed with a key that only the data directory has, or, for
-//! the Auth emulator, not at all.
+//! ID tokens for development, made without a sign-in: signed with a key in the data directory, or, for the Auth
+//! emulator, not signed at all.
 
 use std::fmt;
 use std::io::{self, Write as _};
@@ -18,9 +18,9 @@ use document_store::private;
 
 /// The key's file in a data directory.
 const FILE: &str = "development-token.key";
-/// Shorter keys aren't ours, and could be guessed.
+/// The least length of a key. A shorter one wasn't made by this program, and could be guessed.
 const SHORTEST: usize = 40;
-/// What the header of a token says.
+/// The signature algorithm of development tokens.
 const ALGORITHM: &str = "HS256";
 
 /// The key of a data directory: whoever can read the directory may call as anybody, and nobody else may.
@@ -37,8 +37,8 @@ impl fmt::Debug for DevelopmentKey {
 }
 
 impl DevelopmentKey {
-    /// The key of that directory, made with the directory if need be. Fails where others may read the key and can't be
-    /// kept from it.
+    /// The key of that directory; makes the directory and the key when they're missing. Fails when other users of the
+    /// machine can read the key and its permissions can't be changed.
     pub fn open(directory: &Path, context: &Context) -> io::Result<DevelopmentKey> {
         let path = directory.join(FILE);
         let why = |error: io::Error| {
@@ -50,9 +50,10 @@ impl DevelopmentKey {
     fn read_or_make(directory: &Path, path: &Path, context: &Context) -> io::Result<DevelopmentKey> {
         private::directory(directory)?;
         if !path.exists() {
-            // Written whole under another name first: of two processes at once, both get the key that was first.
+            // Written under a temporary name and then linked: of two processes that do so at once, both get the first
+            // one's key.
             let mut file = tempfile::NamedTempFile::new_in(directory)?;
-            // Three times 119 bits.
+            // 357 bits of randomness.
             let secret: String = (0..3).map(|_| context.document_id()).collect();
             file.write_all(secret.as_bytes())?;
             file.as_file().sync_all()?;
@@ -79,8 +80,8 @@ impl DevelopmentKey {
         }
     }
 
-    /// An ID token like those of the Auth emulator, signed, good for an hour. Fails with the name of a claim that can't
-    /// be chosen.
+    /// An ID token like those of the Auth emulator, signed, good for an hour. Fails with a text that names a
+    /// reserved claim.
     pub fn token(
         &self,
         project: &str,
@@ -127,7 +128,7 @@ fn message(header: &Value, claims: &Value) -> String {
     format!("{}.{}", part(header), part(claims))
 }
 
-/// Claims that a token's maker sets itself.
+/// Claims that are set by whoever issues a token, and can't be chosen.
 const RESERVED: [&str; 17] = [
     "acr",
     "amr",

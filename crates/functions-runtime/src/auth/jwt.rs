@@ -14,18 +14,19 @@ use super::keys::{KeyError, KeySource};
 
 /// How far the clocks of two machines may be apart, in seconds.
 const LEEWAY: i64 = 5;
-/// The longest that a token of any of our issuers is good for: App Check's, at the most. What claims more isn't theirs.
+/// The longest time that any supported issuer's token is valid, in seconds: App Check's. A token that claims more is
+/// refused.
 const LONGEST_LIFE: i64 = 7 * 24 * 60 * 60;
-/// Tokens longer than this are no tokens. Google's stay below 4 KiB.
+/// Longer texts are refused before they're parsed. Google's tokens stay below 4 KiB.
 const MAX_LENGTH: usize = 32 * 1024;
 
-/// Why a token doesn't count. The texts repeat nothing of the token.
+/// Why a token is refused. The texts repeat nothing of the token, and continue a sentence about it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Rejection {
     /// Not three base64url parts with JSON objects in the first two.
     #[error("it's no JSON Web Token")]
     Malformed,
-    /// Not signed the only way that counts here.
+    /// Not signed with the algorithm that its issuer uses.
     #[error("its algorithm isn't the expected one")]
     Algorithm,
     /// The claim is missing or says something else than it must.
@@ -40,21 +41,21 @@ pub enum Rejection {
     /// No key of that ID.
     #[error("no key has its key ID")]
     UnknownKey,
-    /// A development token of another place.
-    #[error("it was made with the key of another data directory than this server's (ROAR_DATA_DIR)")]
+    /// A development token that another data directory's key signed.
+    #[error("it was made with the key of another data directory than this server's")]
     OtherDataDirectory,
     /// The signature isn't that of the key.
     #[error("its signature is wrong")]
     Signature,
-    /// No token counts here.
+    /// No token is accepted here.
     #[error("nobody may deliver here")]
     Closed,
-    /// The keys can't be had now: says nothing of the token.
+    /// The issuer's keys can't be fetched now, so the token could be good or bad.
     #[error("the keys to check it can't be had: {0}")]
     KeysUnavailable(String),
 }
 
-/// A token taken apart. Nothing in it is to be trusted before its signature is checked.
+/// A parsed token. Nothing in it is to be trusted before its signature is checked.
 pub struct Jwt<'a> {
     pub alg: String,
     pub typ: Option<String>,
@@ -65,7 +66,7 @@ pub struct Jwt<'a> {
 }
 
 impl<'a> Jwt<'a> {
-    /// Takes a token apart.
+    /// Parses a token without checking its signature. Fails when it's malformed.
     pub fn parse(token: &'a str) -> Result<Self, Rejection> {
         if token.len() > MAX_LENGTH {
             return Err(Rejection::Malformed);
@@ -73,12 +74,12 @@ impl<'a> Jwt<'a> {
         let (message, signature) = token.rsplit_once('.').ok_or(Rejection::Malformed)?;
         let (header, claims) = message.split_once('.').ok_or(Rejection::Malformed)?;
         let header = json_object(header)?;
-        // An extension that must be understood is one that isn't understood here.
+        // RFC 7515 says to refuse a token with a critical extension that isn't supported; none is.
         if header.contains_key("crit") {
             return Err(Rejection::Malformed);
         }
         let text = |name: &str| header.get(name).and_then(Value::as_str).map(str::to_owned);
-        // A key ID that is no text isn't none: the token does say who signed it.
+        // A key ID that isn't a string must not count as a missing one.
         if header.get("kid").is_some_and(|kid| !kid.is_string()) {
             return Err(Rejection::Malformed);
         }
@@ -93,12 +94,12 @@ impl<'a> Jwt<'a> {
     }
 
     /// True for `alg: none` with neither key ID nor signature, as emulators make tokens
-    /// (docs/domain/wire-formats.md#development-tokens). What claims a key is held to it.
+    /// (docs/domain/wire-formats.md#development-tokens). A token that names a key has to be signed with that key.
     pub fn is_unsigned(&self) -> bool {
         self.alg == "none" && self.kid.is_none() && self.signature.is_empty()
     }
 
-    /// Fails unless the header says RS256: the only algorithm that any of our issuers uses.
+    /// Fails unless the header says RS256: the only algorithm of all supported issuers.
     pub fn is_rs256(&self) -> Result<(), Rejection> {
         if self.alg == "RS256" { Ok(()) } else { Err(Rejection::Algorithm) }
     }
@@ -146,8 +147,8 @@ impl<'a> Jwt<'a> {
         }
     }
 
-    /// A claim that is a time, in whole seconds: none of our issuers writes anything else, and comparing other
-    /// numbers holds surprises.
+    /// A claim that is a time, in whole seconds since 1970. No supported issuer writes fractions, which compare
+    /// imprecisely.
     fn time(&self, name: &'static str) -> Result<Option<i64>, Rejection> {
         let time = |value: &Value| value.as_i64().ok_or(Rejection::Claim(name));
         self.claims.get(name).map(time).transpose()
@@ -160,8 +161,8 @@ fn json_object(part: &str) -> Result<Map<String, Value>, Rejection> {
     Ok(object.0)
 }
 
-/// A JSON object that has each key once. RFC 7519 leaves duplicates to the reader, and two readers that choose
-/// differently are how a token comes to mean two things. Of objects within, the last one counts: no rule asks them.
+/// A JSON object without duplicate keys. RFC 7519 lets readers choose among duplicates, so two readers could take one
+/// token for two different things. In nested objects, which no check looks at, the last duplicate counts.
 struct Object(Map<String, Value>);
 
 impl<'de> Deserialize<'de> for Object {

@@ -1,4 +1,4 @@
-//! The public keys of a token issuer, fetched from its JWK set and kept as long as it says.
+//! The public keys of a token issuer, fetched from its JWK set and cached for as long as its Cache-Control says.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,13 +11,13 @@ use serde::Deserialize;
 use thiserror::Error;
 use tokio::sync::Mutex;
 
-/// The least time between two fetches, whoever asks: neither a failing server nor tokens with
-/// made-up key IDs make us ask more often.
+/// The least time between two fetches, so that neither a failing server nor tokens with made-up key IDs cause more
+/// requests.
 const FETCH_INTERVAL: SignedDuration = SignedDuration::from_secs(10);
-/// How long keys serve past their time while their server doesn't answer. Issuers publish a new key
-/// long before they use it, and go on publishing the old one.
+/// How long expired keys are still used while the server doesn't answer. Issuers publish a new key long before they use
+/// it, and go on publishing the old one.
 const STALE_FOR: SignedDuration = SignedDuration::from_hours(1);
-/// The longest that keys are kept, whatever the server says.
+/// The longest time that keys are cached, whatever the server says.
 const LONGEST_AGE: i64 = 24 * 60 * 60;
 
 /// Why there is no key.
@@ -51,7 +51,7 @@ impl KeySource {
         KeySource { url: url.into(), http, cached: RwLock::new(None), fetching: Mutex::new(None) }
     }
 
-    /// One key that is known, and never another: nothing is fetched.
+    /// A source of that one key, which never fetches.
     #[cfg(fuzzing)]
     pub(crate) fn fixed(id: &str, key: DecodingKey, now: Timestamp) -> Self {
         let fresh_until = now + SignedDuration::from_secs(LONGEST_AGE);
@@ -64,8 +64,8 @@ impl KeySource {
         }
     }
 
-    /// The key of that ID. An ID that isn't among fresh keys may be newer than they are: they're
-    /// fetched anew, unless that was done just now.
+    /// The key of that ID. An unknown ID may be newer than the cached keys, which are then fetched again, unless that
+    /// was done within the last moments.
     pub async fn key(&self, id: &str, now: Timestamp) -> Result<Arc<DecodingKey>, KeyError> {
         let known = self.current(now).await?;
         if let Some(key) = known.keys.get(id) {
@@ -88,7 +88,8 @@ impl KeySource {
         }
     }
 
-    /// Fetches the keys, once for all who wait. `outdated` are keys that won't do although fresh.
+    /// Fetches the keys, once for all who wait for them. `outdated` are cached keys that lack the one asked for,
+    /// although they haven't expired.
     async fn refresh(&self, now: Timestamp, outdated: Option<&Arc<Cached>>) -> Result<Arc<Cached>, KeyError> {
         let mut last_attempt = self.fetching.lock().await;
         let cached = self.cached.read().clone();
@@ -140,7 +141,7 @@ impl KeySource {
     }
 }
 
-/// `Cache-Control: max-age`, less the time that the answer spent in caches on its way.
+/// `Cache-Control: max-age`, less the time that the answer spent in caches (`Age`).
 fn max_age(headers: &HeaderMap) -> i64 {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let directive = |part: &str| {

@@ -1,5 +1,5 @@
-//! Who calls: users by their Firebase ID token, apps by their App Check token, Google's services by
-//! their OIDC token. Tokens are never logged.
+//! Authentication: users by their Firebase ID token, apps by their App Check token, Google's services by their OIDC
+//! token. Tokens are never logged.
 
 mod development;
 pub(crate) mod jwt;
@@ -31,23 +31,23 @@ pub const OIDC_KEYS: &str = "https://www.googleapis.com/oauth2/v3/certs";
 /// The header that carries App Check tokens.
 const APP_CHECK: HeaderName = HeaderName::from_static("x-firebase-appcheck");
 
-/// Who may call callables.
+/// How callers of callables are authenticated and limited.
 pub struct Callers {
     /// Checks ID tokens.
     pub id_tokens: IdTokens,
     /// Checks App Check tokens.
     pub app_check: AppCheck,
-    /// How often those may call who have no ID token that holds.
+    /// How often an address may call without a valid ID token.
     pub signed_out: SignedOut,
-    /// How much of the databases those may use who have one.
+    /// How many database operations a signed-in caller may use.
     pub budgets: Budgets,
-    /// What their sign-in must have been like for calls that change rights or passwords.
+    /// What is asked of the sign-in of callers who change rights or passwords.
     pub sign_in: SignInRules,
 }
 
-/// What App Check tokens are good for.
+/// What is done with App Check tokens.
 pub enum AppCheck {
-    /// They aren't looked at.
+    /// They're ignored.
     Off,
     /// A bad one is logged and counted, and the call goes on.
     Monitor(AppTokens),
@@ -64,7 +64,7 @@ impl Callers {
         self.id_tokens.verify(token, now).await.map(Some).map_err(refusal)
     }
 
-    /// The app that the App Check header names, by the mode's rules, and what the header was worth.
+    /// The app that the App Check header names, by the mode's rules, and the result of checking the header.
     pub(super) async fn app(
         &self,
         headers: &HeaderMap,
@@ -99,23 +99,23 @@ impl Callers {
     }
 }
 
-/// What a call's App Check header was worth.
+/// The result of checking a call's App Check header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AppToken {
-    /// Nobody looked.
+    /// It wasn't checked, as the mode says.
     Ignored,
     /// It names an app that may call.
     Good,
-    /// It doesn't hold.
+    /// It's invalid.
     Bad,
     /// There is none.
     Missing,
-    /// The keys couldn't be had.
+    /// It couldn't be checked, for want of keys.
     Unchecked,
 }
 
 impl AppToken {
-    /// The word for the metrics, where it was looked at.
+    /// The label's value in metrics; `None` where the header wasn't checked.
     pub fn name(self) -> Option<&'static str> {
         match self {
             AppToken::Ignored => None,
@@ -127,8 +127,8 @@ impl AppToken {
     }
 }
 
-/// The header's one value. Of two, a proxy in front may have looked at the one and we at the other, so neither
-/// counts.
+/// The header's only value. Two are refused: a proxy in front may have checked the one, and this server would use the
+/// other.
 fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, Rejection> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
@@ -137,7 +137,8 @@ fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a Head
     }
 }
 
-/// A token that can't be checked for want of keys is no bad token: saying so would sign people out.
+/// The error for a refused token. One that can't be checked for want of keys isn't UNAUTHENTICATED, upon which clients
+/// sign people out.
 fn refusal(why: Rejection) -> FunctionError {
     let (status, message) = match why {
         Rejection::KeysUnavailable(_) => (Status::Unavailable, "The sign-in can't be verified now. Please try again."),
@@ -146,7 +147,7 @@ fn refusal(why: Rejection) -> FunctionError {
     FunctionError { status, message: message.to_owned(), details: None, cause: Some(Box::new(why)) }
 }
 
-/// The token of a `Bearer` header, whatever the case of that word.
+/// The token of an `Authorization` header with the `Bearer` scheme, in any case.
 fn bearer(header: &HeaderValue) -> Option<&str> {
     let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(token)
@@ -154,11 +155,11 @@ fn bearer(header: &HeaderValue) -> Option<&str> {
 
 /// Who may deliver events and tasks.
 pub enum Deliveries {
-    /// Anybody: emulators send no token. Only for development.
+    /// Anybody, for development: emulators send no token.
     Open,
-    /// Google's services, by their service account.
+    /// Google's services, authenticated by their service account's OIDC tokens.
     Service(ServiceTokens),
-    /// Nobody: events and tasks stay inside the process.
+    /// Nobody: the process handles its own events and tasks.
     Closed,
 }
 

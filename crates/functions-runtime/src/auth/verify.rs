@@ -1,4 +1,4 @@
-//! The rules that each kind of token must keep.
+//! Verification of each kind of token.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -24,7 +24,7 @@ pub struct IdTokens {
     pub development: Option<DevelopmentKey>,
 }
 
-/// What shows that a token is what it says.
+/// How a token is proven to be authentic.
 #[derive(Clone, Copy)]
 enum Proof<'a> {
     /// The signature of one of Google's keys.
@@ -36,7 +36,7 @@ enum Proof<'a> {
 }
 
 impl IdTokens {
-    /// Who the token is of, if it holds.
+    /// The user that the token was issued to. Fails when the token isn't valid at `now`.
     pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Caller, Rejection> {
         let jwt = Jwt::parse(token)?;
         let proof = match &self.development {
@@ -82,14 +82,14 @@ pub struct AppTokens {
 }
 
 impl AppTokens {
-    /// Which app the token is of, if it holds.
+    /// The app that the token was issued to. Fails when the token isn't valid at `now`.
     pub async fn verify(&self, token: &str, now: Timestamp) -> Result<String, Rejection> {
         let jwt = Jwt::parse(token)?;
         jwt.is_rs256()?;
         if jwt.typ.as_deref() != Some("JWT") {
             return Err(Rejection::Malformed);
         }
-        // The issuer is named after the project's number, which no setting of ours knows.
+        // The issuer is named after the project's number, which isn't configured.
         let number = jwt.text("iss")?.strip_prefix(APP_CHECK_ISSUER).unwrap_or_default();
         if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(Rejection::Claim("iss"));
@@ -120,7 +120,7 @@ impl AppTokens {
 
 /// The OIDC tokens with which Eventarc and Cloud Tasks call.
 pub struct ServiceTokens {
-    /// The audiences that mean this server.
+    /// The audiences by which tokens mean this server.
     pub audiences: Vec<String>,
     /// The e-mail addresses of the service accounts that may call.
     pub accounts: Vec<String>,

@@ -15,25 +15,26 @@ use axum::response::Response;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
-use super::budget::Ticket;
-use super::capacity::{BodyError, BodyPlace, Room, Share};
+use super::budget::Reservation;
+use super::capacity::{Admission, BodyError, BodyPlace, Share};
 use super::chunks::Chunks;
-use super::engine::{Ended, Run, Runtime};
+use super::engine::{Ended, FunctionRun, Runtime};
 use super::error::{FunctionError, Status};
 use super::function::{Call, Function, Trigger};
 use super::limits::TooMany;
-use super::observe::{Kind, Trace};
+use super::observe::{Trace, TriggerKind};
 use document_store::Cost;
 
 pub(super) use respond::envelope;
 
-/// The largest body of who isn't signed in: more is of no use to anybody, and costs nobody anything to send.
+/// The largest body of a caller who isn't signed in, in bytes: no function needs more of them, and sending costs them
+/// nothing.
 const SIGNED_OUT_BODY: usize = 64 * 1024;
-/// How many parts a body may have. Read, each takes a hundred bytes or so, however short it's written: ten megabytes of
-/// nothing but braces would take a gigabyte.
+/// How many JSON values a body may have. Parsed, each takes about a hundred bytes, however short its text: ten
+/// megabytes of braces alone would take a gigabyte.
 const MOST_PARTS: usize = 200_000;
 
-/// When somebody who finds the server busy may try again.
+/// The Retry-After of calls that are refused because the server is busy.
 const BUSY: Duration = Duration::from_secs(1);
 
 /// Answers any request that no other route takes: calls, their preflights, and what names no
@@ -55,7 +56,7 @@ async fn answer<S: Clone + Send + Sync + 'static>(runtime: &Runtime<S>, request:
     let Some(function) = find(runtime, request.uri().path()) else {
         return envelope(&FunctionError::new(Status::NotFound, "There is no such function"));
     };
-    // The protocol wants this exact value: no list, no quality.
+    // The protocol wants this exact value, neither a list nor one with a quality.
     let streaming = request.headers().get(header::ACCEPT).is_some_and(|accept| accept == "text/event-stream");
     let (chunks, listener) = match streaming {
         true => {
@@ -71,7 +72,7 @@ async fn answer<S: Clone + Send + Sync + 'static>(runtime: &Runtime<S>, request:
             let (name, status, cause) = (function.name, error.status.name(), error.cause.as_deref());
             let cause = cause.map(tracing::field::display);
             match retry_after {
-                // There's a metric for these; a line for each would let anybody fill the log.
+                // These have a metric; a log line for each would let anybody fill the log.
                 Some(_) => tracing::debug!(function = name, status, cause, "a call was refused"),
                 None => tracing::info!(function = name, status, cause, "a call was refused"),
             }
@@ -124,15 +125,15 @@ impl From<FunctionError> for Refused {
     }
 }
 
-/// All that comes before the handler; then sets the handler going. What is wrong is answered in the protocol's order,
-/// but who calls is looked at first: a body isn't waited for from an address that calls too often.
+/// Checks a call and starts its handler. Errors are answered in the protocol's order, but the caller is authenticated
+/// first, so that the body of a caller who is over a limit isn't even read.
 async fn begin<S: Clone + Send + Sync + 'static>(
     runtime: &Runtime<S>,
     function: &Arc<Function<S>>,
     request: Request,
     chunks: Chunks,
 ) -> Result<Running, Refused> {
-    if !runtime.inner.room.has_call() {
+    if !runtime.inner.admission.has_call() {
         return Err(Refused::busy());
     }
     let (parts, body) = request.into_parts();
@@ -154,27 +155,27 @@ async fn begin<S: Clone + Send + Sync + 'static>(
     if let Some(outcome) = app_token.name() {
         runtime.metrics().app_check(function.name, outcome);
     }
-    // Keys that can't be had say nothing of the token, so this is no reason to count the call.
+    // Without keys, the token may be good: the call doesn't count as one without a sign-in.
     if caller.as_ref().is_err_and(|error| error.status == Status::Unauthenticated) {
         admit()?;
     }
-    let mut ticket = None;
+    let mut reservation = None;
     if let Ok(Some(caller)) = &caller
         && function.is_budgeted
     {
-        let admitted = runtime.inner.treasury.admit(caller).map_err(|TooMany(wait)| {
+        let admitted = runtime.inner.ledger.admit(caller).map_err(|TooMany(wait)| {
             runtime.metrics().budget_refused(function.name);
             let message = "You have asked for too much within a minute. Please wait a moment and try again.";
             Refused { error: FunctionError::new(Status::ResourceExhausted, message), retry_after: Some(wait) }
         });
-        ticket = Some(admitted?);
+        reservation = Some(admitted?);
     }
     let limit = match caller {
         Ok(Some(_)) => function.body_limit,
         _ => function.body_limit.min(SIGNED_OUT_BODY),
     };
-    let share = if ticket.as_ref().is_some_and(Ticket::is_raised) { Share::All } else { Share::Half };
-    let (data, bytes) = read(&runtime.inner.room, &parts, body, limit, share).await?;
+    let share = if reservation.as_ref().is_some_and(Reservation::is_raised) { Share::All } else { Share::Half };
+    let (data, bytes) = read(&runtime.inner.admission, &parts, body, limit, share).await?;
     let (mut caller, app_id) = (caller?, app_id?);
     if let Some(caller) = &mut caller {
         caller.sign_in = callers.sign_in.judge(&caller.claims, now);
@@ -183,23 +184,23 @@ async fn begin<S: Clone + Send + Sync + 'static>(
         }
     }
     let data = decode::decode(data).map_err(FunctionError::internal)?;
-    let place = runtime.inner.room.call().ok_or_else(Refused::busy)?;
+    let place = runtime.inner.admission.call().ok_or_else(Refused::busy)?;
 
     let Trigger::Callable(handler) = &function.trigger else {
         return Err(FunctionError::internal("the function found isn't callable").into());
     };
     let handler = handler.clone();
-    let allowance = ticket.as_ref().map(Ticket::allowance).unwrap_or_default();
-    let run = Run {
-        kind: Kind::Call,
+    let allowance = reservation.as_ref().map(Reservation::allowance).unwrap_or_default();
+    let run = FunctionRun {
+        kind: TriggerKind::Call,
         id: runtime.inner.options.context.document_id(),
         trace: Trace::of(&parts.headers),
         spent: Cost::default(),
-        ticket,
+        reservation,
     };
     let call = Call { data, caller, app_id, chunks, allowance };
     let work = move |state| async move {
-        // Given up when the handler has ended, whether or not somebody still waits for it.
+        // Released when the handler has ended, whether or not the client still waits.
         let _places = (place, bytes);
         let result = handler(state, call).await;
         if let Err(error) = &result {
@@ -229,11 +230,11 @@ fn log(error: &FunctionError) {
     let (status, told) = (error.status.name(), &error.message);
     let cause = error.cause.as_ref().map(tracing::field::display);
     match error.status {
-        // Nobody but us can do something about these.
+        // Only this service's maintainers can mend these.
         Status::Internal | Status::Unknown | Status::DataLoss => {
             tracing::error!(status, told, cause, "the function failed")
         }
-        // These pass by themselves, or with whoever asks again; many of them are a matter for an alert on metrics.
+        // These pass by themselves or when the call is made again; an alert on metrics tells when there are many.
         Status::Unavailable | Status::Aborted | Status::DeadlineExceeded if error.cause.is_some() => {
             tracing::warn!(status, told, cause, "the function couldn't answer")
         }
@@ -241,10 +242,10 @@ fn log(error: &FunctionError) {
     }
 }
 
-/// The request's `data`, and the room that it takes. Whatever is wrong with the request, the protocol has one answer
-/// to it.
+/// The request's `data`, and the permit for the memory that it takes. The protocol has one answer to all malformed
+/// requests.
 async fn read(
-    room: &Room,
+    room: &Admission,
     parts: &Parts,
     body: axum::body::Body,
     limit: usize,

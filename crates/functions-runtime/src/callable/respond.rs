@@ -45,8 +45,8 @@ fn json_response(status: StatusCode, body: &Value) -> Response {
     response
 }
 
-/// The answer to a call that streams: what the handler says as it goes, with heartbeats, then its result. The HTTP
-/// status is 200 whatever comes: the client reads frames only.
+/// The answer to a streaming call: the handler's chunks as they come, heartbeats, then the result. The HTTP status is
+/// always 200, because the client reads frames only.
 pub fn stream(running: Running, said: mpsc::Receiver<Value>, heartbeat: Duration) -> Response {
     let mut pings = tokio::time::interval_at(Instant::now() + heartbeat, heartbeat);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -63,7 +63,7 @@ struct Stream {
 async fn next_frame(state: Option<Stream>) -> Option<(Bytes, Option<Stream>)> {
     let mut state = state?;
     tokio::select! {
-        // What was said comes before the result, however late it's read.
+        // Chunks come before the result, even when they're read late.
         biased;
         Some(chunk) = state.said.recv() => {
             state.pings.reset();
@@ -74,7 +74,7 @@ async fn next_frame(state: Option<Stream>) -> Option<(Bytes, Option<Stream>)> {
                 Ok(result) => json!({"result": result}),
                 Err(error) => error_body(&error),
             };
-            // It may have said something while its result was on the way.
+            // Chunks may have come in while the result was on the way.
             let mut frames = Vec::new();
             while let Ok(chunk) = state.said.try_recv() {
                 frames.extend(data_frame(&json!({"message": chunk})));
@@ -100,7 +100,7 @@ fn event_stream(body: Body) -> Response {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    // Proxies must pass frames on as they come.
+    // Proxies must not buffer the frames.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
 }

@@ -17,7 +17,7 @@ use document_store::firestore::event::{EventError, decode_event};
 
 const TYPE_PREFIX: &str = "google.cloud.firestore.document.v1.";
 
-/// A document event as it came.
+/// A document event as it was received.
 #[derive(Debug)]
 pub struct Message {
     /// Where the document is.
@@ -38,7 +38,7 @@ pub enum MessageError {
     /// Structured mode, but not an event in JSON.
     #[error("the event's envelope can't be read")]
     Envelope,
-    /// It says that a document was made or written, and tells of none: nothing has changed.
+    /// A creation or write without a document, which Firestore sends when nothing has changed.
     #[error("the event holds no document")]
     Nothing {
         /// The event's ID.
@@ -49,7 +49,7 @@ pub enum MessageError {
     Data(#[from] EventError),
 }
 
-/// Reads an event. `project` is the one that the URL names, which the emulator's does.
+/// Reads an event. `project` is the one in the URL, which only the emulator's requests name.
 pub fn read(
     headers: &HeaderMap,
     body: &[u8],
@@ -60,12 +60,12 @@ pub fn read(
     if headers.contains_key("ce-type") {
         let attribute = |name: &str| {
             let value = headers.get(format!("ce-{name}"))?.to_str().ok()?;
-            // The HTTP binding percent-encodes what can't stand in a header.
+            // The HTTP binding percent-encodes characters that headers can't have.
             Some(percent_decode_str(value).decode_utf8().ok()?.into_owned())
         };
         return build(attribute, content_type, body, project, now);
     }
-    // Any web page may send plain text anywhere, and whatever it likes in it; JSON only where it's asked for.
+    // Any web page may send plain text to any server without a preflight request, but not JSON.
     if !is_json(content_type) {
         return Err(MessageError::Envelope);
     }
@@ -98,7 +98,7 @@ fn build(
         return Err(MessageError::Type);
     }
     let id = attribute("id").filter(|id| !id.is_empty()).ok_or(MessageError::Missing("id"))?;
-    // Of a change or a deletion there must be a document; without one, something is lost.
+    // An update or a deletion without a document has lost something on its way.
     let may_be_nothing = matches!(kind, "created" | "written");
     let decoded = match decode_event(content_type, data) {
         Err(EventError::NoDocument) if may_be_nothing => return Err(MessageError::Nothing { id }),
@@ -107,7 +107,7 @@ fn build(
         }
         decoded => decoded?,
     };
-    // The source says both too, but the emulator's says them wrongly.
+    // The source names both as well, but the emulator's names them wrongly.
     let source = attribute("source").unwrap_or_default();
     let project = attribute("project").or(project).or_else(|| segment_after(&source, "projects"));
     let database = attribute("database").or_else(|| segment_after(&source, "databases"));

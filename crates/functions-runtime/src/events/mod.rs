@@ -13,16 +13,16 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::capacity::{BodyError, Share};
-use super::engine::{Ended, Run, Runtime};
+use super::engine::{Ended, FunctionRun, Runtime};
 use super::function::{DocumentEvent, DocumentEventType, Function, HandlerError, Trigger};
-use super::observe::{Kind, Trace};
+use super::observe::{Trace, TriggerKind};
 use document_store::outbox::OutboxTrigger;
 use document_store::{ChangeFilter, ChangeKind, ChangeSink, Cost, Delivery, DocumentChange};
 
-/// What became of a change.
+/// The outcome of handing a change to its function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dispatch {
-    /// Done, or none of the function's business, or never to succeed.
+pub enum DispatchOutcome {
+    /// Handled, or not to be tried again: it isn't the function's, or can't succeed.
     Acknowledged,
     /// It may succeed later.
     Transient,
@@ -47,7 +47,8 @@ impl DocumentEventType {
     }
 }
 
-/// The document triggers of a table of functions on the database with that label, for a store that has an outbox.
+/// The document triggers of a table of functions on the database with that label, to be given to a store with an
+/// outbox.
 pub fn outbox_triggers<S>(table: &[Function<S>], label: &str) -> Vec<OutboxTrigger> {
     let trigger = |function: &Function<S>| match &function.trigger {
         Trigger::Document { database, event, pattern, .. } if *database == label => {
@@ -59,49 +60,49 @@ pub fn outbox_triggers<S>(table: &[Function<S>], label: &str) -> Vec<OutboxTrigg
 }
 
 impl<S: Clone + Send + Sync + 'static> Runtime<S> {
-    /// Hands a change to the document function of that name. A change that the function can't take
-    /// is acknowledged and logged: it wouldn't get better by coming again.
-    pub async fn dispatch_change(&self, trigger: &str, change: DocumentChange) -> Dispatch {
+    /// Hands a change to the document function of that name. A change that isn't the function's is logged and
+    /// acknowledged, because a repetition couldn't succeed either.
+    pub async fn dispatch_change(&self, trigger: &str, change: DocumentChange) -> DispatchOutcome {
         match self.registry().find(trigger) {
             Some(function) => self.dispatch(&function.clone(), change, None, ()).await,
             None => {
                 tracing::error!(trigger, id = change.id, "an event for an unknown function was dropped");
-                Dispatch::Acknowledged
+                DispatchOutcome::Acknowledged
             }
         }
     }
 
-    /// An event that says of no document that it was made: a client has only checked that one is there (a `verify` in its
-    /// commit), or nothing came of a write.
+    /// Counts a creation event without a document. Firestore sends such events for a `verify` in a client's commit, and
+    /// for writes that changed nothing.
     fn nothing_changed(&self, function: &'static str, id: &str) {
         self.metrics().empty_event(function);
         tracing::debug!(function, id, "nothing has changed: the event holds no document");
     }
 
-    /// `places` are given up when the handler has ended, whether or not somebody still waits for it.
+    /// `places` are the event's permits, released when the handler has ended, whether or not the sender still waits.
     async fn dispatch(
         &self,
         function: &Arc<Function<S>>,
         change: DocumentChange,
         trace: Option<Trace>,
         places: impl Send + 'static,
-    ) -> Dispatch {
+    ) -> DispatchOutcome {
         let (name, id) = (function.name, change.id.clone());
         let Trigger::Document { event, pattern, handler, .. } = &function.trigger else {
             tracing::error!(function = name, id, "an event for a function that isn't on documents was dropped");
-            return Dispatch::Acknowledged;
+            return DispatchOutcome::Acknowledged;
         };
         let Some(kind) = change.kind() else {
             self.nothing_changed(name, &id);
-            return Dispatch::Acknowledged;
+            return DispatchOutcome::Acknowledged;
         };
         if !event.fires_on(kind) {
             tracing::warn!(function = name, id, change = ?kind, "an event of a kind that the function isn't on was dropped");
-            return Dispatch::Acknowledged;
+            return DispatchOutcome::Acknowledged;
         }
         let Some(params) = pattern.matches(&change.path) else {
             tracing::warn!(function = name, id, "an event of a document that the function isn't on was dropped");
-            return Dispatch::Acknowledged;
+            return DispatchOutcome::Acknowledged;
         };
         let age = self.inner.options.context.now().duration_since(change.time);
         self.metrics().event(name, &id, age.try_into().unwrap_or_default());
@@ -119,14 +120,14 @@ impl<S: Clone + Send + Sync + 'static> Runtime<S> {
             result
         };
         let event_id = id.clone();
-        let run = Run { kind: Kind::Event, id, trace, spent: Cost::default(), ticket: None };
+        let run = FunctionRun { kind: TriggerKind::Event, id, trace, spent: Cost::default(), reservation: None };
         match self.run(function, run, work, judge).await {
-            Ok(Ended::Answered(Err(HandlerError::Transient(_)))) => Dispatch::Transient,
-            Ok(Ended::Answered(_)) => Dispatch::Acknowledged,
+            Ok(Ended::Answered(Err(HandlerError::Transient(_)))) => DispatchOutcome::Transient,
+            Ok(Ended::Answered(_)) => DispatchOutcome::Acknowledged,
             Ok(Ended::Panicked | Ended::TimedOut) | Err(_) => {
-                // Where it is says which one it is: IDs, nothing of what's in it.
+                // The path identifies the document by IDs; its contents aren't logged.
                 tracing::warn!(function = name, id = event_id, document = %path, "the event's handler broke; it's to come again");
-                Dispatch::Broken
+                DispatchOutcome::Broken
             }
         }
     }
@@ -144,13 +145,13 @@ fn judge(result: &Result<(), HandlerError>) -> &'static str {
 impl<S: Clone + Send + Sync + 'static> ChangeSink for Runtime<S> {
     async fn deliver(&self, trigger: &str, change: DocumentChange) -> Delivery {
         match self.dispatch_change(trigger, change).await {
-            Dispatch::Acknowledged => Delivery::Acknowledged,
-            Dispatch::Transient | Dispatch::Broken => Delivery::Refused,
+            DispatchOutcome::Acknowledged => Delivery::Acknowledged,
+            DispatchOutcome::Transient | DispatchOutcome::Broken => Delivery::Refused,
         }
     }
 }
 
-/// `POST /events/{function}`: Eventarc, one trigger a path.
+/// `POST /events/{function}`: Eventarc, with a path for each trigger.
 pub(super) async fn from_eventarc<S: Clone + Send + Sync + 'static>(
     State(runtime): State<Runtime<S>>,
     Path(name): Path<String>,
@@ -170,7 +171,7 @@ pub(super) async fn from_emulator<S: Clone + Send + Sync + 'static>(
     receive(&runtime, function, &key, Some(project), request).await
 }
 
-/// Every status but 2xx makes the sender try again for a day, so bad events are acknowledged.
+/// Any status but 2xx makes the sender try again for a day, so malformed events are acknowledged.
 async fn receive<S: Clone + Send + Sync + 'static>(
     runtime: &Runtime<S>,
     function: Option<Arc<Function<S>>>,
@@ -193,7 +194,7 @@ async fn receive<S: Clone + Send + Sync + 'static>(
         tracing::error!(name, "an event for a function that isn't on documents was dropped");
         return StatusCode::NO_CONTENT.into_response();
     };
-    let room = &runtime.inner.room;
+    let room = &runtime.inner.admission;
     let Some(place) = room.event().await else {
         tracing::warn!(name, "an event waited too long for its turn; it's to come again");
         return busy();
@@ -226,22 +227,23 @@ async fn receive<S: Clone + Send + Sync + 'static>(
         return StatusCode::NO_CONTENT.into_response();
     }
     let status = match runtime.dispatch(&function, message.change, Trace::of(&parts.headers), (place, bytes)).await {
-        Dispatch::Acknowledged => StatusCode::NO_CONTENT,
-        Dispatch::Transient => StatusCode::SERVICE_UNAVAILABLE,
-        Dispatch::Broken => StatusCode::INTERNAL_SERVER_ERROR,
+        DispatchOutcome::Acknowledged => StatusCode::NO_CONTENT,
+        DispatchOutcome::Transient => StatusCode::SERVICE_UNAVAILABLE,
+        DispatchOutcome::Broken => StatusCode::INTERNAL_SERVER_ERROR,
     };
     status.into_response()
 }
 
-/// Too much comes at once.
+/// The answer when too many events come at once: the sender tries again.
 pub(super) fn busy() -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, HeaderValue::from_static("1"))]).into_response()
 }
 
-/// What is said to who delivers where nobody may.
+/// The text of the refusal where nobody may deliver.
 const CLOSED: &str = "This server has its events and tasks from its own process, and takes none from outside.\n";
 
-/// A sender that can't be verified now may try again; another is told so.
+/// The answer to a sender that couldn't be verified: 503 when that may work later, 403 where nobody may deliver, else
+/// 401.
 pub(super) fn unverified(why: &super::auth::Rejection) -> Response {
     match why {
         super::auth::Rejection::KeysUnavailable(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),

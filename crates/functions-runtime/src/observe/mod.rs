@@ -1,7 +1,7 @@
-//! What the server tells of its work: metrics for Prometheus, and costs that tests can read.
+//! Metrics of the server for Prometheus, and the costs of functions for tests.
 
+mod recent_events;
 pub mod samples;
-mod seen;
 mod trace;
 
 use std::collections::BTreeMap;
@@ -11,8 +11,8 @@ use metrics::{Key, KeyName, Label, Level, Metadata, Recorder, SharedString, Unit
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use parking_lot::Mutex;
 
+use self::recent_events::RecentEvents;
 use self::samples::Source;
-use self::seen::Seen;
 pub use self::trace::Trace;
 use document_store::{Cost, Meter};
 
@@ -33,23 +33,23 @@ pub enum Metric {
     Writes,
     /// Billed document deletes, by function.
     Deletes,
-    /// Transactions and preconditions that met somebody else's write, by function.
+    /// Conflicts with concurrent writes (repeated transactions, failed preconditions), by function.
     Conflicts,
-    /// How old changes were when their handlers began, by function.
+    /// The time from a change to the start of its handler, by function.
     EventAge,
-    /// Events that this process had before, by function.
+    /// Events that this process has received before, by function.
     Redeliveries,
     /// Events that wrote nothing, by function.
     Noops,
-    /// Events that told of no document, by function.
+    /// Events without a document, by function.
     Empty,
-    /// Attempts at tasks that weren't the first, by function.
+    /// Second and later attempts at tasks, by function.
     Retries,
-    /// Calls by what their App Check token was worth, by function.
+    /// Calls by the result of checking their App Check token, by function.
     AppCheck,
-    /// Calls too many of who isn't signed in, by function.
+    /// Calls refused because their address called too often without being signed in, by function.
     SignedOutRefused,
-    /// Calls beyond their caller's budget, by function.
+    /// Calls refused because their caller's budget is used up, by function.
     BudgetRefused,
 }
 
@@ -73,7 +73,7 @@ impl Metric {
         Metric::BudgetRefused,
     ];
 
-    /// The name that Prometheus sees.
+    /// The metric's name in Prometheus.
     pub fn name(self) -> &'static str {
         match self {
             Metric::Calls => "function_calls_total",
@@ -117,9 +117,9 @@ impl Metric {
     }
 }
 
-/// What set a run off.
+/// What triggered a run of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum TriggerKind {
     /// A client's call.
     Call,
     /// A document's change.
@@ -128,21 +128,21 @@ pub enum Kind {
     Task,
 }
 
-impl Kind {
-    /// The word for logs.
+impl TriggerKind {
+    /// The name in log lines.
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Call => "call",
-            Kind::Event => "event",
-            Kind::Task => "task",
+            TriggerKind::Call => "call",
+            TriggerKind::Event => "event",
+            TriggerKind::Task => "task",
         }
     }
 
     fn metric(self) -> Metric {
         match self {
-            Kind::Call => Metric::Calls,
-            Kind::Event => Metric::Events,
-            Kind::Task => Metric::Tasks,
+            TriggerKind::Call => Metric::Calls,
+            TriggerKind::Event => Metric::Events,
+            TriggerKind::Task => Metric::Tasks,
         }
     }
 }
@@ -156,11 +156,10 @@ pub struct FunctionCost {
     pub cost: Cost,
 }
 
-/// The upper bounds of the duration's buckets, in seconds: from an event that finds its work done
-/// to a long task.
+/// The upper bounds of the buckets of durations, in seconds: from an event with nothing to do to a long task.
 const BUCKETS: [f64; 13] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 120.0];
 
-/// The same for the ages of events: from one that comes at once to one that comes for the last time, a day later.
+/// The same for the ages of events: from immediate delivery to the last attempt of Pub/Sub, a day later.
 const AGES: [f64; 10] = [0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0, 86_400.0];
 
 /// The metrics of one server. No global recorder: each server of a test process has its own.
@@ -168,12 +167,12 @@ pub struct Metrics {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
     costs: Mutex<BTreeMap<&'static str, FunctionCost>>,
-    seen: Seen,
+    seen: RecentEvents,
     sources: Mutex<Vec<Source>>,
 }
 
 impl Metrics {
-    /// Empty metrics. Fails only if the buckets above were none.
+    /// Empty metrics. Fails only when the bounds of the buckets above are invalid.
     pub fn new() -> Result<Self, BuildError> {
         let ages = Matcher::Full(Metric::EventAge.name().to_owned());
         let builder = PrometheusBuilder::new().set_buckets(&BUCKETS)?.set_buckets_for_metric(ages, &AGES)?;
@@ -186,11 +185,24 @@ impl Metrics {
             }
         }
         let handle = recorder.handle();
-        Ok(Metrics { recorder, handle, costs: Mutex::default(), seen: Seen::default(), sources: Mutex::default() })
+        Ok(Metrics {
+            recorder,
+            handle,
+            costs: Mutex::default(),
+            seen: RecentEvents::default(),
+            sources: Mutex::default(),
+        })
     }
 
-    /// Takes note of a run that ended.
-    pub fn record(&self, function: &'static str, kind: Kind, outcome: &'static str, took: Duration, spent: &Meter) {
+    /// Records a run that ended.
+    pub fn record(
+        &self,
+        function: &'static str,
+        kind: TriggerKind,
+        outcome: &'static str,
+        took: Duration,
+        spent: &Meter,
+    ) {
         let cost = spent.total();
         {
             let mut costs = self.costs.lock();
@@ -205,13 +217,13 @@ impl Metrics {
         self.count(Metric::Writes, function, Vec::new(), cost.writes);
         self.count(Metric::Deletes, function, Vec::new(), cost.deletes);
         self.count(Metric::Conflicts, function, Vec::new(), spent.conflicts());
-        if kind == Kind::Event && outcome == "ok" && cost.writes + cost.deletes == 0 {
+        if kind == TriggerKind::Event && outcome == "ok" && cost.writes + cost.deletes == 0 {
             self.count(Metric::Noops, function, Vec::new(), 1);
         }
         self.observe(Metric::Duration, function, took);
     }
 
-    /// Takes note of an event that's about to be handled.
+    /// Records an event that is about to be handled, and whether it was received before.
     pub fn event(&self, function: &'static str, id: &str, age: Duration) {
         self.observe(Metric::EventAge, function, age);
         if self.seen.again(function, id) {
@@ -219,32 +231,32 @@ impl Metrics {
         }
     }
 
-    /// Takes note of an event that tells of no document.
+    /// Records an event without a document.
     pub fn empty_event(&self, function: &'static str) {
         self.count(Metric::Empty, function, Vec::new(), 1);
     }
 
-    /// Takes note of an attempt at a task that isn't the first.
+    /// Records a second or later attempt at a task.
     pub fn task_retried(&self, function: &'static str) {
         self.count(Metric::Retries, function, Vec::new(), 1);
     }
 
-    /// Takes note of a call that was refused before its handler began.
+    /// Records a call that was refused before its handler began.
     pub fn refused(&self, function: &'static str, status: &'static str) {
         self.count(Metric::Calls, function, vec![Label::from_static_parts("outcome", status)], 1);
     }
 
-    /// Takes note of what a call's App Check token was worth.
+    /// Records the result of checking a call's App Check token.
     pub fn app_check(&self, function: &'static str, outcome: &'static str) {
         self.count(Metric::AppCheck, function, vec![Label::from_static_parts("outcome", outcome)], 1);
     }
 
-    /// Takes note of a call that was one too many.
+    /// Records a call that was refused by the limit for callers who aren't signed in.
     pub fn signed_out_refused(&self, function: &'static str) {
         self.count(Metric::SignedOutRefused, function, Vec::new(), 1);
     }
 
-    /// Takes note of a call whose caller has used up their budget.
+    /// Records a call that was refused because its caller's budget is used up.
     pub fn budget_refused(&self, function: &'static str) {
         self.count(Metric::BudgetRefused, function, Vec::new(), 1);
     }
@@ -264,12 +276,12 @@ impl Metrics {
         self.costs.lock().clone()
     }
 
-    /// Adds numbers that are read whenever the metrics are.
+    /// Adds samples that are read each time the metrics are rendered.
     pub fn add_source(&self, source: Source) {
         self.sources.lock().push(source);
     }
 
-    /// The text that Prometheus reads.
+    /// The metrics in Prometheus's text format.
     pub fn render(&self) -> String {
         for sample in self.sources.lock().iter().flat_map(|source| source()) {
             sample.put(&self.recorder, &METADATA);
@@ -277,7 +289,7 @@ impl Metrics {
         self.handle.render()
     }
 
-    /// Folds recorded durations into their buckets. Without it they pile up until somebody reads
+    /// Folds recorded durations into their buckets. Without that they pile up in memory until the next
     /// [`Metrics::render`].
     pub fn upkeep(&self) {
         self.handle.run_upkeep();

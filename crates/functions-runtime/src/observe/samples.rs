@@ -1,4 +1,4 @@
-//! Numbers that are read when somebody asks for the metrics: what's under way, what waits, what the process takes.
+//! Metrics that are read when they're asked for: work in progress, queues, memory of the process.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use crate::engine::Runtime;
 use crate::tasks::{LocalQueue, RemoteQueue};
 
-/// What a sample shows.
+/// The value of a sample.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Reading {
     /// How much there is now.
@@ -18,16 +18,16 @@ pub enum Reading {
     Counter(u64),
 }
 
-/// One number of one metric.
+/// One value of one metric.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
     /// The metric's name, as Prometheus sees it.
     pub name: &'static str,
     /// What it is, for people.
     pub help: &'static str,
-    /// Which of its numbers.
+    /// Labels that tell this value from the metric's others.
     pub labels: Vec<(&'static str, &'static str)>,
-    /// The number.
+    /// The value.
     pub reading: Reading,
 }
 
@@ -54,28 +54,28 @@ impl Sample {
     }
 }
 
-/// Reads numbers.
+/// Reads values when the metrics are asked for.
 pub type Source = Box<dyn Fn() -> Vec<Sample> + Send + Sync>;
 
-/// Lets a runtime's metrics show what the server does.
+/// Adds the server's samples to a runtime's metrics.
 pub(crate) fn of_server<S: Clone + Send + Sync + 'static>(
     runtime: &Runtime<S>,
     connections: &Arc<Semaphore>,
     queue: &Arc<LocalQueue>,
     remote: Option<&Arc<RemoteQueue>>,
 ) {
-    let (room, runs) = (runtime.inner.room.clone(), runtime.inner.runs.clone());
+    let (room, runs) = (runtime.inner.admission.clone(), runtime.inner.runs.clone());
     let (connections, queue, remote) = (connections.clone(), queue.clone(), remote.cloned());
     let started = runtime.inner.options.context.now().as_second();
     runtime.metrics().add_source(Box::new(move || {
         let most = room.capacity();
-        // One place is for the next that comes.
+        // The acceptor holds one permit for the next connection.
         let open = most.connections.saturating_sub(connections.available_permits() + 1);
         let gauge = |name, help, value: usize| Sample::gauge(name, help, value as f64);
         let mut samples = vec![
             gauge("function_runs_in_progress", "Runs of functions under way.", *runs.borrow()),
             gauge("calls_in_progress", "Calls under way.", room.calls_in_progress()),
-            gauge("calls_limit", "Calls that may be under way at once (ROAR_MAX_CALLS).", most.calls),
+            gauge("calls_limit", "Calls that may be under way at once.", most.calls),
             gauge("events_in_progress", "Events from outside under way.", room.events_in_progress()),
             gauge("events_waiting", "Events from outside that wait for their turn.", room.events_waiting()),
             gauge("http_connections", "Open connections.", open),
@@ -84,8 +84,8 @@ pub(crate) fn of_server<S: Clone + Send + Sync + 'static>(
             Sample::gauge("process_start_time_seconds", "When the server started, since 1970.", started as f64),
         ];
         if let Some(remote) = &remote {
-            let waiting = remote.unsaid();
-            samples.push(gauge("task_words_waiting", "Tasks that Cloud Tasks has yet to be told of.", waiting));
+            let waiting = remote.unsent();
+            samples.push(gauge("task_words_waiting", "Tasks that Cloud Tasks has yet to be notified of.", waiting));
         }
         if let Some(bytes) = resident_memory() {
             let help = "Memory that the process holds, in bytes.";

@@ -5,14 +5,14 @@ use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-/// A place in somebody's trace.
+/// The position of a request in a distributed trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trace {
     /// The trace's ID: 32 hexadecimal digits, in lower case.
     pub id: String,
-    /// Where in it we were called, if that's known.
+    /// The caller's span in it: 16 hexadecimal digits, if it's known.
     span: Option<SpanId>,
-    /// The caller records it.
+    /// True when the caller records the trace.
     is_sampled: bool,
 }
 

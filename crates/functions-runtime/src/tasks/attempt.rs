@@ -1,4 +1,4 @@
-//! One attempt at a task: reads it, runs its function, removes it when it's done.
+//! One attempt at a task: reads the task's document, runs its function, and removes the document when the task is done.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,33 +10,32 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value as Json;
 
-use super::{LocalQueue, RemoteQueue, Task, TaskOutcome, contents, path_of};
+use super::{LocalQueue, RemoteQueue, StoredTask, Task, TaskOutcome, contents, path_of};
 use crate::auth::{Deliveries, Rejection};
 use crate::callable::{envelope, is_json, only_data};
 use crate::capacity::{BodyError, Share};
-use crate::engine::{Ended, Run, Runtime};
+use crate::engine::{Ended, FunctionRun, Runtime};
 use crate::error::{FunctionError, Status};
 use crate::events::{busy, unverified};
 use crate::function::{HandlerError, Trigger};
-use crate::observe::{Kind, Trace};
-use document_store::{Cost, Database, Fields, Meter, Precondition, StoreError, Write, metered};
+use crate::observe::{Trace, TriggerKind};
+use document_store::{Cost, Database, Meter, Precondition, StoreError, Write, metered};
 
-/// When a task is tried again that this process runs already.
+/// How long a remote queue waits with a task that this process is running already.
 const BUSY: Duration = Duration::from_secs(5);
-/// When a task is run again that was handed in anew while it ran.
+/// How long a task waits that was handed in again while it ran.
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// What is to be attempted.
+/// An attempt at a task that is to be made.
 #[derive(Clone, Debug)]
 pub struct Attempt {
-    /// The task.
+    /// The ID of the task's document.
     pub id: String,
-    /// Its function and payload, when nothing can have changed them since they were handed in;
-    /// otherwise they're read.
-    pub known: Option<(String, Fields)>,
+    /// What the document holds, when it can't have changed since the task was handed in; `None` when it's to be read.
+    pub known: Option<StoredTask>,
     /// 1 at the first attempt.
     pub number: u32,
-    /// Set when the task is handed in anew while it runs: its document is then to stay.
+    /// Set when the task is handed in again while it runs: its document must then stay.
     pub renewed: Arc<AtomicBool>,
     /// The trace of the request that asked for it.
     pub trace: Option<Trace>,
@@ -47,13 +46,13 @@ pub struct Attempt {
 pub enum AttemptEnd {
     /// The task is done or given up, and its document gone.
     Done,
-    /// There is no such task (any more).
+    /// The task doesn't exist, or no longer.
     Gone,
     /// To be run again after this time, or when it's woken.
     Later(Duration),
     /// Failed; to be tried again.
     Failed,
-    /// This program doesn't know its function. The document stays for one that does.
+    /// This program doesn't know the task's function. The document stays for a program that does.
     Unknown,
 }
 
@@ -70,9 +69,9 @@ impl<S: Clone + Send + Sync + 'static> TaskRunner for Runtime<S> {
         let Attempt { id, known, number, renewed, trace } = attempt;
         let path = path_of(&id);
         let mut spent = Cost::default();
-        // Another process may hand the task in anew while it runs here: then its document is to stay.
+        // Another process may hand the task in again while it runs here: then its document must stay.
         let mut read_at = None;
-        let (name, payload) = match known {
+        let StoredTask { function: name, version, payload } = match known {
             Some(known) => known,
             None => {
                 let meter = Arc::new(Meter::default());
@@ -85,7 +84,7 @@ impl<S: Clone + Send + Sync + 'static> TaskRunner for Runtime<S> {
                     }) {
                         Some(contents) => contents,
                         None => {
-                            tracing::error!(id, "a task's document isn't one; it's left alone");
+                            tracing::error!(id, "a document among the tasks isn't a task; it's left alone");
                             return AttemptEnd::Unknown;
                         }
                     },
@@ -108,7 +107,7 @@ impl<S: Clone + Send + Sync + 'static> TaskRunner for Runtime<S> {
         if number > 1 {
             self.metrics().task_retried(function.name);
         }
-        let task = Task::new(path.clone(), payload, number);
+        let task = Task { version, ..Task::new(path.clone(), payload, number) };
         let database = database.clone();
         let work = move |state| async move {
             let outcome = handler(state, task).await;
@@ -127,7 +126,7 @@ impl<S: Clone + Send + Sync + 'static> TaskRunner for Runtime<S> {
             if remove && !renewed.load(Ordering::SeqCst) {
                 let expected = read_at.map_or(Precondition::None, Precondition::UpdatedAt);
                 match database.commit(vec![Write::delete(path.clone()).when(expected)]).await {
-                    // It was handed in anew, or got further by its own hand; or it's gone.
+                    // The task was handed in again or has advanced; or its document is gone.
                     Err(StoreError::Conflict(_)) if database.get(&path).await?.is_some() => {
                         return Ok(TaskOutcome::Later(AGAIN));
                     }
@@ -137,7 +136,10 @@ impl<S: Clone + Send + Sync + 'static> TaskRunner for Runtime<S> {
             }
             outcome
         };
-        match self.run(&function, Run { kind: Kind::Task, id, trace, spent, ticket: None }, work, judge).await {
+        match self
+            .run(&function, FunctionRun { kind: TriggerKind::Task, id, trace, spent, reservation: None }, work, judge)
+            .await
+        {
             Ok(Ended::Answered(Ok(TaskOutcome::Later(delay)))) => AttemptEnd::Later(delay),
             Ok(Ended::Answered(Ok(_) | Err(HandlerError::Permanent(_)))) => AttemptEnd::Done,
             Ok(Ended::Answered(Err(HandlerError::Transient(_))) | Ended::Panicked | Ended::TimedOut) | Err(_) => {
@@ -167,7 +169,7 @@ pub async fn receive<S: Clone + Send + Sync + 'static>(
     let (parts, body) = request.into_parts();
     let now = options.context.now();
     let checked = match &options.deliveries {
-        // Nobody else tells this process of its tasks, so whoever does has made it up.
+        // Without a remote queue nobody sends this process tasks, so the request is forged.
         Deliveries::Open if remote.is_none() => Err(Rejection::Closed),
         deliveries => deliveries.check(&parts.headers, now).await,
     };
@@ -179,11 +181,12 @@ pub async fn receive<S: Clone + Send + Sync + 'static>(
     else {
         return envelope(&FunctionError::new(Status::NotFound, "There is no such queue"));
     };
-    let (bytes, _place) = match runtime.inner.room.read(&parts.headers, body, function.body_limit, Share::All).await {
-        Ok(read) => read,
-        Err(BodyError::Busy) => return busy(),
-        Err(_) => return envelope(&FunctionError::invalid("Bad Request")),
-    };
+    let (bytes, _place) =
+        match runtime.inner.admission.read(&parts.headers, body, function.body_limit, Share::All).await {
+            Ok(read) => read,
+            Err(BodyError::Busy) => return busy(),
+            Err(_) => return envelope(&FunctionError::invalid("Bad Request")),
+        };
     let body = match serde_json::from_slice(&bytes) {
         Ok(Json::Object(body)) if parts.method == Method::POST && is_json(&parts.headers) => only_data(body),
         _ => None,
@@ -195,7 +198,7 @@ pub async fn receive<S: Clone + Send + Sync + 'static>(
         parts.headers.get("x-cloudtasks-taskretrycount").and_then(|count| count.to_str().ok()?.parse::<u32>().ok());
     let number = retries.map(|retries| retries.saturating_add(1));
     let end = queue.run_now(Arc::new(runtime.clone()), id, Trace::of(&parts.headers), number).await;
-    // Cloud Tasks takes many refusals for an overload, and slows the whole queue down.
+    // Many errors look like an overload to Cloud Tasks, which then slows the whole queue down.
     if let Some(remote) = remote {
         let delay = match end {
             Some(AttemptEnd::Later(delay)) => Some(delay),

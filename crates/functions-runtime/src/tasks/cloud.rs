@@ -1,7 +1,7 @@
-//! Cloud Tasks, which carries the word that a task is there, in production and on Firebase's emulator.
+//! Cloud Tasks, which notifies the instances of a service of tasks, in production and on Firebase's emulator.
 //!
-//! The task itself is a document, as ever. So a word that's lost delays it, and one that comes twice finds it done:
-//! whoever sweeps the store now and then says the word again for tasks that have been there for long.
+//! The queue only notifies; the task's document is authoritative. So a lost notification delays the task, and a
+//! repeated one finds it done. A periodic sweep of the store notifies again of tasks that have been there for long.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use serde_json::json;
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 
-use super::backoff::Backoff;
+use super::queue::BACKOFF;
 use super::{LocalQueue, NewTask, TASKS, TaskQueue, document_id};
 use crate::counted::Counted;
 use crate::function::{Function, Trigger};
@@ -28,25 +28,26 @@ use document_store::{Database, Direction, FieldOp, Query, StoreError, Value, Wri
 const CLOUD: &str = "https://cloudtasks.googleapis.com/v2";
 /// How long a request may take.
 const LIMIT: Duration = Duration::from_secs(10);
-/// Words on their way at once.
+/// Notifications that are being sent at once.
 const AT_ONCE: usize = 16;
-/// How long after a function's own limit Cloud Tasks gives up waiting for it.
+/// What is added to a function's own time limit to make the dispatch deadline, after which Cloud Tasks tries again.
 const GRACE: Duration = Duration::from_secs(30);
-/// The limits of Cloud Tasks on that.
+/// The shortest and the longest dispatch deadline that Cloud Tasks takes.
 const DEADLINES: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(1800));
 
-/// How Cloud Tasks is asked, and whom it is to call.
+/// Where Cloud Tasks is, and which service it calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CloudOptions {
-    /// `projects/P/locations/L`, whose queues are named like the task functions.
+    /// `projects/P/locations/L`. Its queues have the names of the task functions.
     pub parent: String,
-    /// Firebase's emulator, `host:port`, instead.
+    /// `host:port` of Firebase's emulator; `None` for the real Cloud Tasks.
     pub emulator: Option<String>,
     /// The address of this service, as Cloud Tasks reaches it.
     pub target: Url,
-    /// The service account that calls are made as, and the audience of its tokens; none on the emulator.
+    /// The service account that Cloud Tasks calls this service as, and the audience of its OIDC tokens; `None` on the
+    /// emulator, which sends no token.
     pub caller: Option<(String, String)>,
-    /// How often the store is swept for tasks that are older than that.
+    /// The time between two sweeps of the store, and the age from which on a sweep notifies of a task again.
     pub sweep: Duration,
 }
 
@@ -58,18 +59,19 @@ pub enum CloudError {
     Settings(String),
 }
 
-/// Why a word wasn't taken.
+/// Why Cloud Tasks didn't take a notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-enum WordError {
-    /// It may be taken later.
+enum NotifyError {
+    /// It may take the same one later.
     #[error("Cloud Tasks can't be reached or is overloaded")]
     Later,
-    /// It never will: there's no such queue, or no right to use it.
+    /// It never will: there's no such queue, or no permission to use it. Holds the HTTP status, 0 for a malformed
+    /// address.
     #[error("Cloud Tasks refuses it (HTTP {0})")]
     Refused(u16),
 }
 
-/// A way to Cloud Tasks.
+/// A client of Cloud Tasks.
 pub struct CloudTasks {
     http: reqwest::Client,
     base: Url,
@@ -78,7 +80,7 @@ pub struct CloudTasks {
 }
 
 impl CloudTasks {
-    /// A way there, with application-default credentials unless it's the emulator. Fails when there are none.
+    /// A client with application-default credentials, or of the emulator. Fails when there are no credentials.
     pub async fn open(options: CloudOptions) -> Result<CloudTasks, CloudError> {
         let failed = |error: &dyn std::fmt::Display| CloudError::Settings(error.to_string());
         let base = match &options.emulator {
@@ -98,13 +100,16 @@ impl CloudTasks {
         Ok(CloudTasks { http: http.build().map_err(|error| failed(&error))?, base, credentials, options })
     }
 
-    /// Says a word. Its name makes a repetition of it no second one.
-    async fn say(&self, word: &Word, deadline: Duration) -> Result<(), WordError> {
-        let parent = format!("{}/queues/{}", self.options.parent, word.function);
-        let url = self.base.join(&format!("{parent}/tasks")).map_err(|_| WordError::Refused(0))?;
-        let target =
-            self.options.target.join(&format!("tasks/{}", word.function)).map_err(|_| WordError::Refused(0))?;
-        let body = json!({ "data": { "id": word.id } }).to_string();
+    /// Sends a notification. Sent again under the same name, it isn't delivered twice.
+    async fn send(&self, notification: &Notification, deadline: Duration) -> Result<(), NotifyError> {
+        let parent = format!("{}/queues/{}", self.options.parent, notification.function);
+        let url = self.base.join(&format!("{parent}/tasks")).map_err(|_| NotifyError::Refused(0))?;
+        let target = self
+            .options
+            .target
+            .join(&format!("tasks/{}", notification.function))
+            .map_err(|_| NotifyError::Refused(0))?;
+        let body = json!({ "data": { "id": notification.id } }).to_string();
         let mut request = json!({
             "url": target.as_str(), "httpMethod": "POST", "headers": { "Content-Type": "application/json" },
             "body": STANDARD.encode(body),
@@ -113,63 +118,66 @@ impl CloudTasks {
             request["oidcToken"] = json!({ "serviceAccountEmail": account, "audience": audience });
         }
         let mut task = json!({
-            "name": format!("{parent}/tasks/{}", word.name), "httpRequest": request,
+            "name": format!("{parent}/tasks/{}", notification.name), "httpRequest": request,
             "dispatchDeadline": format!("{}s", deadline.as_secs()),
         });
-        if let Some(at) = &word.at {
+        if let Some(at) = &notification.at {
             task["scheduleTime"] = json!(at.to_string());
         }
         let mut request = self.http.post(url).json(&json!({ "task": task }));
         if let Some(credentials) = &self.credentials {
             let headers = tokio::time::timeout(LIMIT, credentials.headers()).await;
-            request = request.headers((*headers.map_err(|_| WordError::Later)?.map_err(|_| WordError::Later)?).clone());
+            request =
+                request.headers((*headers.map_err(|_| NotifyError::Later)?.map_err(|_| NotifyError::Later)?).clone());
         }
-        let answer = request.send().await.map_err(|_| WordError::Later)?;
+        let answer = request.send().await.map_err(|_| NotifyError::Later)?;
         match answer.status() {
             status if status.is_success() => Ok(()),
             // It was taken before, and the answer was lost.
             StatusCode::CONFLICT => Ok(()),
-            StatusCode::TOO_MANY_REQUESTS => Err(WordError::Later),
-            status if status.is_server_error() => Err(WordError::Later),
-            status => Err(WordError::Refused(status.as_u16())),
+            StatusCode::TOO_MANY_REQUESTS => Err(NotifyError::Later),
+            status if status.is_server_error() => Err(NotifyError::Later),
+            status => Err(NotifyError::Refused(status.as_u16())),
         }
     }
 }
 
-/// That a task is there.
+/// Says that a task is to be run.
 #[derive(Clone, Debug)]
-struct Word {
+struct Notification {
     function: String,
     /// Of the task's document.
     id: String,
-    /// Of the word itself, not the task: a name that was used is taken for hours, and a task may be handed in anew.
+    /// The notification's own name, not the task's: Cloud Tasks refuses a used name for hours, and a task may be handed
+    /// in again before that.
     name: String,
     /// Not before.
     at: Option<document_store::Timestamp>,
 }
 
-/// A name that is the same for the same parts. (Cloud Tasks wants names without a common beginning.)
+/// A name made of parts: the same for the same parts. It's a digest, because names with a common beginning slow Cloud
+/// Tasks down.
 fn name_of(parts: &[&str]) -> String {
     digest(parts.join("/"))
 }
 
-/// The queue of all instances of a service: whoever is told of a task runs it.
+/// The queue of a service with several instances: Cloud Tasks notifies one of them of each task, which runs it.
 pub struct RemoteQueue {
     cloud: CloudTasks,
     database: Database,
     context: Context,
-    /// Runs what this instance is told of.
+    /// Runs the tasks that this instance is notified of.
     local: Arc<LocalQueue>,
-    /// How long functions may take.
+    /// The time limits of the task functions, by name.
     limits: HashMap<&'static str, Duration>,
-    words: mpsc::UnboundedSender<(Word, Counted)>,
-    /// How many words have yet to be said.
-    unsaid: watch::Sender<usize>,
-    said: Mutex<Option<mpsc::UnboundedReceiver<(Word, Counted)>>>,
+    notifications: mpsc::UnboundedSender<(Notification, Counted)>,
+    /// How many notifications wait to be sent.
+    unsent: watch::Sender<usize>,
+    receiver: Mutex<Option<mpsc::UnboundedReceiver<(Notification, Counted)>>>,
 }
 
 impl RemoteQueue {
-    /// A queue of the tasks in `database`, carried by `cloud`. Nothing is said before [`RemoteQueue::start`].
+    /// A queue of the tasks in `database`. Nothing is sent before [`RemoteQueue::start`].
     pub fn new<S>(
         cloud: CloudTasks,
         database: Database,
@@ -179,40 +187,40 @@ impl RemoteQueue {
     ) -> Arc<RemoteQueue> {
         let tasks = table.iter().filter(|function| matches!(function.trigger, Trigger::Task(_)));
         let limits = tasks.map(|function| (function.name, function.timeout)).collect();
-        let (words, said) = mpsc::unbounded_channel();
-        let (unsaid, said) = (watch::Sender::new(0), Mutex::new(Some(said)));
-        Arc::new(RemoteQueue { cloud, database, context, local, limits, words, unsaid, said })
+        let (notifications, receiver) = mpsc::unbounded_channel();
+        let (unsent, receiver) = (watch::Sender::new(0), Mutex::new(Some(receiver)));
+        Arc::new(RemoteQueue { cloud, database, context, local, limits, notifications, unsent, receiver })
     }
 
-    /// Begins to say words, and to sweep.
+    /// Begins to send notifications, and to sweep the store.
     pub fn start(self: &Arc<Self>) {
-        let Some(said) = self.said.lock().take() else { return };
-        tokio::spawn(self.clone().say_all(said));
-        tokio::spawn(self.clone().sweep_again_and_again());
+        let Some(receiver) = self.receiver.lock().take() else { return };
+        tokio::spawn(self.clone().send_all(receiver));
+        tokio::spawn(self.clone().sweep_periodically());
     }
 
-    /// How many words have yet to be said.
-    pub fn unsaid(&self) -> usize {
-        *self.unsaid.borrow()
+    /// How many notifications wait to be sent.
+    pub fn unsent(&self) -> usize {
+        *self.unsent.borrow()
     }
 
-    /// Waits until every word is said that there is now.
-    pub async fn all_said(&self) {
+    /// Waits until no notification waits to be sent.
+    pub async fn all_sent(&self) {
         // Fails only when the sender is gone, which `self` holds.
-        let _ = self.unsaid.subscribe().wait_for(|unsaid| *unsaid == 0).await;
+        let _ = self.unsent.subscribe().wait_for(|unsent| *unsent == 0).await;
     }
 
-    /// Runs what this instance is told of.
+    /// The queue that runs the tasks which this instance is notified of.
     pub fn local(&self) -> &Arc<LocalQueue> {
         &self.local
     }
 
-    /// Lets the task be run again after that time.
+    /// Lets the task be run again after `delay` (a second at least, a day at most).
     pub fn schedule(&self, function: &str, id: &str, delay: Duration) {
         let delay = delay.clamp(Duration::from_secs(1), Duration::from_secs(24 * 60 * 60));
         let at = self.context.now() + jiff::SignedDuration::from_secs(delay.as_secs() as i64);
-        // Several who put the same task off at once say one word, or two. The next time is another period for sure,
-        // also by another instance's clock.
+        // Instances that postpone the same task at the same time send one notification, or two where their clocks are
+        // in different periods. The next postponement falls in another period, by any instance's clock.
         let period = (at.as_millisecond() / (delay.as_millis() / 2) as i64).to_string();
         let name = name_of(&[id, "later", &period]);
         self.tell(function, id, name, Some(at));
@@ -220,46 +228,52 @@ impl RemoteQueue {
 
     fn tell(&self, function: &str, id: &str, name: String, at: Option<document_store::Timestamp>) {
         let (function, id) = (function.to_owned(), document_id(id).into_owned());
-        let word = Word { function, id, name, at };
-        // Fails when nobody says words any more: then another instance's sweep does.
-        let _ = self.words.send((word, Counted::new(&self.unsaid)));
+        let notification = Notification { function, id, name, at };
+        // Fails when this instance sends no more: then another instance's sweep notifies of the task.
+        let _ = self.notifications.send((notification, Counted::new(&self.unsent)));
     }
 
-    async fn say_all(self: Arc<Self>, said: mpsc::UnboundedReceiver<(Word, Counted)>) {
-        let words = futures::stream::unfold(said, async |mut said| Some((said.recv().await?, said)));
-        words.for_each_concurrent(AT_ONCE, async |(word, _unsaid)| self.say(word).await).await;
+    async fn send_all(self: Arc<Self>, receiver: mpsc::UnboundedReceiver<(Notification, Counted)>) {
+        let notifications =
+            futures::stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver)));
+        notifications
+            .for_each_concurrent(AT_ONCE, async |(notification, _unsent)| self.deliver(notification).await)
+            .await;
     }
 
-    async fn say(&self, word: Word) {
-        let limit = self.limits.get(word.function.as_str()).copied().unwrap_or(DEADLINES.1);
+    async fn deliver(&self, notification: Notification) {
+        let limit = self.limits.get(notification.function.as_str()).copied().unwrap_or(DEADLINES.1);
         let deadline = (limit + GRACE).clamp(DEADLINES.0, DEADLINES.1);
-        let backoff = Backoff::default();
         for failures in 1.. {
-            match self.cloud.say(&word, deadline).await {
+            match self.cloud.send(&notification, deadline).await {
                 Ok(()) => return,
-                Err(WordError::Later) => {
-                    tracing::warn!(function = word.function, failures, "Cloud Tasks can't be told of a task");
-                    tokio::time::sleep(backoff.delay(failures)).await;
+                Err(NotifyError::Later) => {
+                    tracing::warn!(
+                        function = notification.function,
+                        failures,
+                        "Cloud Tasks can't be notified of a task"
+                    );
+                    tokio::time::sleep(BACKOFF.pause(failures, &*self.context.random)).await;
                 }
                 Err(error) => {
-                    tracing::error!(function = word.function, %error, "Cloud Tasks can't be told of a task");
+                    tracing::error!(function = notification.function, %error, "Cloud Tasks can't be notified of a task");
                     return;
                 }
             }
         }
     }
 
-    /// An instance may have died between a commit and its word.
-    async fn sweep_again_and_again(self: Arc<Self>) {
+    /// Notifies of tasks whose instance died between the commit and the notification.
+    async fn sweep_periodically(self: Arc<Self>) {
         let period = self.cloud.options.sweep;
         loop {
-            // Not all instances at once.
-            let spread = Duration::from_millis(document_store::context::jitter(period.as_millis() as u64 / 4));
+            // Spread, so that the instances don't all sweep at the same time.
+            let spread = Duration::from_millis(self.context.random.up_to(period.as_millis() as u64 / 4));
             tokio::time::sleep(period + spread).await;
             match self.sweep(period).await {
                 Ok(0) => {}
-                Ok(found) => tracing::info!(found, "tasks that have been there for long are told of again"),
-                Err(error) => tracing::warn!(%error, "tasks can't be swept"),
+                Ok(found) => tracing::info!(found, "notified Cloud Tasks again of old tasks"),
+                Err(error) => tracing::warn!(%error, "the store can't be swept for old tasks"),
             }
         }
     }
@@ -267,7 +281,7 @@ impl RemoteQueue {
     async fn sweep(&self, age: Duration) -> Result<usize, StoreError> {
         let age = jiff::SignedDuration::try_from(age).unwrap_or(jiff::SignedDuration::from_hours(1));
         let now = self.context.now();
-        // However many instances sweep, and how often: one word a task and period.
+        // Named by the period: however many instances sweep, one notification a task and period is delivered.
         let period = (now.as_millisecond() / age.as_millis().max(1) as i64).to_string();
         let old = Query::collection(TASKS)
             .filter("createdAt", FieldOp::LessThan, now - age)

@@ -1,4 +1,4 @@
-//! The queue of this process: durable, because every task is a document until it's done.
+//! The queue that runs tasks in this process. It's durable, because every task is a document until it's done.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,37 +8,41 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::attempt::{AttemptEnd, TaskRunner};
-use super::backoff::Backoff;
-use super::state::State;
+use super::state::QueueState;
 use super::{NewTask, TASKS, TaskQueue, document_id, document_of, path_of};
 use crate::observe::Trace;
+use document_store::backoff::Backoff;
+use document_store::context::SystemRandom;
 use document_store::{Database, Direction, DocPath, FieldPath, Query, StoreError, Transform, Write};
 
-/// How many stored tasks are read at once.
+/// How many stored tasks one query reads.
 const PAGE: u32 = 200;
 
-/// How a queue behaves.
+/// The default pauses before a failed task is tried again, and those before Cloud Tasks is notified again.
+pub(super) const BACKOFF: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(60));
+
+/// Options of a queue.
 #[derive(Clone, Copy, Debug)]
 pub struct QueueOptions {
     /// How many tasks run at once.
     pub concurrency: usize,
-    /// How long a task that failed waits.
+    /// The pauses before a task that failed is tried again.
     pub backoff: Backoff,
 }
 
 impl Default for QueueOptions {
     fn default() -> Self {
-        QueueOptions { concurrency: 4, backoff: Backoff::default() }
+        QueueOptions { concurrency: 4, backoff: BACKOFF }
     }
 }
 
-/// Runs tasks in this process, the oldest first and a bounded number at once. Tasks that a crash or
-/// a stop left behind are found in the store at the next start.
+/// Runs tasks in this process, in the order in which they came and a bounded number at once. Tasks that a crash or a
+/// stop left behind are found in the store at the next start.
 pub struct LocalQueue {
     database: Database,
     options: QueueOptions,
-    state: Mutex<State>,
-    /// Tells the dispatcher that there may be something to do.
+    state: Mutex<QueueState>,
+    /// Notifies the dispatcher that a task may be ready.
     changed: Notify,
     progress: watch::Sender<Progress>,
 }
@@ -128,10 +132,10 @@ impl LocalQueue {
 
     fn finish(&self, id: &str, end: AttemptEnd) {
         let backoff = self.options.backoff;
-        self.change(|state| state.ended(id, end, Instant::now(), |failures| backoff.delay(failures)));
+        self.change(|state| state.ended(id, end, Instant::now(), |failures| backoff.pause(failures, &SystemRandom)));
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+    fn change<T>(&self, change: impl FnOnce(&mut QueueState) -> T) -> T {
         let mut state = self.state.lock();
         let result = change(&mut state);
         let (pending, running) = (state.pending(), state.running());
@@ -213,7 +217,7 @@ impl LocalQueue {
                 Err(error) => {
                     failures += 1;
                     tracing::warn!(%error, "stored tasks can't be read; it's tried again");
-                    tokio::time::sleep(self.options.backoff.delay(failures)).await;
+                    tokio::time::sleep(self.options.backoff.pause(failures, &SystemRandom)).await;
                     if self.state.lock().stopping {
                         break;
                     }
@@ -244,7 +248,7 @@ impl TaskQueue for LocalQueue {
     fn announce(&self, tasks: Vec<NewTask>) {
         self.change(|state| {
             for task in tasks {
-                state.announce(document_id(&task.id).into_owned(), task.function.to_owned(), task.payload);
+                state.announce(document_id(&task.id).into_owned(), task.into());
             }
         });
     }

@@ -1,5 +1,5 @@
-//! The queue's memory: which tasks are ready, run, or wait. No I/O and no clock, so that its rules
-//! can be tested as they stand.
+//! The state of a queue: which tasks are ready, run, or wait. Without I/O and clock, so that its rules are easy to
+//! test.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -8,31 +8,31 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::StoredTask;
 use super::attempt::{Attempt, AttemptEnd};
-use document_store::Fields;
 
 /// How many ready tasks are kept in memory. More stay in the store until there is room.
 pub const ROOM: usize = 1000;
 
-/// All that the queue remembers.
+/// What the queue knows of its tasks.
 #[derive(Default)]
-pub struct State {
+pub struct QueueState {
     entries: HashMap<String, Entry>,
     ready: VecDeque<String>,
     due: BTreeSet<(Instant, String)>,
     running: usize,
     /// The store may hold tasks that aren't in `entries`.
     pub unread: bool,
-    /// A task was left in the store since the reading of it began: it's to be read once more.
+    /// A task was left in the store after the current reading began, so the store must be read once more.
     missed: bool,
     /// The store is being read.
     pub reading: bool,
-    /// Nothing more is begun.
+    /// No further attempt is begun.
     pub stopping: bool,
 }
 
 struct Entry {
-    known: Option<(String, Fields)>,
+    known: Option<StoredTask>,
     attempts: u32,
     failures: u32,
     phase: Phase,
@@ -44,15 +44,15 @@ enum Phase {
     Waiting { until: Instant, may_wake: bool },
 }
 
-impl State {
-    /// A task was handed in, with its document. Handed in anew, it runs (again).
-    pub fn announce(&mut self, id: String, function: String, payload: Fields) {
+impl QueueState {
+    /// Notes that a task was handed in. One that runs is run once more afterwards; one that waits is run now.
+    pub fn announce(&mut self, id: String, task: StoredTask) {
         let Some(entry) = self.entries.get_mut(&id) else {
             if self.ready.len() >= ROOM {
                 self.unread = true;
                 self.missed = true;
             } else {
-                self.insert(id, Some((function, payload)));
+                self.insert(id, Some(task));
             }
             return;
         };
@@ -64,7 +64,7 @@ impl State {
         }
     }
 
-    /// A task was found in the store. False when there's no room for it.
+    /// Notes that a task was found in the store. False when there's no room for it in memory.
     pub fn found(&mut self, id: String) -> bool {
         if self.entries.contains_key(&id) {
             return true;
@@ -72,23 +72,23 @@ impl State {
         if self.ready.len() >= ROOM {
             return false;
         }
-        // What was read may be out of date by now: the attempt reads it again.
+        // The document may have changed since it was found: the attempt reads it again.
         self.insert(id, None);
         true
     }
 
-    fn insert(&mut self, id: String, known: Option<(String, Fields)>) {
+    fn insert(&mut self, id: String, known: Option<StoredTask>) {
         self.ready.push_back(id.clone());
         self.entries.insert(id, Entry { known, attempts: 0, failures: 0, phase: Phase::Ready });
     }
 
-    /// The end of the store was reached. True when it's to be read from the start once more.
+    /// Notes that all stored tasks were read. True when the store must be read once more from the start.
     pub fn read_through(&mut self) -> bool {
         self.unread = std::mem::take(&mut self.missed);
         self.unread
     }
 
-    /// True when it's time to look into the store.
+    /// True when the store is to be read for further tasks.
     pub fn wants_reading(&self) -> bool {
         self.unread && !self.reading && !self.stopping && self.ready.len() <= ROOM / 2
     }
@@ -123,7 +123,7 @@ impl State {
         self.begin(id)
     }
 
-    /// Begins an attempt at that very task, known or not; `None` while it runs.
+    /// Begins an attempt at the task of that ID, whether it's known or not; `None` while it runs.
     pub fn claim(&mut self, id: &str) -> Option<Attempt> {
         match self.entries.get(id).map(|entry| &entry.phase) {
             Some(Phase::Running { .. }) => return None,
@@ -144,7 +144,7 @@ impl State {
         Some(Attempt { id, known: entry.known.take(), number: entry.attempts, renewed, trace: None })
     }
 
-    /// An attempt ended. `delay` says how long a task that failed so often in a row waits.
+    /// Notes how an attempt ended. `delay` is the pause after that many failures in a row.
     pub fn ended(&mut self, id: &str, end: AttemptEnd, now: Instant, delay: impl FnOnce(u32) -> Duration) {
         let Some(entry) = self.entries.get_mut(id) else { return };
         let Phase::Running { renewed, woken } = &entry.phase else { return };
@@ -174,7 +174,7 @@ impl State {
                 self.ready.push_back(id.to_owned());
             }
             Some((delay, may_wake)) => {
-                // A day is for ever here, and stays clear of the clock's end.
+                // At most a day, so that the sum can't overflow.
                 let until = now + delay.min(Duration::from_secs(86_400));
                 entry.phase = Phase::Waiting { until, may_wake };
                 self.due.insert((until, id.to_owned()));
@@ -182,7 +182,7 @@ impl State {
         }
     }
 
-    /// Forgets a task that somebody else remembers.
+    /// Forgets a task, which a remote queue takes care of.
     pub fn forget(&mut self, id: &str) {
         if let Some(entry) = self.entries.remove(id)
             && matches!(entry.phase, Phase::Running { .. })
@@ -215,17 +215,18 @@ mod tests {
         panic!("nothing failed")
     }
 
-    fn announce(state: &mut State, id: &str) {
-        state.announce(id.to_owned(), "work".to_owned(), Fields::new());
+    fn announce(state: &mut QueueState, id: &str) {
+        let task = StoredTask { function: "work".to_owned(), version: 1, payload: Default::default() };
+        state.announce(id.to_owned(), task);
     }
 
-    fn started(state: &mut State, now: Instant) -> Vec<String> {
+    fn started(state: &mut QueueState, now: Instant) -> Vec<String> {
         std::iter::from_fn(|| state.next(now)).map(|attempt| attempt.id).collect()
     }
 
     #[test]
     fn tasks_run_in_the_order_they_came_and_never_twice_at_once() {
-        let (mut state, now) = (State::default(), Instant::now());
+        let (mut state, now) = (QueueState::default(), Instant::now());
         for id in ["b", "a", "b", "c"] {
             announce(&mut state, id);
         }
@@ -237,7 +238,7 @@ mod tests {
         for id in ["a", "b", "c"] {
             state.ended(id, AttemptEnd::Done, now, no_delay);
         }
-        // Handed in anew while it ran: it runs once more.
+        // Handed in again while it ran: it runs once more.
         let again = state.next(now).unwrap();
         assert_eq!((again.id.as_str(), again.number, again.known), ("a", 2, None));
         state.ended("a", AttemptEnd::Gone, now, no_delay);
@@ -246,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_later_task_waits_until_it_is_due_or_woken() {
-        let (mut state, now) = (State::default(), Instant::now());
+        let (mut state, now) = (QueueState::default(), Instant::now());
         let hour = Duration::from_secs(3600);
         announce(&mut state, "a");
         assert_eq!(started(&mut state, now), ["a"]);
@@ -266,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_failed_task_waits_its_backoff_whoever_wakes_it() {
-        let (mut state, now) = (State::default(), Instant::now());
+        let (mut state, now) = (QueueState::default(), Instant::now());
         announce(&mut state, "a");
         for failures in 1..=3 {
             assert_eq!(started(&mut state, now + Duration::from_secs(1)), ["a"]);
@@ -281,7 +282,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_and_nothing_is_forgotten() {
-        let (mut state, now) = (State::default(), Instant::now());
+        let (mut state, now) = (QueueState::default(), Instant::now());
         for number in 0..ROOM + 10 {
             announce(&mut state, &number.to_string());
         }

@@ -1,5 +1,5 @@
-//! The word of tasks, carried by Cloud Tasks: a fake of its REST interface that keeps what it's told, and fails as told.
-//! (What becomes of words, the client tests show on Firebase's emulator.)
+//! Notifications by Cloud Tasks: a fake of its REST interface that keeps the requests it gets, and fails as told. (The
+//! client tests show on Firebase's emulator what becomes of notifications.)
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,16 +16,17 @@ use functions_runtime::tasks::TASKS;
 use functions_runtime::{CloudOptions, NewTask, TaskQueue};
 use parking_lot::Mutex;
 use serde_json::{Value as Json, json};
+use tokio::sync::watch;
 
-use crate::support::world::Step;
+use crate::support::world::{Step, Work};
 use crate::support::{Setup, TestServer};
 
 const PARENT: &str = "projects/demo/locations/us-central1";
 
-/// What was asked, and what is answered next; 200 when nothing is said.
+/// The requests that came, and the statuses of the next answers; 200 when there are none.
 #[derive(Clone, Default)]
 struct Fake {
-    asked: Arc<Mutex<Vec<(String, Json)>>>,
+    asked: Arc<watch::Sender<Vec<(String, Json)>>>,
     answers: Arc<Mutex<VecDeque<u16>>>,
 }
 
@@ -40,18 +41,17 @@ impl Fake {
 
     /// Waits for that many requests.
     async fn until(&self, count: usize) -> Vec<(String, Json)> {
-        let waited = tokio::time::timeout(Duration::from_secs(20), async {
-            while self.asked.lock().len() < count {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        });
-        waited.await.unwrap_or_else(|_| panic!("only {:?}", self.asked.lock()));
-        self.asked.lock().clone()
+        let mut asked = self.asked.subscribe();
+        let has_all = asked.wait_for(|asked| asked.len() >= count);
+        let waited = tokio::time::timeout(Duration::from_secs(20), has_all).await.is_ok();
+        assert!(waited, "only {:?}", self.asked.borrow());
+        self.asked.borrow().clone()
     }
 }
 
 async fn create(State(fake): State<Fake>, uri: Uri, body: String) -> (StatusCode, String) {
-    fake.asked.lock().push((uri.path().to_owned(), serde_json::from_str(&body).unwrap_or_default()));
+    let request = (uri.path().to_owned(), serde_json::from_str(&body).unwrap_or_default());
+    fake.asked.send_modify(|asked| asked.push(request));
     let status = fake.answers.lock().pop_front().unwrap_or(200);
     (StatusCode::from_u16(status).unwrap(), "{}".to_owned())
 }
@@ -68,22 +68,22 @@ async fn server(fake: &Fake, sweep: Duration, caller: Option<(String, String)>) 
 }
 
 fn task(id: &str) -> NewTask {
-    NewTask { id: id.to_owned(), function: "work", payload: fields! {"text" => "first"} }
+    NewTask::new(id, &Work::new("first"))
 }
 
 const NEVER: Duration = Duration::from_secs(3600);
 
 #[tokio::test]
-async fn a_word_says_all_that_a_call_needs() {
+async fn a_notification_says_all_that_a_call_needs() {
     let fake = Fake::default();
     let caller = Some(("tasks@demo.iam.gserviceaccount.com".to_owned(), "https://service.example".to_owned()));
     let server = server(&fake, NEVER, caller).await;
     let remote = server.remote.clone().unwrap();
     remote.announce(vec![task("a"), task("a")]);
     let asked = fake.until(2).await;
-    let (path, word) = &asked[0];
+    let (path, notification) = &asked[0];
     assert_eq!(path, &format!("/{PARENT}/queues/work/tasks"));
-    let request = &word["task"]["httpRequest"];
+    let request = &notification["task"]["httpRequest"];
     assert_eq!(
         (&request["url"], &request["httpMethod"]),
         (&json!("https://service.example/tasks/work"), &json!("POST"))
@@ -93,21 +93,21 @@ async fn a_word_says_all_that_a_call_needs() {
     let body: Json = serde_json::from_slice(&STANDARD.decode(request["body"].as_str().unwrap()).unwrap()).unwrap();
     assert_eq!(body, json!({"data": {"id": "a"}}));
     // The function's own limit, and half a minute for the way.
-    assert_eq!(word["task"]["dispatchDeadline"], "50s");
+    assert_eq!(notification["task"]["dispatchDeadline"], "50s");
     let name = |n: usize| asked[n].1["task"]["name"].as_str().unwrap().to_owned();
     assert!(name(0).starts_with(&format!("{PARENT}/queues/work/tasks/")));
-    assert_ne!(name(0), name(1), "handed in anew, a task needs another word");
+    assert_ne!(name(0), name(1), "handed in again, a task needs another notification");
 }
 
 #[tokio::test]
-async fn a_word_that_is_not_taken_is_said_again_under_the_same_name() {
+async fn a_notification_that_is_not_taken_is_sent_again_under_the_same_name() {
     let fake = Fake::default();
     fake.answers.lock().extend([503, 429, 500, 409]);
     let server = server(&fake, NEVER, None).await;
     let remote = server.remote.clone().unwrap();
     remote.announce(vec![task("a")]);
     let asked = fake.until(4).await;
-    let names: Vec<_> = asked.iter().map(|(_, word)| word["task"]["name"].clone()).collect();
+    let names: Vec<_> = asked.iter().map(|(_, notification)| notification["task"]["name"].clone()).collect();
     assert!(names.iter().all(|name| *name == names[0]), "{names:?}");
     // One that's refused for good holds nothing up; and what conflicts was taken.
     fake.answers.lock().extend([404]);
@@ -133,9 +133,9 @@ async fn a_task_that_wants_to_run_later_is_scheduled_and_not_refused() {
     assert_eq!(at.duration_since(server.now()).as_secs(), 90);
     assert_eq!(ask().await, 204);
     assert_eq!(server.world.noted(), ["a first", "a first"]);
-    // Gone: a word that comes late is answered the same.
+    // Gone: a late notification is answered the same.
     assert_eq!(ask().await, 204);
-    assert_eq!(fake.asked.lock().len(), 1);
+    assert_eq!(fake.asked.borrow().len(), 1);
 }
 
 #[tokio::test]
@@ -169,11 +169,11 @@ async fn a_task_handed_in_anew_while_it_runs_runs_again() {
     assert_eq!(running.await.unwrap().unwrap().status(), 204);
     let path = DocPath::in_collection(TASKS, "a").unwrap();
     assert!(server.world.database.get(&path).await.unwrap().is_some(), "it's still to be done");
-    assert_eq!(fake.until(1).await.len(), 1, "and somebody will be told");
+    assert_eq!(fake.until(1).await.len(), 1, "and somebody will be notified");
 }
 
 #[tokio::test]
-async fn tasks_that_nobody_was_told_of_are_found() {
+async fn tasks_that_nobody_was_notified_of_are_found() {
     let fake = Fake::default();
     let server = server(&fake, Duration::from_millis(50), None).await;
     let old = |id: &str, at: &str| {
@@ -184,8 +184,8 @@ async fn tasks_that_nobody_was_told_of_are_found() {
     let later = (server.now() + jiff::SignedDuration::from_hours(1)).to_string();
     server.world.database.commit(vec![old("old", "2020-01-01T00:00:00Z"), old("new", &later)]).await.unwrap();
     let asked = fake.until(2).await;
-    for (_, word) in asked {
-        let body = STANDARD.decode(word["task"]["httpRequest"]["body"].as_str().unwrap()).unwrap();
+    for (_, notification) in asked {
+        let body = STANDARD.decode(notification["task"]["httpRequest"]["body"].as_str().unwrap()).unwrap();
         assert_eq!(serde_json::from_slice::<Json>(&body).unwrap()["data"]["id"], "old");
     }
 }

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use document_store::fields;
 use document_store::firestore::event::DocumentEventData;
 use document_store::{ChangeSink, Cost, Delivery, DocPath, Document, DocumentChange, Fields, Timestamp};
-use functions_runtime::Dispatch;
+use functions_runtime::DispatchOutcome;
 use gcloud_sdk::google::firestore::v1 as pb;
 use prost::Message as _;
 use reqwest::RequestBuilder;
@@ -255,22 +255,22 @@ fn change(path: &str, fields: Fields) -> DocumentChange {
 async fn an_embedded_store_delivers_to_the_same_functions() {
     let server = TestServer::with(Setup::new()).await;
     for (mode, dispatch) in [
-        ("fine", Dispatch::Acknowledged),
-        ("permanent", Dispatch::Acknowledged),
-        ("transient", Dispatch::Transient),
-        ("panic", Dispatch::Broken),
+        ("fine", DispatchOutcome::Acknowledged),
+        ("permanent", DispatchOutcome::Acknowledged),
+        ("transient", DispatchOutcome::Transient),
+        ("panic", DispatchOutcome::Broken),
     ] {
         let change = || change("users/u1", fields! {"mode" => mode});
         assert_eq!(server.runtime.dispatch_change("onWritten", change()).await, dispatch);
         let sink: Arc<dyn ChangeSink> = Arc::new(server.runtime.clone());
-        let refused = dispatch != Dispatch::Acknowledged;
+        let refused = dispatch != DispatchOutcome::Acknowledged;
         let delivery = if refused { Delivery::Refused } else { Delivery::Acknowledged };
         assert_eq!(sink.deliver("onwritten", change()).await, delivery);
     }
     let noted = server.world.noted().len();
     for (trigger, path) in [("nothing", "users/u1"), ("echoBack", "users/u1"), ("onWritten", "runs/r1")] {
         let dispatch = server.runtime.dispatch_change(trigger, change(path, Fields::new())).await;
-        assert_eq!(dispatch, Dispatch::Acknowledged, "{trigger}");
+        assert_eq!(dispatch, DispatchOutcome::Acknowledged, "{trigger}");
     }
     assert_eq!(server.world.noted().len(), noted);
 }

@@ -1,14 +1,20 @@
 //! Servers that take tokens of development: what comes from elsewhere than this machine is refused.
 
-use functions_runtime::LocalOnly;
+use functions_runtime::{LocalHints, LocalOnly};
 use serde_json::{Value, json};
 
 use crate::support::world::answer;
 use crate::support::{Setup, TestServer};
 
+const HINTS: LocalHints = LocalHints {
+    host: Some("Add names with HOSTS."),
+    origin: Some("Add origins with ORIGINS."),
+    proxy: Some("Set TOKENS=never."),
+};
+
 async fn server() -> TestServer {
     let origins = vec!["https://dev.school.example".to_owned()];
-    let local = Some(LocalOnly { hosts: vec!["devbox".to_owned()], origins });
+    let local = Some(LocalOnly { hosts: vec!["devbox".to_owned()], origins, hints: HINTS });
     TestServer::with(Setup { local, ..Setup::new() }).await
 }
 
@@ -33,17 +39,17 @@ async fn this_machine_its_pages_and_what_is_named_are_answered() {
     assert_eq!(call(&server, Some(("host", "devbox:8080"))).await.0, 200);
 }
 
-/// A proxy or a tunnel on the machine, a page of anybody's in its browser, a name that leads there: each is a stranger, who
-/// isn't even told of what there is.
+/// A proxy or a tunnel on the machine, a page of anybody's in its browser, a name that leads there: each is a stranger,
+/// who isn't even told of what there is.
 #[tokio::test]
 async fn strangers_are_refused_whatever_they_ask_for() {
     let server = server().await;
     for (name, value, said) in [
-        ("host", "evil.example", "ROAR_DEVELOPMENT_HOSTS"),
-        ("origin", "https://evil.example", "ROAR_DEVELOPMENT_ORIGINS"),
-        ("origin", "null", "ROAR_DEVELOPMENT_ORIGINS"),
+        ("host", "evil.example", "[::1]. Add names with HOSTS."),
+        ("origin", "https://evil.example", "pages of this machine. Add origins with ORIGINS."),
+        ("origin", "null", "pages of this machine. Add origins with ORIGINS."),
         ("x-forwarded-for", "203.0.113.1", "the header x-forwarded-for shows"),
-        ("x-forwarded-host", "demo.example", "ROAR_UNSIGNED_TOKENS=never"),
+        ("x-forwarded-host", "demo.example", "x-forwarded-host shows. Set TOKENS=never."),
         ("forwarded", "for=203.0.113.1", "the header forwarded"),
         ("via", "1.1 proxy", "the header via"),
         ("x-real-ip", "203.0.113.1", "the header x-real-ip"),

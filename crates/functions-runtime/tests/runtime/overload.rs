@@ -16,12 +16,17 @@ fn calls(calls: usize) -> Capacity {
 }
 
 async fn until_held(server: &TestServer, count: usize) {
-    let held = async {
-        while server.world.noted().iter().filter(|noted| *noted == "held").count() < count {
-            tokio::time::sleep(Duration::from_millis(2)).await;
+    server.world.until_times("held", count).await;
+}
+
+/// Waits until a gauge of the server shows that value. The server tells nobody of its changes, so they're polled.
+async fn until_shown(server: &TestServer, gauge: &str, value: usize) {
+    let shown = async {
+        while !server.runtime.metrics().render().lines().any(|line| line == format!("{gauge} {value}")) {
+            tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), held).await.expect("they are taken");
+    tokio::time::timeout(Duration::from_secs(10), shown).await.unwrap_or_else(|_| panic!("{gauge} isn't {value}"));
 }
 
 #[tokio::test]
@@ -122,17 +127,21 @@ async fn a_burst_of_events_is_handled_in_turn() {
 /// Who sends slowly keeps nobody out.
 #[tokio::test]
 async fn a_body_that_does_not_come_takes_no_place() {
-    use tokio::io::AsyncWriteExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let server = TestServer::with(Setup { capacity: calls(1), ..Setup::new() }).await;
     let mut slow = Vec::new();
     for _ in 0..8 {
         let mut stream = tokio::net::TcpStream::connect(server.url.trim_start_matches("http://")).await.unwrap();
-        let head =
-            "POST /echoBack HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9000000\r\n\r\n{";
+        let head = "POST /echoBack HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 60000\r\n\
+                    expect: 100-continue\r\n\r\n";
         stream.write_all(head.as_bytes()).await.unwrap();
+        // The server says so when it begins to wait for the body.
+        let mut answer = [0; 25];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 100 Continue\r\n\r\n");
+        stream.write_all(b"{").await.unwrap();
         slow.push(stream);
     }
-    tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(server.call("/echoBack", json!(1)).await.status(), 200);
 }
 
@@ -165,8 +174,9 @@ async fn an_event_keeps_its_place_until_its_handler_ends() {
     server.world.until("Created u1").await;
     gone.abort();
     let _ = gone.await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    let next = tokio::time::timeout(Duration::from_millis(200), event("ok").send()).await;
-    assert!(next.is_err(), "the place is held by a handler that nobody waits for");
+    until_shown(&server, "http_connections", 0).await;
+    let next = tokio::spawn(event("ok").send());
+    until_shown(&server, "events_waiting", 1).await;
+    assert!(!next.is_finished(), "the place is held by a handler that nobody waits for");
     assert_eq!(server.world.noted().len(), 1);
 }

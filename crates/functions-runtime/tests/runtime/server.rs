@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use functions_runtime::TaskQueue;
+use functions_runtime::{NewTask, TaskQueue};
 use serde_json::json;
 
-use crate::support::world::Step;
+use crate::support::world::{Step, Work};
 use crate::support::{Memory, Setup, TestServer};
 
 async fn get(server: &TestServer, path: &str) -> (u16, String) {
@@ -32,7 +32,7 @@ async fn a_stop_lets_what_runs_end_and_leaves_the_rest_in_the_store() {
     let mut server = TestServer::with(Setup { memory: memory.clone(), concurrency: 1, ..Setup::new() }).await;
     server.world.script("a", [Step::Hold]);
     for id in ["a", "b"] {
-        let task = functions_runtime::NewTask { id: id.to_owned(), function: "work", payload: Default::default() };
+        let task = NewTask::new(id, &Work::default());
         server.world.database.commit(vec![server.queue.enlist(&task)]).await.unwrap();
         server.queue.announce(vec![task]);
     }
@@ -43,8 +43,9 @@ async fn a_stop_lets_what_runs_end_and_leaves_the_rest_in_the_store() {
     // New connections find nobody; those that wait for an answer get it.
     let (url, world) = (server.url.clone(), server.world.clone());
     let fresh = crate::support::world::http();
+    // Nothing tells when a real listener is closed, so connections are tried.
     while fresh.get(format!("{url}/healthz")).header("connection", "close").send().await.is_ok() {
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        tokio::task::yield_now().await;
     }
     world.gate.add_permits(2);
     assert!(server.stopped().await);

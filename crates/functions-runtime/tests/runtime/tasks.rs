@@ -10,13 +10,13 @@ use functions_runtime::{NewTask, TaskQueue};
 use serde_json::{Value, json};
 
 use crate::support::world::service;
-use crate::support::world::{Step, answer, error};
+use crate::support::world::{Step, Work, answer, error};
 use crate::support::{Memory, Setup, TestServer};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn task(id: &str) -> NewTask {
-    NewTask { id: id.to_owned(), function: "work", payload: fields! {"text" => "first"} }
+    NewTask::new(id, &Work::new("first"))
 }
 
 /// Commits the tasks' documents; nobody is told.
@@ -131,7 +131,7 @@ async fn a_task_handed_in_anew_while_it_runs_runs_once_more() {
     server.world.script("a", [Step::Hold]);
     hand_in(&server, &["a"]).await;
     server.world.until("a first").await;
-    let renewed = NewTask { payload: fields! {"text" => "renewed"}, ..task("a") };
+    let renewed = NewTask::new("a", &Work::new("renewed"));
     server.world.database.commit(vec![server.queue.enlist(&renewed)]).await.unwrap();
     server.queue.announce(vec![renewed]);
     server.world.gate.add_permits(1);
@@ -200,6 +200,23 @@ async fn what_this_version_cannot_run_stays_for_one_that_can() {
     hand_in(&server, &["c"]).await;
     idle(&server).await;
     assert_eq!((memory.ids(), server.world.noted()), (vec!["a".into(), "b".into()], vec!["c first".to_owned()]));
+}
+
+#[tokio::test]
+async fn a_payload_that_cannot_be_read_is_given_up_and_one_of_a_newer_version_waits() {
+    let memory = Memory::default();
+    let malformed = fields! {"function" => "work", "payload" => fields! {"text" => 3}};
+    let newer = fields! {"function" => "work", "payload" => fields! {"text" => "newer"}, "version" => 2};
+    let first = fields! {"function" => "work", "payload" => fields! {"text" => "older"}};
+    let write = |id: &str, fields| Write::set(DocPath::in_collection(TASKS, id).unwrap(), fields);
+    let writes = vec![write("a", malformed), write("b", newer), write("c", first)];
+    memory.database().commit(writes).await.unwrap();
+    let server = one_at_a_time(&memory).await;
+    server.world.until("c older").await;
+    while memory.ids() != ["b"] || server.runtime.metrics().render().matches("outcome=\"permanent\"").count() == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(server.world.noted(), ["c older"]);
 }
 
 #[tokio::test]

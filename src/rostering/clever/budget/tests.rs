@@ -4,14 +4,15 @@ use jiff::Timestamp;
 use reqwest::header::HeaderName;
 
 use super::*;
-use crate::context::{CountingIds, ManualClock};
+use crate::context::{CountingIds, ManualClock, SystemRandom};
 
 /// The second that it is, by the clock that stands still.
 const NOW: i64 = 1_000_000;
 
 fn budget(limit: u32) -> Budget {
     let clock = ManualClock::at(Timestamp::from_second(NOW).unwrap());
-    let context = Context { clock: Arc::new(clock), ids: Arc::new(CountingIds::default()) };
+    let context =
+        Context { clock: Arc::new(clock), ids: Arc::new(CountingIds::default()), random: Arc::new(SystemRandom) };
     Budget::new(context, limit, Duration::from_secs(120))
 }
 

@@ -254,7 +254,7 @@ impl Work<'_> {
 
     async fn wait(&self, attempt: u32) {
         let phase = self.monitor.progress.borrow().phase;
-        let pause: Duration = crate::rostering::pause(attempt);
+        let pause: Duration = crate::rostering::BACKOFF.pause(attempt, &*self.app.context.random);
         tracing::warn!(district = self.id, attempt, ?pause, "the store failed; the batch is tried again");
         self.phase(Phase::Retrying);
         tokio::time::sleep(pause).await;

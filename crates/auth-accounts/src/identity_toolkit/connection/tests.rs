@@ -27,14 +27,15 @@ async fn pauses_grow_and_end() {
 async fn a_project_is_one_segment() {
     let connection = Connection::open(Some("127.0.0.1:9"), Options::default()).await.unwrap();
     let base = "http://127.0.0.1:9/identitytoolkit.googleapis.com/v1/projects";
-    assert_eq!(connection.project("demo-roar").unwrap().as_str(), format!("{base}/demo-roar"));
+    assert_eq!(connection.project("demo-project").unwrap().as_str(), format!("{base}/demo-project"));
     assert_eq!(connection.project("a/b?c").unwrap().as_str(), format!("{base}/a%2Fb%3Fc"));
     for bad in ["", ".", ".."] {
         assert!(connection.project(bad).is_err());
     }
 }
 
-/// A way to a service on loopback with a service account's key, and the headers of what it's asked.
+/// A client of a service on loopback with a service account's key, and the headers of the requests that the service
+/// gets.
 async fn with_key(private_key: &str) -> (Connection, Arc<Mutex<Vec<HeaderMap>>>) {
     let seen: Arc<Mutex<Vec<HeaderMap>>> = Arc::default();
     let note = seen.clone();
@@ -47,8 +48,8 @@ async fn with_key(private_key: &str) -> (Connection, Arc<Mutex<Vec<HeaderMap>>>)
     tokio::spawn(async move { axum::serve(listener, router).await });
     let emulator = Connection::open(Some(&address), Options { attempts: 1, ..Options::default() }).await.unwrap();
     let key = json!({
-        "type": "service_account", "project_id": "demo-roar", "private_key_id": "k1", "private_key": private_key,
-        "client_email": "functions@demo-roar.iam.gserviceaccount.example", "client_id": "1", "universe_domain": "googleapis.com",
+        "type": "service_account", "project_id": "demo-project", "private_key_id": "k1", "private_key": private_key,
+        "client_email": "functions@demo-project.iam.gserviceaccount.example", "client_id": "1", "universe_domain": "googleapis.com",
     });
     let headers = GoogleAuthHeaders::from_service_account_key(key, GCP_DEFAULT_SCOPES.clone()).await.unwrap();
     (Connection { credentials: Credentials::Google(Arc::new(headers)), ..emulator }, seen)
@@ -61,7 +62,7 @@ async fn google_is_shown_a_token() {
     let key = STANDARD.encode(der.as_ref());
     let (connection, seen) =
         with_key(&format!("-----BEGIN PRIVATE KEY-----\n{key}\n-----END PRIVATE KEY-----\n")).await;
-    let project = connection.project("demo-roar").unwrap();
+    let project = connection.project("demo-project").unwrap();
     let answer = connection.post::<IgnoredAny>(&project, "accounts:lookup", &json!({})).await;
     assert!(answer.outcome.is_ok() && !answer.may_be_done);
     let headers = seen.lock().remove(0);
@@ -73,7 +74,7 @@ async fn google_is_shown_a_token() {
 #[tokio::test]
 async fn nothing_is_asked_for_without_a_token() {
     let (connection, seen) = with_key("no key at all").await;
-    let project = connection.project("demo-roar").unwrap();
+    let project = connection.project("demo-project").unwrap();
     let answer = connection.post::<IgnoredAny>(&project, "accounts:lookup", &json!({})).await;
     let error = answer.into_result().unwrap_err();
     assert_eq!(error, AccountError::Failed("no access token: the credentials are refused".to_owned()));

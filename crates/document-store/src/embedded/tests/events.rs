@@ -5,6 +5,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::*;
+use crate::backoff::{Backoff, Jitter};
 use crate::fields;
 use crate::{ChangeKind, Delivery, Value};
 
@@ -17,8 +18,7 @@ const TRIGGERS: &[(&str, ChangeFilter, &str)] = &[
 
 fn quick() -> DispatchOptions {
     DispatchOptions {
-        backoff: Duration::from_micros(1),
-        longest_backoff: Duration::from_micros(10),
+        backoff: Backoff::new(Duration::from_micros(1), Duration::from_micros(10)).with_jitter(Jitter::Full),
         ..DispatchOptions::default()
     }
 }

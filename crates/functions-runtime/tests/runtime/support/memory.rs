@@ -19,7 +19,7 @@ const ROOT: &str = "projects/test/databases/(default)/documents";
 #[derive(Clone, Default)]
 pub struct Memory {
     documents: Arc<Mutex<BTreeMap<DocPath, Stored>>>,
-    /// How many commits there were: a second each, so to speak.
+    /// How many commits there were. Each takes a second of the store's time.
     commits: Arc<AtomicI64>,
     down: Arc<AtomicBool>,
 }

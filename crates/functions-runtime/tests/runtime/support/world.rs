@@ -6,22 +6,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use document_store::Database;
-use document_store::context::{Clock as _, Context, CountingIds, ManualClock};
+use document_store::backoff::Backoff;
+use document_store::context::{Clock as _, Context, CountingIds, ManualClock, SystemRandom};
 use functions_runtime::auth::{AppCheck, Callers, Deliveries, IdTokens, KeySource, ServiceTokens};
 use functions_runtime::budget::Budgets;
 use functions_runtime::limits::SignedOut;
 use functions_runtime::sign_in::SignInRules;
-use functions_runtime::tasks::Backoff;
 use functions_runtime::{
     Call, Capacity, CloudOptions, CloudTasks, DatabaseName, DocumentEvent, DocumentEventType, Function, FunctionError,
-    HandlerError, LocalOnly, LocalQueue, Options, QueueOptions, RemoteQueue, Runtime, Server, ServerOptions, Status,
-    Task, TaskOutcome,
+    HandlerError, Job, LocalOnly, LocalQueue, Options, QueueOptions, RemoteQueue, Runtime, Server, ServerOptions,
+    Status, Task, TaskOutcome,
 };
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use reqwest::{Client, RequestBuilder, Response};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::{KeyServer, Memory, SigningKey};
@@ -34,7 +35,8 @@ pub const PROJECT: &str = "demo-admin";
 /// The handlers' state: what they did, and what they are to do.
 #[derive(Clone)]
 pub struct World {
-    pub log: Arc<Mutex<Vec<String>>>,
+    /// What happened, in order. Tests wait for its changes.
+    pub log: Arc<watch::Sender<Vec<String>>>,
     pub gate: Arc<Semaphore>,
     pub script: Arc<Mutex<HashMap<String, VecDeque<Step>>>>,
     pub database: Database,
@@ -55,11 +57,12 @@ pub enum Step {
 
 impl World {
     pub fn note(&self, what: impl Into<String>) {
-        self.log.lock().push(what.into());
+        let what = what.into();
+        self.log.send_modify(|log| log.push(what));
     }
 
     pub fn noted(&self) -> Vec<String> {
-        self.log.lock().clone()
+        self.log.borrow().clone()
     }
 
     pub fn attempts(&self) -> Vec<u32> {
@@ -72,13 +75,15 @@ impl World {
 
     /// Waits until the log has that entry.
     pub async fn until(&self, entry: &str) {
-        let found = async {
-            while !self.noted().iter().any(|noted| noted == entry) {
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
-        };
-        let waited = tokio::time::timeout(Duration::from_secs(10), found).await;
-        assert!(waited.is_ok(), "{entry} isn't in {:?}", self.noted());
+        self.until_times(entry, 1).await;
+    }
+
+    /// Waits until the log has that entry so many times.
+    pub async fn until_times(&self, entry: &str, times: usize) {
+        let mut log = self.log.subscribe();
+        let found = log.wait_for(|log| log.iter().filter(|noted| *noted == entry).count() >= times);
+        let waited = tokio::time::timeout(Duration::from_secs(10), found).await.is_ok();
+        assert!(waited, "{entry} isn't {times} times in {:?}", self.noted());
     }
 }
 
@@ -163,8 +168,32 @@ async fn on_user(world: World, event: DocumentEvent) -> Result<(), HandlerError>
     }
 }
 
-async fn work(world: World, task: Task) -> Result<TaskOutcome, HandlerError> {
-    let text = task.payload.get("text").and_then(|text| text.as_str()).unwrap_or("-");
+/// The job of the tasks of these tests: notes its text, and does what the script says.
+#[derive(Default, Serialize, Deserialize)]
+pub struct Work {
+    #[serde(flatten)]
+    progress: Noted,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+pub struct Noted {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+}
+
+impl Work {
+    pub fn new(text: &str) -> Work {
+        Work { progress: Noted { text: Some(text.to_owned()) } }
+    }
+}
+
+impl Job for Work {
+    const FUNCTION: &'static str = "work";
+    type Progress = Noted;
+}
+
+async fn work(world: World, task: Task<Work>) -> Result<TaskOutcome, HandlerError> {
+    let text = task.payload.progress.text.as_deref().unwrap_or("-");
     world.note(format!("{} {text}", task.id));
     world.attempts.lock().push(task.attempt);
     let step = world.script.lock().get_mut(&task.id).and_then(VecDeque::pop_front);
@@ -175,7 +204,7 @@ async fn work(world: World, task: Task) -> Result<TaskOutcome, HandlerError> {
         Some(Step::Panic) => panic!("as told"),
         Some(Step::Later(delay)) => Ok(TaskOutcome::Later(delay)),
         Some(Step::Advance(text)) => {
-            world.database.commit(vec![task.advance(document_store::fields! {"text" => text})]).await?;
+            world.database.commit(vec![task.advance(&Noted { text: Some(text.to_owned()) })]).await?;
             Err(HandlerError::Transient("half-way".to_owned()))
         }
         Some(Step::Commit) => {
@@ -214,7 +243,7 @@ pub fn table() -> Vec<Function<World>> {
         on(DocumentEventType::Created, "onCreated"),
         on(DocumentEventType::Updated, "onUpdated"),
         on(DocumentEventType::Deleted, "onDeleted"),
-        Function::task("work", "works", work).with_timeout(Duration::from_secs(20)),
+        Function::task("works", work).with_timeout(Duration::from_secs(20)),
     ]
 }
 
@@ -230,7 +259,7 @@ pub struct Setup {
     pub metrics_are_local: bool,
     /// Whom it answers, if not everybody.
     pub local: Option<LocalOnly>,
-    /// Who carries the word of tasks, if not the server itself.
+    /// The Cloud Tasks that notifies the server of tasks; `None` where the server's own queue does.
     pub cloud_tasks: Option<CloudOptions>,
 }
 
@@ -323,7 +352,8 @@ impl TestServer {
             attempts: Arc::default(),
         };
         let name = |project: &str| DatabaseName { project: project.to_owned(), database: "(default)".to_owned() };
-        let context = Context { clock: clock.clone(), ids: Arc::new(CountingIds::default()) };
+        let context =
+            Context { clock: clock.clone(), ids: Arc::new(CountingIds::default()), random: Arc::new(SystemRandom) };
         let options = Options {
             context: context.clone(),
             callers: setup.callers,
@@ -333,7 +363,7 @@ impl TestServer {
             capacity: setup.capacity,
         };
         let runtime = Runtime::new(table(), world.clone(), options).unwrap();
-        let backoff = Backoff { first: Duration::from_millis(2), longest: Duration::from_millis(4) };
+        let backoff = Backoff::new(Duration::from_millis(2), Duration::from_millis(4));
         let queue = LocalQueue::new(database.clone(), QueueOptions { concurrency: setup.concurrency, backoff });
         let remote = match setup.cloud_tasks {
             Some(cloud) => {

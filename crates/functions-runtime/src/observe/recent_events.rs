@@ -1,4 +1,4 @@
-//! Which events came before.
+//! Recognises events that are delivered again.
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
@@ -8,10 +8,10 @@ use parking_lot::Mutex;
 /// How many events are remembered: 2 MiB or so.
 const MOST: usize = 65_536;
 
-/// The last events of this process, to tell which of them come again. For the metrics alone: handlers know by what's
-/// in the store.
+/// The last events that this process received, by which it recognises repeated ones. For metrics only: handlers must
+/// recognise a repeated event by what is in the store.
 #[derive(Default)]
-pub struct Seen {
+pub struct RecentEvents {
     hasher: RandomState,
     memory: Mutex<Memory>,
 }
@@ -22,8 +22,8 @@ struct Memory {
     order: VecDeque<u64>,
 }
 
-impl Seen {
-    /// Remembers an event of a function. True when it was remembered already.
+impl RecentEvents {
+    /// Remembers an event of a function. True when the event was remembered before.
     pub fn again(&self, function: &str, id: &str) -> bool {
         let event = self.hasher.hash_one((function, id));
         let mut memory = self.memory.lock();
@@ -46,7 +46,7 @@ mod tests {
 
     #[test]
     fn an_event_is_known_by_function_and_id_until_many_others_came() {
-        let seen = Seen::default();
+        let seen = RecentEvents::default();
         assert!(!seen.again("a", "1"));
         assert!(!seen.again("b", "1"), "one change sets off several functions");
         assert!(seen.again("a", "1"));

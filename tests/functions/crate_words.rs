@@ -1,0 +1,43 @@
+//! The crates know no word of ROAR, so that other backends can be built on them: neither its name, nor its settings
+//! (`ROAR_…`), nor its fields. What is ROAR's is passed to them by `src/`.
+
+use std::path::Path;
+
+fn read(below: &Path, into: &mut Vec<(String, String)>) {
+    for entry in std::fs::read_dir(below).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            read(&path, into);
+        } else {
+            let text = std::fs::read(&path).expect("a file");
+            into.push((path.display().to_string(), String::from_utf8_lossy(&text).into_owned()));
+        }
+    }
+}
+
+/// True for a line, or a path, that speaks of ROAR.
+fn speaks(text: &str) -> bool {
+    text.to_ascii_lowercase().contains("roar")
+}
+
+#[test]
+fn crates_know_no_word_of_roar() {
+    assert!(speaks("set ROAR_DATA_DIR") && speaks("users/{roarUid}") && !speaks("a record"));
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates");
+    let mut files = Vec::new();
+    read(&crates, &mut files);
+    assert!(files.len() > 100, "the crates' files are found");
+    let mut found = Vec::new();
+    for (path, text) in &files {
+        let path = path.strip_prefix(&crates.display().to_string()).unwrap_or(path);
+        let is_manifest = path.ends_with("Cargo.toml");
+        // Where the repository is, only its address says.
+        let lines = text.lines().enumerate().filter(|(_, line)| !(is_manifest && line.starts_with("repository")));
+        let lines = lines.filter(|(_, line)| speaks(line));
+        found.extend(lines.map(|(number, line)| format!("  crates{path}:{}  {}", number + 1, line.trim())));
+        if speaks(path) {
+            found.push(format!("  crates{path}"));
+        }
+    }
+    assert!(found.is_empty(), "these speak of ROAR: say it in src/, and pass it as a setting:\n{}", found.join("\n"));
+}
