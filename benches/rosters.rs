@@ -16,11 +16,11 @@ use roar_functions::app::{Settings, Stores};
 use roar_functions::context::Context;
 use roar_functions::demo::clever::FakeClever;
 use roar_functions::rostering::Rosters;
-use roar_functions::rostering::clever::districts::{Ask, sync_all};
 use roar_functions::rostering::clever::records::{Record as _, Role};
-use roar_functions::rostering::clever::sync::Options;
 use roar_functions::rostering::clever::{Clever, Settings as CleverSettings};
+use roar_functions::rostering::partners::{Ask, sync_all};
 use roar_functions::rostering::report::Report;
+use roar_functions::rostering::sync::Options;
 use roar_functions::service::Service;
 use roar_functions::store::Database;
 

@@ -17,9 +17,9 @@ use crate::config::{AccountsArgs, BackendConfig, BehaviourArgs, CleverArgs, Stor
 use crate::context::Context;
 use crate::rostering::Rosters;
 use crate::rostering::clever::Clever;
-use crate::rostering::clever::districts::{AllSynced, Ask, Failure, Step, sync_all};
-use crate::rostering::clever::sync::Options;
+use crate::rostering::partners::{AllSynced, Ask, Failure, Step, sync_all};
 use crate::rostering::report::{Doubt, Kind, Report};
+use crate::rostering::sync::Options;
 use crate::runtime::{LocalQueue, QueueOptions};
 use crate::store::StoreError;
 

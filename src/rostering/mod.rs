@@ -4,12 +4,16 @@
 //! [`org`] and [`person`] are pure, and know no provider. Importers write orgs and users documents only; what
 //! follows from that, for assignments, runs and counts, follows from the documents' events.
 
-pub mod clever;
 pub mod doubles;
+pub mod model;
 pub mod org;
+pub mod partners;
 pub mod person;
 pub mod report;
 pub mod run;
+pub mod source;
+pub mod sources;
+pub mod sync;
 mod tally;
 
 use std::sync::Arc;
@@ -17,7 +21,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use self::clever::Clever;
+pub use self::sources::clever;
+use self::sources::clever::Clever;
 pub use self::tally::{Tally, UnderWay};
 use crate::app::App;
 

@@ -3,8 +3,8 @@
 use roar_functions::demo::clever::{Fault, Kind as At, Options as Fake, Size};
 use roar_functions::fields;
 use roar_functions::rostering::Rosters;
-use roar_functions::rostering::clever::sync::Options;
 use roar_functions::rostering::report::{Doubt, Keeps, Kind};
+use roar_functions::rostering::sync::Options;
 use roar_functions::store::{Fields, Value};
 use serde_json::json;
 

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{DEEP, STUDENTS, Scene};
 use crate::world::set;
 use roar_functions::fields;
-use roar_functions::rostering::clever::sync::Options;
+use roar_functions::rostering::sync::Options;
 
 #[tokio::test]
 async fn nobody_is_unenrolled_by_mistake() {

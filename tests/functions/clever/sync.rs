@@ -14,7 +14,7 @@ use crate::local::LocalWorld;
 use crate::town::lists;
 use crate::world::{assert_consistent, assignments, set};
 use roar_functions::fields;
-use roar_functions::rostering::clever::sync::Options;
+use roar_functions::rostering::sync::Options;
 
 #[tokio::test]
 async fn a_district_comes_from_clever_and_follows_it() {

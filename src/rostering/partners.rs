@@ -1,4 +1,4 @@
-//! All districts that Clever shares with us: each synced in a run of its own, some at a time.
+//! All districts that share their rosters with us at a provider: each synced in a run of its own, some at a time.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -8,17 +8,17 @@ use serde_json::{Value as Json, json};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::sync::{Monitor, Options, Outcome, PROVIDER, SyncError, sync_district};
-use super::{Clever, CleverError, DistrictToken};
+use super::Rosters;
+use super::report::{Kind, NAMED, Phase, Progress, Report, counts_json, unread_json};
+use super::run::{Begin, BeginError, Learnt, Remembered, Run};
+use super::source::{Provider, Source, SourceError};
+use super::sync::{Monitor, Options, Outcome, SyncError, sync_district};
 use crate::app::App;
 use crate::documents::rostering_partner::{of_provider, org_id, partner_path};
 use crate::orgs::{OrgKey, OrgType};
-use crate::rostering::Rosters;
-use crate::rostering::report::{Kind, NAMED, Phase, Progress, Report, counts_json, unread_json};
-use crate::rostering::run::{Begin, BeginError, Learnt, Remembered, Run};
 use crate::store::StoreError;
 
-/// Districts that are synced at the same time. Each has a rate limit of its own at Clever.
+/// Districts that are synced at the same time. Each has a rate limit of its own at the provider.
 const AT_ONCE: usize = 4;
 /// How long a call's syncs may take together: less than the function, so that the ends of the runs are written.
 pub const CALL_LIMIT: Duration = Duration::from_secs(3540);
@@ -111,9 +111,9 @@ impl Synced {
 /// Why nothing was synced at all.
 #[derive(Debug, thiserror::Error)]
 pub enum AllError {
-    /// Clever doesn't say which districts there are.
+    /// The provider doesn't say which districts there are.
     #[error(transparent)]
-    Clever(#[from] CleverError),
+    Source(#[from] SourceError),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -150,7 +150,7 @@ impl Step {
 /// doesn't listen is not waited for.
 pub async fn sync_all(
     app: &App,
-    clever: &Clever,
+    provider: &dyn Provider,
     ask: &Ask<'_>,
     steps: Option<&mpsc::Sender<Step>>,
 ) -> Result<AllSynced, AllError> {
@@ -163,22 +163,22 @@ pub async fn sync_all(
         false => app,
     };
     let deadline = Instant::now() + ask.limit;
-    let mut tokens = match ask.district {
-        None => clever.district_tokens().await?,
-        Some(id) => vec![clever.refresh(id).await?.ok_or(AllError::NotConnected)?],
-    };
-    tokens.sort_by(|one, other| one.district.cmp(&other.district));
-    tokens.dedup_by(|one, other| one.district == other.district);
+    let mut sources = provider.sources(ask.district).await?;
+    if ask.district.is_some() && sources.is_empty() {
+        return Err(AllError::NotConnected);
+    }
+    sources.sort_by(|one, other| one.id().cmp(other.id()));
+    sources.dedup_by(|one, other| one.id() == other.id());
     let disconnected = match ask.district {
-        None => disconnected(app, &tokens).await?,
+        None => disconnected(app, provider.name(), &sources).await?,
         Some(_) => Vec::new(),
     };
-    let ids: Vec<String> = tokens.iter().map(|_| app.context.document_id()).collect();
+    let ids: Vec<String> = sources.iter().map(|_| app.context.document_id()).collect();
     let batch = ids.first().cloned().unwrap_or_default();
-    let work: Vec<_> = tokens
+    let work: Vec<_> = sources
         .into_iter()
         .zip(&ids)
-        .map(|(token, id)| one(app, clever, ask, token, [&batch, id], steps, deadline))
+        .map(|(source, id)| one(app, ask, source, [&batch, id], steps, deadline))
         .collect();
     let mut districts: Vec<Synced> = futures::stream::iter(work).buffer_unordered(AT_ONCE).collect().await;
     districts.sort_by(|one, other| one.district.cmp(&other.district));
@@ -186,24 +186,22 @@ pub async fn sync_all(
     Ok(AllSynced { options: ask.options, run, districts, disconnected })
 }
 
-async fn disconnected(app: &App, tokens: &[DistrictToken]) -> Result<Vec<String>, StoreError> {
-    let partners = app.stores.admin.query(of_provider(PROVIDER)).await?;
+async fn disconnected(app: &App, provider: &str, sources: &[Box<dyn Source>]) -> Result<Vec<String>, StoreError> {
+    let partners = app.stores.admin.query(of_provider(provider)).await?;
     let known = partners.iter().filter_map(org_id);
-    let is_connected = |id: &&str| tokens.iter().any(|token| token.district == *id);
+    let is_connected = |id: &&str| sources.iter().any(|source| source.id() == *id);
     Ok(known.filter(|id| !is_connected(id)).map(str::to_owned).collect())
 }
 
 async fn one(
     app: &App,
-    clever: &Clever,
     ask: &Ask<'_>,
-    token: DistrictToken,
+    source: Box<dyn Source>,
     [batch, id]: [&str; 2],
     steps: Option<&mpsc::Sender<Step>>,
     deadline: Instant,
 ) -> Synced {
-    let district = clever.district(token);
-    let org = OrgKey::new(OrgType::District, district.id());
+    let org = OrgKey::new(OrgType::District, source.id());
     let failed = |failure: Failure| Synced {
         district: org.id.clone(),
         run: None,
@@ -217,7 +215,7 @@ async fn one(
     if Instant::now() >= deadline {
         return failed(Failure::Failed(SyncError::TooLong));
     }
-    let begin = Begin { provider: PROVIDER, org: &org, is_full: !ask.options.shallow, by: ask.by, batch, id };
+    let begin = Begin { provider: source.provider(), org: &org, is_full: !ask.options.shallow, by: ask.by, batch, id };
     let run = match ask.options.dry_run {
         true => None,
         false => match Run::begin(app, begin).await {
@@ -229,7 +227,7 @@ async fn one(
     let progress = watch::Sender::new(Progress::default());
     let Remembered { enrolled, knows_notes } = match &run {
         Some(run) => run.remembered(),
-        None => remembered(app, &org).await.unwrap_or_default(),
+        None => remembered(app, source.provider(), &org).await.unwrap_or_default(),
     };
     let monitor = Monitor { progress: &progress, run: run.as_ref(), enrolled_before: enrolled, knows_notes };
     let kept = async {
@@ -242,7 +240,7 @@ async fn one(
     let mut outcome = Outcome::default();
     let rosters = Rosters::of(app);
     let synced = tokio::select! {
-        ended = tokio::time::timeout_at(deadline, sync_district(app, &district, ask.options, &monitor, &mut outcome)) => {
+        ended = tokio::time::timeout_at(deadline, sync_district(app, &*source, ask.options, &monitor, &mut outcome)) => {
             ended.unwrap_or(Err(SyncError::TooLong))
         }
         superseded = kept => Err(superseded.into()),
@@ -279,8 +277,8 @@ async fn one(
 }
 
 /// What a district's partner remembers, for those that begin no run.
-async fn remembered(app: &App, org: &OrgKey) -> Result<Remembered, StoreError> {
-    let partner = partner_path(PROVIDER, &org.id)?;
+async fn remembered(app: &App, provider: &str, org: &OrgKey) -> Result<Remembered, StoreError> {
+    let partner = partner_path(provider, &org.id)?;
     Ok(app.stores.admin.get(&partner).await?.as_ref().map(Remembered::of).unwrap_or_default())
 }
 

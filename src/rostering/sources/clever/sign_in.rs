@@ -11,8 +11,7 @@ use serde_json::{Value as Json, json};
 
 use super::callable::not_set_up;
 use super::records::{Unread, User};
-use super::sync::PROVIDER;
-use super::{Clever, CleverError, map};
+use super::{Clever, CleverError, PROVIDER, map};
 use crate::app::App;
 use crate::claims::binding::identity::{RosterEntry, account_provider};
 use crate::claims::roster::follow_entry;

@@ -14,7 +14,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::entries::{Changed, Entries, Entry};
-use super::{PROVIDER, SyncError, Work};
+use super::{SyncError, Work};
 use crate::digest::fingerprint;
 use crate::documents::doubles::agrees;
 use crate::documents::org_lists::OrgType;
@@ -24,7 +24,7 @@ use crate::documents::user::orgs::current_orgs;
 use crate::documents::user::same::{fold_address, fold_name, same_birth};
 use crate::documents::user::{field, user_path};
 use crate::rights::Claims;
-use crate::rostering::person::Person;
+use crate::rostering::model::Person;
 use crate::rostering::report::{Kind, Problem};
 use crate::store::{DocPath, Document, FieldPath, Fields, Query, StoreError, Timestamp, Value};
 use crate::users::imported::Imported;
@@ -86,9 +86,9 @@ struct Known {
 /// What was found of the people of a batch.
 #[derive(Default)]
 pub(super) struct Linked {
-    /// The users of those who were found by their address, by their ID at Clever. They have no note yet.
+    /// The users of those who were found by their address, by their ID at the provider. They have no entry yet.
     pub users: HashMap<String, String>,
-    /// The users whom others may be, and what agrees, by the ID at Clever of these.
+    /// The users whom others may be, and what agrees, by the ID at the provider of these.
     pub doubles: HashMap<String, Vec<(String, Vec<&'static str>)>>,
     /// Those whom another district's roster has still. They are left to it.
     pub elsewhere: HashSet<String>,
@@ -109,12 +109,12 @@ impl Work<'_> {
         if ids.is_empty() {
             return Ok(linked);
         }
-        let noted = of_provider(PROVIDER).select(&LOOKED_AT);
+        let noted = of_provider(self.provider).select(&LOOKED_AT);
         let noted: Vec<Query> = noted.each_of(entry::field::PROVIDER_ID, &ids).map(|(query, _)| query).collect();
         let mut found: HashMap<Box<str>, Vec<(Entry, bool)>> = HashMap::new();
         for document in self.database.query_each(noted).await? {
             let is_elsewhere = is_elsewhere(&document.fields, &self.id);
-            if let Some((id, entry)) = Entry::read(&document) {
+            if let Some((id, entry)) = Entry::read(self.provider, &document) {
                 found.entry(id).or_default().push((entry, is_elsewhere));
             }
         }
@@ -246,7 +246,7 @@ impl Work<'_> {
             let Some(user) = entry::text(&note.fields, ROAR_UID) else { continue };
             let known = known.entry(user.to_owned()).or_default();
             known.by_any = true;
-            known.by_this |= entry::text(&note.fields, PROVIDER_TYPE) == Some(PROVIDER) && !is_gone(&note.fields);
+            known.by_this |= entry::text(&note.fields, PROVIDER_TYPE) == Some(self.provider) && !is_gone(&note.fields);
         }
         Ok(known)
     }

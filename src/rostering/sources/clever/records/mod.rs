@@ -16,14 +16,14 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use thiserror::Error;
 
 pub use self::org::{Contact as DistrictContact, DistrictInfo, DistrictState, Location, Principal, School, Section};
 pub use self::person::{
     Contact, Credentials, DistrictAdmin, Name, Relationship, Role, Roles, Staff, Student, Teacher, User,
 };
 
-pub use self::object::{Unread, When};
+pub use self::object::When;
+pub use crate::rostering::model::{Unread, Unreadable};
 
 use self::object::Object;
 use super::CleverError;
@@ -42,16 +42,6 @@ pub(super) mod names {
     pub const EMAIL: &str = "email";
     pub const CREDENTIALS: &str = "credentials";
     pub const DISTRICT_USERNAME: &str = "district_username";
-}
-
-/// A record that can't be read.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("record {}: {what} can't be read", id.as_deref().unwrap_or("without an ID"))]
-pub struct Unreadable {
-    /// Its ID, where that can be read.
-    pub id: Option<String>,
-    /// The field that can't.
-    pub what: &'static str,
 }
 
 /// A record of Clever's.
@@ -149,16 +139,26 @@ impl<T: Record> Records<T> {
 
     /// As [`Records::iter`], with what was passed over in each.
     pub fn noting(&self) -> impl DoubleEndedIterator<Item = Result<(T, Vec<Unread>), Unreadable>> {
-        self.elements.iter().map(|element| match serde_json::from_slice::<Single<Value>>(element) {
-            Ok(Single { data }) => record_noting(data),
-            Err(_) => Err(Unreadable { id: None, what: "data" }),
-        })
+        self.elements.iter().map(element)
+    }
+
+    /// As [`Records::noting`], for who keeps nothing else of the page.
+    pub fn into_noting(self) -> impl Iterator<Item = Result<(T, Vec<Unread>), Unreadable>> + Send {
+        self.elements.into_iter().map(|bytes| element(&bytes))
     }
 
     /// Reads all: the records, and those that can't be read.
     pub fn read(&self) -> (Vec<T>, Vec<Unreadable>) {
         let (records, unreadable): (Vec<_>, Vec<_>) = self.iter().partition(Result::is_ok);
         (records.into_iter().flatten().collect(), unreadable.into_iter().filter_map(Result::err).collect())
+    }
+}
+
+/// Reads one element of a list.
+fn element<T: Record>(element: &Bytes) -> Result<(T, Vec<Unread>), Unreadable> {
+    match serde_json::from_slice::<Single<Value>>(element) {
+        Ok(Single { data }) => record_noting(data),
+        Err(_) => Err(Unreadable { id: None, what: "data" }),
     }
 }
 

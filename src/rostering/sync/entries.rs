@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use futures::TryStreamExt as _;
 
-use super::{PROVIDER, SyncError, Work};
+use super::{SyncError, Work};
 use crate::claims::binding::identity::RosterEntry;
 use crate::documents::org_lists::OrgType;
 use crate::documents::roster_entry::{
@@ -41,18 +41,18 @@ pub(super) struct Entry {
     pub is_gone: bool,
     /// A sync of people has written them.
     pub is_rostered: bool,
-    /// Clever has them.
+    /// They are in the roster as it's now.
     pub is_seen: bool,
     /// The note as it was read: who changes it meanwhile isn't written over.
     pub update_time: Timestamp,
 }
 
 impl Entry {
-    /// Reads a note: the person's ID at Clever, and the entry.
-    pub fn read(document: &Document) -> Option<(Box<str>, Entry)> {
+    /// Reads an entry of that provider's: the person's ID there, and what the entry says.
+    pub fn read(provider: &str, document: &Document) -> Option<(Box<str>, Entry)> {
         let fields = &document.fields;
         let (id, roar_uid) = (text(fields, field::PROVIDER_ID)?, text(fields, field::ROAR_UID)?);
-        let is_usual = entry_path(PROVIDER, id).is_ok_and(|usual| usual == document.path);
+        let is_usual = entry_path(provider, id).is_ok_and(|usual| usual == document.path);
         let entry = Entry {
             elsewhere: (!is_usual).then(|| document.id().into()),
             roar_uid: roar_uid.into(),
@@ -70,19 +70,20 @@ impl Entry {
     }
 
     /// The write of an edit of this entry, as long as it's as it was read.
-    pub fn write(&self, id: &str, (fields, mask): Edit) -> Result<Write, StoreError> {
-        Ok(Write::merge(self.path(id)?, fields, mask).when(Precondition::UpdatedAt(self.update_time)))
+    pub fn write(&self, provider: &str, id: &str, (fields, mask): Edit) -> Result<Write, StoreError> {
+        Ok(Write::merge(self.path(provider, id)?, fields, mask).when(Precondition::UpdatedAt(self.update_time)))
     }
 
     /// Takes the rights away that came with the roster, and has the next sync look again.
-    pub fn without_rights(&self, id: &str) -> Result<Write, StoreError> {
-        self.write(id, rights_taken(self.given.as_deref()))
+    pub fn without_rights(&self, provider: &str, id: &str) -> Result<Write, StoreError> {
+        self.write(provider, id, rights_taken(self.given.as_deref()))
     }
 
-    pub fn path(&self, id: &str) -> Result<DocPath, StoreError> {
+    /// Where the entry is, of the person with that ID at the provider.
+    pub fn path(&self, provider: &str, id: &str) -> Result<DocPath, StoreError> {
         match &self.elsewhere {
             Some(elsewhere) => entry_at(elsewhere),
-            None => entry_path(PROVIDER, id),
+            None => entry_path(provider, id),
         }
     }
 }
@@ -107,12 +108,12 @@ pub(super) fn bytes(fingerprint: &str) -> Option<[u8; 16]> {
 impl Work<'_> {
     /// The notes of the district's people, also of those who have left.
     fn notes(&self) -> Query {
-        of_district(PROVIDER, &self.id)
+        of_district(self.provider, &self.id)
     }
 
     /// How many people are noted to be in the roster as that: a read for a thousand.
     pub(super) async fn count_noted(&self, user_type: &str) -> Result<u64, StoreError> {
-        self.database.count(living_of_type(PROVIDER, &self.id, user_type)).await
+        self.database.count(living_of_type(self.provider, &self.id, user_type)).await
     }
 
     /// Who is noted to be in the district's roster: one read each.
@@ -124,12 +125,19 @@ impl Work<'_> {
         // One by one: of a large district, all documents at once would take much memory.
         let mut documents = self.database.stream(self.notes().select(LOOKED_AT_FIRST));
         while let Some(document) = documents.try_next().await? {
-            entries.extend(Entry::read(&document));
+            entries.extend(Entry::read(self.provider, &document));
         }
         let given = entries.iter().filter(|(_, entry)| entry.given.is_some());
-        let given: Vec<DocPath> = given.map(|(id, entry)| entry.path(id)).collect::<Result<_, _>>()?;
+        let given: Vec<DocPath> = given.map(|(id, entry)| entry.path(self.provider, id)).collect::<Result<_, _>>()?;
         for batch in given.chunks(NOTES) {
-            entries.extend(self.database.get_all(batch).await?.iter().flatten().filter_map(Entry::read));
+            entries.extend(
+                self.database
+                    .get_all(batch)
+                    .await?
+                    .iter()
+                    .flatten()
+                    .filter_map(|entry| Entry::read(self.provider, entry)),
+            );
         }
         Ok(entries)
     }
@@ -146,11 +154,11 @@ impl Work<'_> {
         while let Some(batch) = users.try_next().await.map_err(|error| error.1)? {
             let mut writes = Vec::new();
             let ids: Vec<String> = batch.iter().map(|user| user.id().to_owned()).collect();
-            let noted = of_provider(PROVIDER).select(&LOOKED_AT);
+            let noted = of_provider(self.provider).select(&LOOKED_AT);
             let noted = noted.each_of(field::ROAR_UID, &ids).map(|(query, _)| query).collect::<Vec<_>>();
             for note in self.database.query_each(noted).await? {
                 let is_anywhere = text(&note.fields, field::DISTRICT).is_some_and(|id| !id.is_empty());
-                if let Some((id, entry)) = Entry::read(&note).filter(|_| !is_anywhere) {
+                if let Some((id, entry)) = Entry::read(self.provider, &note).filter(|_| !is_anywhere) {
                     let mut known = fields! { field::DISTRICT => self.id.as_str() };
                     let address = text(&note.fields, field::EMAIL).map(fold_address);
                     known.extend(address.map(|address| (field::EMAIL.to_owned(), Value::from(address))));
@@ -178,11 +186,12 @@ impl Work<'_> {
 
     /// Looks again who is noted, of these people, whom Clever has.
     pub(super) async fn refresh(&mut self, entries: &mut Entries, ids: &[&str]) -> Result<(), StoreError> {
-        let path = |id: &&str| entries.get(*id).map_or_else(|| entry_path(PROVIDER, id), |entry| entry.path(id));
+        let usual = |id: &str| entry_path(self.provider, id);
+        let path = |id: &&str| entries.get(*id).map_or_else(|| usual(id), |entry| entry.path(self.provider, id));
         let paths: Vec<DocPath> = ids.iter().map(path).collect::<Result<_, _>>()?;
         for (asked, found) in ids.iter().zip(self.database.get_all(&paths).await?) {
             let is_elsewhere = found.as_ref().is_some_and(|note| is_elsewhere(&note.fields, &self.id));
-            match found.as_ref().and_then(Entry::read) {
+            match found.as_ref().and_then(|entry| Entry::read(self.provider, entry)) {
                 // Another district's roster has them.
                 Some((id, _)) if &*id == *asked && is_elsewhere => drop(entries.remove(*asked)),
                 Some((id, fresh)) if &*id == *asked => {
@@ -204,7 +213,7 @@ impl Work<'_> {
     pub(super) fn new_note(&self, id: &str) -> Result<DocPath, StoreError> {
         match self.occupied.contains(id) {
             true => entry_at(&self.app.context.document_id()),
-            false => entry_path(PROVIDER, id),
+            false => entry_path(self.provider, id),
         }
     }
 }
@@ -218,6 +227,15 @@ pub(super) struct Changed {
     pub fingerprint: String,
     /// The fingerprint that earlier versions made, which didn't note the digests of who was imported.
     pub former_fingerprint: String,
+}
+
+/// Whose roster it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Roster<'a> {
+    /// The provider's name in documents.
+    pub provider: &'a str,
+    /// The district's ID.
+    pub district: &'a str,
 }
 
 /// The rights that somebody is noted to have.
@@ -234,8 +252,8 @@ impl Changed {
     }
 
     /// The write of a note that only says that the digests are there.
-    pub fn mark(&self, entry: &Entry) -> Result<Write, StoreError> {
-        entry.write(&self.id, fingerprinted(&self.fingerprint))
+    pub fn mark(&self, provider: &str, entry: &Entry) -> Result<Write, StoreError> {
+        entry.write(provider, &self.id, fingerprinted(&self.fingerprint))
     }
 
     /// The note that they are in the roster with these rights, at `path`. Whom it belongs to, once they have signed in,
@@ -243,7 +261,7 @@ impl Changed {
     pub fn note(
         &self,
         path: DocPath,
-        district: &str,
+        of: Roster<'_>,
         roar_uid: &str,
         rights: &Rights,
         known: Option<&Entry>,
@@ -251,13 +269,13 @@ impl Changed {
     ) -> Result<Write, StoreError> {
         let said = known.map(|known| known.said).unwrap_or_default().after(&self.person).names();
         let mark = Mark {
-            provider: PROVIDER,
+            provider: of.provider,
             fingerprint: (!rights.is_unsure).then_some(self.fingerprint.as_str()),
             said: &said,
         };
         let mut fields = fields! {
-            field::PROVIDER_TYPE => PROVIDER, field::PROVIDER_ID => self.id.as_str(), field::ROAR_UID => roar_uid,
-            field::DISTRICT => district, field::ROLE => self.person.user_type, field::GONE => false,
+            field::PROVIDER_TYPE => of.provider, field::PROVIDER_ID => self.id.as_str(), field::ROAR_UID => roar_uid,
+            field::DISTRICT => of.district, field::ROLE => self.person.user_type, field::GONE => false,
             field::LAST_SYNC => now, field::ADMIN_ORGS => rights.orgs.to_value(), field::ROSTER => mark.to_value(),
         };
         if let Some(email) = &self.person.email {

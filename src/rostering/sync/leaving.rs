@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::entries::{Entries, Entry};
 use super::known::Known;
+use super::safety::too_many_people;
 use super::{CONFLICTS, SyncError, Work};
 use crate::documents::org::parent_of_group;
 use crate::documents::org_lists::OrgSet;
@@ -12,7 +13,7 @@ use crate::documents::user::orgs::current_orgs;
 use crate::documents::user::user_path;
 use crate::orgs::{OrgKey, OrgType};
 use crate::rostering::person;
-use crate::rostering::report::{Difference, Doubt, HeldBack, Kind, Phase, are_too_many};
+use crate::rostering::report::{Difference, Kind, Phase};
 use crate::store::{DocPath, Document, Precondition, StoreError, Write};
 
 /// People who leave in one commit: two documents each, and an event of the run.
@@ -37,13 +38,8 @@ impl Work<'_> {
         }
         stale.sort_by(|one, other| one.0.cmp(&other.0));
         let missing = stale.len() as u64;
-        let are_many = are_too_many(missing, active, self.options.missing_share) && !self.options.confirm_unenroll;
-        if are_many || seen == 0 {
-            let reason = if seen == 0 { Doubt::Empty } else { Doubt::Missing };
-            self.report.held_back = Some(HeldBack { reason, kind: Kind::Users, missing, of: active });
-            return Ok(());
-        }
-        if self.holds_back() {
+        self.report.held_back = too_many_people(&self.options, missing, active, seen);
+        if self.is_stopped() {
             return Ok(());
         }
         self.phase(Phase::Unenrolling);
@@ -69,7 +65,8 @@ impl Work<'_> {
 
     /// Whose note has changed since, by a sign-in say, is left to the next sync.
     async fn look_again(&self, batch: &mut [(Box<str>, Entry)]) -> Result<(), StoreError> {
-        let paths: Vec<DocPath> = batch.iter().map(|(id, entry)| entry.path(id)).collect::<Result<_, _>>()?;
+        let paths: Vec<DocPath> =
+            batch.iter().map(|(id, entry)| entry.path(self.provider, id)).collect::<Result<_, _>>()?;
         let found = self.database.get_all(&paths).await?;
         for ((_, entry), note) in batch.iter_mut().zip(found) {
             entry.is_seen |= note.is_none_or(|note| note.update_time != entry.update_time);
@@ -99,7 +96,7 @@ impl Work<'_> {
                 writes.push(write.when(Precondition::UpdatedAt(document.update_time)));
             }
             let gone = leaves(&entry.said.names(), entry.email.as_deref(), entry.given.as_deref(), now);
-            writes.push(entry.write(id, gone)?);
+            writes.push(entry.write(self.provider, id, gone)?);
             if let Some(run) = self.monitor.run {
                 writes.push(run.unenrolled(&entry.roar_uid, id)?);
             }

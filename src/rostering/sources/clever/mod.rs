@@ -8,7 +8,6 @@
 mod budget;
 pub(crate) mod callable;
 mod district;
-pub mod districts;
 mod error;
 pub(crate) mod link;
 pub mod map;
@@ -17,7 +16,7 @@ pub mod records;
 mod request;
 mod settings;
 pub(crate) mod sign_in;
-pub mod sync;
+mod source;
 mod transport;
 
 use std::collections::HashMap;
@@ -41,6 +40,9 @@ use self::link::Link;
 use self::records::User;
 use self::request::{Requests, Who, json};
 use crate::context::Context;
+
+/// The provider's name in documents.
+pub const PROVIDER: &str = "clever";
 
 /// The result of asking Clever.
 pub type Result<T> = std::result::Result<T, CleverError>;

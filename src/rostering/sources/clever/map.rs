@@ -1,7 +1,5 @@
 //! What Clever's records mean in ROAR (docs/domain/rosters.md#what-clevers-records-mean). Pure.
 
-use std::collections::HashMap;
-
 use super::records::{DistrictInfo, Roles, School, Section, Unread, User, When, names};
 use crate::documents::org::{contact, field, location};
 use crate::documents::roster_entry::said;
@@ -9,8 +7,9 @@ use crate::documents::user;
 use crate::documents::user::grade::level_of;
 use crate::documents::user::same::fold_address;
 use crate::orgs::{OrgKey, OrgLists, OrgType};
-use crate::rostering::org::RosterOrg;
-use crate::rostering::person::{Person, STUDENT_FIELDS};
+pub use crate::rostering::model::Enrolments;
+use crate::rostering::model::{ClassesOf, Member, Person, RosterClass, RosterOrg};
+use crate::rostering::person::STUDENT_FIELDS;
 use crate::store::{Fields, Timestamp, Value};
 
 const DISTRICT_FIELDS: &[&str] = &[
@@ -122,41 +121,58 @@ pub fn section(section: &Section, district: &str) -> Option<RosterOrg> {
     Some(RosterOrg::new(OrgKey::new(OrgType::Class, &section.id), parents, fields, SECTION_FIELDS))
 }
 
-/// The sections that somebody is in, as a student or a teacher, each with its school.
-pub type SectionsOf<'a> = &'a [(&'a str, &'a str)];
+/// A section with its people.
+pub fn class(section: Section, district: &str) -> RosterClass {
+    let org = self::section(&section, district);
+    let Section { id, school, students, mut teachers, teacher, .. } = section;
+    teachers.extend(teacher);
+    RosterClass { id, org, school, students, teachers }
+}
 
-/// A person: their type is that of the role that goes furthest, administrators before teachers before students
-/// before contacts. Contacts are in no org. `None` for somebody without any role.
-pub fn person(user: &User, district: &str, sections: SectionsOf) -> Option<Person> {
+/// Somebody of a district: their type is that of the role that goes furthest, administrators before teachers before
+/// students before contacts. Rights come with roles: an administrator's over the district, those of staff over their
+/// schools, a teacher's over their own sections. Contacts are in no org, and students and contacts have no rights.
+pub fn member(user: &User, district: &str) -> Member {
     let roles = &user.roles;
     let user_type = if roles.district_admin.is_some() || roles.staff.is_some() {
-        "admin"
+        Some("admin")
     } else if roles.teacher.is_some() {
-        "educator"
+        Some("educator")
     } else if roles.student.is_some() {
-        "student"
-    } else if roles.contact.is_some() {
-        "caregiver"
+        Some("student")
     } else {
-        return None;
+        roles.contact.is_some().then_some("caregiver")
     };
-    let mut orgs = Vec::new();
-    if user_type != "caregiver" {
-        orgs.push((OrgType::District, district));
-        orgs.extend(schools(roles).map(|school| (OrgType::School, school)));
-        for (section, school) in sections {
-            orgs.extend([(OrgType::School, *school), (OrgType::Class, *section)]);
+    let person = user_type.map(|user_type| {
+        let mut orgs = Vec::new();
+        if user_type != "caregiver" {
+            orgs.push((OrgType::District, district));
+            orgs.extend(schools(roles).map(|school| (OrgType::School, school)));
         }
-    }
-    Some(Person {
-        user_type,
-        name: [user.name.first.clone(), user.name.middle.clone(), user.name.last.clone()],
-        email: user.email.as_deref().map(fold_address),
-        username: roles.student.as_ref().and_then(|student| student.credentials.district_username.clone()),
-        student: if user_type == "student" { student(roles) } else { Fields::new() },
-        orgs: orgs.into_iter().collect(),
-        unread: Vec::new(),
-    })
+        Person {
+            user_type,
+            name: [user.name.first.clone(), user.name.middle.clone(), user.name.last.clone()],
+            email: user.email.as_deref().map(fold_address),
+            username: roles.student.as_ref().and_then(|student| student.credentials.district_username.clone()),
+            student: if user_type == "student" { student(roles) } else { Fields::new() },
+            orgs: orgs.into_iter().collect(),
+            unread: Vec::new(),
+        }
+    });
+    let district = roles.district_admin.iter().map(|_| (OrgType::District, district));
+    let schools = roles.staff.iter().flat_map(|staff| &staff.schools).map(|school| (OrgType::School, school.as_str()));
+    let rights = district.chain(schools).collect();
+    Member { id: user.id.clone(), person, rights, teaches: roles.teacher.is_some() }
+}
+
+/// Somebody who is in these sections, each with its school; `None` for somebody without any role.
+pub fn person(user: &User, district: &str, sections: ClassesOf) -> Option<Person> {
+    member(user, district).in_classes(sections)
+}
+
+/// The orgs that the roles of a user give rights over, if they teach these sections.
+pub fn admin_orgs(user: &User, district: &str, taught: &[&str]) -> OrgLists {
+    member(user, district).rights_with(taught)
 }
 
 /// The fields of a users document, by their names in [`person`](crate::rostering::person), of which a record says what
@@ -238,73 +254,6 @@ fn student(roles: &Roles) -> Fields {
     data
 }
 
-/// The orgs that the roles of a user give rights over: an administrator's district, the schools of staff, a
-/// teacher's own sections. Students and contacts have none.
-pub fn admin_orgs(user: &User, district: &str, taught: &[&str]) -> OrgLists {
-    let roles = &user.roles;
-    let mut orgs = Vec::new();
-    if roles.district_admin.is_some() {
-        orgs.push((OrgType::District, district));
-    }
-    orgs.extend(roles.staff.iter().flat_map(|staff| &staff.schools).map(|school| (OrgType::School, school.as_str())));
-    if roles.teacher.is_some() {
-        orgs.extend(taught.iter().map(|section| (OrgType::Class, *section)));
-    }
-    orgs.into_iter().collect()
-}
-
-/// Who is in which sections: the index of a user's sections by the user's ID. Each ID is kept once, and a section
-/// as its place in the list, doubled, and one more where the user teaches it; so that a large district fits into little
-/// memory.
-#[derive(Default)]
-pub struct Enrolments {
-    sections: Vec<(String, String)>,
-    of_user: HashMap<Box<str>, Vec<u32>>,
-    enrolled: u64,
-}
-
-impl Enrolments {
-    /// Notes a section's students and teachers. One without a school is left out.
-    pub fn add(&mut self, section: &Section) {
-        let Some(school) = &section.school else { return };
-        let Ok(place) = u32::try_from(self.sections.len() * 2) else { return };
-        self.sections.push((section.id.clone(), school.clone()));
-        self.enrolled += section.students.len() as u64;
-        let teachers = section.teachers.iter().chain(&section.teacher).map(|id| (id, place + 1));
-        for (user, place) in section.students.iter().map(|id| (id, place)).chain(teachers) {
-            let held = match self.of_user.get_mut(user.as_str()) {
-                Some(held) => held,
-                None => self.of_user.entry(user.as_str().into()).or_insert_with(|| Vec::with_capacity(2)),
-            };
-            if held.last() != Some(&place) {
-                held.push(place);
-            }
-        }
-    }
-
-    /// How many students the sections have, all together.
-    pub fn enrolled(&self) -> u64 {
-        self.enrolled
-    }
-
-    /// The sections of a user, each with its school.
-    pub fn sections_of(&self, user: &str) -> Vec<(&str, &str)> {
-        self.places(user, false)
-    }
-
-    /// The sections that a user teaches.
-    pub fn taught_by(&self, user: &str) -> Vec<&str> {
-        self.places(user, true).into_iter().map(|(section, _)| section).collect()
-    }
-
-    fn places(&self, user: &str, only_taught: bool) -> Vec<(&str, &str)> {
-        let held = self.of_user.get(user).map(Vec::as_slice).unwrap_or_default();
-        let places = held.iter().filter(|place| *place % 2 == 1 || !only_taught).map(|place| *place as usize / 2);
-        let found = places.filter_map(|place| self.sections.get(place));
-        found.map(|(section, school)| (section.as_str(), school.as_str())).collect()
-    }
-}
-
 /// True while the district has stopped its data, or may have: what is missing then isn't gone.
 ///
 /// Clever gives the dates of a pause as days, in a zone that it doesn't tell, or as points in time. A day counts as it's
@@ -374,22 +323,22 @@ mod tests {
             "teachers": ["t1", "t2"], "teacher": "t1"}));
         let other = read(json!({"id": "c2", "school": "s2", "name": "Room 2", "students": ["u1"], "teachers": []}));
         let lost = read(json!({"id": "c3", "name": "Nowhere", "students": ["u1"], "teachers": ["t1"]}));
-        let class = section(&one, "d1").expect("a class");
-        assert_eq!(class.parents, [OrgKey::new(OrgType::School, "s1"), OrgKey::new(OrgType::District, "d1")]);
-        assert_eq!(class.fields.get("schoolLevel"), Some(&Value::from("middle")));
+        let org = section(&one, "d1").expect("a class");
+        assert_eq!(org.parents, [OrgKey::new(OrgType::School, "s1"), OrgKey::new(OrgType::District, "d1")]);
+        assert_eq!(org.fields.get("schoolLevel"), Some(&Value::from("middle")));
         assert_eq!(section(&lost, "d1"), None);
         let mut enrolments = Enrolments::default();
         for each in [&one, &other, &lost] {
-            enrolments.add(each);
+            enrolments.add(&class(each.clone(), "d1"));
         }
         assert_eq!(enrolments.sections_of("u1"), [("c1", "s1"), ("c2", "s2")]);
         assert_eq!(enrolments.sections_of("t1"), [("c1", "s1")], "also when they're named twice");
         assert_eq!((enrolments.taught_by("t2"), enrolments.taught_by("u1")), (vec!["c1"], vec![]));
         // Whoever comes or goes, the class is the same.
         let fuller = read(json!({"id": "c1", "school": "s1", "name": "Room 1", "grade": "7", "students": ["u9"]}));
-        assert_eq!(section(&fuller, "d1").expect("a class").fingerprint, class.fingerprint);
+        assert_eq!(section(&fuller, "d1").expect("a class").fingerprint, org.fingerprint);
         let renamed = read(json!({"id": "c1", "school": "s1", "name": "Room 9", "grade": "7"}));
-        assert_ne!(section(&renamed, "d1").expect("a class").fingerprint, class.fingerprint);
+        assert_ne!(section(&renamed, "d1").expect("a class").fingerprint, org.fingerprint);
     }
 
     #[test]

@@ -6,9 +6,8 @@ use std::collections::HashMap;
 use super::known::{Done, Fetched, Following, OrgWrite};
 use super::{SyncError, Work};
 use crate::claims::{ClaimsError, follow_hierarchy};
-use crate::documents::org::{Due, LINKS, org_path, text};
+use crate::documents::org::{Due, LINKS, is_archived, org_path, text};
 use crate::orgs::{OrgKey, OrgLists, OrgType};
-use crate::rostering::org;
 use crate::store::{Document, Precondition, StoreError, Timestamp, Write, WriteKind};
 
 impl Work<'_> {
@@ -85,7 +84,7 @@ pub(super) fn following(planned: &[OrgWrite], fetched: &Fetched, stored: &HashMa
     }
     let parents: HashMap<&OrgKey, &Vec<OrgKey>> = fetched.wanted.iter().map(|org| (&org.key, &org.parents)).collect();
     let (mut above, mut moved) = (OrgLists::new(), Vec::new());
-    let was_archived = |key: &OrgKey| stored.get(key).is_some_and(|org| org::is_archived(&org.fields));
+    let was_archived = |key: &OrgKey| stored.get(key).is_some_and(|org| is_archived(&org.fields));
     for write in planned {
         let WriteKind::Set { fields, .. } = &write.write.kind else { continue };
         let is_moved = write.done == Done::Updated && LINKS.iter().any(|(link, _)| fields.contains_key(*link));

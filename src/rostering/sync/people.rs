@@ -2,18 +2,21 @@
 
 use std::collections::HashMap;
 
-use super::super::records::{Record, Unread, Unreadable, User};
-use super::super::{District, map};
-use super::entries::{Changed, Entries, Entry, Rights, bytes};
+use futures::TryStreamExt as _;
+
+use super::entries::{Changed, Entries, Entry, Rights, Roster, bytes};
+use super::execute::fields_of;
 use super::known::Known;
-use super::{CONFLICTS, PROVIDER, SyncError, Work, fields_of};
+use super::{CONFLICTS, SyncError, Work};
 use crate::documents::doubles::Found;
 use crate::documents::org_lists::OrgSet;
 use crate::documents::roster_entry::{admin_orgs, entry_path, said};
 use crate::documents::user::{field, user_path};
 use crate::orgs::OrgLists;
-use crate::rostering::person::{self, Before, Person};
+use crate::rostering::model::{Member, Person, Unreadable};
+use crate::rostering::person::{self, Before};
 use crate::rostering::report::{Difference, Keeps, Kind, Phase, Problem};
+use crate::rostering::source::{Noted, Source};
 use crate::store::{DocPath, Document, FieldPath, Precondition, StoreError, Value, Write};
 use crate::users::imported::{IMPORTED, Imported, imported_fields};
 
@@ -48,9 +51,17 @@ fn mark_imported(user: &Document, person: &Person) -> Option<Write> {
     (!fields.is_empty()).then(|| write.when(Precondition::UpdatedAt(user.update_time)))
 }
 
+/// The person that a record means, in the orgs that ROAR knows, and the orgs that they have rights over.
+fn placed(member: &Member, known: &Known) -> Option<(Person, OrgLists)> {
+    let mut person = member.in_classes(&known.enrolments.sections_of(&member.id))?;
+    person.orgs = person.orgs.intersection(&known.living);
+    let rights = member.rights_with(&known.enrolments.taught_by(&member.id)).intersection(&known.living);
+    Some((person, rights))
+}
+
 impl Work<'_> {
-    /// Users and enrolments: reads who is noted, then goes through Clever's users page by page.
-    pub(super) async fn people(&mut self, client: &District, known: &Known) -> Result<(), SyncError> {
+    /// Users and enrolments: reads who is noted, then goes through the roster's people page by page.
+    pub(super) async fn people(&mut self, source: &dyn Source, known: &Known) -> Result<(), SyncError> {
         self.phase(Phase::SyncingUsers);
         let mut entries = self.entries().await?;
         let expected = entries.values().filter(|entry| !entry.is_gone).count() as u64;
@@ -58,18 +69,18 @@ impl Work<'_> {
             self.expect(Kind::Users, expected);
         }
         let mut seen = 0;
-        let mut pages = client.users(None).counted();
-        while let Some(page) = pages.next().await? {
+        let mut pages = source.people();
+        while let Some(page) = pages.try_next().await? {
             self.came(Kind::Users, &page);
-            seen += page.records.len() as u64;
+            seen += page.number as u64;
             let (mut changed, mut roleless) = (Vec::new(), Vec::new());
-            for user in page.records.noting() {
-                match user {
-                    Ok((user, unread)) => {
-                        self.passed_over(Kind::Users, user.id(), &unread);
-                        match user.roles.is_known() {
-                            true => changed.extend(self.compare(&user, &unread, &mut entries, known)),
-                            false => roleless.push(user.id),
+            for member in page.records {
+                match member {
+                    Ok(Noted { record: member, unread }) => {
+                        self.passed_over(Kind::Users, &member.id, &unread);
+                        match member.person.is_some() {
+                            true => changed.extend(self.compare(&member, &mut entries, known)),
+                            false => roleless.push(member.id),
                         }
                     }
                     Err(unreadable) => self.pass_over_somebody(unreadable, &mut entries),
@@ -103,13 +114,13 @@ impl Work<'_> {
             self.report.note(Problem::skipped(Kind::Users, Some(id.clone()), "they have no role".to_owned()));
             let Some(entry) = entries.get_mut(id.as_str()) else { continue };
             entry.is_seen = true;
-            noted.push(entry.path(id)?);
+            noted.push(entry.path(self.provider, id)?);
         }
         let mut writes = Vec::new();
         for note in self.database.get_all(&noted).await?.iter().flatten() {
             let has_rights = !admin_orgs(&note.fields).is_empty();
-            if let Some((id, entry)) = Entry::read(note).filter(|_| has_rights) {
-                writes.push(entry.without_rights(&id)?);
+            if let Some((id, entry)) = Entry::read(self.provider, note).filter(|_| has_rights) {
+                writes.push(entry.without_rights(self.provider, &id)?);
             }
         }
         for batch in writes.chunks(BATCH) {
@@ -123,32 +134,21 @@ impl Work<'_> {
     }
 
     /// What is to be written of somebody, if anything.
-    fn compare(&mut self, user: &User, unread: &[Unread], entries: &mut Entries, known: &Known) -> Option<Changed> {
+    fn compare(&mut self, member: &Member, entries: &mut Entries, known: &Known) -> Option<Changed> {
         // Whoever is listed is there, whatever is said of them.
-        if let Some(entry) = entries.get_mut(user.id()) {
+        if let Some(entry) = entries.get_mut(member.id.as_str()) {
             entry.is_seen = true;
         }
-        let (mut person, rights) = self.person(user, known)?;
-        person.unread = map::unread_of_person(unread);
+        let (person, rights) = placed(member, known)?;
         *self.by_type.entry(person.user_type).or_default() += 1;
         let fingerprint = person.fingerprint(&rights);
-        let held = entries.get(user.id()).filter(|entry| !entry.is_gone).and_then(|entry| entry.fingerprint);
+        let held = entries.get(member.id.as_str()).filter(|entry| !entry.is_gone).and_then(|entry| entry.fingerprint);
         if held.is_some() && held == bytes(&fingerprint) {
             self.report.of(Kind::Users).unchanged += 1;
             return None;
         }
         let former_fingerprint = person.former_fingerprint(&rights);
-        Some(Changed { id: user.id().to_owned(), person, rights, fingerprint, former_fingerprint })
-    }
-
-    /// The person that a record means, in the orgs that ROAR knows, and the orgs that they have rights over.
-    fn person(&self, user: &User, known: &Known) -> Option<(Person, OrgLists)> {
-        let sections = known.enrolments.sections_of(user.id());
-        let mut person = map::person(user, &self.id, &sections)?;
-        person.orgs = person.orgs.intersection(&known.living);
-        let taught = known.enrolments.taught_by(user.id());
-        let rights = map::admin_orgs(user, &self.id, &taught).intersection(&known.living);
-        Some((person, rights))
+        Some(Changed { id: member.id.clone(), person, rights, fingerprint, former_fingerprint })
     }
 
     /// Writes some people and notes what was written, all in one commit. Reads the documents of those who are
@@ -216,7 +216,7 @@ impl Work<'_> {
             let entry = entries.get(changed.id.as_str());
             if let Some(entry) = entry.filter(|entry| changed.is_unmarked(entry)) {
                 writes.extend(document.as_ref().and_then(|user| mark_imported(user, &changed.person)));
-                writes.push(changed.mark(entry)?);
+                writes.push(changed.mark(self.provider, entry)?);
                 marked.push((changed, writes.len() - 1));
                 continue;
             }
@@ -232,7 +232,7 @@ impl Work<'_> {
                     let change = person::change(&document.fields, &changed.person, &before, now);
                     let mut change = change.unwrap_or_default();
                     if document.fields.get(field::SSO_TYPE).is_none_or(Value::is_null) {
-                        change.0.insert(field::SSO_TYPE.to_owned(), Value::from(PROVIDER));
+                        change.0.insert(field::SSO_TYPE.to_owned(), Value::from(self.provider));
                         change.1.push(FieldPath::top(field::SSO_TYPE));
                     }
                     let (fields, mask) = change;
@@ -247,13 +247,13 @@ impl Work<'_> {
                     let id = entry.map(|entry| entry.roar_uid.to_string());
                     let id = id.unwrap_or_else(|| self.app.context.document_id());
                     let pid = known.pid_of(&changed.person);
-                    let user = person::new_user(&changed.person, PROVIDER, pid, now);
+                    let user = person::new_user(&changed.person, self.provider, pid, now);
                     let write = Write::create(user_path(&id)?, user);
                     let known = linked.doubles.get(&changed.id).map(Vec::as_slice).unwrap_or_default();
                     for (user, agrees) in known {
                         let found = Found {
                             district: &self.id,
-                            provider: PROVIDER,
+                            provider: self.provider,
                             provider_id: &changed.id,
                             rostered: &id,
                             known: user,
@@ -282,11 +282,12 @@ impl Work<'_> {
             let fields = write.as_ref().map(fields_of).unwrap_or_default();
             writes.extend(write);
             let note = match entry {
-                Some(entry) => entry.path(&changed.id)?,
+                Some(entry) => entry.path(self.provider, &changed.id)?,
                 None => self.new_note(&changed.id)?,
             };
             let rights = Rights { orgs, is_unsure };
-            writes.push(changed.note(note.clone(), &self.id, &roar_uid, &rights, entry, now)?);
+            let of = Roster { provider: self.provider, district: &self.id };
+            writes.push(changed.note(note.clone(), of, &roar_uid, &rights, entry, now)?);
             let place = writes.len() - 1;
             made.push(Made { changed, roar_uid, is_new, fields, note, is_unsure, place });
         }
@@ -301,7 +302,7 @@ impl Work<'_> {
             }
         }
         for Made { changed, roar_uid, is_new, fields, note, is_unsure, place } in made {
-            let is_usual = entry_path(PROVIDER, &changed.id).is_ok_and(|usual| usual == note);
+            let is_usual = entry_path(self.provider, &changed.id).is_ok_and(|usual| usual == note);
             let elsewhere = (!is_usual).then(|| note.id().into());
             let fingerprint = bytes(&changed.fingerprint).filter(|_| !is_unsure);
             let written = committed.as_ref().and_then(|committed| committed.results.get(place)?.update_time);
@@ -338,7 +339,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// The rights of those who are known, by their ID at Clever, where nobody leaves some of the orgs.
+    /// The rights of those who are known, by their ID at the provider, where nobody leaves some of the orgs.
     async fn rights_kept(
         &self,
         batch: &[Changed],
@@ -350,7 +351,7 @@ impl Work<'_> {
         }
         let noted = batch.iter().filter_map(|changed| Some((&changed.id, entries.get(changed.id.as_str())?)));
         let noted: Vec<(&String, DocPath)> =
-            noted.map(|(id, entry)| Ok((id, entry.path(id)?))).collect::<Result<_, StoreError>>()?;
+            noted.map(|(id, entry)| Ok((id, entry.path(self.provider, id)?))).collect::<Result<_, StoreError>>()?;
         let paths: Vec<DocPath> = noted.iter().map(|(_, path)| path.clone()).collect();
         let found = self.database.get_all(&paths).await?;
         let kept = noted.iter().zip(found).filter_map(|((id, _), note)| {

@@ -10,16 +10,8 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::documents::user::grade::{self, Grade};
+use crate::rostering::model::Unread;
 use crate::store::FIRST_INSTANT;
-
-/// A value that was there and couldn't be read, and so was passed over.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unread {
-    /// The field, as Clever calls it.
-    pub field: &'static str,
-    /// Of a grade: how it's spelt, which says nothing about anybody. It's kept as it came.
-    pub spelling: Option<String>,
-}
 
 /// An object of which fields are taken. What is there and can't be read is noted for the whole record.
 pub(super) struct Object {

@@ -1,40 +1,48 @@
-//! Brings a district's orgs and people in line with Clever.
+//! Brings a district's orgs and people in line with its roster, whichever provider has that
+//! ([`source`](super::source)).
 //!
-//! Every record is held against the fingerprint of what was written last, and only what differs is written: who is
+//! Every record is compared with the fingerprint of what was written last, and only what differs is written: who is
 //! in a roster is known from `identityProviderIds`, one document a person, so that a repetition finds what was written
 //! before. A sync that was cut short anywhere is made good by the next one.
 //!
 //! Nobody is unenrolled, and nothing archived, unless everything was fetched; nor when more are missing than usual,
 //! unless the caller has said so.
+//!
+//! The way through, for orgs ([`orgs`]): *fetch* the provider's, *load* ours, check the *safety* stops, *plan* the
+//! writes, *execute* them. Then, for people ([`people`]): load their *entries*, compare page by page, *link* who is new
+//! to who is known, and write; who wasn't seen is *leaving*. At last, orgs that are gone are archived, what *follows*
+//! from orgs that came or moved is done, and the numbers at the end are *verified*.
 
 mod archiving;
-mod doubting;
-pub(in crate::rostering::clever) mod entries;
+mod entries;
+mod execute;
+mod fetch;
+#[cfg(test)]
+mod fixtures;
 mod following;
 mod known;
 mod leaving;
 mod linking;
+mod load;
 mod orgs;
 mod people;
-mod validating;
+mod plan;
+mod safety;
+mod verify;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::time::Duration;
 
 use thiserror::Error;
 use tokio::sync::watch;
 
-use super::{CleverError, District};
 use crate::accounts::AccountError;
 use crate::app::App;
-use crate::documents::user::field::LAST_UPDATED;
 use crate::orgs::OrgKey;
 use crate::rostering::report::{Kind, Phase, Progress, Report};
 use crate::rostering::run::{BeatError, Run, Superseded};
-use crate::store::{Committed, Database, FieldPath, StoreError, Write, WriteKind};
+use crate::rostering::source::{Source, SourceError};
+use crate::store::{Database, StoreError};
 
-/// The provider's name in documents.
-pub const PROVIDER: &str = "clever";
 /// How often a batch is planned anew when somebody changes the same documents.
 const CONFLICTS: usize = 8;
 /// How often a batch is written when the store fails (docs/domain/rosters.md#runs-of-a-sync).
@@ -61,9 +69,9 @@ impl Options {
 /// Why a sync ended early. What it had written stays. Nobody was unenrolled, unless that was what it was at.
 #[derive(Debug, Error)]
 pub enum SyncError {
-    /// Clever failed.
+    /// The provider failed.
     #[error(transparent)]
-    Clever(#[from] CleverError),
+    Source(#[from] SourceError),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -101,15 +109,15 @@ impl From<BeatError> for SyncError {
     }
 }
 
-/// Who hears where a sync stands, and in which run it is.
+/// What a sync is part of, and whom it tells how far it is.
 pub struct Monitor<'a> {
-    /// Hears of every page and batch.
+    /// Receives progress after each page or batch.
     pub progress: &'a watch::Sender<Progress>,
     /// The run, unless nothing is to be written.
     pub run: Option<&'a Run>,
     /// How many students the classes had, all together, at the end of the last sync of people, where that's known.
     pub enrolled_before: Option<u64>,
-    /// All notes of the district's people say so: older functions' didn't.
+    /// All entries of the district's people say whose roster they are in, which older functions didn't write.
     pub knows_notes: bool,
 }
 
@@ -122,14 +130,14 @@ pub struct Outcome {
     pub name: Option<String>,
     /// How many students the classes have, all together.
     pub enrolled: u64,
-    /// All notes of the district's people say so.
+    /// All entries of the district's people say whose roster they are in.
     pub knows_notes: bool,
 }
 
 /// Syncs one district. What it comes to is in `outcome` however it ends, dropped half-way or not.
 pub async fn sync_district(
     app: &App,
-    district: &District,
+    source: &dyn Source,
     options: Options,
     monitor: &Monitor<'_>,
     outcome: &mut Outcome,
@@ -139,7 +147,8 @@ pub async fn sync_district(
     let mut sync = Work {
         database: &app.stores.admin,
         app,
-        id: district.id().to_owned(),
+        provider: source.provider(),
+        id: source.id().to_owned(),
         options,
         report,
         monitor,
@@ -154,54 +163,56 @@ pub async fn sync_district(
         occupied: HashSet::new(),
         addresses: HashMap::new(),
         written: HashSet::new(),
-        blames_one: false,
+        bisects: false,
         unwritten: HashSet::new(),
     };
-    sync.run(district).await
+    sync.run(source).await
 }
 
 struct Work<'a> {
     database: &'a Database,
     app: &'a App,
-    /// The district's ID, Clever's and ROAR's.
+    /// The provider's name in documents.
+    provider: &'static str,
+    /// The district's ID, the provider's and ROAR's.
     id: String,
     options: Options,
     report: &'a mut Report,
     monitor: &'a Monitor<'a>,
     name: &'a mut Option<String>,
-    /// How many students the classes have at Clever, all together.
+    /// How many students the classes have in the roster, all together.
     enrolled: &'a mut u64,
     knows_notes: &'a mut bool,
     /// Records that were read.
     read: u64,
-    /// Records of a list that came, and how many Clever says there are.
+    /// Records of a list that came, and how many the provider says there are.
     came: BTreeMap<Kind, (u64, u64)>,
     /// Records that there are, as far as that's known.
     expected: BTreeMap<Kind, u64>,
-    /// Orgs that Clever has.
+    /// Orgs that the roster has.
     living: BTreeMap<Kind, u64>,
-    /// People whom Clever has, by type.
+    /// People whom the roster has, by type.
     by_type: BTreeMap<&'static str, u64>,
-    /// IDs of people whose usual note is somebody else's.
+    /// IDs of people whose usual entry is somebody else's.
     occupied: HashSet<String>,
     /// Digests of the addresses of new people, with that of the first who has it.
     addresses: HashMap<String, String>,
     /// Orgs that were written.
     written: HashSet<OrgKey>,
-    /// Orgs can't be written together, though they were planned anew often: one after the other, then.
-    blames_one: bool,
+    /// Retries are exhausted: batches are bisected to find the failing write, also where documents conflict.
+    bisects: bool,
     /// New orgs that can't be stored: nobody can be in them.
     unwritten: HashSet<OrgKey>,
 }
 
 impl Work<'_> {
-    async fn run(&mut self, client: &District) -> Result<(), SyncError> {
-        let Some(known) = self.orgs(client).await? else { return Ok(()) };
+    async fn run(&mut self, source: &dyn Source) -> Result<(), SyncError> {
+        let Some(known) = self.orgs(source).await? else { return Ok(()) };
         if !self.options.shallow {
-            self.people(client, &known).await?;
+            self.people(source, &known).await?;
         }
         self.follow_administrations(&known.following).await?;
-        if !self.holds_back() {
+        if !self.is_stopped() {
             if self.report.keeps_missing.is_none() {
                 self.archive_orgs(&known).await?;
             }
@@ -234,37 +245,4 @@ impl Work<'_> {
             self.monitor.progress.send_modify(|progress| progress.total = Some(total));
         }
     }
-
-    /// Writes, unless nothing is to be written. Outages are outlasted; a conflict is the caller's.
-    async fn commit(&self, writes: Vec<Write>) -> Result<Option<Committed>, SyncError> {
-        if self.options.dry_run || writes.is_empty() {
-            return Ok(None);
-        }
-        for attempt in 1.. {
-            if let Some(run) = self.monitor.run {
-                let progress = self.monitor.progress.borrow().clone();
-                run.check(&progress).await?;
-            }
-            match self.database.commit(writes.clone()).await {
-                Err(error) if error.is_transient() && attempt < ATTEMPTS => self.wait(attempt).await,
-                outcome => return outcome.map_err(SyncError::from),
-            }
-        }
-        Ok(None)
-    }
-
-    async fn wait(&self, attempt: u32) {
-        let phase = self.monitor.progress.borrow().phase;
-        let pause: Duration = crate::rostering::pause(attempt);
-        tracing::warn!(district = self.id, attempt, ?pause, "the store failed; the batch is tried again");
-        self.phase(Phase::Retrying);
-        tokio::time::sleep(pause).await;
-        self.phase(phase);
-    }
-}
-
-/// The fields that a write touches, for people: nothing of what's in them.
-fn fields_of(write: &Write) -> Vec<String> {
-    let WriteKind::Set { mask: Some(mask), .. } = &write.kind else { return Vec::new() };
-    mask.iter().map(FieldPath::to_string).filter(|field| field != LAST_UPDATED).collect()
 }

@@ -29,7 +29,7 @@ impl Work<'_> {
         let leaving: HashSet<&OrgKey> = leaving.iter().collect();
         for batch in orgs.chunks(BATCH) {
             for attempt in 1.. {
-                self.blames_one = attempt >= CONFLICTS;
+                self.bisects = attempt >= CONFLICTS;
                 let writes = self.archival(batch, &leaving, known).await?;
                 match self.write_batch(&writes).await {
                     Err(SyncError::Store(StoreError::Conflict(_))) if attempt < CONFLICTS => {}

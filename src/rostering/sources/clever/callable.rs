@@ -6,14 +6,14 @@ use std::time::Duration;
 use serde_json::{Map, Value as Json};
 use tokio::sync::mpsc;
 
-use super::CleverError;
-use super::districts::{AllError, AllSynced, Ask, CALL_LIMIT, Failure, Step, sync_all};
-use super::sync::{Options, SyncError};
 use crate::app::App;
 use crate::payload::{Checked, flag, object, optional_id};
 use crate::rights::{Payload, SuperAdmin};
 use crate::rostering::Rosters;
+use crate::rostering::partners::{AllError, AllSynced, Ask, CALL_LIMIT, Failure, Step, sync_all};
 use crate::rostering::report::Doubt;
+use crate::rostering::source::SourceError;
+use crate::rostering::sync::{Options, SyncError};
 use crate::runtime::{Chunks, FunctionError, Status};
 use crate::store::StoreError;
 
@@ -93,17 +93,14 @@ pub(super) fn not_set_up() -> FunctionError {
     FunctionError::new(Status::FailedPrecondition, message)
 }
 
-fn unavailable(error: CleverError) -> FunctionError {
-    let status = match error {
-        CleverError::Unauthorized | CleverError::Disconnected => Status::FailedPrecondition,
-        _ => Status::Unavailable,
-    };
+fn unavailable(error: SourceError) -> FunctionError {
+    let status = if error.is_refused { Status::FailedPrecondition } else { Status::Unavailable };
     FunctionError::new(status, format!("The rosters can't be fetched: {error}."))
 }
 
 fn answer(synced: Result<AllSynced, AllError>) -> Result<Json, FunctionError> {
     let synced = synced.map_err(|error| match error {
-        AllError::Clever(error) => unavailable(error),
+        AllError::Source(error) => unavailable(error),
         AllError::Store(error) => error.into(),
         AllError::NotConnected => {
             FunctionError::new(Status::NotFound, "districtId names no district that is connected to Clever.")
@@ -129,7 +126,7 @@ fn refusal(synced: &AllSynced) -> Option<FunctionError> {
     });
     if let Some((one, error)) = failed {
         let status = match error {
-            SyncError::Clever(_) | SyncError::Accounts(_) => Status::Unavailable,
+            SyncError::Source(_) | SyncError::Accounts(_) => Status::Unavailable,
             SyncError::Store(error) if error.is_transient() => Status::Unavailable,
             // Documents that keep changing while they're written.
             SyncError::Store(StoreError::Conflict(_)) => Status::Aborted,
