@@ -44,4 +44,5 @@ mod snapshot;
 mod suspension;
 mod town;
 mod users;
+mod vectors;
 mod world;

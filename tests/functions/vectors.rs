@@ -4,9 +4,7 @@ use async_trait::async_trait;
 use futures::StreamExt as _;
 use roar_functions::fields;
 use roar_functions::orgs::{OrgKey, OrgType};
-use roar_functions::rostering::model::{
-    Member, Person, RosterClass, RosterDistrict, RosterOrg, Unread, Unreadable,
-};
+use roar_functions::rostering::model::{Member, Person, RosterClass, RosterDistrict, RosterOrg, Unread, Unreadable};
 use roar_functions::rostering::report::{Counts, Kind, Progress, Report};
 use roar_functions::rostering::source::{Noted, Page, Pages, Source, SourceError};
 use roar_functions::rostering::sync::{Monitor, Options, Outcome, SyncError, sync_district};
@@ -49,7 +47,11 @@ fn member(id: &str, user_type: &'static str) -> Read<Member> {
         name: [Some(id.to_owned()), None, Some("Vector".to_owned())],
         email: Some(format!("{id}@vectors.example")),
         username: None,
-        student: if user_type == "student" { fields! { "grade" => "3" } } else { Fields::new() },
+        student: if user_type == "student" {
+            fields! { "grade" => "3" }
+        } else {
+            Fields::new()
+        },
         orgs: [(OrgType::District, "d1"), (OrgType::School, "s1")].into_iter().collect(),
         unread: Vec::new(),
     };
@@ -147,7 +149,7 @@ fn users(report: &Report) -> Counts {
 
 #[tokio::test]
 async fn a_roster_of_vectors_is_synced_as_any_other() {
-    let world = LocalWorld::open().await;
+    let world = LocalWorld::start().await;
     let (report, synced) = sync(&world, &vectors()).await;
     synced.expect("synced");
     assert_eq!(users(&report), Counts { created: 6, ..Counts::default() });
@@ -162,19 +164,23 @@ async fn a_roster_of_vectors_is_synced_as_any_other() {
     let (again, synced) = sync(&world, &vectors()).await;
     synced.expect("synced");
     assert_eq!(users(&again), Counts { unchanged: 6, ..Counts::default() });
+    world.settle().await;
 }
 
 #[tokio::test]
 async fn who_left_a_roster_of_vectors_leaves_unless_its_data_are_incomplete() {
-    let world = LocalWorld::open().await;
+    let world = LocalWorld::start().await;
     sync(&world, &vectors()).await.1.expect("synced");
     let mut fewer = vectors();
-    fewer.people.remove(0);
+    fewer.people.retain(|member| member.as_ref().is_ok_and(|member| member.record.id != "u1"));
     // What comes; who is unenrolled by it.
     let unreadable = Err(Unreadable { id: Some("u1".to_owned()), what: "name" });
     let unnamed = Err(Unreadable { id: None, what: "id" });
     let error = SourceError { text: "the shelf is empty".to_owned(), is_refused: false };
-    let with = |people: Vec<Read<Member>>| Vectors { people: people.into_iter().chain(fewer.people.clone()).collect(), ..fewer.clone() };
+    let with = |people: Vec<Read<Member>>| Vectors {
+        people: people.into_iter().chain(fewer.people.clone()).collect(),
+        ..fewer.clone()
+    };
     for (what, source, removed) in [
         ("incomplete", Vectors { is_complete: false, ..fewer.clone() }, 0),
         ("a record that can't be read", with(vec![unreadable]), 0),
@@ -189,4 +195,5 @@ async fn who_left_a_roster_of_vectors_leaves_unless_its_data_are_incomplete() {
     }
     let (entry, user) = person(&world, "u1").await;
     assert_eq!((&entry["gone"], &user["archived"]), (&Value::Boolean(true), &Value::Boolean(true)));
+    world.settle().await;
 }

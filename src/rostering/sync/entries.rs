@@ -5,105 +5,23 @@ use std::collections::HashMap;
 
 use futures::TryStreamExt as _;
 
+use super::entry::Entry;
 use super::{SyncError, Work};
-use crate::claims::binding::identity::RosterEntry;
 use crate::documents::org_lists::OrgType;
 use crate::documents::roster_entry::{
-    Edit, LOOKED_AT, LOOKED_AT_FIRST, entry_at, entry_path, field, fingerprinted, is_admin, is_elsewhere, is_gone,
-    last_email, living_of_type, of_district, of_provider, rights_taken, said, said_of, text,
+    LOOKED_AT, LOOKED_AT_FIRST, entry_path, field, is_elsewhere, living_of_type, of_district, of_provider, text,
 };
-use crate::documents::roster_mark::{Mark, fingerprint, is_rostered};
 use crate::documents::user;
 use crate::documents::user::orgs::CURRENT;
 use crate::documents::user::same::{fold_address, has_right_key, key_write};
 use crate::fields;
-use crate::orgs::OrgLists;
-use crate::rostering::person::{Person, Said};
-use crate::store::{DocPath, Document, FieldOp, FieldPath, Precondition, Query, StoreError, Timestamp, Value, Write};
-
-/// Somebody who is in the roster, as it's noted.
-#[derive(Clone, Debug)]
-pub(super) struct Entry {
-    /// The ID of the note, where it isn't the usual one.
-    pub elsewhere: Option<Box<str>>,
-    pub roar_uid: Box<str>,
-    /// Of the record that was written last; as bytes, for there may be a hundred thousand of them.
-    pub fingerprint: Option<[u8; 16]>,
-    /// What the roster has said of them.
-    pub said: Said,
-    /// The address that it gave last.
-    pub email: Option<Box<str>>,
-    /// The roster has called them an administrator.
-    pub was_admin: bool,
-    /// The rights that older functions gave to somebody who has signed in, who didn't note that they had.
-    pub given: Option<Box<OrgLists>>,
-    /// Unenrolled before.
-    pub is_gone: bool,
-    /// A sync of people has written them.
-    pub is_rostered: bool,
-    /// They are in the roster as it's now.
-    pub is_seen: bool,
-    /// The note as it was read: who changes it meanwhile isn't written over.
-    pub update_time: Timestamp,
-}
-
-impl Entry {
-    /// Reads an entry of that provider's: the person's ID there, and what the entry says.
-    pub fn read(provider: &str, document: &Document) -> Option<(Box<str>, Entry)> {
-        let fields = &document.fields;
-        let (id, roar_uid) = (text(fields, field::PROVIDER_ID)?, text(fields, field::ROAR_UID)?);
-        let is_usual = entry_path(provider, id).is_ok_and(|usual| usual == document.path);
-        let entry = Entry {
-            elsewhere: (!is_usual).then(|| document.id().into()),
-            roar_uid: roar_uid.into(),
-            fingerprint: fingerprint(fields).and_then(bytes),
-            said: Said::of(said_of(fields)),
-            email: last_email(fields).map(Box::from),
-            given: given(document).map(Box::new),
-            was_admin: is_admin(fields),
-            is_gone: is_gone(fields),
-            is_rostered: is_rostered(fields),
-            is_seen: false,
-            update_time: document.update_time,
-        };
-        Some((id.into(), entry))
-    }
-
-    /// The write of an edit of this entry, as long as it's as it was read.
-    pub fn write(&self, provider: &str, id: &str, (fields, mask): Edit) -> Result<Write, StoreError> {
-        Ok(Write::merge(self.path(provider, id)?, fields, mask).when(Precondition::UpdatedAt(self.update_time)))
-    }
-
-    /// Takes the rights away that came with the roster, and has the next sync look again.
-    pub fn without_rights(&self, provider: &str, id: &str) -> Result<Write, StoreError> {
-        self.write(provider, id, rights_taken(self.given.as_deref()))
-    }
-
-    /// Where the entry is, of the person with that ID at the provider.
-    pub fn path(&self, provider: &str, id: &str) -> Result<DocPath, StoreError> {
-        match &self.elsewhere {
-            Some(elsewhere) => entry_at(elsewhere),
-            None => entry_path(provider, id),
-        }
-    }
-}
-
-fn given(note: &Document) -> Option<OrgLists> {
-    let entry =
-        RosterEntry::of(note).filter(|entry| entry.activated && !note.fields.contains_key(field::COPIED_ADMIN_ORGS));
-    entry.map(|entry| entry.copied)
-}
+use crate::store::{DocPath, FieldOp, Precondition, Query, StoreError, Value, Write};
 
 /// People whose notes are asked for at once.
 const NOTES: usize = 300;
 
 /// Who is noted, by their ID at Clever.
 pub(super) type Entries = HashMap<Box<str>, Entry>;
-
-/// The bytes that a fingerprint is, in hexadecimal.
-pub(super) fn bytes(fingerprint: &str) -> Option<[u8; 16]> {
-    u128::from_str_radix(fingerprint, 16).ok().map(u128::to_be_bytes)
-}
 
 impl Work<'_> {
     /// The notes of the district's people, also of those who have left.
@@ -207,92 +125,5 @@ impl Work<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Where somebody is to be noted who isn't yet.
-    pub(super) fn new_note(&self, id: &str) -> Result<DocPath, StoreError> {
-        match self.occupied.contains(id) {
-            true => entry_at(&self.app.context.document_id()),
-            false => entry_path(self.provider, id),
-        }
-    }
-}
-
-/// Somebody whose record differs from what was written last.
-pub(super) struct Changed {
-    pub id: String,
-    pub person: Person,
-    /// The orgs that they have rights over.
-    pub rights: OrgLists,
-    pub fingerprint: String,
-    /// The fingerprint that earlier versions made, which didn't note the digests of who was imported.
-    pub former_fingerprint: String,
-}
-
-/// Whose roster it is.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Roster<'a> {
-    /// The provider's name in documents.
-    pub provider: &'a str,
-    /// The district's ID.
-    pub district: &'a str,
-}
-
-/// The rights that somebody is noted to have.
-pub(super) struct Rights {
-    pub orgs: OrgLists,
-    /// Some of these orgs' data weren't whole: whoever has the rights is compared again at the next sync.
-    pub is_unsure: bool,
-}
-
-impl Changed {
-    /// True for a record that is what it was: only the digests of who was imported are missing.
-    pub fn is_unmarked(&self, entry: &Entry) -> bool {
-        !entry.is_gone && entry.fingerprint.is_some() && entry.fingerprint == bytes(&self.former_fingerprint)
-    }
-
-    /// The write of a note that only says that the digests are there.
-    pub fn mark(&self, provider: &str, entry: &Entry) -> Result<Write, StoreError> {
-        entry.write(provider, &self.id, fingerprinted(&self.fingerprint))
-    }
-
-    /// The note that they are in the roster with these rights, at `path`. Whom it belongs to, once they have signed in,
-    /// stays.
-    pub fn note(
-        &self,
-        path: DocPath,
-        of: Roster<'_>,
-        roar_uid: &str,
-        rights: &Rights,
-        known: Option<&Entry>,
-        now: Timestamp,
-    ) -> Result<Write, StoreError> {
-        let said = known.map(|known| known.said).unwrap_or_default().after(&self.person).names();
-        let mark = Mark {
-            provider: of.provider,
-            fingerprint: (!rights.is_unsure).then_some(self.fingerprint.as_str()),
-            said: &said,
-        };
-        let mut fields = fields! {
-            field::PROVIDER_TYPE => of.provider, field::PROVIDER_ID => self.id.as_str(), field::ROAR_UID => roar_uid,
-            field::DISTRICT => of.district, field::ROLE => self.person.user_type, field::GONE => false,
-            field::LAST_SYNC => now, field::ADMIN_ORGS => rights.orgs.to_value(), field::ROSTER => mark.to_value(),
-        };
-        if let Some(email) = &self.person.email {
-            fields.insert(field::EMAIL.to_owned(), Value::from(email.as_str()));
-        }
-        let Some(known) = known else {
-            fields.insert(field::ACTIVATED.to_owned(), Value::Boolean(false));
-            return Ok(Write::create(path, fields));
-        };
-        if let Some(given) = &known.given {
-            fields.insert(field::COPIED_ADMIN_ORGS.to_owned(), given.to_value());
-        }
-        let mut mask: Vec<FieldPath> = fields.keys().map(FieldPath::top).collect();
-        if self.person.email.is_none() && !self.person.unread.contains(&said::EMAIL) {
-            mask.push(FieldPath::top(field::EMAIL));
-        }
-        mask.extend([field::LEFT, field::SAID_AT_SIGN_IN].map(FieldPath::top));
-        Ok(Write::merge(path, fields, mask).when(Precondition::UpdatedAt(known.update_time)))
     }
 }

@@ -6,7 +6,7 @@ use super::known::{Fetched, OrgWrite};
 use super::plan::plan_orgs;
 use crate::fields;
 use crate::orgs::{OrgKey, OrgType};
-use crate::rostering::model::{Enrolments, RosterOrg};
+use crate::rostering::model::{Enrolments, Person, RosterOrg};
 use crate::store::{Document, Timestamp, WriteKind};
 
 pub const NOW: Timestamp = Timestamp::UNIX_EPOCH;
@@ -50,4 +50,17 @@ pub fn archived(mut stored: HashMap<OrgKey, Document>, ids: &[&str]) -> HashMap<
     let gone = stored.iter_mut().filter(|(key, _)| ids.contains(&key.id.as_str()));
     gone.for_each(|(_, org)| drop(org.fields.insert("archived".to_owned(), true.into())));
     stored
+}
+
+/// A student of third grade in the district `d1` and its school `s1`.
+pub fn student(first: &str, email: Option<&str>) -> Person {
+    Person {
+        user_type: "student",
+        name: [Some(first.to_owned()), None, Some("Lovelace".to_owned())],
+        email: email.map(str::to_owned),
+        username: None,
+        student: fields! { "grade" => "3" },
+        orgs: [(OrgType::District, "d1"), (OrgType::School, "s1")].into_iter().collect(),
+        unread: Vec::new(),
+    }
 }

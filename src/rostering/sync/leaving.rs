@@ -2,7 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::entries::{Entries, Entry};
+use super::entries::Entries;
+use super::entry::Entry;
 use super::known::Known;
 use super::safety::too_many_people;
 use super::{CONFLICTS, SyncError, Work};

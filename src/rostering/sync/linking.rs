@@ -13,7 +13,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::entries::{Changed, Entries, Entry};
+use super::entries::Entries;
+use super::entry::{Changed, Entry};
 use super::{SyncError, Work};
 use crate::digest::fingerprint;
 use crate::documents::doubles::agrees;

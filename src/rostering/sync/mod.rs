@@ -15,6 +15,7 @@
 
 mod archiving;
 mod entries;
+mod entry;
 mod execute;
 mod fetch;
 #[cfg(test)]
@@ -26,6 +27,7 @@ mod linking;
 mod load;
 mod orgs;
 mod people;
+mod person_plan;
 mod plan;
 mod safety;
 mod verify;

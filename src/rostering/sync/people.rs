@@ -4,51 +4,36 @@ use std::collections::HashMap;
 
 use futures::TryStreamExt as _;
 
-use super::entries::{Changed, Entries, Entry, Rights, Roster, bytes};
+use super::entries::Entries;
+use super::entry::{Changed, Entry, Roster, bytes};
 use super::execute::fields_of;
 use super::known::Known;
+use super::person_plan::{Kept, PersonPlan, PersonWrites, Subject};
 use super::{CONFLICTS, SyncError, Work};
-use crate::documents::doubles::Found;
 use crate::documents::org_lists::OrgSet;
-use crate::documents::roster_entry::{admin_orgs, entry_path, said};
-use crate::documents::user::{field, user_path};
+use crate::documents::roster_entry::admin_orgs;
+use crate::documents::user::user_path;
 use crate::orgs::OrgLists;
 use crate::rostering::model::{Member, Person, Unreadable};
-use crate::rostering::person::{self, Before};
 use crate::rostering::report::{Difference, Keeps, Kind, Phase, Problem};
 use crate::rostering::source::{Noted, Source};
-use crate::store::{DocPath, Document, FieldPath, Precondition, StoreError, Value, Write};
-use crate::users::imported::{IMPORTED, Imported, imported_fields};
+use crate::store::{DocPath, StoreError};
 
 /// People written in one commit: two documents each, far below any limit.
 const BATCH: usize = 100;
-
-/// The rights that somebody has had so far.
-struct Kept {
-    all: OrgLists,
-    /// Those over orgs that aren't told of.
-    untold: OrgLists,
-}
 
 /// Somebody who is written.
 struct Made<'a> {
     changed: &'a Changed,
     roar_uid: String,
     is_new: bool,
-    /// What changes.
+    /// The fields that change.
     fields: Vec<String>,
-    note: DocPath,
+    /// Where the entry is.
+    entry: DocPath,
     is_unsure: bool,
-    /// Of the note's write.
+    /// The place of the entry's write in the commit.
     place: usize,
-}
-
-/// The write that gives a user the digests of who was imported, and nothing more.
-fn mark_imported(user: &Document, person: &Person) -> Option<Write> {
-    let imported = person.imported(&Imported::read(&user.fields));
-    let fields = imported_fields(&imported, &user.fields);
-    let write = Write::merge(user.path.clone(), fields.clone(), vec![FieldPath::top(IMPORTED)]);
-    (!fields.is_empty()).then(|| write.when(Precondition::UpdatedAt(user.update_time)))
 }
 
 /// The person that a record means, in the orgs that ROAR knows, and the orgs that they have rights over.
@@ -203,129 +188,57 @@ impl Work<'_> {
         let kept = self.rights_kept(batch, entries, known).await?;
         let wanted: Vec<DocPath> = paths.iter().flatten().cloned().collect();
         let mut found = self.database.get_all(&wanted).await?.into_iter();
-        let mut writes = Vec::new();
-        let mut made = Vec::new();
-        let mut marked = Vec::new();
-        let mut settled = 0;
-        let mut doubles = 0;
+        let of = Roster { provider: self.provider, district: &self.id };
+        let (mut writes, mut made, mut marked) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut settled, mut doubles) = (0, 0);
         for (changed, path) in batch.iter().zip(&paths) {
-            let document = path.as_ref().and_then(|_| found.next().flatten());
+            let user = path.as_ref().and_then(|_| found.next().flatten());
             if linked.elsewhere.contains(&changed.id) {
                 continue;
             }
             let entry = entries.get(changed.id.as_str());
-            if let Some(entry) = entry.filter(|entry| changed.is_unmarked(entry)) {
-                writes.extend(document.as_ref().and_then(|user| mark_imported(user, &changed.person)));
-                writes.push(changed.mark(self.provider, entry)?);
-                marked.push((changed, writes.len() - 1));
-                continue;
-            }
-            let (roar_uid, write) = match &document {
-                Some(document) => {
-                    let before = Before {
-                        owned: &known.owned,
-                        said: entry.map(|entry| entry.said).unwrap_or_default(),
-                        email: entry.and_then(|entry| entry.email.as_deref()),
-                        was_admin: entry.is_some_and(|entry| entry.was_admin),
-                        is_back: entry.is_none_or(|entry| entry.is_gone || !entry.is_rostered),
-                    };
-                    let change = person::change(&document.fields, &changed.person, &before, now);
-                    let mut change = change.unwrap_or_default();
-                    if document.fields.get(field::SSO_TYPE).is_none_or(Value::is_null) {
-                        change.0.insert(field::SSO_TYPE.to_owned(), Value::from(self.provider));
-                        change.1.push(FieldPath::top(field::SSO_TYPE));
-                    }
-                    let (fields, mask) = change;
-                    let write = (!mask.is_empty()).then(|| {
-                        let write = Write::merge(document.path.clone(), fields, mask);
-                        write.when(Precondition::UpdatedAt(document.update_time))
-                    });
-                    (document.id().to_owned(), write)
-                }
-                None => {
-                    // Somebody who was deleted keeps their ID.
-                    let id = entry.map(|entry| entry.roar_uid.to_string());
-                    let id = id.unwrap_or_else(|| self.app.context.document_id());
-                    let pid = known.pid_of(&changed.person);
-                    let user = person::new_user(&changed.person, self.provider, pid, now);
-                    let write = Write::create(user_path(&id)?, user);
-                    let known = linked.doubles.get(&changed.id).map(Vec::as_slice).unwrap_or_default();
-                    for (user, agrees) in known {
-                        let found = Found {
-                            district: &self.id,
-                            provider: self.provider,
-                            provider_id: &changed.id,
-                            rostered: &id,
-                            known: user,
-                            agrees,
-                            is_one_of_several: known.len() > 1,
-                        };
-                        writes.push(found.write(now)?);
-                    }
-                    doubles += known.len() as u64;
-                    (id, Some(write))
-                }
+            let subject = Subject {
+                of,
+                changed,
+                entry,
+                user: user.as_ref(),
+                doubles: linked.doubles.get(&changed.id).map(Vec::as_slice).unwrap_or_default(),
+                kept: kept.get(changed.id.as_str()),
+                known,
+                new_id: &|| self.app.context.document_id(),
+                is_occupied: self.occupied.contains(&changed.id),
             };
-            let is_new = entry.is_none();
-            let kept = kept.get(changed.id.as_str());
-            let rights = changed.rights.iter().chain(kept.iter().flat_map(|kept| kept.untold.iter()));
-            let orgs: OrgLists = rights.collect();
-            // Not all about them is told: the next sync looks again.
-            let stays =
-                document.as_ref().is_some_and(|user| person::stays_in(&user.fields, &changed.person, &known.kept));
-            let is_unsure = stays || kept.is_some_and(|kept| !kept.untold.is_empty());
-            let is_settled = kept.is_some_and(|kept| kept.all.same_orgs(&orgs));
-            if is_unsure && write.is_none() && is_settled && entry.is_some_and(|entry| !entry.is_gone) {
-                settled += 1;
-                continue;
+            match subject.plan(now)? {
+                PersonPlan::Settled => settled += 1,
+                PersonPlan::Mark(user, entry) => {
+                    writes.extend(user.into_iter().chain([entry]));
+                    marked.push((changed, writes.len() - 1));
+                }
+                PersonPlan::Write(PersonWrites { user, pairs, entry: write, roar_uid, is_unsure }) => {
+                    let fields = user.as_ref().map(fields_of).unwrap_or_default();
+                    let path = write.path.clone();
+                    doubles += pairs.len() as u64;
+                    writes.extend(pairs.into_iter().chain(user).chain([write]));
+                    let (is_new, place) = (entry.is_none(), writes.len() - 1);
+                    made.push(Made { changed, roar_uid, is_new, fields, entry: path, is_unsure, place });
+                }
             }
-            let fields = write.as_ref().map(fields_of).unwrap_or_default();
-            writes.extend(write);
-            let note = match entry {
-                Some(entry) => entry.path(self.provider, &changed.id)?,
-                None => self.new_note(&changed.id)?,
-            };
-            let rights = Rights { orgs, is_unsure };
-            let of = Roster { provider: self.provider, district: &self.id };
-            writes.push(changed.note(note.clone(), of, &roar_uid, &rights, entry, now)?);
-            let place = writes.len() - 1;
-            made.push(Made { changed, roar_uid, is_new, fields, note, is_unsure, place });
         }
         let committed = self.commit(writes).await?;
+        let written = |place: usize| committed.as_ref().and_then(|committed| committed.results.get(place)?.update_time);
         self.report.of(Kind::Users).unchanged += settled + marked.len() as u64;
         self.report.doubles += doubles;
         for (changed, place) in marked {
-            let written = committed.as_ref().and_then(|committed| committed.results.get(place)?.update_time);
             if let Some(entry) = entries.get_mut(changed.id.as_str()) {
                 entry.fingerprint = bytes(&changed.fingerprint);
-                entry.update_time = written.unwrap_or(entry.update_time);
+                entry.update_time = written(place).unwrap_or(entry.update_time);
             }
         }
-        for Made { changed, roar_uid, is_new, fields, note, is_unsure, place } in made {
-            let is_usual = entry_path(self.provider, &changed.id).is_ok_and(|usual| usual == note);
-            let elsewhere = (!is_usual).then(|| note.id().into());
-            let fingerprint = bytes(&changed.fingerprint).filter(|_| !is_unsure);
-            let written = committed.as_ref().and_then(|committed| committed.results.get(place)?.update_time);
-            let roar_uid = roar_uid.into();
-            let before = entries.get(changed.id.as_str());
-            let said = before.map(|entry| entry.said).unwrap_or_default().after(&changed.person);
-            let unread = changed.person.unread.contains(&said::EMAIL);
-            let email = changed.person.email.as_deref().map(Box::from);
-            let email = email.or_else(|| before.filter(|_| unread)?.email.clone());
-            let entry = Entry {
-                elsewhere,
-                roar_uid,
-                fingerprint,
-                said,
-                email,
-                was_admin: changed.person.user_type == "admin",
-                given: None,
-                is_gone: false,
-                is_rostered: true,
-                is_seen: true,
-                update_time: written.unwrap_or(now),
-            };
-            entries.insert(changed.id.as_str().into(), entry);
+        for Made { changed, roar_uid, is_new, fields, entry: path, is_unsure, place } in made {
+            let of = Roster { provider: self.provider, district: &self.id };
+            let after = changed.after(of, entries.get(changed.id.as_str()), &roar_uid, &path, is_unsure);
+            let update_time = written(place).unwrap_or(now);
+            entries.insert(changed.id.as_str().into(), Entry { update_time, ..after });
             let counts = self.report.of(Kind::Users);
             let action = if is_new { "created" } else { "updated" };
             match is_new {
