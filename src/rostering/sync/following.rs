@@ -110,3 +110,70 @@ pub(super) fn following(planned: &[OrgWrite], fetched: &Fetched, stored: &HashMa
         None => Following { above, moved, ..Following::default() },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::fixtures::{NOW, archived, class, district, fetched, school, stored};
+    use super::super::plan::plan_orgs;
+    use super::*;
+    use crate::rostering::model::RosterOrg;
+    use crate::store::Value;
+
+    type Stored = HashMap<OrgKey, Document>;
+
+    fn follow(here: &Stored, there: &[RosterOrg]) -> Following {
+        let there = fetched(there);
+        let plan = plan_orgs(&there, here, "clever", NOW).expect("paths");
+        following(&plan.writes, &there, here)
+    }
+
+    fn told(following: &Following) -> (String, String) {
+        let moved: BTreeSet<&str> = following.moved.iter().map(|key| key.id.as_str()).collect();
+        (following.above.flatten().join(" "), moved.into_iter().collect::<Vec<_>>().join(" "))
+    }
+
+    fn due(mut here: Stored, due: Due) -> Stored {
+        let district = here.get_mut(&OrgKey::new(OrgType::District, "d1")).expect("it's there");
+        district.fields.extend(Due::edit(Some(due)).0);
+        here
+    }
+
+    #[test]
+    fn what_comes_moves_or_is_back_is_followed_and_nothing_else() {
+        let before = || [district("d1"), school("s1"), school("s2"), class("c1", "s1")];
+        let here = || stored(&before());
+        let mut renamed = class("c1", "s1");
+        renamed.fields.insert("name".to_owned(), Value::from("Room 9"));
+        renamed.fingerprint = "other".to_owned();
+        let with = |more: RosterOrg| before().into_iter().chain([more]).collect::<Vec<_>>();
+        let instead = |other: RosterOrg| vec![district("d1"), school("s1"), school("s2"), other];
+        // Before, in the roster; what's above, what moved.
+        for (what, here, there, expected) in [
+            ("nothing changes", here(), before().to_vec(), ("", "")),
+            ("the district is new", Stored::new(), before().to_vec(), ("", "")),
+            ("another name", here(), instead(renamed), ("", "")),
+            ("a new class", here(), with(class("c2", "s2")), ("d1 s2", "")),
+            ("a new school", here(), with(school("s3")), ("d1", "")),
+            ("a class moves", here(), instead(class("c1", "s2")), ("d1 s2 s1", "c1")),
+            ("a class is back", archived(here(), &["c1"]), before().to_vec(), ("d1 s1", "c1")),
+        ] {
+            let (above, moved) = told(&follow(&here, &there));
+            assert_eq!((above.as_str(), moved.as_str()), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn what_an_earlier_sync_left_is_followed_now() {
+        let before = [district("d1"), school("s1"), class("c1", "s1")];
+        let all = follow(&due(stored(&before), Due::All), &before);
+        assert_eq!(told(&all), ("d1 s1".to_owned(), "c1".to_owned()));
+        assert!(!all.claims_only);
+        let claims = follow(&due(stored(&before), Due::Claims), &before);
+        assert_eq!(told(&claims), ("d1 s1".to_owned(), String::new()));
+        assert!(claims.claims_only, "administrations have followed before");
+        let more = [district("d1"), school("s1"), class("c1", "s1"), class("c2", "s1")];
+        assert!(!follow(&due(stored(&before), Due::Claims), &more).claims_only, "but not what is new");
+    }
+}

@@ -318,3 +318,97 @@ fn is_same(person: &Person, user: &Fields) -> bool {
 fn held_birth(user: &Fields) -> Option<Timestamp> {
     user.get(field::STUDENT_DATA)?.as_map()?.get(field::DOB)?.as_timestamp()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::{NOW, student};
+    use super::*;
+    use crate::fields;
+
+    fn user(id: &str, fields: Fields) -> Document {
+        Document { path: user_path(id).expect("a path"), fields, create_time: NOW, update_time: NOW }
+    }
+
+    fn named(user_type: &str, first: &str) -> Fields {
+        fields! { "userType" => user_type, "name" => fields! { "first" => first, "last" => "LOVELACE" } }
+    }
+
+    #[test]
+    fn who_may_be_a_person_and_what_proves_it() {
+        let mut ada = student("Ada", Some("ada@b.org"));
+        let born = |day: &str| -> Timestamp { day.parse().expect("an instant") };
+        ada.student.insert("dob".to_owned(), Value::from(born("2016-02-09T00:00:00Z")));
+        let with = |mut user: Fields, more: Fields| {
+            user.extend(more);
+            user
+        };
+        let imported = || {
+            let digests = ada.imported(&Imported::default()).to_value().expect("digests");
+            fields! { "importedIdentity" => digests }
+        };
+        let birth = |day: &str| fields! { "studentData" => fields! { "dob" => born(day) } };
+        // The user, their address is verified; the proof and what agrees, if they may be the person.
+        let table = [
+            ("the same name", named("student", "ADA"), false, Some((None, vec!["email", "name"]))),
+            (
+                "and a verified address",
+                named("student", "Ada"),
+                true,
+                Some((Some(Proof::Verified), vec!["email", "name"])),
+            ),
+            ("another name", named("student", "Ida"), true, None),
+            ("another kind of person", named("educator", "Ada"), true, None),
+            (
+                "the same birth",
+                with(named("student", "Ada"), birth("2016-02-09T00:00:00Z")),
+                false,
+                Some((None, vec!["email", "name", "dob"])),
+            ),
+            ("another birth", with(named("student", "Ada"), birth("2016-02-11T00:00:00Z")), true, None),
+            (
+                "imported as that, whatever they show",
+                with(named("student", "Ida"), imported()),
+                false,
+                Some((Some(Proof::Imported), vec!["email", "name"])),
+            ),
+            ("merged into somebody", with(named("student", "Ada"), fields! { "mergedInto" => "x" }), true, None),
+            ("being merged", with(named("student", "Ada"), fields! { "mergingInto" => "x" }), true, None),
+        ];
+        for (what, fields, is_verified, expected) in table {
+            let user = user("u1", fields);
+            let found = candidate(&ada, &user, is_verified).map(|one| (one.proof, one.agrees));
+            assert_eq!(found, expected, "{what}");
+        }
+        let teacher = Person { user_type: "educator", ..student("Ada", None) };
+        let admin = user("u1", named("admin", "Ada"));
+        assert!(candidate(&teacher, &admin, true).is_some(), "teachers are made admins by hand");
+    }
+
+    #[test]
+    fn one_who_is_proved_is_linked_and_others_wait() {
+        let users: Vec<Document> = (0..7).map(|n| user(&format!("u{n}"), Fields::new())).collect();
+        let one = |n: usize, proof| Candidate { user: &users[n], proof, agrees: vec!["email", "name"] };
+        let proved = |n| one(n, Some(Proof::Verified));
+        let shown = |n| one(n, None);
+        let nobody = |_: &str| Known::default();
+        let other_roster = |_: &str| Known { by_any: true, by_this: false };
+        let this_roster = |_: &str| Known { by_any: true, by_this: true };
+        let told = |candidates: &[Candidate<'_>], known: &dyn Fn(&str) -> Known| match relation(candidates, known) {
+            None => "nobody".to_owned(),
+            Some(Relation::Is(user)) => format!("is {user}"),
+            Some(Relation::MayBe(users)) => {
+                let users: Vec<&str> = users.iter().map(|(user, _)| *user).collect();
+                format!("may be {}", users.join(" "))
+            }
+        };
+        assert_eq!(told(&[], &nobody), "nobody");
+        assert_eq!(told(&[shown(0)], &nobody), "may be u0");
+        assert_eq!(told(&[proved(0), shown(1)], &nobody), "is u0");
+        assert_eq!(told(&[proved(0), proved(1)], &nobody), "may be u0 u1", "of two who are proved, nobody knows which");
+        assert_eq!(told(&[proved(0)], &other_roster), "is u0");
+        assert_eq!(told(&[shown(0)], &other_roster), "nobody");
+        assert_eq!(told(&[proved(0), shown(1)], &this_roster), "nobody");
+        let all: Vec<Candidate<'_>> = (0..7).map(shown).collect();
+        assert_eq!(told(&all, &nobody), "may be u0 u1 u2 u3 u4", "a few of those who share an address with many");
+    }
+}
