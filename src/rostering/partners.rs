@@ -22,7 +22,7 @@ use crate::store::StoreError;
 const AT_ONCE: usize = 4;
 /// How long a call's syncs may take together: less than the function, so that the ends of the runs are written.
 pub const CALL_LIMIT: Duration = Duration::from_secs(3540);
-/// How often somebody who listens hears of progress.
+/// The least time between two steps that are sent to whoever streams progress.
 const TELL: Duration = Duration::from_millis(500);
 
 /// What is to be synced.
@@ -122,7 +122,7 @@ pub enum AllError {
     NotConnected,
 }
 
-/// Where one district stands, for who listens.
+/// The progress of one district's sync, for whoever streams it.
 #[derive(Clone, Debug)]
 pub struct Step {
     /// The district's ID.
@@ -146,8 +146,8 @@ impl Step {
     }
 }
 
-/// Syncs all connected districts, or one. Those that fail don't keep the others from it. `steps` hears of progress; who
-/// doesn't listen is not waited for.
+/// Syncs all districts that are connected at a provider, or one of them. A district that fails keeps no other from being
+/// synced. `steps` receives progress; a receiver that's full or closed delays nothing.
 pub async fn sync_all(
     app: &App,
     provider: &dyn Provider,
@@ -270,19 +270,19 @@ async fn one(
     if let Some(steps) = steps {
         let progress = Progress { phase, counts: report.counts.clone(), ..progress.borrow().clone() };
         let last = Step { district: org.id.clone(), run: id.clone(), progress, rate: 0.0 };
-        // Whoever doesn't read holds nobody up.
+        // A receiver that takes nothing delays the end for a moment only.
         let _ = tokio::time::timeout(TELL, steps.send(last)).await;
     }
     Synced { district: org.id.clone(), run: id, phase, report, error: error.map(Failure::Failed) }
 }
 
-/// What a district's partner remembers, for those that begin no run.
+/// What a district's partner remembers, for dry runs, which begin no run.
 async fn remembered(app: &App, provider: &str, org: &OrgKey) -> Result<Remembered, StoreError> {
     let partner = partner_path(provider, &org.id)?;
     Ok(app.stores.admin.get(&partner).await?.as_ref().map(Remembered::of).unwrap_or_default())
 }
 
-/// Tells who listens where the sync stands, now and then. Never ends.
+/// Sends a district's progress to `steps`, now and then. Never ends.
 async fn tell(
     district: &str,
     run: Option<&str>,

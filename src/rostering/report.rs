@@ -149,7 +149,8 @@ pub struct Difference {
     pub fields: Vec<String>,
 }
 
-/// Why a sync takes nothing for gone before somebody has looked.
+/// The reason of a safety stop: why a sync takes nothing for gone before somebody has looked
+/// (docs/domain/rosters.md#safety-stops).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Doubt {
@@ -161,7 +162,8 @@ pub enum Doubt {
     Unusable,
 }
 
-/// More are missing, or of no use, than is believed without somebody looking.
+/// A safety stop: more are missing, or of no use, than is believed without somebody looking
+/// (docs/domain/rosters.md#safety-stops).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct HeldBack {
     /// What about them.
@@ -197,13 +199,13 @@ impl std::fmt::Display for HeldBack {
     }
 }
 
-/// Why what is missing isn't taken for gone, though nothing else is wrong.
+/// Why a roster's data are incomplete: what is missing then isn't taken for gone, though nothing else is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Keeps {
-    /// The provider says that the data aren't whole.
+    /// The provider says that its data are paused, or broken.
     Paused,
-    /// There are records that nobody can tell apart.
+    /// There are records whose IDs can't be read: each may be of anybody.
     Unreadable,
     /// Fewer came than the provider says there are.
     Short,
@@ -248,13 +250,13 @@ pub struct Mismatch {
 pub struct Report {
     /// By kind.
     pub counts: BTreeMap<Kind, Counts>,
-    /// What stopped it from taking things for gone.
+    /// The safety stop that kept the sync from taking things for gone.
     pub held_back: Option<HeldBack>,
-    /// Why what is missing isn't taken for gone.
+    /// Why the data are incomplete, so that what is missing isn't taken for gone.
     pub keeps_missing: Option<Keeps>,
     /// What wasn't synced; a great many aren't all named.
     pub problems: Vec<Problem>,
-    /// What was noted before.
+    /// The kinds and IDs of the problems that are counted already.
     noted: HashSet<(Kind, String)>,
     /// Values that were there and couldn't be read, by what had them and by field. What's stored stays as it is.
     pub unread: BTreeMap<(Kind, &'static str), Unread>,

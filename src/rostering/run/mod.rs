@@ -1,8 +1,9 @@
 //! Runs of a sync, as documents show them (docs/domain/rosters.md#runs-of-a-sync): one at a time for each partner,
 //! with a heartbeat.
 //!
-//! A *partner* is who shares a roster: a district at Clever, say. A run keeps no state that a sync needs: a sync that was
-//! cut short anywhere is made good by the next. What it keeps is for people, and for others who would begin one.
+//! A *partner* is who shares a roster: a district at Clever, say. A run is the lease on its partner: only one run of a
+//! partner is under way, as long as its heartbeat comes. A run's documents hold no state that a sync needs, for a sync
+//! that was cut short anywhere is made good by the next; they are for people, and for whoever would begin another run.
 
 mod record;
 
@@ -24,9 +25,9 @@ use crate::store::{DocPath, Document, FieldPath, Fields, Precondition, StoreErro
 
 /// A run without a heartbeat for so long is over (docs/domain/rosters.md#runs-of-a-sync).
 const SILENCE: jiff::SignedDuration = jiff::SignedDuration::from_mins(15);
-/// How often a run says that it's alive. A new phase is said at once.
+/// The time between two heartbeats of a run. A new phase is written at once.
 const BEAT: Duration = Duration::from_secs(10);
-/// A run that was held up for so long makes sure that it's still the one before it writes anything.
+/// After this long without a heartbeat, re-check ownership before writing.
 const STALE: jiff::SignedDuration = jiff::SignedDuration::from_mins(3);
 /// Writes in one commit.
 const BATCH: usize = 400;
@@ -47,13 +48,13 @@ pub enum BeginError {
     Store(#[from] StoreError),
 }
 
-/// Somebody else has taken the run for dead, and began another.
+/// Another run of the same partner has begun, because this one gave no heartbeat for long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("the sync was silent for so long that another one took over")]
 pub struct Superseded;
 
-/// A run that is under way. Dropped, it's as if the process had died: others of this process know at once, others
-/// after a quarter of an hour.
+/// A run that is under way. To drop it is as if the process had died: within this process another run can begin at
+/// once, elsewhere after a quarter of an hour without a heartbeat.
 pub struct Run {
     app: App,
     provider: &'static str,
@@ -66,16 +67,16 @@ pub struct Run {
     _alive: Alive,
 }
 
-/// The last sign of life.
+/// The last heartbeat.
 #[derive(Clone, Copy, Debug)]
 struct Beat {
-    /// When it was given.
+    /// When it was written.
     at: Timestamp,
-    /// The document's update time since.
+    /// The update time that it gave the run's document.
     update_time: Timestamp,
 }
 
-/// Says in this process that a run is alive.
+/// Counts a run as under way in this process, until it's dropped.
 struct Alive(App, String);
 
 impl Alive {
@@ -92,7 +93,8 @@ impl Drop for Alive {
 }
 
 impl Run {
-    /// Begins a run, unless one of the same partner is under way. One that died is marked as failed.
+    /// Begins a run, unless another one of the same partner is under way. One whose heartbeat has stopped is marked as
+    /// failed.
     pub async fn begin(app: &App, begin: Begin<'_>) -> Result<Run, BeginError> {
         let alive = Alive::new(app, begin.id);
         let path = run_path(begin.id)?;
@@ -146,7 +148,7 @@ impl Run {
         &self.id
     }
 
-    /// Shows where the sync stands, again and again. Ends only when another run took over. To be run beside the sync.
+    /// Writes heartbeats with the progress. Ends only when another run took over. To be run beside the sync.
     pub async fn keep(&self, mut progress: watch::Receiver<Progress>) -> Superseded {
         Rosters::of(&self.app).tally.follow(&self.id, progress.clone());
         let mut shown = progress.borrow_and_update().phase;
@@ -158,7 +160,7 @@ impl Run {
                     changed = progress.changed() => {
                         let phase = progress.borrow_and_update().phase;
                         if changed.is_err() {
-                            // Nothing new will come; it's alive nevertheless.
+                            // No more progress will come, but the run still needs its heartbeat.
                             tokio::time::sleep_until(next).await;
                             break true;
                         }
@@ -173,7 +175,7 @@ impl Run {
             match self.beat(&now).await {
                 Ok(()) => {}
                 Err(BeatError::Superseded) => return Superseded,
-                // It's tried again with the next beat.
+                // The next heartbeat tries again.
                 Err(BeatError::Store(error)) => tracing::warn!(run = self.id, %error, "a heartbeat can't be written"),
             }
             if is_due {
@@ -182,13 +184,14 @@ impl Run {
         }
     }
 
-    /// To be asked before something is written. After a long silence, makes sure that no other run took over.
+    /// Re-checks ownership before something is written, if the last heartbeat is long ago: fails when another run took
+    /// over.
     pub async fn check(&self, progress: &Progress) -> Result<(), BeatError> {
         let last = self.last.lock().at;
         if self.app.now().duration_since(last) < STALE { Ok(()) } else { self.beat(progress).await }
     }
 
-    /// Writes that the run is alive, and where it stands; unless another one took over.
+    /// Writes a heartbeat with the progress, unless another run took over.
     async fn beat(&self, progress: &Progress) -> Result<(), BeatError> {
         let _alone = self.beat.lock().await;
         let now = self.app.now();
@@ -198,7 +201,8 @@ impl Run {
         Ok(())
     }
 
-    /// Writes to the run's document, and with it, if that's still as this run left it. Gives its new update time.
+    /// Edits the run's document, and writes `with` in the same commit, if the document is still as this run left it.
+    /// Gives the document's new update time.
     async fn write_over(&self, with: Vec<Write>, fields: Fields, mask: Vec<FieldPath>) -> Result<Timestamp, BeatError> {
         for _ in 0..2 {
             let update_time = self.last.lock().update_time;
@@ -267,7 +271,7 @@ impl Run {
     }
 }
 
-/// Why a sign of life wasn't given.
+/// Why a heartbeat wasn't written.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum BeatError {
     /// Another run took over.
@@ -282,7 +286,8 @@ fn is_over(run: &Document) -> bool {
     runs::state(run).is_none_or(Phase::is_over)
 }
 
-/// Where only one process has the database open, it knows; elsewhere a run has to be silent for long.
+/// True for a run that is under way in this process; and, where other processes may have the database open, for one
+/// whose last heartbeat isn't long ago.
 fn is_alive(app: &App, run: &Document, now: Timestamp) -> bool {
     if Rosters::of(app).tally.is_live(run.id()) {
         return true;

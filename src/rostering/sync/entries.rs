@@ -1,4 +1,4 @@
-//! Who is in the roster, as it's noted: a document a person in `identityProviderIds`
+//! The entries of a district's people: who is known to be in its roster, one document of `identityProviderIds` for each
 //! (docs/domain/rosters.md#identity-entries).
 
 use std::collections::HashMap;
@@ -17,24 +17,24 @@ use crate::documents::user::same::{fold_address, has_right_key, key_write};
 use crate::fields;
 use crate::store::{DocPath, FieldOp, Precondition, Query, StoreError, Value, Write};
 
-/// People whose notes are asked for at once.
+/// People whose entries are read at once.
 const NOTES: usize = 300;
 
-/// Who is noted, by their ID at Clever.
+/// Entries by the person's ID at the provider.
 pub(super) type Entries = HashMap<Box<str>, Entry>;
 
 impl Work<'_> {
-    /// The notes of the district's people, also of those who have left.
+    /// The entries of the district's people, also of those who have left.
     fn notes(&self) -> Query {
         of_district(self.provider, &self.id)
     }
 
-    /// How many people are noted to be in the roster as that: a read for a thousand.
+    /// How many entries of living people of that type there are: a read for a thousand.
     pub(super) async fn count_noted(&self, user_type: &str) -> Result<u64, StoreError> {
         self.database.count(living_of_type(self.provider, &self.id, user_type)).await
     }
 
-    /// Who is noted to be in the district's roster: one read each.
+    /// Loads the entries of the district's people: one read each.
     pub(super) async fn entries(&mut self) -> Result<Entries, SyncError> {
         let mut entries = HashMap::new();
         if !self.monitor.knows_notes {
@@ -60,8 +60,9 @@ impl Work<'_> {
         Ok(entries)
     }
 
-    /// Older functions didn't note whose roster somebody is in, nor how an address is compared. Once, both are found out
-    /// for everybody in the district: a read for each, a read and a write for each note, and a write for each address
+    /// Older functions' entries don't say whose roster somebody is in, nor do their users how an address is compared.
+    /// Once, both are found out for everybody in the district: a read for each, a read and a write for each entry, and a
+    /// write for each address
     /// that's spelt otherwise than it's compared.
     async fn noted_by_others(&mut self, entries: &mut Entries) -> Result<(), SyncError> {
         let mut are_known = true;
@@ -102,7 +103,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Looks again who is noted, of these people, whom Clever has.
+    /// Loads the entries of these people, who are in the roster, once more.
     pub(super) async fn refresh(&mut self, entries: &mut Entries, ids: &[&str]) -> Result<(), StoreError> {
         let usual = |id: &str| entry_path(self.provider, id);
         let path = |id: &&str| entries.get(*id).map_or_else(|| usual(id), |entry| entry.path(self.provider, id));
@@ -115,7 +116,7 @@ impl Work<'_> {
                 Some((id, fresh)) if &*id == *asked => {
                     entries.insert(id, Entry { is_seen: true, ..fresh });
                 }
-                // Somebody else's by now: they have got another ID at Clever.
+                // Somebody else's by now: they have got another ID at the provider.
                 Some(_) => {
                     self.occupied.insert((*asked).to_owned());
                 }

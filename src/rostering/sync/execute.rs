@@ -11,7 +11,7 @@ use crate::rostering::report::{Difference, Phase, Problem};
 use crate::store::{Committed, FieldPath, StoreError, Write, WriteKind};
 
 impl Work<'_> {
-    /// Writes, unless nothing is to be written. Outages are outlasted; a conflict is the caller's.
+    /// Commits, unless it's a dry run. Transient failures are retried after a pause; a conflict is the caller's.
     pub(super) async fn commit(&self, writes: Vec<Write>) -> Result<Option<Committed>, SyncError> {
         if self.options.dry_run || writes.is_empty() {
             return Ok(None);

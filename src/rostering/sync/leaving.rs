@@ -23,8 +23,8 @@ const BATCH: usize = 100;
 const DEPTH: usize = 8;
 
 impl Work<'_> {
-    /// Unenrols who is noted and wasn't seen, once everybody was fetched. `active` were there before; of `seen` records,
-    /// there must be some: an empty list is believed in no case.
+    /// Unenrols those who have an entry and weren't seen, once everybody was fetched, unless that calls for a safety
+    /// stop. `active` were there before, and `seen` records have come.
     pub(super) async fn unenrol(
         &mut self,
         entries: &mut Entries,
@@ -44,7 +44,7 @@ impl Work<'_> {
             return Ok(());
         }
         self.phase(Phase::Unenrolling);
-        // One user may be noted twice: under an ID that Clever has given up, and the one it has now.
+        // One user may have two entries: under an ID that the provider has given up, and under the one it has now.
         let there: HashSet<&str> =
             entries.values().filter(|entry| entry.is_seen).map(|entry| &*entry.roar_uid).collect();
         for batch in stale.chunks_mut(BATCH) {
@@ -64,7 +64,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Whose note has changed since, by a sign-in say, is left to the next sync.
+    /// Leaves to the next sync whose entry has changed since, by a sign-in, say.
     async fn look_again(&self, batch: &mut [(Box<str>, Entry)]) -> Result<(), StoreError> {
         let paths: Vec<DocPath> =
             batch.iter().map(|(id, entry)| entry.path(self.provider, id)).collect::<Result<_, _>>()?;

@@ -1,5 +1,5 @@
-//! People who are new in the roster, but known already: noted by other functions before, or enrolled by hand or from
-//! a file.
+//! People who are new in the roster, but known already: older functions made an entry of them, or they were enrolled by
+//! hand or from a file.
 //!
 //! Nobody has checked the e-mail addresses in a roster, and families share them. So an address says something only within
 //! the district, whose data both are; only where it's one person's in the roster; of the same kind of person, with the
@@ -96,7 +96,7 @@ pub(super) struct Linked {
 }
 
 impl Work<'_> {
-    /// Finds those of a batch whom nobody has noted for this district, and adds notes that there are to `entries`.
+    /// Finds those of a batch who have no entry of this district, and adds entries that there are to `entries`.
     /// Reads one document for thirty people, and who is found; asks for the accounts of a hundred addresses at once.
     pub(super) async fn link(
         &mut self,
@@ -120,7 +120,7 @@ impl Work<'_> {
             }
         }
         for (id, mut noted) in found {
-            // Noted twice, nobody knows which is right; the usual note is.
+            // Of two entries, nobody knows which is right; the usual one is taken.
             noted.sort_by_key(|(entry, _)| entry.elsewhere.is_some());
             match noted.into_iter().next() {
                 Some((_, true)) => {

@@ -68,7 +68,7 @@ impl Options {
     pub const DEEP: Options = Options { shallow: false, dry_run: false, confirm_unenroll: false, missing_share: 0.2 };
 }
 
-/// Why a sync ended early. What it had written stays. Nobody was unenrolled, unless that was what it was at.
+/// Why a sync ended early. What it had written stays. Nobody was unenrolled, unless it had come to that phase.
 #[derive(Debug, Error)]
 pub enum SyncError {
     /// The provider failed.
@@ -123,7 +123,7 @@ pub struct Monitor<'a> {
     pub knows_notes: bool,
 }
 
-/// What a sync has come to, so far.
+/// What a sync has found and done, so far.
 #[derive(Debug, Default)]
 pub struct Outcome {
     /// What was done.
@@ -229,7 +229,7 @@ impl Work<'_> {
         self.monitor.progress.send_modify(|progress| progress.phase = phase);
     }
 
-    /// Says what was done since.
+    /// Sends the progress.
     fn tell(&self) {
         let (counts, done) = (self.report.counts.clone(), self.read);
         self.monitor.progress.send_modify(|progress| {
@@ -238,7 +238,7 @@ impl Work<'_> {
         });
     }
 
-    /// Says how many records of a kind are expected. What is expected in all is said once nothing is left out of it.
+    /// Notes how many records of a kind are expected. The total is sent once it leaves no kind out.
     fn expect(&mut self, kind: Kind, number: u64) {
         self.expected.insert(kind, number);
         let is_all = self.expected.contains_key(if self.options.shallow { &Kind::Classes } else { &Kind::Users });

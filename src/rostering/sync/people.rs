@@ -45,7 +45,7 @@ fn placed(member: &Member, known: &Known) -> Option<(Person, OrgLists)> {
 }
 
 impl Work<'_> {
-    /// Users and enrolments: reads who is noted, then goes through the roster's people page by page.
+    /// Users and enrolments: loads the entries, then goes through the roster's people page by page.
     pub(super) async fn people(&mut self, source: &dyn Source, known: &Known) -> Result<(), SyncError> {
         self.phase(Phase::SyncingUsers);
         let mut entries = self.entries().await?;
@@ -136,8 +136,9 @@ impl Work<'_> {
         Some(Changed { id: member.id.clone(), person, rights, fingerprint, former_fingerprint })
     }
 
-    /// Writes some people and notes what was written, all in one commit. Reads the documents of those who are
-    /// known; plans anew when one of them changes meanwhile. Where the store can't take it, finds out whom.
+    /// Writes some people and their entries, all in one commit. Reads the documents of those who are known; plans anew
+    /// when one of them changes meanwhile. Where the store refuses the batch for good, bisects it to find the failing
+    /// person, who is reported; the others are written.
     async fn write_people(&mut self, batch: &[Changed], entries: &mut Entries, known: &Known) -> Result<(), SyncError> {
         if batch.is_empty() {
             self.tell();
@@ -146,11 +147,11 @@ impl Work<'_> {
         for attempt in 1_usize.. {
             match self.try_to_write(batch, entries, known).await {
                 Err(SyncError::Store(StoreError::Conflict(_))) if attempt < CONFLICTS => {
-                    // Somebody else may have noted one of them, in a sync that was cut short.
+                    // Another sync, which was cut short, may have written the entry of one of them.
                     let ids: Vec<&str> = batch.iter().map(|changed| changed.id.as_str()).collect();
                     self.refresh(entries, &ids).await?;
                 }
-                // It can't be stored, or it's changed all the time: of many, one is to blame.
+                // The store refuses the batch, or retries are exhausted: bisect to find the failing person.
                 Err(SyncError::Store(error @ (StoreError::InvalidArgument(_) | StoreError::Conflict(_)))) => {
                     let [only] = batch else {
                         let (one, other) = batch.split_at(batch.len() / 2);

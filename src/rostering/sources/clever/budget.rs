@@ -13,17 +13,17 @@ use tokio::time::Instant;
 
 use crate::context::Context;
 
-/// Clever's window.
+/// The length of Clever's window.
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// How long to wait where nobody says.
+/// How long to wait after a refusal that doesn't say how long.
 const UNTOLD: Duration = Duration::from_secs(15);
 
-/// What is left of a token's requests. Whoever shares a token shares this.
+/// The rate limit of one token: which requests may be made when. All users of a token share its budget.
 pub(super) struct Budget {
     context: Context,
     longest_wait: Duration,
-    /// Who waits, waits in line: only the first looks at the clock.
+    /// Requests wait in line: only the first looks at the clock.
     line: tokio::sync::Mutex<()>,
     state: Mutex<State>,
 }
@@ -43,13 +43,13 @@ struct State {
 
 #[derive(Clone, Copy)]
 struct Window {
-    /// Its name, so to speak: the second in which it ends, by Clever's clock.
+    /// The window's key: its reset time on Clever's clock, in seconds.
     reset: f64,
     ends: Instant,
     left: u32,
 }
 
-/// Leave for one request, until its answer is here.
+/// A permit for one request, held until its answer has come.
 pub(super) struct Leave<'a>(&'a Budget);
 
 impl Drop for Leave<'_> {
@@ -65,7 +65,7 @@ impl Budget {
         Budget { context, longest_wait, line: tokio::sync::Mutex::new(()), state: Mutex::new(state) }
     }
 
-    /// Waits until a request may be made. Dropping the future gives the place in line away.
+    /// Waits until a request may be made. A future that's dropped loses its place in line.
     pub(super) async fn leave(&self) -> Leave<'_> {
         let _first_in_line = self.line.lock().await;
         loop {
@@ -78,7 +78,7 @@ impl Budget {
         }
     }
 
-    /// Takes note of what an answer says.
+    /// Learns the rate limit from an answer's headers.
     pub(super) fn note(&self, headers: &HeaderMap) {
         let told = Told::read(headers);
         let mut state = self.state.lock();
@@ -97,7 +97,8 @@ impl Budget {
         };
     }
 
-    /// Takes note of a refusal (429): how long nobody asks again. `None` when that's too long to wait for.
+    /// Learns from a refusal (429) how long to make no request, and gives that time. `None` when it's longer than we
+    /// are to wait.
     pub(super) fn refused(&self, headers: &HeaderMap) -> Option<Duration> {
         let wait = wait_of(headers, &self.context);
         if wait > self.longest_wait {
@@ -127,7 +128,7 @@ pub(super) fn wait_of(headers: &HeaderMap, context: &Context) -> Duration {
 }
 
 impl State {
-    /// Takes leave for a request, or says until when there's none.
+    /// Counts a request, or says until when none may be made.
     fn take(&mut self, now: Instant) -> Result<(), Instant> {
         if let Some(until) = self.held_until.filter(|until| *until > now) {
             return Err(until);
@@ -149,7 +150,7 @@ impl State {
     }
 }
 
-/// What headers say. `HeaderMap` doesn't mind their case; only the reset is documented, and none is sure to come.
+/// What an answer's headers say of the rate limit. Only the reset is documented, and none is sure to come.
 struct Told {
     limit: Option<u32>,
     remaining: Option<u32>,

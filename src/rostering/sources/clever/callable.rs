@@ -17,7 +17,7 @@ use crate::rostering::sync::{Options, SyncError};
 use crate::runtime::{Chunks, FunctionError, Status};
 use crate::store::StoreError;
 
-/// How long somebody who listens has to take the last steps.
+/// How long whoever streams progress has to take the last steps.
 const PARTING: Duration = Duration::from_secs(1);
 /// Steps that wait for a slow reader.
 const WAITING: usize = 16;
