@@ -8,7 +8,7 @@ use crate::documents::org::{field, org_path, parent_of_group};
 use crate::orgs::{OrgKey, OrgType};
 use crate::rostering::org;
 use crate::rostering::report::Phase;
-use crate::store::{Document, Precondition, Query, StoreError, Write};
+use crate::store::{Document, Precondition, Query, StoreError, Timestamp, Write};
 
 impl Work<'_> {
     /// Archives what is gone, with all that's below it, once everything was fetched and judged. From below upwards, so
@@ -55,17 +55,7 @@ impl Work<'_> {
         let mut writes = Vec::new();
         for (key, document) in orgs.iter().zip(self.database.get_all(&paths).await?) {
             let Some(document) = document else { continue };
-            let child = if key.org_type == OrgType::District { OrgType::School } else { OrgType::Class };
-            let elsewhere = |id: &str| known.living.contains(child, id);
-            let stays = |id: &str| known.untold.contains(child, id);
-            let is_gone = |id: &str| known.gone.all.contains(&OrgKey::new(child, id));
-            let (change, done) = match leaving.contains(key) {
-                true => (org::archive(&document.fields, stays, elsewhere, now), Done::Removed),
-                false => (org::children_archived(&document.fields, is_gone, |_| false, now), Done::Listed),
-            };
-            let Some((fields, mask)) = change else { continue };
-            let write = Write::merge(document.path, fields, mask).when(Precondition::UpdatedAt(document.update_time));
-            writes.push(OrgWrite { key: key.clone(), write, done });
+            writes.extend(archive_write(key, document, leaving.contains(key), known, now));
         }
         Ok(writes)
     }
@@ -80,9 +70,8 @@ impl Work<'_> {
         let classes = Query::collection(OrgType::Class.plural()).equal(field::ARCHIVED, false);
         let classes = classes.select(&[field::SCHOOL_ID]).each_of(field::SCHOOL_ID, &schools).map(|(query, _)| query);
         for class in self.database.query_each(classes).await? {
-            let stays = [&known.living, &known.untold].iter().any(|set| set.contains(OrgType::Class, class.id()));
             let key = OrgKey::new(OrgType::Class, class.id());
-            if !stays && is_found.insert(key.clone()) {
+            if !stays(&key, known) && is_found.insert(key.clone()) {
                 found.push(key);
             }
         }
@@ -105,4 +94,108 @@ impl Work<'_> {
 
 fn id(key: &OrgKey) -> String {
     key.id.clone()
+}
+
+/// True for an org that the roster has, or may have.
+fn stays(key: &OrgKey, known: &Known) -> bool {
+    [&known.living, &known.untold].iter().any(|set| set.contains(key.org_type, &key.id))
+}
+
+/// The write that archives an org which `is_leaving`, with the children that go with it; or that takes children which are
+/// gone out of the lists of one that stays. `None` when it's so already.
+fn archive_write(key: &OrgKey, org: Document, is_leaving: bool, known: &Known, now: Timestamp) -> Option<OrgWrite> {
+    let child = if key.org_type == OrgType::District { OrgType::School } else { OrgType::Class };
+    let elsewhere = |id: &str| known.living.contains(child, id);
+    let stays = |id: &str| known.untold.contains(child, id);
+    let is_gone = |id: &str| known.gone.all.contains(&OrgKey::new(child, id));
+    let (change, done) = match is_leaving {
+        true => (org::archive(&org.fields, stays, elsewhere, now), Done::Removed),
+        false => (org::children_archived(&org.fields, is_gone, |_| false, now), Done::Listed),
+    };
+    let (fields, mask) = change?;
+    let write = Write::merge(org.path, fields, mask).when(Precondition::UpdatedAt(org.update_time));
+    Some(OrgWrite { key: key.clone(), write, done })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::{NOW, archived, class, district, fetched, school, stored};
+    use super::super::known::Fetched;
+    use super::super::plan::missing;
+    use super::*;
+    use crate::rostering::model::RosterOrg;
+    use crate::store::{Fields, Value, WriteKind};
+
+    fn before() -> [RosterOrg; 6] {
+        [district("d1"), school("s1"), school("s2"), class("c1", "s1"), class("c2", "s2"), class("c3", "s2")]
+    }
+
+    /// What is known once these came, of which some couldn't be read.
+    fn known(there: &[RosterOrg], unreadable: &[&str]) -> Known {
+        let unreadable = unreadable.iter().map(|id| (*id).to_owned()).collect();
+        let (there, here) = (Fetched { unreadable, ..fetched(there) }, stored(&before()));
+        let missing = missing(&there, &here);
+        Known::of("d1", there, here, missing, &HashSet::new(), false)
+    }
+
+    fn write(org_type: OrgType, id: &str, is_leaving: bool, known: &Known) -> Option<OrgWrite> {
+        let key = OrgKey::new(org_type, id);
+        let org = stored(&before()).remove(&key).expect("it's there");
+        archive_write(&key, org, is_leaving, known, NOW)
+    }
+
+    fn fields(write: &OrgWrite) -> &Fields {
+        let WriteKind::Set { fields, .. } = &write.write.kind else { panic!("it's set") };
+        fields
+    }
+
+    #[test]
+    fn a_school_that_is_gone_is_archived_and_so_are_its_classes_but_for_those_that_stay() {
+        let rest = [district("d1"), school("s1"), class("c1", "s1")];
+        let moved = [district("d1"), school("s1"), class("c1", "s1"), class("c2", "s1")];
+        // What came, what couldn't be read; living classes, archived classes.
+        for (what, there, unreadable, living, gone) in [
+            ("all are gone", &rest[..], vec![], Some(vec![]), Some(vec!["c2", "c3"])),
+            ("one moved", &moved[..], vec![], Some(vec![]), Some(vec!["c3"])),
+            ("one can't be read", &rest[..], vec!["c2"], Some(vec!["c2"]), Some(vec!["c3"])),
+            ("none can be read", &rest[..], vec!["c2", "c3"], None, None),
+        ] {
+            let write = write(OrgType::School, "s2", true, &known(there, &unreadable)).expect("it's archived");
+            let list = |name: &str| fields(&write).get(name).cloned();
+            assert_eq!(list("archived"), Some(Value::Boolean(true)), "{what}");
+            assert_eq!(list("classes"), living.map(Value::strings), "{what}");
+            assert_eq!(list("archivedClasses"), gone.map(Value::strings), "{what}");
+            assert_eq!(write.write.precondition, Precondition::UpdatedAt(NOW));
+            assert_eq!(write.done.name(), "removed");
+        }
+    }
+
+    #[test]
+    fn an_org_that_stays_only_loses_children_that_are_gone() {
+        let known = known(&[district("d1"), school("s1"), class("c1", "s1")], &[]);
+        let write = write(OrgType::District, "d1", false, &known).expect("its lists change");
+        assert_eq!(fields(&write)["schools"], Value::strings(["s1"]));
+        assert_eq!(fields(&write)["archivedSchools"], Value::strings(["s2"]));
+        assert!(!fields(&write).contains_key("archived"));
+        assert_eq!(write.done.name(), "updated");
+        let key = OrgKey::new(OrgType::School, "s1");
+        let school = stored(&before()).remove(&key).expect("it's there");
+        assert!(archive_write(&key, school, false, &known, NOW).is_none(), "none of its children is gone");
+    }
+
+    #[test]
+    fn what_is_archived_already_is_not_written_again() {
+        let known = known(&[district("d1"), school("s1"), class("c1", "s1")], &[]);
+        let key = OrgKey::new(OrgType::Class, "c2");
+        let class = archived(stored(&before()), &["c2"]).remove(&key).expect("it's there");
+        assert!(archive_write(&key, class, true, &known, NOW).is_none());
+    }
+
+    #[test]
+    fn classes_that_the_roster_has_or_may_have_stay() {
+        let known = known(&[district("d1"), school("s1"), class("c1", "s1")], &["c2"]);
+        for (id, expected) in [("c1", true), ("c2", true), ("c3", false)] {
+            assert_eq!(stays(&OrgKey::new(OrgType::Class, id), &known), expected, "{id}");
+        }
+    }
 }

@@ -135,13 +135,44 @@ impl Work<'_> {
                 break;
             }
         }
-        for _ in 0..DEPTH {
-            for (group, parent) in &above {
-                if owned.contains(parent.org_type, &parent.id) {
-                    owned.insert(OrgType::Group, group);
-                }
+        add_groups(&mut owned, &above);
+        Ok(owned)
+    }
+}
+
+/// Adds the groups that are below an org of the set, or below a group of it. `above` has the parents of groups.
+fn add_groups(owned: &mut OrgSet, above: &HashMap<String, OrgKey>) {
+    for _ in 0..DEPTH {
+        for (group, parent) in above {
+            if owned.contains(parent.org_type, &parent.id) {
+                owned.insert(OrgType::Group, group);
             }
         }
-        Ok(owned)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_belong_to_what_they_are_below() {
+        let above: HashMap<String, OrgKey> = [
+            ("of-school", OrgKey::new(OrgType::School, "s1")),
+            ("within", OrgKey::new(OrgType::Group, "of-school")),
+            ("deeper", OrgKey::new(OrgType::Group, "within")),
+            ("of-another", OrgKey::new(OrgType::School, "s9")),
+            ("round", OrgKey::new(OrgType::Group, "about")),
+            ("about", OrgKey::new(OrgType::Group, "round")),
+        ]
+        .into_iter()
+        .map(|(group, parent)| (group.to_owned(), parent))
+        .collect();
+        let mut owned = OrgSet::default();
+        owned.insert(OrgType::School, "s1");
+        add_groups(&mut owned, &above);
+        let mut groups: Vec<&String> = above.keys().filter(|group| owned.contains(OrgType::Group, group)).collect();
+        groups.sort();
+        assert_eq!(groups, ["deeper", "of-school", "within"]);
     }
 }

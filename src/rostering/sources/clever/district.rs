@@ -71,35 +71,35 @@ impl District {
 
     /// The district's own record. A paused one answers still, and so does one with an error: look at its state.
     pub async fn district(&self) -> Result<DistrictInfo> {
-        self.single("districts", &self.0.id).await
+        self.single(&self.0.id).await
     }
 
     /// As [`District::district`], with what of the record was passed over.
     pub(super) async fn district_noting(&self) -> Result<(DistrictInfo, Vec<Unread>)> {
-        self.single_noting("districts", &self.0.id).await
+        self.single_noting(&self.0.id).await
     }
 
     /// One school; [`CleverError::NotFound`] when there's none, or it isn't shared.
     pub async fn school(&self, id: &str) -> Result<School> {
-        self.single("schools", id).await
+        self.single(id).await
     }
 
     /// One section; [`CleverError::NotFound`] when there's none, or it isn't shared.
     pub async fn section(&self, id: &str) -> Result<Section> {
-        self.single("sections", id).await
+        self.single(id).await
     }
 
     /// One user; [`CleverError::NotFound`] when there's none, or they aren't shared.
     pub async fn user(&self, id: &str) -> Result<User> {
-        self.single("users", id).await
+        self.single(id).await
     }
 
-    async fn single<T: Record>(&self, list: &str, id: &str) -> Result<T> {
-        self.single_noting(list, id).await.map(|(record, _)| record)
+    async fn single<T: Record>(&self, id: &str) -> Result<T> {
+        self.single_noting(id).await.map(|(record, _)| record)
     }
 
-    async fn single_noting<T: Record>(&self, list: &str, id: &str) -> Result<(T, Vec<Unread>)> {
-        let url = self.0.clever.path([list, id])?;
+    async fn single_noting<T: Record>(&self, id: &str) -> Result<(T, Vec<Unread>)> {
+        let url = self.0.clever.path([T::LIST, id])?;
         let found: (T, _) = self.get(&url, records::single).await?;
         if found.0.id() == id { Ok(found) } else { Err(CleverError::Malformed("it's another record")) }
     }

@@ -12,17 +12,17 @@ use super::{CleverError, District, Result};
 impl District {
     /// The schools, in pages.
     pub fn schools(&self) -> Pages<School> {
-        Pages::new(self.clone(), "schools", None)
+        Pages::new(self.clone(), None)
     }
 
     /// The sections, in pages.
     pub fn sections(&self) -> Pages<Section> {
-        Pages::new(self.clone(), "sections", None)
+        Pages::new(self.clone(), None)
     }
 
     /// The users, in pages: all of them, or those who hold that role (beside others, perhaps).
     pub fn users(&self, role: Option<Role>) -> Pages<User> {
-        Pages::new(self.clone(), "users", role)
+        Pages::new(self.clone(), role)
     }
 }
 
@@ -46,7 +46,6 @@ pub struct Page<T> {
 /// again: the place is kept.
 pub struct Pages<T> {
     district: District,
-    list: &'static str,
     role: Option<Role>,
     /// Records a page.
     limit: u32,
@@ -66,9 +65,9 @@ enum At {
 }
 
 impl<T: Record> Pages<T> {
-    pub(super) fn new(district: District, list: &'static str, role: Option<Role>) -> Pages<T> {
+    pub(super) fn new(district: District, role: Option<Role>) -> Pages<T> {
         let limit = district.clever().settings().page_limit.max(1);
-        Pages { district, list, role, limit, is_counted: false, at: At::Start(None), records: PhantomData }
+        Pages { district, role, limit, is_counted: false, at: At::Start(None), records: PhantomData }
     }
 
     /// Begins after that ID: the [`Page::next_after`] of a page that was had before.
@@ -139,7 +138,7 @@ impl<T: Record> Pages<T> {
     }
 
     fn first(&self, after: Option<&str>) -> Result<Url> {
-        let mut url = self.district.clever().path([self.list])?;
+        let mut url = self.district.clever().path([T::LIST])?;
         let mut query = url.query_pairs_mut();
         query.append_pair("limit", &self.limit.to_string());
         if let Some(role) = self.role {
