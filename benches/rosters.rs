@@ -143,7 +143,7 @@ async fn measure(store: &str, clever: &Process, service: &Service, settled: impl
         let cost = app.stores.admin.cost() - before;
         settled().await;
         let with_all = began.elapsed();
-        assert!(synced.districts.iter().all(|one| one.error.is_none() && one.report.held_back.is_none()));
+        assert!(synced.districts.iter().all(|one| one.error.is_none() && one.report.safety_stop.is_none()));
         let totals = Report::total(synced.districts.iter().map(|one| &one.report));
         let records: u64 = totals.values().map(|counts| counts.done()).sum();
         let each = |number: u64| number as f64 / records as f64;

@@ -99,7 +99,7 @@ impl Synced {
         });
         json!({
             "districtId": district, "runId": run, "state": phase.name(), "counts": counts_json(&report.counts),
-            "heldBack": report.held_back, "keepsMissing": report.keeps_missing,
+            "heldBack": report.safety_stop, "keepsMissing": report.incomplete,
             "problems": &report.problems[..report.problems.len().min(NAMED)],
             "unread": unread_json(report), "doubles": report.doubles,
             "differences": report.differences, "differing": report.differing, "mismatches": report.mismatches,
@@ -248,12 +248,12 @@ async fn one(
         never = told => match never {},
     };
     let (error, Outcome { report, name, enrolled, knows_notes }) = (synced.err(), outcome);
-    let phase = match (&error, report.held_back) {
+    let phase = match (&error, report.safety_stop) {
         (Some(_), _) => Phase::Failed,
         (None, Some(_)) => Phase::ValidationFailed,
         (None, None) => Phase::Done,
     };
-    let text = match (&error, report.held_back, report.failed()) {
+    let text = match (&error, report.safety_stop, report.failed()) {
         (Some(error), ..) => Some(error.told()),
         (None, Some(held), _) => Some(held.to_string()),
         (None, None, 0) => None,
@@ -263,7 +263,7 @@ async fn one(
     tracing::info!(district = org.id, run = run_id, phase = phase.name(), records, error = text, "a sync ended");
     let id = run.as_ref().map(|run| run.id().to_owned());
     if let Some(run) = run {
-        let is_whole = phase == Phase::Done && !ask.options.shallow && report.keeps_missing.is_none();
+        let is_whole = phase == Phase::Done && !ask.options.shallow && report.incomplete.is_none();
         let enrolled = is_whole.then_some(enrolled);
         run.finish(&report, phase, text, Learnt { name: name.as_deref(), enrolled, knows_notes }).await;
     }

@@ -153,7 +153,7 @@ pub struct Difference {
 /// (docs/domain/rosters.md#safety-stops).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Doubt {
+pub enum StopReason {
     /// More are missing than usual.
     Missing,
     /// There are none at all, which is never believed.
@@ -165,9 +165,9 @@ pub enum Doubt {
 /// A safety stop: more are missing, or of no use, than is believed without somebody looking
 /// (docs/domain/rosters.md#safety-stops).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct HeldBack {
+pub struct SafetyStop {
     /// What about them.
-    pub reason: Doubt,
+    pub reason: StopReason,
     /// Of what.
     pub kind: Kind,
     /// How many are missing, or of no use.
@@ -176,25 +176,25 @@ pub struct HeldBack {
     pub of: u64,
 }
 
-impl Doubt {
+impl StopReason {
     /// As documents have it.
     pub fn name(self) -> &'static str {
         match self {
-            Doubt::Missing => "missing",
-            Doubt::Empty => "empty",
-            Doubt::Unusable => "unusable",
+            StopReason::Missing => "missing",
+            StopReason::Empty => "empty",
+            StopReason::Unusable => "unusable",
         }
     }
 }
 
-impl std::fmt::Display for HeldBack {
+impl std::fmt::Display for SafetyStop {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let HeldBack { reason, kind, missing, of } = self;
+        let SafetyStop { reason, kind, missing, of } = self;
         let kind = kind.plural();
         match reason {
-            Doubt::Missing => write!(formatter, "{missing} of {of} {kind} are missing"),
-            Doubt::Empty => write!(formatter, "there are no {kind} at all"),
-            Doubt::Unusable => write!(formatter, "{missing} of {of} {kind} can't be read or stored"),
+            StopReason::Missing => write!(formatter, "{missing} of {of} {kind} are missing"),
+            StopReason::Empty => write!(formatter, "there are no {kind} at all"),
+            StopReason::Unusable => write!(formatter, "{missing} of {of} {kind} can't be read or stored"),
         }
     }
 }
@@ -202,7 +202,7 @@ impl std::fmt::Display for HeldBack {
 /// Why a roster's data are incomplete: what is missing then isn't taken for gone, though nothing else is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Keeps {
+pub enum Incomplete {
     /// The provider says that its data are paused, or broken.
     Paused,
     /// There are records whose IDs can't be read: each may be of anybody.
@@ -211,22 +211,22 @@ pub enum Keeps {
     Short,
 }
 
-impl Keeps {
+impl Incomplete {
     /// As documents have it.
     pub fn name(self) -> &'static str {
         match self {
-            Keeps::Paused => "paused",
-            Keeps::Unreadable => "unreadable",
-            Keeps::Short => "short",
+            Incomplete::Paused => "paused",
+            Incomplete::Unreadable => "unreadable",
+            Incomplete::Short => "short",
         }
     }
 
     /// For people.
     pub fn told(self) -> &'static str {
         match self {
-            Keeps::Paused => "its data are paused or broken",
-            Keeps::Unreadable => "some of its records can't be told apart",
-            Keeps::Short => "a list of its records ended early",
+            Incomplete::Paused => "its data are paused or broken",
+            Incomplete::Unreadable => "some of its records can't be told apart",
+            Incomplete::Short => "a list of its records ended early",
         }
     }
 }
@@ -251,9 +251,9 @@ pub struct Report {
     /// By kind.
     pub counts: BTreeMap<Kind, Counts>,
     /// The safety stop that kept the sync from taking things for gone.
-    pub held_back: Option<HeldBack>,
+    pub safety_stop: Option<SafetyStop>,
     /// Why the data are incomplete, so that what is missing isn't taken for gone.
-    pub keeps_missing: Option<Keeps>,
+    pub incomplete: Option<Incomplete>,
     /// What wasn't synced; a great many aren't all named.
     pub problems: Vec<Problem>,
     /// The kinds and IDs of the problems that are counted already.
@@ -325,7 +325,7 @@ impl Report {
 
     /// True when everything came through and agrees, as far as the provider's data are whole.
     pub fn is_right(&self) -> bool {
-        self.held_back.is_none() && self.mismatches.is_empty() && self.failed() == 0
+        self.safety_stop.is_none() && self.mismatches.is_empty() && self.failed() == 0
     }
 
     /// How many couldn't be written.
@@ -335,10 +335,10 @@ impl Report {
 
     /// A kind of which more than that share couldn't be read or stored: whoever seems to be missing may be among them
     /// (docs/domain/rosters.md#safety-stops).
-    pub fn unusable(&self, share: f64) -> Option<HeldBack> {
+    pub fn unusable(&self, share: f64) -> Option<SafetyStop> {
         self.counts.iter().find_map(|(kind, counts)| {
             let (missing, of) = (counts.skipped + counts.failed, counts.done());
-            let held = HeldBack { reason: Doubt::Unusable, kind: *kind, missing, of };
+            let held = SafetyStop { reason: StopReason::Unusable, kind: *kind, missing, of };
             are_too_many(missing, of, share).then_some(held)
         })
     }

@@ -65,9 +65,9 @@ impl Ending<'_> {
             state: self.phase.name(),
             success: self.phase == Phase::Done && report.failed() == 0,
             counts: &counted(&report.counts),
-            incomplete: report.keeps_missing.map(|keeps| keeps.name()),
+            incomplete: report.incomplete.map(|keeps| keeps.name()),
             error: self.error.as_deref(),
-            safety_stop: report.held_back.map(|held| SafetyStop {
+            safety_stop: report.safety_stop.map(|held| SafetyStop {
                 kind: held.kind.plural(),
                 reason: held.reason.name(),
                 missing: held.missing,
@@ -130,7 +130,7 @@ fn events(run: &DocPath, report: &Report, now: Timestamp) -> Result<Vec<Write>, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rostering::report::{Doubt, HeldBack, Keeps};
+    use crate::rostering::report::{Incomplete, SafetyStop, StopReason};
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -179,9 +179,9 @@ mod tests {
 
     #[test]
     fn incomplete_data_and_safety_stops_are_shown() {
-        let stop = HeldBack { reason: Doubt::Empty, kind: Kind::Schools, missing: 2, of: 2 };
+        let stop = SafetyStop { reason: StopReason::Empty, kind: Kind::Schools, missing: 2, of: 2 };
         let mut report = Report::default();
-        (report.held_back, report.keeps_missing) = (Some(stop), Some(Keeps::Short));
+        (report.safety_stop, report.incomplete) = (Some(stop), Some(Incomplete::Short));
         let ending = Ending { report: &report, phase: Phase::ValidationFailed, error: None, now: NOW };
         let (fields, _) = ending.edit();
         assert_eq!(fields["keepsMissing"].as_str(), Some("short"));

@@ -9,7 +9,7 @@ use super::safety::kind_of;
 use super::{SyncError, Work};
 use crate::orgs::OrgKey;
 use crate::rostering::model::{Enrolments, RosterClass, Unread, Unreadable};
-use crate::rostering::report::{Keeps, Kind, Problem};
+use crate::rostering::report::{Incomplete, Kind, Problem};
 use crate::rostering::source::{Noted, Page, Source};
 
 impl Work<'_> {
@@ -20,7 +20,7 @@ impl Work<'_> {
         self.read += 1;
         self.expect(Kind::Districts, 1);
         if !district.is_complete {
-            self.report.keeps_missing = Some(Keeps::Paused);
+            self.report.incomplete = Some(Incomplete::Paused);
         }
         self.passed_over(Kind::Districts, &district.org.key.id, &unread);
         let mut wanted = vec![district.org];
@@ -93,7 +93,7 @@ impl Work<'_> {
         *self.living.entry(kind).or_default() += 1;
         // It may be any of them, so none is missing for sure.
         if record.id.is_none() {
-            self.report.keeps_missing.get_or_insert(Keeps::Unreadable);
+            self.report.incomplete.get_or_insert(Incomplete::Unreadable);
         }
         ids.extend(record.id);
     }
@@ -126,7 +126,7 @@ impl Work<'_> {
                 total,
                 "the provider's list ends early: the data are incomplete"
             );
-            self.report.keeps_missing.get_or_insert(Keeps::Short);
+            self.report.incomplete.get_or_insert(Incomplete::Short);
         }
         self.tell();
     }

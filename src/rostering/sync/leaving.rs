@@ -34,12 +34,12 @@ impl Work<'_> {
     ) -> Result<(), SyncError> {
         let stale = entries.iter().filter(|(_, entry)| !entry.is_gone && !entry.is_seen);
         let mut stale: Vec<(Box<str>, Entry)> = stale.map(|(id, entry)| (id.clone(), entry.clone())).collect();
-        if stale.is_empty() || self.report.keeps_missing.is_some() {
+        if stale.is_empty() || self.report.incomplete.is_some() {
             return Ok(());
         }
         stale.sort_by(|one, other| one.0.cmp(&other.0));
         let missing = stale.len() as u64;
-        self.report.held_back = too_many_people(&self.options, missing, active, seen);
+        self.report.safety_stop = too_many_people(&self.options, missing, active, seen);
         if self.is_stopped() {
             return Ok(());
         }

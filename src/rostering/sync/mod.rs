@@ -215,7 +215,7 @@ impl Work<'_> {
         }
         self.follow_administrations(&known.following).await?;
         if !self.is_stopped() {
-            if self.report.keeps_missing.is_none() {
+            if self.report.incomplete.is_none() {
                 self.archive_orgs(&known).await?;
             }
             self.phase(Phase::Validating);

@@ -20,15 +20,15 @@ impl Work<'_> {
         let fetched = self.fetch(source).await?;
         for attempt in 1.. {
             let stored = self.stored_orgs(&fetched.wanted, attempt > 1).await?;
-            let missing = match self.report.keeps_missing {
+            let missing = match self.report.incomplete {
                 Some(_) => Vec::new(),
                 None => missing(&fetched, &stored),
             };
-            self.report.held_back = too_many_orgs(&self.options, &missing, &stored, &fetched);
-            if self.report.held_back.is_none() {
-                self.report.held_back = self.too_few_enrolled(source).await?;
+            self.report.safety_stop = too_many_orgs(&self.options, &missing, &stored, &fetched);
+            if self.report.safety_stop.is_none() {
+                self.report.safety_stop = self.too_few_enrolled(source).await?;
             }
-            if self.report.held_back.is_some() {
+            if self.report.safety_stop.is_some() {
                 return Ok(None);
             }
             // Documents change all the time, or contradict one another. With retries exhausted, bisect the batches to
@@ -39,7 +39,7 @@ impl Work<'_> {
                 Err(SyncError::Store(StoreError::Conflict(_))) if attempt < CONFLICTS => {}
                 Err(error) => return Err(error),
                 Ok(following) => {
-                    let is_incomplete = self.report.keeps_missing.is_some();
+                    let is_incomplete = self.report.incomplete.is_some();
                     let known = Known::of(&self.id, fetched, stored, missing, &self.unwritten, is_incomplete);
                     return Ok(Some(Known { following, ..known }));
                 }

@@ -15,7 +15,7 @@ use crate::documents::roster_entry::admin_orgs;
 use crate::documents::user::user_path;
 use crate::orgs::OrgLists;
 use crate::rostering::model::{Member, Person, Unreadable};
-use crate::rostering::report::{Difference, Keeps, Kind, Phase, Problem};
+use crate::rostering::report::{Difference, Incomplete, Kind, Phase, Problem};
 use crate::rostering::source::{Noted, Source};
 use crate::store::{DocPath, StoreError};
 
@@ -87,7 +87,7 @@ impl Work<'_> {
         match record.id.as_deref() {
             Some(id) => drop(entries.get_mut(id).map(|entry| entry.is_seen = true)),
             // It may be anybody, so nobody is missing for sure.
-            None => drop(self.report.keeps_missing.get_or_insert(Keeps::Unreadable)),
+            None => drop(self.report.incomplete.get_or_insert(Incomplete::Unreadable)),
         }
         self.report.note(Problem::skipped(Kind::Users, record.id, why));
     }

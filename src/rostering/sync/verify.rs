@@ -14,7 +14,7 @@ impl Work<'_> {
     /// Counts the living orgs, and the people by type, that came from the roster. A thousand documents are one read.
     pub(super) async fn validate(&mut self) {
         // Of incomplete data, the numbers say nothing.
-        if self.options.dry_run || self.report.keeps_missing.is_some() {
+        if self.options.dry_run || self.report.incomplete.is_some() {
             return;
         }
         // Everything else is done by then.

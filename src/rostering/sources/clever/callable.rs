@@ -11,7 +11,7 @@ use crate::payload::{Checked, flag, object, optional_id};
 use crate::rights::{Payload, SuperAdmin};
 use crate::rostering::Rosters;
 use crate::rostering::partners::{AllError, AllSynced, Ask, CALL_LIMIT, Failure, Step, sync_all};
-use crate::rostering::report::Doubt;
+use crate::rostering::report::StopReason;
 use crate::rostering::source::SourceError;
 use crate::rostering::sync::{Options, SyncError};
 use crate::runtime::{Chunks, FunctionError, Status};
@@ -150,9 +150,9 @@ fn refusal(synced: &AllSynced) -> Option<FunctionError> {
         let message = format!("The district {} is being synced already.", one.district);
         return Some(FunctionError::new(Status::FailedPrecondition, message));
     }
-    let (one, held) = synced.districts.iter().find_map(|one| Some((one, one.report.held_back?)))?;
+    let (one, held) = synced.districts.iter().find_map(|one| Some((one, one.report.safety_stop?)))?;
     let advice = match held.reason {
-        Doubt::Empty => "Look at what the district shares.",
+        StopReason::Empty => "Look at what the district shares.",
         _ => "If that's right, sync it again with confirmUnenroll: true and this districtId.",
     };
     let message = format!("In the roster of the district {}, {held}. None was taken for gone. {advice}", one.district);
