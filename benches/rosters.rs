@@ -16,11 +16,11 @@ use roar_functions::app::{Settings, Stores};
 use roar_functions::context::Context;
 use roar_functions::demo::clever::FakeClever;
 use roar_functions::rostering::Rosters;
-use roar_functions::rostering::clever::districts::{Ask, sync_all};
 use roar_functions::rostering::clever::records::{Record as _, Role};
-use roar_functions::rostering::clever::sync::Options;
 use roar_functions::rostering::clever::{Clever, Settings as CleverSettings};
+use roar_functions::rostering::partners::{Ask, sync_all};
 use roar_functions::rostering::report::Report;
+use roar_functions::rostering::sync::Options;
 use roar_functions::service::Service;
 use roar_functions::store::Database;
 
@@ -143,7 +143,7 @@ async fn measure(store: &str, clever: &Process, service: &Service, settled: impl
         let cost = app.stores.admin.cost() - before;
         settled().await;
         let with_all = began.elapsed();
-        assert!(synced.districts.iter().all(|one| one.error.is_none() && one.report.held_back.is_none()));
+        assert!(synced.districts.iter().all(|one| one.error.is_none() && one.report.safety_stop.is_none()));
         let totals = Report::total(synced.districts.iter().map(|one| &one.report));
         let records: u64 = totals.values().map(|counts| counts.done()).sum();
         let each = |number: u64| number as f64 / records as f64;

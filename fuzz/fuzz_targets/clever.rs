@@ -23,7 +23,7 @@ fuzz_target!(|body: &[u8]| {
             known_org(&class);
         }
         let mut enrolments = map::Enrolments::default();
-        enrolments.add(section);
+        enrolments.add(&map::class(section.clone(), "d1"));
         for user in section.students.iter().chain(&section.teachers) {
             assert_eq!(enrolments.sections_of(user).is_empty(), section.school.is_none());
         }

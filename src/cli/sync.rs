@@ -17,9 +17,9 @@ use crate::config::{AccountsArgs, BackendConfig, BehaviourArgs, CleverArgs, Stor
 use crate::context::Context;
 use crate::rostering::Rosters;
 use crate::rostering::clever::Clever;
-use crate::rostering::clever::districts::{AllSynced, Ask, Failure, Step, sync_all};
-use crate::rostering::clever::sync::Options;
-use crate::rostering::report::{Doubt, Kind, Report};
+use crate::rostering::partners::{AllSynced, Ask, Failure, Step, sync_all};
+use crate::rostering::report::{Kind, Report, StopReason};
+use crate::rostering::sync::Options;
 use crate::runtime::{LocalQueue, QueueOptions};
 use crate::store::StoreError;
 
@@ -227,14 +227,14 @@ fn as_text(synced: &AllSynced, dry_run: bool) -> String {
             Some(Failure::Failed(error)) => lines.push(format!("{} failed: {error}.", one.district)),
             None => {}
         }
-        if let Some(held) = one.report.held_back {
+        if let Some(held) = one.report.safety_stop {
             let advice = match held.reason {
-                Doubt::Empty => ".",
+                StopReason::Empty => ".",
                 _ => "; --confirm-unenroll does it.",
             };
             lines.push(format!("{}: {held}. Nothing was taken for gone{advice}", one.district));
         }
-        if let Some(keeps) = one.report.keeps_missing {
+        if let Some(keeps) = one.report.incomplete {
             lines.push(format!("{}: {}; what is missing wasn't taken for gone.", one.district, keeps.told()));
         }
         for problem in one.report.problems.iter().take(NAMED) {

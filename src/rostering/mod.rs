@@ -1,15 +1,25 @@
 //! Rosters of schools from outside: who provides them, what their records say, and what these change about orgs and
 //! people.
 //!
-//! [`org`] and [`person`] are pure, and know no provider. Importers write orgs and users documents only; what
-//! follows from that, for assignments, runs and counts, follows from the documents' events.
+//! - [`model`] has what rosters say, [`source`] what is asked of a provider; [`sources`] are the providers that there are.
+//! - [`org`] and [`person`] decide what a record changes about a document. Both are pure.
+//! - [`sync`] brings one district in line with its roster, in a [`run`] that documents show; [`partners`] syncs all
+//!   districts of a provider; [`report`] has what a sync comes to.
+//! - [`doubles`] are people of a roster who may be users that were made by hand.
+//!
+//! Only `sources` knows a provider by name. Syncs write orgs, users and roster entries only; what follows from that, for
+//! assignments, runs and counts, follows from the documents' events.
 
-pub mod clever;
 pub mod doubles;
+pub mod model;
 pub mod org;
+pub mod partners;
 pub mod person;
 pub mod report;
 pub mod run;
+pub mod source;
+pub mod sources;
+pub mod sync;
 mod tally;
 
 use std::sync::Arc;
@@ -17,12 +27,13 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use self::clever::Clever;
+pub use self::sources::clever;
+use self::sources::clever::Clever;
 pub use self::tally::{Tally, UnderWay};
 use crate::app::App;
 use crate::store::backoff::{Backoff, Jitter};
 
-/// Who provides rosters, and which syncs this process has under way.
+/// The providers of rosters that are set up, and the syncs that this process has under way.
 #[derive(Default)]
 pub struct Rosters {
     /// Clever, where it's set up.
@@ -33,18 +44,18 @@ pub struct Rosters {
 }
 
 impl Rosters {
-    /// Those of this process.
+    /// The rosters of this process.
     pub fn of(app: &App) -> Arc<Rosters> {
         app.extension()
     }
 
-    /// With these providers.
+    /// Rosters from these providers.
     pub fn new(clever: Option<Clever>) -> Rosters {
         Rosters { clever, ..Rosters::default() }
     }
 
-    /// Ends the syncs under way, as failed: the process is to end, and the next sync need not wait until a run without
-    /// a sign of life is taken for dead.
+    /// Ends the syncs under way, as failed, because the process is to end. Else the next sync would have to wait until
+    /// their runs have been without a heartbeat for long.
     pub fn stop(&self) {
         self.stop.send_replace(true);
     }
@@ -56,7 +67,7 @@ impl Rosters {
 
     /// Resolves when syncs are to end.
     pub(crate) async fn stopped(&self) {
-        // The sender is here, so it can't be gone.
+        // Waiting fails only when the sender is dropped, and `self` owns the sender.
         let _ = self.stop.subscribe().wait_for(|stop| *stop).await;
     }
 }

@@ -85,6 +85,18 @@ impl Counts {
         self.failed += other.failed;
     }
 
+    /// By what was done, as documents and answers name it.
+    pub fn by_name(&self) -> [(&'static str, u64); 6] {
+        [
+            ("created", self.created),
+            ("updated", self.updated),
+            ("unchanged", self.unchanged),
+            ("removed", self.removed),
+            ("skipped", self.skipped),
+            ("failed", self.failed),
+        ]
+    }
+
     /// By what was done, as the records of a run name it.
     pub fn by_action(&self) -> [(&'static str, u64); 5] {
         [
@@ -137,10 +149,11 @@ pub struct Difference {
     pub fields: Vec<String>,
 }
 
-/// Why a sync takes nothing for gone before somebody has looked.
+/// The reason of a safety stop: why a sync takes nothing for gone before somebody has looked
+/// (docs/domain/rosters.md#safety-stops).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Doubt {
+pub enum StopReason {
     /// More are missing than usual.
     Missing,
     /// There are none at all, which is never believed.
@@ -149,11 +162,12 @@ pub enum Doubt {
     Unusable,
 }
 
-/// More are missing, or of no use, than is believed without somebody looking.
+/// A safety stop: more are missing, or of no use, than is believed without somebody looking
+/// (docs/domain/rosters.md#safety-stops).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct HeldBack {
+pub struct SafetyStop {
     /// What about them.
-    pub reason: Doubt,
+    pub reason: StopReason,
     /// Of what.
     pub kind: Kind,
     /// How many are missing, or of no use.
@@ -162,57 +176,57 @@ pub struct HeldBack {
     pub of: u64,
 }
 
-impl Doubt {
+impl StopReason {
     /// As documents have it.
     pub fn name(self) -> &'static str {
         match self {
-            Doubt::Missing => "missing",
-            Doubt::Empty => "empty",
-            Doubt::Unusable => "unusable",
+            StopReason::Missing => "missing",
+            StopReason::Empty => "empty",
+            StopReason::Unusable => "unusable",
         }
     }
 }
 
-impl std::fmt::Display for HeldBack {
+impl std::fmt::Display for SafetyStop {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let HeldBack { reason, kind, missing, of } = self;
+        let SafetyStop { reason, kind, missing, of } = self;
         let kind = kind.plural();
         match reason {
-            Doubt::Missing => write!(formatter, "{missing} of {of} {kind} are missing"),
-            Doubt::Empty => write!(formatter, "there are no {kind} at all"),
-            Doubt::Unusable => write!(formatter, "{missing} of {of} {kind} can't be read or stored"),
+            StopReason::Missing => write!(formatter, "{missing} of {of} {kind} are missing"),
+            StopReason::Empty => write!(formatter, "there are no {kind} at all"),
+            StopReason::Unusable => write!(formatter, "{missing} of {of} {kind} can't be read or stored"),
         }
     }
 }
 
-/// Why what is missing isn't taken for gone, though nothing else is wrong.
+/// Why a roster's data are incomplete: what is missing then isn't taken for gone, though nothing else is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Keeps {
-    /// The provider says that the data aren't whole.
+pub enum Incomplete {
+    /// The provider says that its data are paused, or broken.
     Paused,
-    /// There are records that nobody can tell apart.
+    /// There are records whose IDs can't be read: each may be of anybody.
     Unreadable,
     /// Fewer came than the provider says there are.
     Short,
 }
 
-impl Keeps {
+impl Incomplete {
     /// As documents have it.
     pub fn name(self) -> &'static str {
         match self {
-            Keeps::Paused => "paused",
-            Keeps::Unreadable => "unreadable",
-            Keeps::Short => "short",
+            Incomplete::Paused => "paused",
+            Incomplete::Unreadable => "unreadable",
+            Incomplete::Short => "short",
         }
     }
 
     /// For people.
     pub fn told(self) -> &'static str {
         match self {
-            Keeps::Paused => "its data are paused or broken",
-            Keeps::Unreadable => "some of its records can't be told apart",
-            Keeps::Short => "a list of its records ended early",
+            Incomplete::Paused => "its data are paused or broken",
+            Incomplete::Unreadable => "some of its records can't be told apart",
+            Incomplete::Short => "a list of its records ended early",
         }
     }
 }
@@ -236,13 +250,13 @@ pub struct Mismatch {
 pub struct Report {
     /// By kind.
     pub counts: BTreeMap<Kind, Counts>,
-    /// What stopped it from taking things for gone.
-    pub held_back: Option<HeldBack>,
-    /// Why what is missing isn't taken for gone.
-    pub keeps_missing: Option<Keeps>,
+    /// The safety stop that kept the sync from taking things for gone.
+    pub safety_stop: Option<SafetyStop>,
+    /// Why the data are incomplete, so that what is missing isn't taken for gone.
+    pub incomplete: Option<Incomplete>,
     /// What wasn't synced; a great many aren't all named.
     pub problems: Vec<Problem>,
-    /// What was noted before.
+    /// The kinds and IDs of the problems that are counted already.
     noted: HashSet<(Kind, String)>,
     /// Values that were there and couldn't be read, by what had them and by field. What's stored stays as it is.
     pub unread: BTreeMap<(Kind, &'static str), Unread>,
@@ -311,7 +325,7 @@ impl Report {
 
     /// True when everything came through and agrees, as far as the provider's data are whole.
     pub fn is_right(&self) -> bool {
-        self.held_back.is_none() && self.mismatches.is_empty() && self.failed() == 0
+        self.safety_stop.is_none() && self.mismatches.is_empty() && self.failed() == 0
     }
 
     /// How many couldn't be written.
@@ -321,10 +335,10 @@ impl Report {
 
     /// A kind of which more than that share couldn't be read or stored: whoever seems to be missing may be among them
     /// (docs/domain/rosters.md#safety-stops).
-    pub fn unusable(&self, share: f64) -> Option<HeldBack> {
+    pub fn unusable(&self, share: f64) -> Option<SafetyStop> {
         self.counts.iter().find_map(|(kind, counts)| {
             let (missing, of) = (counts.skipped + counts.failed, counts.done());
-            let held = HeldBack { reason: Doubt::Unusable, kind: *kind, missing, of };
+            let held = SafetyStop { reason: StopReason::Unusable, kind: *kind, missing, of };
             are_too_many(missing, of, share).then_some(held)
         })
     }

@@ -10,7 +10,7 @@ use super::report::{Counts, Kind, Phase, Progress, Report};
 /// The syncs of this process: those under way, and what came of the others.
 #[derive(Default)]
 pub struct Tally {
-    /// By the IDs of their runs; none before it's known where one stands.
+    /// Progress by the IDs of their runs; none before a run follows its sync.
     live: Mutex<HashMap<String, Option<watch::Receiver<Progress>>>>,
     ended: Mutex<Ended>,
 }
@@ -38,7 +38,7 @@ impl Tally {
         self.live.lock().insert(run.to_owned(), None);
     }
 
-    /// From here on it can be seen where it stands.
+    /// The progress of a run that has begun.
     pub fn follow(&self, run: &str, progress: watch::Receiver<Progress>) {
         self.live.lock().insert(run.to_owned(), Some(progress));
     }
@@ -53,7 +53,7 @@ impl Tally {
         self.live.lock().contains_key(run)
     }
 
-    /// A run of a provider's roster came to that.
+    /// Counts a run of a provider's roster that has ended, and what it came to.
     pub fn ended(&self, provider: &'static str, phase: Phase, report: &Report) {
         let mut ended = self.ended.lock();
         // Some of it isn't as it should be, and somebody has to look.

@@ -36,7 +36,7 @@ impl<'a> MakeWriter<'a> for Log {
 }
 
 impl Log {
-    /// Keeps everything that this thread, which runs all tasks, has to say.
+    /// Incomplete everything that this thread, which runs all tasks, has to say.
     fn keep() -> (Log, DefaultGuard) {
         let log = Log::default();
         let subscriber = tracing_subscriber::fmt()

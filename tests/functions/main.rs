@@ -45,4 +45,5 @@ mod snapshot;
 mod suspension;
 mod town;
 mod users;
+mod vectors;
 mod world;

@@ -294,9 +294,9 @@ async fn a_refused_change_suspends_nobody() {
 /// A provider that keeps an address verified when it changes is told that it's not; a super admin may know better.
 #[tokio::test]
 async fn a_new_address_is_not_verified_whatever_the_provider_makes_of_it() {
-    struct Keeps(Accounts);
+    struct Incomplete(Accounts);
     #[async_trait]
-    impl Backend for Keeps {
+    impl Backend for Incomplete {
         async fn create(&self, uid: &str, account: &NewAccount) -> Result<(), AccountError> {
             self.0.create(uid, account).await
         }
@@ -318,9 +318,9 @@ async fn a_new_address_is_not_verified_whatever_the_provider_makes_of_it() {
     let town = town().await;
     let student = uid(Role::Student);
     let mut app = town.world.service.app.clone();
-    app.accounts.admin = Accounts::new(crate::world::PROJECT, Arc::new(Keeps(app.accounts.admin.clone())));
+    app.accounts.admin = Accounts::new(crate::world::PROJECT, Arc::new(Incomplete(app.accounts.admin.clone())));
     app.accounts.assessment =
-        Accounts::new(crate::town::ASSESSMENT_PROJECT, Arc::new(Keeps(app.accounts.assessment.clone())));
+        Accounts::new(crate::town::ASSESSMENT_PROJECT, Arc::new(Incomplete(app.accounts.assessment.clone())));
     for (role, record, expected) in [
         (Role::SuperAdmin, json!({"email": "one@example.org", "emailVerified": true}), true),
         (Role::Admin, json!({"email": "two@example.org"}), false),

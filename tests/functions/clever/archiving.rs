@@ -3,8 +3,8 @@
 use roar_functions::demo::clever::{Fault, Kind as At, Options as Fake, Size};
 use roar_functions::fields;
 use roar_functions::rostering::Rosters;
-use roar_functions::rostering::clever::sync::Options;
-use roar_functions::rostering::report::{Doubt, Keeps, Kind};
+use roar_functions::rostering::report::{Incomplete, Kind, StopReason};
+use roar_functions::rostering::sync::Options;
 use roar_functions::store::{Fields, Value};
 use serde_json::json;
 
@@ -49,24 +49,24 @@ async fn nothing_is_archived_before_the_people_are_known() {
     let student = scene.there.users("student")[0].clone();
     scene.there.set(&student, "id", "Ada Lovelace");
     let report = scene.settle().await;
-    assert_eq!((report.keeps_missing, archived(&scene).await), (Some(Keeps::Unreadable), 0));
+    assert_eq!((report.incomplete, archived(&scene).await), (Some(Incomplete::Unreadable), 0));
     scene.there.set(&student, "id", student.clone());
     // Too many of them are missing, and too many are of no use.
     let students = scene.there.users("student");
-    for what in [Doubt::Missing, Doubt::Unusable] {
+    for what in [StopReason::Missing, StopReason::Unusable] {
         for student in &students[..50] {
             match what {
-                Doubt::Missing => scene.there.remove(student),
+                StopReason::Missing => scene.there.remove(student),
                 _ => scene.there.set(student, "roles/student/schools", "nowhere"),
             }
         }
-        let held = scene.settle().await.held_back.expect("it's held back");
+        let held = scene.settle().await.safety_stop.expect("it's held back");
         assert_eq!((held.reason, held.kind, held.missing), (what, Kind::Users, 50));
         assert_eq!(archived(&scene).await, 0, "{held}");
         students[..50].iter().for_each(|student| scene.there.bring_back(student));
     }
     let confirmed = Options { confirm_unenroll: true, ..DEEP };
-    assert_eq!(scene.sync(confirmed).await.expect("synced").held_back, None);
+    assert_eq!(scene.sync(confirmed).await.expect("synced").safety_stop, None);
     assert!(archived(&scene).await > 0);
 }
 

@@ -193,7 +193,7 @@ async fn a_whole_district_moves_from_users_made_by_hand_in_one_step_that_may_be_
     }
     let report = scene.settle().await;
     assert_eq!(report.doubles, MANY as u64);
-    assert_eq!(report.held_back, None);
+    assert_eq!(report.safety_stop, None);
     let before = scene.world.documents().await;
     let shown = said(&scene, &[], true, &[], false).await;
     assert_eq!((shown.confirmed, shown.runs, shown.waiting), (MANY as u64, MANY as u64 / 10, MANY as u64));

@@ -1,7 +1,7 @@
 //! What the roster gives, takes back, and gives to somebody else; and what of it can't be read.
 
 use super::*;
-use roar_functions::rostering::report::{Keeps, Kind};
+use roar_functions::rostering::report::{Incomplete, Kind};
 
 /// One student's address is taken away, and later another's.
 #[tokio::test]
@@ -167,7 +167,7 @@ async fn nobody_leaves_while_a_pause_by_dates_goes_on() {
         scene.there.set_state("running");
         scene.there.set_pause(start, end);
         let report = scene.settle().await;
-        assert_eq!(report.keeps_missing, is_paused.then_some(Keeps::Paused), "{start:?} {end:?}");
+        assert_eq!(report.incomplete, is_paused.then_some(Incomplete::Paused), "{start:?} {end:?}");
         assert_eq!(scene.user(&student).await["archived"], Value::Boolean(!is_paused), "{start:?} {end:?}");
         let district = scene.all("districts").await.remove(&scene.there.id()).expect("the district");
         for (field, date) in [("pauseStart", start), ("pauseEnd", end)] {

@@ -160,7 +160,7 @@ async fn notes_that_other_functions_left_are_taken_over() {
     .await;
     scene.world.settle().await;
     let report = scene.settle().await;
-    assert_eq!(report.held_back, None);
+    assert_eq!(report.safety_stop, None);
     let entries = scene.all("identityProviderIds").await;
     let of_student = entries.values().filter(|entry| entry["providerId"].as_str() == Some(&students[0])).count();
     assert_eq!(of_student, 1, "nobody is noted twice");

@@ -27,11 +27,11 @@ use roar_functions::orgs::OrgLists;
 use roar_functions::rostering::Rosters;
 use roar_functions::rostering::clever::map::{self, Enrolments};
 use roar_functions::rostering::clever::records::{Record, Section, User};
-use roar_functions::rostering::clever::sync::{Monitor, Options, Outcome, SyncError, sync_district};
 use roar_functions::rostering::clever::{Clever, District, Settings, Version};
 use roar_functions::rostering::doubles::{self as pairs, Double};
 use roar_functions::rostering::person::{self, Before, Said};
 use roar_functions::rostering::report::{Progress, Report};
+use roar_functions::rostering::sync::{Monitor, Options, Outcome, SyncError, sync_district};
 use roar_functions::runtime::FunctionError;
 use roar_functions::store::{DocPath, Document, Fields, Query, Value, lookup};
 use serde_json::{Value as Json, json};
@@ -135,8 +135,8 @@ impl Scene {
         while let Some(page) = pages.next().await.expect("sections") {
             for section in page.records.iter() {
                 let section: Section = section.expect("readable");
-                enrolments.add(&section);
                 classes.push(section.id().to_owned());
+                enrolments.add(&map::class(section, &self.there.id()));
             }
         }
         let mut schools = Vec::new();
@@ -195,7 +195,8 @@ impl Scene {
         let mut enrolments = Enrolments::default();
         let mut pages = self.client.sections();
         while let Some(page) = pages.next().await.expect("sections") {
-            page.records.iter().for_each(|section| enrolments.add(&section.expect("readable")));
+            let sections = page.records.iter().map(|section: Result<Section, _>| section.expect("readable"));
+            sections.for_each(|section| enrolments.add(&map::class(section, &self.there.id())));
         }
         let ids = async |collection: &str| self.all(collection).await.into_keys().collect::<Vec<_>>();
         let living = lists(&json!({

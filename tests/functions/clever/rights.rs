@@ -189,7 +189,7 @@ async fn claims_that_cannot_be_written_hold_up_nobody_else() {
     let before = scene.admin_orgs("uid-a").await;
     scene.there.bring_back(&late);
     let report = scene.settle().await;
-    assert!(report.held_back.is_none() && report.counts[&Kind::Classes].failed == 0);
+    assert!(report.safety_stop.is_none() && report.counts[&Kind::Classes].failed == 0);
     assert_eq!(scene.admin_orgs("uid-a").await, before);
     assert!(scene.admin_orgs("uid-b").await.contains(OrgType::Class, &late));
     let district = scene.world.get(&format!("districts/{}", scene.there.id())).await.expect("a district").fields;

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use roar_functions::demo::clever::{Fault, Kind as At};
 use roar_functions::orgs::{OrgLists, OrgType};
-use roar_functions::rostering::report::{Doubt, HeldBack, Keeps, Kind};
+use roar_functions::rostering::report::{Incomplete, Kind, SafetyStop, StopReason};
 use roar_functions::store::{DocPath, Fields, Timestamp, Value, Write, lookup};
 use serde_json::json;
 
 use super::{DEEP, STUDENTS, Scene};
 use crate::world::set;
 use roar_functions::fields;
-use roar_functions::rostering::clever::sync::Options;
+use roar_functions::rostering::sync::Options;
 
 #[tokio::test]
 async fn nobody_is_unenrolled_by_mistake() {
@@ -23,7 +23,7 @@ async fn nobody_is_unenrolled_by_mistake() {
         scene.there.remove(student);
     }
     let report = scene.settle().await;
-    assert!(report.held_back.is_some_and(|held| held.missing >= STUDENTS / 3), "{report:?}");
+    assert!(report.safety_stop.is_some_and(|held| held.missing >= STUDENTS / 3), "{report:?}");
     assert_eq!(scene.all("users").await, before);
     // The list is empty, or the district has paused it.
     for state in ["paused", "error", "pending", "suspended"] {
@@ -31,7 +31,7 @@ async fn nobody_is_unenrolled_by_mistake() {
         let confirmed = Options { confirm_unenroll: true, ..DEEP };
         let report = scene.sync(confirmed).await.expect("synced");
         scene.world.settle().await;
-        assert_eq!(report.keeps_missing, Some(Keeps::Paused), "{state}");
+        assert_eq!(report.incomplete, Some(Incomplete::Paused), "{state}");
         assert_eq!(scene.all("users").await, before, "{state}");
     }
     scene.there.set_state("running");
@@ -51,11 +51,11 @@ async fn orgs_that_vanish_in_numbers_stop_the_sync_before_anything_is_written() 
         scene.fake.fail(path, [Fault::Empty]);
         let report = scene.settle().await;
         let (kind, reason) = match path {
-            "/schools" => (Kind::Schools, Doubt::Empty),
-            _ => (Kind::Classes, Doubt::Missing),
+            "/schools" => (Kind::Schools, StopReason::Empty),
+            _ => (Kind::Classes, StopReason::Missing),
         };
         let all = scene.all(kind.plural()).await.len() as u64;
-        assert_eq!(report.held_back, Some(HeldBack { reason, kind, missing: all, of: all }), "{path}");
+        assert_eq!(report.safety_stop, Some(SafetyStop { reason, kind, missing: all, of: all }), "{path}");
         assert_eq!((scene.all("users").await, scene.all("classes").await), before, "{path}");
     }
     scene.settle().await;
@@ -81,7 +81,7 @@ async fn a_paused_district_takes_nobody_out_of_anything() {
         let spent = scene.world.admin().cost();
         let report = scene.settle().await;
         let spent = scene.world.admin().cost() - spent;
-        assert!(report.keeps_missing.is_some() && report.held_back.is_none(), "{what}");
+        assert!(report.incomplete.is_some() && report.safety_stop.is_none(), "{what}");
         assert_eq!(scene.all("users").await, before, "{what}: their classes are missing, not gone");
         assert_eq!(rights().await, rights_before, "{what}: and so are those that teachers teach");
         assert!(spent.writes <= 1, "{what}: nothing is written but the district's state: {spent:?}");
@@ -174,7 +174,7 @@ async fn an_empty_list_of_people_is_believed_in_no_case() {
         scene.fake.fail(path, [Fault::Empty]);
         let report = scene.sync(confirmed).await.expect("it ends");
         scene.world.settle().await;
-        assert!(report.held_back.is_some(), "{path}");
+        assert!(report.safety_stop.is_some(), "{path}");
         assert_eq!(scene.all("users").await, before, "{path}");
     }
 }
@@ -188,7 +188,7 @@ async fn newcomers_do_not_hide_that_many_are_missing() {
     students.iter().take(50).for_each(|student| scene.there.remove(student));
     scene.there.add_students(120, &class);
     let report = scene.settle().await;
-    let held = report.held_back.expect("it stops");
+    let held = report.safety_stop.expect("it stops");
     assert_eq!((held.kind, held.missing), (Kind::Users, 50));
     assert_eq!(scene.user(&students[0]).await.get("archived"), Some(&Value::Boolean(false)));
 }

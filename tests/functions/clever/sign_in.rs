@@ -56,7 +56,7 @@ async fn a_student_whom_no_sync_has_seen_signs_in() {
     // They have what their district was assigned; a deep sync finds them, and adds their classes.
     assert_eq!(assignments(scene.world.admin(), &id).await.len(), 1);
     let report = scene.settle().await;
-    assert_eq!(report.held_back, None);
+    assert_eq!(report.safety_stop, None);
     scene.assert_right("all of them").await;
     assert_eq!(scene.entry(&student).await["roarUid"].as_str(), Some("uid-s"));
     assert!(!scene.current(&student, "classes").await.is_empty());

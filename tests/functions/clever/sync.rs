@@ -14,7 +14,7 @@ use crate::local::LocalWorld;
 use crate::town::lists;
 use crate::world::{assert_consistent, assignments, set};
 use roar_functions::fields;
-use roar_functions::rostering::clever::sync::Options;
+use roar_functions::rostering::sync::Options;
 
 #[tokio::test]
 async fn a_district_comes_from_clever_and_follows_it() {
@@ -43,7 +43,7 @@ async fn a_district_comes_from_clever_and_follows_it() {
     scene.there.set_dob(mended, "3/20/2015");
     let added = scene.there.add_students(1, to);
     let report = scene.settle().await;
-    assert_eq!((report.counts[&Kind::Users].removed, report.held_back), (1, None));
+    assert_eq!((report.counts[&Kind::Users].removed, report.safety_stop), (1, None));
     scene.assert_right("the second sync").await;
     let current = |user: &Fields, name: &str| {
         let map = user.get(name).and_then(Value::as_map).expect("orgs");

@@ -1,0 +1,3 @@
+//! The providers of rosters that there are: how each is asked, and what its records mean.
+
+pub mod clever;
