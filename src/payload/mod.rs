@@ -1,0 +1,121 @@
+//! What callers send, and what they are answered: the pieces that requests are made of, each with its own words for what is
+//! wrong with it and with its own schema. Null is the same as absent everywhere
+//! (docs/domain/documents.md#null-and-absent). Pure.
+
+mod ids;
+mod text;
+mod value;
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value as Json};
+
+pub use self::ids::{ID_LIMIT, Id, Ids, Kind, Uid, is_id, kinds};
+pub use self::text::{Filled, Key, Text};
+pub use self::value::{Stored, check_key, is_key, value, value_within};
+pub use crate::runtime::edge::shown;
+use crate::runtime::edge::{Example, SchemaOf, Signature, read, schema_of};
+use crate::runtime::{FunctionError, Status};
+
+/// What was read, or INVALID_ARGUMENT with a message that names the field.
+pub type Checked<T> = Result<T, FunctionError>;
+
+/// The request of a callable, read and checked, with what is answered. Pure.
+pub trait Payload: Sized + Send + Sync + 'static {
+    /// What is sent. Its doc comment is the function's description in the OpenAPI document.
+    type Sent: DeserializeOwned + JsonSchema;
+    /// What is answered, beside the status.
+    type Answer: Serialize + JsonSchema;
+    /// Refusals besides those that every function may answer with.
+    const REFUSALS: &'static [(Status, &'static str)] = &[];
+    /// Whether nothing at all may be sent, because every field may be left out.
+    const MAY_BE_LEFT_OUT: bool = false;
+
+    /// Checks what no field shows alone: INVALID_ARGUMENT with a message that names the field.
+    fn check(sent: Self::Sent) -> Checked<Self>;
+
+    /// An example of what is sent, and of what is answered.
+    fn example() -> (Json, Self::Answer);
+
+    /// How the schema of a chunk of a streamed answer is made, where there are any.
+    fn chunk() -> Option<SchemaOf> {
+        None
+    }
+
+    /// Reads and checks a request: INVALID_ARGUMENT with a message that names the field.
+    fn read(data: &Json) -> Checked<Self> {
+        let nothing = Json::Object(Map::new());
+        Self::check(read(if data.is_null() && Self::MAY_BE_LEFT_OUT { &nothing } else { data })?)
+    }
+}
+
+/// The description of a callable.
+pub fn signature<R: Payload>() -> Signature {
+    Signature {
+        sent: schema_of::<R::Sent>(),
+        may_be_left_out: R::MAY_BE_LEFT_OUT,
+        given: schema_of::<Done<R::Answer>>(),
+        chunk: R::chunk(),
+        example: example::<R>,
+        refusals: R::REFUSALS,
+    }
+}
+
+fn example<R: Payload>() -> Example {
+    let (sent, answer) = R::example();
+    Example { sent, given: done(answer).unwrap_or_default() }
+}
+
+/// An answer as it's sent: with the status.
+pub fn done<A: Serialize>(answer: A) -> Result<Json, FunctionError> {
+    serde_json::to_value(Done { status: Ok, answer }).map_err(FunctionError::internal)
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline)]
+struct Done<A> {
+    status: Ok,
+    #[serde(flatten)]
+    answer: A,
+}
+
+/// The status of every answer: `ok`.
+struct Ok;
+
+impl Serialize for Ok {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("ok")
+    }
+}
+
+impl JsonSchema for Ok {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Ok".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "const": "ok" })
+    }
+}
+
+/// The answer of what has nothing to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Nothing {}
+
+/// Refusals that many give.
+pub mod refusals {
+    use crate::runtime::Status::{self, AlreadyExists, NotFound};
+
+    /// Something is missing.
+    pub const GONE: (Status, &str) = (NotFound, "Something that the request names doesn't exist.");
+    /// Something is another's.
+    pub const TAKEN: (Status, &str) = (AlreadyExists, "An account or a user belongs to somebody else.");
+}
