@@ -233,7 +233,7 @@ pub struct AdministrationReport {
     pub assignments: u64,
     /// How many findings there are of each kind.
     pub kinds: BTreeMap<Kind, Tally>,
-    /// The findings, up to a number of each kind.
+    /// The findings, up to 200 of each kind.
     pub findings: Vec<Finding>,
     /// What an operator should know besides.
     pub notes: Vec<String>,
@@ -282,7 +282,7 @@ pub struct Report {
     pub agrees: bool,
     /// Differences were to be mended.
     pub fix: bool,
-    /// By administration.
+    /// What was found, by administration.
     pub administrations: Vec<AdministrationReport>,
 }
 

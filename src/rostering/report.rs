@@ -226,7 +226,7 @@ impl Keeps {
 
 /// The provider's number differs from ours (docs/domain/rosters.md#what-a-run-reports).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(inline)]
+#[schemars(inline, description = "The provider's number differs from ours.")]
 pub struct Mismatch {
     /// Of what.
     pub kind: Kind,

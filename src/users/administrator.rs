@@ -85,7 +85,7 @@ impl Payload for Request {
              to somebody else.",
         ),
         LARGE,
-        (Status::FailedPrecondition, "The account with the address is suspended, or its user can't be told."),
+        (Status::FailedPrecondition, "The account with the address is suspended."),
     ];
 
     fn check(sent: CreateAdministratorAccount) -> Checked<Self> {

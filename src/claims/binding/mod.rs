@@ -44,18 +44,24 @@ pub struct SetUidClaims {
     roar_uid: Option<Uid<kinds::User>>,
 }
 
-/// The refusals of making two accounts one user's.
-const REFUSALS: &[(Status, &str)] = &[
-    GONE,
-    TAKEN,
-    (Status::ResourceExhausted, "The account's custom claims would be larger than 1,000 bytes."),
-    (Status::FailedPrecondition, "The roster doesn't let this account be that user."),
-];
+/// The refusal of accounts that have no room for who their user is.
+const NO_ROOM: (Status, &str) =
+    (Status::ResourceExhausted, "The account's custom claims would be larger than 1,000 bytes.");
 
 impl Payload for SignIn {
     type Sent = SetUidClaims;
     type Answer = UserClaims;
-    const REFUSALS: &'static [(Status, &'static str)] = REFUSALS;
+    const REFUSALS: &'static [(Status, &'static str)] = &[
+        GONE,
+        TAKEN,
+        NO_ROOM,
+        (Status::FailedPrecondition, "The account belongs to another user already; the two have to be merged."),
+        (
+            Status::PermissionDenied,
+            "An account, or the ID at the provider, isn't shown to be the caller's; or the caller says who somebody is, \
+             which super admins may.",
+        ),
+    ];
 
     fn check(sent: SetUidClaims) -> Checked<Self> {
         let provider_id = Text::filled(sent.identity_provider_id);
@@ -174,7 +180,12 @@ pub struct AssociateAssessmentUid {
 impl Payload for Association {
     type Sent = AssociateAssessmentUid;
     type Answer = Nothing;
-    const REFUSALS: &'static [(Status, &'static str)] = REFUSALS;
+    const REFUSALS: &'static [(Status, &'static str)] = &[
+        GONE,
+        TAKEN,
+        NO_ROOM,
+        (Status::PermissionDenied, "The assessment account isn't shown to be the same person's."),
+    ];
 
     fn check(sent: AssociateAssessmentUid) -> Checked<Self> {
         Ok(Association { admin_uid: sent.admin_uid.into_string(), assessment_uid: sent.assessment_uid.into_string() })

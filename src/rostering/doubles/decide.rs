@@ -76,7 +76,7 @@ pub struct Decided {
     pub gone: u64,
     /// Pairs that were left out of all: several who were known may be the person, or no name agrees.
     pub unsure: u64,
-    /// Pairs that couldn't be merged.
+    /// Pairs that couldn't be merged, and wait still.
     pub failed: u64,
     /// The first of them.
     pub failures: Vec<Undecided>,
