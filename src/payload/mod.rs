@@ -3,6 +3,7 @@
 //! (docs/domain/documents.md#null-and-absent). Pure.
 
 mod ids;
+pub mod kinds;
 mod text;
 mod value;
 
@@ -13,7 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json};
 
-pub use self::ids::{ID_LIMIT, Id, Ids, Kind, Uid, is_id, kinds};
+pub use self::ids::{ID_LIMIT, Id, Ids, Uid, is_id};
 pub use self::text::{Filled, Key, Text};
 pub use self::value::{Stored, check_key, is_key, value, value_within};
 pub use crate::runtime::edge::shown;
