@@ -120,3 +120,58 @@ pub mod refusals {
     /// Something is another's.
     pub const TAKEN: (Status, &str) = (AlreadyExists, "An account or a user belongs to somebody else.");
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct Pieces {
+        id: Option<Id<kinds::User>>,
+        uid: Option<Uid<kinds::AdminAccount>>,
+        ids: Option<Ids<kinds::Org>>,
+        name: Option<Filled>,
+        text: Option<Text>,
+        stored: Option<Stored>,
+    }
+
+    #[test]
+    fn pieces_are_read() {
+        let nothing: Pieces = read(&json!({ "id": null, "ids": null, "text": null })).expect("all may be left out");
+        assert!(nothing.id.is_none() && nothing.ids.is_none() && Text::filled(nothing.text).is_none());
+        let sent = json!({
+            "id": "u1", "uid": "a".repeat(ID_LIMIT), "ids": [null, "o2", "o1", "o2"], "name": " Ada ", "text": "  ",
+            "stored": { "a": [1, null, { "b": 0.5 }] },
+        });
+        let pieces: Pieces = read(&sent).expect("it's right");
+        assert_eq!(pieces.id.as_deref(), Some("u1"));
+        assert_eq!(pieces.uid.map(Uid::into_string).map(|uid| uid.len()), Some(ID_LIMIT));
+        assert_eq!(pieces.ids.map(|ids| ids.ids), Some(vec!["o2".to_owned(), "o1".to_owned()]));
+        assert_eq!((pieces.name, Text::filled(pieces.text)), (Some(Filled(" Ada ".to_owned())), None));
+        assert_eq!(pieces.stored.map(|stored| stored.0), value(&sent["stored"]).ok());
+    }
+
+    #[test]
+    fn what_is_wrong_with_them_names_the_field() {
+        for (field, sent, expected) in [
+            ("id", json!(7), "id must be the ID of a user."),
+            ("id", json!("a/b"), "id must be the ID of a user."),
+            ("uid", json!(""), "uid must be the ID of an account of the admin project."),
+            ("uid", json!("a".repeat(ID_LIMIT + 1)), "uid must have 128 characters at most."),
+            ("ids", json!("o1"), "ids must be a list of IDs."),
+            ("ids", json!(["o1", null, ".."]), "ids[2] must be the ID of an org."),
+            ("name", json!("  "), "name must be text that isn't empty."),
+            ("text", json!(["Jane"]), "text must be text."),
+            ("stored", json!("Jane"), "stored must be an object."),
+            ("stored", json!({ "a": [[1]] }), "stored.a holds a list directly in a list."),
+            ("stored", json!({ "a": { "__b__": 1 } }), "stored.a has a key that can't be stored."),
+            ("stored", json!({ "Jane Doe": { "": 1 } }), "stored.(…) has a key that can't be stored."),
+        ] {
+            let message = read::<Pieces>(&json!({ field: sent })).expect_err("it's refused").message;
+            assert_eq!(message, expected, "{field}: {sent}");
+        }
+    }
+}
