@@ -4,11 +4,10 @@
 
 mod conditions;
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 
 use jiff::tz::TimeZone;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value as Json, json};
 
@@ -19,7 +18,7 @@ use crate::orgs::OrgLists;
 use crate::orgs::payload::{SentOrgs, few, some};
 use crate::payload::refusals::GONE;
 use crate::payload::{Checked, Filled, Id, Key, Payload, Stored, Text, check_key, kinds, value};
-use crate::runtime::edge::{Open, Wrong, by_value, read_part};
+use crate::runtime::edge::{Open, Wrong, by_value, inline_schemas, read_part};
 use crate::runtime::{FunctionError, Status};
 use crate::store::size::depth;
 use crate::store::{Fields, Timestamp, Value};
@@ -213,24 +212,6 @@ impl<'de> Deserialize<'de> for Tags {
             tags.map(|tag| tag.as_str().map(str::to_owned).ok_or_else(wrong)).collect::<Result<_, _>>().map(Tags)
         })
     }
-}
-
-macro_rules! inline_schemas {
-    ($($name:ident: $schema:tt,)*) => {$(
-        impl JsonSchema for $name {
-            fn inline_schema() -> bool {
-                true
-            }
-
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!($schema)
-            }
-        }
-    )*};
 }
 
 inline_schemas! {

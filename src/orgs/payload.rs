@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json};
 use super::{OrgLists, OrgType};
 use crate::payload::{Checked, Id, is_id};
 use crate::runtime::FunctionError;
-use crate::runtime::edge::{Wrong, by_value};
+use crate::runtime::edge::{Wrong, by_value, inline_schemas};
 
 /// Org lists by type, as many as are sent. Flat lists are refused: they don't say of which type their orgs are
 /// (docs/domain/decisions.md#a-24).
@@ -106,16 +106,6 @@ impl<'de> Deserialize<'de> for SentOrgType {
     }
 }
 
-impl JsonSchema for SentOrgType {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "OrgType".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "enum": OrgType::ALL.map(OrgType::singular) })
-    }
+inline_schemas! {
+    SentOrgType: { "type": "string", "enum": OrgType::ALL.map(OrgType::singular) },
 }

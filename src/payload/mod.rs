@@ -7,9 +7,7 @@ pub mod kinds;
 mod text;
 mod value;
 
-use std::borrow::Cow;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json};
@@ -18,7 +16,7 @@ pub use self::ids::{ID_LIMIT, Id, Ids, Uid, is_id};
 pub use self::text::{Filled, Key, Text};
 pub use self::value::{Stored, check_key, is_key, value, value_within};
 pub use crate::runtime::edge::shown;
-use crate::runtime::edge::{Example, SchemaOf, Signature, read, schema_of};
+use crate::runtime::edge::{Example, SchemaOf, Signature, inline_schemas, read, schema_of};
 use crate::runtime::{FunctionError, Status};
 
 /// What was read, or INVALID_ARGUMENT with a message that names the field.
@@ -92,18 +90,8 @@ impl Serialize for Ok {
     }
 }
 
-impl JsonSchema for Ok {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Ok".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "const": "ok" })
-    }
+inline_schemas! {
+    Ok: { "type": "string", "const": "ok" },
 }
 
 /// The answer of what has nothing to say.

@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value as Json;
 
-use crate::runtime::edge::{Wrong, by_value};
+use crate::runtime::edge::{Wrong, by_value, inline_schemas};
 
 /// Text that isn't blank.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,25 +41,10 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
-macro_rules! not_blank {
-    ($($name:ident)*) => {$(
-        impl JsonSchema for $name {
-            fn inline_schema() -> bool {
-                true
-            }
-
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "string", "minLength": 1, "pattern": "\\S" })
-            }
-        }
-    )*};
+inline_schemas! {
+    Filled: { "type": "string", "minLength": 1, "pattern": "\\S" },
+    Text: { "type": "string", "minLength": 1, "pattern": "\\S" },
 }
-
-not_blank! { Filled Text }
 
 /// The schema of a task's ID, which is a key of documents.
 pub struct Key;

@@ -1,12 +1,9 @@
 //! Values that are stored as they were sent.
 
-use std::borrow::Cow;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value as Json;
 
-use crate::runtime::edge::{Wrong, by_value};
+use crate::runtime::edge::{Wrong, by_value, inline_schemas};
 use crate::store::Value;
 
 /// Firestore's limit on the depth of maps and lists, less the levels above a payload's values.
@@ -76,16 +73,6 @@ impl<'de> Deserialize<'de> for Stored {
     }
 }
 
-impl JsonSchema for Stored {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Stored".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "object" })
-    }
+inline_schemas! {
+    Stored: { "type": "object" },
 }

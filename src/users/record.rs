@@ -1,9 +1,7 @@
 //! The callable `updateUserRecord`: changes of a user's account by those who look after them
 //! (docs/domain/dashboard.md#updateuserrecord).
 
-use std::borrow::Cow;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value as Json, json};
@@ -17,7 +15,7 @@ use crate::fields;
 use crate::payload::refusals::{GONE, TAKEN};
 use crate::payload::{Checked, Id, Nothing, kinds};
 use crate::rights::{Claims, NamesUser, Payload, Target, UserAdmin, denied};
-use crate::runtime::edge::{Open, Wrong, by_value};
+use crate::runtime::edge::{Open, Wrong, by_value, inline_schemas};
 use crate::runtime::{FunctionError, Status};
 use crate::store::Value;
 
@@ -90,35 +88,15 @@ impl<'de> Deserialize<'de> for Entry {
     }
 }
 
-impl JsonSchema for Entry {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Entry".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "minLength": 1, "maxLength": LONGEST, "pattern": "\\S" })
-    }
+inline_schemas! {
+    Entry: { "type": "string", "minLength": 1, "maxLength": LONGEST, "pattern": "\\S" },
 }
 
 /// The schema of an e-mail address.
 pub struct Email;
 
-impl JsonSchema for Email {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Email".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "format": "email", "maxLength": LONGEST_EMAIL })
-    }
+inline_schemas! {
+    Email: { "type": "string", "format": "email", "maxLength": LONGEST_EMAIL },
 }
 
 impl Payload for Request {

@@ -4,10 +4,9 @@
 //! A person's own token opens their own record only: no lists. So it tells their schools, but not their sections. Where
 //! the district's people are synced, a sign-in adds, and takes nobody out of anything; the next sync knows better.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value as Json, json};
@@ -31,7 +30,7 @@ use crate::rights::{Bound, Payload, denied};
 use crate::rostering::Rosters;
 use crate::rostering::org;
 use crate::rostering::person::{self, Before, Person, Said};
-use crate::runtime::edge::{Wrong, by_value};
+use crate::runtime::edge::{Wrong, by_value, inline_schemas};
 use crate::runtime::{FunctionError, Status};
 use crate::store::{DocPath, Document, FieldPath, Fields, Query, Transaction, Value, Write, lookup};
 use crate::users::pid::assessment_pid;
@@ -73,18 +72,8 @@ impl<'de> Deserialize<'de> for Token {
     }
 }
 
-impl JsonSchema for Token {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Token".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "minLength": 1, "maxLength": TOKEN_LIMIT, "pattern": "^[!-~]+$" })
-    }
+inline_schemas! {
+    Token: { "type": "string", "minLength": 1, "maxLength": TOKEN_LIMIT, "pattern": "^[!-~]+$" },
 }
 
 impl Payload for Request {

@@ -32,7 +32,10 @@ mod read;
 mod schemas;
 mod wrong;
 
+pub use crate::inline_schemas;
 pub use open::Open;
 pub use read::{by_value, read, read_part};
+#[doc(hidden)]
+pub use schemars;
 pub use schemas::{Example, SchemaOf, Schemas, Signature, schema_of};
 pub use wrong::{Wrong, shown};

@@ -15,6 +15,26 @@ pub fn schema_of<T: JsonSchema>() -> SchemaOf {
     T::json_schema
 }
 
+/// Writes down the schemas of types that read themselves: `inline_schemas! { Size: { "type": "integer" }, }`.
+#[macro_export]
+macro_rules! inline_schemas {
+    ($($name:ident: $schema:tt,)*) => {$(
+        impl $crate::edge::schemars::JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> ::std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut $crate::edge::schemars::SchemaGenerator) -> $crate::edge::schemars::Schema {
+                $crate::edge::schemars::json_schema!($schema)
+            }
+        }
+    )*};
+}
+
 /// What a callable takes and gives, for its documentation.
 #[derive(Clone, Copy)]
 pub struct Signature {
