@@ -8,6 +8,7 @@ use roar_functions::assignments::build::{Decision, Definition};
 use roar_functions::documents::administration::Administration;
 use roar_functions::documents::assignment::progress_key;
 use roar_functions::orgs::{OrgTree, OrgType};
+use roar_functions::payload::Payload as _;
 use roar_functions::store::{Fields, Value};
 use roar_functions::{fields, fuzzing};
 use roar_functions_fuzz::{assert_discreet, assert_storable, mutate_json, now};

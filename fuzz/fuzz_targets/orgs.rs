@@ -3,8 +3,9 @@
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 use roar_functions::claims::lists::AdminOrgs;
-use roar_functions::orgs::payload::optional_orgs;
+use roar_functions::orgs::payload::SentOrgs;
 use roar_functions::orgs::{Org, OrgKey, OrgLists, OrgTree, OrgType};
+use roar_functions::runtime::edge::read_part;
 use roar_functions_fuzz::{assert_discreet, fields, mutate_json, value};
 use serde_json::Value as Json;
 
@@ -19,9 +20,9 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!(twice, stored);
     assert!(stored.difference(&stored.to_set()).is_empty());
     assert_eq!(stored.intersection(&stored.to_set()), stored);
-    match optional_orgs(&input, "orgs") {
-        Ok(sent) => assert_eq!(sent, stored),
-        Err(error) => assert_discreet(&error),
+    match read_part(input.get("orgs").unwrap_or(&Json::Null)) {
+        Ok(sent) => assert_eq!(SentOrgs::lists(sent), stored),
+        Err(wrong) => assert_discreet(&wrong.of("orgs")),
     }
 
     let mut tree = OrgTree::default();

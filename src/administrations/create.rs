@@ -5,14 +5,14 @@ use jiff::SignedDuration;
 use serde_json::json;
 use thiserror::Error;
 
-use super::payload::Request;
+use super::payload::{Created, Request};
 use crate::app::{App, EditInProgress};
 use crate::digest::digest;
 use crate::documents::administration::{Administration, administration_path};
 use crate::documents::user::user_path;
 use crate::fields;
 use crate::orgs::{OrgLists, OrgTree, OrgType, Reach, load_tree};
-use crate::rights::{Claims, NamesOrgs, OrgAdmin, Payload, Requester};
+use crate::rights::{Claims, NamesOrgs, OrgAdmin, Requester};
 use crate::runtime::{FunctionError, Status};
 use crate::store::{
     DocPath, Document, FieldPath, Fields, Precondition, StoreError, Timestamp, Transaction, Transform, Value, Write,
@@ -21,12 +21,6 @@ use crate::store::{
 /// How long a `requestId` is remembered.
 const REQUEST_MEMORY: SignedDuration = SignedDuration::from_hours(24);
 
-impl Payload for Request {
-    fn read(data: &serde_json::Value) -> Result<Self, FunctionError> {
-        Request::read(data)
-    }
-}
-
 impl NamesOrgs for Request {
     fn orgs(&self) -> &OrgLists {
         &self.orgs
@@ -34,11 +28,7 @@ impl NamesOrgs for Request {
 }
 
 /// Handles a call.
-pub async fn create_administration(
-    app: App,
-    permit: OrgAdmin,
-    request: Request,
-) -> Result<serde_json::Value, FunctionError> {
+pub async fn create_administration(app: App, permit: OrgAdmin, request: Request) -> Result<Created, FunctionError> {
     let Requester { uid, claims, .. } = &permit.requester;
     let memory = match &request.request_id {
         Some(id) => Some(memory_path(uid, id)?),
@@ -54,7 +44,7 @@ pub async fn create_administration(
         done = app.stores.admin.transaction(|tx| work.run(tx)).await;
     }
     let (id, _) = done?;
-    Ok(json!({ "status": "ok", "administrationId": id }))
+    Ok(Created { administration_id: id.into() })
 }
 
 /// Why an administration isn't made or changed. The texts are for callers.

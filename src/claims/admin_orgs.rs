@@ -1,5 +1,7 @@
 //! The callables `appendToAdminClaims` and `removeFromAdminClaims` (docs/domain/rights.md#who-may-give-what).
 
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
 use thiserror::Error;
 
@@ -8,14 +10,15 @@ use super::custom::{all_to_json, custom_claims, imported, is_open};
 use super::lists::{AdminOrgs, HeldThrough, snapshot, stored};
 use super::publish::{ClaimsError, publish};
 use super::roster::{SOURCES, Sources};
-use super::{Rounds, next_update};
+use super::{LARGE, Rounds, UserClaims, next_update};
 use crate::accounts::check_claims;
 use crate::app::App;
 use crate::documents::user_claims::claims_map;
 use crate::fields;
 use crate::orgs::payload::few_orgs;
 use crate::orgs::{OrgLists, OrgTree, OrgType};
-use crate::payload::{Checked, object, optional_id, optional_ids, required_id};
+use crate::payload::refusals::GONE;
+use crate::payload::{Checked, Id, Ids, kinds};
 use crate::rights::{AboveOrgs, Claims, NamesOrgs, Payload, check_appointable};
 use crate::runtime::{FunctionError, Status};
 use crate::store::{FieldPath, Fields, StoreError, Transaction, Value, Write};
@@ -27,29 +30,107 @@ pub struct Request<const REMOVES: bool> {
     orgs: OrgLists,
 }
 
-/// One ID a type (`districtId`), or a list a type (`districts`), or both.
-fn orgs(data: &Map<String, Json>) -> Checked<OrgLists> {
-    let mut orgs = Vec::new();
-    for org_type in OrgType::ALL {
-        let single = format!("{}Id", org_type.singular());
-        let what = format!("a {}", org_type.singular());
-        let listed = optional_ids(data, org_type.plural(), &what)?.unwrap_or_default();
-        orgs.extend(optional_id(data, &single, &what)?.into_iter().chain(listed).map(|id| (org_type, id)));
-    }
-    let orgs: OrgLists = orgs.iter().map(|(org_type, id)| (*org_type, id.as_str())).collect();
-    if orgs.is_empty() {
-        return Err(FunctionError::invalid(
-            "One of districtId, schoolId, classId, groupId, familyId, or of districts, schools, classes, groups, \
-             families, must name an org.",
-        ));
-    }
-    few_orgs(orgs, "The request")
+/// Whose rights, over which orgs: one ID a type (`districtId`), or a list a type (`districts`), or both.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct TargetOrgs {
+    /// The account, by its UID in the admin project.
+    target_uid: Id<kinds::Account>,
+    /// One of them.
+    district_id: Option<Id<kinds::District>>,
+    /// Several.
+    districts: Option<Ids<kinds::District>>,
+    /// One of them.
+    school_id: Option<Id<kinds::School>>,
+    /// Several.
+    schools: Option<Ids<kinds::School>>,
+    /// One of them.
+    class_id: Option<Id<kinds::Class>>,
+    /// Several.
+    classes: Option<Ids<kinds::Class>>,
+    /// One of them.
+    group_id: Option<Id<kinds::Group>>,
+    /// Several.
+    groups: Option<Ids<kinds::Group>>,
+    /// One of them.
+    family_id: Option<Id<kinds::Family>>,
+    /// Several.
+    families: Option<Ids<kinds::Family>>,
 }
 
-impl<const REMOVES: bool> Payload for Request<REMOVES> {
-    fn read(data: &Json) -> Result<Self, FunctionError> {
-        let data = object(data)?;
-        Ok(Request { target: required_id(data, "targetUid", "an account")?, orgs: orgs(data)? })
+fn of_type<K>(
+    org_type: OrgType,
+    one: Option<Id<K>>,
+    several: Option<Ids<K>>,
+) -> impl Iterator<Item = (OrgType, String)> {
+    let several = several.map(|several| several.ids).unwrap_or_default();
+    one.map(Id::into_string).into_iter().chain(several).map(move |id| (org_type, id))
+}
+
+impl TargetOrgs {
+    fn check<const REMOVES: bool>(self) -> Checked<Request<REMOVES>> {
+        let orgs: Vec<(OrgType, String)> = of_type(OrgType::District, self.district_id, self.districts)
+            .chain(of_type(OrgType::School, self.school_id, self.schools))
+            .chain(of_type(OrgType::Class, self.class_id, self.classes))
+            .chain(of_type(OrgType::Group, self.group_id, self.groups))
+            .chain(of_type(OrgType::Family, self.family_id, self.families))
+            .collect();
+        let orgs: OrgLists = orgs.iter().map(|(org_type, id)| (*org_type, id.as_str())).collect();
+        if orgs.is_empty() {
+            return Err(FunctionError::invalid(
+                "One of districtId, schoolId, classId, groupId, familyId, or of districts, schools, classes, groups, \
+                 families, must name an org.",
+            ));
+        }
+        Ok(Request { target: self.target_uid.into_string(), orgs: few_orgs(orgs, "The request")? })
+    }
+}
+
+/// Whoever administers an org administers what is below it. At least one org must be named. Again, and nothing changes.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct AppendToAdminClaims(TargetOrgs);
+
+/// What isn't held stays so. At least one org must be named.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct RemoveFromAdminClaims(TargetOrgs);
+
+impl Payload for Request<false> {
+    type Sent = AppendToAdminClaims;
+    type Answer = UserClaims;
+    const REFUSALS: &'static [(Status, &'static str)] = &[
+        GONE,
+        LARGE,
+        // Beside what every function says of callers who may not.
+        (Status::PermissionDenied, "The account is a student's whom the caller doesn't administer."),
+    ];
+
+    fn check(sent: AppendToAdminClaims) -> Checked<Self> {
+        sent.0.check()
+    }
+
+    fn example() -> (Json, UserClaims) {
+        let schools = json!({ "schools": ["school-1"] });
+        let claims = json!({ "adminOrgs": schools, "minimalAdminOrgs": schools });
+        (json!({ "targetUid": "uid-teacher", "schoolId": "school-1" }), UserClaims::of(claims))
+    }
+}
+
+impl Payload for Request<true> {
+    type Sent = RemoveFromAdminClaims;
+    type Answer = UserClaims;
+    const REFUSALS: &'static [(Status, &'static str)] =
+        &[GONE, (Status::FailedPrecondition, "An org is held through another one above it.")];
+
+    fn check(sent: RemoveFromAdminClaims) -> Checked<Self> {
+        sent.0.check()
+    }
+
+    fn example() -> (Json, UserClaims) {
+        let claims = json!({ "adminOrgs": {}, "minimalAdminOrgs": {} });
+        (json!({ "targetUid": "uid-teacher", "schools": ["school-1"] }), UserClaims::of(claims))
     }
 }
 
@@ -69,13 +150,13 @@ pub async fn append_to_admin_claims(
     app: App,
     permit: AboveOrgs,
     request: Request<false>,
-) -> Result<Json, FunctionError> {
+) -> Result<UserClaims, FunctionError> {
     let Request { target, orgs } = &request;
     check_appointable(&app, &permit.requester, target).await?;
     let change =
         Change { function: "appendToAdminClaims", by: &permit.requester.uid, target, orgs, action: Action::Append };
     let claims = change.apply(&app).await?;
-    Ok(json!({ "status": "ok", "userClaims": all_to_json(&claims) }))
+    Ok(UserClaims { user_claims: all_to_json(&claims) })
 }
 
 /// Takes rights over orgs away. What isn't held stays so; what's held through an org above it can't go alone
@@ -84,12 +165,12 @@ pub async fn remove_from_admin_claims(
     app: App,
     permit: AboveOrgs,
     request: Request<true>,
-) -> Result<Json, FunctionError> {
+) -> Result<UserClaims, FunctionError> {
     let Request { target, orgs } = &request;
     let change =
         Change { function: "removeFromAdminClaims", by: &permit.requester.uid, target, orgs, action: Action::Remove };
     let claims = change.apply(&app).await?;
-    Ok(json!({ "status": "ok", "userClaims": all_to_json(&claims) }))
+    Ok(UserClaims { user_claims: all_to_json(&claims) })
 }
 
 /// A change of somebody's rights over orgs.

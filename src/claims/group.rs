@@ -2,20 +2,25 @@
 //! (docs/domain/rights.md#who-may-give-what).
 
 use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 use thiserror::Error;
 
 use super::audit::{Action, Record};
 use super::custom::custom_claims;
 use super::lists::{AdminOrgs, NoRoom, granted, snapshot, stored};
-use super::{Rounds, next_update, publish};
+use super::{LARGE, Rounds, next_update, publish};
 use crate::accounts::{AccountError, check_claims};
 use crate::app::App;
 use crate::documents::user_claims::claims_map;
 use crate::fields;
+use crate::orgs::payload::SentOrgType;
 use crate::orgs::{OrgKey, OrgLists, OrgTree, OrgType};
-use crate::payload::{Checked, check_key, object, optional_id, optional_text, present, required_text, shown, value};
+use crate::payload::refusals::GONE;
+use crate::payload::{Checked, Filled, Id, Text, check_key, kinds, shown, value};
 use crate::rights::{Claims, Payload, Permit, Requester, Rule, denied};
+use crate::runtime::edge::{Open, Wrong};
 use crate::runtime::{Caller, FunctionError, Status};
 use crate::store::{DocPath, FieldPath, Fields, Precondition, StoreError, Transaction, Transform, Value, Write};
 
@@ -47,23 +52,64 @@ pub struct Request {
     parents: Vec<OrgKey>,
 }
 
+/// Any other field that Firestore can store is kept with the group, but for those that the service keeps itself: id,
+/// archived, createdBy, subGroups, schools, classes, … The maker administers it.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct CreateGroup {
+    /// The group.
+    group_data: Open<GroupData>,
+}
+
+/// The fields of a group that the service knows. All others are stored as they were sent.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", expecting = "an object with the group's fields")]
+#[schemars(inline)]
+#[allow(dead_code, reason = "what is read is stored with the other fields")]
+struct GroupData {
+    /// Its name.
+    name: Filled,
+    /// Its name for short.
+    #[schemars(with = "Option<String>")]
+    abbreviation: Option<Text>,
+    /// Labels.
+    #[schemars(with = "Option<Vec<String>>")]
+    tags: Option<Json>,
+    /// The type of the org that it's part of.
+    #[schemars(with = "Option<SentOrgType>")]
+    parent_org_type: Option<Text>,
+    /// That org; goes with parentOrgType.
+    parent_org_id: Option<Id<kinds::Org>>,
+    /// The family that it's for.
+    family_id: Option<Id<kinds::Family>>,
+}
+
+/// What is answered.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct MadeGroup {
+    /// The group.
+    pub group_id: Id,
+}
+
 impl Payload for Request {
-    fn read(data: &Json) -> Result<Self, FunctionError> {
-        let data = object(data)?;
-        let Some(Json::Object(group)) = present(data, "groupData") else {
-            return Err(FunctionError::invalid("groupData must be an object with the group's fields."));
-        };
-        let at = |error: FunctionError| FunctionError::invalid(format!("groupData.{}", error.message));
-        required_text(group, "name").map_err(at)?;
-        optional_text(group, "abbreviation").map_err(at)?;
-        let parents = parents(group).map_err(at)?;
+    type Sent = CreateGroup;
+    type Answer = MadeGroup;
+    const REFUSALS: &'static [(Status, &'static str)] = &[GONE, LARGE];
+
+    fn check(sent: CreateGroup) -> Checked<Self> {
+        let Open { known, all } = sent.group_data;
+        let parents = parents(known)?;
+        let wrong = |wrong: Wrong| wrong.of("groupData");
         let mut fields = Fields::new();
-        for (name, sent) in group.iter().filter(|(_, sent)| !sent.is_null()) {
-            check_key(name, "groupData")?;
+        for (name, sent) in all.iter().filter(|(_, sent)| !sent.is_null()) {
+            check_key(name).map_err(wrong)?;
             if OWN_FIELDS.contains(&name.as_str()) {
-                return Err(FunctionError::invalid(format!("groupData.{name} is the service's to set.")));
+                return Err(wrong(Wrong::new("is the service's to set").below(name)));
             }
-            fields.insert(name.clone(), value(sent, &format!("groupData.{}", shown(name)))?);
+            fields.insert(name.clone(), value(sent).map_err(|wrong| wrong.below(name)).map_err(wrong)?);
         }
         // Of the two forms of the name, the one that others read.
         if let Some(parent_type) = fields.get("parentOrgType").and_then(Value::as_str).and_then(OrgType::parse) {
@@ -71,21 +117,24 @@ impl Payload for Request {
         }
         Ok(Request { fields, parents })
     }
+
+    fn example() -> (Json, MadeGroup) {
+        let sent = json!({ "groupData": { "name": "Pilot readers", "abbreviation": "PILOT", "tags": ["pilot"] } });
+        (sent, MadeGroup { group_id: "8dQb2TnKxUw0VjXy9aRf".into() })
+    }
 }
 
-fn parents(group: &Map<String, Json>) -> Checked<Vec<OrgKey>> {
-    let parent_type = match optional_text(group, "parentOrgType")? {
-        Some(name) => Some(OrgType::parse(&name).ok_or_else(|| {
-            FunctionError::invalid("parentOrgType must be district, school, class, group or family.")
-        })?),
+fn parents(group: GroupData) -> Checked<Vec<OrgKey>> {
+    let parent_type = match Text::filled(group.parent_org_type) {
+        Some(name) => Some(SentOrgType::named(&name).map_err(|wrong| wrong.of("groupData.parentOrgType"))?.0),
         None => None,
     };
-    let parent = match (parent_type, optional_id(group, "parentOrgId", "an org")?) {
-        (Some(org_type), Some(id)) => Some(OrgKey::new(org_type, id)),
+    let parent = match (parent_type, group.parent_org_id) {
+        (Some(org_type), Some(id)) => Some(OrgKey::new(org_type, id.into_string())),
         (None, None) => None,
-        _ => return Err(FunctionError::invalid("parentOrgType and parentOrgId go together.")),
+        _ => return Err(FunctionError::invalid("groupData.parentOrgType and parentOrgId go together.")),
     };
-    let family = optional_id(group, "familyId", "a family")?.map(|id| OrgKey::new(OrgType::Family, id));
+    let family = group.family_id.map(|id| OrgKey::new(OrgType::Family, id.into_string()));
     Ok(parent.into_iter().chain(family).collect())
 }
 
@@ -121,7 +170,7 @@ impl Permit<Request> for GroupMaker {
 
 /// Makes a group, links it with its parents, and gives its maker the rights over it: all at once, or not at
 /// all. Each call makes another group.
-pub async fn create_group(app: App, permit: GroupMaker, request: Request) -> Result<Json, FunctionError> {
+pub async fn create_group(app: App, permit: GroupMaker, request: Request) -> Result<MadeGroup, FunctionError> {
     let id = app.context.document_id();
     let uid = &permit.requester.uid;
     let account = app.accounts.admin.get(uid).await?;
@@ -142,7 +191,7 @@ pub async fn create_group(app: App, permit: GroupMaker, request: Request) -> Res
                 if let Err(error) = publish(&app, uid, &[]).await {
                     tracing::warn!(uid, %error, "the rights over a new group aren't published yet");
                 }
-                return Ok(json!({ "status": "ok", "groupId": id }));
+                return Ok(MadeGroup { group_id: id.into() });
             }
             Ok((false, _)) => continue,
             Err(GroupError::Store(StoreError::Contention)) => continue,

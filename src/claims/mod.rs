@@ -29,7 +29,12 @@ pub use written::written;
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value as Json};
+
 use crate::context::Context;
+use crate::runtime::Status;
 use crate::store::backoff::{Backoff, Jitter};
 use crate::store::{Document, Timestamp, Value};
 
@@ -66,4 +71,26 @@ impl<'a> Rounds<'a> {
 pub fn next_update(before: Option<&Document>, now: Timestamp) -> i64 {
     let last = before.and_then(|document| document.fields.get("lastUpdated")).and_then(Value::as_i64);
     now.as_millisecond().max(last.map_or(i64::MIN, |last| last.saturating_add(1)))
+}
+
+/// The refusal of what would make claims too large.
+pub const LARGE: (Status, &str) = (
+    Status::ResourceExhausted,
+    "The account's custom claims would be larger than 1,000 bytes, or its rights come to more orgs than it can hold.",
+);
+
+/// An answer with somebody's claims.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct UserClaims {
+    /// The claims as they are now: adminOrgs, minimalAdminOrgs, roarUid, …
+    pub user_claims: Map<String, Json>,
+}
+
+impl UserClaims {
+    /// An example of an answer.
+    fn of(claims: Json) -> UserClaims {
+        UserClaims { user_claims: claims.as_object().cloned().unwrap_or_default() }
+    }
 }

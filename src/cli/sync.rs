@@ -15,8 +15,10 @@ use super::{CliError, ReportFormat, wiring};
 use crate::app::App;
 use crate::config::{AccountsArgs, BackendConfig, BehaviourArgs, CleverArgs, StoreArgs};
 use crate::context::Context;
+use crate::payload::done;
 use crate::rostering::Rosters;
 use crate::rostering::clever::Clever;
+use crate::rostering::clever::answer::OrgsSynced;
 use crate::rostering::partners::{AllSynced, Ask, Failure, Step, sync_all};
 use crate::rostering::report::{Kind, Report, StopReason};
 use crate::rostering::sync::Options;
@@ -126,7 +128,8 @@ pub async fn run(args: SyncArgs) -> Result<(), CliError> {
     };
     let text = match args.format {
         ReportFormat::Json => {
-            serde_json::to_string_pretty(&synced.to_json()).map_err(|error| CliError::Other(error.to_string()))?
+            let told = done(OrgsSynced::of(&synced)).map_err(|error| CliError::Other(error.to_string()))?;
+            serde_json::to_string_pretty(&told).map_err(|error| CliError::Other(error.to_string()))?
         }
         ReportFormat::Table => as_text(&synced, args.dry_run),
     };

@@ -4,10 +4,12 @@
 //! A pair waits for somebody's yes (`rostering::doubles`). A pair holds IDs and the names of the fields that agree, never
 //! what's in these fields.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::digest::fingerprint;
 use crate::fields;
+use crate::payload::Id;
 use crate::store::{DocPath, Document, Fields, Query, StoreError, Timestamp, Value, Write};
 
 /// The collection; below a district's ID, its `pairs`. Security rules close it.
@@ -87,23 +89,41 @@ pub fn decided(state: State, by: &str, now: Timestamp) -> Fields {
 }
 
 /// Two users who may be one person.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(inline)]
 pub struct Double {
     /// The pair's ID.
+    #[schemars(with = "Id")]
     pub pair: String,
     /// The ID of the person at the roster's provider.
+    #[schemars(with = "Id")]
     pub provider_id: String,
     /// The user whom the roster has, and who stays.
+    #[schemars(with = "Id")]
     pub rostered: String,
     /// The user who was known, and is merged into the other if somebody says so.
+    #[schemars(with = "Id")]
     pub known: String,
     /// What agrees: `email`, `name`, `dob`; or `account`, where the known user's account showed that it's the person's.
+    #[schemars(with = "Vec<Agreement>")]
     pub agrees: Vec<String>,
     /// Several who were known may be the person. Then each has to be confirmed by its ID.
     pub is_one_of_several: bool,
     /// When they were found.
     pub found_at: Timestamp,
+}
+
+/// What can agree.
+#[derive(JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+#[allow(dead_code, reason = "documents have the words, which may be others in time; answers describe these")]
+enum Agreement {
+    Email,
+    Name,
+    Dob,
+    Account,
 }
 
 impl Double {

@@ -1,10 +1,14 @@
 //! The callable `mergeUsers`.
 
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
-use super::{MergeError, merge};
+use super::{MergeError, Merged, merge};
 use crate::app::App;
-use crate::payload::{flag, object, required_id};
+use crate::claims::LARGE;
+use crate::payload::refusals::GONE;
+use crate::payload::{Checked, Id, kinds};
 use crate::rights::{Payload, SuperAdmin};
 use crate::runtime::{FunctionError, Status};
 
@@ -15,30 +19,54 @@ pub struct Request {
     apply: bool,
 }
 
+/// Makes two users who are one person one user: orgs, assignments with the better progress of both, runs, roster entries,
+/// rights and relations go over to `into`, and `from` is archived with a pointer. Without apply, it's only shown. Repeated,
+/// it converges.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct MergeUsers {
+    /// The user who is merged.
+    from: Id<kinds::User>,
+    /// The user who stays.
+    into: Id<kinds::User>,
+    /// Do it. Default: show what it would change.
+    apply: Option<bool>,
+}
+
 impl Payload for Request {
-    fn read(data: &Json) -> Result<Self, FunctionError> {
-        let data = object(data)?;
-        let request = Request {
-            from: required_id(data, "from", "a user")?,
-            into: required_id(data, "into", "a user")?,
-            apply: flag(data, "apply")?.unwrap_or(false),
-        };
-        match request.from == request.into {
+    type Sent = MergeUsers;
+    type Answer = Merged;
+    const REFUSALS: &'static [(Status, &'static str)] =
+        &[GONE, LARGE, (Status::FailedPrecondition, "They aren't one person, or one of them is merged already.")];
+
+    fn check(sent: MergeUsers) -> Checked<Self> {
+        match *sent.from == *sent.into {
             true => Err(FunctionError::invalid("from and into must be two users.")),
-            false => Ok(request),
+            false => Ok(Request {
+                from: sent.from.into_string(),
+                into: sent.into.into_string(),
+                apply: sent.apply.unwrap_or(false),
+            }),
         }
+    }
+
+    fn example() -> (Json, Merged) {
+        let merged = Merged {
+            from: "student-2".to_owned(),
+            into: "student-1".to_owned(),
+            orgs: vec!["class-1".to_owned()],
+            assignments_combined: vec!["8dQb2TnKxUw0VjXy9aRf".to_owned()],
+            runs: 3,
+            roster_entries: 1,
+            ..Merged::default()
+        };
+        (json!({ "from": "student-2", "into": "student-1" }), merged)
     }
 }
 
 /// Handles a call: says what merging changes and, with `apply`, does it.
-pub async fn merge_users(app: App, permit: SuperAdmin, request: Request) -> Result<Json, FunctionError> {
-    let merged = merge(&app, &request.from, &request.into, request.apply, &permit.requester.uid).await?;
-    let mut answer = json!({ "status": "ok" });
-    let merged = serde_json::to_value(merged).map_err(FunctionError::internal)?;
-    if let (Json::Object(answer), Json::Object(merged)) = (&mut answer, merged) {
-        answer.extend(merged);
-    }
-    Ok(answer)
+pub async fn merge_users(app: App, permit: SuperAdmin, request: Request) -> Result<Merged, FunctionError> {
+    Ok(merge(&app, &request.from, &request.into, request.apply, &permit.requester.uid).await?)
 }
 
 impl From<MergeError> for FunctionError {

@@ -6,6 +6,7 @@
 //! that's cut short is told by `mergingInto` on the other's document, and goes on when it's asked for again. Whatever is
 //! done already costs reads only.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use thiserror::Error;
 
@@ -25,6 +26,7 @@ use crate::documents::user::orgs::current_orgs;
 use crate::documents::user::user_path;
 use crate::fields;
 use crate::following::look_again;
+use crate::payload::Id;
 use crate::runtime::FunctionError;
 use crate::store::{
     Database, DocPath, Document, FieldOp, FieldPath, Precondition, Query, StoreError, Transaction, Transform, Value,
@@ -62,12 +64,15 @@ pub enum MergeError {
 }
 
 /// What merging two users changes, or has changed. IDs only.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(inline)]
 pub struct Merged {
-    /// Who is merged.
+    /// The user who is merged.
+    #[schemars(with = "Id")]
     pub from: String,
-    /// Into whom.
+    /// The user who stays.
+    #[schemars(with = "Id")]
     pub into: String,
     /// It's done; else it's only shown.
     pub applied: bool,

@@ -1,30 +1,31 @@
-//! The callables as an OpenAPI document: `GET /openapi.json` and the command `openapi`. Names, texts, rights and
-//! limits come from the index, what is sent and given from [`signatures`]; a test lets every example run.
-
-mod schema;
-mod signatures;
+//! The callables as an OpenAPI document: `GET /openapi.json` and the command `openapi`. All of it comes from the index:
+//! names, texts, rights and limits, and what is sent and given, from the types of each callable's request and answer
+//! ([`crate::payload::Payload`]). A test lets every example run.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json, json};
 
-use self::schema::{closed, flag, id_schema, object, required, shared};
-use self::signatures::Signature;
 use crate::app::App;
 use crate::functions;
 use crate::rights::Rule;
-use crate::runtime::{Function, Status, Trigger};
+use crate::runtime::edge::{Schemas, Signature};
+use crate::runtime::{Function, Status};
+
+/// Where schemas that others refer to are.
+const DEFINITIONS: &str = "/components/schemas";
 
 /// The document, of OpenAPI 3.1.
 pub fn document() -> Json {
-    let signatures = signatures::all();
     let table = functions::table();
+    let mut schemas = Schemas::new(DEFINITIONS);
     let mut paths = Map::new();
-    for function in table.iter().filter(|function| matches!(function.trigger, Trigger::Callable(_))) {
-        let Some(signature) = signatures.iter().find(|signature| signature.name == function.name) else { continue };
-        paths.insert(format!("/{}", function.name), json!({ "post": operation(function, signature, function.name) }));
+    for (function, signature) in table.iter().filter_map(|function| Some((function, function.signature.as_ref()?))) {
+        let described = operation(function, signature, &mut schemas);
+        paths.insert(format!("/{}", function.name), json!({ "post": described }));
         for alias in function.aliases {
-            let mut operation = operation(function, signature, alias);
+            let mut operation = described.clone();
+            operation["operationId"] = json!(alias);
             operation["deprecated"] = json!(true);
             paths.insert(format!("/{alias}"), json!({ "post": operation }));
         }
@@ -48,7 +49,7 @@ pub fn document() -> Json {
         "security": [{ "idToken": [] }, { "idToken": [], "appCheck": [] }],
         "tags": [{ "name": "callables", "description": "Called by clients." }, { "name": "operation", "description": "For who runs it." }],
         "paths": paths,
-        "components": components(),
+        "components": components(schemas.definitions()),
     })
 }
 
@@ -64,31 +65,46 @@ pub struct Example {
 
 /// An example of each callable.
 pub fn examples() -> Vec<Example> {
-    let example = |of: Signature| Example { function: of.name, sent: of.sent, given: of.given };
-    signatures::all().into_iter().map(example).collect()
+    let of = |function: Function<App>| {
+        let example = (function.signature?.example)();
+        Some(Example { function: function.name, sent: example.sent, given: example.given })
+    };
+    functions::table().into_iter().filter_map(of).collect()
 }
 
-fn operation(function: &Function<App>, signature: &Signature, name: &str) -> Json {
-    let Signature { description, data, result, chunk, sent, given, refusals, .. } = signature;
-    let body = |key: &'static str, schema: &Json| closed(object(vec![required(key, schema.clone())]));
+/// An object with one field, which must be there, and no others.
+fn body(key: &str, schema: &Json) -> Json {
+    json!({ "type": "object", "properties": { key: schema }, "required": [key], "additionalProperties": false })
+}
+
+fn operation(function: &Function<App>, signature: &Signature, schemas: &mut Schemas) -> Json {
+    let example = (signature.example)();
+    let mut data = schemas.sent(signature.sent);
+    let description = data.as_object_mut().and_then(|data| data.remove("description"));
+    let description = description.as_ref().and_then(Json::as_str).unwrap_or_default();
+    if signature.may_be_left_out {
+        data["type"] = json!(["object", "null"]);
+    }
+    let mut result = schemas.given(signature.given);
+    result.as_object_mut().map(|result| result.remove("description"));
     let mut stream =
         "Frames of `data: {\"result\": …}` or `data: {\"error\": …}`, and comments as signs of life.".to_owned();
-    if chunk.is_some() {
+    if signature.chunk.is_some() {
         stream += " Before, frames of `data: {\"message\": …}` say how far it is.";
     }
     let mut answered = json!({
         "description": "Done.",
         "content": {
-            "application/json": { "schema": body("result", result), "example": { "result": given } },
+            "application/json": { "schema": body("result", &result), "example": { "result": example.given } },
             "text/event-stream": { "schema": { "type": "string", "description": stream } },
         },
     });
-    if let Some(chunk) = chunk {
-        answered["content"]["text/event-stream"]["schema"]["x-message"] = chunk.clone();
+    if let Some(chunk) = signature.chunk {
+        answered["content"]["text/event-stream"]["schema"]["x-message"] = schemas.given(chunk);
     }
     let mut responses = Map::from_iter([("200".to_owned(), answered)]);
-    for (code, texts) in refusals_of(function, refusals) {
-        let reference = format!("#/components/schemas/Error{code}");
+    for (code, texts) in refusals_of(function, signature.refusals) {
+        let reference = format!("#{DEFINITIONS}/Error{code}");
         responses.insert(
             code.to_string(),
             json!({
@@ -100,7 +116,7 @@ fn operation(function: &Function<App>, signature: &Signature, name: &str) -> Jso
         );
     }
     json!({
-        "operationId": name,
+        "operationId": function.name,
         "tags": ["callables"],
         "summary": function.summary,
         "description": format!(
@@ -108,7 +124,7 @@ fn operation(function: &Function<App>, signature: &Signature, name: &str) -> Jso
         ),
         "requestBody": {
             "required": true,
-            "content": { "application/json": { "schema": body("data", data), "example": { "data": sent } } },
+            "content": { "application/json": { "schema": body("data", &data), "example": { "data": example.sent } } },
         },
         "responses": responses,
     })
@@ -178,7 +194,7 @@ fn health() -> Vec<(&'static str, Json)> {
     ]
 }
 
-fn components() -> Json {
+fn components(mut schemas: Map<String, Json>) -> Json {
     // What the service answers with; others are clients' own, or nobody's.
     const STATUSES: [Status; 11] = [
         Status::InvalidArgument,
@@ -193,35 +209,19 @@ fn components() -> Json {
         Status::Unavailable,
         Status::DeadlineExceeded,
     ];
-    let mut schemas = Map::new();
-    let ids = json!({ "type": ["array", "null"], "items": { "anyOf": [shared("Id"), { "type": "null" }] } });
-    let types = ["districts", "schools", "classes", "groups", "families"];
-    let lists: Map<String, Json> = types.iter().map(|name| ((*name).to_owned(), ids.clone())).collect();
-    schemas.insert("Id".to_owned(), id_schema());
-    schemas.insert(
-        "Key".to_owned(),
-        json!({ "type": "string", "minLength": 1, "maxLength": 1500, "pattern": "^(?!__.*__$)(?=[\\s\\S]*\\S)" }),
-    );
-    schemas.insert("Orgs".to_owned(), json!({ "type": "object", "properties": lists, "additionalProperties": false }));
-    let condition = || json!({ "anyOf": [shared("Condition"), { "type": "null" }] });
-    schemas.insert(
-        "Conditions".to_owned(),
-        json!({
-            "type": "object", "additionalProperties": false,
-            "properties": { "assigned": condition(), "optional": condition() },
-        }),
-    );
-    schemas.insert("Condition".to_owned(), condition_schema());
     let codes: std::collections::BTreeSet<u16> = STATUSES.iter().map(|status| status.http()).collect();
     for code in codes {
         let words: Vec<_> =
             STATUSES.iter().filter(|status| status.http() == code).map(|status| status.name()).collect();
-        let error = closed(object(vec![
-            required("message", json!({ "type": "string", "description": "For people." })),
-            required("status", json!({ "type": "string", "enum": words })),
-            schema::sometimes("details", json!({ "description": "For programs." })),
-        ]));
-        schemas.insert(format!("Error{code}"), closed(object(vec![required("error", error)])));
+        let error = json!({
+            "type": "object", "required": ["message", "status"], "additionalProperties": false,
+            "properties": {
+                "message": { "type": "string", "description": "For people." },
+                "status": { "type": "string", "enum": words },
+                "details": { "description": "For programs." },
+            },
+        });
+        schemas.insert(format!("Error{code}"), body("error", &error));
     }
     json!({
         "schemas": schemas,
@@ -236,43 +236,19 @@ fn components() -> Json {
     })
 }
 
-fn condition_schema() -> Json {
-    let nested = || json!({ "type": "array", "items": shared("Condition") });
-    let comparisons =
-        ["LESS_THAN", "GREATER_THAN", "LESS_THAN_OR_EQUAL", "GREATER_THAN_OR_EQUAL", "EQUAL", "NOT_EQUAL"];
-    json!({
-        "description": "Who it holds of: everybody, who meets all or any of some conditions, or who has a field like this.",
-        "anyOf": [
-            { "type": "boolean", "const": true },
-            object(vec![
-                required("op", json!({ "type": "string", "enum": ["AND", "OR"] })),
-                required("conditions", nested()),
-            ]),
-            object(vec![
-                required("field", json!({ "type": "string", "minLength": 1, "pattern": "\\S", "example": "studentData.grade" })),
-                required("op", json!({ "type": "string", "enum": comparisons })),
-                required("value", json!({ "type": ["boolean", "number", "string"] })),
-            ]),
-            object(vec![required("AND", nested())]),
-            object(vec![required("OR", nested())]),
-            object(vec![required("type", json!({ "const": "const" })), required("value", flag("Everybody, or nobody."))]),
-        ],
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::runtime::Trigger;
 
     #[test]
     fn every_callable_is_described_and_nothing_else() {
         let table = functions::table();
-        let callables = table.iter().filter(|function| matches!(function.trigger, Trigger::Callable(_)));
-        let described: Vec<_> = signatures::all().iter().map(|signature| signature.name).collect();
-        assert_eq!(described, callables.map(|function| function.name).collect::<Vec<_>>());
         for function in &table {
+            let is_callable = matches!(function.trigger, Trigger::Callable(_));
+            assert_eq!(function.signature.is_some(), is_callable, "{}", function.name);
             assert!(function.access.is_empty() || Rule::with_text(function.access).is_some(), "{}", function.name);
         }
     }

@@ -3,11 +3,15 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
+use super::report::{AdministrationReport, Finding, Kind, Report, State};
 use super::{Options, reconcile_one};
 use crate::app::App;
-use crate::payload::{flag, object, required_id};
+use crate::payload::refusals::GONE;
+use crate::payload::{Checked, Id, kinds};
 use crate::rights::{Payload, SuperAdmin};
 use crate::runtime::{FunctionError, Status};
 
@@ -20,27 +24,38 @@ pub struct Request {
     fix: bool,
 }
 
+/// Looks at every assignment of the administration, twice where something differs, and with fix mends what does.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct ReconcileAdministration {
+    /// The administration.
+    administration_id: Id<kinds::Administration>,
+    /// Mend what differs. Default: false.
+    fix: Option<bool>,
+}
+
 impl Payload for Request {
-    fn read(data: &Json) -> Result<Self, FunctionError> {
-        let fields = object(data)?;
-        Ok(Request {
-            id: required_id(fields, "administrationId", "an administration")?,
-            fix: flag(fields, "fix")?.unwrap_or(false),
-        })
+    type Sent = ReconcileAdministration;
+    type Answer = Report;
+    const REFUSALS: &'static [(Status, &'static str)] = &[GONE];
+
+    fn check(sent: ReconcileAdministration) -> Checked<Self> {
+        Ok(Request { id: sent.administration_id.into_string(), fix: sent.fix.unwrap_or(false) })
+    }
+
+    fn example() -> (Json, Report) {
+        let mut report = AdministrationReport::new("fall-2026", State::Open);
+        report.assignments = 3;
+        let finding = Finding::of_counts(Kind::CountDiffers, "total").field("assignment.assigned");
+        report.add(finding.values(json!(4), json!(3)));
+        (json!({ "administrationId": "fall-2026" }), Report::new(false, vec![report]))
     }
 }
 
 /// Handles a call.
-pub async fn reconcile_administration(app: App, _: SuperAdmin, request: Request) -> Result<Json, FunctionError> {
+pub async fn reconcile_administration(app: App, _: SuperAdmin, request: Request) -> Result<Report, FunctionError> {
     let Request { id, fix } = request;
     let report = reconcile_one(&app, &id, &Options { fix, patience: PATIENCE }, &|_| {}).await?;
-    let Some(report) = report else {
-        return Err(FunctionError::new(Status::NotFound, "There is no such administration, nor anything of one."));
-    };
-    let mut answer = json!({ "status": "ok" });
-    let report = serde_json::to_value(report).map_err(FunctionError::internal)?;
-    if let (Json::Object(answer), Json::Object(report)) = (&mut answer, report) {
-        answer.extend(report);
-    }
-    Ok(answer)
+    report.ok_or_else(|| FunctionError::new(Status::NotFound, "There is no such administration, nor anything of one."))
 }

@@ -2,17 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
 use crate::assignments::counts::Counters;
+use crate::payload::Id;
 
 /// Findings of one kind that are listed one by one; the others are counted.
 const LISTED: u64 = 200;
 
 /// What differs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(inline)]
 pub enum Kind {
     /// A count isn't what the assignments add up to.
     CountDiffers,
@@ -107,25 +110,31 @@ impl Kind {
 }
 
 /// One thing that differs.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(inline)]
 pub struct Finding {
     /// What differs.
     pub kind: Kind,
     /// The student.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Id")]
     pub user_id: Option<String>,
     /// The org whose counts differ, or `total`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     pub org_id: Option<String>,
     /// The field, the list, or the counter block.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     pub field: Option<String>,
     /// What is stored.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Json")]
     pub stored: Option<Json>,
     /// What should be.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Json")]
     pub expected: Option<Json>,
     /// It's mended.
     pub fixed: bool,
@@ -175,8 +184,9 @@ pub fn counters_json(counters: Counters) -> Json {
 }
 
 /// How an administration stands, as far as reconciling goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(inline)]
 pub enum State {
     /// Open or still to open: everything is examined.
     Open,
@@ -200,7 +210,8 @@ impl State {
 }
 
 /// How many of a kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(inline)]
 pub struct Tally {
     /// Found.
     pub found: u64,
@@ -209,10 +220,12 @@ pub struct Tally {
 }
 
 /// What was found about one administration.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(inline)]
 pub struct AdministrationReport {
-    /// Its ID.
+    /// The administration.
+    #[schemars(with = "Id")]
     pub administration_id: String,
     /// How it stands.
     pub state: State,
@@ -220,7 +233,7 @@ pub struct AdministrationReport {
     pub assignments: u64,
     /// How many findings there are of each kind.
     pub kinds: BTreeMap<Kind, Tally>,
-    /// The findings, up to a number of each kind.
+    /// The findings, up to 200 of each kind.
     pub findings: Vec<Finding>,
     /// What an operator should know besides.
     pub notes: Vec<String>,
@@ -261,14 +274,15 @@ impl AdministrationReport {
 }
 
 /// What was found about all administrations that were asked about.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(inline)]
 pub struct Report {
     /// Everything was examined, and nothing differs (any more).
     pub agrees: bool,
     /// Differences were to be mended.
     pub fix: bool,
-    /// By administration.
+    /// What was found, by administration.
     pub administrations: Vec<AdministrationReport>,
 }
 

@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value as Json, json};
-
-use super::payload::Listing;
+use super::payload::{Administrations, Listed, Listing, Shown};
 use crate::app::App;
 use crate::documents::administration::{Administration, administration_path};
 use crate::orgs::OrgType;
@@ -25,7 +23,7 @@ pub async fn get_administrations(
     app: App,
     permit: Claimed,
     request: Listing,
-) -> std::result::Result<Json, FunctionError> {
+) -> std::result::Result<Administrations, FunctionError> {
     let claims = &permit.requester.claims;
     let search = Search { database: &app.stores.admin, claims, request: &request, now: app.now() };
     let found = if claims.super_admin {
@@ -35,8 +33,7 @@ pub async fn get_administrations(
     } else {
         search.readable().await?
     };
-    let data: Vec<Json> = found.iter().map(|document| shown(document, request.ids_only)).collect();
-    Ok(json!({ "status": "ok", "data": data }))
+    Ok(Administrations { data: found.iter().map(|document| shown(document, request.ids_only)).collect() })
 }
 
 struct Search<'a> {
@@ -129,19 +126,18 @@ impl Search<'_> {
 /// The fields of an administration that are shown beside its ID.
 const SHOWN: [&str; 6] = ["name", "publicName", "dateCreated", "dateOpened", "dateClosed", "testData"];
 
-fn shown(document: &Document, ids_only: bool) -> Json {
+fn shown(document: &Document, ids_only: bool) -> Listed {
     if ids_only {
-        return Json::from(document.id());
+        return Listed::Id(document.id().into());
     }
     let administration = Administration::from_document(document);
-    let date = |name: &str| administration.date(name).map(|date| date.to_string());
-    json!({
-        "id": administration.id,
-        "name": administration.text("name"),
-        "publicName": administration.public_name(),
-        "dateCreated": date("dateCreated"),
-        "dateOpened": date("dateOpened"),
-        "dateClosed": date("dateClosed"),
-        "testData": administration.flag("testData"),
+    Listed::Shown(Shown {
+        name: Some(administration.text("name").to_owned()),
+        public_name: Some(administration.public_name().to_owned()),
+        date_created: administration.date("dateCreated"),
+        date_opened: administration.date("dateOpened"),
+        date_closed: administration.date("dateClosed"),
+        test_data: administration.flag("testData"),
+        id: administration.id.into(),
     })
 }

@@ -2,10 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use serde_json::{Map, Value as Json, json};
-
-use super::net;
-use super::payload::{Counting, Tasks};
+use super::net::{self, Stats};
+use super::payload::{AssignmentStats, Counting, Tasks};
 use crate::app::App;
 use crate::assignments::counts::{ASSIGNMENT, COMPLETION, TOTAL, counts_path};
 use crate::documents::administration::{Administration, administration_path};
@@ -33,9 +31,9 @@ pub async fn get_assignment_stats(
     app: App,
     permit: Readable,
     request: Counting,
-) -> std::result::Result<Json, FunctionError> {
+) -> std::result::Result<AssignmentStats, FunctionError> {
     let claims = &permit.requester.claims;
-    let mut data = Map::new();
+    let mut data = BTreeMap::new();
     // Where nothing can be answered, nothing is read.
     let may_be_told = match &request.org {
         // Its ID tells an org, of whatever type.
@@ -54,7 +52,7 @@ pub async fn get_assignment_stats(
             data.extend(question.answer(batch).await?);
         }
     }
-    Ok(json!({ "status": "ok", "data": data }))
+    Ok(AssignmentStats { data })
 }
 
 struct Question<'a> {
@@ -67,7 +65,7 @@ struct Question<'a> {
 }
 
 impl Question<'_> {
-    async fn answer(&self, ids: &[String]) -> Result<BTreeMap<String, Json>> {
+    async fn answer(&self, ids: &[String]) -> Result<BTreeMap<String, Stats>> {
         let known = self.administrations(ids).await?;
         let readable: Vec<&str> = match &known {
             Some(known) => ids.iter().map(String::as_str).filter(|id| known.contains_key(*id)).collect(),

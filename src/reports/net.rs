@@ -1,19 +1,51 @@
 //! Counts as pages show them: net and disjoint, where the stored ones are cumulative
 //! (docs/domain/dashboard.md#getassignmentstats). Pure.
 
-use serde_json::{Map, Value as Json, json};
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::assignments::counts::{ASSIGNMENT, Counters};
 use crate::store::{Fields, Value};
 
+/// Counts that add up to all who are assigned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Net {
+    /// Students who have yet to start.
+    #[schemars(range(min = 0))]
+    pub assigned: i64,
+    /// Students who have started, and aren't done.
+    #[schemars(range(min = 0))]
+    pub started: i64,
+    /// Students who are done.
+    #[schemars(range(min = 0))]
+    pub completed: i64,
+}
+
+/// An administration's counts, as `getAssignmentStats` gives them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct Stats {
+    /// Of whole assignments.
+    #[serde(flatten)]
+    pub all: Net,
+    /// The same by task, where tasks were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "BTreeMap<String, Net>")]
+    pub by_task: Option<BTreeMap<String, Net>>,
+}
+
 /// The net counts of a block: those who have yet to start, who have started and not completed, who have
 /// completed. They add up to all who are assigned, also where older counts miss that a task hosted elsewhere
 /// is completed without a start; and none is negative, whatever is stored.
-pub fn net(counters: Counters) -> Json {
+pub fn net(counters: Counters) -> Net {
     let completed = counters.completed.max(0);
     let begun = counters.started.max(completed);
     let waiting = counters.assigned.saturating_sub(begun).max(0);
-    json!({ "assigned": waiting, "started": begun - completed, "completed": completed })
+    Net { assigned: waiting, started: begun - completed, completed }
 }
 
 /// The counters of whole assignments in a document of counts; zeros where it has none.
@@ -23,16 +55,11 @@ pub fn of_assignments(counts: &Fields) -> Counters {
 
 /// An administration's counts as `getAssignmentStats` gives them: of whole assignments, and of each of the
 /// tasks, if any are asked for. Tasks have their raw IDs; one that's nowhere counted has zeros.
-pub fn flat(counts: &Fields, tasks: Option<&[String]>) -> Json {
-    let mut answer = net(of_assignments(counts));
-    if let Some(tasks) = tasks {
-        // The block of whole assignments stands among those of tasks.
-        let of_task = |task: &String| counts.get(task).filter(|_| task != ASSIGNMENT).and_then(Counters::read);
-        let by_task: Map<String, Json> =
-            tasks.iter().map(|task| (task.clone(), net(of_task(task).unwrap_or_default()))).collect();
-        answer["byTask"] = Json::Object(by_task);
-    }
-    answer
+pub fn flat(counts: &Fields, tasks: Option<&[String]>) -> Stats {
+    // The block of whole assignments stands among those of tasks.
+    let of_task = |task: &String| counts.get(task).filter(|_| task != ASSIGNMENT).and_then(Counters::read);
+    let net_of_task = |task: &String| (task.clone(), net(of_task(task).unwrap_or_default()));
+    Stats { all: net(of_assignments(counts)), by_task: tasks.map(|tasks| tasks.iter().map(net_of_task).collect()) }
 }
 
 /// The counts of one key in the single document that older administrations have, keyed by org
@@ -43,11 +70,17 @@ pub fn legacy<'a>(completion: &'a Fields, key: &str) -> Option<&'a Fields> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value as Json, json};
+
     use super::*;
     use crate::fields;
 
     fn shown(assigned: i64, started: i64, completed: i64) -> Json {
         json!({ "assigned": assigned, "started": started, "completed": completed })
+    }
+
+    fn as_json(counts: impl Serialize) -> Json {
+        serde_json::to_value(counts).unwrap()
     }
 
     #[test]
@@ -66,7 +99,8 @@ mod tests {
             ((i64::MIN, i64::MAX, i64::MIN), (0, i64::MAX, 0)),
         ];
         for ((assigned, started, completed), (a, s, c)) in table {
-            assert_eq!(net(Counters { assigned, started, completed }), shown(a, s, c), "{assigned} {started}");
+            let net = as_json(net(Counters { assigned, started, completed }));
+            assert_eq!(net, shown(a, s, c), "{assigned} {started}");
         }
     }
 
@@ -74,14 +108,14 @@ mod tests {
     fn tasks_are_shown_when_asked_for() {
         let block = |assigned: i64, started: i64| fields! { "assigned" => assigned, "started" => started };
         let counts = fields! { "assignment" => block(3, 1), "roar-inference" => block(2, 2), "updatedAt" => 1 };
-        assert_eq!(flat(&counts, None), shown(2, 1, 0));
+        assert_eq!(as_json(flat(&counts, None)), shown(2, 1, 0));
         let tasks = ["roar-inference", "pa", "updatedAt", "assignment"].map(str::to_owned);
         let mut expected = shown(2, 1, 0);
         expected["byTask"] = json!({
             "roar-inference": shown(0, 2, 0), "pa": shown(0, 0, 0), "updatedAt": shown(0, 0, 0),
             "assignment": shown(0, 0, 0),
         });
-        assert_eq!(flat(&counts, Some(&tasks)), expected);
-        assert_eq!(flat(&Fields::new(), Some(&[]))["byTask"], json!({}));
+        assert_eq!(as_json(flat(&counts, Some(&tasks))), expected);
+        assert_eq!(as_json(flat(&Fields::new(), Some(&[])))["byTask"], json!({}));
     }
 }

@@ -1,17 +1,39 @@
-//! Reading what callers ask for (docs/domain/dashboard.md#callables-that-pages-use), each refusal with the field's
-//! name. Pure.
+//! What callers ask for (docs/domain/dashboard.md#callables-that-pages-use), each refusal with the field's name, and what
+//! they are answered. Pure.
 
-use serde_json::{Map, Value as Json};
+use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Value as Json, json};
+
+use super::net::{Net, Stats};
+use crate::orgs::payload::SentOrgType;
 use crate::orgs::{OrgKey, OrgType};
-use crate::payload::{Checked, flag, object, optional_id, optional_ids, present, required_id};
-use crate::rights::{NamesAdministration, Payload};
-use crate::runtime::FunctionError;
+use crate::payload::refusals::GONE;
+use crate::payload::{Checked, Id, Ids, Key, Payload, check_key, kinds};
+use crate::rights::NamesAdministration;
+use crate::runtime::edge::{Wrong, by_value};
+use crate::runtime::{FunctionError, Status};
+use crate::store::Timestamp;
 
 /// Most administrations of one `getAssignmentStats`: the dashboard sends 200. Each costs up to three reads.
 pub const MOST_ADMINISTRATIONS: usize = 300;
 /// Most tasks named in one `getAssignmentStats`.
 pub const MOST_TASKS: usize = 100;
+
+/// Those that the caller made, and those assigned to orgs that the caller administers, or to orgs above or below them.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct GetAdministrations {
+    /// Only test administrations, or only others.
+    test_data: Option<bool>,
+    /// Only those that aren't closed.
+    restrict_to_open_administrations: Option<bool>,
+    /// IDs alone, instead of objects. Default: true.
+    ids_only: Option<bool>,
+}
 
 /// A call of `getAdministrations`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +44,95 @@ pub struct Listing {
     pub only_open: bool,
     /// IDs alone, instead of objects.
     pub ids_only: bool,
+}
+
+/// What `getAdministrations` answers.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Administrations {
+    /// The administrations.
+    pub data: Vec<Listed>,
+}
+
+/// An administration of a list: its ID alone, or with what pages show of it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub enum Listed {
+    /// Its ID.
+    Id(Id),
+    /// What pages show of it.
+    Shown(Shown),
+}
+
+/// What pages show of an administration.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct Shown {
+    /// The administration.
+    pub id: Id,
+    /// The name that administrators see.
+    pub name: Option<String>,
+    /// The name that students see.
+    pub public_name: Option<String>,
+    /// When it was made.
+    pub date_created: Option<Timestamp>,
+    /// When students may begin.
+    pub date_opened: Option<Timestamp>,
+    /// When they must be done.
+    pub date_closed: Option<Timestamp>,
+    /// For test users only.
+    pub test_data: bool,
+}
+
+impl Payload for Listing {
+    type Sent = GetAdministrations;
+    type Answer = Administrations;
+    const MAY_BE_LEFT_OUT: bool = true;
+
+    fn check(sent: GetAdministrations) -> Checked<Self> {
+        Ok(Listing {
+            test_data: sent.test_data,
+            only_open: sent.restrict_to_open_administrations.unwrap_or(false),
+            ids_only: sent.ids_only.unwrap_or(true),
+        })
+    }
+
+    fn example() -> (Json, Administrations) {
+        let date = |text: &str| text.parse().ok();
+        let shown = Shown {
+            id: "fall-2026".into(),
+            name: Some("Fall benchmark".to_owned()),
+            public_name: Some("Reading games".to_owned()),
+            date_created: date("2026-08-20T12:00:00Z"),
+            date_opened: date("2026-09-01T08:00:00Z"),
+            date_closed: date("2030-12-18T23:59:59Z"),
+            test_data: false,
+        };
+        let sent = json!({ "idsOnly": false, "restrictToOpenAdministrations": true });
+        (sent, Administrations { data: vec![Listed::Shown(shown)] })
+    }
+}
+
+/// The three counts of an administration add up to all who are assigned. An org's are for who administers it; all, without
+/// orgId, for who administers all that the administration is assigned to. Others, and what doesn't exist, are left out.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct GetAssignmentStats {
+    /// The administrations.
+    #[schemars(with = "Ids<kinds::Administration>", length(min = 1, max = MOST_ADMINISTRATIONS))]
+    administration_ids: Option<Ids<kinds::Administration>>,
+    /// Only this org's students; all without.
+    org_id: Option<Id<kinds::Org>>,
+    /// Its type.
+    org_type: Option<SentOrgType>,
+    /// Tasks to count one by one.
+    #[schemars(with = "Option<Vec<Option<Key>>>", length(max = MOST_TASKS))]
+    task_ids: Option<TaskIds>,
+    /// Every task of the administration one by one.
+    fetch_all_task_ids: Option<bool>,
 }
 
 /// A call of `getAssignmentStats`.
@@ -46,6 +157,81 @@ pub enum Tasks {
     All,
 }
 
+/// What `getAssignmentStats` answers.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct AssignmentStats {
+    /// By administration.
+    pub data: BTreeMap<String, Stats>,
+}
+
+impl Payload for Counting {
+    type Sent = GetAssignmentStats;
+    type Answer = AssignmentStats;
+
+    fn check(sent: GetAssignmentStats) -> Checked<Self> {
+        let administrations = sent.administration_ids.map(|sent| sent.ids).unwrap_or_default();
+        if administrations.is_empty() || administrations.len() > MOST_ADMINISTRATIONS {
+            return Err(FunctionError::invalid(format!(
+                "administrationIds must be a list of 1 to {MOST_ADMINISTRATIONS} IDs."
+            )));
+        }
+        // IDs of orgs don't repeat across types, so the type isn't needed; a wrong one is a mistake all the same.
+        let _ = sent.org_type;
+        Ok(Counting {
+            administrations,
+            org: sent.org_id.map(Id::into_string),
+            tasks: match (sent.fetch_all_task_ids.unwrap_or(false), sent.task_ids) {
+                (true, _) => Tasks::All,
+                (false, Some(named)) => Tasks::Named(named.0),
+                (false, None) => Tasks::None,
+            },
+        })
+    }
+
+    fn example() -> (Json, AssignmentStats) {
+        let all = Net { assigned: 2, started: 1, completed: 0 };
+        let by_task = Some(BTreeMap::from([("swr".to_owned(), all)]));
+        let data = BTreeMap::from([("fall-2026".to_owned(), Stats { all, by_task })]);
+        (json!({ "administrationIds": ["fall-2026"], "fetchAllTaskIds": true }), AssignmentStats { data })
+    }
+}
+
+/// IDs of tasks, which are keys of counts; null entries are passed over.
+struct TaskIds(Vec<String>);
+
+impl<'de> Deserialize<'de> for TaskIds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let wrong = || Wrong::new("must be a list of IDs of tasks");
+        by_value(deserializer, |sent| {
+            let mut tasks: Vec<String> = Vec::new();
+            for task in sent.as_array().ok_or_else(wrong)?.iter().filter(|task| !task.is_null()) {
+                let task = task.as_str().filter(|task| check_key(task).is_ok()).ok_or_else(wrong)?;
+                if !tasks.iter().any(|known| known == task) {
+                    tasks.push(task.to_owned());
+                }
+                if tasks.len() > MOST_TASKS {
+                    return Err(Wrong::new(format_args!("must name {MOST_TASKS} tasks at most")));
+                }
+            }
+            Ok(TaskIds(tasks))
+        })
+    }
+}
+
+/// The top-most orgs, or the children of parentOrgId: a district's schools and classes without a school, a school's classes.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct GetAdministrationOrgsAndStats {
+    /// The administration.
+    administration_id: Id<kinds::Administration>,
+    /// The org whose children are asked for.
+    parent_org_id: Option<Id<kinds::Org>>,
+    /// Its type; goes with parentOrgId.
+    parent_org_type: Option<SentOrgType>,
+}
+
 /// A call of `getAdministrationOrgsAndStats`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Level {
@@ -55,55 +241,79 @@ pub struct Level {
     pub parent: Option<OrgKey>,
 }
 
-impl Payload for Listing {
-    fn read(data: &Json) -> Checked<Self> {
-        // All fields may be left out, and with them the object.
-        let nothing = Map::new();
-        let fields = if data.is_null() { &nothing } else { object(data)? };
-        Ok(Listing {
-            test_data: flag(fields, "testData")?,
-            only_open: flag(fields, "restrictToOpenAdministrations")?.unwrap_or(false),
-            ids_only: flag(fields, "idsOnly")?.unwrap_or(true),
-        })
-    }
+/// What `getAdministrationOrgsAndStats` answers.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct OrgsAndStats {
+    /// One row an org, by name.
+    pub data: Vec<ShownRow>,
 }
 
-impl Payload for Counting {
-    fn read(data: &Json) -> Checked<Self> {
-        let fields = object(data)?;
-        let administrations = optional_ids(fields, "administrationIds", "an administration")?.unwrap_or_default();
-        if administrations.is_empty() || administrations.len() > MOST_ADMINISTRATIONS {
-            return Err(FunctionError::invalid(format!(
-                "administrationIds must be a list of 1 to {MOST_ADMINISTRATIONS} IDs."
-            )));
-        }
-        // IDs of orgs don't repeat across types, so the type isn't needed; a wrong one is a mistake all the same.
-        org_type(fields, "orgType")?;
-        let named = tasks(fields)?;
-        Ok(Counting {
-            administrations,
-            org: optional_id(fields, "orgId", "an org")?,
-            tasks: match (flag(fields, "fetchAllTaskIds")?.unwrap_or(false), named) {
-                (true, _) => Tasks::All,
-                (false, Some(named)) => Tasks::Named(named),
-                (false, None) => Tasks::None,
-            },
-        })
-    }
+/// An org, as the page reads it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct ShownRow {
+    /// The org.
+    pub org_id: Id,
+    /// What it's called.
+    pub name: String,
+    /// The type of the org.
+    #[schemars(with = "SentOrgType")]
+    pub org_type: &'static str,
+    /// Orgs of the administration are below it. Of districts and schools.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "bool")]
+    pub has_children: Option<bool>,
+    /// The district that it's in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Id")]
+    pub district_id: Option<Id>,
+    /// The school that it's in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Id")]
+    pub school_id: Option<Id>,
+    /// Its counts, where there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "RowStats")]
+    pub stats: Option<RowStats>,
+}
+
+/// The counts of an org.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct RowStats {
+    /// Of whole assignments.
+    pub assignment: Net,
 }
 
 impl Payload for Level {
-    fn read(data: &Json) -> Checked<Self> {
-        let fields = object(data)?;
-        let administration = required_id(fields, "administrationId", "an administration")?;
-        let id = optional_id(fields, "parentOrgId", "an org")?;
-        let parent = match (org_type(fields, "parentOrgType")?, id) {
-            (Some(org_type), Some(id)) => Some(OrgKey::new(org_type, id)),
+    type Sent = GetAdministrationOrgsAndStats;
+    type Answer = OrgsAndStats;
+    const REFUSALS: &'static [(Status, &'static str)] = &[GONE];
+
+    fn check(sent: GetAdministrationOrgsAndStats) -> Checked<Self> {
+        let parent = match (sent.parent_org_type, sent.parent_org_id) {
+            (Some(SentOrgType(org_type)), Some(id)) => Some(OrgKey::new(org_type, id.into_string())),
             (None, None) => None,
             (Some(_), None) => return Err(FunctionError::invalid("parentOrgType needs parentOrgId beside it.")),
             (None, Some(_)) => return Err(FunctionError::invalid("parentOrgId needs parentOrgType beside it.")),
         };
-        Ok(Level { administration, parent })
+        Ok(Level { administration: sent.administration_id.into_string(), parent })
+    }
+
+    fn example() -> (Json, OrgsAndStats) {
+        let row = ShownRow {
+            org_id: "school-1".into(),
+            name: "Elm School".to_owned(),
+            org_type: OrgType::School.singular(),
+            has_children: Some(false),
+            district_id: Some("district-1".into()),
+            school_id: None,
+            stats: Some(RowStats { assignment: Net { assigned: 2, started: 1, completed: 0 } }),
+        };
+        let sent = json!({ "administrationId": "fall-2026", "parentOrgId": "district-1", "parentOrgType": "district" });
+        (sent, OrgsAndStats { data: vec![row] })
     }
 }
 
@@ -111,29 +321,4 @@ impl NamesAdministration for Level {
     fn administration(&self) -> &str {
         &self.administration
     }
-}
-
-fn org_type(fields: &Map<String, Json>, name: &str) -> Checked<Option<OrgType>> {
-    let Some(sent) = present(fields, name) else { return Ok(None) };
-    match sent.as_str().and_then(OrgType::parse) {
-        Some(org_type) => Ok(Some(org_type)),
-        None => Err(FunctionError::invalid(format!("{name} must be district, school, class, group or family."))),
-    }
-}
-
-/// IDs of tasks, which are keys of counts; null entries are passed over.
-fn tasks(fields: &Map<String, Json>) -> Checked<Option<Vec<String>>> {
-    let Some(sent) = present(fields, "taskIds") else { return Ok(None) };
-    let wrong = || FunctionError::invalid("taskIds must be a list of IDs of tasks.");
-    let mut tasks: Vec<String> = Vec::new();
-    for task in sent.as_array().ok_or_else(wrong)?.iter().filter(|task| !task.is_null()) {
-        let task = task.as_str().filter(|task| crate::payload::check_key(task, "taskIds").is_ok()).ok_or_else(wrong)?;
-        if !tasks.iter().any(|known| known == task) {
-            tasks.push(task.to_owned());
-        }
-        if tasks.len() > MOST_TASKS {
-            return Err(FunctionError::invalid(format!("taskIds must name {MOST_TASKS} tasks at most.")));
-        }
-    }
-    Ok(Some(tasks))
 }

@@ -1,13 +1,13 @@
 //! The rows of an administration's tree of orgs: which are seen, and what each shows
 //! (docs/domain/dashboard.md#getadministrationorgsandstats). Pure.
 
-use serde_json::{Map, Value as Json, json};
-
 use super::net::net;
+use super::payload::{RowStats, ShownRow};
 use crate::assignments::counts::Counters;
 use crate::documents::org_lists::OrgSet;
 use crate::orgs::child_lists::listed;
 use crate::orgs::{OrgKey, OrgLists, OrgTree, OrgType};
+use crate::payload::Id;
 use crate::rights::Claims;
 use crate::store::{Document, Fields, Value};
 
@@ -50,25 +50,18 @@ impl Row {
 
     /// The row as the page reads it. Only districts and schools say whether they have children: on others it
     /// would leave a row that loads for ever.
-    pub fn to_json(&self, has_children: bool, counts: Option<Counters>) -> Json {
+    pub fn shown(&self, has_children: bool, counts: Option<Counters>) -> ShownRow {
         let org_type = self.key.org_type;
-        let mut row = Map::new();
-        let mut put = |name: &str, value: Json| row.insert(name.to_owned(), value);
-        put("orgId", Json::from(self.key.id.as_str()));
-        put("name", Json::from(self.name.as_str()));
-        put("orgType", Json::from(org_type.singular()));
-        if matches!(org_type, OrgType::District | OrgType::School) {
-            put("hasChildren", Json::Bool(has_children));
+        let may_have_children = matches!(org_type, OrgType::District | OrgType::School);
+        ShownRow {
+            org_id: self.key.id.as_str().into(),
+            name: self.name.clone(),
+            org_type: org_type.singular(),
+            has_children: may_have_children.then_some(has_children),
+            district_id: self.district.as_deref().map(Id::from),
+            school_id: self.school.as_deref().map(Id::from),
+            stats: counts.map(|counts| RowStats { assignment: net(counts) }),
         }
-        for (name, id) in [("districtId", &self.district), ("schoolId", &self.school)] {
-            if let Some(id) = id {
-                put(name, Json::from(id.as_str()));
-            }
-        }
-        if let Some(counts) = counts {
-            put("stats", json!({ "assignment": net(counts) }));
-        }
-        Json::Object(row)
     }
 }
 
@@ -148,6 +141,8 @@ impl View {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::fields;
     use crate::store::{DocPath, Timestamp};
@@ -193,7 +188,8 @@ mod tests {
             ),
         ];
         for (document, counts, expected) in table {
-            assert_eq!(Row::read(&document).unwrap().to_json(true, counts), expected);
+            let shown = Row::read(&document).unwrap().shown(true, counts);
+            assert_eq!(serde_json::to_value(shown).unwrap(), expected);
         }
         assert_eq!(Row::read(&org("users/u", Fields::new())), None);
     }

@@ -3,11 +3,9 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use serde_json::{Value as Json, json};
-
 use super::counts::LEGACY;
 use super::net;
-use super::payload::Level;
+use super::payload::{Level, OrgsAndStats};
 use super::rows::{ROW_FIELDS, Row, View};
 use crate::app::App;
 use crate::assignments::counts::{ASSIGNMENT, Counters, counts_path};
@@ -26,7 +24,7 @@ pub async fn get_administration_orgs_and_stats(
     app: App,
     permit: AdministrationReader,
     request: Level,
-) -> std::result::Result<Json, FunctionError> {
+) -> std::result::Result<OrgsAndStats, FunctionError> {
     let view = View::new(&permit.administration.fields, &permit.requester.claims);
     let tree = Tree { database: &app.stores.admin, administration: &request.administration, view };
     let rows = match &request.parent {
@@ -34,9 +32,8 @@ pub async fn get_administration_orgs_and_stats(
         Some(parent) => tree.children(parent).await?,
     };
     let (counts, parents) = futures::try_join!(tree.counts(&rows), tree.parents(&rows))?;
-    let shown = |row: &Row| row.to_json(parents.contains(&row.key), counts.get(&row.key).copied());
-    let data: Vec<Json> = rows.iter().map(shown).collect();
-    Ok(json!({ "status": "ok", "data": data }))
+    let shown = |row: &Row| row.shown(parents.contains(&row.key), counts.get(&row.key).copied());
+    Ok(OrgsAndStats { data: rows.iter().map(shown).collect() })
 }
 
 struct Tree<'a> {

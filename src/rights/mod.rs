@@ -19,7 +19,6 @@ use std::future::Future;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::Value as Json;
 
 pub use above::AboveOrgs;
 pub use claims::Claims;
@@ -32,13 +31,9 @@ pub use rule::{Expected, Role, Rule, table};
 pub use user_admin::{Target, UserAdmin, check_appointable, looks_after};
 
 use crate::app::App;
+use crate::payload;
+pub use crate::payload::Payload;
 use crate::runtime::{Call, Caller, Chunks, Function, FunctionError};
-
-/// The payload of a call, read and checked. Pure.
-pub trait Payload: Sized + Send + Sync + 'static {
-    /// Reads it: INVALID_ARGUMENT with a message that names the field.
-    fn read(data: &Json) -> Result<Self, FunctionError>;
-}
 
 /// The projects that a function takes callers from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +68,7 @@ where
     R: Payload,
     P: Permit<R>,
     H: Fn(App, P, R) -> F + Send + Sync + 'static,
-    F: Future<Output = Result<Json, FunctionError>> + Send + 'static,
+    F: Future<Output = Result<R::Answer, FunctionError>> + Send + 'static,
 {
     speaking_callable(name, summary, move |app, permit, request, _| handler(app, permit, request))
 }
@@ -84,7 +79,7 @@ where
     R: Payload,
     P: Permit<R>,
     H: Fn(App, P, R, Chunks) -> F + Send + Sync + 'static,
-    F: Future<Output = Result<Json, FunctionError>> + Send + 'static,
+    F: Future<Output = Result<R::Answer, FunctionError>> + Send + 'static,
 {
     let handler = Arc::new(handler);
     let checked = move |app: App, call: Call| {
@@ -97,10 +92,11 @@ where
             if let Some(requester) = permit.requester() {
                 call.allowance.set(requester.claims.is_administrator());
             }
-            handler(app, permit, request, call.chunks).await
+            payload::done(handler(app, permit, request, call.chunks).await?)
         }
     };
-    Function::callable(name, summary, checked).with_access(P::RULE.text())
+    let described = Function::callable(name, summary, checked).with_signature(payload::signature::<R>());
+    described.with_access(P::RULE.text())
 }
 
 /// A token of the other project names somebody else: UIDs of the two projects have nothing to do with each

@@ -4,12 +4,11 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use futures::StreamExt;
-use serde_json::{Value as Json, json};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::Rosters;
-use super::report::{Kind, NAMED, Phase, Progress, Report, counts_json, unread_json};
+use super::report::{Phase, Progress, Report};
 use super::run::{Begin, BeginError, Learnt, Remembered, Run};
 use super::source::{Provider, Source, SourceError};
 use super::sync::{Monitor, Options, Outcome, SyncError, sync_district};
@@ -75,39 +74,6 @@ pub struct AllSynced {
     pub disconnected: Vec<String>,
 }
 
-impl AllSynced {
-    /// As answers have it. No kind is left out that was looked at.
-    pub fn to_json(&self) -> Json {
-        let mut counts = Report::total(self.districts.iter().map(|one| &one.report));
-        for kind in Kind::ALL.into_iter().filter(|kind| !(self.options.shallow && *kind == Kind::Users)) {
-            counts.entry(kind).or_default();
-        }
-        json!({
-            "status": "ok", "runId": self.run, "counts": counts_json(&counts), "dryRun": self.options.dry_run,
-            "districts": self.districts.iter().map(Synced::to_json).collect::<Vec<_>>(),
-            "disconnected": self.disconnected,
-        })
-    }
-}
-
-impl Synced {
-    fn to_json(&self) -> Json {
-        let Synced { district, run, phase, report, error } = self;
-        let error = error.as_ref().map(|failure| match failure {
-            Failure::Busy(run) => json!({ "busy": run }),
-            Failure::Failed(error) => json!({ "message": error.told() }),
-        });
-        json!({
-            "districtId": district, "runId": run, "state": phase.name(), "counts": counts_json(&report.counts),
-            "heldBack": report.safety_stop, "keepsMissing": report.incomplete,
-            "problems": &report.problems[..report.problems.len().min(NAMED)],
-            "unread": unread_json(report), "doubles": report.doubles,
-            "differences": report.differences, "differing": report.differing, "mismatches": report.mismatches,
-            "error": error,
-        })
-    }
-}
-
 /// Why nothing was synced at all.
 #[derive(Debug, thiserror::Error)]
 pub enum AllError {
@@ -133,17 +99,6 @@ pub struct Step {
     pub progress: Progress,
     /// Records gone through a second, so far.
     pub rate: f64,
-}
-
-impl Step {
-    /// As chunks of a stream have it.
-    pub fn to_json(&self) -> Json {
-        json!({
-            "runId": self.run, "districtId": self.district, "phase": self.progress.phase.name(),
-            "done": self.progress.done, "total": self.progress.total, "rate": self.rate.round(),
-            "counts": counts_json(&self.progress.counts),
-        })
-    }
 }
 
 /// Syncs all districts that are connected at a provider, or one of them. A district that fails keeps no other from being

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value as Json, json};
 
 /// How many problems, and how many differences of a dry run, an answer names. All are counted.
 pub const NAMED: usize = 500;
@@ -11,8 +11,9 @@ pub const NAMED: usize = 500;
 const KEPT: usize = 10_000;
 
 /// What there is of in rosters. In the order of syncing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(inline)]
 pub enum Kind {
     /// Districts.
     Districts,
@@ -53,7 +54,8 @@ impl Kind {
 }
 
 /// What was done to one kind of thing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(inline)]
 pub struct Counts {
     /// Made.
     pub created: u64,
@@ -110,7 +112,8 @@ impl Counts {
 }
 
 /// One thing that wasn't synced.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(inline)]
 pub struct Problem {
     /// What it is.
     pub kind: Kind,
@@ -137,7 +140,8 @@ impl Problem {
 }
 
 /// One thing that a dry run would have changed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(inline)]
 pub struct Difference {
     /// What it is.
     pub kind: Kind,
@@ -151,8 +155,9 @@ pub struct Difference {
 
 /// The reason of a safety stop: why a sync takes nothing for gone before somebody has looked
 /// (docs/domain/rosters.md#safety-stops).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(inline)]
 pub enum StopReason {
     /// More are missing than usual.
     Missing,
@@ -164,7 +169,8 @@ pub enum StopReason {
 
 /// A safety stop: more are missing, or of no use, than is believed without somebody looking
 /// (docs/domain/rosters.md#safety-stops).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(inline)]
 pub struct SafetyStop {
     /// What about them.
     pub reason: StopReason,
@@ -200,8 +206,9 @@ impl std::fmt::Display for SafetyStop {
 }
 
 /// Why a roster's data are incomplete: what is missing then isn't taken for gone, though nothing else is wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(inline)]
 pub enum Incomplete {
     /// The provider says that its data are paused, or broken.
     Paused,
@@ -232,12 +239,14 @@ impl Incomplete {
 }
 
 /// The provider's number differs from ours (docs/domain/rosters.md#what-a-run-reports).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(inline, description = "The provider's number differs from ours.")]
 pub struct Mismatch {
     /// Of what.
     pub kind: Kind,
     /// Of people: which.
     #[serde(rename = "userType", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     pub user_type: Option<&'static str>,
     /// How many the provider has.
     pub provider: u64,
@@ -370,25 +379,6 @@ impl Report {
     }
 }
 
-/// Values that couldn't be read, as answers have them.
-pub fn unread_json(report: &Report) -> Json {
-    let one = |((kind, field), unread): (&(Kind, &str), &Unread)| {
-        json!({
-            "kind": kind, "field": field, "count": unread.count, "ids": unread.ids, "spellings": unread.spellings,
-        })
-    };
-    report.unread.iter().map(one).collect::<Vec<_>>().into()
-}
-
-/// Counts as answers have them.
-pub fn counts_json(counts: &BTreeMap<Kind, Counts>) -> Json {
-    counts
-        .iter()
-        .map(|(kind, counts)| (kind.plural().to_owned(), json!(counts)))
-        .collect::<serde_json::Map<_, _>>()
-        .into()
-}
-
 /// True when that many missing are too many to believe.
 pub fn are_too_many(missing: u64, of: u64, share: f64) -> bool {
     missing as f64 > of as f64 * share
@@ -503,7 +493,7 @@ mod tests {
         assert_eq!((counts.failed, counts.skipped, report.problems.len()), (KEPT as u64, KEPT as u64, KEPT));
         let total = Report::total([&report, &report]);
         assert_eq!(total[&Kind::Users].failed, 2 * KEPT as u64);
-        assert_eq!(counts_json(&total)["users"]["skipped"], 2 * KEPT);
+        assert_eq!(total[&Kind::Users].skipped, 2 * KEPT as u64);
     }
 
     #[test]

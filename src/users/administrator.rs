@@ -2,27 +2,30 @@
 //! (docs/domain/dashboard.md#createadministratoraccount).
 
 use async_trait::async_trait;
+use schemars::JsonSchema;
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::person::Name;
-use super::record::is_email;
+use super::record::{Email, is_email};
 use crate::accounts::{Account, AccountError, AccountUpdate, Accounts, NewAccount, Provider};
 use crate::app::App;
-use crate::claims::ClaimsError;
 use crate::claims::admin_orgs::Change;
 use crate::claims::audit::{Action, Record};
 use crate::claims::binding::identity::admin_provider;
 use crate::claims::binding::{Binding, bind};
 use crate::claims::lists::granted;
+use crate::claims::{ClaimsError, LARGE};
 use crate::documents::user::orgs::{listed, with_current};
 use crate::documents::user::same::fold_address;
 use crate::documents::user::user_path;
 use crate::documents::user_claims::claims_map;
 use crate::fields;
-use crate::orgs::payload::{few_orgs, optional_orgs};
+use crate::orgs::payload::{SentOrgs, few_orgs};
 use crate::orgs::{OrgLists, OrgType, Reach, load_tree};
-use crate::payload::{flag, object, required_text, shown};
+use crate::payload::refusals::GONE;
+use crate::payload::{Checked, Filled, Id, shown};
 use crate::rights::{AboveOrgs, Claims, NamesOrgs, Payload, Permit, Requester, Rule, denied, looks_after};
 use crate::runtime::{Caller, FunctionError, Status};
 use crate::store::{DocPath, Document, FieldPath, StoreError, Transaction, Value, Write};
@@ -39,20 +42,78 @@ pub struct Request {
     is_test_data: bool,
 }
 
+/// Accounts in both projects, the user's documents, and rights over adminOrgs. Where there's an account for the address,
+/// it's taken if the caller may. Repeated, it converges.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct CreateAdministratorAccount {
+    /// The address to sign in with.
+    #[schemars(with = "Email")]
+    email: Filled,
+    /// In parts, or as one text.
+    name: Name,
+    /// The orgs that they're members of.
+    orgs: Option<SentOrgs>,
+    /// The orgs that they administer.
+    admin_orgs: Option<SentOrgs>,
+    /// A test user.
+    is_test_data: Option<bool>,
+}
+
+/// Whom the call made an administrator.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct Appointed {
+    /// The account in the admin project.
+    pub admin_uid: Id,
+    /// The account in the assessment project.
+    pub assessment_uid: Id,
+    /// The user.
+    pub roar_uid: Id,
+}
+
 impl Payload for Request {
-    fn read(data: &Json) -> Result<Self, FunctionError> {
-        let data = object(data)?;
-        let email = fold_address(&required_text(data, "email")?);
+    type Sent = CreateAdministratorAccount;
+    type Answer = Appointed;
+    const REFUSALS: &'static [(Status, &'static str)] = &[
+        GONE,
+        (
+            Status::AlreadyExists,
+            "Somebody has an account with the address whom the caller doesn't administer; or an account or a user belongs \
+             to somebody else.",
+        ),
+        LARGE,
+        (Status::FailedPrecondition, "The account with the address is suspended."),
+    ];
+
+    fn check(sent: CreateAdministratorAccount) -> Checked<Self> {
+        let email = fold_address(&sent.email.0);
         if !is_email(&email) {
             return Err(FunctionError::invalid("email must be an e-mail address."));
         }
+        sent.name.check("name")?;
         Ok(Request {
             email,
-            name: Name::read(data, "name")?,
-            member_of: few_orgs(optional_orgs(data, "orgs")?, "orgs")?,
-            admin_orgs: few_orgs(optional_orgs(data, "adminOrgs")?, "adminOrgs")?,
-            is_test_data: flag(data, "isTestData")?.unwrap_or(false),
+            name: sent.name,
+            member_of: few_orgs(SentOrgs::lists(sent.orgs), "orgs")?,
+            admin_orgs: few_orgs(SentOrgs::lists(sent.admin_orgs), "adminOrgs")?,
+            is_test_data: sent.is_test_data.unwrap_or(false),
         })
+    }
+
+    fn example() -> (Json, Appointed) {
+        let sent = json!({
+            "email": "principal@school.example", "name": { "first": "Pat", "last": "Principal" },
+            "orgs": { "schools": ["school-1"] }, "adminOrgs": { "schools": ["school-1"] },
+        });
+        let appointed = Appointed {
+            admin_uid: "WbWnqhx3fHV1u9mkkvcqMA0dRj12".into(),
+            assessment_uid: "3k0KfWsoYyTUZC8xwNqJx4y5Zsk1".into(),
+            roar_uid: "3k0KfWsoYyTUZC8xwNqJx4y5Zsk1".into(),
+        };
+        (sent, appointed)
     }
 }
 
@@ -98,7 +159,11 @@ impl Permit<Request> for Appoint {
 
 /// Makes an administrator, or makes somebody one who has an account already. Repeated, it converges. When a
 /// step fails, accounts that this call made are deleted again.
-pub async fn create_administrator_account(app: App, permit: Appoint, request: Request) -> Result<Json, FunctionError> {
+pub async fn create_administrator_account(
+    app: App,
+    permit: Appoint,
+    request: Request,
+) -> Result<Appointed, FunctionError> {
     let mut made = Made::default();
     match appoint(&app, &permit.requester, &request, &mut made).await {
         Ok(answer) => Ok(answer),
@@ -150,7 +215,12 @@ impl Made {
     }
 }
 
-async fn appoint(app: &App, requester: &Requester, request: &Request, made: &mut Made) -> Result<Json, FunctionError> {
+async fn appoint(
+    app: &App,
+    requester: &Requester,
+    request: &Request,
+    made: &mut Made,
+) -> Result<Appointed, FunctionError> {
     let by = requester.uid.as_str();
     let found = app.accounts.admin.find(&request.email).await?;
     let admin = match found {
@@ -193,7 +263,7 @@ async fn appoint(app: &App, requester: &Requester, request: &Request, made: &mut
     let path = &user_path(&roar_uid)?;
     app.stores.admin.transaction(|tx| user.write(tx, path, true)).await?;
     app.stores.assessment.transaction(|tx| user.write(tx, path, false)).await?;
-    Ok(json!({ "status": "ok", "adminUid": admin_uid, "assessmentUid": assessment_uid, "roarUid": roar_uid }))
+    Ok(Appointed { admin_uid: admin_uid.into(), assessment_uid: assessment_uid.into(), roar_uid: roar_uid.into() })
 }
 
 /// Finds or makes the assessment account and binds it; with it, the ID of the user's documents.

@@ -1,10 +1,15 @@
 //! Names of people, as they're sent and stored. Pure.
 
-use serde_json::{Map, Value as Json};
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value as Json, json};
 
 use crate::fields;
-use crate::payload::{Checked, optional_text, present, required_text};
+use crate::payload::{Checked, Filled, Text};
 use crate::runtime::FunctionError;
+use crate::runtime::edge::{Wrong, by_value, read_part};
 use crate::store::Value;
 
 /// Longer than any part of a name.
@@ -28,42 +33,72 @@ impl std::fmt::Debug for Name {
     }
 }
 
+/// A name in its parts.
+#[derive(Deserialize, JsonSchema)]
+#[serde(expecting = "an object with first and last, both text")]
+#[schemars(inline)]
+struct Parts {
+    /// Given name.
+    #[schemars(length(max = LONGEST))]
+    first: Filled,
+    /// What's between.
+    #[schemars(length(max = LONGEST))]
+    middle: Option<Text>,
+    /// Family name.
+    #[schemars(length(max = LONGEST))]
+    last: Filled,
+}
+
+/// A name is sent as a map of its parts, or as one text, split at its first and last space
+/// (docs/domain/decisions.md#a-24).
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        by_value(deserializer, |sent| match sent {
+            Json::String(text) => Name::split(text),
+            sent => {
+                let Parts { first, middle, last } = read_part(sent)?;
+                let trimmed = |text: String| text.trim().to_owned();
+                Ok(Name { first: trimmed(first.0), middle: Text::filled(middle).map(trimmed), last: trimmed(last.0) })
+            }
+        })
+    }
+}
+
+impl JsonSchema for Name {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Name".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let whole = json!({ "type": "string", "pattern": "\\S +\\S", "maxLength": 3 * LONGEST });
+        json_schema!({ "anyOf": [generator.subschema_for::<Parts>(), whole] })
+    }
+}
+
 impl Name {
-    /// Reads a name: a map of its parts, or one text, split at its first and last space
-    /// (docs/domain/decisions.md#a-24).
-    pub fn read(data: &Map<String, Json>, field: &str) -> Checked<Name> {
-        let name = Name::read_parts(data, field)?;
-        let parts = [Some(&name.first), name.middle.as_ref(), Some(&name.last)];
+    /// Refuses parts that are too long; `field` is the name's.
+    pub fn check(&self, field: &str) -> Checked<()> {
+        let parts = [Some(&self.first), self.middle.as_ref(), Some(&self.last)];
         let is_long = parts.into_iter().flatten().any(|part| part.chars().count() > LONGEST);
         match is_long {
             true => {
                 Err(FunctionError::invalid(format!("Each part of {field} must have {LONGEST} characters at most.")))
             }
-            false => Ok(name),
+            false => Ok(()),
         }
     }
 
-    fn read_parts(data: &Map<String, Json>, field: &str) -> Checked<Name> {
-        let wrong = || FunctionError::invalid(format!("{field} must be an object with first and last, both text."));
-        match present(data, field) {
-            Some(Json::Object(parts)) => {
-                let at = |error: FunctionError| FunctionError::invalid(format!("{field}.{}", error.message));
-                let trimmed = |text: String| text.trim().to_owned();
-                Ok(Name {
-                    first: required_text(parts, "first").map(trimmed).map_err(at)?,
-                    middle: optional_text(parts, "middle").map_err(at)?.map(trimmed),
-                    last: required_text(parts, "last").map(trimmed).map_err(at)?,
-                })
-            }
-            Some(Json::String(text)) => {
-                let text = text.trim();
-                let (first, rest) = text.split_once(' ').ok_or_else(wrong)?;
-                let (middle, last) = rest.trim().rsplit_once(' ').unwrap_or(("", rest.trim()));
-                let middle = Some(middle.trim()).filter(|middle| !middle.is_empty());
-                Ok(Name { first: first.to_owned(), middle: middle.map(str::to_owned), last: last.to_owned() })
-            }
-            _ => Err(wrong()),
-        }
+    fn split(text: &str) -> Result<Name, Wrong> {
+        let wrong = || Wrong::new("must be an object with first and last, both text");
+        let text = text.trim();
+        let (first, rest) = text.split_once(' ').ok_or_else(wrong)?;
+        let (middle, last) = rest.trim().rsplit_once(' ').unwrap_or(("", rest.trim()));
+        let middle = Some(middle.trim()).filter(|middle| !middle.is_empty());
+        Ok(Name { first: first.to_owned(), middle: middle.map(str::to_owned), last: last.to_owned() })
     }
 
     /// As documents hold it: always all three parts (docs/domain/documents.md#users).
@@ -81,7 +116,6 @@ impl Name {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn names_come_in_two_forms() {
@@ -103,9 +137,7 @@ mod tests {
             (json!(null), None),
             (json!(["Ada", "Byron"]), None),
         ] {
-            let data = json!({ "name": sent });
-            let read = Name::read(data.as_object().expect("an object"), "name").ok();
-            assert!(read == expected, "{sent}");
+            assert!(read_part::<Name>(&sent).ok() == expected, "{sent}");
         }
     }
 }

@@ -1,8 +1,10 @@
 //! The callable `updateUserRecord`: changes of a user's account by those who look after them
 //! (docs/domain/dashboard.md#updateuserrecord).
 
+use schemars::JsonSchema;
 use secrecy::SecretString;
-use serde_json::{Map, Value as Json, json};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value as Json, json};
 
 use crate::accounts::{Account, AccountError, AccountUpdate, Accounts};
 use crate::app::App;
@@ -10,8 +12,10 @@ use crate::claims::audit::{Action, Record};
 use crate::claims::suspension::Suspension;
 use crate::documents::user::same::fold_address;
 use crate::fields;
-use crate::payload::{Checked, flag, object, optional_text, present, required_id, short, shown};
+use crate::payload::refusals::{GONE, TAKEN};
+use crate::payload::{Checked, Id, Nothing, kinds};
 use crate::rights::{Claims, NamesUser, Payload, Target, UserAdmin, denied};
+use crate::runtime::edge::{Open, Wrong, by_value, inline_schemas};
 use crate::runtime::{FunctionError, Status};
 use crate::store::Value;
 
@@ -21,6 +25,8 @@ const NAME: &str = "updateUserRecord";
 const SHORTEST_PASSWORD: usize = 6;
 /// Longer than any name, address or link of a picture.
 const LONGEST: usize = 2000;
+/// The longest e-mail address, in bytes.
+const LONGEST_EMAIL: usize = 254;
 /// The fields of `userRecord`.
 const FIELDS: [&str; 7] = ["email", "phoneNumber", "password", "displayName", "photoURL", "disabled", "emailVerified"];
 
@@ -31,49 +37,111 @@ pub struct Request {
     update: AccountUpdate,
 }
 
-impl Payload for Request {
-    fn read(data: &Json) -> Result<Self, FunctionError> {
-        let data = object(data)?;
-        let uid = required_id(data, "uid", "a user")?;
-        let Some(Json::Object(record)) = present(data, "userRecord") else {
-            return Err(FunctionError::invalid("userRecord must be an object with the fields to change."));
-        };
-        let at = |error: FunctionError| FunctionError::invalid(format!("userRecord.{}", error.message));
-        let update = update(record).map_err(at)?;
-        if FIELDS.iter().all(|name| present(record, name).is_none()) {
-            return Err(FunctionError::invalid(format!("userRecord must have one of {}.", FIELDS.join(", "))));
-        }
-        Ok(Request { uid, update })
+/// Only the fields that are sent change. The assessment project's account takes over the address, and whether it can be
+/// used.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct UpdateUserRecord {
+    /// The user.
+    uid: Id<kinds::User>,
+    /// What changes.
+    #[schemars(extend("minProperties" = 1))]
+    user_record: Open<UserRecord>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", expecting = "an object with the fields to change")]
+#[schemars(inline, extend("additionalProperties" = false))]
+struct UserRecord {
+    /// The address to sign in with.
+    #[schemars(with = "Option<Email>")]
+    email: Option<Entry>,
+    /// In E.164.
+    #[schemars(length(min = 1), regex(pattern = "^\\+[1-9][0-9]{6,14}$"))]
+    phone_number: Option<Entry>,
+    #[schemars(length(min = SHORTEST_PASSWORD), extend("format" = "password"))]
+    password: Option<Entry>,
+    display_name: Option<Entry>,
+    #[serde(rename = "photoURL")]
+    #[schemars(extend("format" = "uri"))]
+    photo_url: Option<Entry>,
+    /// Nobody signs in.
+    disabled: Option<bool>,
+    /// The address is known to be theirs. Only super admins say that it is.
+    email_verified: Option<bool>,
+}
+
+/// Text that an account holds.
+struct Entry(String);
+
+impl<'de> Deserialize<'de> for Entry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        by_value(deserializer, |sent| match sent {
+            Json::String(text) if text.trim().is_empty() => Err(Wrong::new("must not be empty")),
+            Json::String(text) if text.chars().count() > LONGEST => {
+                Err(Wrong::new(format_args!("must have {LONGEST} characters at most")))
+            }
+            Json::String(text) => Ok(Entry(text.clone())),
+            _ => Err(Wrong::new("must be text")),
+        })
     }
 }
 
-fn update(record: &Map<String, Json>) -> Checked<AccountUpdate> {
-    let unknown = |(name, sent): &(&String, &Json)| !sent.is_null() && !FIELDS.contains(&name.as_str());
-    if let Some((unknown, _)) = record.iter().find(unknown) {
-        return Err(FunctionError::invalid(format!("{} can't be changed.", shown(unknown))));
-    }
-    let text = |name: &str| match present(record, name) {
-        Some(Json::String(text)) if text.trim().is_empty() => {
-            Err(FunctionError::invalid(format!("{name} must not be empty.")))
+inline_schemas! {
+    Entry: { "type": "string", "minLength": 1, "maxLength": LONGEST, "pattern": "\\S" },
+}
+
+/// The schema of an e-mail address.
+pub struct Email;
+
+inline_schemas! {
+    Email: { "type": "string", "format": "email", "maxLength": LONGEST_EMAIL },
+}
+
+impl Payload for Request {
+    type Sent = UpdateUserRecord;
+    type Answer = Nothing;
+    const REFUSALS: &'static [(Status, &'static str)] =
+        &[GONE, TAKEN, (Status::FailedPrecondition, "Several accounts claim to be this user's.")];
+
+    fn check(sent: UpdateUserRecord) -> Checked<Self> {
+        let uid = sent.uid.into_string();
+        let Open { known, all } = sent.user_record;
+        let at = |wrong: Wrong| wrong.of("userRecord");
+        let unknown = |(name, sent): &(&String, &Json)| !sent.is_null() && !FIELDS.contains(&name.as_str());
+        if let Some((unknown, _)) = all.iter().find(unknown) {
+            return Err(at(Wrong::new("can't be changed").below(unknown)));
         }
-        _ => short(optional_text(record, name)?, name, LONGEST),
-    };
-    let email = text("email")?.as_deref().map(fold_address);
-    if email.as_deref().is_some_and(|email| !is_email(email)) {
-        return Err(FunctionError::invalid("email must be an e-mail address."));
+        if all.values().all(Json::is_null) {
+            return Err(at(Wrong::new(format_args!("must have one of {}", FIELDS.join(", ")))));
+        }
+        Ok(Request { uid, update: update(known).map_err(at)? })
     }
-    let password = text("password")?;
+
+    fn example() -> (Json, Nothing) {
+        (json!({ "uid": "student-1", "userRecord": { "displayName": "Reader One" } }), Nothing {})
+    }
+}
+
+fn update(record: UserRecord) -> Result<AccountUpdate, Wrong> {
+    let email = record.email.map(|email| fold_address(&email.0));
+    if email.as_deref().is_some_and(|email| !is_email(email)) {
+        return Err(Wrong::new("must be an e-mail address").below("email"));
+    }
+    let password = record.password.map(|password| password.0);
     if password.as_ref().is_some_and(|password| password.chars().count() < SHORTEST_PASSWORD) {
-        return Err(FunctionError::invalid(format!("password must have at least {SHORTEST_PASSWORD} characters.")));
+        let wrong = Wrong::new(format_args!("must have at least {SHORTEST_PASSWORD} characters"));
+        return Err(wrong.below("password"));
     }
     Ok(AccountUpdate {
         email,
-        email_verified: flag(record, "emailVerified")?,
-        display_name: text("displayName")?,
-        photo_url: text("photoURL")?,
-        phone_number: text("phoneNumber")?,
+        email_verified: record.email_verified,
+        display_name: record.display_name.map(|name| name.0),
+        photo_url: record.photo_url.map(|url| url.0),
+        phone_number: record.phone_number.map(|number| number.0),
         password: password.map(SecretString::from),
-        disabled: flag(record, "disabled")?,
+        disabled: record.disabled,
         ..AccountUpdate::default()
     })
 }
@@ -82,7 +150,7 @@ fn update(record: &Map<String, Json>) -> Checked<AccountUpdate> {
 pub fn is_email(text: &str) -> bool {
     let Some((name, host)) = text.rsplit_once('@') else { return false };
     let blank = |c: char| c.is_whitespace() || c.is_control();
-    !name.is_empty() && !host.is_empty() && text.len() <= 254 && !text.contains(blank) && !name.contains('@')
+    !name.is_empty() && !host.is_empty() && text.len() <= LONGEST_EMAIL && !text.contains(blank) && !name.contains('@')
 }
 
 impl NamesUser for Request {
@@ -93,7 +161,7 @@ impl NamesUser for Request {
 
 /// Changes the account in the admin project; the one in the assessment project takes over the e-mail
 /// address, by which people are found there, and whether it can be used.
-pub async fn update_user_record(app: App, permit: UserAdmin, request: Request) -> Result<Json, FunctionError> {
+pub async fn update_user_record(app: App, permit: UserAdmin, request: Request) -> Result<Nothing, FunctionError> {
     let Request { mut update, .. } = request;
     let (requester, target) = (&permit.requester, &permit.target);
     // A verified address opens what a roster holds ready for it.
@@ -160,7 +228,7 @@ pub async fn update_user_record(app: App, permit: UserAdmin, request: Request) -
         suspension.lift(&app).await?;
     }
     if !changes(&update, &account) {
-        return Ok(json!({ "status": "ok" }));
+        return Ok(Nothing {});
     }
     let changed = [
         ("email", update.email.is_some()),
@@ -184,7 +252,7 @@ pub async fn update_user_record(app: App, permit: UserAdmin, request: Request) -
         },
     };
     app.stores.admin.commit(vec![record.write(&app)?]).await?;
-    Ok(json!({ "status": "ok" }))
+    Ok(Nothing {})
 }
 
 /// The two projects stay alike, also when somebody takes the address this moment.

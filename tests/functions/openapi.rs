@@ -61,3 +61,45 @@ async fn examples_are_taken_and_answers_are_as_described() {
         }
     }
 }
+
+/// The pointers of all values in a payload.
+fn places(json: &Json, at: &str, found: &mut Vec<String>) {
+    found.push(at.to_owned());
+    match json {
+        Json::Array(items) => {
+            items.iter().enumerate().for_each(|(index, item)| places(item, &format!("{at}/{index}"), found))
+        }
+        Json::Object(fields) => fields.iter().for_each(|(name, field)| places(field, &format!("{at}/{name}"), found)),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn refusals_never_repeat_what_was_sent() {
+    let world = seeded().await;
+    let odd = [
+        json!("Jane Doe/"),
+        json!(["Jane Doe/", 1]),
+        json!({ "Jane Doe/": "Jane Doe/" }),
+        json!(-3.5),
+        json!(true),
+        json!(null),
+    ];
+    let mut refused = 0;
+    for example in examples() {
+        let mut found = Vec::new();
+        places(&example.sent, "", &mut found);
+        for (place, odd) in found.iter().flat_map(|place| odd.iter().map(move |odd| (place, odd))) {
+            let mut sent = example.sent.clone();
+            if let Some(value) = sent.pointer_mut(place) {
+                *value = odd.clone();
+            }
+            let Err(error) = world.call_function(example.function, "uid-super", sent).await else { continue };
+            let (name, message) = (example.function, &error.message);
+            assert!(!message.contains("Jane"), "{name}, {place} as {odd}: {message}");
+            assert_ne!(error.status, Status::Internal, "{name}, {place} as {odd}");
+            refused += 1;
+        }
+    }
+    assert!(refused > 150, "{refused} were refused");
+}

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::budget::Allowance;
 use super::chunks::Chunks;
+use super::edge::Signature;
 use super::error::FunctionError;
 use super::sign_in::SignIn;
 use super::tasks::{Job, PayloadError, Task, TaskOutcome};
@@ -173,6 +174,8 @@ pub struct Function<S> {
     pub is_privileged: bool,
     /// Whether its cost is charged to the caller's budget.
     pub is_budgeted: bool,
+    /// What it takes and gives, where that's described.
+    pub signature: Option<Signature>,
 }
 
 /// Callables: 70 s, what the client SDK waits for by default, and 10 MiB, what Google's front end
@@ -200,6 +203,7 @@ impl<S> Function<S> {
             signed_out_limit: None,
             is_privileged: false,
             is_budgeted: true,
+            signature: None,
         }
     }
 
@@ -233,6 +237,7 @@ impl<S> Function<S> {
             signed_out_limit: None,
             is_privileged: false,
             is_budgeted: true,
+            signature: None,
         }
     }
 
@@ -259,6 +264,7 @@ impl<S> Function<S> {
             signed_out_limit: None,
             is_privileged: false,
             is_budgeted: true,
+            signature: None,
         }
     }
 
@@ -271,6 +277,12 @@ impl<S> Function<S> {
     /// The same function with a text that says who may call it.
     pub fn with_access(mut self, access: &'static str) -> Self {
         self.access = access;
+        self
+    }
+
+    /// The same function, described.
+    pub fn with_signature(mut self, signature: Signature) -> Self {
+        self.signature = Some(signature);
         self
     }
 

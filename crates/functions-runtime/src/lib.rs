@@ -31,6 +31,7 @@ mod capacity;
 mod chunks;
 mod connections;
 mod counted;
+pub mod edge;
 mod engine;
 pub mod error;
 pub(crate) mod events;

@@ -5,12 +5,16 @@ mod bind;
 pub mod identity;
 mod shown;
 
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 pub use bind::{Binding, bind};
 
 use crate::app::App;
-use crate::payload::{Checked, ID_LIMIT, object, optional_id, optional_text, required_id};
+use crate::claims::UserClaims;
+use crate::payload::refusals::{GONE, TAKEN};
+use crate::payload::{Checked, Nothing, Text, Uid, kinds};
 use crate::rights::{Claims, Itself, ItselfOrSuperAdmin, NamesUser, Payload, Requester, check_not_suspended, denied};
 use crate::runtime::{FunctionError, Status};
 
@@ -23,35 +27,65 @@ pub struct SignIn {
     identity: Option<(String, Option<String>)>,
 }
 
-fn uid(data: &serde_json::Map<String, Json>, name: &str, what: &str) -> Checked<Option<String>> {
-    let uid = optional_id(data, name, what)?;
-    match uid.as_ref().is_some_and(|uid| uid.chars().count() > ID_LIMIT) {
-        true => Err(FunctionError::invalid(format!("{name} must have {ID_LIMIT} characters at most."))),
-        false => Ok(uid),
-    }
+/// With a token of the admin project: assessmentUid is needed. With one of the assessment project: roarUid and adminUid are.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct SetUidClaims {
+    /// clever, classlink, …
+    identity_provider_type: Option<Text>,
+    /// Who it is there.
+    identity_provider_id: Option<Text>,
+    /// The account in the assessment project.
+    assessment_uid: Option<Uid<kinds::AssessmentAccount>>,
+    /// The account in the admin project; the caller's without.
+    admin_uid: Option<Uid<kinds::AdminAccount>>,
+    /// The user, where the caller may say so.
+    roar_uid: Option<Uid<kinds::User>>,
 }
 
+/// The refusal of accounts that have no room for who their user is.
+const NO_ROOM: (Status, &str) =
+    (Status::ResourceExhausted, "The account's custom claims would be larger than 1,000 bytes.");
+
 impl Payload for SignIn {
-    fn read(data: &Json) -> Result<Self, FunctionError> {
-        let data = object(data)?;
-        let provider_type = optional_text(data, "identityProviderType")?;
-        let provider_id = optional_text(data, "identityProviderId")?;
+    type Sent = SetUidClaims;
+    type Answer = UserClaims;
+    const REFUSALS: &'static [(Status, &'static str)] = &[
+        GONE,
+        TAKEN,
+        NO_ROOM,
+        (Status::FailedPrecondition, "The account belongs to another user already; the two have to be merged."),
+        (
+            Status::PermissionDenied,
+            "An account, or the ID at the provider, isn't shown to be the caller's; or the caller says who somebody is, \
+             which super admins may.",
+        ),
+    ];
+
+    fn check(sent: SetUidClaims) -> Checked<Self> {
+        let provider_id = Text::filled(sent.identity_provider_id);
         // Only rosters know people by their ID at a provider; for others it's passed over.
-        let identity = provider_type
+        let identity = Text::filled(sent.identity_provider_type)
             .filter(|provider_type| identity::is_roster_provider(provider_type))
             .map(|provider_type| (provider_type, provider_id));
         Ok(SignIn {
-            assessment_uid: uid(data, "assessmentUid", "an account of the assessment project")?,
-            admin_uid: uid(data, "adminUid", "an account of the admin project")?,
-            roar_uid: uid(data, "roarUid", "a user")?,
+            assessment_uid: sent.assessment_uid.map(Uid::into_string),
+            admin_uid: sent.admin_uid.map(Uid::into_string),
+            roar_uid: sent.roar_uid.map(Uid::into_string),
             identity,
         })
+    }
+
+    fn example() -> (Json, UserClaims) {
+        let claims = json!({ "roarUid": "roar-super", "assessmentUid": "assessment-super" });
+        (json!({ "assessmentUid": "assessment-super" }), UserClaims::of(claims))
     }
 }
 
 /// `setUidClaims`: called at every sign-in of everybody, so it's quick when nothing is new: three to five reads, two
 /// look-ups, no write.
-pub async fn set_uid_claims(app: App, permit: Itself, request: SignIn) -> Result<Json, FunctionError> {
+pub async fn set_uid_claims(app: App, permit: Itself, request: SignIn) -> Result<UserClaims, FunctionError> {
     let (admin, assessment) = (app.accounts.admin.project(), app.accounts.assessment.project());
     let one_project = admin == assessment;
     let is_assessment =
@@ -88,12 +122,12 @@ pub async fn set_uid_claims(app: App, permit: Itself, request: SignIn) -> Result
         is_trusted,
     };
     let bound = bind(&app, &binding).await?;
-    Ok(json!({ "status": "ok", "userClaims": bound.custom_claims }))
+    Ok(UserClaims { user_claims: bound.custom_claims })
 }
 
 /// `setuidclaims` of the assessment project: the caller's account there takes over what the admin project
 /// says of it. What that doesn't say, nobody may claim.
-async fn set_assessment_claims(app: &App, assessment_uid: &str, request: &SignIn) -> Result<Json, FunctionError> {
+async fn set_assessment_claims(app: &App, assessment_uid: &str, request: &SignIn) -> Result<UserClaims, FunctionError> {
     let named = |uid: &Option<String>, name: &str, what: &str| {
         uid.clone().ok_or_else(|| FunctionError::invalid(format!("{name} must be the ID of {what}.")))
     };
@@ -122,7 +156,7 @@ async fn set_assessment_claims(app: &App, assessment_uid: &str, request: &SignIn
         Status::AlreadyExists | Status::NotFound => denied("These are another user's."),
         _ => error,
     })?;
-    Ok(json!({ "status": "ok", "userClaims": bound.custom_claims }))
+    Ok(UserClaims { user_claims: bound.custom_claims })
 }
 
 /// Which two accounts.
@@ -132,17 +166,33 @@ pub struct Association {
     assessment_uid: String,
 }
 
+/// As setUidClaims, without an answer of claims.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct AssociateAssessmentUid {
+    /// The account in the admin project.
+    admin_uid: Uid<kinds::AdminAccount>,
+    /// The account in the assessment project.
+    assessment_uid: Uid<kinds::AssessmentAccount>,
+}
+
 impl Payload for Association {
-    fn read(data: &Json) -> Result<Self, FunctionError> {
-        let data = object(data)?;
-        let checked = |name: &str, what: &str| match uid(data, name, what)? {
-            Some(uid) => Ok(uid),
-            None => required_id(data, name, what),
-        };
-        Ok(Association {
-            admin_uid: checked("adminUid", "an account of the admin project")?,
-            assessment_uid: checked("assessmentUid", "an account of the assessment project")?,
-        })
+    type Sent = AssociateAssessmentUid;
+    type Answer = Nothing;
+    const REFUSALS: &'static [(Status, &'static str)] = &[
+        GONE,
+        TAKEN,
+        NO_ROOM,
+        (Status::PermissionDenied, "The assessment account isn't shown to be the same person's."),
+    ];
+
+    fn check(sent: AssociateAssessmentUid) -> Checked<Self> {
+        Ok(Association { admin_uid: sent.admin_uid.into_string(), assessment_uid: sent.assessment_uid.into_string() })
+    }
+
+    fn example() -> (Json, Nothing) {
+        (json!({ "adminUid": "uid-super", "assessmentUid": "assessment-super" }), Nothing {})
     }
 }
 
@@ -157,7 +207,7 @@ pub async fn associate_assessment_uid(
     app: App,
     permit: ItselfOrSuperAdmin,
     request: Association,
-) -> Result<Json, FunctionError> {
+) -> Result<Nothing, FunctionError> {
     let requester = &permit.requester;
     if request.admin_uid != requester.uid {
         requester.sign_in.check()?;
@@ -172,7 +222,7 @@ pub async fn associate_assessment_uid(
         is_trusted: is_trusted(requester),
     };
     bind(&app, &binding).await?;
-    Ok(json!({ "status": "ok" }))
+    Ok(Nothing {})
 }
 
 /// Super admins are believed whose accounts are whose. On an old sign-in they have to show it of their own, like anybody:

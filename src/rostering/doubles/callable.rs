@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::decide::in_both;
-use super::{Ask, DecideError, Page, decide, waiting};
+use super::{Ask, DecideError, Decided, Double, Page, decide, waiting};
 use crate::app::App;
 use crate::orgs::{OrgLists, OrgType};
-use crate::payload::{Checked, flag, object, optional_id, optional_ids, required_id};
+use crate::payload::{Checked, Id, Ids, kinds};
 use crate::rights::{Payload, Permit, Requester, Rule, denied};
 use crate::runtime::{Caller, FunctionError, Status};
 
@@ -28,23 +30,66 @@ pub struct Request {
     after: Option<String>,
 }
 
+/// Who is new in a roster gets a user of their own. Where a user made by hand shows the same address, name and date of
+/// birth, which administrators can edit, the two wait as a pair for somebody's yes. Lists the pairs that wait, and says what
+/// comes of confirming or rejecting some; with apply, does it. Repeated, it does the rest.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct RosterDoubles {
+    /// The roster's district.
+    district_id: Id<kinds::District>,
+    /// Pairs that are one person; 500 at most.
+    #[schemars(length(max = MOST))]
+    confirm: Option<Ids<kinds::Pair>>,
+    /// All pairs that wait are one person each; unsure ones aside.
+    confirm_all: Option<bool>,
+    /// Pairs that are two people; 500 at most.
+    #[schemars(length(max = MOST))]
+    reject: Option<Ids<kinds::Pair>>,
+    /// Do it. Default: show what it would come to.
+    apply: Option<bool>,
+    /// List the pairs after this one.
+    after: Option<Id<kinds::Pair>>,
+}
+
+/// What came of it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct Answer {
+    /// The district.
+    pub district_id: Id,
+    /// Pairs that wait: a hundred at most.
+    pub pairs: Vec<Double>,
+    /// List those after this pair.
+    pub next: Option<String>,
+    /// What was decided.
+    #[serde(flatten)]
+    pub decided: Decided,
+}
+
+fn pairs(sent: Option<Ids<kinds::Pair>>, name: &str) -> Checked<Vec<String>> {
+    let pairs = sent.map(|sent| sent.ids).unwrap_or_default();
+    match pairs.len() > MOST {
+        true => Err(FunctionError::invalid(format!("{name} must have {MOST} pairs at most."))),
+        false => Ok(pairs),
+    }
+}
+
 impl Payload for Request {
-    fn read(data: &Json) -> Checked<Self> {
-        let data = object(data)?;
-        let pairs = |name: &str| {
-            let pairs = optional_ids(data, name, "a pair")?.unwrap_or_default();
-            match pairs.len() > MOST {
-                true => Err(FunctionError::invalid(format!("{name} must have {MOST} pairs at most."))),
-                false => Ok(pairs),
-            }
-        };
+    type Sent = RosterDoubles;
+    type Answer = Answer;
+    const REFUSALS: &'static [(Status, &'static str)] = &[(Status::NotFound, "A pair that's named doesn't wait.")];
+
+    fn check(sent: RosterDoubles) -> Checked<Self> {
         let request = Request {
-            district: required_id(data, "districtId", "a district")?,
-            confirm: pairs("confirm")?,
-            confirm_all: flag(data, "confirmAll")?.unwrap_or(false),
-            reject: pairs("reject")?,
-            apply: flag(data, "apply")?.unwrap_or(false),
-            after: optional_id(data, "after", "a pair")?,
+            district: sent.district_id.into_string(),
+            confirm: pairs(sent.confirm, "confirm")?,
+            confirm_all: sent.confirm_all.unwrap_or(false),
+            reject: pairs(sent.reject, "reject")?,
+            apply: sent.apply.unwrap_or(false),
+            after: sent.after.map(Id::into_string),
         };
         if request.confirm_all && !request.confirm.is_empty() {
             return Err(FunctionError::invalid("confirm and confirmAll can't both be given."));
@@ -53,6 +98,21 @@ impl Payload for Request {
             Some(_) => Err(FunctionError::invalid("confirm and reject must not name the same pair.")),
             None => Ok(request),
         }
+    }
+
+    fn example() -> (Json, Answer) {
+        let double = Double {
+            pair: "9b1f0c6d5e7a48329b1f0c6d5e7a4832".to_owned(),
+            provider_id: "58da8c63d7dc0ca068000001".to_owned(),
+            rostered: "student-1".to_owned(),
+            known: "student-2".to_owned(),
+            agrees: ["email", "name", "dob"].map(str::to_owned).into(),
+            is_one_of_several: false,
+            found_at: "2026-09-01T12:00:00Z".parse().unwrap_or_default(),
+        };
+        let decided = Decided { confirmed: 1, assignments: 1, runs: 3, waiting: 1, ..Decided::default() };
+        let answer = Answer { district_id: "district-1".into(), pairs: vec![double], next: None, decided };
+        (json!({ "districtId": "district-1", "confirmAll": true }), answer)
     }
 }
 
@@ -80,7 +140,7 @@ impl Permit<Request> for OfDistrict {
 }
 
 /// Handles a call: lists the pairs that wait and, if some are named, says or does what comes of deciding about them.
-pub async fn roster_doubles(app: App, permit: OfDistrict, request: Request) -> Result<Json, FunctionError> {
+pub async fn roster_doubles(app: App, permit: OfDistrict, request: Request) -> Result<Answer, FunctionError> {
     let requester = &permit.requester;
     let ask = Ask {
         district: &request.district,
@@ -94,12 +154,7 @@ pub async fn roster_doubles(app: App, permit: OfDistrict, request: Request) -> R
     };
     let decided = decide(&app, &ask, &|_| {}).await?;
     let Page { pairs, next } = waiting(&app.stores.admin, &request.district, request.after.as_deref()).await?;
-    let mut answer = json!({ "status": "ok", "districtId": request.district, "pairs": pairs, "next": next });
-    let decided = serde_json::to_value(decided).map_err(FunctionError::internal)?;
-    if let (Json::Object(answer), Json::Object(decided)) = (&mut answer, decided) {
-        answer.extend(decided);
-    }
-    Ok(answer)
+    Ok(Answer { district_id: request.district.into(), pairs, next, decided })
 }
 
 impl From<DecideError> for FunctionError {

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use schemars::JsonSchema;
 use serde::Serialize;
 use thiserror::Error;
 use tokio::time::Instant;
@@ -19,6 +20,7 @@ use crate::documents::user::user_path;
 use crate::documents::user_claims;
 use crate::merging::{MergeError, Merged, merge};
 use crate::orgs::{OrgLists, OrgType};
+use crate::payload::Id;
 use crate::rights::Claims;
 use crate::store::{DocPath, Precondition, Query, StoreError, Write};
 
@@ -49,17 +51,20 @@ pub struct Ask<'a> {
 }
 
 /// A pair that waits still, though it was confirmed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(inline)]
 pub struct Undecided {
-    /// Its ID.
+    /// The pair.
+    #[schemars(with = "Id")]
     pub pair: String,
     /// Why, for people.
     pub why: String,
 }
 
 /// What it came to, or would come to.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(inline)]
 pub struct Decided {
     /// It's done; else it's only shown.
     pub applied: bool,
@@ -71,7 +76,7 @@ pub struct Decided {
     pub gone: u64,
     /// Pairs that were left out of all: several who were known may be the person, or no name agrees.
     pub unsure: u64,
-    /// Pairs that couldn't be merged.
+    /// Pairs that couldn't be merged, and wait still.
     pub failed: u64,
     /// The first of them.
     pub failures: Vec<Undecided>,

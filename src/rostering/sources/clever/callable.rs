@@ -3,17 +3,21 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use serde_json::{Map, Value as Json};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
 use tokio::sync::mpsc;
 
+use super::answer::{OrgsSynced, StepTold};
 use crate::app::App;
-use crate::payload::{Checked, flag, object, optional_id};
+use crate::payload::{Checked, Id, kinds};
 use crate::rights::{Payload, SuperAdmin};
 use crate::rostering::Rosters;
 use crate::rostering::partners::{AllError, AllSynced, Ask, CALL_LIMIT, Failure, Step, sync_all};
 use crate::rostering::report::StopReason;
 use crate::rostering::source::SourceError;
 use crate::rostering::sync::{Options, SyncError};
+use crate::runtime::edge::{SchemaOf, schema_of};
 use crate::runtime::{Chunks, FunctionError, Status};
 use crate::store::StoreError;
 
@@ -31,16 +35,49 @@ pub struct Request {
     district: Option<String>,
 }
 
+/// May take an hour; the sync goes on when its caller has gone. Called with Accept: text/event-stream, it says how far it
+/// is.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct SyncCleverOrgs {
+    /// Orgs only, no people. Default: true.
+    shallow: Option<bool>,
+    /// Say what would change, and change nothing.
+    dry_run: Option<bool>,
+    /// Those who are missing have left, however many they are.
+    confirm_unenroll: Option<bool>,
+    /// One district only.
+    district_id: Option<Id<kinds::CleverDistrict>>,
+}
+
 impl Payload for Request {
-    fn read(data: &Json) -> Checked<Self> {
-        let nothing = Map::new();
-        let fields = if data.is_null() { &nothing } else { object(data)? };
+    type Sent = SyncCleverOrgs;
+    type Answer = OrgsSynced;
+    const REFUSALS: &'static [(Status, &'static str)] = &[
+        (Status::NotFound, "districtId names no district that shares its roster."),
+        (
+            Status::FailedPrecondition,
+            "Clever isn't set up, or doesn't let us in; a sync is under way; or more are missing than is believed.",
+        ),
+    ];
+    const MAY_BE_LEFT_OUT: bool = true;
+
+    fn check(sent: SyncCleverOrgs) -> Checked<Self> {
         Ok(Request {
-            shallow: flag(fields, "shallow")?.unwrap_or(true),
-            dry_run: flag(fields, "dryRun")?.unwrap_or(false),
-            confirm_unenroll: flag(fields, "confirmUnenroll")?.unwrap_or(false),
-            district: optional_id(fields, "districtId", "a district at Clever")?,
+            shallow: sent.shallow.unwrap_or(true),
+            dry_run: sent.dry_run.unwrap_or(false),
+            confirm_unenroll: sent.confirm_unenroll.unwrap_or(false),
+            district: sent.district_id.map(Id::into_string),
         })
+    }
+
+    fn example() -> (Json, OrgsSynced) {
+        (json!({ "shallow": true }), OrgsSynced::example())
+    }
+
+    fn chunk() -> Option<SchemaOf> {
+        Some(schema_of::<StepTold>())
     }
 }
 
@@ -51,7 +88,7 @@ pub async fn sync_clever_orgs(
     permit: SuperAdmin,
     request: Request,
     chunks: Chunks,
-) -> Result<Json, FunctionError> {
+) -> Result<OrgsSynced, FunctionError> {
     let clever = Rosters::of(&app).clever.clone().ok_or_else(not_set_up)?;
     let options = Options {
         shallow: request.shallow,
@@ -63,7 +100,8 @@ pub async fn sync_clever_orgs(
     let (steps, mut said) = mpsc::channel::<Step>(WAITING);
     let pass_on = async {
         while let Some(step) = said.recv().await {
-            if !chunks.send(step.to_json()).await {
+            let Ok(told) = serde_json::to_value(StepTold::of(&step)) else { break };
+            if !chunks.send(told).await {
                 break;
             }
         }
@@ -98,7 +136,7 @@ fn unavailable(error: SourceError) -> FunctionError {
     FunctionError::new(status, format!("The rosters can't be fetched: {error}."))
 }
 
-fn answer(synced: Result<AllSynced, AllError>) -> Result<Json, FunctionError> {
+fn answer(synced: Result<AllSynced, AllError>) -> Result<OrgsSynced, FunctionError> {
     let synced = synced.map_err(|error| match error {
         AllError::Source(error) => unavailable(error),
         AllError::Store(error) => error.into(),
@@ -106,14 +144,10 @@ fn answer(synced: Result<AllSynced, AllError>) -> Result<Json, FunctionError> {
             FunctionError::new(Status::NotFound, "districtId names no district that is connected to Clever.")
         }
     })?;
-    let said = synced.to_json();
+    let told = OrgsSynced::of(&synced);
     match refusal(&synced) {
-        None => Ok(said),
-        Some(refusal) => {
-            let mut details = said;
-            details.as_object_mut().map(|details| details.remove("status"));
-            Err(refusal.with_details(details))
-        }
+        None => Ok(told),
+        Some(refusal) => Err(refusal.with_details(serde_json::to_value(told).map_err(FunctionError::internal)?)),
     }
 }
 
@@ -161,8 +195,6 @@ fn refusal(synced: &AllSynced) -> Option<FunctionError> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

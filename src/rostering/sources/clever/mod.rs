@@ -5,6 +5,7 @@
 //! of them, page by page, within the token's rate limit. What Clever says passes through [`records`], which keeps
 //! what ROAR uses. Nothing that Clever says is in an error or a log.
 
+pub mod answer;
 mod budget;
 pub(crate) mod callable;
 mod district;

@@ -6,7 +6,9 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use secrecy::SecretString;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value as Json, json};
 
 use super::callable::not_set_up;
@@ -25,10 +27,12 @@ use crate::documents::user::orgs::current_orgs;
 use crate::documents::user::user_path;
 use crate::fields;
 use crate::orgs::{OrgLists, OrgType};
-use crate::payload::{Checked, object, required_id, required_text, value};
+use crate::payload::refusals::TAKEN;
+use crate::payload::{Checked, Id, Nothing, kinds, value};
 use crate::rights::{Bound, Payload, denied};
 use crate::rostering::Rosters;
 use crate::rostering::person::{self, Before, Person, Said};
+use crate::runtime::edge::{Wrong, by_value, inline_schemas};
 use crate::runtime::{FunctionError, Status};
 use crate::store::{DocPath, Document, FieldPath, Fields, Transaction, Value, Write};
 use crate::users::pid::assessment_pid;
@@ -46,22 +50,63 @@ pub struct Request {
     access_token: SecretString,
 }
 
-impl Payload for Request {
-    fn read(data: &Json) -> Checked<Self> {
-        let fields = object(data)?;
-        let token = required_text(fields, "accessToken")?;
-        if token.len() > TOKEN_LIMIT || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(FunctionError::invalid("accessToken must be a token of Clever's."));
-        }
-        Ok(Request {
-            assessment_uid: required_id(fields, "assessmentUid", "an account of the assessment project")?,
-            access_token: token.into(),
+/// To be called after a sign-in with Clever.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct SyncCleverUser {
+    access_token: Token,
+    /// The caller's account in the assessment project.
+    assessment_uid: Id<kinds::AssessmentAccount>,
+}
+
+/// A token of Clever's.
+struct Token(SecretString);
+
+impl<'de> Deserialize<'de> for Token {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        by_value(deserializer, |sent| {
+            let token = sent.as_str().filter(|token| !token.trim().is_empty());
+            let token = token.ok_or_else(|| Wrong::new("must be text that isn't empty"))?;
+            match token.len() <= TOKEN_LIMIT && token.bytes().all(|byte| byte.is_ascii_graphic()) {
+                true => Ok(Token(token.into())),
+                false => Err(Wrong::new("must be a token of Clever's")),
+            }
         })
     }
 }
 
+inline_schemas! {
+    Token: { "type": "string", "minLength": 1, "maxLength": TOKEN_LIMIT, "pattern": "^[!-~]+$" },
+}
+
+impl Payload for Request {
+    type Sent = SyncCleverUser;
+    type Answer = Nothing;
+    const REFUSALS: &'static [(Status, &'static str)] = &[
+        (
+            Status::FailedPrecondition,
+            "Clever isn't set up; it doesn't say the caller's district or role; or the person at Clever is another user here.",
+        ),
+        (
+            Status::PermissionDenied,
+            "Clever doesn't take accessToken, or it's somebody else's; or assessmentUid isn't the caller's.",
+        ),
+        TAKEN,
+        (Status::ResourceExhausted, "The caller's rights come to more orgs than one account can hold."),
+    ];
+
+    fn check(sent: SyncCleverUser) -> Checked<Self> {
+        Ok(Request { assessment_uid: sent.assessment_uid.into_string(), access_token: sent.access_token.0 })
+    }
+
+    fn example() -> (Json, Nothing) {
+        (json!({ "assessmentUid": "assessment-super", "accessToken": "il0f2b7" }), Nothing {})
+    }
+}
+
 /// Handles a call. Repeated, it writes the time only.
-pub async fn sync_clever_user(app: App, permit: Bound, request: Request) -> Result<Json, FunctionError> {
+pub async fn sync_clever_user(app: App, permit: Bound, request: Request) -> Result<Nothing, FunctionError> {
     let clever = Rosters::of(&app).clever.clone().ok_or_else(not_set_up)?;
     let claims = &permit.requester.claims;
     if claims.assessment_uid.as_deref() != Some(&request.assessment_uid) {
@@ -82,7 +127,9 @@ pub async fn sync_clever_user(app: App, permit: Bound, request: Request) -> Resu
         assessment_uid: &request.assessment_uid,
         roar_uid: &claims.roar_uid,
         district: &district,
-        raw: value(&raw, "the record").or_else(|_| value(&super::records::Record::to_json(&user), "the record"))?,
+        raw: value(&raw)
+            .or_else(|_| value(&super::records::Record::to_json(&user)))
+            .map_err(|wrong| wrong.of("the record"))?,
         user: &user,
         unread: map::unread_of_person(&unread),
     };
@@ -94,7 +141,7 @@ pub async fn sync_clever_user(app: App, permit: Bound, request: Request) -> Resu
         after = user.fields;
     }
     follow_entry(&app, &note).await?;
-    Ok(json!({ "status": "ok" }))
+    Ok(Nothing {})
 }
 
 async fn me(clever: &Clever, token: &SecretString) -> Result<(User, Vec<Unread>, Json), FunctionError> {
