@@ -43,6 +43,7 @@ impl Action {
 }
 
 /// A record, to be written in the commit of what it's about.
+#[derive(Debug, PartialEq)]
 pub struct Record<'a> {
     /// The function.
     pub function: &'static str,
@@ -53,14 +54,19 @@ pub struct Record<'a> {
     /// The Auth UID of whose rights they are.
     pub target: &'a str,
     /// The orgs that were given or taken away.
-    pub orgs: Option<&'a OrgLists>,
+    pub orgs: Option<OrgLists>,
     /// The granted orgs before and after.
-    pub minimal: Option<(&'a OrgLists, &'a OrgLists)>,
+    pub minimal: Option<(OrgLists, OrgLists)>,
     /// Anything else. No personal data.
     pub details: Fields,
 }
 
-impl Record<'_> {
+impl<'a> Record<'a> {
+    /// A record that says no more than who did what.
+    pub fn new(function: &'static str, action: Action, by: &'a str, target: &'a str) -> Record<'a> {
+        Record { function, action, by, target, orgs: None, minimal: None, details: Fields::new() }
+    }
+
     /// The write that adds it.
     pub fn write(&self, app: &App) -> Result<Write, StoreError> {
         let path = DocPath::in_collection(COLLECTION, &app.context.document_id())?;
@@ -68,10 +74,10 @@ impl Record<'_> {
             "at" => app.now(), "function" => self.function, "action" => self.action.name(),
             "by" => self.by, "target" => self.target,
         };
-        if let Some(orgs) = self.orgs {
+        if let Some(orgs) = &self.orgs {
             fields.insert("orgs".to_owned(), orgs.to_value());
         }
-        if let Some((before, after)) = self.minimal {
+        if let Some((before, after)) = &self.minimal {
             fields.insert("minimalBefore".to_owned(), before.to_value());
             fields.insert("minimalAfter".to_owned(), after.to_value());
         }

@@ -1,29 +1,33 @@
 //! Claims: who administers which orgs, and who is who in the two projects. `userClaims` documents are the
 //! truth; ID tokens and the assessment project's copy follow them.
 //!
-//! [`lists`] and [`custom`] are pure. What changes claims does it in one transaction with a record of who
-//! did it ([`audit`]), then publishes it ([`publish`]); the document's event publishes again, so that
-//! nothing stays behind when somebody dies in between.
+//! [`lists`], [`custom`] and [`sources`] are pure. Whatever changes claims does it by [`edit`], which writes them in one
+//! commit with a record of who did it ([`audit`]), then publishes them ([`publish`]); the document's event publishes
+//! again, so that nothing stays behind when somebody dies in between.
 
 pub mod admin_orgs;
 pub mod audit;
 pub mod binding;
 pub mod custom;
+pub mod edit;
+mod give_up;
 mod gone;
 pub mod group;
 mod hierarchy;
 pub mod lists;
 mod publish;
 pub mod roster;
+pub mod sources;
 pub mod suspension;
 mod written;
 
 pub use admin_orgs::{append_to_admin_claims, remove_from_admin_claims};
 pub use binding::{associate_assessment_uid, set_uid_claims};
+pub use give_up::give_up;
 pub use gone::org_deleted;
 pub use group::create_group;
 pub use hierarchy::{complete_claims, follow_hierarchy};
-pub use publish::{ClaimsError, give_up, publish};
+pub use publish::{ClaimsError, publish};
 pub use roster::entry_updated;
 pub use written::written;
 

@@ -1,5 +1,7 @@
 //! Orgs, `districts/{id}`, `schools/{id}`, `classes/{id}`, `groups/{id}` and `families/{id}`: names of their fields. Pure.
 
+use crate::store::{Fields, Value};
+
 /// Names of the fields of orgs; what they mean: docs/domain/documents.md#orgs.
 #[allow(missing_docs, reason = "the page says what each field means")]
 pub mod field {
@@ -35,4 +37,9 @@ pub mod field {
     pub const ROSTER_CLAIMS_DUE: &str = "rosterClaimsDue";
     pub const CREATED_AT: &str = "createdAt";
     pub const LAST_UPDATED: &str = "lastUpdated";
+}
+
+/// True for an org that was archived.
+pub fn is_archived(org: &Fields) -> bool {
+    org.get(field::ARCHIVED).and_then(Value::as_bool) == Some(true)
 }

@@ -1,7 +1,7 @@
 //! The claims of an Auth user, `userClaims/{adminUid}`: what the document says as it stands. What it lets its user do is
 //! for the rights to say. Pure.
 
-use crate::store::{Document, Fields, Value};
+use crate::store::{DocPath, Document, Fields, Result, Value};
 
 /// Names of the fields of claims documents, with those of the claims; what they mean: docs/domain/documents.md#claims.
 #[allow(missing_docs, reason = "the page says what each field means")]
@@ -22,6 +22,14 @@ pub mod field {
     pub const SUSPENDED_BY_SUPER_ADMIN: &str = "suspendedBySuperAdmin";
     pub const UNPUBLISHED_CLAIMS: &str = "unpublishedClaims";
     pub const TEST_DATA: &str = "testData";
+}
+
+/// The collection, in both databases.
+pub const COLLECTION: &str = "userClaims";
+
+/// Where the claims of an Auth user are.
+pub fn claims_path(uid: &str) -> Result<DocPath> {
+    DocPath::in_collection(COLLECTION, uid)
 }
 
 /// The field of a `userClaims` document, beside the claims.

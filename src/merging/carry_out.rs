@@ -15,6 +15,7 @@ use crate::assignments::build::Decision;
 use crate::assignments::settlement::Settlement;
 use crate::assignments::side_effects::{Memory, user_writes};
 use crate::claims::ClaimsError;
+use crate::claims::edit::EditError;
 use crate::documents::administration::administration_path;
 use crate::documents::archive::{DELETED_AT, archive_path, kept};
 use crate::documents::assignment::assignment_path;
@@ -59,6 +60,15 @@ pub enum MergeError {
     /// A change of rights was refused.
     #[error("{}", .0.message)]
     Function(FunctionError),
+}
+
+impl From<EditError<StoreError>> for MergeError {
+    fn from(error: EditError<StoreError>) -> Self {
+        match error.into() {
+            ClaimsError::Store(error) => MergeError::Store(error),
+            error => MergeError::Claims(error),
+        }
+    }
 }
 
 /// What merging two users changes, or has changed. IDs only.
