@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use crate::documents::administration::Administration;
+use crate::documents::administration::{self, Administration};
 use crate::fields;
 use crate::orgs::{OrgLists, OrgTree, OrgType};
 use crate::store::{DocPath, Document, FieldPath, Fields, Result, Timestamp, Value, Write};
@@ -40,8 +40,8 @@ pub fn document_changes(administration: &Administration, orgs: &NormalOrgs) -> O
             mask.push(FieldPath::top(name));
         }
     };
-    expect("minimalOrgs", &orgs.minimal);
-    expect("readOrgs", &orgs.read);
+    expect(administration::field::MINIMAL_ORGS, &orgs.minimal);
+    expect(administration::field::READ_ORGS, &orgs.read);
     // Pages and queries ask for dates by their type.
     for (name, date) in &administration.mended {
         fields.insert(name.clone(), date.clone());
@@ -101,7 +101,14 @@ impl OrgSubcollection {
 }
 
 /// What each document of the subcollections copies from its administration.
-const COPIED: [&str; 6] = ["createdBy", "dateClosed", "dateCreated", "dateOpened", "legal", "name"];
+const COPIED: [&str; 6] = [
+    administration::field::CREATED_BY,
+    administration::field::DATE_CLOSED,
+    administration::field::DATE_CREATED,
+    administration::field::DATE_OPENED,
+    administration::field::LEGAL,
+    administration::field::NAME,
+];
 
 /// The writes that make a subcollection list exactly `orgs`, given what it holds now. A document that
 /// says already what it should is not written.
@@ -120,8 +127,8 @@ pub fn subcollection_writes(
         .collect();
     copied.extend(fields! {
         "administrationId" => administration.id.as_str(),
-        "publicName" => administration.public_name(),
-        "testData" => administration.flag("testData"),
+        administration::field::PUBLIC_NAME => administration.public_name(),
+        administration::field::TEST_DATA => administration.flag(administration::field::TEST_DATA),
     });
     let mut writes = Vec::new();
     let mut listed = HashSet::new();

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::sync::{Origin, bring_about};
 use crate::app::App;
-use crate::documents::administration::{Administration, administration_path};
+use crate::documents::administration::{self, Administration, administration_path};
 use crate::documents::org_lists::OrgSet;
 use crate::orgs::{OrgKey, OrgLists, OrgType};
 use crate::store::{FieldOp, FieldPath, Fields, Query, StoreError, Value, Write};
@@ -60,7 +60,9 @@ async fn plan_anew(app: &App, orgs: &[OrgKey], origin: Origin<'_>) -> Result<(),
 /// The IDs of the administrations that aren't closed and have one of `orgs` in that subcollection.
 async fn open_with(app: &App, orgs: &[OrgKey], subcollection: &str) -> Result<BTreeSet<String>, StoreError> {
     let ids: Vec<String> = orgs.iter().map(|org| org.id.clone()).collect();
-    let open = Query::group(subcollection).filter("dateClosed", FieldOp::GreaterThan, app.now()).select(&["orgId"]);
+    let open = Query::group(subcollection)
+        .filter(administration::field::DATE_CLOSED, FieldOp::GreaterThan, app.now())
+        .select(&["orgId"]);
     let found = app.stores.admin.query_each(open.each_of("orgId", &ids).map(|(query, _)| query)).await?;
     Ok(found.iter().filter_map(|org| Some(org.path.parent()?.id().to_owned())).collect())
 }
@@ -71,7 +73,7 @@ fn without(administration: &Administration, gone: &OrgSet) -> Option<(Fields, Ve
     let minimal = administration.minimal_orgs();
     let left = minimal.difference(gone);
     if left != minimal {
-        fields.insert("minimalOrgs".to_owned(), left.to_value());
+        fields.insert(administration::field::MINIMAL_ORGS.to_owned(), left.to_value());
     }
     let (arrays, left) = (administration.org_arrays(), administration.org_arrays().difference(gone));
     for org_type in OrgType::ALL {

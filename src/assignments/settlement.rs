@@ -4,6 +4,7 @@
 use super::build::Decision;
 use super::counts::{Contribution, CountsDelta};
 use super::side_effects::{Memory, Step, dates_left, list_dates, lists_assignment};
+use crate::documents::processed_event;
 use crate::documents::archive::archiving;
 use crate::documents::assignment::assignment_path;
 use crate::documents::former::{Dates, former};
@@ -106,5 +107,5 @@ pub fn deletion_mark(assignment: &Document, now: Timestamp) -> Result<Write> {
     let (administration, born) = (assignment.id(), assignment.create_time.as_microsecond());
     let id = format!("syncAssignmentDeleted__{user}__{administration}__{born}");
     let expires = now.checked_add(jiff::SignedDuration::from_hours(24 * MARK_DAYS)).unwrap_or(now);
-    Ok(Write::set(DocPath::in_collection("processedEvents", &id)?, fields! { "at" => now, "expireAt" => expires }))
+    processed_event::marking(&id, now, expires)
 }

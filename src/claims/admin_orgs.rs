@@ -9,7 +9,7 @@ use super::lists::AdminOrgs;
 use super::sources::Sources;
 use crate::accounts::check_claims;
 use crate::app::App;
-use crate::documents::user_claims::field;
+use crate::documents::user_claims::{self, field};
 use crate::orgs::payload::few_orgs;
 use crate::orgs::{OrgLists, OrgType};
 use crate::payload::{Checked, object, optional_id, optional_ids, required_id};
@@ -160,7 +160,7 @@ impl Change<'_> {
         // (docs/domain/decisions.md#a-32).
         let is_family =
             orgs.minimal.iter().all(|(org_type, _)| org_type == OrgType::Family) && !orgs.minimal.is_empty();
-        let role = if is_family { "launch_admin" } else { "admin" };
+        let role = if is_family { user_claims::role::LAUNCH_ADMIN } else { user_claims::role::ADMIN };
         let open = is_open(fields.get(field::ROLE));
         for (name, value, missing) in
             [(field::ADMIN_UID, self.target, !fields.contains_key(field::ADMIN_UID)), (field::ROLE, role, open)]

@@ -2,12 +2,10 @@
 //! They hold UIDs and org IDs, no name and no address.
 
 use crate::app::App;
+use crate::documents::claims_audit::{field, record_path};
 use crate::fields;
 use crate::orgs::OrgLists;
-use crate::store::{DocPath, Fields, StoreError, Value, Write};
-
-/// The collection, in the admin database. No rule opens it to clients.
-pub const COLLECTION: &str = "claimsAudit";
+use crate::store::{Fields, StoreError, Value, Write};
 
 /// What was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,20 +67,20 @@ impl<'a> Record<'a> {
 
     /// The write that adds it.
     pub fn write(&self, app: &App) -> Result<Write, StoreError> {
-        let path = DocPath::in_collection(COLLECTION, &app.context.document_id())?;
+        let path = record_path(&app.context.document_id())?;
         let mut fields = fields! {
-            "at" => app.now(), "function" => self.function, "action" => self.action.name(),
-            "by" => self.by, "target" => self.target,
+            field::AT => app.now(), field::FUNCTION => self.function, field::ACTION => self.action.name(),
+            field::BY => self.by, field::TARGET => self.target,
         };
         if let Some(orgs) = &self.orgs {
-            fields.insert("orgs".to_owned(), orgs.to_value());
+            fields.insert(field::ORGS.to_owned(), orgs.to_value());
         }
         if let Some((before, after)) = &self.minimal {
-            fields.insert("minimalBefore".to_owned(), before.to_value());
-            fields.insert("minimalAfter".to_owned(), after.to_value());
+            fields.insert(field::MINIMAL_BEFORE.to_owned(), before.to_value());
+            fields.insert(field::MINIMAL_AFTER.to_owned(), after.to_value());
         }
         if !self.details.is_empty() {
-            fields.insert("details".to_owned(), Value::Map(self.details.clone()));
+            fields.insert(field::DETAILS.to_owned(), Value::Map(self.details.clone()));
         }
         Ok(Write::create(path, fields))
     }

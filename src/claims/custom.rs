@@ -1,5 +1,6 @@
 //! Custom claims: what ID tokens tell of a `userClaims` document. Pure.
 
+use crate::documents::user_claims;
 use serde_json::{Map, Value as Json, json};
 
 use crate::accounts::{AccountError, check_claims};
@@ -7,12 +8,19 @@ use crate::store::{Fields, Value};
 
 /// The org lists stay in the document: they don't fit into tokens
 /// (docs/domain/rights.md#custom-claims-and-their-limits).
-const NOT_IN_TOKENS: [&str; 2] = ["adminOrgs", "minimalAdminOrgs"];
+const NOT_IN_TOKENS: [&str; 2] = [user_claims::field::ADMIN_ORGS, user_claims::field::MINIMAL_ADMIN_ORGS];
 /// Rights, which the document alone gives; a token that says more is wrong.
-const RIGHTS: [&str; 3] = ["super_admin", "admin", "role"];
+const RIGHTS: [&str; 3] = [user_claims::field::SUPER_ADMIN, user_claims::field::ADMIN, user_claims::field::ROLE];
 
 /// What goes into a token before everything else: who the user is, and their rights.
-const FIRST: [&str; 6] = ["roarUid", "adminUid", "assessmentUid", "role", "super_admin", "admin"];
+const FIRST: [&str; 6] = [
+    user_claims::field::ROAR_UID,
+    user_claims::field::ADMIN_UID,
+    user_claims::field::ASSESSMENT_UID,
+    user_claims::field::ROLE,
+    user_claims::field::SUPER_ADMIN,
+    user_claims::field::ADMIN,
+];
 
 /// The custom claims that an account should have: those of the document, and those that the account has
 /// besides. `lost` are claims that the document once had and hasn't now, which go.
@@ -77,9 +85,9 @@ pub fn without_rights(current: &Map<String, Json>) -> Map<String, Json> {
 /// Nobody becomes a super admin that way: the document gives that right, and had none to give
 /// (docs/domain/decisions.md#a-44).
 pub fn imported(current: &Map<String, Json>) -> Fields {
-    let names = ["roarUid", "assessmentUid", "role"];
+    let names = [user_claims::field::ROAR_UID, user_claims::field::ASSESSMENT_UID, user_claims::field::ROLE];
     let texts = names.into_iter().filter_map(|name| Some((name, current.get(name)?.as_str()?)));
-    let good = texts.filter(|(_, text)| !text.is_empty() && *text != "super_admin");
+    let good = texts.filter(|(_, text)| !text.is_empty() && *text != user_claims::role::SUPER_ADMIN);
     good.map(|(name, text)| (name.to_owned(), Value::from(text))).collect()
 }
 

@@ -23,20 +23,20 @@ use crate::store::{DocPath, Document, FieldPath, Fields, Precondition, StoreErro
 const OWN_FIELDS: [&str; 16] = [
     "id",
     "collection",
-    "archived",
-    "createdBy",
-    "createdAt",
-    "subGroups",
-    "archivedSubGroups",
-    "schools",
-    "archivedSchools",
-    "classes",
-    "archivedClasses",
-    "districtId",
-    "schoolId",
+    org::field::ARCHIVED,
+    org::field::CREATED_BY,
+    org::field::CREATED_AT,
+    org::field::SUB_GROUPS,
+    org::field::ARCHIVED_SUB_GROUPS,
+    org::field::SCHOOLS,
+    org::field::ARCHIVED_SCHOOLS,
+    org::field::CLASSES,
+    org::field::ARCHIVED_CLASSES,
+    org::field::DISTRICT_ID,
+    org::field::SCHOOL_ID,
     "currentActivationCode",
     "validActivationCodes",
-    "lastUpdated",
+    org::field::LAST_UPDATED,
 ];
 /// A group to be made.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,8 +66,10 @@ impl Payload for Request {
             fields.insert(name.clone(), value(sent, &format!("groupData.{}", shown(name)))?);
         }
         // Of the two forms of the name, the one that others read.
-        if let Some(parent_type) = fields.get("parentOrgType").and_then(Value::as_str).and_then(OrgType::parse) {
-            fields.insert("parentOrgType".to_owned(), Value::from(parent_type.singular()));
+        if let Some(parent_type) =
+            fields.get(org::field::PARENT_ORG_TYPE).and_then(Value::as_str).and_then(OrgType::parse)
+        {
+            fields.insert(org::field::PARENT_ORG_TYPE.to_owned(), Value::from(parent_type.singular()));
         }
         Ok(Request { fields, parents })
     }

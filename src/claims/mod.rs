@@ -31,6 +31,7 @@ pub use publish::{ClaimsError, publish};
 pub use roster::entry_updated;
 pub use written::written;
 
+use crate::documents::user_claims;
 use std::time::Duration;
 
 use crate::context::jitter;
@@ -62,6 +63,7 @@ impl Rounds {
 /// The `lastUpdated` of claims that change now, in milliseconds: later than the one before, so that clients
 /// notice, whatever the clock says.
 pub fn next_update(before: Option<&Document>, now: Timestamp) -> i64 {
-    let last = before.and_then(|document| document.fields.get("lastUpdated")).and_then(Value::as_i64);
+    let last =
+        before.and_then(|document| document.fields.get(user_claims::field::LAST_UPDATED)).and_then(Value::as_i64);
     now.as_millisecond().max(last.map_or(i64::MIN, |last| last.saturating_add(1)))
 }

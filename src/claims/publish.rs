@@ -13,8 +13,8 @@ use super::custom::{custom_claims, fitting, without_rights};
 use super::lists::NoRoom;
 use crate::accounts::{Account, AccountError, Accounts};
 use crate::app::App;
-use crate::documents::user::user_path;
-use crate::documents::user_claims::{claims_map, claims_path, is_suspended};
+use crate::documents::user::{self, user_path};
+use crate::documents::user_claims::{self, claims_map, claims_path, is_suspended};
 use crate::fields;
 use crate::rights::Claims;
 use crate::runtime::{FunctionError, HandlerError};
@@ -138,7 +138,7 @@ async fn publish_once(app: &App, admin_uid: &str, document: &Document, lost: &[S
 
 /// Where a claims document says which of its claims no token has, for want of room (Firebase takes 1000 bytes) or because
 /// their names are reserved.
-pub const UNPUBLISHED: &str = "unpublishedClaims";
+pub const UNPUBLISHED: &str = user_claims::field::UNPUBLISHED_CLAIMS;
 
 /// What became of the report.
 enum Reported {
@@ -235,7 +235,7 @@ enum Copied {
 }
 
 fn owner(copy: &Document) -> Option<&str> {
-    claims_map(copy).and_then(|claims| claims.get("adminUid")).and_then(Value::as_str)
+    claims_map(copy).and_then(|claims| claims.get(user_claims::field::ADMIN_UID)).and_then(Value::as_str)
 }
 
 /// The security rules of the assessment database read rights from its own copy.
@@ -273,10 +273,11 @@ async fn copy_claims(
 async fn set_user_type(database: &Database, roar_uid: &str) -> Result<bool, StoreError> {
     let path = user_path(roar_uid)?;
     let Some(user) = database.get(&path).await? else { return Ok(false) };
-    if user.fields.get("userType").and_then(Value::as_str) == Some("admin") {
+    if user::type_of(&user.fields) == Some(user::user_type::ADMIN) {
         return Ok(false);
     }
-    match database.commit(vec![Write::update(path, fields! { "userType" => "admin" })]).await {
+    match database.commit(vec![Write::update(path, fields! { user::field::USER_TYPE => user::user_type::ADMIN })]).await
+    {
         Err(StoreError::Conflict(_)) => Ok(false),
         other => other.map(|_| true),
     }

@@ -14,8 +14,9 @@ use super::lists::{AdminOrgs, snapshot};
 use super::publish::ClaimsError;
 use super::sources::Sources;
 use crate::app::App;
-use crate::documents::user::user_path;
-use crate::documents::user_claims::{claims_map, claims_path, field};
+use crate::documents::roster_entry;
+use crate::documents::user::{self, user_path};
+use crate::documents::user_claims::{self, claims_map, claims_path, field};
 use crate::fields;
 use crate::orgs::OrgLists;
 use crate::rights::Claims;
@@ -40,7 +41,12 @@ pub async fn follow_entry(app: &App, entry: &DocPath) -> Result<(), ClaimsError>
     let mut rounds = Rounds::default();
     while rounds.next().await {
         let Some(document) = app.stores.admin.get(entry).await? else { return Ok(()) };
-        let kind = document.fields.get("providerType").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let kind = document
+            .fields
+            .get(roster_entry::field::PROVIDER_TYPE)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned();
         let Some(entry) = RosterEntry::of(&document).filter(|entry| entry.activated) else { return Ok(()) };
         let Some(admin_uid) = &entry.admin_uid else { return Ok(()) };
         let path = claims_path(admin_uid)?;
@@ -59,7 +65,7 @@ pub async fn follow_entry(app: &App, entry: &DocPath) -> Result<(), ClaimsError>
         let next = kept.iter().chain(entry.due_orgs().iter()).collect::<OrgLists>();
         let is_same = next.same_orgs(&given);
         let next = adopted.with_roster(&kind, next);
-        let held = claims_map(&claims).and_then(|claims| claims.get("role"));
+        let held = claims_map(&claims).and_then(|claims| claims.get(user_claims::field::ROLE));
         let role = match is_pupil(&entry, &claims, &next) {
             true => Some("student").filter(|role| held.and_then(Value::as_str) != Some(role)),
             false => role_over(&entry, held),
@@ -91,9 +97,18 @@ pub async fn follow_entry(app: &App, entry: &DocPath) -> Result<(), ClaimsError>
 
 /// The rights of other entries of the same roster that belong to the same account.
 async fn told_elsewhere(app: &App, entry: &RosterEntry, kind: &str) -> Result<OrgLists, StoreError> {
-    let of_account = Query::collection("identityProviderIds").equal("providerType", kind);
-    let of_account = of_account.equal("adminUid", entry.admin_uid.as_deref().unwrap_or_default());
-    let found = app.stores.admin.query(of_account.select(&["roarUid", "adminUid", "activated", "adminOrgs"])).await?;
+    let of_account = Query::collection(roster_entry::ENTRIES).equal(roster_entry::field::PROVIDER_TYPE, kind);
+    let of_account = of_account.equal(roster_entry::field::ADMIN_UID, entry.admin_uid.as_deref().unwrap_or_default());
+    let found = app
+        .stores
+        .admin
+        .query(of_account.select(&[
+            roster_entry::field::ROAR_UID,
+            roster_entry::field::ADMIN_UID,
+            roster_entry::field::ACTIVATED,
+            roster_entry::field::ADMIN_ORGS,
+        ]))
+        .await?;
     let others = found.iter().filter(|other| other.path != entry.path).filter_map(RosterEntry::of);
     let others = others.filter(|other| other.activated && other.roar_uid == entry.roar_uid);
     let mut told = OrgLists::new();
@@ -121,10 +136,10 @@ async fn no_admins(app: &App, roar_uid: &str) -> Result<(), StoreError> {
 async fn no_admin(database: &Database, roar_uid: &str) -> Result<(), StoreError> {
     let path = user_path(roar_uid)?;
     let Some(user) = database.get(&path).await? else { return Ok(()) };
-    if user.fields.get("userType").and_then(Value::as_str) != Some("admin") {
+    if user::type_of(&user.fields) != Some(user::user_type::ADMIN) {
         return Ok(());
     }
-    let write = Write::update(path, fields! { "userType" => "student" });
+    let write = Write::update(path, fields! { user::field::USER_TYPE => user::user_type::STUDENT });
     match database.commit(vec![write.when(Precondition::UpdatedAt(user.update_time))]).await {
         Ok(_) => Ok(()),
         // It's done again with all that belongs to it.
@@ -137,13 +152,13 @@ async fn no_admin(database: &Database, roar_uid: &str) -> Result<(), StoreError>
 /// rights isn't one any more.
 pub fn role_over(entry: &RosterEntry, held: Option<&Value>) -> Option<&'static str> {
     let was_student = held.and_then(Value::as_str) == Some("student");
-    role_of(entry).filter(|role| is_open(held) || (was_student && *role == "admin"))
+    role_of(entry).filter(|role| is_open(held) || (was_student && *role == user_claims::role::ADMIN))
 }
 
 /// What somebody is by their entry; rosters make nobody a super admin.
 fn role_of(entry: &RosterEntry) -> Option<&'static str> {
     match (entry.role.as_deref(), entry.admin_orgs.is_empty()) {
-        (_, false) => Some("admin"),
+        (_, false) => Some(user_claims::role::ADMIN),
         (Some("student"), true) => Some("student"),
         _ => None,
     }

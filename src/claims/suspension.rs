@@ -12,7 +12,7 @@ use super::edit::{Changes, Decision, State, Target, edit};
 use crate::accounts::{Account, AccountError, AccountUpdate, Accounts};
 use crate::app::App;
 use crate::documents::user_claims::{
-    SUSPENDED, SUSPENDED_ABOVE, SUSPENDED_AT, claims_map, claims_path, is_suspended, is_suspended_above,
+    claims_map, claims_path, field::{SUSPENDED, SUSPENDED_AT, SUSPENDED_BY_SUPER_ADMIN}, is_suspended, is_suspended_above,
 };
 use crate::rights::{Claims, denied};
 use crate::runtime::{FunctionError, Status};
@@ -85,10 +85,10 @@ impl Suspension<'_> {
                     fields.insert(SUSPENDED.to_owned(), true.into());
                     fields.insert(SUSPENDED_AT.to_owned(), since.cloned().unwrap_or_else(|| state.now.into()));
                     if self.by_super_admin {
-                        fields.insert(SUSPENDED_ABOVE.to_owned(), true.into());
+                        fields.insert(SUSPENDED_BY_SUPER_ADMIN.to_owned(), true.into());
                     }
                 }
-                let mask = [SUSPENDED, SUSPENDED_AT, SUSPENDED_ABOVE].map(FieldPath::top).into();
+                let mask = [SUSPENDED, SUSPENDED_AT, SUSPENDED_BY_SUPER_ADMIN].map(FieldPath::top).into();
                 Changes { fields, mask, ..Changes::default() }
             }
         };

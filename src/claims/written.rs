@@ -4,7 +4,7 @@ use super::edit::{Changes, Decision, Publication, State, Target, edit};
 use super::lists::{AdminOrgs, NoRoom, granted, stored};
 use super::publish::{publish, withdraw};
 use crate::app::App;
-use crate::documents::user_claims::{claims_map, field, is_suspended};
+use crate::documents::user_claims::{self, claims_map, field, is_suspended};
 use crate::orgs::OrgLists;
 use crate::runtime::{DocumentEvent, HandlerError};
 use crate::store::{DocPath, Document, DocumentChange, Fields, Value};
@@ -22,7 +22,7 @@ pub async fn written(app: App, event: DocumentEvent) -> Result<(), HandlerError>
         if let Some(before) = before {
             let current = app.stores.admin.get(&change.path).await?;
             if claims_map(current.as_ref()).is_none() {
-                let assessment_uid = before.get("assessmentUid").and_then(Value::as_str);
+                let assessment_uid = before.get(user_claims::field::ASSESSMENT_UID).and_then(Value::as_str);
                 withdraw(&app, change.path.id(), assessment_uid).await?;
             }
         }
@@ -48,7 +48,9 @@ fn is_by_hand(change: &DocumentChange, before: &Fields, after: &Fields) -> bool 
     if held.same(&lists) && change.before.is_some() {
         return false;
     }
-    let moved = |document: &Option<Document>| document.as_ref().and_then(|d| d.fields.get("lastUpdated")).cloned();
+    let moved = |document: &Option<Document>| {
+        document.as_ref().and_then(|d| d.fields.get(user_claims::field::LAST_UPDATED)).cloned()
+    };
     let is_moved = match (moved(&change.before), moved(&change.after)) {
         (Some(before), Some(after)) => before != after,
         _ => false,
@@ -60,7 +62,7 @@ fn is_by_hand(change: &DocumentChange, before: &Fields, after: &Fields) -> bool 
 /// the only one.
 fn added(before: &Fields, after: &Fields) -> OrgLists {
     let (held, lists) = (stored(Some(before)), stored(Some(after)));
-    match after.get("adminOrgs") {
+    match after.get(user_claims::field::ADMIN_ORGS) {
         Some(Value::Map(_)) => lists.exhaustive.difference(&held.exhaustive.to_set()),
         _ => lists.minimal.difference(&held.minimal.to_set()),
     }

@@ -6,7 +6,8 @@ use crate::claims::audit::{Action, Record};
 use crate::claims::edit::{Changes, Decision, State, Target, edit};
 use crate::claims::give_up;
 use crate::claims::lists::granted;
-use crate::documents::user_claims::{claims_map, field, is_suspended};
+use crate::documents::roster_entry;
+use crate::documents::user_claims::{self, claims_map, field, is_suspended};
 use crate::fields;
 use crate::store::{DocPath, Document, Fields, Query, StoreError, Value, Write};
 
@@ -15,7 +16,7 @@ const FUNCTION: &str = "mergeUsers";
 
 impl Work<'_> {
     async fn claims_of(&self, user: &DocPath) -> Result<Vec<Document>, StoreError> {
-        self.admin().query(Query::collection("userClaims").equal("claims.roarUid", user.id())).await
+        self.admin().query(user_claims::of_user(user.id())).await
     }
 
     /// Merging hands rights on, and takes the claims that say who is suspended from an account.
@@ -32,12 +33,14 @@ impl Work<'_> {
     /// Entries of rosters say who somebody is from then on.
     pub(super) async fn entries(&self) -> Result<u64, MergeError> {
         let account = self.claims_of(&self.into).await?.first().map(|claims| claims.id().to_owned());
-        let entries = Query::collection("identityProviderIds").equal("roarUid", self.from.id());
+        let entries = Query::collection(roster_entry::ENTRIES).equal(roster_entry::field::ROAR_UID, self.from.id());
         let entries = self.admin().query(entries).await?;
         for entry in &entries {
-            let mut fields = fields! { "roarUid" => self.into.id() };
-            if let (Some(account), Some(Value::String(_))) = (&account, entry.fields.get("adminUid")) {
-                fields.insert("adminUid".to_owned(), Value::from(account.as_str()));
+            let mut fields = fields! { roster_entry::field::ROAR_UID => self.into.id() };
+            if let (Some(account), Some(Value::String(_))) =
+                (&account, entry.fields.get(roster_entry::field::ADMIN_UID))
+            {
+                fields.insert(roster_entry::field::ADMIN_UID.to_owned(), Value::from(account.as_str()));
             }
             self.commit(self.admin(), vec![Write::update(entry.path.clone(), fields)]).await?;
         }

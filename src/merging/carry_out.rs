@@ -23,7 +23,7 @@ use crate::documents::former::{FORMER, all_former, entry_path};
 use crate::documents::user::copy::new_copy;
 use crate::documents::user::merged::{MERGING_INTO, is_merged, refusal};
 use crate::documents::user::orgs::current_orgs;
-use crate::documents::user::user_path;
+use crate::documents::user::{self, user_path};
 use crate::fields;
 use crate::following::look_again;
 use crate::runtime::FunctionError;
@@ -38,7 +38,7 @@ const AT_ONCE: u32 = 50;
 /// Documents moved in one commit, of two writes each.
 const BATCH: usize = 100;
 /// Relations of users, by their fields.
-const RELATIONS: [&str; 3] = ["childIds", "parentIds", "teacherIds"];
+const RELATIONS: [&str; 3] = [user::field::CHILD_IDS, user::field::PARENT_IDS, user::field::TEACHER_IDS];
 /// What a user has beside assignments and runs.
 const BESIDES: [&str; 3] = ["externalData", "surveyResponses", CONSENTS];
 
@@ -256,7 +256,7 @@ impl Work<'_> {
     async fn copy(&self, into: &Document) -> Result<(), MergeError> {
         let found = self.assessment().get_all(&[self.from.clone(), self.into.clone()]).await?;
         let [Some(theirs), None] = found.as_slice() else { return Ok(()) };
-        let uid = theirs.fields.get("assessmentUid").and_then(Value::as_str).unwrap_or_default();
+        let uid = user::assessment_uid(&theirs.fields).unwrap_or_default();
         let into = self.admin().get(&self.into).await?.unwrap_or_else(|| into.clone());
         let copy = new_copy(&into.fields, uid, self.app.now());
         match self.commit(self.assessment(), vec![Write::create(self.into.clone(), copy)]).await {
@@ -413,7 +413,7 @@ impl Work<'_> {
     async fn relations(&self) -> Result<u64, MergeError> {
         let mut related = 0;
         for field in RELATIONS {
-            let query = Query::collection("users").filter(field, FieldOp::ArrayContains, self.from.id()).select(&[]);
+            let query = Query::collection(user::COLLECTION).filter(field, FieldOp::ArrayContains, self.from.id()).select(&[]);
             for user in self.admin().query(query).await? {
                 related += 1;
                 let with =

@@ -1,6 +1,7 @@
 //! An administration's runs beside its assignments: both are read in the order of their students, so that memory is for
 //! a page of each.
 
+use crate::documents::run;
 use std::collections::VecDeque;
 
 use super::pages::PAGE;
@@ -36,7 +37,7 @@ impl<'a> RunsAside<'a> {
         if let Some((app, administration)) = self.source.filter(|_| self.ahead.is_empty()) {
             let database = &app.stores.assessment;
             let mut query = Query::group("runs")
-                .equal("assignmentId", administration)
+                .equal(run::field::ASSIGNMENT_ID, administration)
                 .order_by(NAME_FIELD, Direction::Ascending)
                 .limit(PAGE)
                 .select(&fields_by_task());

@@ -3,7 +3,8 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::assignments::counts::{ASSIGNMENT, Counters};
+use crate::documents::stats::Counters;
+use crate::documents::stats::field::ASSIGNMENT;
 use crate::store::{Fields, Value};
 
 /// The net counts of a block: those who have yet to start, who have started and not completed, who have

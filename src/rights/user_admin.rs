@@ -4,7 +4,8 @@ use async_trait::async_trait;
 
 use super::{Claims, NamesUser, Payload, Permit, Requester, Rule, denied};
 use crate::app::App;
-use crate::documents::user::user_path;
+use crate::documents::user_claims;
+use crate::documents::user::{self, user_path};
 use crate::orgs::{OrgLists, OrgType};
 use crate::runtime::{Caller, FunctionError, Status};
 use crate::store::{Document, Fields, Query, Value, lookup};
@@ -90,7 +91,7 @@ pub async fn check_appointable(app: &App, requester: &Requester, admin_uid: &str
         return Ok(());
     }
     let Some(found) = Found::of(app, admin_uid).await? else { return Ok(()) };
-    let user_type = found.user.as_ref().and_then(|user| user.get("userType")).and_then(Value::as_str);
+    let user_type = found.user.as_ref().and_then(|user| user.get(user::field::USER_TYPE)).and_then(Value::as_str);
     let is_student = user_type == Some("student");
     match is_student && !administers(&requester.claims, &found.claims, found.user.as_ref()) {
         true => Err(denied("This is a student whom you don't administer.")),
@@ -143,7 +144,7 @@ impl Found {
             return Ok(Some(Found { admin_uid: uid.to_owned(), claims, user, ..Found::default() }));
         }
         let Some(user) = user else { return Ok(None) };
-        let holders = admin.query(Query::collection("userClaims").equal("claims.roarUid", uid).limit(2)).await?;
+        let holders = admin.query(user_claims::of_user(uid).limit(2)).await?;
         let (admin_uid, document) = match holders.as_slice() {
             // Nobody signed in yet: the account, if there is one, has the document's ID
             // (docs/domain/rights.md#who-somebody-is).

@@ -1,5 +1,6 @@
 //! Which run of a task counts (docs/domain/runs.md#the-best-run). Pure.
 
+use crate::documents::run;
 use std::cmp::Ordering;
 
 use crate::store::{Fields, Timestamp, Value, lookup};
@@ -30,12 +31,12 @@ pub struct Run {
 ///
 /// No more than these: clients write the maps around them.
 pub const FIELDS: [&str; 6] = [
-    "completed",
-    "timeStarted",
-    "timeFinished",
+    run::field::COMPLETED,
+    run::field::TIME_STARTED,
+    run::field::TIME_FINISHED,
     "scores.raw.composite.test.thetaSE",
     "scores.raw.composite.test.numAttempted",
-    "bestRun",
+    run::field::BEST_RUN,
 ];
 
 impl Run {
@@ -45,12 +46,12 @@ impl Run {
         let score = |name: &str| number(lookup(fields, &format!("scores.raw.composite.test.{name}"))?);
         Run {
             id: id.to_owned(),
-            completed: fields.get("completed").and_then(Value::as_bool).unwrap_or(false),
-            started: time("timeStarted"),
-            finished: time("timeFinished"),
+            completed: fields.get(run::field::COMPLETED).and_then(Value::as_bool).unwrap_or(false),
+            started: time(run::field::TIME_STARTED),
+            finished: time(run::field::TIME_FINISHED),
             theta_se: score("thetaSE"),
             attempted: score("numAttempted").filter(|number| *number > 0.0).unwrap_or(0.0),
-            is_marked: fields.get("bestRun").and_then(Value::as_bool).unwrap_or(false),
+            is_marked: fields.get(run::field::BEST_RUN).and_then(Value::as_bool).unwrap_or(false),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The score by which reports sort a run into a support category (docs/domain/runs.md#category-scores). Pure.
 
+use crate::documents::run;
 use crate::fields;
 use crate::store::size::value_size;
 use crate::store::{FieldPath, Fields, Value, lookup};
@@ -37,7 +38,7 @@ pub fn due(task: &str, run: &Fields) -> Option<Value> {
         _ => return None,
     };
     let score = composite.get(score).filter(|score| value_size(score) <= MOST_BYTES)?;
-    (composite.get("categoryScore") != Some(score)).then(|| score.clone())
+    (composite.get(run::field::CATEGORY_SCORE) != Some(score)).then(|| score.clone())
 }
 
 /// Where the score is kept.
@@ -47,8 +48,8 @@ pub fn path() -> FieldPath {
 
 /// The score as a run document holds it, at [`path`].
 pub fn scored(score: Value) -> Fields {
-    let composite = fields! { "categoryScore" => score };
-    fields! { "scores" => fields! { "computed" => fields! { "composite" => composite } } }
+    let composite = fields! { run::field::CATEGORY_SCORE => score };
+    fields! { run::field::SCORES => fields! { run::field::COMPUTED => fields! { run::field::COMPOSITE => composite } } }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The event of runs.
 
+use crate::documents::run;
 use std::collections::BTreeSet;
 
 use parking_lot::Mutex;
@@ -50,7 +51,7 @@ pub async fn written(app: App, event: DocumentEvent) -> Result<(), HandlerError>
 /// against the runs once more, until both agree. A run of this function that's cut short anywhere is
 /// made good by the event's next delivery: neither step asks whether the other changed anything.
 async fn sync(app: &App, user: &DocPath, run: &DocPath, touched: &Touched) -> Result<(), HandlerError> {
-    let path = user.child("assignments", &touched.pair.assignment)?;
+    let path = assignment_path(&user, &touched.pair.assignment)?;
     let mut written = None;
     for _ in 0..ROUNDS {
         let mark = |tx| mark(app, tx, user, run, &touched.pair);
@@ -83,7 +84,8 @@ async fn mark(app: &App, tx: Transaction, user: &DocPath, run: &DocPath, pair: &
 fn marks(app: &App, run: DocPath, marked: Option<bool>, is_best: bool, score: Option<Value>) -> Option<Write> {
     let (mut fields, mut mask) = (Fields::new(), Vec::new());
     if marked != Some(is_best) {
-        fields = fields! { "bestRun" => is_best, "cloudSyncTimestamp" => app.now().as_millisecond() };
+        fields =
+            fields! { run::field::BEST_RUN => is_best, run::field::CLOUD_SYNC_TIMESTAMP => app.now().as_millisecond() };
         mask.extend(fields.keys().map(FieldPath::top));
     }
     if let Some(score) = score {

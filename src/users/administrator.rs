@@ -17,7 +17,7 @@ use crate::claims::binding::{Binding, bind};
 use crate::claims::edit::{Changes, Decision, Publication, State, Target, edit};
 use crate::documents::user::orgs::{listed, with_current};
 use crate::documents::user::same::fold_address;
-use crate::documents::user::user_path;
+use crate::documents::user::{self, user_path};
 use crate::documents::user_claims::claims_path;
 use crate::fields;
 use crate::orgs::payload::{few_orgs, optional_orgs};
@@ -389,18 +389,20 @@ impl User<'_> {
     fn merged(&self, path: &DocPath, document: Option<&Document>, is_personal: bool) -> Option<Write> {
         let now = self.app.now();
         let mut fields = fields! {
-            "assessmentUid" => self.assessment_uid, "archived" => false, "testData" => self.request.is_test_data,
+            user::field::ASSESSMENT_UID => self.assessment_uid, user::field::ARCHIVED => false, user::field::TEST_DATA => self.request.is_test_data,
         };
         // Rights over families alone make nobody an administrator (docs/domain/decisions.md#a-32).
         let orgs = &self.request.admin_orgs;
         let is_family = !orgs.is_empty() && orgs.iter().all(|(org_type, _)| org_type == OrgType::Family);
         match (is_family, document) {
-            (false, _) => drop(fields.insert("userType".to_owned(), Value::from("admin"))),
-            (true, None) => drop(fields.insert("userType".to_owned(), Value::from("caregiver"))),
+            (false, _) => drop(fields.insert(user::field::USER_TYPE.to_owned(), Value::from(user::user_type::ADMIN))),
+            (true, None) => {
+                drop(fields.insert(user::field::USER_TYPE.to_owned(), Value::from(user::user_type::CAREGIVER)))
+            }
             (true, Some(_)) => {}
         }
         if is_personal {
-            fields.extend(fields! { "email" => self.request.email.as_str(), "name" => self.request.name.to_value() });
+            fields.extend(fields! { user::field::EMAIL => self.request.email.as_str(), user::field::NAME => self.request.name.to_value() });
         }
         for org_type in OrgType::ALL {
             let held = document.and_then(|document| document.fields.get(org_type.plural()));
@@ -416,14 +418,14 @@ impl User<'_> {
             fields.insert(org_type.plural().to_owned(), Value::Map(map));
         }
         let Some(document) = document else {
-            fields.extend(fields! { "createdAt" => now, "lastUpdated" => now });
+            fields.extend(fields! { user::field::CREATED_AT => now, user::field::LAST_UPDATED => now });
             return Some(Write::create(path.clone(), fields));
         };
         fields.retain(|name, value| document.fields.get(name) != Some(value));
         if fields.is_empty() {
             return None;
         }
-        fields.insert("lastUpdated".to_owned(), Value::from(now));
+        fields.insert(user::field::LAST_UPDATED.to_owned(), Value::from(now));
         let mask = fields.keys().map(FieldPath::top).collect();
         Some(Write::merge(path.clone(), fields, mask))
     }

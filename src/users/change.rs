@@ -7,7 +7,7 @@ use crate::documents::user::age::{date_of_birth, day};
 use crate::documents::user::copy::Parts;
 use crate::documents::user::grade::{grade_place, grade_text, same_text};
 use crate::documents::user::orgs::{current_orgs, is_org_id};
-use crate::documents::user::{is_living, is_of_type};
+use crate::documents::user::{self, is_living, is_of_type};
 use crate::fields;
 use crate::orgs::OrgLists;
 use crate::store::{Fields, Timestamp, Value, lookup};
@@ -35,9 +35,15 @@ pub struct UserChange {
 }
 
 /// Fields that assignments show of a user, beside the student data.
-const SHOWN: [&str; 5] = ["name", "assessmentPid", "assessmentUid", "email", "username"];
+const SHOWN: [&str; 5] = [
+    user::field::NAME,
+    user::field::ASSESSMENT_PID,
+    user::field::ASSESSMENT_UID,
+    user::field::EMAIL,
+    user::field::USERNAME,
+];
 /// Student data with rules of its own.
-const RULED: [&str; 3] = ["dob", "grade", "schoolLevel"];
+const RULED: [&str; 3] = [user::field::DOB, user::field::GRADE, user::field::SCHOOL_LEVEL];
 
 /// What changed from `before` (`None`: the user is new) to `after`. Nothing, for users whose type isn't one
 /// of `types` and wasn't: they get no assignments.
@@ -82,11 +88,11 @@ fn has_grade(user: &Fields) -> bool {
 /// The former student data, if any of it has changed that people or rosters give.
 fn data_before(before: &Fields, after: &Fields) -> Option<Fields> {
     let given = |user: &Fields| {
-        let mut data = user.get("studentData").and_then(Value::as_map).cloned().unwrap_or_default();
-        data.remove("schoolLevel");
+        let mut data = user::student_data(user).cloned().unwrap_or_default();
+        data.remove(user::field::SCHOOL_LEVEL);
         data
     };
-    let former = before.get("studentData").and_then(Value::as_map)?;
+    let former = user::student_data(before)?;
     (given(before) != given(after)).then(|| former.clone())
 }
 
@@ -109,7 +115,7 @@ fn same_grade(before: &Fields, after: &Fields) -> bool {
 }
 
 fn other_data(user: &Fields) -> impl PartialEq + '_ {
-    let data = user.get("studentData").and_then(Value::as_map);
+    let data = user::student_data(user);
     data.into_iter().flatten().filter(|(name, _)| !RULED.contains(&name.as_str())).collect::<Vec<_>>()
 }
 

@@ -4,6 +4,7 @@
 //! it be changed or taken away. This is the service's own record: what was there when, by the store's time. What
 //! disappears from `legal` by other ways leaves its record, and one of its going.
 
+use crate::documents::user;
 use std::collections::BTreeSet;
 
 use crate::digest::digest;
@@ -33,7 +34,7 @@ struct Entry {
 ///
 /// No read; a write for each entry that's new or has gone. The commit conflicts where a record is there already.
 pub fn records(user: &DocPath, before: Option<&Fields>, after: &Fields, at: Timestamp) -> Result<Vec<Write>> {
-    let legal = |fields: Option<&Fields>| fields.and_then(|fields| fields.get("legal")).cloned();
+    let legal = |fields: Option<&Fields>| fields.and_then(|fields| fields.get(user::field::LEGAL)).cloned();
     let (held, legal_now) = (legal(before), legal(Some(after)));
     if held == legal_now {
         return Ok(Vec::new());

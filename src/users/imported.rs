@@ -4,13 +4,14 @@
 //! that an edited user is never taken for the person whom they were made to look like.
 
 use crate::digest::fingerprint;
+use crate::documents::user;
 use crate::documents::user::age::day;
 use crate::documents::user::same::{fold_address, fold_name};
 use crate::fields;
 use crate::store::{Fields, Timestamp, Value};
 
 /// In a users document: the digests.
-pub const IMPORTED: &str = "importedIdentity";
+pub const IMPORTED: &str = user::field::IMPORTED_IDENTITY;
 
 /// Address, name and birth of a person, as they're compared, and as digests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! Names of people, as they're sent and stored. Pure.
 
+use crate::documents::user;
 use serde_json::{Map, Value as Json};
 
 use crate::fields;
@@ -69,7 +70,9 @@ impl Name {
     /// As documents hold it: always all three parts (docs/domain/documents.md#users).
     pub fn to_value(&self) -> Value {
         let middle = self.middle.as_deref().map_or(Value::Null, Value::from);
-        Value::Map(fields! { "first" => self.first.as_str(), "middle" => middle, "last" => self.last.as_str() })
+        Value::Map(
+            fields! { user::field::FIRST => self.first.as_str(), user::field::MIDDLE => middle, user::field::LAST => self.last.as_str() },
+        )
     }
 
     /// As accounts show it.

@@ -4,7 +4,7 @@
 //! that: what the newer version reads from then on is the last word of the older.
 
 use super::REMOVE;
-use crate::documents::administration::administration_path;
+use crate::documents::administration::{self, administration_path};
 use crate::documents::administration_sync::{Control, State};
 use crate::fields;
 use crate::runtime::Task;
@@ -57,8 +57,8 @@ pub async fn fail(database: &Database, administration: &str, version: i64, task:
         let control = Control { state: State::Failed, fingerprint: String::new(), ..control };
         tx.write(Write::set(path, control.to_fields())).await;
         let status = fields! {
-            "syncStatus" => "failed",
-            "syncErrorMessage" => format!("{why} Please edit and save again."),
+            administration::field::SYNC_STATUS => "failed",
+            administration::field::SYNC_ERROR_MESSAGE => format!("{why} Please edit and save again."),
         };
         tx.write(Write::update(administration_path(administration)?, status).when(Precondition::Exists)).await;
         tx.write(task.done()).await;

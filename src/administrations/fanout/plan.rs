@@ -13,7 +13,7 @@ use crate::administrations::normalise::{
     NormalOrgs, OrgSubcollection, document_changes, subcollection_writes, with_changes,
 };
 use crate::app::App;
-use crate::documents::administration::{Administration, administration_path};
+use crate::documents::administration::{self, Administration, administration_path};
 use crate::documents::administration_sync::{Control, Progress, State, progress_path, progress_write};
 use crate::fields;
 use crate::following::task_for_waiting;
@@ -198,8 +198,8 @@ impl<'a> Plan<'a> {
                 let (mut fields, mut mask) = document_changes(&current, orgs).unwrap_or_default();
                 if self.version > 1 {
                     // Chunks of the older version may have moved them since the event.
-                    fields.extend(fields! { "syncChunksTotal" => 0, "syncChunksCompleted" => 0 });
-                    mask.extend(["syncChunksTotal", "syncChunksCompleted"].map(FieldPath::top));
+                    fields.extend(fields! { administration::field::SYNC_CHUNKS_TOTAL => 0, administration::field::SYNC_CHUNKS_COMPLETED => 0 });
+                    mask.extend([administration::field::SYNC_CHUNKS_TOTAL, administration::field::SYNC_CHUNKS_COMPLETED].map(FieldPath::top));
                     tx.write(Write::delete(progress_path(self.administration, self.version - 1)?)).await;
                 }
                 if !mask.is_empty() {
@@ -212,7 +212,7 @@ impl<'a> Plan<'a> {
                 let everybody = sweep || details_only || control.fingerprint != *read_fingerprint;
                 let control = Control {
                     only: control.only.filter(|_| !everybody).map(|only| with_what_is_below(tree, &only, assigned)),
-                    closes: administration.date("dateClosed"),
+                    closes: administration.date(administration::field::DATE_CLOSED),
                     sweep,
                     fingerprint: fingerprint(administration),
                     applied: Some(reached.clone()),
@@ -422,10 +422,10 @@ impl<'a> Plan<'a> {
             tx.write(Write::set(Control::path(self.administration)?, control.to_fields())).await;
             tx.write(Write::delete(progress)).await;
             let (mut status, mut mask) =
-                (fields! { "syncStatus" => "complete" }, vec!["syncStatus", "syncErrorMessage"]);
+                (fields! { administration::field::SYNC_STATUS => "complete" }, vec![administration::field::SYNC_STATUS, administration::field::SYNC_ERROR_MESSAGE]);
             if let Some(next) = &next {
-                status = fields! { "syncStatus" => "pending", "syncChunksTotal" => 0, "syncChunksCompleted" => 0 };
-                mask.extend(["syncChunksTotal", "syncChunksCompleted"]);
+                status = fields! { administration::field::SYNC_STATUS => "pending", administration::field::SYNC_CHUNKS_TOTAL => 0, administration::field::SYNC_CHUNKS_COMPLETED => 0 };
+                mask.extend([administration::field::SYNC_CHUNKS_TOTAL, administration::field::SYNC_CHUNKS_COMPLETED]);
                 tx.write(self.app.tasks.enlist(next)).await;
             }
             let mask = mask.into_iter().map(FieldPath::top).collect();
@@ -491,7 +491,7 @@ fn with_what_is_below(tree: &OrgTree, only: &OrgLists, assigned: &OrgLists) -> O
 
 fn total_write(administration: &str, chunks: i64) -> Result<Write, StoreError> {
     let total = FieldTransform {
-        path: FieldPath::top("syncChunksTotal"),
+        path: FieldPath::top(administration::field::SYNC_CHUNKS_TOTAL),
         transform: Transform::Increment(Value::Integer(chunks)),
     };
     Ok(Write::transform(administration_path(administration)?, vec![total]).when(Precondition::Exists))

@@ -8,6 +8,8 @@ use crate::assignments::settlement::deletion_mark;
 use crate::assignments::side_effects::{Memory, Step, list_dates, user_write};
 use crate::documents::administration_sync::Control;
 use crate::documents::archive::archiving;
+use crate::documents::assignment;
+use crate::documents::user;
 use crate::fields;
 use crate::following::waiting_collection;
 use crate::runtime::{HandlerError, Task, TaskOutcome};
@@ -102,8 +104,7 @@ enum Page {
 impl Removal<'_> {
     /// Deletes a page of assignments with their traces. Counts are not moved: they go altogether.
     async fn page(&self, task: &Task, users: Users, most: u32) -> Result<Page, StoreError> {
-        let query = Query::group("assignments")
-            .equal("id", self.administration.as_str())
+        let query = assignment::of_administration(self.administration.as_str())
             .order_by(crate::store::path::NAME_FIELD, Direction::Ascending)
             .limit(most);
         let now = self.app.now();
@@ -163,7 +164,7 @@ impl Removal<'_> {
     /// each other's: the dashboard's form sends its user as the creator at every save, and notes it with them.
     async fn forget_creators(&self) -> Result<(), StoreError> {
         const CREATED: &str = "adminData.administrationsCreated";
-        let query = Query::collection("users")
+        let query = Query::collection(user::COLLECTION)
             .filter(CREATED, FieldOp::ArrayContains, self.administration.as_str())
             .select(&[])
             .limit(BATCH);
@@ -172,7 +173,7 @@ impl Removal<'_> {
             let last = found.len() < BATCH as usize;
             for creator in found {
                 let write = Write::transform(creator.path, Vec::new()).when(Precondition::Exists).with(
-                    FieldPath::of(["adminData", "administrationsCreated"]),
+                    FieldPath::of([user::field::ADMIN_DATA, user::field::ADMINISTRATIONS_CREATED]),
                     Transform::Remove(vec![Value::from(self.administration.as_str())]),
                 );
                 match self.app.stores.admin.commit(vec![write]).await {

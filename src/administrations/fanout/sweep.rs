@@ -1,6 +1,7 @@
 //! A look at every assignment of an administration that opens again: whoever left its orgs while it was
 //! closed kept the assignment, and no phase comes to them any more.
 
+use crate::documents::assignment;
 use std::collections::BTreeMap;
 
 use super::fence::{BROKE_OFF, fail};
@@ -99,8 +100,7 @@ impl Sweep<'_> {
 
     async fn page(&self, task: &Task, cursor: Option<&str>, most: u32) -> Result<Page, StoreError> {
         let database = &self.app.stores.admin;
-        let mut query = Query::group("assignments")
-            .equal("id", self.administration)
+        let mut query = assignment::of_administration(self.administration)
             .order_by(crate::store::path::NAME_FIELD, Direction::Ascending)
             .limit(most);
         if let Some(cursor) = cursor {

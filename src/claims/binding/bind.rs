@@ -1,5 +1,6 @@
 //! Binding two accounts to one user: reads what there is, decides, and writes what's missing.
 
+use crate::documents::roster_entry;
 use serde_json::{Map, Value as Json};
 
 use super::identity::{COPIED, Question, RosterEntry, account_provider, is_owner, user_of};
@@ -15,8 +16,8 @@ use crate::claims::sources::Sources;
 use crate::claims::{ClaimsError, Rounds, give_up, publish};
 use crate::documents::user::copy::new_copy;
 use crate::documents::user::same::fold_address;
-use crate::documents::user::user_path;
-use crate::documents::user_claims::{claims_map, claims_path, field};
+use crate::documents::user::{self, user_path};
+use crate::documents::user_claims::{self, claims_map, claims_path, field};
 use crate::fields;
 use crate::orgs::{OrgLists, OrgTree};
 use crate::rights::{Claims, check_not_suspended, denied};
@@ -131,7 +132,8 @@ async fn try_to_bind(app: &App, binding: &Binding<'_>) -> Result<Option<Bound>, 
             other => other?,
         }
     }
-    let leaves = claims_map(admin_document.as_ref()).is_some_and(|held| held.get("roarUid") != claims.get("roarUid"));
+    let leaves = claims_map(admin_document.as_ref())
+        .is_some_and(|held| held.get(user_claims::field::ROAR_UID) != claims.get(user_claims::field::ROAR_UID));
     if leaves && left.is_some_and(|left| left.is_somebody) {
         close_password(app, &admin).await?;
     }
@@ -170,7 +172,7 @@ async fn try_to_bind(app: &App, binding: &Binding<'_>) -> Result<Option<Bound>, 
 
 /// A user whose claims are another account's can't become this one's, too.
 async fn check_free(app: &App, roar_uid: &str, admin_uid: &str) -> Result<(), FunctionError> {
-    let holders = Query::collection("userClaims").equal("claims.roarUid", roar_uid).limit(2).select(&[]);
+    let holders = user_claims::of_user(roar_uid).limit(2).select(&[]);
     let holders = app.stores.admin.query(holders).await?;
     match holders.iter().any(|holder| holder.id() != admin_uid) {
         true => Err(FunctionError::new(Status::AlreadyExists, "This user belongs to another account.")),
@@ -200,7 +202,8 @@ async fn roster_entry(
     id: Option<&str>,
 ) -> Result<Option<RosterEntry>, FunctionError> {
     let entries = |name: &'static str, value: String| {
-        let query = Query::collection("identityProviderIds").equal("providerType", kind).equal(name, value);
+        let query =
+            Query::collection(roster_entry::ENTRIES).equal(roster_entry::field::PROVIDER_TYPE, kind).equal(name, value);
         app.stores.admin.query(query.limit(MOST_ENTRIES))
     };
     let only = |found: Vec<Document>| match found.as_slice() {
@@ -212,15 +215,15 @@ async fn roster_entry(
         if !account.is_linked(&account_provider(kind), id) {
             return Err(denied("identityProviderId isn't shown to be yours."));
         }
-        if let Some(entry) = only(entries("providerId", id.to_owned()).await?)? {
+        if let Some(entry) = only(entries(roster_entry::field::PROVIDER_ID, id.to_owned()).await?)? {
             return Ok(Some(entry));
         }
     }
     match &account.email {
         Some(email) if account.email_verified => {
-            let mut found = entries("email", fold_address(email)).await?;
+            let mut found = entries(roster_entry::field::EMAIL, fold_address(email)).await?;
             // Who left the roster has no claim to an address that may be somebody else's by now.
-            found.retain(|entry| entry.fields.get("gone").and_then(Value::as_bool) != Some(true));
+            found.retain(|entry| entry.fields.get(roster_entry::field::GONE).and_then(Value::as_bool) != Some(true));
             only(found)
         }
         _ => Ok(None),
@@ -247,7 +250,7 @@ impl Work<'_> {
             admin_uid: self.binding.admin_uid,
             assessment_uid: self.binding.assessment_uid,
             admin_claims: claims_map(admin),
-            custom_roar_uid: self.admin.custom_claims.get("roarUid").and_then(Json::as_str),
+            custom_roar_uid: self.admin.custom_claims.get(user_claims::field::ROAR_UID).and_then(Json::as_str),
             assessment_claims,
             entry: self.entry,
             roar_uid: self.binding.roar_uid,
@@ -262,13 +265,15 @@ impl Work<'_> {
         let held = claims_map(document).cloned();
         let imported = imported(&self.admin.custom_claims);
         let mut claims = held.unwrap_or_else(|| imported.clone());
-        if let Some(role) = imported.get("role").filter(|_| is_open(claims.get("role"))) {
-            claims.insert("role".to_owned(), role.clone());
+        if let Some(role) =
+            imported.get(user_claims::field::ROLE).filter(|_| is_open(claims.get(user_claims::field::ROLE)))
+        {
+            claims.insert(user_claims::field::ROLE.to_owned(), role.clone());
         }
         for (name, uid) in [
-            ("roarUid", roar_uid),
-            ("adminUid", self.binding.admin_uid),
-            ("assessmentUid", self.binding.assessment_uid),
+            (user_claims::field::ROAR_UID, roar_uid),
+            (user_claims::field::ADMIN_UID, self.binding.admin_uid),
+            (user_claims::field::ASSESSMENT_UID, self.binding.assessment_uid),
         ] {
             claims.insert(name.to_owned(), Value::from(uid));
         }
@@ -286,8 +291,8 @@ impl Work<'_> {
         if entry.activated && due.is_empty() {
             return claims;
         }
-        if let Some(role) = role_over(entry, claims.get("role")) {
-            claims.insert("role".to_owned(), Value::from(role));
+        if let Some(role) = role_over(entry, claims.get(user_claims::field::ROLE)) {
+            claims.insert(user_claims::field::ROLE.to_owned(), Value::from(role));
         }
         claims
     }
@@ -305,12 +310,13 @@ impl Work<'_> {
     /// True for claims of the assessment account that say whose it is.
     fn holds(&self, claims: &Fields) -> bool {
         let says = |name: &str, uid: &str| claims.get(name).and_then(Value::as_str) == Some(uid);
-        says("adminUid", self.binding.admin_uid) && says("assessmentUid", self.binding.assessment_uid)
+        says(user_claims::field::ADMIN_UID, self.binding.admin_uid)
+            && says(user_claims::field::ASSESSMENT_UID, self.binding.assessment_uid)
     }
 
     /// Whether there's a users document, and whether it names the assessment account.
     async fn has_user(&self, database: &Database, roar_uid: &str) -> Result<Option<bool>, FunctionError> {
-        let mask = [FieldPath::top("assessmentUid")];
+        let mask = [FieldPath::top(user::field::ASSESSMENT_UID)];
         let mut found = database.get_fields(&[user_path(roar_uid)?], Some(&mask)).await?;
         Ok(found.pop().flatten().map(|user| !self.names_another(&user)))
     }
@@ -328,7 +334,7 @@ impl Work<'_> {
     }
 
     fn names_another(&self, user: &Document) -> bool {
-        user.fields.get("assessmentUid").and_then(Value::as_str) != Some(self.binding.assessment_uid)
+        user::assessment_uid(&user.fields) != Some(self.binding.assessment_uid)
     }
 
     async fn write_user(&self, tx: &Transaction, roar_uid: &str) -> Result<(), FunctionError> {
@@ -347,9 +353,10 @@ impl Work<'_> {
         // Somebody else may have bound the account since it was looked at.
         let question = Question { roar_uid: Some(roar_uid), entry: None, ..self.question(None, held) };
         user_of(&question)?;
-        let uids = fields! { "adminUid" => self.binding.admin_uid, "assessmentUid" => self.binding.assessment_uid };
-        let mask: Vec<FieldPath> = uids.keys().map(|name| FieldPath::of(["claims", name.as_str()])).collect();
-        tx.write(Write::merge(path, fields! { "claims" => uids }, mask)).await;
+        let uids = fields! { user_claims::field::ADMIN_UID => self.binding.admin_uid, user_claims::field::ASSESSMENT_UID => self.binding.assessment_uid };
+        let mask: Vec<FieldPath> =
+            uids.keys().map(|name| FieldPath::of([user_claims::field::CLAIMS, name.as_str()])).collect();
+        tx.write(Write::merge(path, fields! { user_claims::field::CLAIMS => uids }, mask)).await;
         Ok(())
     }
 
@@ -429,7 +436,7 @@ impl Work<'_> {
 
     /// The write that names the assessment account on its user, unless it's named there.
     fn named_user(&self, user: &Document) -> Option<Write> {
-        let named = fields! { "assessmentUid" => self.binding.assessment_uid };
+        let named = fields! { user::field::ASSESSMENT_UID => self.binding.assessment_uid };
         self.names_another(user).then(|| Write::update(user.path.clone(), named))
     }
 
@@ -437,12 +444,12 @@ impl Work<'_> {
     fn entry_write(&self, now: Timestamp) -> Option<Write> {
         let entry = self.entry.filter(|entry| self.entry_lags(entry))?;
         let mut fields = fields! {
-            "adminUid" => self.binding.admin_uid, "activated" => true, "lastSync" => now,
+            roster_entry::field::ADMIN_UID => self.binding.admin_uid, roster_entry::field::ACTIVATED => true, roster_entry::field::LAST_SYNC => now,
             // So that what's taken away later doesn't come back, and what's added later comes.
             COPIED => entry.admin_orgs.to_value(),
         };
         if let Some((_, Some(id))) = self.binding.identity {
-            fields.insert("providerId".to_owned(), Value::from(id));
+            fields.insert(roster_entry::field::PROVIDER_ID.to_owned(), Value::from(id));
         }
         Some(Write::update(entry.path.clone(), fields))
     }

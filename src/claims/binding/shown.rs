@@ -13,7 +13,8 @@ use crate::documents::doubles::Found;
 use crate::documents::user::age::day;
 use crate::documents::user::merged::refusal;
 use crate::documents::user::same::{fold_address, same_birth, same_name};
-use crate::documents::user::user_path;
+use crate::documents::user::{self, user_path};
+use crate::documents::user_claims;
 use crate::rights::Claims;
 use crate::runtime::{FunctionError, Status};
 use crate::store::{Document, Fields, Query, Value, Write, lookup};
@@ -67,7 +68,7 @@ pub(super) async fn left(
 
 /// What agrees of two users, one of whom has an account that is the other's.
 fn agrees(known: &Fields, rostered: &Fields) -> Vec<&'static str> {
-    let address = |user: &Fields| user.get("email").and_then(Value::as_str).map(fold_address);
+    let address = |user: &Fields| user.get(user::field::EMAIL).and_then(Value::as_str).map(fold_address);
     let birth = |user: &Fields| lookup(user, "studentData.dob").and_then(Value::as_timestamp);
     let same_birth = birth(known).zip(birth(rostered)).is_some_and(|(held, born)| same_birth(held, day(born)));
     let same = [
@@ -92,7 +93,7 @@ pub(super) async fn giving_way(
     entry: &RosterEntry,
     admin_uid: &str,
 ) -> Result<Vec<Document>, FunctionError> {
-    let holders = Query::collection("userClaims").equal("claims.roarUid", entry.roar_uid.as_str()).limit(MOST_HOLDERS);
+    let holders = user_claims::of_user(&entry.roar_uid).limit(MOST_HOLDERS);
     let mut holders = app.stores.admin.query(holders).await?;
     holders.retain(|holder| holder.id() != admin_uid);
     let uids: Vec<&str> = holders.iter().map(Document::id).collect();

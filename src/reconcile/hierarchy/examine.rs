@@ -1,5 +1,6 @@
 //! All orgs, and what of their documents doesn't agree with their links. Pure.
 
+use crate::documents::org;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::orgs::child_lists::ChildLists;
@@ -8,18 +9,18 @@ use crate::store::{Document, Value};
 
 /// The fields of orgs that are looked at.
 pub const FIELDS: [&str; 12] = [
-    "archived",
-    "districtId",
-    "schoolId",
-    "parentOrgType",
-    "parentOrgId",
-    "familyId",
-    "schools",
-    "archivedSchools",
-    "classes",
-    "archivedClasses",
-    "subGroups",
-    "archivedSubGroups",
+    org::field::ARCHIVED,
+    org::field::DISTRICT_ID,
+    org::field::SCHOOL_ID,
+    org::field::PARENT_ORG_TYPE,
+    org::field::PARENT_ORG_ID,
+    org::field::FAMILY_ID,
+    org::field::SCHOOLS,
+    org::field::ARCHIVED_SCHOOLS,
+    org::field::CLASSES,
+    org::field::ARCHIVED_CLASSES,
+    org::field::SUB_GROUPS,
+    org::field::ARCHIVED_SUB_GROUPS,
 ];
 
 /// All orgs, with what parents' lists say.

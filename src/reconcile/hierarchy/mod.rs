@@ -9,6 +9,7 @@
 mod examine;
 pub mod report;
 
+use crate::documents::org;
 use futures::TryStreamExt;
 
 use self::examine::Orgs;
@@ -17,7 +18,7 @@ use crate::app::App;
 use crate::claims::complete_claims;
 use crate::claims::lists::{AdminOrgs, granted, stored};
 use crate::documents::user::orgs::current_orgs;
-use crate::documents::user_claims::claims_map;
+use crate::documents::user_claims::{self, claim_path, claims_map};
 use crate::orgs::keep::{keep_lists, org_path};
 use crate::orgs::{OrgKey, OrgType};
 use crate::store::{Document, Precondition, Query, Result, StoreError, Write};
@@ -54,7 +55,7 @@ pub async fn reconcile_orgs(app: &App, fix: bool, looked: &(dyn Fn() + Send + Sy
         let mut finding = Finding::of_org(Kind::DistrictDiffers, &class).field(district.clone());
         if fix {
             // The class may have moved since all were read: then it has an event of its own.
-            let fields = crate::fields! { "districtId" => district };
+            let fields = crate::fields! { org::field::DISTRICT_ID => district };
             let write = Write::update(org_path(&class)?, fields).when(Precondition::Exists);
             finding.fixed = committed(app, write).await?;
         }
@@ -65,7 +66,7 @@ pub async fn reconcile_orgs(app: &App, fix: bool, looked: &(dyn Fn() + Send + Sy
     }
     let fields: Vec<String> = OrgType::ALL.iter().map(|of| format!("{}.current", of.plural())).collect();
     let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
-    let mut users = database.stream(Query::collection("users").select(&fields));
+    let mut users = database.stream(Query::collection(user::COLLECTION).select(&fields));
     while let Some(user) = users.try_next().await? {
         looked();
         report.users += 1;
@@ -98,7 +99,8 @@ pub async fn reconcile_claims(app: &App, fix: bool, looked: &(dyn Fn() + Send + 
     let orgs = load(app).await?;
     let mut report = HierarchyReport::new(fix);
     report.orgs = orgs.len() as u64;
-    let query = Query::collection("userClaims").select(&["claims.adminOrgs", "claims.minimalAdminOrgs"]);
+    let lists = [user_claims::field::ADMIN_ORGS, user_claims::field::MINIMAL_ADMIN_ORGS].map(claim_path);
+    let query = user_claims::all().select(&lists.each_ref().map(String::as_str));
     let mut holders = app.stores.admin.stream(query);
     while let Some(holder) = holders.try_next().await? {
         looked();
