@@ -1,4 +1,8 @@
-//! Orgs, `districts/{id}`, `schools/{id}`, `classes/{id}`, `groups/{id}` and `families/{id}`: names of their fields. Pure.
+//! Orgs, `districts/{id}`, `schools/{id}`, `classes/{id}`, `groups/{id}` and `families/{id}`: where they lie, names of
+//! their fields, and what these say. Pure.
+
+use super::org_lists::{OrgKey, OrgType};
+use crate::store::{DocPath, FieldPath, Fields, Result, Value};
 
 use crate::store::{Fields, Value};
 
@@ -37,6 +41,137 @@ pub mod field {
     pub const ROSTER_CLAIMS_DUE: &str = "rosterClaimsDue";
     pub const CREATED_AT: &str = "createdAt";
     pub const LAST_UPDATED: &str = "lastUpdated";
+    pub const MDR_NUMBER: &str = "mdrNumber";
+    pub const SIS_TYPE: &str = "sisType";
+    pub const PORTAL_URL: &str = "portalUrl";
+    pub const LAUNCH_DATE: &str = "launchDate";
+    pub const LOGIN_METHODS: &str = "loginMethods";
+    pub const PAUSE_START: &str = "pauseStart";
+    pub const PAUSE_END: &str = "pauseEnd";
+    pub const SCHOOL_NUMBER: &str = "schoolNumber";
+    pub const STATE_ID: &str = "stateId";
+    pub const LOW_GRADE: &str = "lowGrade";
+    pub const HIGH_GRADE: &str = "highGrade";
+    pub const SECTION_ID: &str = "sectionId";
+    pub const SECTION_NUMBER: &str = "sectionNumber";
+}
+
+/// Names of the fields of [`field::LOCATION`], a map.
+#[allow(missing_docs, reason = "they say it")]
+pub mod location {
+    pub const ADDRESS: &str = "address";
+    pub const CITY: &str = "city";
+    pub const STATE: &str = "state";
+    pub const ZIP: &str = "zip";
+}
+
+/// Names of the fields of [`field::DISTRICT_CONTACT`] and [`field::PRINCIPAL`], maps that are about a person. A
+/// contact's name is a map of [`contact::FIRST`] and [`contact::LAST`]; a principal's is text.
+#[allow(missing_docs, reason = "they say it")]
+pub mod contact {
+    pub const ID: &str = "id";
+    pub const DISTRICT: &str = "district";
+    pub const TITLE: &str = "title";
+    pub const EMAIL: &str = "email";
+    pub const NAME: &str = "name";
+    pub const FIRST: &str = "first";
+    pub const LAST: &str = "last";
+}
+
+/// Where an org's document is.
+pub fn org_path(org_type: OrgType, id: &str) -> Result<DocPath> {
+    DocPath::in_collection(org_type.plural(), id)
+}
+
+/// True for an org that was archived.
+pub fn is_archived(org: &Fields) -> bool {
+    org.get(field::ARCHIVED).and_then(Value::as_bool) == Some(true)
+}
+
+/// The links that a school and a class have to the orgs above them, with the type of what each names.
+pub const LINKS: [(&str, OrgType); 2] = [(field::DISTRICT_ID, OrgType::District), (field::SCHOOL_ID, OrgType::School)];
+
+/// The field that links an org to a parent of that type; `None` for types that are no parent of a school or class.
+pub fn link_field(parent: OrgType) -> Option<&'static str> {
+    LINKS.into_iter().find(|(_, org_type)| *org_type == parent).map(|(link, _)| link)
+}
+
+/// A text field.
+pub fn text<'a>(org: &'a Fields, name: &str) -> Option<&'a str> {
+    org.get(name).and_then(Value::as_str)
+}
+
+/// The IDs in one of an org's lists of children; none when it has no such list.
+pub fn listed<'a>(org: &'a Fields, list: &str) -> impl Iterator<Item = &'a str> {
+    org.get(list).and_then(Value::as_array).unwrap_or_default().iter().filter_map(Value::as_str)
+}
+
+/// What a group is below, if anything.
+pub fn parent_of_group(group: &Fields) -> Option<OrgKey> {
+    let org_type = OrgType::parse(text(group, field::PARENT_ORG_TYPE)?)?;
+    Some(OrgKey::new(org_type, text(group, field::PARENT_ORG_ID)?))
+}
+
+/// The short name that an org has been given, if any.
+pub fn abbreviation(org: &Fields) -> Option<&str> {
+    text(org, field::ABBREVIATION).filter(|short| !short.is_empty())
+}
+
+/// What has still to follow what a sync changed of a district's orgs ([`field::ROSTER_CLAIMS_DUE`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// The claims of who has rights over the district, and the administrations that are assigned to it.
+    All,
+    /// The claims alone.
+    Claims,
+}
+
+impl Due {
+    /// What is due of a district, if anything.
+    pub fn read(district: &Fields) -> Option<Due> {
+        match district.get(field::ROSTER_CLAIMS_DUE)? {
+            Value::Boolean(true) => Some(Due::All),
+            _ => Some(Due::Claims),
+        }
+    }
+
+    /// The edit that notes what is due, or that nothing is.
+    pub fn edit(due: Option<Due>) -> (Fields, Vec<FieldPath>) {
+        let value = due.map(|due| match due {
+            Due::All => Value::Boolean(true),
+            Due::Claims => Value::from("claims"),
+        });
+        let fields = value.map(|value| (field::ROSTER_CLAIMS_DUE.to_owned(), value)).into_iter().collect();
+        (fields, vec![FieldPath::top(field::ROSTER_CLAIMS_DUE)])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fields;
+
+    #[test]
+    fn what_is_due_is_read_as_it_was_written() {
+        for due in [Some(Due::All), Some(Due::Claims), None] {
+            let (fields, mask) = Due::edit(due);
+            assert_eq!((Due::read(&fields), mask.len()), (due, 1));
+        }
+    }
+
+    #[test]
+    fn groups_are_below_what_they_name_in_full() {
+        let table = [
+            (fields! { "parentOrgType" => "school", "parentOrgId" => "s1" }, Some(OrgKey::new(OrgType::School, "s1"))),
+            (fields! { "parentOrgType" => "schools", "parentOrgId" => "s1" }, Some(OrgKey::new(OrgType::School, "s1"))),
+            (fields! { "parentOrgType" => "cohort", "parentOrgId" => "s1" }, None),
+            (fields! { "parentOrgType" => "school" }, None),
+            (Fields::new(), None),
+        ];
+        for (group, parent) in table {
+            assert_eq!(parent_of_group(&group), parent, "{group:?}");
+        }
+    }
 }
 
 /// True for an org that was archived.

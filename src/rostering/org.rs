@@ -4,9 +4,15 @@
 use std::collections::BTreeSet;
 
 use crate::digest;
+use crate::documents::org::{field, link_field, listed};
+use crate::documents::roster_mark::{self, Mark};
 use crate::fields;
-use crate::orgs::OrgKey;
+use crate::orgs::child_lists::ChildLists;
+use crate::orgs::{OrgKey, OrgType};
 use crate::store::{FieldPath, Fields, Timestamp, Value};
+
+pub use crate::documents::org::is_archived;
+pub use crate::documents::roster_mark::{ROSTER, fingerprint};
 
 use super::person::Change;
 
@@ -47,35 +53,17 @@ impl RosterOrg {
     }
 }
 
-/// Where a document remembers which roster's record it was made of.
-pub const ROSTER: &str = "roster";
-
-/// The fingerprint of the record that an org's document, or an entry of a roster, was made of.
-pub fn fingerprint(document: &Fields) -> Option<&str> {
-    document.get(ROSTER)?.as_map()?.get("fingerprint")?.as_str()
-}
-
-/// True for an org that was archived.
-pub fn is_archived(document: &Fields) -> bool {
-    document.get("archived").and_then(Value::as_bool) == Some(true)
-}
-
-/// Of what it said before, what can't be read now is still the roster's.
+/// Of what the record said before, what can't be read now is still the roster's.
 fn mark(org: &RosterOrg, provider: &str, before: &[String]) -> Value {
     let unread = before.iter().filter(|field| org.unread.contains(&field.as_str()));
-    let said: BTreeSet<&String> = org.fields.keys().chain(unread).collect();
-    let said = Value::strings(said);
-    Value::Map(fields! { "provider" => provider, "fingerprint" => org.fingerprint.as_str(), "said" => said })
-}
-
-/// The fields that the roster's record said something of.
-fn said(document: &Fields) -> Vec<String> {
-    let mark = document.get(ROSTER).and_then(Value::as_map);
-    mark.and_then(|mark| mark.get("said")).and_then(Value::as_string_list).unwrap_or_default()
+    let said: BTreeSet<&str> = org.fields.keys().chain(unread).map(String::as_str).collect();
+    let said: Vec<&str> = said.into_iter().collect();
+    Mark { provider, fingerprint: Some(&org.fingerprint), said: &said }.to_value()
 }
 
 fn links(org: &RosterOrg) -> impl Iterator<Item = (String, Value)> {
-    org.parents.iter().map(|parent| (format!("{}Id", parent.org_type.singular()), Value::from(parent.id.as_str())))
+    let link = |parent: &OrgKey| Some((link_field(parent.org_type)?.to_owned(), Value::from(parent.id.as_str())));
+    org.parents.iter().filter_map(link)
 }
 
 /// The document of an org that's new. Its lists are written with its children.
@@ -83,7 +71,8 @@ pub fn new_org(org: &RosterOrg, provider: &str, now: Timestamp) -> Fields {
     let mut document = org.fields.clone();
     document.extend(links(org));
     document.extend(fields! {
-        "archived" => false, "createdAt" => now, "lastUpdated" => now, provider => true, ROSTER => mark(org, provider, &[]),
+        field::ARCHIVED => false, field::CREATED_AT => now, field::LAST_UPDATED => now, provider => true,
+        ROSTER => mark(org, provider, &[]),
     });
     document
 }
@@ -99,10 +88,10 @@ pub fn change(stored: &Fields, org: &RosterOrg, provider: &str, now: Timestamp) 
     if !differs(stored, org) {
         return None;
     }
-    let said = said(stored);
+    let said = roster_mark::said(stored);
     let mut wanted = org.fields.clone();
     wanted.extend(links(org));
-    wanted.extend(fields! { "archived" => false, provider => true, ROSTER => mark(org, provider, &said) });
+    wanted.extend(fields! { field::ARCHIVED => false, provider => true, ROSTER => mark(org, provider, &said) });
     wanted.retain(|field, value| stored.get(field) != Some(value));
     // What it said before, and says no more. What people wrote where it said nothing stays.
     // No org is without a name, and what can't be read isn't gone.
@@ -111,19 +100,24 @@ pub fn change(stored: &Fields, org: &RosterOrg, provider: &str, now: Timestamp) 
             && stored.contains_key(**field)
             && !org.fields.contains_key(**field)
             && !org.unread.contains(*field)
-            && **field != "name"
+            && **field != field::NAME
     };
     let gone = org.owned.iter().filter(is_gone);
     let mut mask: Vec<FieldPath> =
         wanted.keys().map(FieldPath::top).chain(gone.map(|field| FieldPath::top(*field))).collect();
-    wanted.insert("lastUpdated".to_owned(), Value::from(now));
-    mask.push(FieldPath::top("lastUpdated"));
+    wanted.insert(field::LAST_UPDATED.to_owned(), Value::from(now));
+    mask.push(FieldPath::top(field::LAST_UPDATED));
     Some((wanted, mask))
 }
 
-/// An org's lists of children: the living, the archived.
-const LISTS: [[&str; 2]; 3] =
-    [["schools", "archivedSchools"], ["classes", "archivedClasses"], ["subGroups", "archivedSubGroups"]];
+/// The types of parents and children whose lists rosters keep: groups may be below either parent.
+const LISTED: [(OrgType, OrgType); 3] =
+    [(OrgType::District, OrgType::School), (OrgType::School, OrgType::Class), (OrgType::School, OrgType::Group)];
+
+/// The names of the lists in which a parent has its children of that type: the living, the archived.
+pub fn lists_of(parent: OrgType, child: OrgType) -> Option<[&'static str; 2]> {
+    ChildLists::of(parent, child).map(|lists| [lists.living, lists.archived])
+}
 
 /// What it changes that an org is no longer in the roster: it's archived, and so are its children, but for those that
 /// stay. Those that are `elsewhere` by now are in none of its lists. `None` when it's so already.
@@ -139,8 +133,8 @@ pub fn archive(
     if is_archived && wanted.is_empty() {
         return None;
     }
-    wanted.insert("archived".to_owned(), Value::Boolean(true));
-    wanted.insert("lastUpdated".to_owned(), Value::from(now));
+    wanted.insert(field::ARCHIVED.to_owned(), Value::Boolean(true));
+    wanted.insert(field::LAST_UPDATED.to_owned(), Value::from(now));
     let mask = wanted.keys().map(FieldPath::top).collect();
     Some((wanted, mask))
 }
@@ -154,10 +148,8 @@ pub fn children_archived(
     now: Timestamp,
 ) -> Option<Change> {
     let mut wanted = Fields::new();
-    for lists in LISTS {
-        let held = stored.get(lists[0]).and_then(Value::as_string_list).unwrap_or_default();
-        let those =
-            |is: &dyn Fn(&str) -> bool| -> Vec<&str> { held.iter().map(String::as_str).filter(|id| is(id)).collect() };
+    for lists in LISTED.into_iter().filter_map(|(parent, child)| lists_of(parent, child)) {
+        let those = |is: &dyn Fn(&str) -> bool| -> Vec<&str> { listed(stored, lists[0]).filter(|id| is(id)).collect() };
         let (archived, elsewhere) = (those(&archived), those(&elsewhere));
         if archived.is_empty() && elsewhere.is_empty() {
             continue;
@@ -203,7 +195,7 @@ pub fn children_change(
     if wanted.is_empty() {
         return None;
     }
-    wanted.insert("lastUpdated".to_owned(), Value::from(now));
+    wanted.insert(field::LAST_UPDATED.to_owned(), Value::from(now));
     let mask = wanted.keys().map(FieldPath::top).collect();
     Some((wanted, mask))
 }
@@ -211,7 +203,6 @@ pub fn children_change(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::orgs::OrgType;
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 

@@ -3,8 +3,10 @@
 
 use crate::digest::fingerprint;
 use crate::documents::org_lists::OrgSet;
+use crate::documents::roster_entry::said;
+use crate::documents::user::field;
 use crate::documents::user::grade::level_of;
-use crate::documents::user::orgs::{listed, since, with_current};
+use crate::documents::user::orgs::{CURRENT, listed, since, with_current};
 use crate::documents::user::same::fold_address;
 use crate::fields;
 use crate::orgs::{OrgLists, OrgType};
@@ -13,26 +15,26 @@ use crate::users::imported::{IMPORTED, Imported};
 
 /// The fields of `studentData` that rosters own; others, which people keep by hand, stay as they are.
 pub const STUDENT_FIELDS: [&str; 13] = [
-    "dob",
-    "ell_status",
-    "frl_status",
-    "gender",
-    "grade",
-    "hispanic_ethnicity",
-    "home_language",
-    "iep_status",
-    "race",
-    "schoolLevel",
-    "sis_id",
-    "state_id",
-    "student_number",
+    field::DOB,
+    field::ELL_STATUS,
+    field::FRL_STATUS,
+    field::GENDER,
+    field::GRADE,
+    field::HISPANIC_ETHNICITY,
+    field::HOME_LANGUAGE,
+    field::IEP_STATUS,
+    field::RACE,
+    field::SCHOOL_LEVEL,
+    field::SIS_ID,
+    field::STATE_ID,
+    field::STUDENT_NUMBER,
 ];
 
 /// Parts of a name, as documents have them.
-const NAME: [&str; 3] = ["first", "middle", "last"];
+const NAME: [&str; 3] = [field::FIRST, field::MIDDLE, field::LAST];
 
 /// What rosters say of people beside [`STUDENT_FIELDS`].
-const OF_ALL: [&str; 5] = ["name.first", "name.middle", "name.last", "username", "email"];
+const OF_ALL: [&str; 5] = [said::FIRST_NAME, said::MIDDLE_NAME, said::LAST_NAME, said::USERNAME, said::EMAIL];
 
 /// A person as a roster has them.
 #[derive(Clone, PartialEq)]
@@ -76,15 +78,15 @@ impl Person {
     /// Who they are, as digests. Of what can't be read, those of `before` stay.
     pub fn imported(&self, before: &Imported) -> Imported {
         let [first, _, last] = &self.name;
-        let born = self.student.get("dob").and_then(Value::as_timestamp);
+        let born = self.student.get(field::DOB).and_then(Value::as_timestamp);
         let mut imported = Imported::of(self.email.as_deref(), first.as_deref(), last.as_deref(), born);
-        if self.is_unread("email") {
+        if self.is_unread(said::EMAIL) {
             imported.email.clone_from(&before.email);
         }
-        if self.is_unread("name.first") || self.is_unread("name.last") {
+        if self.is_unread(said::FIRST_NAME) || self.is_unread(said::LAST_NAME) {
             imported.name.clone_from(&before.name);
         }
-        if self.is_unread("dob") {
+        if self.is_unread(field::DOB) {
             imported.dob.clone_from(&before.dob);
         }
         imported
@@ -131,19 +133,19 @@ pub fn apply(user: &mut Fields, (fields, mask): &Change) {
 /// The users document of somebody who is in a roster for the first time; `pid` is their `assessmentPid`, for students.
 pub fn new_user(person: &Person, provider: &str, pid: Option<String>, now: Timestamp) -> Fields {
     let mut user = fields! {
-        "userType" => person.user_type, "archived" => false, "createdAt" => now, "lastUpdated" => now,
-        "name" => name(person), "ssoType" => provider,
+        field::USER_TYPE => person.user_type, field::ARCHIVED => false, field::CREATED_AT => now,
+        field::LAST_UPDATED => now, field::NAME => name(person), field::SSO_TYPE => provider,
     };
     if let Some(email) = &person.email {
-        user.insert("email".to_owned(), Value::from(email.as_str()));
+        user.insert(field::EMAIL.to_owned(), Value::from(email.as_str()));
     }
     if let Some(username) = &person.username {
-        user.insert("username".to_owned(), Value::from(username.as_str()));
+        user.insert(field::USERNAME.to_owned(), Value::from(username.as_str()));
     }
     user.extend(person.imported(&Imported::default()).to_value().map(|value| (IMPORTED.to_owned(), value)));
     if person.user_type == "student" {
-        user.insert("studentData".to_owned(), Value::Map(student_data(person)));
-        user.extend(pid.map(|pid| ("assessmentPid".to_owned(), Value::from(pid))));
+        user.insert(field::STUDENT_DATA.to_owned(), Value::Map(student_data(person)));
+        user.extend(pid.map(|pid| (field::ASSESSMENT_PID.to_owned(), Value::from(pid))));
     }
     for org_type in OrgType::ALL {
         let map = with_current(None, person.orgs.of(org_type).to_vec(), now, now);
@@ -184,7 +186,7 @@ impl Said {
     /// said before of that which can't be read now.
     pub fn after(self, person: &Person) -> Said {
         // The level of school comes with the grade.
-        let level = person.is_unread("grade").then_some("schoolLevel");
+        let level = person.is_unread(field::GRADE).then_some(field::SCHOOL_LEVEL);
         Said(Said::by(person).0 | (self.0 & Said::of(person.unread.iter().copied().chain(level)).0))
     }
 
@@ -226,16 +228,16 @@ pub struct Before<'a> {
 /// What the roster changes about somebody who is known; `None` when nothing does.
 pub fn change(user: &Fields, person: &Person, before: &Before<'_>, now: Timestamp) -> Option<Change> {
     let mut wanted = Fields::new();
-    if before.is_back || !user.contains_key("archived") {
-        wanted.insert("archived".to_owned(), Value::Boolean(false));
+    if before.is_back || !user.contains_key(field::ARCHIVED) {
+        wanted.insert(field::ARCHIVED.to_owned(), Value::Boolean(false));
     }
     if let Some(email) = &person.email {
-        wanted.insert("email".to_owned(), Value::from(email.as_str()));
+        wanted.insert(field::EMAIL.to_owned(), Value::from(email.as_str()));
     }
     // An admin by rights that were given by hand stays one, whatever the roster calls them. One by the roster doesn't.
-    let held = user.get("userType").and_then(Value::as_str);
+    let held = user.get(field::USER_TYPE).and_then(Value::as_str);
     if held != Some("admin") || before.was_admin {
-        wanted.insert("userType".to_owned(), Value::from(person.user_type));
+        wanted.insert(field::USER_TYPE.to_owned(), Value::from(person.user_type));
     }
     for org_type in OrgType::ALL {
         let stored = user.get(org_type.plural()).and_then(Value::as_map);
@@ -244,33 +246,33 @@ pub fn change(user: &Fields, person: &Person, before: &Before<'_>, now: Timestam
         wanted.insert(org_type.plural().to_owned(), Value::Map(map));
     }
     // Another name to sign in with, which somebody was given here, isn't the school's.
-    let held = user.get("username").filter(|held| !held.is_null());
-    if let Some(username) = person.username.as_deref().filter(|_| held.is_none() || before.said.has("username")) {
-        wanted.insert("username".to_owned(), Value::from(username));
+    let held = user.get(field::USERNAME).filter(|held| !held.is_null());
+    if let Some(username) = person.username.as_deref().filter(|_| held.is_none() || before.said.has(said::USERNAME)) {
+        wanted.insert(field::USERNAME.to_owned(), Value::from(username));
     }
     wanted.extend(person.imported(&Imported::read(user)).to_value().map(|value| (IMPORTED.to_owned(), value)));
     wanted.retain(|field, value| user.get(field) != Some(value));
     let mut mask: Vec<FieldPath> = wanted.keys().map(FieldPath::top).collect();
     let goes = |field: &str| before.said.has(field) && !person.is_unread(field);
-    if person.username.is_none() && held.is_some() && goes("username") {
-        mask.push(FieldPath::top("username"));
+    if person.username.is_none() && held.is_some() && goes(said::USERNAME) {
+        mask.push(FieldPath::top(field::USERNAME));
     }
     // An address that the roster takes back may be somebody else's by tomorrow.
-    let address = user.get("email").and_then(Value::as_str).map(fold_address);
+    let address = user.get(field::EMAIL).and_then(Value::as_str).map(fold_address);
     let is_given = address.is_some() && address.as_deref() == before.email.map(fold_address).as_deref();
-    if person.email.is_none() && is_given && !person.is_unread("email") {
-        mask.push(FieldPath::top("email"));
+    if person.email.is_none() && is_given && !person.is_unread(said::EMAIL) {
+        mask.push(FieldPath::top(field::EMAIL));
     }
-    let (name, paths) = name_change(user.get("name").and_then(Value::as_map), person, before.said);
+    let (name, paths) = name_change(user.get(field::NAME).and_then(Value::as_map), person, before.said);
     if !paths.is_empty() {
-        wanted.insert("name".to_owned(), Value::Map(name));
+        wanted.insert(field::NAME.to_owned(), Value::Map(name));
         mask.extend(paths);
     }
     // Who is no student any more has no data of one from the roster.
     if person.user_type == "student" || before.said.is_of_student() {
-        let (data, paths) = student_change(user.get("studentData").and_then(Value::as_map), person, before.said);
+        let (data, paths) = student_change(user.get(field::STUDENT_DATA).and_then(Value::as_map), person, before.said);
         if !paths.is_empty() {
-            wanted.insert("studentData".to_owned(), Value::Map(data));
+            wanted.insert(field::STUDENT_DATA.to_owned(), Value::Map(data));
             mask.extend(paths);
         }
     }
@@ -290,7 +292,7 @@ pub fn unenrolment(user: &Fields, owned: &OrgSet, now: Timestamp) -> Option<Chan
         wanted.insert(org_type.plural().to_owned(), Value::Map(map));
     }
     if is_left {
-        wanted.insert("archived".to_owned(), Value::Boolean(true));
+        wanted.insert(field::ARCHIVED.to_owned(), Value::Boolean(true));
     }
     wanted.retain(|field, value| user.get(field) != Some(value));
     let mask = wanted.keys().map(FieldPath::top).collect();
@@ -301,8 +303,8 @@ fn finish(mut wanted: Fields, mut mask: Vec<FieldPath>, now: Timestamp) -> Optio
     if mask.is_empty() {
         return None;
     }
-    wanted.insert("lastUpdated".to_owned(), Value::from(now));
-    mask.push(FieldPath::top("lastUpdated"));
+    wanted.insert(field::LAST_UPDATED.to_owned(), Value::from(now));
+    mask.push(FieldPath::top(field::LAST_UPDATED));
     Some((wanted, mask))
 }
 
@@ -322,7 +324,7 @@ fn name_change(stored: Option<&Fields>, person: &Person, said: Said) -> (Fields,
             continue;
         }
         changed.insert(part.to_owned(), wanted.unwrap_or(Value::Null));
-        mask.push(FieldPath::of(["name", part]));
+        mask.push(FieldPath::of([field::NAME, part]));
     }
     (changed, mask)
 }
@@ -334,9 +336,9 @@ fn student_data(person: &Person) -> Fields {
     }
     let mut data = person.student.clone();
     data.retain(|field, _| STUDENT_FIELDS.contains(&field.as_str()));
-    let level = data.get("grade").and_then(level_of).flatten();
+    let level = data.get(field::GRADE).and_then(level_of).flatten();
     if let Some(level) = level {
-        data.insert("schoolLevel".to_owned(), Value::from(level));
+        data.insert(field::SCHOOL_LEVEL.to_owned(), Value::from(level));
     }
     data
 }
@@ -347,23 +349,23 @@ fn student_change(stored: Option<&Fields>, person: &Person, said: Said) -> (Fiel
     let wanted = student_data(person);
     let mut changed = Fields::new();
     let mut mask = Vec::new();
-    for field in STUDENT_FIELDS {
-        let held = stored.and_then(|stored| stored.get(field)).filter(|held| !held.is_null());
-        match (held, wanted.get(field)) {
+    for name in STUDENT_FIELDS {
+        let held = stored.and_then(|stored| stored.get(name)).filter(|held| !held.is_null());
+        match (held, wanted.get(name)) {
             (held, Some(value)) if held != Some(value) => {
-                changed.insert(field.to_owned(), value.clone());
+                changed.insert(name.to_owned(), value.clone());
             }
-            (Some(_), None) if field == "schoolLevel" => {
+            (Some(_), None) if name == field::SCHOOL_LEVEL => {
                 // Of another grade, or of one that's gone.
-                let is_graded = wanted.contains_key("grade");
-                if !is_graded && (!said.has("grade") || person.is_unread("grade")) {
+                let is_graded = wanted.contains_key(field::GRADE);
+                if !is_graded && (!said.has(field::GRADE) || person.is_unread(field::GRADE)) {
                     continue;
                 }
             }
-            (Some(_), None) if said.has(field) && !person.is_unread(field) => {}
+            (Some(_), None) if said.has(name) && !person.is_unread(name) => {}
             _ => continue,
         }
-        mask.push(FieldPath::of(["studentData", field]));
+        mask.push(FieldPath::of([field::STUDENT_DATA, name]));
     }
     (changed, mask)
 }
@@ -371,7 +373,7 @@ fn student_change(stored: Option<&Fields>, person: &Person, said: Said) -> (Fiel
 /// True for a user who is in one of these orgs still, which isn't one of the person's any more.
 pub fn stays_in(user: &Fields, person: &Person, orgs: &OrgSet) -> bool {
     OrgType::ALL.into_iter().any(|org_type| {
-        let current = listed(user.get(org_type.plural()).and_then(Value::as_map), "current");
+        let current = listed(user.get(org_type.plural()).and_then(Value::as_map), CURRENT);
         current.iter().any(|id| orgs.contains(org_type, id) && !person.orgs.contains(org_type, id))
     })
 }
@@ -379,7 +381,7 @@ pub fn stays_in(user: &Fields, person: &Person, orgs: &OrgSet) -> bool {
 /// The current orgs of one type, when those that are `owned` are to be `wanted`.
 fn current(stored: Option<&Fields>, org_type: OrgType, wanted: &OrgLists, owned: &OrgSet) -> Vec<String> {
     let stays = |id: &String| !owned.contains(org_type, id) || wanted.contains(org_type, id);
-    let mut current = listed(stored, "current");
+    let mut current = listed(stored, CURRENT);
     current.retain(stays);
     for id in wanted.of(org_type) {
         if !current.contains(id) {

@@ -85,6 +85,18 @@ impl Counts {
         self.failed += other.failed;
     }
 
+    /// By what was done, as documents and answers name it.
+    pub fn by_name(&self) -> [(&'static str, u64); 6] {
+        [
+            ("created", self.created),
+            ("updated", self.updated),
+            ("unchanged", self.unchanged),
+            ("removed", self.removed),
+            ("skipped", self.skipped),
+            ("failed", self.failed),
+        ]
+    }
+
     /// By what was done, as the records of a run name it.
     pub fn by_action(&self) -> [(&'static str, u64); 5] {
         [

@@ -5,6 +5,9 @@ use crate::documents::org_lists::{OrgLists, OrgType};
 use crate::fields;
 use crate::store::{DocPath, FieldPath, Fields, Timestamp, Value};
 
+/// In the map of a type of org: the orgs that the user is in now.
+pub const CURRENT: &str = "current";
+
 /// The orgs that a user is in now, by type.
 pub fn current_orgs(user: &Fields) -> OrgLists {
     OrgType::ALL

@@ -11,11 +11,12 @@ use tokio::time::Instant;
 use super::sync::{Monitor, Options, Outcome, PROVIDER, SyncError, sync_district};
 use super::{Clever, CleverError, DistrictToken};
 use crate::app::App;
+use crate::documents::rostering_partner::{of_provider, org_id, partner_path};
 use crate::orgs::{OrgKey, OrgType};
 use crate::rostering::Rosters;
 use crate::rostering::report::{Kind, NAMED, Phase, Progress, Report, counts_json, unread_json};
-use crate::rostering::run::{Begin, BeginError, Learnt, PARTNERS, Remembered, Run};
-use crate::store::{DocPath, Query, StoreError, Value};
+use crate::rostering::run::{Begin, BeginError, Learnt, Remembered, Run};
+use crate::store::StoreError;
 
 /// Districts that are synced at the same time. Each has a rate limit of its own at Clever.
 const AT_ONCE: usize = 4;
@@ -186,9 +187,8 @@ pub async fn sync_all(
 }
 
 async fn disconnected(app: &App, tokens: &[DistrictToken]) -> Result<Vec<String>, StoreError> {
-    let partners = Query::collection(PARTNERS).equal("provider", PROVIDER).select(&["orgId"]);
-    let partners = app.stores.admin.query(partners).await?;
-    let known = partners.iter().filter_map(|partner| partner.fields.get("orgId").and_then(Value::as_str));
+    let partners = app.stores.admin.query(of_provider(PROVIDER)).await?;
+    let known = partners.iter().filter_map(org_id);
     let is_connected = |id: &&str| tokens.iter().any(|token| token.district == *id);
     Ok(known.filter(|id| !is_connected(id)).map(str::to_owned).collect())
 }
@@ -280,7 +280,7 @@ async fn one(
 
 /// What a district's partner remembers, for those that begin no run.
 async fn remembered(app: &App, org: &OrgKey) -> Result<Remembered, StoreError> {
-    let partner = DocPath::in_collection(PARTNERS, &format!("{PROVIDER}-{}", org.id))?;
+    let partner = partner_path(PROVIDER, &org.id)?;
     Ok(app.stores.admin.get(&partner).await?.as_ref().map(Remembered::of).unwrap_or_default())
 }
 

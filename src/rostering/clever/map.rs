@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::records::{DistrictInfo, Roles, School, Section, Unread, User, When};
+use super::records::{DistrictInfo, Roles, School, Section, Unread, User, When, names};
+use crate::documents::org::{contact, field, location};
+use crate::documents::roster_entry::said;
+use crate::documents::user;
 use crate::documents::user::grade::level_of;
 use crate::documents::user::same::fold_address;
 use crate::orgs::{OrgKey, OrgLists, OrgType};
@@ -11,30 +14,31 @@ use crate::rostering::person::{Person, STUDENT_FIELDS};
 use crate::store::{Fields, Timestamp, Value};
 
 const DISTRICT_FIELDS: &[&str] = &[
-    "districtContact",
-    "launchDate",
-    "loginMethods",
-    "mdrNumber",
-    "name",
-    "ncesId",
-    "pauseEnd",
-    "pauseStart",
-    "portalUrl",
-    "sisType",
+    field::DISTRICT_CONTACT,
+    field::LAUNCH_DATE,
+    field::LOGIN_METHODS,
+    field::MDR_NUMBER,
+    field::NAME,
+    field::NCES_ID,
+    field::PAUSE_END,
+    field::PAUSE_START,
+    field::PORTAL_URL,
+    field::SIS_TYPE,
 ];
 const SCHOOL_FIELDS: &[&str] = &[
-    "highGrade",
-    "location",
-    "lowGrade",
-    "mdrNumber",
-    "name",
-    "ncesId",
-    "phone",
-    "principal",
-    "schoolNumber",
-    "stateId",
+    field::HIGH_GRADE,
+    field::LOCATION,
+    field::LOW_GRADE,
+    field::MDR_NUMBER,
+    field::NAME,
+    field::NCES_ID,
+    field::PHONE,
+    field::PRINCIPAL,
+    field::SCHOOL_NUMBER,
+    field::STATE_ID,
 ];
-const SECTION_FIELDS: &[&str] = &["grade", "name", "schoolLevel", "sectionId", "sectionNumber", "subject"];
+const SECTION_FIELDS: &[&str] =
+    &[field::GRADE, field::NAME, field::SCHOOL_LEVEL, field::SECTION_ID, field::SECTION_NUMBER, field::SUBJECT];
 
 /// Fields of what is known; what isn't is left out.
 fn known<const N: usize>(entries: [(&str, Option<&String>); N]) -> Fields {
@@ -45,29 +49,29 @@ fn known<const N: usize>(entries: [(&str, Option<&String>); N]) -> Fields {
 /// A district.
 pub fn district(info: &DistrictInfo) -> RosterOrg {
     let mut fields = known([
-        ("name", info.name.as_ref()),
-        ("sisType", info.sis_type.as_ref()),
-        ("portalUrl", info.portal_url.as_ref()),
-        ("launchDate", info.launch_date.as_ref()),
-        ("mdrNumber", info.mdr_number.as_ref()),
-        ("ncesId", info.nces_id.as_ref()),
+        (field::NAME, info.name.as_ref()),
+        (field::SIS_TYPE, info.sis_type.as_ref()),
+        (field::PORTAL_URL, info.portal_url.as_ref()),
+        (field::LAUNCH_DATE, info.launch_date.as_ref()),
+        (field::MDR_NUMBER, info.mdr_number.as_ref()),
+        (field::NCES_ID, info.nces_id.as_ref()),
     ]);
-    fields.insert("loginMethods".to_owned(), Value::strings(&info.login_methods));
-    for (name, time) in [("pauseStart", info.pause_start), ("pauseEnd", info.pause_end)] {
+    fields.insert(field::LOGIN_METHODS.to_owned(), Value::strings(&info.login_methods));
+    for (name, time) in [(field::PAUSE_START, info.pause_start), (field::PAUSE_END, info.pause_end)] {
         if let Some(time) = time.and_then(When::stored) {
             fields.insert(name.to_owned(), Value::from(time));
         }
     }
-    if let Some(contact) = &info.district_contact {
+    if let Some(whom) = &info.district_contact {
         let mut person = known([
-            ("id", contact.id.as_ref()),
-            ("district", contact.district.as_ref()),
-            ("title", contact.title.as_ref()),
-            ("email", contact.email.as_ref()),
+            (contact::ID, whom.id.as_ref()),
+            (contact::DISTRICT, whom.district.as_ref()),
+            (contact::TITLE, whom.title.as_ref()),
+            (contact::EMAIL, whom.email.as_ref()),
         ]);
-        let name = known([("first", contact.name.first.as_ref()), ("last", contact.name.last.as_ref())]);
-        person.insert("name".to_owned(), Value::Map(name));
-        fields.insert("districtContact".to_owned(), Value::Map(person));
+        let name = known([(contact::FIRST, whom.name.first.as_ref()), (contact::LAST, whom.name.last.as_ref())]);
+        person.insert(contact::NAME.to_owned(), Value::Map(name));
+        fields.insert(field::DISTRICT_CONTACT.to_owned(), Value::Map(person));
     }
     RosterOrg::new(OrgKey::new(OrgType::District, &info.id), Vec::new(), fields, DISTRICT_FIELDS)
 }
@@ -75,27 +79,27 @@ pub fn district(info: &DistrictInfo) -> RosterOrg {
 /// A school of that district.
 pub fn school(school: &School, district: &str) -> RosterOrg {
     let mut fields = known([
-        ("name", school.name.as_ref()),
-        ("schoolNumber", school.school_number.as_ref()),
-        ("stateId", school.state_id.as_ref()),
-        ("ncesId", school.nces_id.as_ref()),
-        ("mdrNumber", school.mdr_number.as_ref()),
-        ("phone", school.phone.as_ref()),
-        ("lowGrade", school.low_grade.as_ref()),
-        ("highGrade", school.high_grade.as_ref()),
+        (field::NAME, school.name.as_ref()),
+        (field::SCHOOL_NUMBER, school.school_number.as_ref()),
+        (field::STATE_ID, school.state_id.as_ref()),
+        (field::NCES_ID, school.nces_id.as_ref()),
+        (field::MDR_NUMBER, school.mdr_number.as_ref()),
+        (field::PHONE, school.phone.as_ref()),
+        (field::LOW_GRADE, school.low_grade.as_ref()),
+        (field::HIGH_GRADE, school.high_grade.as_ref()),
     ]);
     if let Some(place) = &school.location {
         let place = known([
-            ("address", place.address.as_ref()),
-            ("city", place.city.as_ref()),
-            ("state", place.state.as_ref()),
-            ("zip", place.zip.as_ref()),
+            (location::ADDRESS, place.address.as_ref()),
+            (location::CITY, place.city.as_ref()),
+            (location::STATE, place.state.as_ref()),
+            (location::ZIP, place.zip.as_ref()),
         ]);
-        fields.insert("location".to_owned(), Value::Map(place));
+        fields.insert(field::LOCATION.to_owned(), Value::Map(place));
     }
     if let Some(head) = &school.principal {
-        let head = known([("name", head.name.as_ref()), ("email", head.email.as_ref())]);
-        fields.insert("principal".to_owned(), Value::Map(head));
+        let head = known([(contact::NAME, head.name.as_ref()), (contact::EMAIL, head.email.as_ref())]);
+        fields.insert(field::PRINCIPAL.to_owned(), Value::Map(head));
     }
     let parents = vec![OrgKey::new(OrgType::District, district)];
     RosterOrg::new(OrgKey::new(OrgType::School, &school.id), parents, fields, SCHOOL_FIELDS)
@@ -105,14 +109,14 @@ pub fn school(school: &School, district: &str) -> RosterOrg {
 pub fn section(section: &Section, district: &str) -> Option<RosterOrg> {
     let school = section.school.as_ref()?;
     let mut fields = known([
-        ("name", section.name.as_ref()),
-        ("sectionId", Some(&section.id)),
-        ("sectionNumber", section.section_number.as_ref()),
-        ("subject", section.subject.as_ref()),
-        ("grade", section.grade.as_ref()),
+        (field::NAME, section.name.as_ref()),
+        (field::SECTION_ID, Some(&section.id)),
+        (field::SECTION_NUMBER, section.section_number.as_ref()),
+        (field::SUBJECT, section.subject.as_ref()),
+        (field::GRADE, section.grade.as_ref()),
     ]);
-    if let Some(level) = fields.get("grade").and_then(level_of).flatten() {
-        fields.insert("schoolLevel".to_owned(), Value::from(level));
+    if let Some(level) = fields.get(field::GRADE).and_then(level_of).flatten() {
+        fields.insert(field::SCHOOL_LEVEL.to_owned(), Value::from(level));
     }
     let parents = vec![OrgKey::new(OrgType::School, school), OrgKey::new(OrgType::District, district)];
     Some(RosterOrg::new(OrgKey::new(OrgType::Class, &section.id), parents, fields, SECTION_FIELDS))
@@ -160,11 +164,11 @@ pub fn person(user: &User, district: &str, sections: SectionsOf) -> Option<Perso
 pub fn unread_of_person(unread: &[Unread]) -> Vec<&'static str> {
     let missing = unread.iter().filter(|unread| unread.spelling.is_none());
     let fields = missing.filter_map(|unread| match unread.field {
-        "first" => Some("name.first"),
-        "middle" => Some("name.middle"),
-        "last" => Some("name.last"),
-        "district_username" | "credentials" => Some("username"),
-        "email" => Some("email"),
+        names::FIRST => Some(said::FIRST_NAME),
+        names::MIDDLE => Some(said::MIDDLE_NAME),
+        names::LAST => Some(said::LAST_NAME),
+        names::DISTRICT_USERNAME | names::CREDENTIALS => Some(said::USERNAME),
+        names::EMAIL => Some(said::EMAIL),
         field => STUDENT_FIELDS.into_iter().find(|known| *known == field),
     });
     let mut fields: Vec<&str> = fields.collect();
@@ -206,30 +210,30 @@ fn schools(roles: &Roles) -> impl Iterator<Item = &str> {
 fn student(roles: &Roles) -> Fields {
     let Some(student) = &roles.student else { return Fields::new() };
     let mut data = known([
-        ("grade", student.grade.as_ref()),
-        ("gender", student.gender.as_ref()),
-        ("sis_id", student.sis_id.as_ref()),
-        ("state_id", student.state_id.as_ref()),
-        ("student_number", student.student_number.as_ref()),
-        ("frl_status", student.frl_status.as_ref()),
+        (user::field::GRADE, student.grade.as_ref()),
+        (user::field::GENDER, student.gender.as_ref()),
+        (user::field::SIS_ID, student.sis_id.as_ref()),
+        (user::field::STATE_ID, student.state_id.as_ref()),
+        (user::field::STUDENT_NUMBER, student.student_number.as_ref()),
+        (user::field::FRL_STATUS, student.frl_status.as_ref()),
     ]);
     for (name, flag) in [
-        ("hispanic_ethnicity", student.hispanic_ethnicity),
-        ("ell_status", student.ell_status),
-        ("iep_status", student.iep_status),
+        (user::field::HISPANIC_ETHNICITY, student.hispanic_ethnicity),
+        (user::field::ELL_STATUS, student.ell_status),
+        (user::field::IEP_STATUS, student.iep_status),
     ] {
         if let Some(flag) = flag {
             data.insert(name.to_owned(), Value::from(if flag { "Y" } else { "N" }));
         }
     }
-    for (name, text) in [("race", &student.race), ("home_language", &student.home_language)] {
+    for (name, text) in [(user::field::RACE, &student.race), (user::field::HOME_LANGUAGE, &student.home_language)] {
         if let Some(text) = text {
             data.insert(name.to_owned(), Value::strings([text]));
         }
     }
     let born = student.dob.and_then(|born| born.to_zoned(jiff::tz::TimeZone::UTC).ok());
     if let Some(born) = born {
-        data.insert("dob".to_owned(), Value::from(born.timestamp()));
+        data.insert(user::field::DOB.to_owned(), Value::from(born.timestamp()));
     }
     data
 }

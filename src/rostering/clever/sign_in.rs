@@ -12,27 +12,32 @@ use serde_json::{Value as Json, json};
 use super::callable::not_set_up;
 use super::records::{Unread, User};
 use super::sync::PROVIDER;
-use super::sync::entries::{ENTRIES, LEFT, SIGNED_IN, entry_path, said};
 use super::{Clever, CleverError, map};
 use crate::app::App;
-use crate::claims::binding::identity::{COPIED, RosterEntry, account_provider};
+use crate::claims::binding::identity::{RosterEntry, account_provider};
 use crate::claims::roster::follow_entry;
+use crate::documents::org::{self, abbreviation, is_archived};
 use crate::documents::org_lists::OrgSet;
+use crate::documents::roster_entry::{self, entry_at, entry_path, field, is_admin, is_gone, said, said_of};
+use crate::documents::roster_mark::{fingerprint_path, is_rostered};
+use crate::documents::user;
 use crate::documents::user::copy::{Parts, copy_changes, new_copy};
+use crate::documents::user::orgs::current_orgs;
 use crate::documents::user::user_path;
 use crate::fields;
 use crate::orgs::{OrgLists, OrgType};
 use crate::payload::{Checked, object, required_id, required_text, value};
 use crate::rights::{Bound, Payload, denied};
 use crate::rostering::Rosters;
-use crate::rostering::org;
 use crate::rostering::person::{self, Before, Person, Said};
 use crate::runtime::{FunctionError, Status};
-use crate::store::{DocPath, Document, FieldPath, Fields, Query, Transaction, Value, Write, lookup};
+use crate::store::{DocPath, Document, FieldPath, Fields, Transaction, Value, Write};
 use crate::users::pid::assessment_pid;
 
 /// How long Clever may take to say who somebody is: less than the function may take.
 const PATIENCE: Duration = Duration::from_secs(45);
+/// Below a user: what a provider said of them, as it came.
+const EXTERNAL_DATA: &str = "externalData";
 /// The longest token.
 const TOKEN_LIMIT: usize = 4096;
 
@@ -119,17 +124,16 @@ struct Work<'a> {
 impl Work<'_> {
     /// Where it's noted who the person is, or is to be. Refuses one who is noted as another user.
     async fn note(&self) -> Result<DocPath, FunctionError> {
-        let usual = entry_path(&self.user.id)?;
+        let usual = entry_path(PROVIDER, &self.user.id)?;
         let database = &self.app.stores.admin;
-        let is_theirs = |note: &Document| text(note, "providerId") == Some(&self.user.id);
+        let is_theirs = |note: &Document| text(note, field::PROVIDER_ID) == Some(&self.user.id);
         let held = database.get(&usual).await?;
         // Under the usual ID, somebody else may be noted, who has got another ID at Clever since.
-        let free =
-            if held.is_none() { usual } else { DocPath::in_collection(ENTRIES, &self.app.context.document_id())? };
+        let free = if held.is_none() { usual } else { entry_at(&self.app.context.document_id())? };
         let mut found = held.filter(is_theirs);
         if found.is_none() {
-            let noted = Query::collection(ENTRIES).equal("providerType", PROVIDER);
-            found = database.query(noted.equal("providerId", self.user.id.as_str()).limit(1)).await?.pop();
+            let noted = roster_entry::of_provider(PROVIDER).equal(field::PROVIDER_ID, self.user.id.as_str());
+            found = database.query(noted.limit(1)).await?.pop();
         }
         let Some(found) = found else { return Ok(free) };
         self.check(&found)?;
@@ -152,18 +156,18 @@ impl Work<'_> {
     async fn write(&self, tx: Transaction, note: &DocPath) -> Result<Fields, FunctionError> {
         let now = self.app.now();
         let path = user_path(self.roar_uid)?;
-        let raw_path = path.child("externalData", PROVIDER)?;
+        let raw_path = path.child(EXTERNAL_DATA, PROVIDER)?;
         let found = tx.get_all(&[path.clone(), raw_path.clone(), note.clone()]).await?;
         let [before, raw, noted] = <[Option<Document>; 3]>::try_from(found).unwrap_or_default();
         noted.as_ref().map_or(Ok(()), |noted| self.check(noted))?;
         let (person, rights, owned, short) = self.person(&tx, before.as_ref(), noted.as_ref()).await?;
-        let was_admin = noted.as_ref().is_some_and(|noted| text(noted, "role") == Some("admin"));
+        let was_admin = noted.as_ref().is_some_and(|noted| is_admin(&noted.fields));
         // What the roster says no more is taken away by the district's sync of people. Where there's none, a sign-in
         // does that.
-        let is_synced = noted.as_ref().is_some_and(|noted| noted.fields.contains_key(org::ROSTER));
-        let told = noted.as_ref().map(said).unwrap_or_default();
-        let address = noted.as_ref().and_then(|noted| text(noted, "email")).filter(|_| !is_synced);
-        let is_gone = |noted: &Document| noted.fields.get("gone") == Some(&Value::Boolean(true));
+        let is_synced = noted.as_ref().is_some_and(|noted| is_rostered(&noted.fields));
+        let told = noted.as_ref().map(|noted| Said::of(said_of(&noted.fields))).unwrap_or_default();
+        let address = noted.as_ref().and_then(|noted| text(noted, field::EMAIL)).filter(|_| !is_synced);
+        let is_gone = |noted: &Document| is_gone(&noted.fields);
         let is_back = noted.as_ref().is_none_or(is_gone);
         let may_go = if is_synced { Said::default() } else { told };
         let known = Before { owned: &owned, said: may_go, email: address, was_admin, is_back };
@@ -174,7 +178,7 @@ impl Work<'_> {
                 let short: Vec<&str> = short.iter().map(String::as_str).collect();
                 let pid = person.email.as_deref().map(|email| assessment_pid(&short, email));
                 after = person::new_user(&person, PROVIDER, pid, now);
-                after.insert("assessmentUid".to_owned(), Value::from(self.assessment_uid));
+                after.insert(user::field::ASSESSMENT_UID.to_owned(), Value::from(self.assessment_uid));
                 tx.write(Write::create(path, after.clone())).await;
             }
             Some(before) => match person::change(&before.fields, &person, &known, now) {
@@ -191,37 +195,38 @@ impl Work<'_> {
             tx.write(Write::set(raw_path, data)).await;
         }
         let mut entry = fields! {
-            "providerType" => PROVIDER, "providerId" => self.user.id.as_str(), "roarUid" => self.roar_uid,
-            "role" => person.user_type, "lastSync" => now, "adminOrgs" => rights.to_value(),
-            "adminUid" => self.admin_uid, "activated" => true,
+            field::PROVIDER_TYPE => PROVIDER, field::PROVIDER_ID => self.user.id.as_str(),
+            field::ROAR_UID => self.roar_uid, field::ROLE => person.user_type, field::LAST_SYNC => now,
+            field::ADMIN_ORGS => rights.to_value(), field::ADMIN_UID => self.admin_uid, field::ACTIVATED => true,
         };
         // What was given so far; once somebody is bound, a note that doesn't say means that all was.
-        if noted.as_ref().is_none_or(|noted| !noted.fields.contains_key(COPIED)) {
+        if noted.as_ref().is_none_or(|noted| !noted.fields.contains_key(field::COPIED_ADMIN_ORGS)) {
             let copied = noted.as_ref().and_then(RosterEntry::of).map(|entry| entry.copied).unwrap_or_default();
-            entry.insert(COPIED.to_owned(), copied.to_value());
+            entry.insert(field::COPIED_ADMIN_ORGS.to_owned(), copied.to_value());
         }
         // Whom another district's roster has is left to it.
-        let elsewhere = noted.as_ref().and_then(|noted| text(noted, "district")).filter(|held| *held != self.district);
+        let elsewhere =
+            noted.as_ref().and_then(|noted| text(noted, field::DISTRICT)).filter(|held| *held != self.district);
         if elsewhere.is_none() || noted.as_ref().is_some_and(is_gone) {
-            entry.extend(fields! { "district" => self.district, "gone" => false });
+            entry.extend(fields! { field::DISTRICT => self.district, field::GONE => false });
         }
-        entry.extend(person.email.as_ref().map(|email| ("email".to_owned(), Value::from(email.as_str()))));
+        entry.extend(person.email.as_ref().map(|email| (field::EMAIL.to_owned(), Value::from(email.as_str()))));
         // What this gives is the roster's, too, when a sync takes it back.
         let said = if is_synced { told.or(Said::by(&person)) } else { told.after(&person) };
         if said != told {
-            entry.insert(SIGNED_IN.to_owned(), Value::strings(said.names()));
+            entry.insert(field::SAID_AT_SIGN_IN.to_owned(), Value::strings(said.names()));
         }
         let mut mask: Vec<FieldPath> = entry.keys().map(FieldPath::top).collect();
-        if !is_synced && noted.as_ref().is_some_and(|noted| noted.fields.contains_key(LEFT)) {
+        if !is_synced && noted.as_ref().is_some_and(|noted| noted.fields.contains_key(field::LEFT)) {
             // What it said of somebody who left is told by what it says now.
-            mask.push(FieldPath::top(LEFT));
+            mask.push(FieldPath::top(field::LEFT));
         }
-        if person.email.is_none() && !is_synced && !person.unread.contains(&"email") {
-            mask.push(FieldPath::top("email"));
+        if person.email.is_none() && !is_synced && !person.unread.contains(&said::EMAIL) {
+            mask.push(FieldPath::top(field::EMAIL));
         }
         if is_changed {
             // What the district's sync wrote last isn't what's there now, so it has to look again.
-            mask.push(FieldPath::of([org::ROSTER, "fingerprint"]));
+            mask.push(fingerprint_path());
         }
         tx.write(Write::merge(note.clone(), entry, mask)).await;
         Ok(after)
@@ -238,13 +243,10 @@ impl Work<'_> {
     ) -> Result<(Person, OrgLists, OrgSet, Vec<String>), FunctionError> {
         let none = || FunctionError::new(Status::FailedPrecondition, "Clever doesn't say what your role is.");
         let wanted = map::person(self.user, self.district, &[]).ok_or_else(none)?;
-        let current = |org_type: OrgType| {
-            let current = before.and_then(|before| lookup(&before.fields, &format!("{}.current", org_type.plural())));
-            current.and_then(Value::as_string_list).unwrap_or_default()
-        };
+        let current = before.map(|before| current_orgs(&before.fields)).unwrap_or_default();
         let mut keys: Vec<(OrgType, String)> = wanted.orgs.iter().map(|(of, id)| (of, id.to_owned())).collect();
         for org_type in [OrgType::School, OrgType::Class] {
-            keys.extend(current(org_type).into_iter().map(|id| (org_type, id)));
+            keys.extend(current.of(org_type).iter().map(|id| (org_type, id.clone())));
         }
         keys.sort();
         keys.dedup();
@@ -256,18 +258,18 @@ impl Work<'_> {
         let mut classes = Vec::new();
         for ((of, id), org) in keys.iter().zip(&found) {
             let Some(org) = org else { continue };
-            let is_here = *of == OrgType::District || text(org, "districtId") == Some(self.district);
-            if !is_here || !org.fields.contains_key(org::ROSTER) {
+            let is_here = *of == OrgType::District || text(org, org::field::DISTRICT_ID) == Some(self.district);
+            if !is_here || !is_rostered(&org.fields) {
                 continue;
             }
             owned.insert(*of, id);
-            if !org::is_archived(&org.fields) {
+            if !is_archived(&org.fields) {
                 living.insert(*of, id);
-                let school = text(org, "schoolId").filter(|_| *of == OrgType::Class);
+                let school = text(org, org::field::SCHOOL_ID).filter(|_| *of == OrgType::Class);
                 classes.extend(school.map(|school| (id.as_str(), school.to_owned())));
             }
         }
-        let is_synced = noted.is_some_and(|noted| noted.fields.contains_key(org::ROSTER));
+        let is_synced = noted.is_some_and(|noted| is_rostered(&noted.fields));
         if is_synced {
             owned = OrgSet::default();
         } else {
@@ -279,12 +281,12 @@ impl Work<'_> {
         person.unread.clone_from(&self.unread);
         person.orgs = person.orgs.intersection(&living);
         // Only the district's sync knows who teaches what: being in a class may be somebody's own doing.
-        let noted = OrgLists::from_value(noted.and_then(|noted| noted.fields.get("adminOrgs")));
+        let noted = noted.map(|noted| roster_entry::admin_orgs(&noted.fields)).unwrap_or_default();
         let taught: Vec<&str> = noted.of(OrgType::Class).iter().map(String::as_str).collect();
         for class in &taught {
             if let Some(class) = tx.get(&DocPath::in_collection(OrgType::Class.plural(), class)?).await?
-                && text(&class, "districtId") == Some(self.district)
-                && !org::is_archived(&class.fields)
+                && text(&class, org::field::DISTRICT_ID) == Some(self.district)
+                && !is_archived(&class.fields)
             {
                 living.insert(OrgType::Class, class.id());
             }
@@ -293,7 +295,7 @@ impl Work<'_> {
         // How the district and the first school that has such a name are called for short.
         let short = |org_type: OrgType| {
             let of_type = keys.iter().zip(&found).filter(|((of, id), _)| *of == org_type && living.contains(*of, id));
-            of_type.filter_map(|(_, org)| text(org.as_ref()?, "abbreviation")).find(|short| !short.is_empty())
+            of_type.filter_map(|(_, org)| abbreviation(&org.as_ref()?.fields)).next()
         };
         let short = [OrgType::District, OrgType::School].into_iter().filter_map(short).map(str::to_owned).collect();
         Ok((person, rights, owned, short))

@@ -11,12 +11,12 @@ use serde::Serialize;
 use thiserror::Error;
 use tokio::time::Instant;
 
-use super::{Double, count_waiting, is_waiting, waiting};
+use super::{Double, count_waiting, waiting};
 use crate::app::App;
-use crate::documents::doubles::pair_path;
+use crate::documents::doubles::{self as pairs, State, is_waiting, pair_path};
 use crate::documents::user::orgs::current_orgs;
 use crate::documents::user::user_path;
-use crate::fields;
+use crate::documents::user_claims;
 use crate::merging::{MergeError, Merged, merge};
 use crate::orgs::{OrgLists, OrgType};
 use crate::rights::Claims;
@@ -113,7 +113,7 @@ pub async fn decide(app: &App, ask: &Ask<'_>, told: &(dyn Fn(u64) + Sync)) -> Re
     let rejected = named(app, ask, "reject", ask.reject).await?;
     let mut decided = Decided { applied: ask.apply, ..Decided::default() };
     for pair in &rejected {
-        mark(app, ask, pair, "rejected").await?;
+        mark(app, ask, pair, State::Rejected).await?;
         decided.rejected += 1;
     }
     let mut done = 0;
@@ -225,8 +225,8 @@ async fn one(app: &App, ask: &Ask<'_>, pair: &Double) -> Result<Step, StoreError
         }
     };
     match &step {
-        Step::Merged(_) => mark(app, ask, pair, "confirmed").await?,
-        Step::Gone => mark(app, ask, pair, "gone").await?,
+        Step::Merged(_) => mark(app, ask, pair, State::Confirmed).await?,
+        Step::Gone => mark(app, ask, pair, State::Gone).await?,
         Step::Unsure | Step::Failed(_) => {}
     }
     Ok(step)
@@ -246,18 +246,19 @@ async fn beyond(app: &App, rights: &Claims, pair: &Double) -> Result<Option<&'st
     if !rights.administers_all(&orgs) {
         return Ok(Some("One of them is in an org that you don't administer. A super admin can confirm it."));
     }
+    let roar_uid = format!("{}.{}", user_claims::field::CLAIMS, user_claims::field::ROAR_UID);
     let holders: Vec<Query> =
-        Query::collection("userClaims").each_of("claims.roarUid", &ids).map(|(query, _)| query).collect();
+        Query::collection("userClaims").each_of(&roar_uid, &ids).map(|(query, _)| query).collect();
     let holders = app.stores.admin.query_each(holders).await?;
     let has_more = holders.iter().any(|holder| !rights.include(&Claims::read(holder.id(), Some(holder))));
     Ok(has_more.then_some("One of them has rights that you don't have. A super admin can confirm it."))
 }
 
-async fn mark(app: &App, ask: &Ask<'_>, pair: &Double, state: &str) -> Result<(), StoreError> {
+async fn mark(app: &App, ask: &Ask<'_>, pair: &Double, state: State) -> Result<(), StoreError> {
     if !ask.apply {
         return Ok(());
     }
-    let fields = fields! { "state" => state, "decidedAt" => app.now(), "decidedBy" => ask.by };
+    let fields = pairs::decided(state, ask.by, app.now());
     let write = Write::update(pair_path(ask.district, &pair.pair)?, fields).when(Precondition::Exists);
     app.stores.admin.commit(vec![write]).await.map(|_| ())
 }

@@ -11,64 +11,14 @@ mod decide;
 pub use callable::roster_doubles;
 pub use decide::{Ask, DecideError, Decided, Undecided, decide};
 
-use serde::Serialize;
+pub use crate::documents::doubles::Double;
 
-use crate::documents::doubles::{WAITING, pair_path, pairs};
+use crate::documents::doubles::{all_waiting, pair_path};
 use crate::store::path::NAME_FIELD;
-use crate::store::{Database, Direction, Document, Query, StoreError, Timestamp, Value};
+use crate::store::{Database, Direction, StoreError};
 
 /// Pairs that are read at once.
 pub const PAGE: u32 = 100;
-
-/// Two users who may be one person.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Double {
-    /// The pair's ID.
-    pub pair: String,
-    /// The ID of the person at the roster's provider.
-    pub provider_id: String,
-    /// The user whom the roster has, and who stays.
-    pub rostered: String,
-    /// The user who was known, and is merged into the other if somebody says so.
-    pub known: String,
-    /// What agrees: `email`, `name`, `dob`; or `account`, where the known user's account showed that it's the person's.
-    pub agrees: Vec<String>,
-    /// Several who were known may be the person. Then each has to be confirmed by its ID.
-    pub is_one_of_several: bool,
-    /// When they were found.
-    pub found_at: Timestamp,
-}
-
-impl Double {
-    /// True for a pair that has to be confirmed by its ID: several users may be the person; or it's only their account
-    /// that agrees, with which somebody who looked after it could have signed in as anybody.
-    pub fn is_unsure(&self) -> bool {
-        self.is_one_of_several || !self.agrees.iter().any(|field| field == "name")
-    }
-
-    /// Reads a pair; `None` for what is none.
-    fn read(document: &Document) -> Option<Double> {
-        let text = |name: &str| document.fields.get(name).and_then(Value::as_str).map(str::to_owned);
-        Some(Double {
-            pair: document.id().to_owned(),
-            provider_id: text("providerId")?,
-            rostered: text("rosteredUid")?,
-            known: text("knownUid")?,
-            agrees: document.fields.get("agrees").and_then(Value::as_string_list).unwrap_or_default(),
-            is_one_of_several: document.fields.get("isOneOfSeveral").and_then(Value::as_bool).unwrap_or(false),
-            found_at: document.fields.get("foundAt").and_then(Value::as_timestamp)?,
-        })
-    }
-}
-
-fn is_waiting(document: &Document) -> bool {
-    document.fields.get("state").and_then(Value::as_str) == Some(WAITING)
-}
-
-fn all_waiting(district: &str) -> Result<Query, StoreError> {
-    Ok(Query::collection(pairs(district)?).equal("state", WAITING))
-}
 
 /// Some of a district's pairs that wait.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

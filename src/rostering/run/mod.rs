@@ -13,20 +13,16 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 pub use self::record::Begin;
-use self::record::{Ending, events, partner_fields, problems, progress_fields, stats};
+use self::record::{Ending, heartbeat};
 use crate::app::App;
-use crate::fields;
+use crate::documents::rostering_partner::{self as partners, partner_path};
+pub use crate::documents::rostering_partner::{Learnt, Remembered};
+use crate::documents::rostering_run::{self as runs, Begun, Event, run_path};
 use crate::rostering::Rosters;
 use crate::rostering::report::{Phase, Progress, Report};
-use crate::store::{
-    DocPath, Document, FieldPath, Fields, Precondition, StoreError, Timestamp, Transaction, Value, Write,
-};
+use crate::store::{DocPath, Document, FieldPath, Fields, Precondition, StoreError, Timestamp, Transaction, Write};
 
-/// Partners, in the admin database.
-pub const PARTNERS: &str = "rosteringPartners";
-/// Runs, in the admin database.
-pub const RUNS: &str = "rosteringRuns";
-/// A run that was silent for so long is over (docs/domain/rosters.md#runs-of-a-sync).
+/// A run without a heartbeat for so long is over (docs/domain/rosters.md#runs-of-a-sync).
 const SILENCE: jiff::SignedDuration = jiff::SignedDuration::from_mins(15);
 /// How often a run says that it's alive. A new phase is said at once.
 const BEAT: Duration = Duration::from_secs(10);
@@ -36,43 +32,6 @@ const STALE: jiff::SignedDuration = jiff::SignedDuration::from_mins(3);
 const BATCH: usize = 400;
 /// How often the end of a run is written when the store fails.
 const ATTEMPTS: u32 = 5;
-
-/// What a run learnt of its partner.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Learnt<'a> {
-    /// Its name.
-    pub name: Option<&'a str>,
-    /// How many students its classes have, all together, after a sync of people.
-    pub enrolled: Option<u64>,
-    /// All notes of its people say whose roster they are in.
-    pub knows_notes: bool,
-}
-
-/// How many students a partner's classes had, all together, at the end of its last sync of people.
-const ENROLMENTS: &str = "enrolments";
-
-/// Whether all notes of a partner's people say whose roster they are in.
-const KNOWS_NOTES: &str = "knowsAddresses";
-
-/// What a partner remembers of the runs before.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Remembered {
-    /// How many students its classes had, all together, where that's known.
-    pub enrolled: Option<u64>,
-    /// All notes of its people say whose roster they are in.
-    pub knows_notes: bool,
-}
-
-impl Remembered {
-    /// Reads a partner's document.
-    pub fn of(partner: &Document) -> Remembered {
-        let enrolled = partner.fields.get(ENROLMENTS).and_then(Value::as_i64);
-        Remembered {
-            enrolled: enrolled.and_then(|number| number.try_into().ok()),
-            knows_notes: partner.fields.get(KNOWS_NOTES) == Some(&Value::Boolean(true)),
-        }
-    }
-}
 
 /// Why a run can't begin.
 #[derive(Debug, Error)]
@@ -136,36 +95,33 @@ impl Run {
     /// Begins a run, unless one of the same partner is under way. One that died is marked as failed.
     pub async fn begin(app: &App, begin: Begin<'_>) -> Result<Run, BeginError> {
         let alive = Alive::new(app, begin.id);
-        let path = DocPath::in_collection(RUNS, begin.id)?;
-        let partner = DocPath::in_collection(PARTNERS, &format!("{}-{}", begin.provider, begin.org.id))?;
-        let (begin, partner_path, run_path) = (&begin, &partner, &path);
+        let path = run_path(begin.id)?;
+        let partner = partner_path(begin.provider, &begin.org.id)?;
+        let (begin, partner_path, new) = (&begin, &partner, &path);
         let work = |tx: Transaction| async move {
             let now = app.now();
             let known = tx.get(partner_path).await?;
-            let active = known.as_ref().and_then(|known| known.fields.get("activeRun")).and_then(Value::as_str);
-            if let Some(active) = active {
-                let other = DocPath::in_collection(RUNS, active)?;
-                if let Some(other) = tx.get(&other).await?.filter(|other| !is_over(other)) {
-                    if is_alive(app, &other, now) {
-                        return Err(BeginError::Busy { run: active.to_owned() });
-                    }
-                    tracing::warn!(run = active, "a sync was cut short");
-                    let died = fields! {
-                        "state" => Phase::Failed.name(), "success" => false, "endedAt" => now,
-                        "error" => "It was cut short, and another one took over.",
-                    };
-                    tx.write(Write::update(other.path, died)).await;
+            if let Some(active) = known.as_ref().and_then(partners::active_run)
+                && let Some(other) = tx.get(&run_path(active)?).await?.filter(|other| !is_over(other))
+            {
+                if is_alive(app, &other, now) {
+                    return Err(BeginError::Busy { run: active.to_owned() });
                 }
+                tracing::warn!(run = active, "a sync was cut short");
+                tx.write(Write::update(other.path, runs::cut_short(Phase::Failed.name(), now))).await;
             }
-            let (fields, mask) = partner_fields(known.as_ref(), begin, now);
+            let (fields, mask) = partners::begins(known.is_some(), begin.provider, begin.org, begin.id, now);
             tx.write(Write::merge(partner_path.clone(), fields, mask)).await;
-            let run = fields! {
-                "partnerId" => partner_path.id(), "provider" => begin.provider, "orgId" => begin.org.id.as_str(),
-                "orgType" => begin.org.org_type.singular(), "runType" => if begin.is_full { "full" } else { "shallow" },
-                "state" => Phase::Created.name(), "startedAt" => now, "heartbeatAt" => now, "success" => false,
-                "triggeredBy" => begin.by, "batchId" => begin.batch,
+            let run = Begun {
+                partner: partner_path.id(),
+                provider: begin.provider,
+                org: begin.org,
+                is_full: begin.is_full,
+                state: Phase::Created.name(),
+                by: begin.by,
+                batch: begin.batch,
             };
-            tx.write(Write::create(run_path.clone(), run)).await;
+            tx.write(Write::create(new.clone(), run.fields(now))).await;
             Ok((now, known.as_ref().map(Remembered::of).unwrap_or_default()))
         };
         let ((at, remembered), committed) = app.stores.admin.transaction(work).await?;
@@ -236,9 +192,7 @@ impl Run {
     async fn beat(&self, progress: &Progress) -> Result<(), BeatError> {
         let _alone = self.beat.lock().await;
         let now = self.app.now();
-        let mut fields = progress_fields(progress);
-        fields.insert("heartbeatAt".to_owned(), Value::from(now));
-        let mask = fields.keys().map(FieldPath::top).collect();
+        let (fields, mask) = heartbeat(progress, now);
         let update_time = self.write_over(Vec::new(), fields, mask).await?;
         *self.last.lock() = Beat { at: now, update_time };
         Ok(())
@@ -268,12 +222,7 @@ impl Run {
 
     /// The event of a user who left, to be written with what it's about.
     pub fn unenrolled(&self, roar_uid: &str, provider_id: &str) -> Result<Write, StoreError> {
-        let event = fields! {
-            "eventType" => "unenroll", "userId" => roar_uid, "timestamp" => self.app.now(),
-            "details" => fields! { "providerId" => provider_id },
-        };
-        // One for each: a commit whose answer is lost is planned anew.
-        Ok(Write::set(self.path.child("events", &format!("unenroll__{provider_id}"))?, event))
+        Event::Unenrolled { roar_uid, provider_id }.write(&self.path, self.app.now())
     }
 
     /// What its partner remembers of the runs before.
@@ -307,20 +256,13 @@ impl Run {
 
     async fn try_to_finish(&self, ending: &Ending<'_>, learnt: &Learnt<'_>) -> Result<(), BeatError> {
         let _alone = self.beat.lock().await;
-        let mut details = stats(&self.path, ending.report)?;
-        details.extend(problems(&self.path, ending.report, ending.now)?);
-        details.extend(events(&self.path, ending.report, ending.now)?);
+        let details = ending.details(&self.path)?;
         for batch in details.chunks(BATCH) {
             self.app.stores.admin.commit(batch.to_vec()).await?;
         }
-        let (fields, mask) = ending.fields();
-        let mut partner = fields! { "updatedAt" => ending.now };
-        partner.extend(learnt.name.map(|name| ("displayName".to_owned(), Value::from(name))));
-        partner.extend(learnt.knows_notes.then(|| (KNOWS_NOTES.to_owned(), Value::Boolean(true))));
-        partner.extend(learnt.enrolled.map(|number| (ENROLMENTS.to_owned(), Value::Integer(number as i64))));
-        // Not in `partner`, so it goes.
-        let with = partner.keys().map(FieldPath::top).chain([FieldPath::top("activeRun")]).collect();
-        let free = Write::merge(self.partner.clone(), partner, with);
+        let (fields, mask) = ending.edit();
+        let (learnt, with) = partners::ends(learnt, ending.now);
+        let free = Write::merge(self.partner.clone(), learnt, with);
         self.write_over(vec![free], fields, mask).await.map(|_| ())
     }
 }
@@ -337,7 +279,7 @@ pub enum BeatError {
 }
 
 fn is_over(run: &Document) -> bool {
-    run.fields.get("state").and_then(Value::as_str).is_none_or(Phase::is_over)
+    runs::state(run).is_none_or(Phase::is_over)
 }
 
 /// Where only one process has the database open, it knows; elsewhere a run has to be silent for long.
@@ -345,6 +287,5 @@ fn is_alive(app: &App, run: &Document, now: Timestamp) -> bool {
     if Rosters::of(app).tally.is_live(run.id()) {
         return true;
     }
-    let heard = run.fields.get("heartbeatAt").and_then(Value::as_timestamp);
-    !app.stores.admin.is_exclusive() && heard.is_some_and(|heard| now.duration_since(heard) < SILENCE)
+    !app.stores.admin.is_exclusive() && runs::heartbeat(run).is_some_and(|heard| now.duration_since(heard) < SILENCE)
 }

@@ -34,6 +34,16 @@ use crate::digest::fingerprint;
 /// Fields that change every night, though nothing has.
 const RESTLESS: [&str; 3] = ["created", "last_modified", "last_sync"];
 
+/// Clever's names of those fields of a user that ROAR calls otherwise.
+pub(super) mod names {
+    pub const FIRST: &str = "first";
+    pub const MIDDLE: &str = "middle";
+    pub const LAST: &str = "last";
+    pub const EMAIL: &str = "email";
+    pub const CREDENTIALS: &str = "credentials";
+    pub const DISTRICT_USERNAME: &str = "district_username";
+}
+
 /// A record that can't be read.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("record {}: {what} can't be read", id.as_deref().unwrap_or("without an ID"))]

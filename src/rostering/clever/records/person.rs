@@ -5,7 +5,7 @@ use jiff::civil::Date;
 use serde::Serialize;
 
 use super::object::{Object, write_flag, write_us_date};
-use super::{Fields, Record, show_nothing, show_the_id};
+use super::{Fields, Record, names, show_nothing, show_the_id};
 
 const GENDERS: [&str; 3] = ["M", "F", "X"];
 const RACES: [&str; 7] = [
@@ -85,7 +85,7 @@ pub struct Name {
 impl Name {
     pub(super) fn read(name: Option<Object>) -> Name {
         let Some(mut name) = name else { return Name::default() };
-        Name { first: name.text("first"), middle: name.text("middle"), last: name.text("last") }
+        Name { first: name.text(names::FIRST), middle: name.text(names::MIDDLE), last: name.text(names::LAST) }
     }
 }
 
@@ -260,7 +260,7 @@ impl Record for User {
         Ok(User {
             id: fields.text("id").ok_or("id")?,
             district: fields.text("district"),
-            email: fields.text("email"),
+            email: fields.text(names::EMAIL),
             name: Name::read(fields.object("name")?),
             roles,
             created: fields.stamp("created"),
@@ -285,7 +285,7 @@ fn schools(role: &mut Object) -> Result<(Option<String>, Vec<String>), &'static 
 impl Student {
     fn read(mut role: Object) -> Result<Student, &'static str> {
         let (school, schools) = schools(&mut role)?;
-        let credentials = role.detail("credentials");
+        let credentials = role.detail(names::CREDENTIALS);
         Ok(Student {
             legacy_id: role.text("legacy_id"),
             sis_id: role.text("sis_id"),
@@ -304,7 +304,7 @@ impl Student {
             iep_status: role.flag("iep_status"),
             home_language: role.text("home_language"),
             credentials: Credentials {
-                district_username: credentials.and_then(|mut credentials| credentials.text("district_username")),
+                district_username: credentials.and_then(|mut credentials| credentials.text(names::DISTRICT_USERNAME)),
             },
         })
     }

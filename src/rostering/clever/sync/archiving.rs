@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 
 use super::known::{BATCH, Done, Known, OrgWrite};
-use super::{CONFLICTS, SyncError, Work, org_path};
+use super::{CONFLICTS, SyncError, Work};
+use crate::documents::org::{field, org_path, parent_of_group};
 use crate::orgs::{OrgKey, OrgType};
 use crate::rostering::org;
 use crate::rostering::report::Phase;
-use crate::store::{Document, Precondition, Query, StoreError, Value, Write};
+use crate::store::{Document, Precondition, Query, StoreError, Write};
 
 impl Work<'_> {
     /// Archives what is gone, with all that's below it, once everything was fetched and judged. From below upwards, so
@@ -76,8 +77,9 @@ impl Work<'_> {
         found.sort();
         let mut is_found: HashSet<OrgKey> = found.iter().cloned().collect();
         let schools: Vec<String> = found.iter().filter(|key| key.org_type == OrgType::School).map(id).collect();
-        let classes = Query::collection(OrgType::Class.plural()).equal("archived", false).select(&["schoolId"]);
-        for class in self.database.query_each(classes.each_of("schoolId", &schools).map(|(query, _)| query)).await? {
+        let classes = Query::collection(OrgType::Class.plural()).equal(field::ARCHIVED, false);
+        let classes = classes.select(&[field::SCHOOL_ID]).each_of(field::SCHOOL_ID, &schools).map(|(query, _)| query);
+        for class in self.database.query_each(classes).await? {
             let stays = [&known.living, &known.untold].iter().any(|set| set.contains(OrgType::Class, class.id()));
             let key = OrgKey::new(OrgType::Class, class.id());
             if !stays && is_found.insert(key.clone()) {
@@ -87,14 +89,12 @@ impl Work<'_> {
         let mut parents: HashSet<OrgKey> = is_found.clone();
         while !parents.is_empty() {
             let ids: Vec<String> = parents.iter().map(id).collect();
-            let below = Query::collection(OrgType::Group.plural()).equal("archived", false);
-            let below = below.select(&["parentOrgType", "parentOrgId"]);
-            let below = self.database.query_each(below.each_of("parentOrgId", &ids).map(|(query, _)| query)).await?;
-            let is_below = |group: &&Document| {
-                let of = |name: &str| group.fields.get(name).and_then(Value::as_str);
-                let above = of("parentOrgType").and_then(OrgType::parse).zip(of("parentOrgId"));
-                above.is_some_and(|(org_type, id)| parents.contains(&OrgKey::new(org_type, id)))
-            };
+            let below = Query::collection(OrgType::Group.plural()).equal(field::ARCHIVED, false);
+            let below = below.select(&[field::PARENT_ORG_TYPE, field::PARENT_ORG_ID]);
+            let below = below.each_of(field::PARENT_ORG_ID, &ids).map(|(query, _)| query);
+            let below = self.database.query_each(below).await?;
+            let is_below =
+                |group: &&Document| parent_of_group(&group.fields).is_some_and(|above| parents.contains(&above));
             let groups = below.iter().filter(is_below).map(|group| OrgKey::new(OrgType::Group, group.id()));
             parents = groups.filter(|key| is_found.insert(key.clone())).collect();
             found.extend(parents.iter().cloned());

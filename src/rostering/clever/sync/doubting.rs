@@ -7,6 +7,7 @@ use super::super::records::Role;
 use super::known::Fetched;
 use super::orgs::kind_of;
 use super::{SyncError, Work};
+use crate::documents::roster_mark::is_rostered;
 use crate::orgs::{OrgKey, OrgType};
 use crate::rostering::org;
 use crate::rostering::report::{Doubt, HeldBack, Kind, are_too_many};
@@ -43,7 +44,7 @@ impl Work<'_> {
                 missing.iter().filter(|key| key.org_type == org_type && !org::is_archived(&stored[*key].fields));
             let missing = leaving.count() as u64;
             let is_active = |(key, org): &(&OrgKey, &Document)| {
-                key.org_type == org_type && org.fields.contains_key(org::ROSTER) && !org::is_archived(&org.fields)
+                key.org_type == org_type && is_rostered(&org.fields) && !org::is_archived(&org.fields)
             };
             let of = stored.iter().filter(is_active).count() as u64;
             let held = HeldBack { reason: reason_of(org_type), kind: kind_of(org_type), missing, of };

@@ -4,17 +4,12 @@
 use std::collections::HashMap;
 
 use super::known::{Done, Fetched, Following, OrgWrite};
-use super::{SyncError, Work, org_path};
+use super::{SyncError, Work};
 use crate::claims::{ClaimsError, follow_hierarchy};
-use crate::fields;
+use crate::documents::org::{Due, LINKS, org_path, text};
 use crate::orgs::{OrgKey, OrgLists, OrgType};
 use crate::rostering::org;
-use crate::store::{Document, FieldPath, Fields, Precondition, StoreError, Timestamp, Value, Write, WriteKind};
-
-/// The field of a district whose admins' claims, and whose administrations, don't follow its orgs yet: true, or
-/// [`CLAIMS_ONLY`] when only claims don't.
-const CLAIMS_DUE: &str = "rosterClaimsDue";
-const CLAIMS_ONLY: &str = "claims";
+use crate::store::{Document, Precondition, StoreError, Timestamp, Write, WriteKind};
 
 impl Work<'_> {
     /// Notes that claims have to be worked out anew, before it's so: if the sync is cut short, the next one does it.
@@ -25,17 +20,18 @@ impl Work<'_> {
         following: &Following,
     ) -> Result<Option<Timestamp>, SyncError> {
         let Some(district) = district.filter(|_| !following.above.is_empty()) else { return Ok(None) };
-        let noted = district.fields.get(CLAIMS_DUE);
-        if noted == Some(&Value::Boolean(true)) || (noted.is_some() && following.claims_only) {
+        let noted = Due::read(&district.fields);
+        if noted == Some(Due::All) || (noted.is_some() && following.claims_only) {
             return Ok(None);
         }
         let expected = Precondition::UpdatedAt(district.update_time);
-        self.write_claims_due(fields! { CLAIMS_DUE => true }, expected).await
+        self.write_due(Some(Due::All), expected).await
     }
 
-    async fn write_claims_due(&self, fields: Fields, when: Precondition) -> Result<Option<Timestamp>, SyncError> {
+    async fn write_due(&self, due: Option<Due>, when: Precondition) -> Result<Option<Timestamp>, SyncError> {
         let path = org_path(OrgType::District, &self.id)?;
-        let write = Write::merge(path, fields, vec![FieldPath::top(CLAIMS_DUE)]).when(when);
+        let (fields, mask) = Due::edit(due);
+        let write = Write::merge(path, fields, mask).when(when);
         let committed = self.commit(vec![write]).await?;
         Ok(committed.and_then(|committed| committed.results.first()?.update_time))
     }
@@ -65,10 +61,10 @@ impl Work<'_> {
         }
         let left = match (following.lags, following.claims_only) {
             (true, true) => return Ok(()),
-            (true, false) => fields! { CLAIMS_DUE => CLAIMS_ONLY },
-            (false, _) => Fields::new(),
+            (true, false) => Some(Due::Claims),
+            (false, _) => None,
         };
-        self.write_claims_due(left, Precondition::Exists).await.map(|_| ())
+        self.write_due(left, Precondition::Exists).await.map(|_| ())
     }
 }
 
@@ -78,22 +74,21 @@ pub(super) fn following(planned: &[OrgWrite], fetched: &Fetched, stored: &HashMa
     let Some(district) = stored.iter().find(|(key, _)| key.org_type == OrgType::District) else {
         return Following::default();
     };
-    let noted = district.1.fields.get(CLAIMS_DUE);
+    let noted = Due::read(&district.1.fields);
     // Also those that are gone by now: something may have been below them.
     let (classes, upper): (Vec<&OrgKey>, Vec<&OrgKey>) =
         fetched.wanted.iter().map(|org| &org.key).chain(stored.keys()).partition(|key| key.org_type == OrgType::Class);
     let all_above = || upper.iter().map(|key| (key.org_type, key.id.as_str())).collect::<OrgLists>();
-    if noted == Some(&Value::Boolean(true)) {
+    if noted == Some(Due::All) {
         let moved = classes.into_iter().cloned().collect();
         return Following { above: all_above(), moved, ..Following::default() };
     }
     let parents: HashMap<&OrgKey, &Vec<OrgKey>> = fetched.wanted.iter().map(|org| (&org.key, &org.parents)).collect();
-    let links = [("districtId", OrgType::District), ("schoolId", OrgType::School)];
     let (mut above, mut moved) = (OrgLists::new(), Vec::new());
     let was_archived = |key: &OrgKey| stored.get(key).is_some_and(|org| org::is_archived(&org.fields));
     for write in planned {
         let WriteKind::Set { fields, .. } = &write.write.kind else { continue };
-        let is_moved = write.done == Done::Updated && links.iter().any(|(link, _)| fields.contains_key(*link));
+        let is_moved = write.done == Done::Updated && LINKS.iter().any(|(link, _)| fields.contains_key(*link));
         let is_back = write.done == Done::Updated && was_archived(&write.key);
         if write.done != Done::Created && !is_moved && !is_back {
             continue;
@@ -104,8 +99,8 @@ pub(super) fn following(planned: &[OrgWrite], fetched: &Fetched, stored: &HashMa
         for parent in parents.get(&write.key).into_iter().copied().flatten() {
             above.add(parent.org_type, &parent.id);
         }
-        for (link, org_type) in links {
-            let before = stored.get(&write.key).and_then(|org| org.fields.get(link)).and_then(|id| id.as_str());
+        for (link, org_type) in LINKS {
+            let before = stored.get(&write.key).and_then(|org| text(&org.fields, link));
             if let Some(before) = before {
                 above.add(org_type, before);
             }

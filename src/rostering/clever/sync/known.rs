@@ -3,11 +3,12 @@
 use std::collections::{HashMap, HashSet};
 
 use super::super::map::Enrolments;
+use crate::documents::org::{field, listed};
 use crate::documents::org_lists::OrgSet;
 use crate::orgs::{OrgKey, OrgLists, OrgType};
 use crate::rostering::org::{self, RosterOrg};
 use crate::rostering::person::Person;
-use crate::store::{Document, Value, Write};
+use crate::store::{Document, Write};
 use crate::users::pid::assessment_pid;
 
 /// Orgs written in one commit.
@@ -97,12 +98,9 @@ impl Gone {
     /// Of those that are missing.
     pub fn of(missing: Vec<OrgKey>, stored: &HashMap<OrgKey, Document>) -> Gone {
         let all: HashSet<OrgKey> = missing.iter().cloned().collect();
-        let lists = [("schools", OrgType::School), ("classes", OrgType::Class)];
+        let lists = [(field::SCHOOLS, OrgType::School), (field::CLASSES, OrgType::Class)];
         let lists_one = |org: &Document| {
-            lists.iter().any(|(list, org_type)| {
-                let held = org.fields.get(*list).and_then(Value::as_array).unwrap_or_default();
-                held.iter().filter_map(Value::as_str).any(|id| all.contains(&OrgKey::new(*org_type, id)))
-            })
+            lists.iter().any(|(list, of)| listed(&org.fields, list).any(|id| all.contains(&OrgKey::new(*of, id))))
         };
         let mut listed_in: Vec<OrgKey> =
             stored.iter().filter(|(_, org)| lists_one(org)).map(|(key, _)| key.clone()).collect();

@@ -2,17 +2,18 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::entries::{Entries, Entry, LEFT, SIGNED_IN};
+use super::entries::{Entries, Entry};
 use super::known::Known;
 use super::{CONFLICTS, SyncError, Work};
-use crate::claims::binding::identity::COPIED;
+use crate::documents::org::parent_of_group;
 use crate::documents::org_lists::OrgSet;
+use crate::documents::roster_entry::leaves;
+use crate::documents::user::orgs::current_orgs;
 use crate::documents::user::user_path;
-use crate::fields;
-use crate::orgs::{OrgLists, OrgType};
+use crate::orgs::{OrgKey, OrgType};
+use crate::rostering::person;
 use crate::rostering::report::{Difference, Doubt, HeldBack, Kind, Phase, are_too_many};
-use crate::rostering::{org, person};
-use crate::store::{DocPath, Document, FieldPath, Precondition, StoreError, Value, Write, lookup};
+use crate::store::{DocPath, Document, Precondition, StoreError, Write};
 
 /// People who leave in one commit: two documents each, and an event of the run.
 const BATCH: usize = 100;
@@ -97,18 +98,8 @@ impl Work<'_> {
                 let write = Write::merge(document.path, fields, mask);
                 writes.push(write.when(Precondition::UpdatedAt(document.update_time)));
             }
-            // The rights that came with the roster go, too.
-            let mut gone = fields! { "gone" => true, "lastSync" => now, "adminOrgs" => OrgLists::new().to_value() };
-            gone.extend(entry.given.as_ref().map(|given| (COPIED.to_owned(), given.to_value())));
-            // What the roster gave them is the roster's still, should they come back; the address may be somebody else's
-            // by then.
-            let mut left = fields! { "said" => Value::strings(entry.said.names()) };
-            left.extend(entry.email.as_ref().map(|email| ("email".to_owned(), Value::from(&**email))));
-            gone.insert(LEFT.to_owned(), Value::Map(left));
-            let taken = [org::ROSTER, "email", SIGNED_IN].map(FieldPath::top);
-            let mask = gone.keys().map(FieldPath::top).chain(taken).collect();
-            let note = Write::merge(entry.path(id)?, gone, mask);
-            writes.push(note.when(Precondition::UpdatedAt(entry.update_time)));
+            let gone = leaves(&entry.said.names(), entry.email.as_deref(), entry.given.as_deref(), now);
+            writes.push(entry.write(id, gone)?);
             if let Some(run) = self.monitor.run {
                 writes.push(run.unenrolled(&entry.roar_uid, id)?);
             }
@@ -127,30 +118,28 @@ impl Work<'_> {
     /// The district's orgs, and those groups of these users that are below them: they belong to it, too.
     async fn with_groups(&self, known: &Known, users: impl Iterator<Item = &Document>) -> Result<OrgSet, StoreError> {
         let mut owned = known.below.clone();
-        let of_user = |user: &Document| lookup(&user.fields, "groups.current").and_then(Value::as_string_list);
-        let mut unknown: HashSet<String> = users.filter_map(of_user).flatten().collect();
-        let mut above: HashMap<String, (OrgType, String)> = HashMap::new();
+        let of_user = |user: &Document| current_orgs(&user.fields).of(OrgType::Group).to_vec();
+        let mut unknown: HashSet<String> = users.flat_map(of_user).collect();
+        let mut above: HashMap<String, OrgKey> = HashMap::new();
         for _ in 0..DEPTH {
             let paths: Vec<DocPath> = unknown
                 .drain()
                 .map(|id| DocPath::in_collection(OrgType::Group.plural(), &id))
                 .collect::<Result<_, _>>()?;
             for group in self.database.get_all(&paths).await?.iter().flatten() {
-                let text = |name: &str| group.fields.get(name).and_then(Value::as_str);
-                let Some(parent_type) = text("parentOrgType").and_then(OrgType::parse) else { continue };
-                let Some(parent) = text("parentOrgId") else { continue };
-                above.insert(group.id().to_owned(), (parent_type, parent.to_owned()));
-                if parent_type == OrgType::Group && !above.contains_key(parent) {
-                    unknown.insert(parent.to_owned());
+                let Some(parent) = parent_of_group(&group.fields) else { continue };
+                if parent.org_type == OrgType::Group && parent.id != group.id() && !above.contains_key(&parent.id) {
+                    unknown.insert(parent.id.clone());
                 }
+                above.insert(group.id().to_owned(), parent);
             }
             if unknown.is_empty() {
                 break;
             }
         }
         for _ in 0..DEPTH {
-            for (group, (parent_type, parent)) in &above {
-                if owned.contains(*parent_type, parent) {
+            for (group, parent) in &above {
+                if owned.contains(parent.org_type, &parent.id) {
                     owned.insert(OrgType::Group, group);
                 }
             }

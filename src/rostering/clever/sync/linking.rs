@@ -13,26 +13,40 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::entries::{Changed, ENTRIES, Entries, Entry, LOOKED_AT};
+use super::entries::{Changed, Entries, Entry};
 use super::{PROVIDER, SyncError, Work};
 use crate::digest::fingerprint;
+use crate::documents::doubles::agrees;
+use crate::documents::org_lists::OrgType;
+use crate::documents::roster_entry::{self as entry, ENTRIES, LOOKED_AT, is_elsewhere, is_gone, of_provider};
 use crate::documents::user::age::day;
-use crate::documents::user::merged::{MERGED_INTO, MERGING_INTO};
-use crate::documents::user::same::{ADDRESS_KEY, fold_address, fold_name, same_birth};
-use crate::documents::user::user_path;
+use crate::documents::user::orgs::current_orgs;
+use crate::documents::user::same::{fold_address, fold_name, same_birth};
+use crate::documents::user::{field, user_path};
 use crate::rights::Claims;
 use crate::rostering::person::Person;
 use crate::rostering::report::{Kind, Problem};
-use crate::store::{DocPath, Document, FieldPath, Fields, Query, StoreError, Value, lookup};
-use crate::users::imported::{IMPORTED, Imported};
+use crate::store::{DocPath, Document, FieldPath, Fields, Query, StoreError, Timestamp, Value};
+use crate::users::imported::Imported;
 
 /// The most users that are found for the addresses of one query.
 const MOST: u32 = 100;
 /// The most that are looked at of those who share one address with many.
 const FEW: u32 = 5;
 /// What is looked at of users.
-const SEEN: [&str; 9] =
-    ["email", ADDRESS_KEY, "userType", "districts", "name", "studentData.dob", IMPORTED, MERGED_INTO, MERGING_INTO];
+fn seen() -> [FieldPath; 9] {
+    [
+        FieldPath::top(field::EMAIL),
+        FieldPath::top(field::EMAIL_KEY),
+        FieldPath::top(field::USER_TYPE),
+        FieldPath::top(OrgType::District.plural()),
+        FieldPath::top(field::NAME),
+        FieldPath::of([field::STUDENT_DATA, field::DOB]),
+        FieldPath::top(field::IMPORTED_IDENTITY),
+        FieldPath::top(field::MERGED_INTO),
+        FieldPath::top(field::MERGING_INTO),
+    ]
+}
 
 /// Why a user is known to be somebody, though people can edit what their document shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,11 +109,11 @@ impl Work<'_> {
         if ids.is_empty() {
             return Ok(linked);
         }
-        let noted = Query::collection(ENTRIES).equal("providerType", PROVIDER).select(&LOOKED_AT);
-        let noted: Vec<Query> = noted.each_of("providerId", &ids).map(|(query, _)| query).collect();
+        let noted = of_provider(PROVIDER).select(&LOOKED_AT);
+        let noted: Vec<Query> = noted.each_of(entry::field::PROVIDER_ID, &ids).map(|(query, _)| query).collect();
         let mut found: HashMap<Box<str>, Vec<(Entry, bool)>> = HashMap::new();
         for document in self.database.query_each(noted).await? {
-            let is_elsewhere = self.is_elsewhere(&document);
+            let is_elsewhere = is_elsewhere(&document.fields, &self.id);
             if let Some((id, entry)) = Entry::read(&document) {
                 found.entry(id).or_default().push((entry, is_elsewhere));
             }
@@ -128,8 +142,8 @@ impl Work<'_> {
     /// Who shows one of these addresses, as they're compared: by the address itself, and by the key of one that's spelt
     /// otherwise. Of who shares one with many, some.
     async fn with_addresses(&self, addresses: &[String]) -> Result<Vec<Document>, StoreError> {
-        let users = Query::collection("users").select(&SEEN);
-        let asked = ["email", ADDRESS_KEY].into_iter().flat_map(|field| {
+        let users = Query { select: Some(seen().to_vec()), ..Query::collection("users") };
+        let asked = [field::EMAIL, field::EMAIL_KEY].into_iter().flat_map(|field| {
             let asked = users.clone().each_of(field, addresses);
             asked.map(move |(query, chunk)| (field, query, chunk)).collect::<Vec<_>>()
         });
@@ -169,7 +183,7 @@ impl Work<'_> {
         });
         let bound: Vec<(String, String)> = bound.collect();
         let paths: Vec<DocPath> = bound.iter().map(|(_, id)| user_path(id)).collect::<Result<_, _>>()?;
-        let mask = SEEN.map(FieldPath::dotted);
+        let mask = seen();
         let users = self.database.get_fields(&paths, Some(&mask)).await?;
         Ok(bound.into_iter().zip(users).filter_map(|((address, _), user)| Some((address, user?))).collect())
     }
@@ -189,7 +203,7 @@ impl Work<'_> {
         let addresses: Vec<String> = by_address.keys().map(|address| (*address).to_owned()).collect();
         let mut shown: HashMap<String, Vec<Document>> = HashMap::new();
         for user in self.with_addresses(&addresses).await? {
-            if let Some(address) = user.fields.get("email").and_then(Value::as_str) {
+            if let Some(address) = user.fields.get(field::EMAIL).and_then(Value::as_str) {
                 shown.entry(fold_address(address)).or_default().push(user);
             }
         }
@@ -224,23 +238,21 @@ impl Work<'_> {
 
     /// How rosters know these users, for those whom they do.
     async fn known_to_rosters(&self, users: &[String]) -> Result<HashMap<String, Known>, StoreError> {
-        let notes = Query::collection(ENTRIES).select(&["roarUid", "providerType", "gone"]);
-        let notes: Vec<Query> = notes.each_of("roarUid", users).map(|(query, _)| query).collect();
+        use entry::field::{GONE, PROVIDER_TYPE, ROAR_UID};
+        let notes = Query::collection(ENTRIES).select(&[ROAR_UID, PROVIDER_TYPE, GONE]);
+        let notes: Vec<Query> = notes.each_of(ROAR_UID, users).map(|(query, _)| query).collect();
         let mut known: HashMap<String, Known> = HashMap::new();
         for note in self.database.query_each(notes).await? {
-            let text = |name: &str| note.fields.get(name).and_then(Value::as_str);
-            let is_gone = note.fields.get("gone").and_then(Value::as_bool) == Some(true);
-            let Some(user) = text("roarUid") else { continue };
+            let Some(user) = entry::text(&note.fields, ROAR_UID) else { continue };
             let known = known.entry(user.to_owned()).or_default();
             known.by_any = true;
-            known.by_this |= text("providerType") == Some(PROVIDER) && !is_gone;
+            known.by_this |= entry::text(&note.fields, PROVIDER_TYPE) == Some(PROVIDER) && !is_gone(&note.fields);
         }
         Ok(known)
     }
 
     fn is_here(&self, user: &Document) -> bool {
-        let current = lookup(&user.fields, "districts.current").and_then(Value::as_array).unwrap_or_default();
-        current.iter().any(|district| district.as_str() == Some(&self.id))
+        current_orgs(&user.fields).contains(OrgType::District, &self.id)
     }
 }
 
@@ -248,7 +260,7 @@ impl Work<'_> {
 /// imported as that, whatever they show by now.
 fn candidate<'a>(person: &Person, user: &'a Document, is_verified: bool) -> Option<Candidate<'a>> {
     let goes = |name: &str| user.fields.contains_key(name);
-    if !is_of_kind(person, &user.fields) || goes(MERGED_INTO) || goes(MERGING_INTO) {
+    if !is_of_kind(person, &user.fields) || goes(field::MERGED_INTO) || goes(field::MERGING_INTO) {
         return None;
     }
     let imported = Imported::read(&user.fields).is_of(&person.imported(&Imported::default()));
@@ -258,8 +270,8 @@ fn candidate<'a>(person: &Person, user: &'a Document, is_verified: bool) -> Opti
         (true, false) => Some(Proof::Verified),
         (false, false) => None,
     };
-    let has_birth = lookup(&user.fields, "studentData.dob").and_then(Value::as_timestamp).is_some();
-    let agrees = ["email", "name"].into_iter().chain((has_birth && born(person).is_some()).then_some("dob"));
+    let has_births = held_birth(&user.fields).is_some() && born(person).is_some();
+    let agrees = [agrees::EMAIL, agrees::NAME].into_iter().chain(has_births.then_some(agrees::DOB));
     (is_same || imported).then(|| Candidate { user, proof, agrees: agrees.collect() })
 }
 
@@ -282,22 +294,26 @@ fn relation<'a>(candidates: &[Candidate<'a>], known: impl Fn(&str) -> Known) -> 
 }
 
 fn is_of_kind(person: &Person, user: &Fields) -> bool {
-    let held = user.get("userType").and_then(Value::as_str);
+    let held = user.get(field::USER_TYPE).and_then(Value::as_str);
     held == Some(person.user_type) || (held == Some("admin") && person.user_type == "educator")
 }
 
 fn born(person: &Person) -> Option<jiff::civil::Date> {
-    person.student.get("dob").and_then(Value::as_timestamp).map(day)
+    person.student.get(field::DOB).and_then(Value::as_timestamp).map(day)
 }
 
 /// True for the same name, and no other date of birth.
 fn is_same(person: &Person, user: &Fields) -> bool {
+    let held = |part: &str| user.get(field::NAME)?.as_map()?.get(part)?.as_str();
     let same = |part: &Option<String>, name: &str| {
-        let held = lookup(user, &format!("name.{name}")).and_then(Value::as_str).unwrap_or_default();
         let folded = fold_name(part.as_deref().unwrap_or_default());
-        !folded.is_empty() && folded == fold_name(held)
+        !folded.is_empty() && folded == fold_name(held(name).unwrap_or_default())
     };
-    let held = lookup(user, "studentData.dob").and_then(Value::as_timestamp);
-    let is_as_old = held.zip(born(person)).is_none_or(|(held, born)| same_birth(held, born));
-    same(&person.name[0], "first") && same(&person.name[2], "last") && is_as_old
+    let is_as_old = held_birth(user).zip(born(person)).is_none_or(|(held, born)| same_birth(held, born));
+    same(&person.name[0], field::FIRST) && same(&person.name[2], field::LAST) && is_as_old
+}
+
+/// The birth of a user, as their document has it.
+fn held_birth(user: &Fields) -> Option<Timestamp> {
+    user.get(field::STUDENT_DATA)?.as_map()?.get(field::DOB)?.as_timestamp()
 }

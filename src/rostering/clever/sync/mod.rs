@@ -27,10 +27,11 @@ use tokio::sync::watch;
 use super::{CleverError, District};
 use crate::accounts::AccountError;
 use crate::app::App;
-use crate::orgs::{OrgKey, OrgType};
+use crate::documents::user::field::LAST_UPDATED;
+use crate::orgs::OrgKey;
 use crate::rostering::report::{Kind, Phase, Progress, Report};
 use crate::rostering::run::{BeatError, Run, Superseded};
-use crate::store::{Committed, Database, DocPath, FieldPath, StoreError, Write, WriteKind};
+use crate::store::{Committed, Database, FieldPath, StoreError, Write, WriteKind};
 
 /// The provider's name in documents.
 pub const PROVIDER: &str = "clever";
@@ -262,12 +263,8 @@ impl Work<'_> {
     }
 }
 
-fn org_path(org_type: OrgType, id: &str) -> Result<DocPath, StoreError> {
-    DocPath::in_collection(org_type.plural(), id)
-}
-
 /// The fields that a write touches, for people: nothing of what's in them.
 fn fields_of(write: &Write) -> Vec<String> {
     let WriteKind::Set { mask: Some(mask), .. } = &write.kind else { return Vec::new() };
-    mask.iter().map(FieldPath::to_string).filter(|field| field != "lastUpdated").collect()
+    mask.iter().map(FieldPath::to_string).filter(|field| field != LAST_UPDATED).collect()
 }

@@ -9,15 +9,24 @@ use super::super::records::{DistrictState, Record, Section, Unread, Unreadable};
 use super::super::{CleverError, District, Page};
 use super::following::following;
 use super::known::{BATCH, Done, Fetched, Following, Gone, Known, OrgWrite};
-use super::{CONFLICTS, PROVIDER, SyncError, Work, org_path};
+use super::{CONFLICTS, PROVIDER, SyncError, Work};
+use crate::documents::org::{abbreviation, field, listed, org_path};
+use crate::documents::roster_mark::{ROSTER, is_rostered};
 use crate::orgs::{OrgKey, OrgLists, OrgType};
 use crate::rostering::org::{self, RosterOrg};
 use crate::rostering::report::{Difference, Keeps, Kind, Phase, Problem};
-use crate::store::{DocPath, Document, Precondition, Query, StoreError, Timestamp, Value, Write};
+use crate::store::{DocPath, Document, Precondition, Query, StoreError, Timestamp, Write};
 
 /// The fields of an org that tell whether anything has to be written.
-const TELLING: [&str; 7] =
-    [org::ROSTER, "archived", "schools", "archivedSchools", "classes", "archivedClasses", "abbreviation"];
+const TELLING: [&str; 7] = [
+    ROSTER,
+    field::ARCHIVED,
+    field::SCHOOLS,
+    field::ARCHIVED_SCHOOLS,
+    field::CLASSES,
+    field::ARCHIVED_CLASSES,
+    field::ABBREVIATION,
+];
 
 pub(super) fn kind_of(org_type: OrgType) -> Kind {
     match org_type {
@@ -67,17 +76,15 @@ impl Work<'_> {
         let wanted: Vec<_> = fetched.wanted.iter().filter(is_here).map(|org| key(&org.key)).collect();
         let is_there = set(wanted.clone());
         let keeps = self.report.keeps_missing.is_some();
-        let rostered = || stored.iter().filter(|(_, org)| org.fields.contains_key(org::ROSTER)).map(|(of, _)| of);
+        let rostered = || stored.iter().filter(|(_, org)| is_rostered(&org.fields)).map(|(of, _)| of);
         let is_untold =
             |of: &&OrgKey| fetched.unreadable.contains(&of.id) || (keeps && !is_there.contains(of.org_type, &of.id));
         let untold = set(rostered().filter(is_untold).map(key).collect());
         let all: Vec<_> = rostered().map(key).chain(wanted.clone()).collect();
         // While the data aren't whole, nobody leaves anything.
         let (owned, kept) = all.into_iter().partition(|(org_type, id)| !keeps && !untold.contains(*org_type, id));
-        let abbreviation = |(key, org): (&OrgKey, &Document)| {
-            let short = org.fields.get("abbreviation").and_then(Value::as_str).filter(|short| !short.is_empty());
-            Some((key.id.clone(), short?.to_owned()))
-        };
+        let abbreviation =
+            |(key, org): (&OrgKey, &Document)| Some((key.id.clone(), abbreviation(&org.fields)?.to_owned()));
         Known {
             abbreviations: stored.iter().filter_map(abbreviation).collect(),
             untold,
@@ -218,11 +225,11 @@ impl Work<'_> {
     /// The IDs of the schools that the district's document lists, also of those that are gone: one read.
     async fn known_schools(&self) -> Result<HashSet<String>, StoreError> {
         let district = self.database.get(&org_path(OrgType::District, &self.id)?).await?;
-        let list = |name: &str| {
-            let list = district.as_ref().and_then(|district| district.fields.get(name));
-            list.and_then(|list| list.as_string_list()).unwrap_or_default()
+        let lists = [field::SCHOOLS, field::ARCHIVED_SCHOOLS].into_iter();
+        let of_district = |district: &Document| -> HashSet<String> {
+            lists.flat_map(|list| listed(&district.fields, list)).map(str::to_owned).collect()
         };
-        Ok(list("schools").into_iter().chain(list("archivedSchools")).collect())
+        Ok(district.as_ref().map(of_district).unwrap_or_default())
     }
 
     /// The district's orgs as ROAR has them: one read each, and another one where the roster's record differs. Of the
@@ -235,7 +242,8 @@ impl Work<'_> {
             stored.insert(OrgKey::new(OrgType::District, &self.id), district);
         }
         for org_type in [OrgType::School, OrgType::Class] {
-            let query = Query::collection(org_type.plural()).equal("districtId", self.id.as_str()).select(&TELLING);
+            let query = Query::collection(org_type.plural()).equal(field::DISTRICT_ID, self.id.as_str());
+            let query = query.select(&TELLING);
             let mut documents = self.database.stream(query);
             while let Some(document) = documents.try_next().await? {
                 stored.insert(OrgKey::new(org_type, document.id()), document);
@@ -360,18 +368,15 @@ impl Work<'_> {
             };
             fields.extend(changed.clone());
             let lists = match org.key.org_type {
-                OrgType::District => Some(["schools", "archivedSchools"]),
-                OrgType::School => Some(["classes", "archivedClasses"]),
+                OrgType::District => org::lists_of(OrgType::District, OrgType::School),
+                OrgType::School => org::lists_of(OrgType::School, OrgType::Class),
                 _ => None,
             };
             if let Some(lists) = lists {
                 let living = children.get(&org.key).map(Vec::as_slice).unwrap_or_default();
-                let held = lists
-                    .iter()
-                    .flat_map(|name| fields.get(*name).and_then(|list| list.as_array()).unwrap_or_default());
-                let held: Vec<&str> = held.filter_map(|id| id.as_str()).collect();
+                let held = lists.iter().flat_map(|list| listed(&fields, list));
                 let moved = |id: &&str| parent_of.get(id).is_some_and(|parent| **parent != org.key);
-                let elsewhere: Vec<&str> = held.iter().copied().filter(moved).collect();
+                let elsewhere: Vec<&str> = held.filter(moved).collect();
                 if let Some((more, paths)) = org::children_change(&fields, lists, living, &[], &elsewhere, now) {
                     changed.extend(more);
                     mask.extend(paths);
@@ -399,7 +404,7 @@ impl Work<'_> {
 fn missing(fetched: &Fetched, stored: &HashMap<OrgKey, Document>) -> Vec<OrgKey> {
     let there: HashSet<&OrgKey> = fetched.wanted.iter().map(|org| &org.key).collect();
     let is_missing = |(key, org): &(&OrgKey, &Document)| {
-        !there.contains(key) && !fetched.unreadable.contains(&key.id) && org.fields.contains_key(org::ROSTER)
+        !there.contains(key) && !fetched.unreadable.contains(&key.id) && is_rostered(&org.fields)
     };
     let mut missing: Vec<OrgKey> = stored.iter().filter(is_missing).map(|(key, _)| key.clone()).collect();
     missing.sort();

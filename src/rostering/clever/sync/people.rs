@@ -4,12 +4,13 @@ use std::collections::HashMap;
 
 use super::super::records::{Record, Unread, Unreadable, User};
 use super::super::{District, map};
-use super::entries::{Changed, Entries, Entry, Rights, bytes, entry_path};
+use super::entries::{Changed, Entries, Entry, Rights, bytes};
 use super::known::Known;
 use super::{CONFLICTS, PROVIDER, SyncError, Work, fields_of};
 use crate::documents::doubles::Found;
 use crate::documents::org_lists::OrgSet;
-use crate::documents::user::user_path;
+use crate::documents::roster_entry::{admin_orgs, entry_path, said};
+use crate::documents::user::{field, user_path};
 use crate::orgs::OrgLists;
 use crate::rostering::person::{self, Before, Person};
 use crate::rostering::report::{Difference, Keeps, Kind, Phase, Problem};
@@ -106,7 +107,7 @@ impl Work<'_> {
         }
         let mut writes = Vec::new();
         for note in self.database.get_all(&noted).await?.iter().flatten() {
-            let has_rights = !OrgLists::from_value(note.fields.get("adminOrgs")).is_empty();
+            let has_rights = !admin_orgs(&note.fields).is_empty();
             if let Some((id, entry)) = Entry::read(note).filter(|_| has_rights) {
                 writes.push(entry.without_rights(&id)?);
             }
@@ -230,9 +231,9 @@ impl Work<'_> {
                     };
                     let change = person::change(&document.fields, &changed.person, &before, now);
                     let mut change = change.unwrap_or_default();
-                    if document.fields.get("ssoType").is_none_or(Value::is_null) {
-                        change.0.insert("ssoType".to_owned(), Value::from(PROVIDER));
-                        change.1.push(FieldPath::top("ssoType"));
+                    if document.fields.get(field::SSO_TYPE).is_none_or(Value::is_null) {
+                        change.0.insert(field::SSO_TYPE.to_owned(), Value::from(PROVIDER));
+                        change.1.push(FieldPath::top(field::SSO_TYPE));
                     }
                     let (fields, mask) = change;
                     let write = (!mask.is_empty()).then(|| {
@@ -300,14 +301,14 @@ impl Work<'_> {
             }
         }
         for Made { changed, roar_uid, is_new, fields, note, is_unsure, place } in made {
-            let is_usual = entry_path(&changed.id).is_ok_and(|usual| usual == note);
+            let is_usual = entry_path(PROVIDER, &changed.id).is_ok_and(|usual| usual == note);
             let elsewhere = (!is_usual).then(|| note.id().into());
             let fingerprint = bytes(&changed.fingerprint).filter(|_| !is_unsure);
             let written = committed.as_ref().and_then(|committed| committed.results.get(place)?.update_time);
             let roar_uid = roar_uid.into();
             let before = entries.get(changed.id.as_str());
             let said = before.map(|entry| entry.said).unwrap_or_default().after(&changed.person);
-            let unread = changed.person.unread.contains(&"email");
+            let unread = changed.person.unread.contains(&said::EMAIL);
             let email = changed.person.email.as_deref().map(Box::from);
             let email = email.or_else(|| before.filter(|_| unread)?.email.clone());
             let entry = Entry {
@@ -353,7 +354,7 @@ impl Work<'_> {
         let paths: Vec<DocPath> = noted.iter().map(|(_, path)| path.clone()).collect();
         let found = self.database.get_all(&paths).await?;
         let kept = noted.iter().zip(found).filter_map(|((id, _), note)| {
-            let all = OrgLists::from_value(note?.fields.get("adminOrgs"));
+            let all = admin_orgs(&note?.fields);
             Some(((*id).clone(), Kept { untold: all.intersection(&known.untold), all }))
         });
         Ok(kept.collect())

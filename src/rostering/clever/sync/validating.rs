@@ -2,6 +2,7 @@
 //! repairs nothing.
 
 use super::{PROVIDER, Work};
+use crate::documents::org::field;
 use crate::orgs::OrgType;
 use crate::rostering::report::Kind;
 use crate::store::{Query, StoreError};
@@ -30,8 +31,8 @@ impl Work<'_> {
     async fn compare_numbers(&mut self) -> Result<(), StoreError> {
         for (kind, org_type) in [(Kind::Schools, OrgType::School), (Kind::Classes, OrgType::Class)] {
             let there = self.living.get(&kind).copied().unwrap_or_default();
-            let living = Query::collection(org_type.plural()).equal("districtId", self.id.as_str());
-            let here = self.database.count(living.equal(PROVIDER, true).equal("archived", false)).await?;
+            let living = Query::collection(org_type.plural()).equal(field::DISTRICT_ID, self.id.as_str());
+            let here = self.database.count(living.equal(PROVIDER, true).equal(field::ARCHIVED, false)).await?;
             self.report.compare(kind, None, there, here);
         }
         for user_type in COUNTED.into_iter().filter(|_| !self.options.shallow) {
