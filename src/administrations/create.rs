@@ -1,23 +1,20 @@
 //! The callable `createAdministration`: makes an administration, or changes one
 //! (docs/domain/administrations.md#creating-an-administration). The assignments follow from the document's event.
 
-use jiff::SignedDuration;
 use serde_json::json;
 
 use super::payload::Request;
 use crate::app::{App, EditInProgress};
-use crate::digest::digest;
-use crate::documents::request_id::{self, remembered, request_path};
 use crate::documents::administration::{self, Administration, administration_path};
+use crate::documents::request_id::{self, remembered, request_path};
 use crate::documents::user::{self, user_path};
 use crate::fields;
 use crate::orgs::{OrgLists, OrgTree, OrgType, Reach, load_tree};
 use crate::rights::{Claims, NamesOrgs, OrgAdmin, Payload, Requester};
 use crate::runtime::{FunctionError, Status};
 use crate::store::{
-    DocPath, Document, FieldPath, Fields, Precondition, StoreError, Timestamp, Transaction, Transform, Value, Write,
+    DocPath, FieldPath, Fields, Precondition, StoreError, Timestamp, Transaction, Transform, Value, Write,
 };
-
 
 impl Payload for Request {
     fn read(data: &serde_json::Value) -> Result<Self, FunctionError> {
@@ -161,7 +158,7 @@ impl Work<'_> {
         )
         .await;
         if self.lists {
-            let created = FieldPath::of([user::field::ADMIN_DATA, user::field::ADMINISTRATIONS_CREATED]);
+            let created = user::administrations_created();
             tx.write(
                 Write::transform(creator, Vec::new())
                     .when(Precondition::Exists)

@@ -35,7 +35,7 @@ pub struct Definition {
 
 /// The field of an assignment that says which fields of users its administration's conditions look at, so
 /// that a change of a user need not read administrations that don't care.
-pub const CONDITION_FIELDS: &str = "conditionFields";
+pub const CONDITION_FIELDS: &str = assignment::field::CONDITION_FIELDS;
 
 /// What to do about a student's assignment.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,7 +76,7 @@ impl<'a> Former<'a> {
             Some(archived) => kept(archived),
             None => fields! { assignment::field::STARTED => false, assignment::field::COMPLETED => false },
         };
-        if assignment::date_assigned(state).is_none() {
+        if assignment::date_assigned(&state).is_none() {
             state.insert(assignment::field::DATE_ASSIGNED.to_owned(), Value::Timestamp(self.assigned.unwrap_or(now)));
         }
         state

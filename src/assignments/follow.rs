@@ -4,6 +4,7 @@
 //! show the student as they are, follow them from org to org, and lose what a promotion has made
 //! pointless, never what was begun.
 
+use crate::documents::administration_org;
 use crate::documents::run;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,8 +18,8 @@ use crate::documents::org_lists::OrgSet;
 use crate::documents::user::age::{age_in_months, date_of_birth, day};
 use crate::documents::user::orgs::current_orgs;
 use crate::documents::user::{self, is_living};
-use crate::orgs::{OrgLists, OrgTree, OrgType};
-use crate::store::{Fields, Timestamp, Value, lookup};
+use crate::orgs::OrgTree;
+use crate::store::{Fields, Timestamp, Value};
 use crate::users::change::UserChange;
 
 /// What is known when a student's assignment follows them.
@@ -176,7 +177,9 @@ impl Follower<'_> {
     /// assignment shows it (docs/domain/assignments.md#opening-and-closing-times).
     pub fn closed(&self, existing: &Fields) -> Decision {
         let born = date_of_birth(self.user).filter(|_| self.change.birth);
-        let (Some(born), Some(dob)) = (born, lookup(self.user, "studentData.dob")) else { return Decision::Nothing };
+        let (Some(born), Some(dob)) = (born, user::in_student_data(self.user, user::field::DOB)) else {
+            return Decision::Nothing;
+        };
         let mut assignment = existing.clone();
         let mut data = existing.get(assignment::field::USER_DATA).and_then(Value::as_map).cloned().unwrap_or_default();
         data.insert(user::field::DOB.to_owned(), dob.clone());
@@ -213,12 +216,7 @@ pub fn assigned_by<'a>(found: impl IntoIterator<Item = &'a Fields>) -> BTreeMap<
     let mut administrations: BTreeMap<String, OrgSet> = BTreeMap::new();
     let mut seen = BTreeSet::new();
     for org in found {
-        let text = |name: &str| org.get(name).and_then(Value::as_str);
-        let (Some(administration), Some(id), Some(of)) = (text("administrationId"), text("orgId"), text("orgType"))
-        else {
-            continue;
-        };
-        let Some(of) = OrgType::parse(of) else { continue };
+        let Some((administration, of, id)) = administration_org::read(org) else { continue };
         if seen.insert((administration, of, id)) {
             administrations.entry(administration.to_owned()).or_default().insert(of, id);
         }

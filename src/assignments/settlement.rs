@@ -4,12 +4,11 @@
 use super::build::Decision;
 use super::counts::{Contribution, CountsDelta};
 use super::side_effects::{Memory, Step, dates_left, list_dates, lists_assignment};
-use crate::documents::processed_event;
 use crate::documents::archive::archiving;
 use crate::documents::assignment::assignment_path;
 use crate::documents::former::{Dates, former};
+use crate::documents::processed_event;
 use crate::documents::user::archived_unsaid;
-use crate::fields;
 use crate::store::{DocPath, Document, Fields, Precondition, Result, Timestamp, Write};
 
 /// Collects writes. The counts come last ([`Settlement::counts`]), because they are shared.

@@ -93,7 +93,7 @@ pub fn imported(current: &Map<String, Json>) -> Fields {
 
 /// True when somebody without this role is better off with another: guests are nobody yet.
 pub fn is_open(role: Option<&Value>) -> bool {
-    role.and_then(Value::as_str).is_none_or(|role| role.is_empty() || role == "guest")
+    role.and_then(Value::as_str).is_none_or(|role| role.is_empty() || role == user_claims::role::GUEST)
 }
 
 /// A claim as tokens and answers hold it.

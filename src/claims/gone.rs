@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::documents::user_claims;
 use crate::orgs::{OrgLists, OrgType};
 use crate::runtime::{DocumentEvent, FunctionError, HandlerError, Status};
-use crate::store::{FieldOp, Query, StoreError};
+use crate::store::StoreError;
 
 /// Who changes claims on nobody's behalf, in records.
 const SERVICE: &str = "service";

@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::documents::user_claims;
 use crate::orgs::{OrgLists, OrgType};
 use crate::runtime::HandlerError;
-use crate::store::{DocPath, FieldOp, Query, StoreError, Value};
+use crate::store::{DocPath, StoreError};
 
 /// Firestore's limit on the values of one query.
 const VALUES: usize = 30;

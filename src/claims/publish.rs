@@ -235,7 +235,7 @@ enum Copied {
 }
 
 fn owner(copy: &Document) -> Option<&str> {
-    claims_map(copy).and_then(|claims| claims.get(user_claims::field::ADMIN_UID)).and_then(Value::as_str)
+    claims_map(copy).and_then(user_claims::admin_uid)
 }
 
 /// The security rules of the assessment database read rights from its own copy.
@@ -273,7 +273,7 @@ async fn copy_claims(
 async fn set_user_type(database: &Database, roar_uid: &str) -> Result<bool, StoreError> {
     let path = user_path(roar_uid)?;
     let Some(user) = database.get(&path).await? else { return Ok(false) };
-    if user::type_of(&user.fields) == Some(user::user_type::ADMIN) {
+    if user::is_admin(&user.fields) {
         return Ok(false);
     }
     match database.commit(vec![Write::update(path, fields! { user::field::USER_TYPE => user::user_type::ADMIN })]).await

@@ -16,12 +16,12 @@ use super::sources::Sources;
 use crate::app::App;
 use crate::documents::roster_entry;
 use crate::documents::user::{self, user_path};
-use crate::documents::user_claims::{self, claims_map, claims_path, field};
+use crate::documents::user_claims::{self, claims_map, claims_path, field, role};
 use crate::fields;
 use crate::orgs::OrgLists;
 use crate::rights::Claims;
 use crate::runtime::{DocumentEvent, HandlerError};
-use crate::store::{Database, DocPath, Document, Precondition, Query, StoreError, Value, Write};
+use crate::store::{Database, DocPath, Document, Precondition, StoreError, Value, Write};
 
 /// The event of `identityProviderIds/{entryId}`: the claims of who has signed in follow the roster.
 pub async fn entry_updated(app: App, event: DocumentEvent) -> Result<(), HandlerError> {
@@ -67,13 +67,13 @@ pub async fn follow_entry(app: &App, entry: &DocPath) -> Result<(), ClaimsError>
         let next = adopted.with_roster(&kind, next);
         let held = claims_map(&claims).and_then(|claims| claims.get(user_claims::field::ROLE));
         let role = match is_pupil(&entry, &claims, &next) {
-            true => Some("student").filter(|role| held.and_then(Value::as_str) != Some(role)),
+            true => Some(role::STUDENT).filter(|role| held.and_then(Value::as_str) != Some(role)),
             false => role_over(&entry, held),
         };
         if is_same && role.is_none() {
             return Ok(());
         }
-        if role == Some("student") {
+        if role == Some(role::STUDENT) {
             // Before the claims say so: if this ends here, they tell that it's still to be done.
             no_admins(app, &entry.roar_uid).await?;
         }
@@ -85,7 +85,7 @@ pub async fn follow_entry(app: &App, entry: &DocPath) -> Result<(), ClaimsError>
         let target = Target { beside: &beside, ..Target::new("syncClaimsOnRosterUpdate", admin_uid, admin_uid) };
         let decide = |state: &State<'_>| Ok::<_, ClaimsError>(step.decide(&target, state));
         if attempt(app, &target, &tree, &decide).await?.is_some() {
-            if role == Some("student") {
+            if role == Some(role::STUDENT) {
                 // Somebody else may just have published the claims that were there before.
                 no_admins(app, &entry.roar_uid).await?;
             }
@@ -97,7 +97,7 @@ pub async fn follow_entry(app: &App, entry: &DocPath) -> Result<(), ClaimsError>
 
 /// The rights of other entries of the same roster that belong to the same account.
 async fn told_elsewhere(app: &App, entry: &RosterEntry, kind: &str) -> Result<OrgLists, StoreError> {
-    let of_account = Query::collection(roster_entry::ENTRIES).equal(roster_entry::field::PROVIDER_TYPE, kind);
+    let of_account = roster_entry::of_provider(kind);
     let of_account = of_account.equal(roster_entry::field::ADMIN_UID, entry.admin_uid.as_deref().unwrap_or_default());
     let found = app
         .stores
@@ -119,7 +119,7 @@ async fn told_elsewhere(app: &App, entry: &RosterEntry, kind: &str) -> Result<Or
 /// True for a student who has no rights any more: whom a roster took for a teacher once, say.
 fn is_pupil(entry: &RosterEntry, claims: &Document, next: &Sources) -> bool {
     let claims = Claims::read(entry.admin_uid.as_deref().unwrap_or_default(), Some(claims));
-    entry.role.as_deref() == Some("student")
+    entry.role.as_deref() == Some(role::STUDENT)
         && entry.admin_orgs.is_empty()
         && next.granted().is_empty()
         && !claims.super_admin
@@ -136,7 +136,7 @@ async fn no_admins(app: &App, roar_uid: &str) -> Result<(), StoreError> {
 async fn no_admin(database: &Database, roar_uid: &str) -> Result<(), StoreError> {
     let path = user_path(roar_uid)?;
     let Some(user) = database.get(&path).await? else { return Ok(()) };
-    if user::type_of(&user.fields) != Some(user::user_type::ADMIN) {
+    if !user::is_admin(&user.fields) {
         return Ok(());
     }
     let write = Write::update(path, fields! { user::field::USER_TYPE => user::user_type::STUDENT });
@@ -151,15 +151,15 @@ async fn no_admin(database: &Database, roar_uid: &str) -> Result<(), StoreError>
 /// The role that an entry gives to somebody who holds that one; `None` to leave it. A student whom the roster gives
 /// rights isn't one any more.
 pub fn role_over(entry: &RosterEntry, held: Option<&Value>) -> Option<&'static str> {
-    let was_student = held.and_then(Value::as_str) == Some("student");
-    role_of(entry).filter(|role| is_open(held) || (was_student && *role == user_claims::role::ADMIN))
+    let was_student = held.and_then(Value::as_str) == Some(role::STUDENT);
+    role_of(entry).filter(|role| is_open(held) || (was_student && *role == role::ADMIN))
 }
 
 /// What somebody is by their entry; rosters make nobody a super admin.
 fn role_of(entry: &RosterEntry) -> Option<&'static str> {
     match (entry.role.as_deref(), entry.admin_orgs.is_empty()) {
-        (_, false) => Some(user_claims::role::ADMIN),
-        (Some("student"), true) => Some("student"),
+        (_, false) => Some(role::ADMIN),
+        (Some(role::STUDENT), true) => Some(role::STUDENT),
         _ => None,
     }
 }
@@ -187,7 +187,7 @@ impl Step<'_> {
         let copied = fields! { COPIED => self.entry.admin_orgs.to_value() };
         let record = Record {
             minimal: Some((state.orgs().minimal, self.orgs.minimal.clone())),
-            details: fields! { "roarUid" => self.entry.roar_uid.as_str() },
+            details: fields! { field::ROAR_UID => self.entry.roar_uid.as_str() },
             ..target.record(Action::Roster)
         };
         let change = Changes::of_claims(claims).noting(self.next.to_value());

@@ -12,7 +12,9 @@ use super::edit::{Changes, Decision, State, Target, edit};
 use crate::accounts::{Account, AccountError, AccountUpdate, Accounts};
 use crate::app::App;
 use crate::documents::user_claims::{
-    claims_map, claims_path, field::{SUSPENDED, SUSPENDED_AT, SUSPENDED_BY_SUPER_ADMIN}, is_suspended, is_suspended_above,
+    claims_map, claims_path,
+    field::{SUSPENDED, SUSPENDED_AT, SUSPENDED_BY_SUPER_ADMIN},
+    is_suspended, is_suspended_above,
 };
 use crate::rights::{Claims, denied};
 use crate::runtime::{FunctionError, Status};

@@ -22,7 +22,7 @@ pub async fn written(app: App, event: DocumentEvent) -> Result<(), HandlerError>
         if let Some(before) = before {
             let current = app.stores.admin.get(&change.path).await?;
             if claims_map(current.as_ref()).is_none() {
-                let assessment_uid = before.get(user_claims::field::ASSESSMENT_UID).and_then(Value::as_str);
+                let assessment_uid = user_claims::assessment_uid(&before);
                 withdraw(&app, change.path.id(), assessment_uid).await?;
             }
         }

@@ -1,5 +1,6 @@
 //! Tables for people: counts beside their recount.
 
+use crate::documents::assignment;
 use std::collections::BTreeMap;
 
 use comfy_table::{Cell, CellAlignment, Table, presets};
@@ -27,7 +28,7 @@ impl Report {
         let stats = database.query(Query::collection(format!("administrations/{administration}/stats"))).await?;
         let document = database.get(&administration_path(administration)?).await?;
         let tasks = document.map(|document| Tasks::of(&Administration::from_document(&document))).unwrap_or_default();
-        let mut assignments = database.stream(assignment::all().equal("id", administration));
+        let mut assignments = database.stream(assignment::of_administration(administration));
         let (mut delta, mut count) = (CountsDelta::default(), 0);
         while let Some(assignment) = assignments.try_next().await? {
             delta.step(None, Some(&Contribution::of(&assignment.fields, &tasks)));

@@ -5,8 +5,8 @@ use super::administration::{self, administration_path};
 use crate::documents::org_lists::OrgLists;
 use crate::fields;
 use crate::store::{
-    Committed, DocPath, Document, FieldOp, FieldPath, FieldTransform, Fields, Precondition, Query, Result, Timestamp, Transform, Value,
-    Write,
+    Committed, DocPath, Document, FieldOp, FieldPath, FieldTransform, Fields, Precondition, Query, Result, Timestamp,
+    Transform, Value, Write,
 };
 
 /// Names of the fields of both; what they mean: [`Control`] and [`Progress`].
@@ -67,7 +67,6 @@ impl State {
             .unwrap_or(State::Pending)
     }
 }
-
 
 /// What the control document says.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -209,7 +208,12 @@ pub fn under_way() -> Query {
 
 /// Where the progress of a version is.
 pub fn progress_path(administration: &str, version: i64) -> Result<DocPath> {
-    Control::path(administration)?.child("progress", &version.to_string())
+    progress_at(administration, &version.to_string())
+}
+
+/// Where the progress of that name is: reconciling has one of its own.
+pub fn progress_at(administration: &str, name: &str) -> Result<DocPath> {
+    Control::path(administration)?.child("progress", name)
 }
 
 /// How far a version has got.

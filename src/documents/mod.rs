@@ -1,6 +1,7 @@
 //! Documents that several rooms know: where they lie, what their fields mean, and how they're edited. Pure.
 
 pub mod administration;
+pub mod administration_org;
 pub mod administration_sync;
 pub mod archive;
 pub mod assignment;

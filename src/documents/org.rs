@@ -4,8 +4,6 @@
 use super::org_lists::{OrgKey, OrgType};
 use crate::store::{DocPath, FieldPath, Fields, Result, Value};
 
-use crate::store::{Fields, Value};
-
 /// Names of the fields of orgs; what they mean: docs/domain/documents.md#orgs.
 #[allow(missing_docs, reason = "the page says what each field means")]
 pub mod field {
@@ -172,9 +170,4 @@ mod tests {
             assert_eq!(parent_of_group(&group), parent, "{group:?}");
         }
     }
-}
-
-/// True for an org that was archived.
-pub fn is_archived(org: &Fields) -> bool {
-    org.get(field::ARCHIVED).and_then(Value::as_bool) == Some(true)
 }

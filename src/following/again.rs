@@ -13,9 +13,7 @@ use crate::documents::user::user_path;
 use crate::fields;
 use crate::orgs::OrgLists;
 use crate::runtime::{HandlerError, NewTask, Task, TaskOutcome};
-use crate::store::{
-    Direction, DocPath, Document, Fields, Query, StoreError, Timestamp, Transaction, Value, Write,
-};
+use crate::store::{Direction, DocPath, Document, Fields, Query, StoreError, Timestamp, Transaction, Value, Write};
 use crate::users::change::UserChange;
 
 /// The task that follows the users whom a sync has left behind.

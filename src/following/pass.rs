@@ -1,5 +1,6 @@
 //! One transaction that brings a user's assignments in line with the user.
 
+use crate::documents::administration_org::{self, OrgSubcollection};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use crate::assignments::counts::life;
 use crate::assignments::follow::{Follower, assigned_by, is_open, needs_administration};
 use crate::assignments::settlement::Settlement;
 use crate::assignments::side_effects::{lists_assignment, user_writes};
-use crate::documents::administration::{Administration, administration_path};
+use crate::documents::administration::{self, Administration, administration_path};
 use crate::documents::administration_sync::{Control, State};
 use crate::documents::archive::archive_path;
 use crate::documents::assignment::{self, assignment_path};
@@ -23,8 +24,8 @@ use crate::fields;
 use crate::orgs::{OrgLists, OrgTree, Reach, load_tree};
 use crate::store::size::fields_size;
 use crate::store::{
-    DocPath, Document, FieldOp, FieldPath, Fields, Precondition, Query, StoreError, Timestamp, Transaction, Value,
-    Write, lookup,
+    DocPath, Document, FieldPath, Fields, Precondition, Query, StoreError, Timestamp, Transaction, Value,
+    Write,
 };
 use crate::users::change::UserChange;
 
@@ -219,9 +220,9 @@ fn own_changes(app: &App, user: &mut Document, change: &UserChange, at: Timestam
         fields.insert(history::BEFORE.to_owned(), list);
     }
     if change.grade
-        && let Some(level) = lookup(&user.fields, "studentData.grade").and_then(level_of)
+        && let Some(level) = user::in_student_data(&user.fields, user::field::GRADE).and_then(level_of)
         && let level = level.map(Value::from)
-        && lookup(&user.fields, "studentData.schoolLevel") != level.as_ref()
+        && user::in_student_data(&user.fields, user::field::SCHOOL_LEVEL) != level.as_ref()
         && let Some(Value::Map(data)) = user.fields.get_mut(user::field::STUDENT_DATA)
     {
         mask.push(FieldPath::of([user::field::STUDENT_DATA, user::field::SCHOOL_LEVEL]));
@@ -257,7 +258,7 @@ async fn assignments(
 ) -> Result<BTreeMap<String, Document>, StoreError> {
     let mut query = Query::collection(format!("{user}/assignments"));
     if !change.birth {
-        query = query.filter(assignment::field::DATE_CLOSED, FieldOp::GreaterThan, now);
+        query = assignment::open(query, now);
     }
     let found = tx.query(query).await?;
     Ok(found.into_iter().map(|assignment| (assignment.id().to_owned(), assignment)).collect())
@@ -272,8 +273,8 @@ async fn assigned(
     now: Timestamp,
 ) -> Result<(BTreeMap<String, OrgSet>, Arc<OrgTree>), StoreError> {
     let mut found = Vec::new();
-    for (query, _) in Query::group("assignedOrgs").each_of("orgId", &orgs.flatten()) {
-        found.extend(tx.query(query.filter(assignment::field::DATE_CLOSED, FieldOp::GreaterThan, now)).await?);
+    for (query, _) in OrgSubcollection::Assigned.of_all().each_of(administration_org::field::ORG_ID, &orgs.flatten()) {
+        found.extend(tx.query(administration_org::open(query, now)).await?);
     }
     let tree = if orgs.is_empty() { OrgTree::default() } else { load_tree(&app.stores.admin, orgs, Reach::Up).await? };
     Ok((assigned_by(found.iter().map(|org| &org.fields)), Arc::new(tree)))
@@ -354,13 +355,13 @@ async fn look_up(
         let id = document.id().to_owned();
         match document.path.collection_id() {
             // One that nobody can be assigned from leaves everything as it is.
-            "administrations" => {
+            administration::COLLECTION => {
                 let administration = Administration::from_document(&document);
                 if administration.fault.is_none() {
                     found.administrations.insert(id, administration);
                 }
             }
-            "assignments" => {
+            assignment::COLLECTION => {
                 found.missing.remove(&id);
                 assignments.insert(id, document);
             }

@@ -110,7 +110,8 @@ fn point<'t>(target: &Target<'t>, state: &State<'_>, from: &str, into: &str) -> 
     if state.document.is_none() {
         return Err(StoreError::Conflict("the account's claims are gone".to_owned()));
     }
-    let record = Record { details: fields! { "roarUid" => into, "before" => from }, ..target.record(Action::Bind) };
+    let record =
+        Record { details: fields! { field::ROAR_UID => into, "before" => from }, ..target.record(Action::Bind) };
     Ok(Decision::Write(Changes::of_claims(fields! { field::ROAR_UID => into }).recorded(record).into(), ()))
 }
 

@@ -413,7 +413,8 @@ impl Work<'_> {
     async fn relations(&self) -> Result<u64, MergeError> {
         let mut related = 0;
         for field in RELATIONS {
-            let query = Query::collection(user::COLLECTION).filter(field, FieldOp::ArrayContains, self.from.id()).select(&[]);
+            let query =
+                Query::collection(user::COLLECTION).filter(field, FieldOp::ArrayContains, self.from.id()).select(&[]);
             for user in self.admin().query(query).await? {
                 related += 1;
                 let with =

@@ -8,7 +8,7 @@ use crate::assignments::tasks::Tasks;
 use crate::documents::assignment::{self, assessments_of, has_begun, is_complete, is_completed, progress_key, task_id};
 use crate::documents::former::FORMER;
 use crate::documents::user::merged::{MERGED_FROM, MERGED_INTO, MERGING_INTO};
-use crate::documents::user::orgs::{joined_orgs, listed, since, with_current};
+use crate::documents::user::orgs::{CURRENT, joined_orgs, listed, since, with_current};
 use crate::documents::user::same::{ADDRESS_KEY, fold_address};
 use crate::documents::user::{self, is_living};
 use crate::fields;
@@ -93,7 +93,7 @@ pub fn retired(from: &Fields, into_id: &str, into: &Fields, now: Timestamp) -> O
     let mut gone = vec![MERGING_INTO, FORMER];
     for org_type in OrgType::ALL {
         let stored = from.get(org_type.plural()).and_then(Value::as_map);
-        if listed(stored, "current").is_empty() {
+        if listed(stored, CURRENT).is_empty() {
             continue;
         }
         let map = with_current(stored, Vec::new(), since(from, now), now);
@@ -201,8 +201,7 @@ fn better(own: &Fields, other: &Fields) -> Fields {
             entry.entry(name.clone()).or_insert_with(|| value.clone());
         }
     }
-    let runs =
-        |entry: &Fields| assignment::listed_runs(entry);
+    let runs = |entry: &Fields| assignment::listed_runs(entry);
     let mut all = runs(best);
     all.extend(runs(rest).into_iter().filter(|run| !runs(best).contains(run)).collect::<Vec<_>>());
     if !all.is_empty() {

@@ -1,5 +1,6 @@
 //! One student and their assignment: what differs, and what mends it. Pure.
 
+use crate::documents::user::listed::{self, LISTS, list_path};
 use std::collections::BTreeSet;
 
 use super::report::{Finding, Kind};
@@ -11,7 +12,7 @@ use crate::assignments::settlement::deletion_mark;
 use crate::assignments::side_effects::{dates_left, list_dates};
 use crate::assignments::tasks::Tasks;
 use crate::documents::archive::archiving;
-use crate::documents::assignment::{self, assessments_of, flags};
+use crate::documents::assignment::{self, assessments_of, assignment_path, flags};
 use crate::documents::former::{FORMER, entry_path, former};
 use crate::documents::history;
 use crate::documents::user::orgs::current_orgs;
@@ -19,10 +20,6 @@ use crate::documents::user::{self, is_living, is_of_type};
 use crate::orgs::OrgLists;
 use crate::runs::hold::{RunsByTask, hold, not_found};
 use crate::store::{DocPath, Document, FieldPath, Fields, Precondition, Result, Timestamp, Transform, Value, Write};
-
-/// The lists of a user's document, each with the map that dates its entries.
-pub const LISTS: [(&str, &str); 3] =
-    [("assigned", "assignmentsAssigned"), ("started", "assignmentsStarted"), ("completed", "assignmentsCompleted")];
 
 /// What students are measured by.
 pub struct Rules<'a> {
@@ -100,8 +97,7 @@ enum Target {
 /// Which of a user's lists, and which of their date maps, have the administration.
 pub fn traces(user: &Fields, administration: &str) -> [(bool, bool); 3] {
     LISTS.map(|(list, dates)| {
-        let lists = user.get("assignments").and_then(Value::as_map).and_then(|lists| lists.get(list));
-        let listed = lists.and_then(Value::as_array).unwrap_or_default();
+        let listed = listed::list(user, list);
         let dated = user.get(dates).and_then(Value::as_map);
         (
             listed.iter().any(|id| id.as_str() == Some(administration)),
@@ -201,9 +197,7 @@ impl Rules<'_> {
     fn existing(&self, subject: Subject<'_>, assignment: &Fields, findings: &mut Vec<Finding>) -> Target {
         let user_id = subject.path.id();
         let mut find = |kind| findings.push(Finding::of_user(kind, user_id));
-        let no_assessments = assignment::assessments(assignment)
-            .iter()
-            .all(Value::is_null);
+        let no_assessments = assignment::assessments(assignment).iter().all(Value::is_null);
         let Some(user) = subject.user else {
             find(if matches!(self.scope, Scope::Gone) { Kind::AdministrationGone } else { Kind::UserGone });
             return Target::Absent;
@@ -346,7 +340,7 @@ impl Rules<'_> {
                 find(kind, format!("assignments.{list}"));
                 let id = vec![Value::from(self.administration)];
                 let transform = if expected { Transform::Union(id) } else { Transform::Remove(id) };
-                transforms.push((FieldPath::of(["assignments", list]), transform));
+                transforms.push((list_path(list), transform));
             }
             if dated != expected {
                 find(if expected { Kind::DateMissing } else { Kind::DateStray }, dates.to_owned());

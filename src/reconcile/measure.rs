@@ -8,7 +8,7 @@ use super::pages::assignments_page;
 use super::standing::{Mark, Standing, mark_paths};
 use crate::app::App;
 use crate::assignments::counts::CountsDelta;
-use crate::documents::administration_sync::Control;
+use crate::documents::administration_sync::progress_at;
 use crate::documents::stats::stats_path;
 use crate::store::{
     Database, DocPath, Document, FieldPath, FieldTransform, Precondition, Query, Result, StoreError, Timestamp,
@@ -85,7 +85,7 @@ pub struct Scales<'a> {
 
 /// Where the fence of an administration is: with the sync's progress, which goes when it's deleted.
 fn fence_path(administration: &str) -> Result<DocPath> {
-    Control::path(administration)?.child("progress", "reconcile")
+    progress_at(administration, "reconcile")
 }
 
 /// The write to the fence that goes with each repair.

@@ -36,7 +36,7 @@ pub use report::Report;
 use self::pages::PAGE;
 use crate::administrations::{Origin, bring_about};
 use crate::app::App;
-use crate::documents::administration::administration_path;
+use crate::documents::administration::{self, administration_path};
 use crate::documents::administration_sync::Control;
 use crate::store::{Database, Direction, FieldOp, Query, Result, Value};
 

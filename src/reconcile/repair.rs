@@ -1,5 +1,6 @@
 //! Mending students: a few at a time, each few in one transaction that reads them anew.
 
+use crate::documents::assignment::assignment_path;
 use std::collections::BTreeSet;
 
 use futures::{StreamExt, TryStreamExt};
@@ -71,7 +72,7 @@ impl Repairs<'_> {
 
     async fn commit(&self, users: &[DocPath]) -> Result<Batch> {
         let marks = mark_paths(self.administration)?;
-        let assignments = users.iter().map(|user| assignment_path(&user, self.administration));
+        let assignments = users.iter().map(|user| assignment_path(user, self.administration));
         let assignments: Vec<DocPath> = assignments.collect::<Result<_>>()?;
         let archives = assignments.iter().map(archive_path).collect::<Result<Vec<_>>>()?;
         let paths: Vec<DocPath> = marks.iter().chain(users).chain(&assignments).chain(&archives).cloned().collect();

@@ -2,11 +2,12 @@
 //! its counts.
 
 use crate::documents::assignment;
+use crate::documents::assignment::assignment_path;
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, TryStreamExt};
 
-use super::examine::{Examined, LISTS, Rules, Subject, traces};
+use super::examine::{Examined, Rules, Subject, traces};
 use super::ledger::{KeyDifference, Sums, Unrecorded, compare};
 use super::measure::Scales;
 use super::members::{Listed, Members};
@@ -23,6 +24,7 @@ use crate::administrations::fanout::problems;
 use crate::app::App;
 use crate::assignments::counts::{idle_blocks, without_idle};
 use crate::documents::administration::administration_path;
+use crate::documents::user::listed::LISTS;
 use crate::documents::user::{self, is_living};
 use crate::orgs::OrgLists;
 use crate::runs::hold::{RunsByTask, not_found};
@@ -308,9 +310,7 @@ impl Walk<'_> {
     async fn look_at_unseen(&mut self, users: Vec<Document>, have_runs: bool) -> Result<()> {
         let paths = users.iter().map(|user| assignment_path(&user.path, self.id)).collect::<Result<Vec<_>>>()?;
         let assignments = self.database().get_all(&paths).await?;
-        let is_seen = |assignment: &Document| {
-            assignment::administration_id(&assignment.fields) == Some(self.id)
-        };
+        let is_seen = |assignment: &Document| assignment::administration_id(&assignment.fields) == Some(self.id);
         let unseen = users.into_iter().zip(assignments).filter(|(_, found)| !found.as_ref().is_some_and(is_seen));
         let unseen: Vec<_> = unseen.collect();
         unseen
@@ -415,7 +415,7 @@ impl Walk<'_> {
             let mut again = Vec::with_capacity(differing.len());
             for chunk in differing.chunks(PAGE as usize / 2) {
                 let users: Vec<DocPath> = chunk.iter().map(|(pair, _)| pair.path.clone()).collect();
-                let assignments = users.iter().map(|user| assignment_path(&user, self.id));
+                let assignments = users.iter().map(|user| assignment_path(user, self.id));
                 let assignments: Vec<DocPath> = assignments.collect::<Result<_>>()?;
                 let found = self.database().get_all(&users).await?.into_iter();
                 let found = found.zip(self.database().get_all(&assignments).await?);

@@ -1,5 +1,6 @@
 //! `getAdministrations`: the administrations that the caller may read (docs/domain/dashboard.md#getadministrations).
 
+use crate::documents::administration_org::{OrgSubcollection, field::ORG_ID};
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value as Json, json};
@@ -78,10 +79,13 @@ impl Search<'_> {
     /// IDs of administrations whose subcollections list a top-most org of the caller.
     async fn listed(&self) -> Result<BTreeSet<String>> {
         let orgs = self.claims.topmost().flatten();
-        let queries = Query::group("readOrgs").select(&[]).each_of("orgId", &orgs);
+        let queries = OrgSubcollection::Read.of_all().select(&[]).each_of(ORG_ID, &orgs);
         let found = self.database.query_each(queries.map(|(query, _)| self.filtered(query))).await?;
         let parents = found.iter().filter_map(|document| document.path.parent());
-        Ok(parents.filter(|path| path.collection() == "administrations").map(|path| path.id().to_owned()).collect())
+        Ok(parents
+            .filter(|path| path.collection() == administration::COLLECTION)
+            .map(|path| path.id().to_owned())
+            .collect())
     }
 
     /// The administrations that the caller made: of the last of them, the trigger may not have run.

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::documents::user_claims::{self, claims_map, is_suspended};
+use crate::documents::user_claims::{self, claims_map, claims_path, is_suspended};
 use crate::orgs::{OrgLists, OrgType};
 use crate::store::{DocPath, Document, Fields, Result, Value};
 
@@ -80,7 +80,7 @@ impl Claims {
     fn rank(&self) -> u8 {
         match self.role.as_deref() {
             Some(user_claims::role::SUPER_ADMIN) => 3,
-            Some("platform_admin") => 2,
+            Some(user_claims::role::PLATFORM_ADMIN) => 2,
             Some(user_claims::role::ADMIN | user_claims::role::LAUNCH_ADMIN) => 1,
             _ => u8::from(!self.admin_orgs.is_empty()),
         }

@@ -25,8 +25,7 @@ pub enum Outcome {
 /// runs is cleared: of what runs brought, and of what the client noted about them up to that time. A
 /// task that's hosted elsewhere is completed without any run, and nothing takes that away.
 pub fn follow(assignment: &Fields, task: &str, runs: &[Run], left: Option<Timestamp>, now: Timestamp) -> Outcome {
-    let mut assessments =
-        assignment::assessments(assignment).to_vec();
+    let mut assessments = assignment::assessments(assignment).to_vec();
     let found = assessments.iter_mut().find_map(|assessment| match assessment {
         Value::Map(entry) if task_id(entry) == Some(task) => Some(entry),
         _ => None,

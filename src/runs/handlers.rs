@@ -1,6 +1,8 @@
 //! The event of runs.
 
+use crate::documents::assignment::assignment_path;
 use crate::documents::run;
+use crate::documents::run::run_path;
 use std::collections::BTreeSet;
 
 use parking_lot::Mutex;
@@ -137,7 +139,7 @@ pub async fn deleted_runs(app: &App, user: &DocPath, ids: &BTreeSet<String>) -> 
     if ids.is_empty() {
         return Ok(BTreeSet::new());
     }
-    let archives = ids.iter().filter_map(|id| archive_path(&user.child("runs", id).ok()?).ok()).collect::<Vec<_>>();
+    let archives = ids.iter().filter_map(|id| archive_path(&run_path(&user, id).ok()?).ok()).collect::<Vec<_>>();
     let found = app.stores.assessment.get_fields(&archives, Some(&[])).await?;
     Ok(found.into_iter().zip(&archives).filter_map(|(found, path)| found.map(|_| path.id().to_owned())).collect())
 }

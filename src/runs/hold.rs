@@ -73,7 +73,7 @@ fn without_runs(assignment: &Fields, runs: &RunsByTask) -> BTreeMap<String, BTre
     let named = assessments_of(assignment).into_iter().filter(names_runs);
     let tasks = named.filter_map(|entry| {
         let task = task_id(&entry).filter(|task| !runs.contains_key(*task))?.to_owned();
-        let mut ids = assignment::listed_runs(entry);
+        let mut ids = assignment::listed_runs(&entry);
         ids.extend(entry.get(assignment::field::RUN_ID).and_then(Value::as_str).map(str::to_owned));
         Some((task, ids.into_iter().collect()))
     });

@@ -5,6 +5,7 @@
 //! follow the assignment, while that is open.
 
 use crate::documents::run;
+pub use crate::documents::run::assignment_of;
 use jiff::civil::Date;
 
 use crate::documents::user::age::{age_in_months, day};
@@ -21,21 +22,16 @@ pub const SHOWN: [&str; 10] = [
     run::field::ASSIGNING_ORGS,
     run::field::READ_ORGS,
     run::field::TIME_STARTED,
-    "userData.birthMonth",
-    "userData.birthYear",
-    "userData.ageMonths",
-    "userData.age_months",
-    "userData.ageYears",
-    "userData.age_years",
+    run::path::BIRTH_MONTH,
+    run::path::BIRTH_YEAR,
+    run::path::AGE_MONTHS,
+    run::path::AGE_MONTHS_SNAKE,
+    run::path::AGE_YEARS,
+    run::path::AGE_YEARS_SNAKE,
 ];
 
 /// Fields and the mask to write them with.
 pub type Changes = (Fields, Vec<FieldPath>);
-
-/// The assignment that the run belongs to, if any.
-pub fn assignment_of(run: &Fields) -> Option<&str> {
-    run.get(run::field::ASSIGNMENT_ID).and_then(Value::as_str)
-}
 
 /// What a corrected date of birth changes in a run: month and year of birth, and the age at its start.
 /// `None` when it says so already.

@@ -15,7 +15,7 @@ use crate::claims::audit::{Action, Record};
 use crate::claims::binding::identity::admin_provider;
 use crate::claims::binding::{Binding, bind};
 use crate::claims::edit::{Changes, Decision, Publication, State, Target, edit};
-use crate::documents::user::orgs::{listed, with_current};
+use crate::documents::user::orgs::{CURRENT, listed, with_current};
 use crate::documents::user::same::fold_address;
 use crate::documents::user::{self, user_path};
 use crate::documents::user_claims::claims_path;
@@ -407,7 +407,7 @@ impl User<'_> {
         for org_type in OrgType::ALL {
             let held = document.and_then(|document| document.fields.get(org_type.plural()));
             let held = held.and_then(Value::as_map);
-            let mut current = listed(held, "current");
+            let mut current = listed(held, CURRENT);
             for id in self.request.member_of.of(org_type) {
                 if !current.contains(id) {
                     current.push(id.clone());

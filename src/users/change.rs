@@ -10,7 +10,7 @@ use crate::documents::user::orgs::{current_orgs, is_org_id};
 use crate::documents::user::{self, is_living, is_of_type};
 use crate::fields;
 use crate::orgs::OrgLists;
-use crate::store::{Fields, Timestamp, Value, lookup};
+use crate::store::{Fields, Timestamp, Value};
 
 /// What changed about a user, as far as other documents depend on it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -56,7 +56,7 @@ pub fn changes(before: Option<&Fields>, after: &Fields, types: &[String], now: T
     let Some(before) = before.filter(|former| is_of_type(former, types)) else {
         return UserChange {
             orgs: true,
-            grade: lookup(after, "studentData.grade").is_some(),
+            grade: user::in_student_data(after, user::field::GRADE).is_some(),
             birth: born.is_some(),
             details: false,
             left: OrgLists::new(),
@@ -82,7 +82,7 @@ pub fn changes(before: Option<&Fields>, after: &Fields, types: &[String], now: T
 }
 
 fn has_grade(user: &Fields) -> bool {
-    lookup(user, "studentData.grade").and_then(grade_text).is_some_and(|grade| !grade.is_empty())
+    user::in_student_data(user, user::field::GRADE).and_then(grade_text).is_some_and(|grade| !grade.is_empty())
 }
 
 /// The former student data, if any of it has changed that people or rosters give.
@@ -102,7 +102,8 @@ fn known_orgs(orgs: OrgLists) -> OrgLists {
 
 /// Two spellings of one grade are the same (docs/domain/assignments.md#when-a-student-changes).
 fn same_grade(before: &Fields, after: &Fields) -> bool {
-    let [one, other] = [before, after].map(|user| lookup(user, "studentData.grade").filter(|grade| !grade.is_null()));
+    let [one, other] =
+        [before, after].map(|user| user::in_student_data(user, user::field::GRADE).filter(|grade| !grade.is_null()));
     let place = |grade: Option<&Value>| grade.and_then(grade_place);
     match (place(one), place(other)) {
         (Some(one), Some(other)) => one == other,
@@ -177,6 +178,7 @@ impl UserChange {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::lookup;
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()

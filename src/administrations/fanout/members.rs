@@ -1,6 +1,7 @@
 //! Who is in the orgs of a phase: the queries, and how many members are left to deal with.
 
 use crate::documents::user;
+use crate::documents::user::orgs::current_path;
 use futures::{StreamExt, TryStreamExt};
 
 use super::ownership::{Phase, run_key, seen_key};
@@ -20,10 +21,12 @@ pub fn orgs_a_query(app: &App) -> usize {
 
 /// The users that a phase is about who are in one of `orgs`.
 pub fn members_query(app: &App, phase: Phase, orgs: &[String]) -> Query {
-    let current = format!("{}.current", phase.org_type.plural());
+    let current = current_path(phase.org_type);
     let query = match orgs {
         [one] => Query::collection(user::COLLECTION).filter(&current, FieldOp::ArrayContains, one.as_str()),
-        several => Query::collection(user::COLLECTION).filter(&current, FieldOp::ArrayContainsAny, Value::strings(several)),
+        several => {
+            Query::collection(user::COLLECTION).filter(&current, FieldOp::ArrayContainsAny, Value::strings(several))
+        }
     };
     // Also who is archived, and has assignments still or is passed over: a document that doesn't say whether its user is
     // archived would be found by no query about that. Whoever is archived is in no org as a rule, so few are read.

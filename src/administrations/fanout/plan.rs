@@ -14,7 +14,7 @@ use crate::administrations::normalise::{
 };
 use crate::app::App;
 use crate::documents::administration::{self, Administration, administration_path};
-use crate::documents::administration_sync::{Control, Progress, State, progress_path, progress_write};
+use crate::documents::administration_sync::{self, Control, Progress, State, progress_path, progress_write};
 use crate::fields;
 use crate::following::task_for_waiting;
 use crate::orgs::{OrgLists, OrgTree, OrgType, Reach, load_tree};
@@ -223,7 +223,7 @@ impl<'a> Plan<'a> {
                     ..control
                 };
                 tx.write(Write::set(Control::path(self.administration)?, control.to_fields())).await;
-                let open = fields! { "open" => i64::from(sweeps) };
+                let open = fields! { administration_sync::field::OPEN => i64::from(sweeps) };
                 tx.write(Write::set(progress_path(self.administration, self.version)?, open)).await;
                 let sweep = sweeps.then(|| self.sweep_task(task));
                 if let Some(sweep) = &sweep {

@@ -4,8 +4,8 @@
 //! on: `administrationSyncs/{administrationId}/problems/{roarUid}` has each of them, the administration the number and
 //! the first few (`syncProblems`). The next sync that looks at them tries again.
 
-use crate::documents::administration::field::SYNC_PROBLEMS;
 use crate::documents::administration::administration_path;
+use crate::documents::administration::field::SYNC_PROBLEMS;
 use crate::documents::administration_sync::{Progress, progress_path};
 use crate::documents::sync_notes::{field, older_problems, problem_path, problems};
 use crate::fields;
@@ -21,10 +21,8 @@ const BATCH: u32 = 400;
 
 /// The writes that note a student with a version of the sync, for the commit that passes them over.
 pub fn noting(administration: &str, version: i64, user: &DocPath, now: Timestamp) -> Result<Vec<Write>> {
-    let note = Write::set(
-        problem_path(administration, user.id())?,
-        fields! { field::VERSION => version, field::AT => now },
-    );
+    let note =
+        Write::set(problem_path(administration, user.id())?, fields! { field::VERSION => version, field::AT => now });
     let one = FieldTransform { path: FieldPath::top(Progress::PROBLEMS), transform: Transform::Increment(1.into()) };
     Ok(vec![note, Write::transform(progress_path(administration, version)?, vec![one])])
 }

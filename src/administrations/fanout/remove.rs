@@ -1,21 +1,23 @@
 //! Undoing a deleted administration: its assignments, wherever they are, and everything beside it.
 
 use super::fence::take_back_older;
-use super::problems;
 use crate::administrations::definitions::Definitions;
 use crate::app::App;
 use crate::assignments::settlement::deletion_mark;
 use crate::assignments::side_effects::{Memory, Step, list_dates, user_write};
+use crate::documents::administration_org;
+use crate::documents::administration_org::OrgSubcollection;
 use crate::documents::administration_sync::Control;
 use crate::documents::archive::archiving;
 use crate::documents::assignment;
+use crate::documents::stats;
+use crate::documents::sync_notes;
 use crate::documents::user;
 use crate::fields;
-use crate::following::waiting_collection;
 use crate::runtime::{HandlerError, Task, TaskOutcome};
 use crate::store::size::fields_size;
 use crate::store::{
-    Direction, DocPath, Document, FieldOp, FieldPath, Precondition, Query, StoreError, Transform, Value, Write,
+    Direction, DocPath, Document, FieldOp, Precondition, Query, StoreError, Transform, Value, Write,
 };
 
 /// Assignments a commit: each is a delete, its mark, its archive, and a write to its student's document. And bytes
@@ -26,9 +28,9 @@ const PAGE_BYTES: usize = 5 << 20;
 const BATCH: u32 = 400;
 /// What leads students to the administration, by its two names (docs/domain/decisions.md#a-7). It goes before the
 /// assignments, so that none is made behind the removal's back.
-const LEADING: [&str; 2] = ["assignedOrgs", "assigningOrgs"];
+const LEADING: [&str; 2] = [OrgSubcollection::Assigned.id(), administration_org::FORMERLY_ASSIGNED];
 /// What else goes with the administration, after the assignments. Counts last.
-const TRAILING: [&str; 2] = ["readOrgs", "stats"];
+const TRAILING: [&str; 2] = [OrgSubcollection::Read.id(), stats::COLLECTION];
 
 /// Runs a remove task to its end.
 pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
@@ -75,8 +77,8 @@ pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
         removal.delete_all(&format!("administrations/{}/{subcollection}", removal.administration)).await?;
     }
     removal.delete_all(&format!("{}/progress", Control::path(&removal.administration)?)).await?;
-    removal.delete_all(&problems::collection(&removal.administration)?).await?;
-    removal.delete_all(&waiting_collection(&removal.administration)?).await?;
+    removal.delete_all(&sync_notes::problems(&removal.administration)?).await?;
+    removal.delete_all(&sync_notes::users_to_follow(&removal.administration)?).await?;
     removal.forget_creators().await?;
     removal.finish(&task).await
 }
@@ -163,19 +165,18 @@ impl Removal<'_> {
     /// Takes the administration from the lists of those who made it. There are several when people edited
     /// each other's: the dashboard's form sends its user as the creator at every save, and notes it with them.
     async fn forget_creators(&self) -> Result<(), StoreError> {
-        const CREATED: &str = "adminData.administrationsCreated";
+        let created = user::administrations_created();
         let query = Query::collection(user::COLLECTION)
-            .filter(CREATED, FieldOp::ArrayContains, self.administration.as_str())
+            .filter(&created.to_string(), FieldOp::ArrayContains, self.administration.as_str())
             .select(&[])
             .limit(BATCH);
         loop {
             let found = self.app.stores.admin.query(query.clone()).await?;
             let last = found.len() < BATCH as usize;
             for creator in found {
-                let write = Write::transform(creator.path, Vec::new()).when(Precondition::Exists).with(
-                    FieldPath::of([user::field::ADMIN_DATA, user::field::ADMINISTRATIONS_CREATED]),
-                    Transform::Remove(vec![Value::from(self.administration.as_str())]),
-                );
+                let write = Write::transform(creator.path, Vec::new())
+                    .when(Precondition::Exists)
+                    .with(created.clone(), Transform::Remove(vec![Value::from(self.administration.as_str())]));
                 match self.app.stores.admin.commit(vec![write]).await {
                     Ok(_) | Err(StoreError::Conflict(_)) => {}
                     Err(error) => return Err(error),

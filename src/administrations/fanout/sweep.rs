@@ -16,7 +16,7 @@ use crate::documents::user::{is_living, is_of_type};
 use crate::fields;
 use crate::runtime::{HandlerError, Task, TaskOutcome};
 use crate::store::size::fields_size;
-use crate::store::{Committed, Direction, DocPath, Document, Precondition, Query, StoreError, Value, Write};
+use crate::store::{Committed, Direction, DocPath, Document, Precondition, StoreError, Value, Write};
 
 /// Assignments read, and dealt with in one commit, at most: each may go, archived, with its traces at its student.
 const PAGE: u32 = 110;

@@ -23,7 +23,7 @@ use crate::orgs::{OrgLists, OrgTree};
 use crate::rights::{Claims, check_not_suspended, denied};
 use crate::runtime::{FunctionError, Status};
 use crate::store::{
-    Database, DocPath, Document, FieldPath, Fields, Query, StoreError, Timestamp, Transaction, Value, Write,
+    Database, DocPath, Document, FieldPath, Fields, StoreError, Timestamp, Transaction, Value, Write,
 };
 
 /// What is to be bound.
@@ -202,8 +202,7 @@ async fn roster_entry(
     id: Option<&str>,
 ) -> Result<Option<RosterEntry>, FunctionError> {
     let entries = |name: &'static str, value: String| {
-        let query =
-            Query::collection(roster_entry::ENTRIES).equal(roster_entry::field::PROVIDER_TYPE, kind).equal(name, value);
+        let query = roster_entry::of_provider(kind).equal(name, value);
         app.stores.admin.query(query.limit(MOST_ENTRIES))
     };
     let only = |found: Vec<Document>| match found.as_slice() {
@@ -223,7 +222,7 @@ async fn roster_entry(
         Some(email) if account.email_verified => {
             let mut found = entries(roster_entry::field::EMAIL, fold_address(email)).await?;
             // Who left the roster has no claim to an address that may be somebody else's by now.
-            found.retain(|entry| entry.fields.get(roster_entry::field::GONE).and_then(Value::as_bool) != Some(true));
+            found.retain(|entry| !roster_entry::is_gone(&entry.fields));
             only(found)
         }
         _ => Ok(None),
@@ -398,7 +397,9 @@ impl Work<'_> {
         let is_decided = beside.next().is_some_and(Option::is_some);
         change.beside.extend(self.pair().filter(|_| !is_decided).cloned());
         let (before, after) = (state.orgs(), stored(Some(&claims)));
-        let mut details = fields! { "roarUid" => roar_uid, "assessmentUid" => self.binding.assessment_uid };
+        let mut details = fields! {
+            field::ROAR_UID => roar_uid, field::ASSESSMENT_UID => self.binding.assessment_uid,
+        };
         if let (Some(entry), Some((kind, id))) = (self.entry, self.binding.identity) {
             let is_by_id = id == Some(entry.provider_id.as_str());
             details.extend(fields! { "provider" => kind, "match" => if is_by_id { "id" } else { "email" } });

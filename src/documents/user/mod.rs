@@ -8,7 +8,7 @@ pub mod merged;
 pub mod orgs;
 pub mod same;
 
-use crate::store::{DocPath, Fields, Result, Value};
+use crate::store::{DocPath, FieldPath, Fields, Result, Value};
 
 /// Names of the fields of users; what they mean: docs/domain/documents.md#users.
 #[allow(missing_docs, reason = "the page says what each field means")]
@@ -93,6 +93,26 @@ pub fn student_data(user: &Fields) -> Option<&Fields> {
     user.get(field::STUDENT_DATA).and_then(Value::as_map)
 }
 
+/// One of the fields of [`student_data`].
+pub fn in_student_data<'a>(user: &'a Fields, name: &str) -> Option<&'a Value> {
+    student_data(user)?.get(name)
+}
+
+/// Where the IDs are of the administrations that somebody made.
+pub fn administrations_created() -> FieldPath {
+    FieldPath::of([field::ADMIN_DATA, field::ADMINISTRATIONS_CREATED])
+}
+
+/// True for a user who is a student by their type.
+pub fn is_student(user: &Fields) -> bool {
+    type_of(user) == Some(user_type::STUDENT)
+}
+
+/// True for a user who is an administrator by their type.
+pub fn is_admin(user: &Fields) -> bool {
+    type_of(user) == Some(user_type::ADMIN)
+}
+
 /// The Auth UID, in the assessment project, that a user's document names.
 pub fn assessment_uid(user: &Fields) -> Option<&str> {
     user.get(field::ASSESSMENT_UID).and_then(Value::as_str)
@@ -127,6 +147,8 @@ mod tests {
         assert_eq!((type_of(&user), assessment_uid(&user)), (Some(user_type::STUDENT), Some("x")));
         assert!(is_of_type(&user, &["educator".to_owned(), "student".to_owned()]) && !is_of_type(&user, &[]));
         assert_eq!(student_data(&user), Some(&fields! { "grade" => "3" }));
+        assert_eq!(in_student_data(&user, field::GRADE), Some(&Value::from("3")));
+        assert_eq!((is_student(&user), is_admin(&user)), (true, false));
         assert_eq!((is_living(&user), archived_unsaid(&user)), (false, None));
         let nobody = Fields::new();
         assert_eq!((type_of(&nobody), student_data(&nobody), is_living(&nobody)), (None, None, true));

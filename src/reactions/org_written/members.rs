@@ -5,8 +5,9 @@ use super::change::OrgChange;
 use super::follow::org_of;
 use crate::app::App;
 use crate::documents::org;
-use crate::documents::user::orgs::current_orgs;
+use crate::documents::user::orgs::{current_path, dates_of};
 use crate::documents::user::user_path;
+use crate::documents::user::{self, orgs::current_orgs};
 use crate::fields;
 use crate::orgs::keep::org_path;
 use crate::orgs::{OrgKey, OrgLists, OrgTree, OrgType, Reach, load_tree};
@@ -14,7 +15,6 @@ use crate::runtime::{HandlerError, NewTask, Task, TaskOutcome};
 use crate::store::path::NAME_FIELD;
 use crate::store::{
     Direction, DocPath, Document, FieldOp, FieldPath, Fields, Precondition, Query, StoreError, Timestamp, Value, Write,
-    lookup,
 };
 use crate::users::placement::{changed_lists, misplaced};
 
@@ -69,7 +69,7 @@ pub async fn run(app: App, task: Task) -> Result<TaskOutcome, HandlerError> {
     copy_district(&app, &moved).await?;
     let mut cursor = task.payload.get("cursor").and_then(Value::as_str).map(str::to_owned);
     loop {
-        let members = format!("{}.current", moved.org_type.plural());
+        let members = current_path(moved.org_type);
         let mut query = Query::collection(user::COLLECTION)
             .filter(&members, FieldOp::ArrayContains, moved.id.as_str())
             .order_by(NAME_FIELD, Direction::Ascending)
@@ -199,7 +199,7 @@ impl Move<'_> {
 
     fn write(&self, member: &Document) -> Option<Write> {
         let since = |org_type: OrgType, id: &str| {
-            let dates = lookup(&member.fields, &format!("{}.dates", org_type.plural())).and_then(Value::as_map);
+            let dates = dates_of(&member.fields, org_type);
             let from = dates.and_then(|dates| dates.get(id)?.as_map()?.get("from")?.as_timestamp());
             // What somebody was given since has nothing to do with the move: its event may come again.
             self.at.zip(from).is_some_and(|(at, from)| from > at)

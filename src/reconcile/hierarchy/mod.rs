@@ -10,6 +10,7 @@ mod examine;
 pub mod report;
 
 use crate::documents::org;
+use crate::documents::user::orgs::current_path;
 use futures::TryStreamExt;
 
 use self::examine::Orgs;
@@ -17,7 +18,7 @@ use self::report::{Finding, HierarchyReport, Kind};
 use crate::app::App;
 use crate::claims::complete_claims;
 use crate::claims::lists::{AdminOrgs, granted, stored};
-use crate::documents::user::orgs::current_orgs;
+use crate::documents::user::{self, orgs::current_orgs};
 use crate::documents::user_claims::{self, claim_path, claims_map};
 use crate::orgs::keep::{keep_lists, org_path};
 use crate::orgs::{OrgKey, OrgType};
@@ -64,7 +65,7 @@ pub async fn reconcile_orgs(app: &App, fix: bool, looked: &(dyn Fn() + Send + Sy
     for (child, parent) in orgs.orphans() {
         report.add(Finding::of_org(Kind::ParentMissing, &child).field(parent));
     }
-    let fields: Vec<String> = OrgType::ALL.iter().map(|of| format!("{}.current", of.plural())).collect();
+    let fields: Vec<String> = OrgType::ALL.map(current_path).into();
     let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
     let mut users = database.stream(Query::collection(user::COLLECTION).select(&fields));
     while let Some(user) = users.try_next().await? {
