@@ -44,6 +44,14 @@ pub mod field {
     pub const ALL_RUN_IDS: &str = "allRunIds";
 }
 
+/// Names of the fields of [`field::COUNTED`], beside those of the flags.
+#[allow(missing_docs, reason = "docs/domain/counts.md says what each means")]
+pub mod counted {
+    pub const ORGS: &str = "orgs";
+    pub const TASKS: &str = "tasks";
+    pub const SINCE: &str = "since";
+}
+
 /// What a map of `progress` says of a task.
 #[allow(missing_docs, reason = "they say it")]
 pub mod mark {

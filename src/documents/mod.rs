@@ -7,6 +7,7 @@ pub mod archive;
 pub mod assignment;
 pub mod claims_audit;
 pub mod conditions;
+pub mod consent;
 pub mod dates;
 pub mod doubles;
 pub mod former;

@@ -24,8 +24,7 @@ use crate::fields;
 use crate::orgs::{OrgLists, OrgTree, Reach, load_tree};
 use crate::store::size::fields_size;
 use crate::store::{
-    DocPath, Document, FieldPath, Fields, Precondition, Query, StoreError, Timestamp, Transaction, Value,
-    Write,
+    DocPath, Document, FieldPath, Fields, Precondition, Query, StoreError, Timestamp, Transaction, Value, Write,
 };
 use crate::users::change::UserChange;
 

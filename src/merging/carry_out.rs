@@ -6,6 +6,7 @@
 //! that's cut short is told by `mergingInto` on the other's document, and goes on when it's asked for again. Whatever is
 //! done already costs reads only.
 
+use crate::documents::consent;
 use serde::Serialize;
 use thiserror::Error;
 
@@ -31,7 +32,6 @@ use crate::store::{
     Database, DocPath, Document, FieldOp, FieldPath, Precondition, Query, StoreError, Transaction, Transform, Value,
     Write,
 };
-use crate::users::consent::CONSENTS;
 
 /// Runs, or trials of one, read at once. Clients make them, and each may have a million bytes.
 const AT_ONCE: u32 = 50;
@@ -40,7 +40,7 @@ const BATCH: usize = 100;
 /// Relations of users, by their fields.
 const RELATIONS: [&str; 3] = [user::field::CHILD_IDS, user::field::PARENT_IDS, user::field::TEACHER_IDS];
 /// What a user has beside assignments and runs.
-const BESIDES: [&str; 3] = ["externalData", "surveyResponses", CONSENTS];
+const BESIDES: [&str; 3] = ["externalData", "surveyResponses", consent::COLLECTION];
 
 /// Why users can't be merged.
 #[derive(Debug, Error)]

@@ -6,8 +6,9 @@
 
 use super::best::Run;
 use super::category;
+use crate::documents::administration::administration_path;
 use crate::documents::run;
-use crate::store::{DocPath, DocumentChange, Fields, Timestamp};
+use crate::store::{DocumentChange, Fields, Timestamp};
 
 /// The runs that are compared with each other: those of one student with the same task and assignment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +45,7 @@ impl Pair {
     pub fn of(run: &Fields) -> Option<Pair> {
         let text = |name: &str| run.get(name)?.as_str().filter(|text| !text.is_empty());
         let (task, assignment) = (text(run::field::TASK_ID)?, text(run::field::ASSIGNMENT_ID)?);
-        DocPath::in_collection("assignments", assignment).ok()?;
+        administration_path(assignment).ok()?;
         Some(Pair { task: task.to_owned(), assignment: assignment.to_owned() })
     }
 }

@@ -3,6 +3,7 @@
 //! A date of birth is a correction, a grade a promotion, an org a move, the rest a plain edit; each
 //! reaches other documents of its own. Only [`changes`] of one of these cost anything.
 
+use crate::documents::sync_notes::field;
 use crate::documents::user::age::{date_of_birth, day};
 use crate::documents::user::copy::Parts;
 use crate::documents::user::grade::{grade_place, grade_text, same_text};
@@ -149,13 +150,13 @@ impl UserChange {
     /// As a document keeps it.
     pub fn to_fields(&self) -> Fields {
         fields! {
-            "orgs" => self.orgs,
-            "grade" => self.grade,
-            "birth" => self.birth,
-            "details" => self.details,
-            "left" => self.left.to_value(),
-            "new" => self.new,
-            "learnt" => self.learnt,
+            field::ORGS => self.orgs,
+            field::GRADE => self.grade,
+            field::BIRTH => self.birth,
+            field::DETAILS => self.details,
+            field::LEFT => self.left.to_value(),
+            field::NEW => self.new,
+            field::LEARNT => self.learnt,
         }
     }
 
@@ -163,13 +164,13 @@ impl UserChange {
     pub fn read(fields: &Fields) -> UserChange {
         let flag = |name: &str| fields.get(name).and_then(Value::as_bool).unwrap_or(false);
         UserChange {
-            orgs: flag("orgs"),
-            grade: flag("grade"),
-            birth: flag("birth"),
-            details: flag("details"),
-            left: OrgLists::from_value(fields.get("left")),
-            new: flag("new"),
-            learnt: flag("learnt"),
+            orgs: flag(field::ORGS),
+            grade: flag(field::GRADE),
+            birth: flag(field::BIRTH),
+            details: flag(field::DETAILS),
+            left: OrgLists::from_value(fields.get(field::LEFT)),
+            new: flag(field::NEW),
+            learnt: flag(field::LEARNT),
             data_before: None,
         }
     }

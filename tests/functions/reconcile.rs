@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use roar_functions::app::Settings;
-use roar_functions::documents::stats::stats_path;
 use roar_functions::demo::district::{District, Size};
 use roar_functions::demo::play::{Step, play};
+use roar_functions::documents::stats::stats_path;
 use roar_functions::fields;
 use roar_functions::reconcile::{Options, Report, adopt, reconcile_all, reconcile_one};
 use roar_functions::store::{DocPath, FieldPath, Fields, Transform, Value, Write};

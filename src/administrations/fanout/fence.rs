@@ -57,7 +57,7 @@ pub async fn fail(database: &Database, administration: &str, version: i64, task:
         let control = Control { state: State::Failed, fingerprint: String::new(), ..control };
         tx.write(Write::set(path, control.to_fields())).await;
         let status = fields! {
-            administration::field::SYNC_STATUS => "failed",
+            administration::field::SYNC_STATUS => State::Failed.name(),
             administration::field::SYNC_ERROR_MESSAGE => format!("{why} Please edit and save again."),
         };
         tx.write(Write::update(administration_path(administration)?, status).when(Precondition::Exists)).await;

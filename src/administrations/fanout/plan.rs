@@ -422,9 +422,9 @@ impl<'a> Plan<'a> {
             tx.write(Write::set(Control::path(self.administration)?, control.to_fields())).await;
             tx.write(Write::delete(progress)).await;
             let (mut status, mut mask) =
-                (fields! { administration::field::SYNC_STATUS => "complete" }, vec![administration::field::SYNC_STATUS, administration::field::SYNC_ERROR_MESSAGE]);
+                (fields! { administration::field::SYNC_STATUS => State::Complete.name() }, vec![administration::field::SYNC_STATUS, administration::field::SYNC_ERROR_MESSAGE]);
             if let Some(next) = &next {
-                status = fields! { administration::field::SYNC_STATUS => "pending", administration::field::SYNC_CHUNKS_TOTAL => 0, administration::field::SYNC_CHUNKS_COMPLETED => 0 };
+                status = fields! { administration::field::SYNC_STATUS => State::Pending.name(), administration::field::SYNC_CHUNKS_TOTAL => 0, administration::field::SYNC_CHUNKS_COMPLETED => 0 };
                 mask.extend([administration::field::SYNC_CHUNKS_TOTAL, administration::field::SYNC_CHUNKS_COMPLETED]);
                 tx.write(self.app.tasks.enlist(next)).await;
             }

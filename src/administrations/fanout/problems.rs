@@ -7,6 +7,7 @@
 use crate::documents::administration::administration_path;
 use crate::documents::administration::field::SYNC_PROBLEMS;
 use crate::documents::administration_sync::{Progress, progress_path};
+pub use crate::documents::sync_notes::summary;
 use crate::documents::sync_notes::{field, older_problems, problem_path, problems};
 use crate::fields;
 use crate::store::{
@@ -49,11 +50,6 @@ pub async fn noted(database: &Database, administration: &str) -> Result<(i64, Ve
 /// The first students with problems, by ID.
 pub async fn first(database: &Database, administration: &str) -> Result<Vec<Document>> {
     database.query(Query::collection(problems(administration)?).limit(NAMED)).await
-}
-
-/// What an administration says of its last sync's problems.
-pub fn summary(count: i64, first: &[Document]) -> Fields {
-    fields! { "count" => count, "students" => Value::strings(first.iter().map(Document::id)) }
 }
 
 /// The write of the administration's [`SYNC_PROBLEMS`]: absent without any.

@@ -16,9 +16,7 @@ use crate::documents::user;
 use crate::fields;
 use crate::runtime::{HandlerError, Task, TaskOutcome};
 use crate::store::size::fields_size;
-use crate::store::{
-    Direction, DocPath, Document, FieldOp, Precondition, Query, StoreError, Transform, Value, Write,
-};
+use crate::store::{Direction, DocPath, Document, FieldOp, Precondition, Query, StoreError, Transform, Value, Write};
 
 /// Assignments a commit: each is a delete, its mark, its archive, and a write to its student's document. And bytes
 /// of archives, with Firestore taking 10 MiB.

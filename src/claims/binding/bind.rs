@@ -22,9 +22,7 @@ use crate::fields;
 use crate::orgs::{OrgLists, OrgTree};
 use crate::rights::{Claims, check_not_suspended, denied};
 use crate::runtime::{FunctionError, Status};
-use crate::store::{
-    Database, DocPath, Document, FieldPath, Fields, StoreError, Timestamp, Transaction, Value, Write,
-};
+use crate::store::{Database, DocPath, Document, FieldPath, Fields, StoreError, Timestamp, Transaction, Value, Write};
 
 /// What is to be bound.
 pub struct Binding<'a> {
