@@ -42,11 +42,10 @@ pub struct Follower<'a> {
 /// administration has to be read. `None` is an assignment that doesn't say what its conditions look at.
 fn conditions_care(looked_at: Option<&[Value]>, change: &UserChange) -> bool {
     let Some(fields) = looked_at else { return change.grade || change.birth };
-    fields.iter().filter_map(Value::as_str).any(|field| {
-        let of_grade = field.ends_with("grade") || field == "studentData.schoolLevel";
-        let of_birth = field == "age" || field == "studentData.dob" || field.starts_with("birth");
-        (change.grade && of_grade) || (change.birth && of_birth)
-    })
+    fields
+        .iter()
+        .filter_map(Value::as_str)
+        .any(|field| (change.grade && user::depends_on_grade(field)) || (change.birth && user::depends_on_birth(field)))
 }
 
 /// True when [`Follower::open`] needs the assignment's administration.

@@ -98,6 +98,16 @@ pub fn in_student_data<'a>(user: &'a Fields, name: &str) -> Option<&'a Value> {
     student_data(user)?.get(name)
 }
 
+/// True for what a condition looks at, as a path, when a student's grade decides it.
+pub fn depends_on_grade(path: &str) -> bool {
+    path.ends_with(field::GRADE) || path == "studentData.schoolLevel"
+}
+
+/// True for what a condition looks at, as a path, when a student's date of birth decides it.
+pub fn depends_on_birth(path: &str) -> bool {
+    path == "age" || path == "studentData.dob" || path.starts_with("birth")
+}
+
 /// Where the IDs are of the administrations that somebody made.
 pub fn administrations_created() -> FieldPath {
     FieldPath::of([field::ADMIN_DATA, field::ADMINISTRATIONS_CREATED])
@@ -153,5 +163,21 @@ mod tests {
         let nobody = Fields::new();
         assert_eq!((type_of(&nobody), student_data(&nobody), is_living(&nobody)), (None, None, true));
         assert_eq!(archived_unsaid(&nobody), Some(Value::Boolean(false)));
+    }
+
+    #[test]
+    fn what_a_grade_and_a_birth_decide() {
+        // The field of a condition; decided by the grade, by the birth.
+        for (path, expected) in [
+            ("studentData.grade", [true, false]),
+            ("grade", [true, false]),
+            ("studentData.schoolLevel", [true, false]),
+            ("age", [false, true]),
+            ("studentData.dob", [false, true]),
+            ("birthYear", [false, true]),
+            ("studentData.gender", [false, false]),
+        ] {
+            assert_eq!([depends_on_grade(path), depends_on_birth(path)], expected, "{path}");
+        }
     }
 }
