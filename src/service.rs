@@ -1,8 +1,5 @@
 //! The assembled service: the functions of the index over two databases, a task queue and the runtime.
 
-use crate::documents::administration;
-use crate::documents::administration_org::OrgSubcollection;
-use crate::documents::assignment;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -16,6 +13,9 @@ use crate::accounts::Projects;
 use crate::administrations::definitions::Definitions;
 use crate::app::{ADMIN, ASSESSMENT, App, Settings, Stores};
 use crate::context::Context;
+use crate::documents::administration;
+use crate::documents::administration_org::OrgSubcollection;
+use crate::documents::assignment;
 use crate::functions;
 use crate::openapi;
 use crate::rostering::{Rosters, Tally, UnderWay};

@@ -1,12 +1,12 @@
 //! What becomes of orgs reaches the administrations that are still open: who is gone leaves their lists, and where the
 //! hierarchy has changed, they are planned anew (docs/domain/administrations.md#when-orgs-change).
 
-use crate::documents::administration_org::{self, OrgSubcollection, field::ORG_ID};
 use std::collections::BTreeSet;
 
 use super::sync::{Origin, bring_about};
 use crate::app::App;
 use crate::documents::administration::{self, Administration, administration_path};
+use crate::documents::administration_org::{self, OrgSubcollection, field::ORG_ID};
 use crate::documents::org_lists::OrgSet;
 use crate::orgs::{OrgKey, OrgLists, OrgType};
 use crate::store::{FieldPath, Fields, StoreError, Value, Write};

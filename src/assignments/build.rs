@@ -1,6 +1,5 @@
 //! Who gets which assignment, and what becomes of one that exists (docs/domain/assignments.md). Pure.
 
-use crate::documents::user;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -14,6 +13,7 @@ use crate::documents::assignment::{
 };
 use crate::documents::former::former;
 use crate::documents::org_lists::OrgSet;
+use crate::documents::user;
 use crate::documents::user::age::date_of_birth;
 use crate::documents::user::grade::grade_text;
 use crate::documents::user::orgs::current_orgs;

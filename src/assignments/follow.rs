@@ -4,8 +4,6 @@
 //! show the student as they are, follow them from org to org, and lose what a promotion has made
 //! pointless, never what was begun.
 
-use crate::documents::administration_org;
-use crate::documents::run;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -13,8 +11,10 @@ use super::build::{CONDITION_FIELDS, Decision, Definition, Former, assessments, 
 use super::counts::Contribution;
 use super::tasks::Tasks;
 use crate::documents::administration::Administration;
+use crate::documents::administration_org;
 use crate::documents::assignment::{self, assessments_of, has_begun, is_complete, progress, requirements, task_id};
 use crate::documents::org_lists::OrgSet;
+use crate::documents::run;
 use crate::documents::user::age::{age_in_months, date_of_birth, day};
 use crate::documents::user::orgs::current_orgs;
 use crate::documents::user::{self, is_living};

@@ -1,9 +1,9 @@
 //! Custom claims: what ID tokens tell of a `userClaims` document. Pure.
 
-use crate::documents::user_claims;
 use serde_json::{Map, Value as Json, json};
 
 use crate::accounts::{AccountError, check_claims};
+use crate::documents::user_claims;
 use crate::store::{Fields, Value};
 
 /// The org lists stay in the document: they don't fit into tokens

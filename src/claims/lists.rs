@@ -1,9 +1,9 @@
 //! The two lists of orgs that an admin's claims hold: the top-most ones that were granted, and all that
 //! these come to (docs/domain/rights.md#both-lists-of-orgs). Pure, but for [`snapshot`].
 
-use crate::documents::user_claims;
 use thiserror::Error;
 
+use crate::documents::user_claims;
 use crate::fields;
 use crate::orgs::{OrgKey, OrgLists, OrgTree, OrgType, Reach, load_tree};
 use crate::runtime::{FunctionError, Status};

@@ -21,6 +21,8 @@ pub mod sources;
 pub mod suspension;
 mod written;
 
+use std::time::Duration;
+
 pub use admin_orgs::{append_to_admin_claims, remove_from_admin_claims};
 pub use binding::{associate_assessment_uid, set_uid_claims};
 pub use give_up::give_up;
@@ -31,10 +33,8 @@ pub use publish::{ClaimsError, publish};
 pub use roster::entry_updated;
 pub use written::written;
 
-use crate::documents::user_claims;
-use std::time::Duration;
-
 use crate::context::jitter;
+use crate::documents::user_claims;
 use crate::store::{Document, Timestamp, Value};
 
 /// How often a change of claims begins anew because somebody else changes the same ones. Changes commute, so whoever

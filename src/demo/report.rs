@@ -1,6 +1,5 @@
 //! Tables for people: counts beside their recount.
 
-use crate::documents::assignment;
 use std::collections::BTreeMap;
 
 use comfy_table::{Cell, CellAlignment, Table, presets};
@@ -11,6 +10,7 @@ use crate::assignments::counts::{Contribution, CountsDelta};
 use crate::assignments::recount::Counts;
 use crate::assignments::tasks::Tasks;
 use crate::documents::administration::{Administration, administration_path};
+use crate::documents::assignment;
 use crate::documents::stats::TOTAL;
 use crate::store::{Database, Query, Result, Value};
 

@@ -1,6 +1,5 @@
 //! One transaction that brings a user's assignments in line with the user.
 
-use crate::documents::administration_org::{self, OrgSubcollection};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -11,6 +10,7 @@ use crate::assignments::follow::{Follower, assigned_by, is_open, needs_administr
 use crate::assignments::settlement::Settlement;
 use crate::assignments::side_effects::{lists_assignment, user_writes};
 use crate::documents::administration::{self, Administration, administration_path};
+use crate::documents::administration_org::{self, OrgSubcollection};
 use crate::documents::administration_sync::{Control, State};
 use crate::documents::archive::archive_path;
 use crate::documents::assignment::{self, assignment_path};

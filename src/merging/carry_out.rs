@@ -6,7 +6,6 @@
 //! that's cut short is told by `mergingInto` on the other's document, and goes on when it's asked for again. Whatever is
 //! done already costs reads only.
 
-use crate::documents::consent;
 use serde::Serialize;
 use thiserror::Error;
 
@@ -20,6 +19,7 @@ use crate::claims::edit::EditError;
 use crate::documents::administration::administration_path;
 use crate::documents::archive::{DELETED_AT, archive_path, kept};
 use crate::documents::assignment::assignment_path;
+use crate::documents::consent;
 use crate::documents::former::{FORMER, all_former, entry_path};
 use crate::documents::user::copy::new_copy;
 use crate::documents::user::merged::{MERGING_INTO, is_merged, refusal};

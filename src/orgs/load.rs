@@ -1,10 +1,10 @@
 //! Reads the part of the org hierarchy that a question needs.
 
-use crate::documents::org;
 use futures::{StreamExt, TryStreamExt};
 
 use super::tree::HIERARCHY_FIELDS;
 use super::{OrgKey, OrgLists, OrgTree, OrgType};
+use crate::documents::org;
 use crate::store::{Database, DocPath, Document, FieldPath, Query, Result};
 
 /// Queries under way at once.

@@ -1,9 +1,9 @@
 //! The hierarchy of orgs as pure functions over a snapshot (docs/domain/orgs.md).
 
-use crate::documents::org;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use super::{OrgKey, OrgLists, OrgType};
+use crate::documents::org;
 use crate::store::{Document, Fields, Value};
 
 /// What the hierarchy needs to know of one org.

@@ -1,6 +1,5 @@
 //! One student and their assignment: what differs, and what mends it. Pure.
 
-use crate::documents::user::listed::{self, LISTS, list_path};
 use std::collections::BTreeSet;
 
 use super::report::{Finding, Kind};
@@ -15,6 +14,7 @@ use crate::documents::archive::archiving;
 use crate::documents::assignment::{self, assessments_of, assignment_path, flags};
 use crate::documents::former::{FORMER, entry_path, former};
 use crate::documents::history;
+use crate::documents::user::listed::{self, LISTS, list_path};
 use crate::documents::user::orgs::current_orgs;
 use crate::documents::user::{self, is_living, is_of_type};
 use crate::orgs::OrgLists;
@@ -285,7 +285,7 @@ impl Rules<'_> {
     }
 
     fn assignment_writes(&self, subject: Subject<'_>, target: Option<Fields>) -> Result<Vec<Write>> {
-        let path = assignment_path(&subject.path, self.administration)?;
+        let path = assignment_path(subject.path, self.administration)?;
         let Some(mut target) = target else {
             let Some(assignment) = subject.assignment else { return Ok(Vec::new()) };
             let mut writes = vec![Write::delete(path)];

@@ -24,20 +24,20 @@ mod runs_aside;
 pub mod standing;
 mod walk;
 
-use crate::documents::assignment;
 use std::collections::BTreeSet;
 
+use self::pages::PAGE;
 use futures::TryStreamExt as _;
 
 pub use callable::reconcile_administration;
 pub use options::{Options, Step, Watch};
 pub use report::Report;
 
-use self::pages::PAGE;
 use crate::administrations::{Origin, bring_about};
 use crate::app::App;
 use crate::documents::administration::{self, administration_path};
 use crate::documents::administration_sync::Control;
+use crate::documents::assignment;
 use crate::store::{Database, Direction, FieldOp, Query, Result, Value};
 
 /// Reconciles one administration; `None` when there is no trace of it.

@@ -1,6 +1,5 @@
 //! Mending students: a few at a time, each few in one transaction that reads them anew.
 
-use crate::documents::assignment::assignment_path;
 use std::collections::BTreeSet;
 
 use futures::{StreamExt, TryStreamExt};
@@ -11,6 +10,7 @@ use super::standing::{Mark, Scope, Standing, mark_paths};
 use crate::app::App;
 use crate::assignments::counts::CountsDelta;
 use crate::documents::archive::archive_path;
+use crate::documents::assignment::assignment_path;
 use crate::runs::hold::{RunsByTask, not_found};
 use crate::runs::{deleted_runs, runs_of_assignment};
 use crate::store::{DocPath, Document, Precondition, Result, StoreError};

@@ -1,12 +1,12 @@
 //! An administration's runs beside its assignments: both are read in the order of their students, so that memory is for
 //! a page of each.
 
-use crate::documents::run;
-use crate::documents::user;
 use std::collections::VecDeque;
 
 use super::pages::PAGE;
 use crate::app::App;
+use crate::documents::run;
+use crate::documents::user;
 use crate::runs::best::keep_those_that_matter;
 use crate::runs::hold::{RunsByTask, by_task, fields_by_task};
 use crate::runs::load::MOST_OF_ASSIGNMENT;

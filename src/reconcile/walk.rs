@@ -1,8 +1,6 @@
 //! Going through one administration: its assignments, the users who list it, the members of its orgs,
 //! its counts.
 
-use crate::documents::assignment;
-use crate::documents::assignment::assignment_path;
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, TryStreamExt};
@@ -24,6 +22,7 @@ use crate::administrations::fanout::problems;
 use crate::app::App;
 use crate::assignments::counts::{idle_blocks, without_idle};
 use crate::documents::administration::administration_path;
+use crate::documents::assignment::{self, assignment_path};
 use crate::documents::user::listed::LISTS;
 use crate::documents::user::{self, is_living};
 use crate::orgs::OrgLists;

@@ -1,6 +1,5 @@
 //! `getAdministrations`: the administrations that the caller may read (docs/domain/dashboard.md#getadministrations).
 
-use crate::documents::administration_org::{OrgSubcollection, field::ORG_ID};
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value as Json, json};
@@ -8,6 +7,7 @@ use serde_json::{Value as Json, json};
 use super::payload::Listing;
 use crate::app::App;
 use crate::documents::administration::{self, Administration, administration_path};
+use crate::documents::administration_org::{OrgSubcollection, field::ORG_ID};
 use crate::orgs::OrgType;
 use crate::rights::{Claimed, Claims, Readership};
 use crate::runtime::FunctionError;

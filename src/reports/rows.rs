@@ -1,12 +1,12 @@
 //! The rows of an administration's tree of orgs: which are seen, and what each shows
 //! (docs/domain/dashboard.md#getadministrationorgsandstats). Pure.
 
-use crate::documents::administration;
-use crate::documents::org;
 use serde_json::{Map, Value as Json, json};
 
 use super::net::net;
 use crate::assignments::counts::Counters;
+use crate::documents::administration;
+use crate::documents::org;
 use crate::documents::org_lists::OrgSet;
 use crate::orgs::child_lists::listed;
 use crate::orgs::{OrgKey, OrgLists, OrgTree, OrgType};

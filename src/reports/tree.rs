@@ -1,7 +1,6 @@
 //! `getAdministrationOrgsAndStats`: an administration's orgs with their counts, one level of the tree at a
 //! time (docs/domain/dashboard.md#getadministrationorgsandstats).
 
-use crate::documents::org;
 use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Value as Json, json};
@@ -11,6 +10,7 @@ use super::net;
 use super::payload::Level;
 use super::rows::{ROW_FIELDS, Row, View};
 use crate::app::App;
+use crate::documents::org;
 use crate::documents::stats::field::ASSIGNMENT;
 use crate::documents::stats::{Counters, stats_path};
 use crate::orgs::{OrgKey, OrgType, Reach, load_tree};

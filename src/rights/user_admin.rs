@@ -1,10 +1,10 @@
 //! Who may change whose account.
 
-use crate::documents::user::orgs::current_orgs;
 use async_trait::async_trait;
 
 use super::{Claims, NamesUser, Payload, Permit, Requester, Rule, denied};
 use crate::app::App;
+use crate::documents::user::orgs::current_orgs;
 use crate::documents::user::{self, user_path};
 use crate::documents::user_claims;
 use crate::orgs::OrgLists;

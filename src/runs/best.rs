@@ -1,8 +1,8 @@
 //! Which run of a task counts (docs/domain/runs.md#the-best-run). Pure.
 
-use crate::documents::run;
 use std::cmp::Ordering;
 
+use crate::documents::run;
 use crate::store::{Fields, Timestamp, Value, lookup};
 
 /// Runs of one task of an assignment that are compared, beside the best so far.

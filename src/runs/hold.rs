@@ -4,7 +4,6 @@
 //! Usually each run's own event brings its task in line. An assignment that comes again after its student was away
 //! has missed such events, and `reconcile` looks for whatever else went amiss.
 
-use crate::documents::run;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::assignment::{Outcome, follow};
@@ -12,6 +11,7 @@ use super::best::{self, Run};
 use crate::assignments::build::entry;
 use crate::documents::administration::Administration;
 use crate::documents::assignment::{self, assessments_of, names_runs, progress_key, task_id};
+use crate::documents::run;
 use crate::store::{Document, Fields, Timestamp, Value};
 
 /// A student's runs of one assignment, by task.

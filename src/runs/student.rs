@@ -4,10 +4,11 @@
 //! A run is a snapshot of its start: a grade in it stays. A date of birth is corrected, and the orgs
 //! follow the assignment, while that is open.
 
-use crate::documents::run;
-pub use crate::documents::run::assignment_of;
 use jiff::civil::Date;
 
+pub use crate::documents::run::assignment_of;
+
+use crate::documents::run;
 use crate::documents::user::age::{age_in_months, day};
 use crate::orgs::OrgLists;
 use crate::store::{FieldPath, Fields, Value};

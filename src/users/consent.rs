@@ -4,11 +4,11 @@
 //! it be changed or taken away. This is the service's own record: what was there when, by the store's time. What
 //! disappears from `legal` by other ways leaves its record, and one of its going.
 
-use crate::documents::consent::{consent_path, field};
-use crate::documents::user;
 use std::collections::BTreeSet;
 
 use crate::digest::digest;
+use crate::documents::consent::{consent_path, field};
+use crate::documents::user;
 use crate::fields;
 use crate::store::order::encode;
 use crate::store::size::value_size;

@@ -1,8 +1,8 @@
 //! Names of people, as they're sent and stored. Pure.
 
-use crate::documents::user;
 use serde_json::{Map, Value as Json};
 
+use crate::documents::user;
 use crate::fields;
 use crate::payload::{Checked, optional_text, present, required_text};
 use crate::runtime::FunctionError;

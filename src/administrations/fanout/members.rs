@@ -1,12 +1,12 @@
 //! Who is in the orgs of a phase: the queries, and how many members are left to deal with.
 
-use crate::documents::user;
-use crate::documents::user::orgs::current_path;
 use futures::{StreamExt, TryStreamExt};
 
 use super::ownership::{Phase, run_key, seen_key};
 use crate::app::App;
 use crate::documents::administration_sync::Progress;
+use crate::documents::user;
+use crate::documents::user::orgs::current_path;
 use crate::orgs::OrgType;
 use crate::store::{FieldOp, Query, StoreError, Value};
 

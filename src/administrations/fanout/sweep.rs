@@ -1,7 +1,6 @@
 //! A look at every assignment of an administration that opens again: whoever left its orgs while it was
 //! closed kept the assignment, and no phase comes to them any more.
 
-use crate::documents::assignment;
 use std::collections::BTreeMap;
 
 use super::fence::{BROKE_OFF, fail};
@@ -12,6 +11,7 @@ use crate::assignments::build::Decision;
 use crate::assignments::settlement::Settlement;
 use crate::assignments::side_effects::user_writes;
 use crate::documents::administration_sync::{completed_write, open_chunks, progress_write};
+use crate::documents::assignment;
 use crate::documents::user::{is_living, is_of_type};
 use crate::fields;
 use crate::runtime::{HandlerError, Task, TaskOutcome};

@@ -1,6 +1,5 @@
 //! Binding two accounts to one user: reads what there is, decides, and writes what's missing.
 
-use crate::documents::roster_entry;
 use serde_json::{Map, Value as Json};
 
 use super::identity::{COPIED, Question, RosterEntry, account_provider, is_owner, user_of};
@@ -14,6 +13,7 @@ use crate::claims::lists::{AdminOrgs, granted, snapshot, stored};
 use crate::claims::roster::role_over;
 use crate::claims::sources::Sources;
 use crate::claims::{ClaimsError, Rounds, give_up, publish};
+use crate::documents::roster_entry;
 use crate::documents::user::copy::new_copy;
 use crate::documents::user::same::fold_address;
 use crate::documents::user::{self, user_path};

@@ -4,7 +4,6 @@
 //! somebody else's before, nor that an account with an address that nobody verified was made their user's. What was done
 //! so far isn't lost: the user whom the account leaves waits, as a pair, for somebody's yes.
 
-use crate::documents::user::orgs::current_orgs;
 use secrecy::SecretString;
 
 use super::identity::{RosterEntry, account_provider, is_roster_provider};
@@ -13,6 +12,7 @@ use crate::app::App;
 use crate::documents::doubles::{Found, agrees};
 use crate::documents::user::age::day;
 use crate::documents::user::merged::refusal;
+use crate::documents::user::orgs::current_orgs;
 use crate::documents::user::same::{fold_address, same_birth, same_name};
 use crate::documents::user::{self, user_path};
 use crate::documents::user_claims;

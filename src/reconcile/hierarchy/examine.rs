@@ -1,8 +1,8 @@
 //! All orgs, and what of their documents doesn't agree with their links. Pure.
 
-use crate::documents::org;
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::documents::org;
 use crate::orgs::child_lists::ChildLists;
 use crate::orgs::{Org, OrgKey, OrgTree, OrgType};
 use crate::store::{Document, Value};

@@ -9,15 +9,15 @@
 mod examine;
 pub mod report;
 
-use crate::documents::org;
-use crate::documents::user::orgs::current_path;
-use futures::TryStreamExt;
-
 use self::examine::Orgs;
 use self::report::{Finding, HierarchyReport, Kind};
+use futures::TryStreamExt;
+
 use crate::app::App;
 use crate::claims::complete_claims;
 use crate::claims::lists::{AdminOrgs, granted, stored};
+use crate::documents::org;
+use crate::documents::user::orgs::current_path;
 use crate::documents::user::{self, orgs::current_orgs};
 use crate::documents::user_claims::{self, claim_path, claims_map};
 use crate::orgs::keep::{keep_lists, org_path};
