@@ -6,13 +6,14 @@
 //! more.
 
 use crate::app::App;
+use crate::documents::org;
 use crate::orgs::OrgType;
 use crate::runtime::{DocumentEvent, HandlerError};
 use crate::store::{DocPath, Document, Fields, Precondition, StoreError, Value, Write};
 
 /// What tells who a family is and where it lives. A family is called by its people's last name, and its
 /// groups after it.
-const OF_FAMILIES: [&str; 3] = ["name", "address", "location"];
+const OF_FAMILIES: [&str; 3] = [org::field::NAME, org::field::ADDRESS, org::field::LOCATION];
 
 /// What the mirror of an org holds: all of it but the fields of `omit` and what would identify a family.
 pub fn mirrored(org_type: OrgType, org: &Fields, omit: &[String]) -> Fields {
@@ -27,7 +28,8 @@ fn is_of_family(org_type: OrgType, org: &Fields) -> bool {
     match org_type {
         OrgType::Family => true,
         OrgType::Group => {
-            !text("familyId").is_empty() || OrgType::parse(text("parentOrgType")) == Some(OrgType::Family)
+            !text(org::field::FAMILY_ID).is_empty()
+                || OrgType::parse(text(org::field::PARENT_ORG_TYPE)) == Some(OrgType::Family)
         }
         OrgType::District | OrgType::School | OrgType::Class => false,
     }

@@ -15,6 +15,9 @@ use crate::accounts::{AccountError, Accounts};
 use crate::administrations::definitions::Definitions;
 use crate::app::{ADMIN, ASSESSMENT, App, Projects, Settings, Stores};
 use crate::context::Context;
+use crate::documents::administration;
+use crate::documents::administration_org::OrgSubcollection;
+use crate::documents::assignment;
 use crate::functions;
 use crate::openapi;
 use crate::rostering::{Rosters, Tally, UnderWay};
@@ -28,7 +31,7 @@ use crate::store::embedded::{EmbeddedStore, Index, IndexMode, IndexSet};
 use crate::store::{Direction, StoreError};
 
 /// Fields of indexes that only the dashboard's own queries need; an embedded store has no such clients.
-const DASHBOARD_FIELDS: [&str; 3] = ["name", "readOrgs.", "testData"];
+const DASHBOARD_FIELDS: [&str; 3] = [administration::field::NAME, "readOrgs.", administration::field::TEST_DATA];
 
 const ASCENDING: IndexMode = IndexMode::Ordered(Direction::Ascending);
 
@@ -41,15 +44,15 @@ pub fn embedded_indexes() -> Result<IndexSet, StoreError> {
         // Where few documents are left once the first field is fixed, its own index serves every query: the
         // others would be written at each sync, for each org.
         match index.collection_id.as_str() {
-            "readOrgs" => return index.group && index.fields.len() == 1,
-            "administrations" => return index.fields.len() == 1 && index.fields[0].mode == ASCENDING,
+            read if read == OrgSubcollection::Read.id() => return index.group && index.fields.len() == 1,
+            administration::COLLECTION => return index.fields.len() == 1 && index.fields[0].mode == ASCENDING,
             _ => {}
         }
         // Overrides repeat what Firestore does for every field; one direction of it serves the queries.
         let repeated = match index.fields.as_slice() {
             // Lists are asked for what they contain.
             [only] if only.path.to_string().starts_with("claims.adminOrgs.") => only.mode != IndexMode::Contains,
-            [only] if !index.group => only.path.to_string() == "id" || only.mode != ASCENDING,
+            [only] if !index.group => only.path.to_string() == assignment::field::ID || only.mode != ASCENDING,
             _ => false,
         };
         !repeated && !paths.any(|path| DASHBOARD_FIELDS.iter().any(|dashboard| path.starts_with(dashboard)))

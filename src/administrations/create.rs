@@ -1,25 +1,21 @@
 //! The callable `createAdministration`: makes an administration, or changes one
 //! (docs/domain/administrations.md#creating-an-administration). The assignments follow from the document's event.
 
-use jiff::SignedDuration;
 use serde_json::json;
 use thiserror::Error;
 
 use super::payload::{Created, Request};
 use crate::app::{App, EditInProgress};
-use crate::digest::digest;
-use crate::documents::administration::{Administration, administration_path};
-use crate::documents::user::user_path;
+use crate::documents::administration::{self, Administration, administration_path};
+use crate::documents::request_id::{self, remembered, request_path};
+use crate::documents::user::{self, user_path};
 use crate::fields;
 use crate::orgs::{OrgLists, OrgTree, OrgType, Reach, load_tree};
 use crate::rights::{Claims, NamesOrgs, OrgAdmin, Requester};
 use crate::runtime::{FunctionError, Status};
 use crate::store::{
-    DocPath, Document, FieldPath, Fields, Precondition, StoreError, Timestamp, Transaction, Transform, Value, Write,
+    DocPath, FieldPath, Fields, Precondition, StoreError, Timestamp, Transaction, Transform, Value, Write,
 };
-
-/// How long a `requestId` is remembered.
-const REQUEST_MEMORY: SignedDuration = SignedDuration::from_hours(24);
 
 impl NamesOrgs for Request {
     fn orgs(&self) -> &OrgLists {
@@ -31,7 +27,7 @@ impl NamesOrgs for Request {
 pub async fn create_administration(app: App, permit: OrgAdmin, request: Request) -> Result<Created, FunctionError> {
     let Requester { uid, claims, .. } = &permit.requester;
     let memory = match &request.request_id {
-        Some(id) => Some(memory_path(uid, id)?),
+        Some(id) => Some(request_path(uid, id)?),
         None => None,
     };
     let tree = load_tree(&app.stores.admin, &request.orgs, Reach::Up).await?;
@@ -90,11 +86,6 @@ impl From<SaveError> for FunctionError {
     }
 }
 
-/// Where a request is remembered: by a digest, for callers choose their IDs freely.
-fn memory_path(uid: &str, request_id: &str) -> Result<DocPath, StoreError> {
-    DocPath::in_collection("requestIds", &digest(format!("{uid}\0{request_id}")))
-}
-
 struct Work<'a> {
     app: &'a App,
     claims: &'a Claims,
@@ -126,9 +117,7 @@ impl Work<'_> {
             }
         };
         if let Some(path) = &self.memory {
-            let expires = now.checked_add(REQUEST_MEMORY).unwrap_or(now);
-            let memory = fields! { "administrationId" => id.as_str(), "createdAt" => now, "expireAt" => expires };
-            tx.write(Write::set(path.clone(), memory)).await;
+            tx.write(Write::set(path.clone(), request_id::memory(&id, now))).await;
         }
         Ok(id)
     }
@@ -144,19 +133,19 @@ impl Work<'_> {
     fn fields(&self) -> Fields {
         let request = self.request;
         let mut fields = fields! {
-            "name" => request.name.as_str(),
-            "publicName" => request.public_name.as_str(),
-            "assessments" => request.assessments.clone(),
-            "dateOpened" => request.date_opened,
-            "dateClosed" => request.date_closed,
-            "sequential" => request.sequential,
-            "tags" => Value::strings(&request.tags),
-            "testData" => request.test_data,
-            "formatVersion" => 2,
-            "minimalOrgs" => self.tree.minimal(&request.orgs).to_value(),
+            administration::field::NAME => request.name.as_str(),
+            administration::field::PUBLIC_NAME => request.public_name.as_str(),
+            administration::field::ASSESSMENTS => request.assessments.clone(),
+            administration::field::DATE_OPENED => request.date_opened,
+            administration::field::DATE_CLOSED => request.date_closed,
+            administration::field::SEQUENTIAL => request.sequential,
+            administration::field::TAGS => Value::strings(&request.tags),
+            administration::field::TEST_DATA => request.test_data,
+            administration::field::FORMAT_VERSION => 2,
+            administration::field::MINIMAL_ORGS => self.tree.minimal(&request.orgs).to_value(),
         };
         if let Some(legal) = &request.legal {
-            fields.insert("legal".to_owned(), legal.clone());
+            fields.insert(administration::field::LEGAL.to_owned(), legal.clone());
         }
         fields
     }
@@ -164,11 +153,15 @@ impl Work<'_> {
     async fn create(&self, tx: &Transaction) -> Result<(), SaveError> {
         let creator = user_path(&self.claims.roar_uid)?;
         let mut fields = self.fields();
-        fields.insert("createdBy".to_owned(), Value::from(self.claims.roar_uid.as_str()));
+        fields.insert(administration::field::CREATED_BY.to_owned(), Value::from(self.claims.roar_uid.as_str()));
         let path = administration_path(self.new_id)?;
-        tx.write(Write::create(path, fields).with(FieldPath::top("dateCreated"), Transform::ServerTime)).await;
+        tx.write(
+            Write::create(path, fields)
+                .with(FieldPath::top(administration::field::DATE_CREATED), Transform::ServerTime),
+        )
+        .await;
         if self.lists {
-            let created = FieldPath::of(["adminData", "administrationsCreated"]);
+            let created = user::administrations_created();
             tx.write(
                 Write::transform(creator, Vec::new())
                     .when(Precondition::Exists)
@@ -187,7 +180,8 @@ impl Work<'_> {
         let existing = Administration::from_document(&document);
         let existing_orgs = existing.input_orgs();
         // Without orgs, an administration is its creator's.
-        let is_owner = self.claims.super_admin || existing.text("createdBy") == self.claims.roar_uid;
+        let is_owner =
+            self.claims.super_admin || existing.text(administration::field::CREATED_BY) == self.claims.roar_uid;
         if !self.claims.administers_all(&existing_orgs) || (existing_orgs.is_empty() && !is_owner) {
             return Err(SaveError::Forbidden);
         }
@@ -216,7 +210,10 @@ impl Work<'_> {
             EditInProgress::Allow => Ok(()),
             EditInProgress::Deny => refuse("it"),
             EditInProgress::Extend => {
-                for (field, name) in [("assessments", "assessments"), ("dateOpened", "dateOpen")] {
+                for (field, name) in [
+                    (administration::field::ASSESSMENTS, administration::field::ASSESSMENTS),
+                    (administration::field::DATE_OPENED, "dateOpen"),
+                ] {
                     if existing.fields.get(field) != fields.get(field) {
                         return refuse(name);
                     }
@@ -229,7 +226,10 @@ impl Work<'_> {
                         return refuse(name);
                     }
                 }
-                if existing.date("dateClosed").is_some_and(|closed| self.request.date_closed < closed) {
+                if existing
+                    .date(administration::field::DATE_CLOSED)
+                    .is_some_and(|closed| self.request.date_closed < closed)
+                {
                     return refuse("dateClose to an earlier date");
                 }
                 if !existing_orgs.difference(&self.request.orgs.to_set()).is_empty() {
@@ -239,10 +239,4 @@ impl Work<'_> {
             }
         }
     }
-}
-
-fn remembered(memory: &Document, now: Timestamp) -> Option<String> {
-    let created = memory.fields.get("createdAt")?.as_timestamp()?;
-    let alive = now.duration_since(created) < REQUEST_MEMORY;
-    alive.then(|| memory.fields.get("administrationId")?.as_str().map(str::to_owned)).flatten()
 }

@@ -4,23 +4,23 @@
 use std::collections::BTreeMap;
 
 use crate::digest::digest;
-use crate::documents::administration::Administration;
+use crate::documents::administration::{self, Administration};
 use crate::orgs::{OrgLists, OrgType};
 use crate::store::Value;
 
 /// Fields whose change must reach the assignments. Org lists matter too, as sets.
 const MATERIAL_FIELDS: [&str; 11] = [
-    "assessments",
-    "createdBy",
-    "dateClosed",
-    "dateOpened",
-    "demoData",
-    "formatVersion",
-    "legal",
-    "name",
-    "publicName",
-    "sequential",
-    "testData",
+    administration::field::ASSESSMENTS,
+    administration::field::CREATED_BY,
+    administration::field::DATE_CLOSED,
+    administration::field::DATE_OPENED,
+    administration::field::DEMO_DATA,
+    administration::field::FORMAT_VERSION,
+    administration::field::LEGAL,
+    administration::field::NAME,
+    administration::field::PUBLIC_NAME,
+    administration::field::SEQUENTIAL,
+    administration::field::TEST_DATA,
 ];
 
 /// A digest of everything that matters: equal for two states exactly when the assignments that they

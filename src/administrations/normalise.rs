@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use crate::documents::administration::Administration;
-use crate::fields;
+use crate::documents::administration::{self, Administration};
+pub use crate::documents::administration_org::OrgSubcollection;
+use crate::documents::administration_org::{changed, copied};
 use crate::orgs::{OrgLists, OrgTree, OrgType};
-use crate::store::{DocPath, Document, FieldPath, Fields, Result, Timestamp, Value, Write};
+use crate::store::{Document, FieldPath, Fields, Result, Timestamp, Value, Write};
 
 /// An administration's orgs, computed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,8 +41,8 @@ pub fn document_changes(administration: &Administration, orgs: &NormalOrgs) -> O
             mask.push(FieldPath::top(name));
         }
     };
-    expect("minimalOrgs", &orgs.minimal);
-    expect("readOrgs", &orgs.read);
+    expect(administration::field::MINIMAL_ORGS, &orgs.minimal);
+    expect(administration::field::READ_ORGS, &orgs.read);
     // Pages and queries ask for dates by their type.
     for (name, date) in &administration.mended {
         fields.insert(name.clone(), date.clone());
@@ -81,28 +82,6 @@ pub fn with_changes(administration: &Administration, (fields, mask): (Fields, Ve
     Administration::from_fields(&administration.id, stored)
 }
 
-/// The subcollections that list an administration's orgs, one document an org.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OrgSubcollection {
-    /// Orgs whose members are assigned.
-    Assigned,
-    /// Orgs whose admins may read.
-    Read,
-}
-
-impl OrgSubcollection {
-    /// The collection's ID.
-    pub fn id(self) -> &'static str {
-        match self {
-            OrgSubcollection::Assigned => "assignedOrgs",
-            OrgSubcollection::Read => "readOrgs",
-        }
-    }
-}
-
-/// What each document of the subcollections copies from its administration.
-const COPIED: [&str; 6] = ["createdBy", "dateClosed", "dateCreated", "dateOpened", "legal", "name"];
-
 /// The writes that make a subcollection list exactly `orgs`, given what it holds now. A document that
 /// says already what it should is not written.
 pub fn subcollection_writes(
@@ -112,38 +91,16 @@ pub fn subcollection_writes(
     present: &[Document],
     now: Timestamp,
 ) -> Result<Vec<Write>> {
-    let collection = format!("administrations/{}/{}", administration.id, subcollection.id());
     let mut present: BTreeMap<&str, &Document> = present.iter().map(|document| (document.id(), document)).collect();
-    let mut copied: Fields = COPIED
-        .into_iter()
-        .filter_map(|name| Some((name.to_owned(), administration.fields.get(name)?.clone())))
-        .collect();
-    copied.extend(fields! {
-        "administrationId" => administration.id.as_str(),
-        "publicName" => administration.public_name(),
-        "testData" => administration.flag("testData"),
-    });
+    let copied = copied(administration);
     let mut writes = Vec::new();
     let mut listed = HashSet::new();
     // An ID that two types share has one document.
     for (org_type, id) in orgs.iter().filter(|(_, id)| listed.insert(*id)) {
-        let mut fields = copied.clone();
-        fields.extend(fields! { "orgId" => id, "orgType" => org_type.plural() });
-        let created = match present.remove(id) {
-            Some(document) => {
-                let same = |name: &String, value: &Value| document.fields.get(name) == Some(value);
-                let stale =
-                    COPIED.into_iter().any(|name| document.fields.contains_key(name) && !fields.contains_key(name));
-                if !stale && fields.iter().all(|(name, value)| same(name, value)) {
-                    continue;
-                }
-                document.fields.get("createdAt").cloned().unwrap_or(Value::Timestamp(now))
-            }
-            None => Value::Timestamp(now),
-        };
-        fields.extend(fields! { "timestamp" => now, "updatedAt" => now });
-        fields.insert("createdAt".to_owned(), created);
-        writes.push(Write::set(DocPath::in_collection(&collection, id)?, fields));
+        let held = present.remove(id).map(|document| &document.fields);
+        if let Some(fields) = changed(&copied, org_type, id, held, now) {
+            writes.push(Write::set(subcollection.path(&administration.id, id)?, fields));
+        }
     }
     writes.extend(present.into_values().map(|document| Write::delete(document.path.clone())));
     Ok(writes)

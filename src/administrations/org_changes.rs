@@ -5,16 +5,17 @@ use std::collections::BTreeSet;
 
 use super::sync::{Origin, bring_about};
 use crate::app::App;
-use crate::documents::administration::{Administration, administration_path};
+use crate::documents::administration::{self, Administration, administration_path};
+use crate::documents::administration_org::{self, OrgSubcollection, field::ORG_ID};
 use crate::documents::org_lists::OrgSet;
 use crate::orgs::{OrgKey, OrgLists, OrgType};
-use crate::store::{FieldOp, FieldPath, Fields, Query, StoreError, Value, Write};
+use crate::store::{FieldPath, Fields, StoreError, Value, Write};
 
 /// Takes `orgs` out of the lists of every administration that isn't closed and names them. Their events do the rest.
 /// Reads a document for thirty orgs, and those of administrations found; a repetition writes nothing.
 pub async fn leave_orgs(app: &App, orgs: &[OrgKey]) -> Result<(), StoreError> {
     let gone = OrgLists::from_iter(orgs.iter().map(|org| (org.org_type, org.id.as_str()))).to_set();
-    for id in open_with(app, orgs, "assignedOrgs").await? {
+    for id in open_with(app, orgs, OrgSubcollection::Assigned).await? {
         let (path, gone) = (&administration_path(&id)?, &gone);
         let work = |tx: crate::store::Transaction| async move {
             let Some(document) = tx.get(path).await? else { return Ok::<_, StoreError>(()) };
@@ -43,8 +44,8 @@ pub async fn follow_touched(app: &App, orgs: &[OrgKey], touched: &OrgLists) -> R
 
 async fn plan_anew(app: &App, orgs: &[OrgKey], origin: Origin<'_>) -> Result<(), StoreError> {
     // Also those that are assigned to something below: who may read them has changed.
-    let mut administrations = open_with(app, orgs, "assignedOrgs").await?;
-    administrations.extend(open_with(app, orgs, "readOrgs").await?);
+    let mut administrations = open_with(app, orgs, OrgSubcollection::Assigned).await?;
+    administrations.extend(open_with(app, orgs, OrgSubcollection::Read).await?);
     for id in administrations {
         match bring_about(app, &id, origin).await {
             // One that takes nothing more keeps no other from following.
@@ -58,10 +59,14 @@ async fn plan_anew(app: &App, orgs: &[OrgKey], origin: Origin<'_>) -> Result<(),
 }
 
 /// The IDs of the administrations that aren't closed and have one of `orgs` in that subcollection.
-async fn open_with(app: &App, orgs: &[OrgKey], subcollection: &str) -> Result<BTreeSet<String>, StoreError> {
+async fn open_with(
+    app: &App,
+    orgs: &[OrgKey],
+    subcollection: OrgSubcollection,
+) -> Result<BTreeSet<String>, StoreError> {
     let ids: Vec<String> = orgs.iter().map(|org| org.id.clone()).collect();
-    let open = Query::group(subcollection).filter("dateClosed", FieldOp::GreaterThan, app.now()).select(&["orgId"]);
-    let found = app.stores.admin.query_each(open.each_of("orgId", &ids).map(|(query, _)| query)).await?;
+    let open = administration_org::open(subcollection.of_all(), app.now()).select(&[ORG_ID]);
+    let found = app.stores.admin.query_each(open.each_of(ORG_ID, &ids).map(|(query, _)| query)).await?;
     Ok(found.iter().filter_map(|org| Some(org.path.parent()?.id().to_owned())).collect())
 }
 
@@ -71,7 +76,7 @@ fn without(administration: &Administration, gone: &OrgSet) -> Option<(Fields, Ve
     let minimal = administration.minimal_orgs();
     let left = minimal.difference(gone);
     if left != minimal {
-        fields.insert("minimalOrgs".to_owned(), left.to_value());
+        fields.insert(administration::field::MINIMAL_ORGS.to_owned(), left.to_value());
     }
     let (arrays, left) = (administration.org_arrays(), administration.org_arrays().difference(gone));
     for org_type in OrgType::ALL {

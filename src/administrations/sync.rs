@@ -5,7 +5,7 @@
 use super::fanout::{plan_task, remove_task};
 use super::material::fingerprint;
 use crate::app::App;
-use crate::documents::administration::{Administration, administration_path};
+use crate::documents::administration::{self, Administration, administration_path};
 use crate::documents::administration_sync::{Control, State};
 use crate::fields;
 use crate::orgs::OrgLists;
@@ -22,7 +22,9 @@ pub async fn written(app: App, event: DocumentEvent) -> Result<(), HandlerError>
             let before = before.as_ref().map(Administration::from_document);
             // Progress, tags: nothing that assignments hold. No read; but whoever saves again after a
             // sync has failed wants it tried again.
-            let is_failed = |administration: &Administration| administration.text("syncStatus") == "failed";
+            let is_failed = |administration: &Administration| {
+                administration.text(administration::field::SYNC_STATUS) == State::Failed.name()
+            };
             let is_same = before.as_ref().is_some_and(|before| fingerprint(before) == fingerprint(&after));
             let is_saved_again = before.as_ref().is_some_and(is_failed) && is_failed(&after);
             if is_same && !is_saved_again {
@@ -101,7 +103,7 @@ pub async fn bring_about(app: &App, id: &str, origin: Origin<'_>) -> Result<bool
         let assigned_once = next.assigned_once || is_older;
         let control = Control { assigned_once, only, next: OrgLists::new(), ..next };
         let task = plan_task(id, &control);
-        let progress = fields! { "syncStatus" => "pending", "syncChunksTotal" => 0, "syncChunksCompleted" => 0 };
+        let progress = fields! { administration::field::SYNC_STATUS => State::Pending.name(), administration::field::SYNC_CHUNKS_TOTAL => 0, administration::field::SYNC_CHUNKS_COMPLETED => 0 };
         tx.write(Write::set(Control::path(id)?, control.to_fields())).await;
         tx.write(Write::update(path, progress)).await;
         tx.write(app.tasks.enlist(&task)).await;

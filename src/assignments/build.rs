@@ -6,13 +6,14 @@ use std::sync::Arc;
 use super::counts::{Contribution, begin_life};
 use super::side_effects::date_assigned;
 use super::tasks::Tasks;
-use crate::documents::administration::{Administration, Assessment};
+use crate::documents::administration::{self, Administration, Assessment};
 use crate::documents::archive::kept;
 use crate::documents::assignment::{
-    assessments_of, has_begun, is_complete, progress, progress_key, requirements, task_id, task_ids,
+    self, assessments_of, has_begun, is_complete, progress, progress_key, requirements, task_id, task_ids,
 };
 use crate::documents::former::former;
 use crate::documents::org_lists::OrgSet;
+use crate::documents::user;
 use crate::documents::user::age::date_of_birth;
 use crate::documents::user::grade::grade_text;
 use crate::documents::user::orgs::current_orgs;
@@ -34,7 +35,7 @@ pub struct Definition {
 
 /// The field of an assignment that says which fields of users its administration's conditions look at, so
 /// that a change of a user need not read administrations that don't care.
-pub const CONDITION_FIELDS: &str = "conditionFields";
+pub const CONDITION_FIELDS: &str = assignment::field::CONDITION_FIELDS;
 
 /// What to do about a student's assignment.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,10 +74,10 @@ impl<'a> Former<'a> {
     pub fn state(&self, now: Timestamp) -> Fields {
         let mut state = match self.archived {
             Some(archived) => kept(archived),
-            None => fields! { "started" => false, "completed" => false },
+            None => fields! { assignment::field::STARTED => false, assignment::field::COMPLETED => false },
         };
-        if state.get("dateAssigned").and_then(Value::as_timestamp).is_none() {
-            state.insert("dateAssigned".to_owned(), Value::Timestamp(self.assigned.unwrap_or(now)));
+        if assignment::date_assigned(&state).is_none() {
+            state.insert(assignment::field::DATE_ASSIGNED.to_owned(), Value::Timestamp(self.assigned.unwrap_or(now)));
         }
         state
     }
@@ -84,7 +85,7 @@ impl<'a> Former<'a> {
 
 /// An assignment that's made again: counted from now on.
 fn again(mut assignment: Fields, tasks: &Tasks, now: Timestamp) -> Decision {
-    assignment.insert("lastSyncedFromAdministration".to_owned(), Value::Timestamp(now));
+    assignment.insert(assignment::field::LAST_SYNCED_FROM_ADMINISTRATION.to_owned(), Value::Timestamp(now));
     begin_life(&mut assignment, now);
     Contribution::of(&assignment, tasks).record(&mut assignment);
     Decision::Create(assignment)
@@ -104,7 +105,7 @@ impl Definition {
         let entries = assessments.map(|assessment| Value::Map(entry(assessment, Fields::new(), &nobody, now)));
         let entries: Vec<Value> = entries.collect();
         let mut plain = self.details();
-        plain.extend(fields! { "progress" => progress(&nobody, &entries), "assessments" => entries });
+        plain.extend(fields! { assignment::field::PROGRESS => progress(&nobody, &entries), assignment::field::ASSESSMENTS => entries });
         fields_size(&plain) <= MOST_WITHOUT_STUDENT
     }
 
@@ -140,7 +141,7 @@ impl Definition {
     /// begun, as it was.
     pub fn decide_again_when_closed(&self, user: &Fields, former: &Former<'_>, now: Timestamp) -> Decision {
         let Some(archived) = former.archived else { return Decision::Nothing };
-        let held = OrgLists::from_value(archived.get("assigningOrgs"));
+        let held = assignment::assigning_orgs(archived);
         // What was taken from an org isn't given back because the administration has closed since.
         let given = self.administration.input_orgs().to_set();
         let is_given = |of, id: &str| {
@@ -155,8 +156,8 @@ impl Definition {
         let mut assignment = former.state(now);
         assignment.extend(self.details());
         assignment.extend(fields! {
-            "assigningOrgs" => assigning.to_value(),
-            "readOrgs" => self.tree.read_orgs(&assigning).to_value(),
+            assignment::field::ASSIGNING_ORGS => assigning.to_value(),
+            assignment::field::READ_ORGS => self.tree.read_orgs(&assigning).to_value(),
         });
         again(assignment, &self.tasks(), now)
     }
@@ -176,18 +177,18 @@ impl Definition {
             return None;
         }
         let progress: Fields =
-            task_ids(&assessments).map(|task| (progress_key(task), Value::from("assigned"))).collect();
+            task_ids(&assessments).map(|task| (progress_key(task), Value::from(assignment::mark::ASSIGNED))).collect();
         let mut assignment = self.details();
         assignment.extend(fields! {
-            "started" => false,
-            "completed" => false,
-            "dateAssigned" => now,
-            "lastSyncedFromAdministration" => now,
-            "assigningOrgs" => assigning.to_value(),
-            "readOrgs" => self.tree.read_orgs(assigning).to_value(),
-            "assessments" => assessments,
-            "progress" => progress,
-            "userData" => user_data(user),
+            assignment::field::STARTED => false,
+            assignment::field::COMPLETED => false,
+            assignment::field::DATE_ASSIGNED => now,
+            assignment::field::LAST_SYNCED_FROM_ADMINISTRATION => now,
+            assignment::field::ASSIGNING_ORGS => assigning.to_value(),
+            assignment::field::READ_ORGS => self.tree.read_orgs(assigning).to_value(),
+            assignment::field::ASSESSMENTS => assessments,
+            assignment::field::PROGRESS => progress,
+            assignment::field::USER_DATA => user_data(user),
         });
         Contribution::of(&assignment, &self.tasks()).record(&mut assignment);
         Some(assignment)
@@ -206,14 +207,15 @@ impl Definition {
         assignment.extend(self.details());
         let progress = progress(existing, &assessments);
         if requirements(&assessments) != requirements(&old) {
-            assignment.insert("completed".to_owned(), Value::Boolean(is_complete(&assessments, &progress)));
+            assignment
+                .insert(assignment::field::COMPLETED.to_owned(), Value::Boolean(is_complete(&assessments, &progress)));
         }
         assignment.extend(fields! {
-            "assigningOrgs" => assigning.to_value(),
-            "readOrgs" => self.tree.read_orgs(assigning).to_value(),
-            "assessments" => assessments,
-            "progress" => progress,
-            "userData" => user_data(user),
+            assignment::field::ASSIGNING_ORGS => assigning.to_value(),
+            assignment::field::READ_ORGS => self.tree.read_orgs(assigning).to_value(),
+            assignment::field::ASSESSMENTS => assessments,
+            assignment::field::PROGRESS => progress,
+            assignment::field::USER_DATA => user_data(user),
         });
         self.changed(existing, assignment, now)
     }
@@ -229,7 +231,7 @@ impl Definition {
     /// Orgs were taken from the administration: they leave the assignment's lists, and the assignment
     /// goes with the last of them. `removed` holds no org that is still assigned.
     pub fn subtract(&self, existing: &Fields, removed: &OrgSet, now: Timestamp) -> Decision {
-        let assigning = OrgLists::from_value(existing.get("assigningOrgs"));
+        let assigning = assignment::assigning_orgs(existing);
         let left = assigning.difference(removed);
         if left.is_empty() {
             return Decision::Delete;
@@ -239,8 +241,8 @@ impl Definition {
         }
         let mut assignment = existing.clone();
         assignment.extend(fields! {
-            "assigningOrgs" => left.to_value(),
-            "readOrgs" => self.tree.read_orgs(&left).to_value(),
+            assignment::field::ASSIGNING_ORGS => left.to_value(),
+            assignment::field::READ_ORGS => self.tree.read_orgs(&left).to_value(),
         });
         self.changed(existing, assignment, now)
     }
@@ -254,7 +256,7 @@ impl Definition {
         if assignment == *existing && Contribution::recorded(existing).is_none_or(counts_same_tasks) {
             return Decision::Nothing;
         }
-        assignment.insert("lastSyncedFromAdministration".to_owned(), Value::Timestamp(now));
+        assignment.insert(assignment::field::LAST_SYNCED_FROM_ADMINISTRATION.to_owned(), Value::Timestamp(now));
         contribution.record(&mut assignment);
         Decision::Update(assignment)
     }
@@ -267,18 +269,18 @@ impl Definition {
     fn details(&self) -> Fields {
         let administration = &self.administration;
         let mut details = fields! {
-            "id" => administration.id.as_str(),
-            "createdBy" => administration.text("createdBy"),
-            "name" => administration.text("name"),
-            "publicName" => administration.public_name(),
-            "sequential" => administration.flag("sequential"),
-            "legal" => administration.fields.get("legal").filter(|legal| !legal.is_null()).cloned()
+            assignment::field::ID => administration.id.as_str(),
+            assignment::field::CREATED_BY => administration.text(administration::field::CREATED_BY),
+            assignment::field::NAME => administration.text(administration::field::NAME),
+            assignment::field::PUBLIC_NAME => administration.public_name(),
+            assignment::field::SEQUENTIAL => administration.flag(administration::field::SEQUENTIAL),
+            assignment::field::LEGAL => administration.fields.get(administration::field::LEGAL).filter(|legal| !legal.is_null()).cloned()
                 .unwrap_or_else(Value::empty_map),
-            "testData" => administration.flag("testData"),
-            "demoData" => administration.flag("demoData"),
+            assignment::field::TEST_DATA => administration.flag(administration::field::TEST_DATA),
+            assignment::field::DEMO_DATA => administration.flag(administration::field::DEMO_DATA),
             CONDITION_FIELDS => Value::strings(&administration.condition_fields),
         };
-        for date in ["dateOpened", "dateClosed", "dateCreated"] {
+        for date in [assignment::field::DATE_OPENED, assignment::field::DATE_CLOSED, assignment::field::DATE_CREATED] {
             if let Some(instant) = administration.fields.get(date).filter(|value| value.as_timestamp().is_some()) {
                 details.insert(date.to_owned(), instant.clone());
             }
@@ -314,7 +316,10 @@ pub(super) fn assessments(
         match by_task.get(assessment.task_id.as_str()) {
             Some(kept) if has_begun(kept) => {
                 let mut kept = (*kept).clone();
-                kept.insert("optional".to_owned(), Value::Boolean(assessment.is_optional_for(user, now)));
+                kept.insert(
+                    assignment::field::OPTIONAL.to_owned(),
+                    Value::Boolean(assessment.is_optional_for(user, now)),
+                );
                 result.push(Value::Map(kept));
             }
             known if assessment.is_assigned_to(user, now) => {
@@ -335,10 +340,13 @@ pub(super) fn assessments(
 /// An assessment as an assignment holds it, on top of what an unstarted entry `known` had.
 pub(crate) fn entry(assessment: &Assessment, known: Fields, user: &Fields, now: Timestamp) -> Fields {
     let mut entry = known;
-    entry.insert("taskId".to_owned(), Value::from(assessment.task_id.as_str()));
-    entry.insert("optional".to_owned(), Value::Boolean(assessment.is_optional_for(user, now)));
-    entry.insert("params".to_owned(), Value::Map(assessment.params.clone()));
-    for (name, value) in [("variantId", &assessment.variant_id), ("variantName", &assessment.variant_name)] {
+    entry.insert(assignment::field::TASK_ID.to_owned(), Value::from(assessment.task_id.as_str()));
+    entry.insert(assignment::field::OPTIONAL.to_owned(), Value::Boolean(assessment.is_optional_for(user, now)));
+    entry.insert(assignment::field::PARAMS.to_owned(), Value::Map(assessment.params.clone()));
+    for (name, value) in [
+        (assignment::field::VARIANT_ID, &assessment.variant_id),
+        (assignment::field::VARIANT_NAME, &assessment.variant_name),
+    ] {
         match value {
             Some(value) => entry.insert(name.to_owned(), value.clone()),
             None => entry.remove(name),
@@ -350,12 +358,14 @@ pub(crate) fn entry(assessment: &Assessment, known: Fields, user: &Fields, now: 
 /// The snapshot of the student that reports read (docs/domain/assignments.md#what-an-assignment-holds): the student
 /// data at the top level, the grade as text, and who it is, with null for what isn't known.
 pub(crate) fn user_data(user: &Fields) -> Fields {
-    let mut data = user.get("studentData").and_then(Value::as_map).cloned().unwrap_or_default();
-    if let Some(grade) = data.get("grade").and_then(grade_text) {
-        data.insert("grade".to_owned(), Value::String(grade));
+    let mut data = user::student_data(user).cloned().unwrap_or_default();
+    if let Some(grade) = data.get(user::field::GRADE).and_then(grade_text) {
+        data.insert(user::field::GRADE.to_owned(), Value::String(grade));
     }
     if let Some(born) = date_of_birth(user) {
-        for (name, value) in [("birthMonth", i64::from(born.month())), ("birthYear", i64::from(born.year()))] {
+        for (name, value) in
+            [(user::field::BIRTH_MONTH, i64::from(born.month())), (user::field::BIRTH_YEAR, i64::from(born.year()))]
+        {
             if let Some(shown) = data.get_mut(name) {
                 *shown = Value::Integer(value);
             }
@@ -368,9 +378,24 @@ pub(crate) fn user_data(user: &Fields) -> Fields {
         data.retain(|_, value| value_size(value) <= SMALL);
     }
     if fields_size(&data) > MOST_STUDENT_DATA {
-        data.retain(|name, _| matches!(name.as_str(), "grade" | "dob" | "birthMonth" | "birthYear" | "schoolLevel"));
+        data.retain(|name, _| {
+            matches!(
+                name.as_str(),
+                user::field::GRADE
+                    | user::field::DOB
+                    | user::field::BIRTH_MONTH
+                    | user::field::BIRTH_YEAR
+                    | user::field::SCHOOL_LEVEL
+            )
+        });
     }
-    for name in ["name", "assessmentPid", "assessmentUid", "email", "username"] {
+    for name in [
+        user::field::NAME,
+        user::field::ASSESSMENT_PID,
+        user::field::ASSESSMENT_UID,
+        user::field::EMAIL,
+        user::field::USERNAME,
+    ] {
         data.insert(name.to_owned(), user.get(name).filter(|value| fits(value)).cloned().unwrap_or(Value::Null));
     }
     data

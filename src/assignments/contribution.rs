@@ -2,70 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use crate::documents::assignment::flags;
+use crate::documents::assignment::field::{COMPLETED, COUNTED, STARTED};
+use crate::documents::assignment::{counted, flags};
+pub use crate::documents::stats::Counters;
 use crate::fields;
 use crate::store::{Fields, Timestamp, Value};
-
-/// The field of an assignment that remembers what it has contributed.
-pub const COUNTED: &str = "counted";
-/// The counts of assignments, beside the counts of each task.
-pub const ASSIGNMENT: &str = "assignment";
-/// When counts last moved, beside the blocks.
-pub const UPDATED_AT: &str = "updatedAt";
-
-/// In [`COUNTED`]: since when an assignment that went and came again is counted anew.
-const SINCE: &str = "since";
 
 /// Since when an assignment that went and came again is counted anew; `None` for one that is in its first life. Two
 /// documents of one path and with one date of assignment are the same assignment when they agree in this.
 pub fn life(assignment: &Fields) -> Option<Timestamp> {
-    assignment.get(COUNTED)?.as_map()?.get(SINCE)?.as_timestamp()
+    assignment.get(COUNTED)?.as_map()?.get(counted::SINCE)?.as_timestamp()
 }
 
 /// Notes that the assignment is counted anew from `now` on.
 pub fn begin_life(assignment: &mut Fields, now: Timestamp) {
-    assignment.insert(COUNTED.to_owned(), Value::Map(fields! { SINCE => now }));
-}
-
-/// How many are assigned, how many of these started, how many of those completed (cumulative).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Assigned, whatever became of it.
-    pub assigned: i64,
-    /// Started or completed.
-    pub started: i64,
-    /// Completed.
-    pub completed: i64,
-}
-
-impl Counters {
-    /// Reads a block of counters; what's absent is zero. `None` when the value is no block.
-    pub fn read(block: &Value) -> Option<Counters> {
-        let block = block.as_map()?;
-        let number = |name: &str| block.get(name).and_then(Value::as_i64).unwrap_or(0);
-        Some(Counters { assigned: number("assigned"), started: number("started"), completed: number("completed") })
-    }
-
-    /// What has to be added to `self` to come to `other`.
-    pub fn until(self, other: Counters) -> Counters {
-        let mut difference = Counters::default();
-        difference.move_by(self, other);
-        difference
-    }
-
-    pub(super) fn move_by(&mut self, before: Counters, after: Counters) {
-        self.assigned += after.assigned - before.assigned;
-        self.started += after.started - before.started;
-        self.completed += after.completed - before.completed;
-    }
-
-    pub(super) fn is_zero(self) -> bool {
-        self == Counters::default()
-    }
-
-    pub(super) fn entries(self) -> [(&'static str, i64); 3] {
-        [("assigned", self.assigned), ("started", self.started), ("completed", self.completed)]
-    }
+    assignment.insert(COUNTED.to_owned(), Value::Map(fields! { counted::SINCE => now }));
 }
 
 /// What one assignment contributes: to `total` and to each of its assigning orgs alike.
@@ -84,9 +35,9 @@ pub struct Contribution {
 impl Contribution {
     /// What the assignment remembers to have contributed; `None` when nothing of it was counted.
     pub fn recorded(assignment: &Fields) -> Option<Contribution> {
-        let counted = assignment.get(COUNTED)?.as_map()?;
-        let [started, completed] = flags(counted);
-        let tasks = counted.get("tasks").and_then(Value::as_map).map(|tasks| {
+        let record = assignment.get(COUNTED)?.as_map()?;
+        let [started, completed] = flags(record);
+        let tasks = record.get(counted::TASKS).and_then(Value::as_map).map(|tasks| {
             let read = |value: &Value| {
                 let numbers = value.as_array()?;
                 let at = |index: usize| numbers.get(index).and_then(Value::as_i64);
@@ -95,7 +46,7 @@ impl Contribution {
             tasks.iter().filter_map(|(task, value)| Some((task.clone(), read(value)?))).collect()
         });
         Some(Contribution {
-            orgs: counted.get("orgs").and_then(Value::as_string_list).unwrap_or_default(),
+            orgs: record.get(counted::ORGS).and_then(Value::as_string_list).unwrap_or_default(),
             started,
             completed,
             tasks: tasks.unwrap_or_default(),
@@ -113,10 +64,10 @@ impl Contribution {
             })
             .collect();
         Value::Map(fields! {
-            "orgs" => Value::strings(&self.orgs),
-            "started" => self.started,
-            "completed" => self.completed,
-            "tasks" => tasks,
+            counted::ORGS => Value::strings(&self.orgs),
+            STARTED => self.started,
+            COMPLETED => self.completed,
+            counted::TASKS => tasks,
         })
     }
 
@@ -125,7 +76,7 @@ impl Contribution {
         let life = life(assignment);
         let mut record = self.to_value();
         if let (Value::Map(record), Some(life)) = (&mut record, life) {
-            record.insert(SINCE.to_owned(), Value::Timestamp(life));
+            record.insert(counted::SINCE.to_owned(), Value::Timestamp(life));
         }
         assignment.insert(COUNTED.to_owned(), record);
     }

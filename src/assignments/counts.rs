@@ -5,25 +5,22 @@
 
 use std::collections::BTreeMap;
 
-pub use super::contribution::{ASSIGNMENT, COUNTED, Contribution, Counters, UPDATED_AT, begin_life, life};
+pub use super::contribution::{Contribution, Counters, begin_life, life};
 use super::tasks::Tasks;
-use crate::documents::assignment::{flags, is_completed, is_started, task_id};
-use crate::orgs::OrgLists;
-use crate::store::{DocPath, Document, FieldPath, Fields, Precondition, Result, Transform, Value, Write};
+use crate::documents::assignment::{assessments, assigning_orgs, flags, is_completed, is_started, task_id};
+use crate::documents::stats::field::{ASSIGNMENT, UPDATED_AT};
+use crate::documents::stats::{COMPLETION, TOTAL, stats_path};
+use crate::store::{Document, FieldPath, Fields, Precondition, Result, Transform, Value, Write};
 
-/// The counts over all orgs.
-pub const TOTAL: &str = "total";
-/// The document in which older functions kept the counts of all orgs of an administration.
-pub const COMPLETION: &str = "completion";
 impl Contribution {
     /// What the assignment contributes as it stands, of the tasks that count. A task counts once, however many
     /// entries a client makes of it.
     pub fn of(assignment: &Fields, counted: &Tasks) -> Contribution {
-        let mut orgs = OrgLists::from_value(assignment.get("assigningOrgs")).flatten();
+        let mut orgs = assigning_orgs(assignment).flatten();
         orgs.sort();
         let [started, completed] = flags(assignment);
         let mut tasks: BTreeMap<String, Counters> = BTreeMap::new();
-        for assessment in assignment.get("assessments").and_then(Value::as_array).unwrap_or_default() {
+        for assessment in assessments(assignment) {
             let Some(assessment) = assessment.as_map() else { continue };
             let Some(task) = task_id(assessment).filter(|task| counted.contains(task)) else { continue };
             let counters = tasks.entry(task.to_owned()).or_default();
@@ -127,7 +124,7 @@ impl CountsDelta {
         for (key, name, counters) in self.moves() {
             let write = match writes.remove(key) {
                 Some(write) => write,
-                None => Write::transform(counts_path(administration, key)?, Vec::new())
+                None => Write::transform(stats_path(administration, key)?, Vec::new())
                     .when(precondition)
                     .with(FieldPath::top(UPDATED_AT), Transform::ServerTime),
             };
@@ -181,11 +178,6 @@ pub fn without_foreign(counts: &Document, tasks: &Tasks) -> Option<Write> {
     let mask: Vec<FieldPath> = counts.fields.iter().filter(is_foreign).map(|(name, _)| FieldPath::top(name)).collect();
     let unchanged = Precondition::UpdatedAt(counts.update_time);
     (!mask.is_empty()).then(|| Write::merge(counts.path.clone(), Fields::new(), mask).when(unchanged))
-}
-
-/// The document of an administration's counts for an org, or for [`TOTAL`].
-pub fn counts_path(administration: &str, key: &str) -> Result<DocPath> {
-    DocPath::in_collection(&format!("administrations/{administration}/stats"), key)
 }
 
 #[cfg(test)]

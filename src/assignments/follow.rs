@@ -11,13 +11,15 @@ use super::build::{CONDITION_FIELDS, Decision, Definition, Former, assessments, 
 use super::counts::Contribution;
 use super::tasks::Tasks;
 use crate::documents::administration::Administration;
-use crate::documents::assignment::{assessments_of, has_begun, is_complete, progress, requirements, task_id};
+use crate::documents::administration_org;
+use crate::documents::assignment::{self, assessments_of, has_begun, is_complete, progress, requirements, task_id};
 use crate::documents::org_lists::OrgSet;
+use crate::documents::run;
 use crate::documents::user::age::{age_in_months, date_of_birth, day};
-use crate::documents::user::is_living;
 use crate::documents::user::orgs::current_orgs;
-use crate::orgs::{OrgLists, OrgTree, OrgType};
-use crate::store::{Fields, Timestamp, Value, lookup};
+use crate::documents::user::{self, is_living};
+use crate::orgs::OrgTree;
+use crate::store::{Fields, Timestamp, Value};
 use crate::users::change::UserChange;
 
 /// What is known when a student's assignment follows them.
@@ -40,11 +42,10 @@ pub struct Follower<'a> {
 /// administration has to be read. `None` is an assignment that doesn't say what its conditions look at.
 fn conditions_care(looked_at: Option<&[Value]>, change: &UserChange) -> bool {
     let Some(fields) = looked_at else { return change.grade || change.birth };
-    fields.iter().filter_map(Value::as_str).any(|field| {
-        let of_grade = field.ends_with("grade") || field == "studentData.schoolLevel";
-        let of_birth = field == "age" || field == "studentData.dob" || field.starts_with("birth");
-        (change.grade && of_grade) || (change.birth && of_birth)
-    })
+    fields
+        .iter()
+        .filter_map(Value::as_str)
+        .any(|field| (change.grade && user::depends_on_grade(field)) || (change.birth && user::depends_on_birth(field)))
 }
 
 /// True when [`Follower::open`] needs the assignment's administration.
@@ -54,7 +55,7 @@ pub fn needs_administration(assignment: &Fields, change: &UserChange) -> bool {
 
 /// An assignment is open until its closing date (docs/domain/assignments.md#opening-and-closing-times).
 pub fn is_open(assignment: &Fields, now: Timestamp) -> bool {
-    assignment.get("dateClosed").and_then(Value::as_timestamp).is_some_and(|closed| closed > now)
+    assignment::is_open(assignment, now)
 }
 
 impl Follower<'_> {
@@ -102,7 +103,7 @@ impl Follower<'_> {
         let mut assignment = existing.clone();
         let tasks = administration.map_or_else(|| Tasks::known_to(existing), Tasks::of);
         if self.change.orgs {
-            let held = OrgLists::from_value(existing.get("assigningOrgs"));
+            let held = assignment::assigning_orgs(existing);
             // An org that the assignment has stays as long as the student does, if a sync is still to come to it: should
             // the administration have lost it, that takes it away. A sync that has ended may have missed who was out of
             // the org at that moment.
@@ -118,8 +119,8 @@ impl Follower<'_> {
                 return Decision::Delete;
             }
             if !assigning.same_orgs(&held) {
-                assignment.insert("assigningOrgs".to_owned(), assigning.to_value());
-                assignment.insert("readOrgs".to_owned(), self.tree.read_orgs(&assigning).to_value());
+                assignment.insert(assignment::field::ASSIGNING_ORGS.to_owned(), assigning.to_value());
+                assignment.insert(assignment::field::READ_ORGS.to_owned(), self.tree.read_orgs(&assigning).to_value());
             }
         }
         if let Some(administration) = administration {
@@ -130,19 +131,20 @@ impl Follower<'_> {
             }
             let progress = progress(existing, &left);
             if requirements(&left) != requirements(&old) {
-                assignment.insert("completed".to_owned(), Value::Boolean(is_complete(&left, &progress)));
+                assignment
+                    .insert(assignment::field::COMPLETED.to_owned(), Value::Boolean(is_complete(&left, &progress)));
             }
-            assignment.insert("progress".to_owned(), Value::Map(progress));
-            assignment.insert("assessments".to_owned(), Value::Array(left));
+            assignment.insert(assignment::field::PROGRESS.to_owned(), Value::Map(progress));
+            assignment.insert(assignment::field::ASSESSMENTS.to_owned(), Value::Array(left));
         }
-        assignment.insert("userData".to_owned(), Value::Map(user_data(self.user)));
+        assignment.insert(assignment::field::USER_DATA.to_owned(), Value::Map(user_data(self.user)));
         updated(existing, assignment, &tasks)
     }
 
     /// True when the assignment has one of the student's orgs that isn't in `assigned`: whether the administration lost it
     /// is to be asked.
     pub fn unaccounted(&self, existing: &Fields, assigned: &OrgSet) -> bool {
-        let held = OrgLists::from_value(existing.get("assigningOrgs"));
+        let held = assignment::assigning_orgs(existing);
         let kept = held.intersection(&current_orgs(self.user).to_set());
         self.change.orgs && !kept.difference(assigned).is_empty()
     }
@@ -161,7 +163,10 @@ impl Follower<'_> {
                 return None;
             }
             let mut entry = entry.clone();
-            entry.insert("optional".to_owned(), Value::Boolean(known.is_optional_for(self.user, self.now)));
+            entry.insert(
+                assignment::field::OPTIONAL.to_owned(),
+                Value::Boolean(known.is_optional_for(self.user, self.now)),
+            );
             Some(entry)
         });
         followed.map(Value::Map).collect()
@@ -171,22 +176,24 @@ impl Follower<'_> {
     /// assignment shows it (docs/domain/assignments.md#opening-and-closing-times).
     pub fn closed(&self, existing: &Fields) -> Decision {
         let born = date_of_birth(self.user).filter(|_| self.change.birth);
-        let (Some(born), Some(dob)) = (born, lookup(self.user, "studentData.dob")) else { return Decision::Nothing };
+        let (Some(born), Some(dob)) = (born, user::in_student_data(self.user, user::field::DOB)) else {
+            return Decision::Nothing;
+        };
         let mut assignment = existing.clone();
-        let mut data = existing.get("userData").and_then(Value::as_map).cloned().unwrap_or_default();
-        data.insert("dob".to_owned(), dob.clone());
-        let assigned = existing.get("dateAssigned").and_then(Value::as_timestamp);
+        let mut data = existing.get(assignment::field::USER_DATA).and_then(Value::as_map).cloned().unwrap_or_default();
+        data.insert(user::field::DOB.to_owned(), dob.clone());
+        let assigned = assignment::date_assigned(existing);
         let computed = [
-            ("birthMonth", Some(i64::from(born.month()))),
-            ("birthYear", Some(i64::from(born.year()))),
-            ("ageMonths", assigned.map(|assigned| age_in_months(born, day(assigned)))),
+            (user::field::BIRTH_MONTH, Some(i64::from(born.month()))),
+            (user::field::BIRTH_YEAR, Some(i64::from(born.year()))),
+            (run::field::AGE_MONTHS, assigned.map(|assigned| age_in_months(born, day(assigned)))),
         ];
         for (name, value) in computed {
             if let (Some(shown), Some(value)) = (data.get_mut(name), value) {
                 *shown = Value::Integer(value);
             }
         }
-        assignment.insert("userData".to_owned(), Value::Map(data));
+        assignment.insert(assignment::field::USER_DATA.to_owned(), Value::Map(data));
         updated(existing, assignment, &Tasks::known_to(existing))
     }
 }
@@ -208,12 +215,7 @@ pub fn assigned_by<'a>(found: impl IntoIterator<Item = &'a Fields>) -> BTreeMap<
     let mut administrations: BTreeMap<String, OrgSet> = BTreeMap::new();
     let mut seen = BTreeSet::new();
     for org in found {
-        let text = |name: &str| org.get(name).and_then(Value::as_str);
-        let (Some(administration), Some(id), Some(of)) = (text("administrationId"), text("orgId"), text("orgType"))
-        else {
-            continue;
-        };
-        let Some(of) = OrgType::parse(of) else { continue };
+        let Some((administration, of, id)) = administration_org::read(org) else { continue };
         if seen.insert((administration, of, id)) {
             administrations.entry(administration.to_owned()).or_default().insert(of, id);
         }

@@ -4,18 +4,17 @@
 //! to have contributed ([`counts`](super::counts)). What a fan-out wrote is settled already, which the
 //! event's own payload shows, so that such an event costs nothing.
 
-use super::counts::{COUNTED, Contribution, CountsDelta, life};
+use super::counts::{Contribution, CountsDelta, life};
 use super::settlement::deletion_mark;
 use super::side_effects::{Memory, Step, date_assigned, dates_left, list_dates, lists_assignment, user_write};
 use super::tasks::Tasks;
 use crate::app::App;
 use crate::documents::administration::{Administration, administration_path};
 use crate::documents::archive::{DELETED_AT, archive_path, archiving};
+use crate::documents::assignment;
 use crate::documents::former::{Dates, former};
 use crate::runtime::{DocumentEvent, HandlerError};
-use crate::store::{
-    ChangeKind, DocPath, Document, Fields, Precondition, StoreError, Timestamp, Transaction, Value, Write,
-};
+use crate::store::{ChangeKind, DocPath, Document, Fields, Precondition, StoreError, Timestamp, Transaction, Write};
 
 /// `syncAssignmentCreated` (docs/domain/counts.md#the-ledger).
 pub async fn created(app: App, event: DocumentEvent) -> Result<(), HandlerError> {
@@ -181,7 +180,7 @@ impl Assignment {
         };
         tx.write_all(counts).await;
         tx.write_all(self.if_user_exists(&tx, user_write, known).await?).await;
-        changes.extend(current.fields.remove_entry(COUNTED));
+        changes.extend(current.fields.remove_entry(assignment::field::COUNTED));
         actual.record(&mut changes);
         tx.write(Write::update(self.path.clone(), changes)).await;
         Ok(true)
@@ -197,7 +196,7 @@ impl Assignment {
         let archive_path = archive_path(&self.path)?;
         let found = tx.get_all(&[self.user.clone(), self.path.clone(), archive_path]).await?;
         let [user, current, archive] = <[Option<Document>; 3]>::try_from(found).unwrap_or_default();
-        let date = |assignment: &Fields| assignment.get("dateAssigned").and_then(Value::as_timestamp);
+        let date = assignment::date_assigned;
         // The very same assignment is back, with its record of what is counted.
         let restored = current.as_ref().is_some_and(|current| {
             Contribution::recorded(&current.fields).is_some()

@@ -7,8 +7,8 @@ use super::side_effects::{Memory, Step, dates_left, list_dates, lists_assignment
 use crate::documents::archive::archiving;
 use crate::documents::assignment::assignment_path;
 use crate::documents::former::{Dates, former};
+use crate::documents::processed_event;
 use crate::documents::user::archived_unsaid;
-use crate::fields;
 use crate::store::{DocPath, Document, Fields, Precondition, Result, Timestamp, Write};
 
 /// Collects writes. The counts come last ([`Settlement::counts`]), because they are shared.
@@ -106,5 +106,5 @@ pub fn deletion_mark(assignment: &Document, now: Timestamp) -> Result<Write> {
     let (administration, born) = (assignment.id(), assignment.create_time.as_microsecond());
     let id = format!("syncAssignmentDeleted__{user}__{administration}__{born}");
     let expires = now.checked_add(jiff::SignedDuration::from_hours(24 * MARK_DAYS)).unwrap_or(now);
-    Ok(Write::set(DocPath::in_collection("processedEvents", &id)?, fields! { "at" => now, "expireAt" => expires }))
+    processed_event::marking(&id, now, expires)
 }

@@ -4,33 +4,20 @@
 use super::counts::Contribution;
 use crate::documents::assignment::{self, has_begun};
 use crate::documents::former::{self, Dates};
+use crate::documents::user;
+use crate::documents::user::listed::{self, LISTS, list_path};
+pub use crate::documents::user::listed::{date_assigned, lists_assignment};
 use crate::store::{DocPath, FieldPath, Fields, Precondition, Timestamp, Transform, Value, Write};
-
-/// The lists in `users/{roarUid}.assignments`, each with the map that dates its entries.
-const LISTS: [(&str, &str); 3] =
-    [("assigned", "assignmentsAssigned"), ("started", "assignmentsStarted"), ("completed", "assignmentsCompleted")];
-
-/// True when the user's document lists the administration as assigned.
-pub fn lists_assignment(user: &Fields, administration: &str) -> bool {
-    let assigned = user.get("assignments").and_then(Value::as_map).and_then(|lists| lists.get("assigned"));
-    let assigned = assigned.and_then(Value::as_array).unwrap_or_default();
-    assigned.iter().any(|id| id.as_str() == Some(administration))
-}
-
-/// When the user's document says that the administration was assigned.
-pub fn date_assigned(user: &Fields, administration: &str) -> Option<Timestamp> {
-    user.get("assignmentsAssigned")?.as_map()?.get(administration)?.as_timestamp()
-}
 
 /// When the assignment says that it was assigned; `now` where it doesn't say.
 pub fn assigned_on(assignment: &Fields, now: Timestamp) -> Timestamp {
-    assignment.get("dateAssigned").and_then(Value::as_timestamp).unwrap_or(now)
+    assignment::date_assigned(assignment).unwrap_or(now)
 }
 
 /// When the assignment came to be in each of the student's lists, as far as it tells itself: work begins with the
 /// first task that was started, and ends with the last that was completed.
 pub fn list_dates(assignment: &Fields, now: Timestamp) -> Dates {
-    let assessments = assignment.get("assessments").and_then(Value::as_array).unwrap_or_default();
+    let assessments = assignment::assessments(assignment);
     let of = |name: &'static str| {
         let entries = assessments.iter().filter_map(Value::as_map);
         entries.filter_map(move |entry| entry.get(name).and_then(Value::as_timestamp))
@@ -39,8 +26,8 @@ pub fn list_dates(assignment: &Fields, now: Timestamp) -> Dates {
     let begun = started || assessments.iter().filter_map(Value::as_map).any(has_begun);
     Dates {
         assigned: assigned_on(assignment, now),
-        started: begun.then(|| of("startedOn").min().unwrap_or(now)),
-        completed: completed.then(|| of("completedOn").max().unwrap_or(now)),
+        started: begun.then(|| of(assignment::field::STARTED_ON).min().unwrap_or(now)),
+        completed: completed.then(|| of(assignment::field::COMPLETED_ON).max().unwrap_or(now)),
     }
 }
 
@@ -48,14 +35,7 @@ pub fn list_dates(assignment: &Fields, now: Timestamp) -> Dates {
 /// have none, what the assignment tells.
 pub fn dates_left(user: Option<&Fields>, assignment: &Fields, now: Timestamp) -> Dates {
     let told = list_dates(assignment, now);
-    let id = assignment.get("id").and_then(Value::as_str).unwrap_or_default();
-    let [assigned, started, completed] =
-        LISTS.map(|(_, dates)| user.and_then(|user| user.get(dates)?.as_map()?.get(id)?.as_timestamp()));
-    Dates {
-        assigned: assigned.unwrap_or(told.assigned),
-        started: told.started.map(|told| started.unwrap_or(told)),
-        completed: told.completed.map(|told| completed.unwrap_or(told)),
-    }
+    listed::dates_left(user, assignment::administration_id(assignment).unwrap_or_default(), told)
 }
 
 /// A step of one assignment, from what it contributed before to what it contributes now (`None`: no
@@ -134,7 +114,7 @@ pub fn user_writes(user: &DocPath, steps: &[Step], now: Timestamp) -> Vec<Write>
                 left.push(Value::from(administration.as_str()));
             }
         }
-        let path = FieldPath::of(["assignments", list]);
+        let path = list_path(list);
         // A field takes one transform a write.
         let of_left = if joined.is_empty() { &mut transforms } else { &mut more };
         if !left.is_empty() {
@@ -149,9 +129,9 @@ pub fn user_writes(user: &DocPath, steps: &[Step], now: Timestamp) -> Vec<Write>
         if let Some((archived, of)) = archived.as_ref().filter(|_| !mask.is_empty() || *memory != Memory::Same) {
             // Somebody may archive the student this moment.
             precondition = Precondition::UpdatedAt(*of);
-            fields.insert("archived".to_owned(), archived.clone());
-            if !mask.contains(&FieldPath::top("archived")) {
-                mask.push(FieldPath::top("archived"));
+            fields.insert(user::field::ARCHIVED.to_owned(), archived.clone());
+            if !mask.contains(&FieldPath::top(user::field::ARCHIVED)) {
+                mask.push(FieldPath::top(user::field::ARCHIVED));
             }
         }
         if *memory != Memory::Same {

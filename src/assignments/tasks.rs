@@ -6,9 +6,10 @@
 
 use std::collections::BTreeSet;
 
-use super::contribution::{ASSIGNMENT, Contribution, UPDATED_AT};
+use super::contribution::Contribution;
 use crate::documents::administration::Administration;
 use crate::documents::assignment::{assessments_of, may_be_key, task_id};
+use crate::documents::stats::field::{ASSIGNMENT, UPDATED_AT};
 use crate::store::Fields;
 
 /// The tasks that count.

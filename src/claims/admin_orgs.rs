@@ -7,21 +7,21 @@ use thiserror::Error;
 
 use super::audit::{Action, Record};
 use super::custom::{all_to_json, custom_claims, imported, is_open};
-use super::lists::{AdminOrgs, HeldThrough, snapshot, stored};
-use super::publish::{ClaimsError, publish};
-use super::roster::{SOURCES, Sources};
-use super::{LARGE, Rounds, UserClaims, next_update};
+use super::edit::{Changes, Decision, EditError, State, Target, edit};
+use super::lists::{AdminOrgs, HeldThrough};
+use super::publish::ClaimsError;
+use super::sources::Sources;
+use super::{LARGE, UserClaims};
 use crate::accounts::check_claims;
 use crate::app::App;
-use crate::documents::user_claims::claims_map;
-use crate::fields;
+use crate::documents::user_claims::{self, field};
 use crate::orgs::payload::few_orgs;
-use crate::orgs::{OrgLists, OrgTree, OrgType};
+use crate::orgs::{OrgLists, OrgType};
 use crate::payload::refusals::GONE;
 use crate::payload::{Checked, Id, Ids, kinds};
-use crate::rights::{AboveOrgs, Claims, NamesOrgs, Payload, check_appointable};
+use crate::rights::{AboveOrgs, NamesOrgs, Payload, check_appointable};
 use crate::runtime::{FunctionError, Status};
-use crate::store::{FieldPath, Fields, StoreError, Transaction, Value, Write};
+use crate::store::{Document, Fields, StoreError, Value};
 
 /// Whose rights, over which orgs.
 #[derive(Clone, Debug, PartialEq)]
@@ -204,108 +204,74 @@ impl Change<'_> {
     }
 
     async fn apply_with(&self, app: &App, custom: &Map<String, Json>) -> Result<Fields, ChangeError> {
-        let path = Claims::path(self.target)?;
-        let mut rounds = Rounds::new(&app.context);
-        while rounds.next().await {
-            let document = app.stores.admin.get(&path).await?;
-            let known = Sources::read(document.as_ref()).granted();
-            let relevant = match self.action {
-                Action::Remove => known.difference(&self.orgs.to_set()),
-                _ => known.iter().chain(self.orgs.iter()).collect(),
-            };
-            let tree = snapshot(&app.stores.admin, &relevant).await?;
-            let (tree, known) = (&tree, &known);
-            let work = |tx| self.within(app, tx, custom, tree, known);
-            let changed = match app.stores.admin.transaction(work).await {
-                Ok((changed, _)) => changed,
-                // Many write these claims at once.
-                Err(ChangeError::Claims(ClaimsError::Store(StoreError::Contention))) => continue,
-                Err(error) => return Err(error),
-            };
-            // Somebody granted other orgs meanwhile, of which the snapshot knows nothing.
-            let Some(claims) = changed else { continue };
-            publish(app, self.target, &[]).await?;
-            return Ok(claims);
-        }
-        Err(ChangeError::Busy)
+        let covers = |document: Option<&Document>| {
+            let granted = Sources::read(document).granted();
+            match self.action {
+                Action::Remove => granted.difference(&self.orgs.to_set()),
+                _ => granted.iter().chain(self.orgs.iter()).collect(),
+            }
+        };
+        let target = Target { covers: Some(&covers), ..Target::new(self.function, self.by, self.target) };
+        Ok(edit(app, &target, |state| self.decide(&target, state, custom)).await?)
     }
 
-    async fn within(
+    /// What becomes of the claims, for an account with these custom claims; with the claims as they are then.
+    fn decide<'t>(
         &self,
-        app: &App,
-        tx: Transaction,
+        target: &Target<'t>,
+        state: &State<'_>,
         custom: &Map<String, Json>,
-        tree: &OrgTree,
-        known: &OrgLists,
-    ) -> Result<Option<Fields>, ChangeError> {
-        let path = Claims::path(self.target)?;
-        let document = tx.get(&path).await?;
-        if document.is_none() && self.action == Action::Remove {
+    ) -> Result<Decision<'t, Fields>, ChangeError> {
+        if state.document.is_none() && self.action == Action::Remove {
             return Err(ChangeError::NoClaims);
         }
-        let claims = claims_map(document.as_ref());
-        let sources = Sources::read(document.as_ref());
-        if !sources.granted().same_orgs(known) {
-            return Ok(None);
-        }
+        let claims = state.claims();
+        let sources = Sources::read(state.document);
+        let known = sources.granted();
         let noted = sources.to_value();
         let sources = match self.action {
             Action::Remove => sources.taken(self.orgs),
             _ => sources.given(self.orgs),
         };
         let orgs = match self.action {
-            Action::Remove => AdminOrgs::without(known, self.orgs, tree).map_err(ChangeError::HeldThrough)?,
-            _ => AdminOrgs::of(&known.iter().chain(self.orgs.iter()).collect(), tree),
+            Action::Remove => AdminOrgs::without(&known, self.orgs, state.tree).map_err(ChangeError::HeldThrough)?,
+            _ => AdminOrgs::of(&known.iter().chain(self.orgs.iter()).collect(), state.tree),
         };
-        let before = stored(claims);
+        let before = state.orgs();
         let mut fields = claims.cloned().unwrap_or_else(|| imported(custom));
-        let taken_over: Vec<String> = if claims.is_none() { fields.keys().cloned().collect() } else { Vec::new() };
-        fields.extend(orgs.to_fields());
-        let mut mask: Vec<FieldPath> = AdminOrgs::mask().into();
-        mask.extend(taken_over.iter().map(|name| FieldPath::of(["claims", name])));
+        let mut changed: Vec<String> = if claims.is_none() { fields.keys().cloned().collect() } else { Vec::new() };
         // Who is something already stays it (docs/domain/decisions.md#a-3); a family's admins launch tasks
         // (docs/domain/decisions.md#a-32).
         let is_family =
             orgs.minimal.iter().all(|(org_type, _)| org_type == OrgType::Family) && !orgs.minimal.is_empty();
-        let role = if is_family { "launch_admin" } else { "admin" };
-        let open = is_open(fields.get("role"));
+        let role = if is_family { user_claims::role::LAUNCH_ADMIN } else { user_claims::role::ADMIN };
+        let open = is_open(fields.get(field::ROLE));
         for (name, value, missing) in
-            [("adminUid", self.target, !fields.contains_key("adminUid")), ("role", role, open)]
+            [(field::ADMIN_UID, self.target, !fields.contains_key(field::ADMIN_UID)), (field::ROLE, role, open)]
         {
             if self.action == Action::Append && missing {
                 fields.insert(name.to_owned(), Value::from(value));
-                mask.push(FieldPath::of(["claims", name]));
+                changed.push(name.to_owned());
             }
         }
-        let is_new = mask.len() > AdminOrgs::mask().len();
+        fields.extend(orgs.to_fields());
         let noted_now = sources.to_value();
-        if before.same(&orgs) && noted_now == noted && !is_new && document.is_some() {
-            return Ok(Some(fields));
+        if before.same(&orgs) && noted_now == noted && changed.is_empty() && state.document.is_some() {
+            return Ok(Decision::Keep(fields));
         }
         // What takes rights away is never refused for the size of what is left.
         if self.action == Action::Append {
             orgs.check_room().map_err(ClaimsError::from)?;
             check_claims(&custom_claims(custom, &fields, &[])).map_err(ClaimsError::from)?;
         }
-        mask.push(FieldPath::top("lastUpdated"));
-        let mut written =
-            fields! { "claims" => fields.clone(), "lastUpdated" => next_update(document.as_ref(), app.now()) };
-        if let Some(noted) = noted_now {
-            written.insert(SOURCES.to_owned(), noted);
-            mask.push(FieldPath::top(SOURCES));
-        }
+        let named = changed.into_iter().filter_map(|name| Some((name.clone(), fields.get(&name)?.clone())));
+        let change = Changes::of_claims(named.chain(orgs.to_fields()).collect()).noting(noted_now);
         let record = Record {
-            function: self.function,
-            action: self.action,
-            by: self.by,
-            target: self.target,
-            orgs: Some(self.orgs),
-            minimal: Some((&before.minimal, &orgs.minimal)),
-            details: Fields::new(),
+            orgs: Some(self.orgs.clone()),
+            minimal: Some((before.minimal, orgs.minimal)),
+            ..target.record(self.action)
         };
-        tx.write(Write::merge(path, written, mask)).await;
-        tx.write(record.write(app)?).await;
-        Ok(Some(fields))
+        Ok(Decision::Write(change.recorded(record).into(), fields))
     }
 }
 
@@ -338,6 +304,16 @@ impl From<StoreError> for ChangeError {
     }
 }
 
+impl From<EditError<ChangeError>> for ChangeError {
+    fn from(error: EditError<ChangeError>) -> Self {
+        match error {
+            EditError::Claims(ClaimsError::Store(StoreError::Contention)) => ChangeError::Busy,
+            EditError::Claims(error) => error.into(),
+            EditError::Refused(refusal) => refusal,
+        }
+    }
+}
+
 impl From<ChangeError> for FunctionError {
     fn from(error: ChangeError) -> Self {
         let status = match error {
@@ -347,5 +323,59 @@ impl From<ChangeError> for FunctionError {
             ChangeError::Busy => Status::Aborted,
         };
         FunctionError::new(status, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::claims::edit::tests::{change, document, state};
+    use crate::fields;
+    use crate::orgs::{Org, OrgKey, OrgTree};
+
+    #[test]
+    fn rights_are_given_and_taken_with_their_role_and_a_record() {
+        let mut tree = OrgTree::default();
+        for id in ["s1", "s2"] {
+            tree.insert(OrgKey::new(OrgType::School, id), Org::from_fields(OrgType::School, &Fields::new()));
+        }
+        tree.insert(OrgKey::new(OrgType::Family, "f"), Org::from_fields(OrgType::Family, &Fields::new()));
+        let lists = |orgs: &[(OrgType, &'static str)]| orgs.iter().copied().collect::<OrgLists>();
+        let (one, two) = (lists(&[(OrgType::School, "s1")]), lists(&[(OrgType::School, "s2")]));
+        let both: OrgLists = one.iter().chain(two.iter()).collect();
+        let family = lists(&[(OrgType::Family, "f")]);
+        let held = |orgs: &OrgLists, role: &str| {
+            let mut claims = fields! { "adminUid" => "u", "role" => role, "roarUid" => "r" };
+            claims.extend(AdminOrgs::of(orgs, &tree).to_fields());
+            claims
+        };
+        // The claims; what is done with which orgs; the orgs and the role then, or nothing when nothing changes.
+        for (claims, action, orgs, expected) in [
+            (None, Action::Append, &one, Some((&one, "admin"))),
+            (None, Action::Append, &family, Some((&family, "launch_admin"))),
+            (Some(held(&one, "admin")), Action::Append, &one, None),
+            (Some(held(&one, "guest")), Action::Append, &two, Some((&both, "admin"))),
+            (Some(held(&one, "platform_admin")), Action::Append, &two, Some((&both, "platform_admin"))),
+            (Some(held(&both, "admin")), Action::Remove, &two, Some((&one, "admin"))),
+            (Some(held(&one, "admin")), Action::Remove, &two, None),
+        ] {
+            let document = claims.clone().map(|claims| document(fields! { "claims" => claims }));
+            let change_of = Change { function: "f", by: "by", target: "u", orgs, action };
+            let target = Target::new("f", "by", "u");
+            let decision = change_of.decide(&target, &state(document.as_ref(), &tree), &Map::new()).unwrap();
+            let Some((wanted, role)) = expected else {
+                assert_eq!(decision, Decision::Keep(claims.unwrap()));
+                continue;
+            };
+            let (change, answer) = change(decision);
+            assert_eq!(answer.get("role").and_then(Value::as_str), Some(role));
+            assert!(super::super::lists::stored(Some(&answer)).same(&AdminOrgs::of(wanted, &tree)));
+            let record = change.record.expect("a record");
+            assert_eq!((record.action, record.orgs.as_ref()), (action, Some(orgs)));
+            assert!(record.minimal.is_some_and(|(_, after)| after.same_orgs(wanted)));
+        }
+        let nobody = Change { function: "f", by: "by", target: "u", orgs: &one, action: Action::Remove };
+        let refused = nobody.decide(&Target::new("f", "by", "u"), &state(None, &tree), &Map::new()).unwrap_err();
+        assert!(matches!(refused, ChangeError::NoClaims));
     }
 }

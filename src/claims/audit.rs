@@ -2,12 +2,10 @@
 //! They hold UIDs and org IDs, no name and no address.
 
 use crate::app::App;
+use crate::documents::claims_audit::{field, record_path};
 use crate::fields;
 use crate::orgs::OrgLists;
-use crate::store::{DocPath, Fields, StoreError, Value, Write};
-
-/// The collection, in the admin database. No rule opens it to clients.
-pub const COLLECTION: &str = "claimsAudit";
+use crate::store::{Fields, StoreError, Value, Write};
 
 /// What was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +41,7 @@ impl Action {
 }
 
 /// A record, to be written in the commit of what it's about.
+#[derive(Debug, PartialEq)]
 pub struct Record<'a> {
     /// The function.
     pub function: &'static str,
@@ -53,30 +52,35 @@ pub struct Record<'a> {
     /// The Auth UID of whose rights they are.
     pub target: &'a str,
     /// The orgs that were given or taken away.
-    pub orgs: Option<&'a OrgLists>,
+    pub orgs: Option<OrgLists>,
     /// The granted orgs before and after.
-    pub minimal: Option<(&'a OrgLists, &'a OrgLists)>,
+    pub minimal: Option<(OrgLists, OrgLists)>,
     /// Anything else. No personal data.
     pub details: Fields,
 }
 
-impl Record<'_> {
+impl<'a> Record<'a> {
+    /// A record that says no more than who did what.
+    pub fn new(function: &'static str, action: Action, by: &'a str, target: &'a str) -> Record<'a> {
+        Record { function, action, by, target, orgs: None, minimal: None, details: Fields::new() }
+    }
+
     /// The write that adds it.
     pub fn write(&self, app: &App) -> Result<Write, StoreError> {
-        let path = DocPath::in_collection(COLLECTION, &app.context.document_id())?;
+        let path = record_path(&app.context.document_id())?;
         let mut fields = fields! {
-            "at" => app.now(), "function" => self.function, "action" => self.action.name(),
-            "by" => self.by, "target" => self.target,
+            field::AT => app.now(), field::FUNCTION => self.function, field::ACTION => self.action.name(),
+            field::BY => self.by, field::TARGET => self.target,
         };
-        if let Some(orgs) = self.orgs {
-            fields.insert("orgs".to_owned(), orgs.to_value());
+        if let Some(orgs) = &self.orgs {
+            fields.insert(field::ORGS.to_owned(), orgs.to_value());
         }
-        if let Some((before, after)) = self.minimal {
-            fields.insert("minimalBefore".to_owned(), before.to_value());
-            fields.insert("minimalAfter".to_owned(), after.to_value());
+        if let Some((before, after)) = &self.minimal {
+            fields.insert(field::MINIMAL_BEFORE.to_owned(), before.to_value());
+            fields.insert(field::MINIMAL_AFTER.to_owned(), after.to_value());
         }
         if !self.details.is_empty() {
-            fields.insert("details".to_owned(), Value::Map(self.details.clone()));
+            fields.insert(field::DETAILS.to_owned(), Value::Map(self.details.clone()));
         }
         Ok(Write::create(path, fields))
     }

@@ -3,16 +3,24 @@
 use serde_json::{Map, Value as Json, json};
 
 use crate::accounts::{AccountError, check_claims};
+use crate::documents::user_claims;
 use crate::store::{Fields, Value};
 
 /// The org lists stay in the document: they don't fit into tokens
 /// (docs/domain/rights.md#custom-claims-and-their-limits).
-const NOT_IN_TOKENS: [&str; 2] = ["adminOrgs", "minimalAdminOrgs"];
+const NOT_IN_TOKENS: [&str; 2] = [user_claims::field::ADMIN_ORGS, user_claims::field::MINIMAL_ADMIN_ORGS];
 /// Rights, which the document alone gives; a token that says more is wrong.
-const RIGHTS: [&str; 3] = ["super_admin", "admin", "role"];
+const RIGHTS: [&str; 3] = [user_claims::field::SUPER_ADMIN, user_claims::field::ADMIN, user_claims::field::ROLE];
 
 /// What goes into a token before everything else: who the user is, and their rights.
-const FIRST: [&str; 6] = ["roarUid", "adminUid", "assessmentUid", "role", "super_admin", "admin"];
+const FIRST: [&str; 6] = [
+    user_claims::field::ROAR_UID,
+    user_claims::field::ADMIN_UID,
+    user_claims::field::ASSESSMENT_UID,
+    user_claims::field::ROLE,
+    user_claims::field::SUPER_ADMIN,
+    user_claims::field::ADMIN,
+];
 
 /// The custom claims that an account should have: those of the document, and those that the account has
 /// besides. `lost` are claims that the document once had and hasn't now, which go.
@@ -77,15 +85,15 @@ pub fn without_rights(current: &Map<String, Json>) -> Map<String, Json> {
 /// Nobody becomes a super admin that way: the document gives that right, and had none to give
 /// (docs/domain/decisions.md#a-44).
 pub fn imported(current: &Map<String, Json>) -> Fields {
-    let names = ["roarUid", "assessmentUid", "role"];
+    let names = [user_claims::field::ROAR_UID, user_claims::field::ASSESSMENT_UID, user_claims::field::ROLE];
     let texts = names.into_iter().filter_map(|name| Some((name, current.get(name)?.as_str()?)));
-    let good = texts.filter(|(_, text)| !text.is_empty() && *text != "super_admin");
+    let good = texts.filter(|(_, text)| !text.is_empty() && *text != user_claims::role::SUPER_ADMIN);
     good.map(|(name, text)| (name.to_owned(), Value::from(text))).collect()
 }
 
 /// True when somebody without this role is better off with another: guests are nobody yet.
 pub fn is_open(role: Option<&Value>) -> bool {
-    role.and_then(Value::as_str).is_none_or(|role| role.is_empty() || role == "guest")
+    role.and_then(Value::as_str).is_none_or(|role| role.is_empty() || role == user_claims::role::GUEST)
 }
 
 /// A claim as tokens and answers hold it.

@@ -6,9 +6,9 @@ use super::audit::Action;
 use super::publish::ClaimsError;
 use crate::accounts::AccountError;
 use crate::app::App;
+use crate::documents::user_claims;
 use crate::orgs::{OrgLists, OrgType};
 use crate::runtime::{DocumentEvent, HandlerError};
-use crate::store::{FieldOp, Query};
 
 /// Who changes claims on nobody's behalf, in records.
 const SERVICE: &str = "service";
@@ -19,11 +19,7 @@ pub async fn org_deleted(app: App, event: DocumentEvent) -> Result<(), HandlerEr
     let Some(org_type) = OrgType::parse(path.collection_id()) else {
         return Err(HandlerError::Permanent("not an org's path".to_owned()));
     };
-    let holders = Query::collection("userClaims").filter(
-        &format!("claims.adminOrgs.{}", org_type.plural()),
-        FieldOp::ArrayContains,
-        path.id(),
-    );
+    let holders = user_claims::over_any(org_type, &[path.id().to_owned()]);
     let holders = app.stores.admin.query(holders.select(&[])).await?;
     // It may be back: this event may be late.
     if holders.is_empty() || app.stores.admin.get(path).await?.is_some() {

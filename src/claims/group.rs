@@ -7,41 +7,44 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 use thiserror::Error;
 
+use super::LARGE;
 use super::audit::{Action, Record};
 use super::custom::custom_claims;
-use super::lists::{AdminOrgs, NoRoom, granted, snapshot, stored};
-use super::{LARGE, Rounds, next_update, publish};
+use super::edit::{Changes, Decision, EditError, Publication, State, Target, edit};
+use super::lists::{AdminOrgs, NoRoom, granted};
+use super::publish::ClaimsError;
 use crate::accounts::{AccountError, check_claims};
 use crate::app::App;
+use crate::documents::org::{self, is_archived};
 use crate::documents::user_claims::claims_map;
 use crate::fields;
 use crate::orgs::payload::SentOrgType;
-use crate::orgs::{OrgKey, OrgLists, OrgTree, OrgType};
+use crate::orgs::{OrgKey, OrgLists, OrgType};
 use crate::payload::refusals::GONE;
 use crate::payload::{Checked, Filled, Id, Text, check_key, kinds, shown, value};
-use crate::rights::{Claims, Payload, Permit, Requester, Rule, denied};
+use crate::rights::{Claims, Payload, Permit, Requester, Rule, check_not_suspended, denied};
 use crate::runtime::edge::{Open, Wrong};
 use crate::runtime::{Caller, FunctionError, Status};
-use crate::store::{DocPath, FieldPath, Fields, Precondition, StoreError, Transaction, Transform, Value, Write};
+use crate::store::{DocPath, Document, FieldPath, Fields, Precondition, StoreError, Transform, Value, Write};
 
 /// Fields that the service keeps itself, and what makes others part of a group.
 const OWN_FIELDS: [&str; 16] = [
     "id",
     "collection",
-    "archived",
-    "createdBy",
-    "createdAt",
-    "subGroups",
-    "archivedSubGroups",
-    "schools",
-    "archivedSchools",
-    "classes",
-    "archivedClasses",
-    "districtId",
-    "schoolId",
+    org::field::ARCHIVED,
+    org::field::CREATED_BY,
+    org::field::CREATED_AT,
+    org::field::SUB_GROUPS,
+    org::field::ARCHIVED_SUB_GROUPS,
+    org::field::SCHOOLS,
+    org::field::ARCHIVED_SCHOOLS,
+    org::field::CLASSES,
+    org::field::ARCHIVED_CLASSES,
+    org::field::DISTRICT_ID,
+    org::field::SCHOOL_ID,
     "currentActivationCode",
     "validActivationCodes",
-    "lastUpdated",
+    org::field::LAST_UPDATED,
 ];
 /// A group to be made.
 #[derive(Clone, Debug, PartialEq)]
@@ -112,8 +115,10 @@ impl Payload for Request {
             fields.insert(name.clone(), value(sent).map_err(|wrong| wrong.below(name)).map_err(wrong)?);
         }
         // Of the two forms of the name, the one that others read.
-        if let Some(parent_type) = fields.get("parentOrgType").and_then(Value::as_str).and_then(OrgType::parse) {
-            fields.insert("parentOrgType".to_owned(), Value::from(parent_type.singular()));
+        if let Some(parent_type) =
+            fields.get(org::field::PARENT_ORG_TYPE).and_then(Value::as_str).and_then(OrgType::parse)
+        {
+            fields.insert(org::field::PARENT_ORG_TYPE.to_owned(), Value::from(parent_type.singular()));
         }
         Ok(Request { fields, parents })
     }
@@ -152,19 +157,25 @@ impl Permit<Request> for GroupMaker {
     /// isn't enough there.
     async fn grant(app: &App, caller: &Caller, request: &Request) -> Result<Self, FunctionError> {
         let requester = Requester::of(app, caller).await?;
-        let claims = &requester.claims;
-        if !claims.super_admin && !claims.admin {
-            return Err(denied("Only admins may make groups."));
-        }
-        let parents: OrgLists = request.parents.iter().map(|key| (key.org_type, key.id.as_str())).collect();
-        match claims.administers_all(&parents) {
-            true => Ok(GroupMaker { requester }),
-            false => Err(denied("You don't administer the org that the group is to be part of.")),
-        }
+        check_maker(&requester.claims, request)?;
+        Ok(GroupMaker { requester })
     }
 
     fn requester(&self) -> Option<&Requester> {
         Some(&self.requester)
+    }
+}
+
+/// Fails unless somebody with these claims may make the group.
+fn check_maker(claims: &Claims, request: &Request) -> Result<(), FunctionError> {
+    check_not_suspended(claims)?;
+    if !claims.super_admin && !claims.admin {
+        return Err(denied("Only admins may make groups."));
+    }
+    let parents: OrgLists = request.parents.iter().map(|key| (key.org_type, key.id.as_str())).collect();
+    match claims.administers_all(&parents) {
+        true => Ok(()),
+        false => Err(denied("You don't administer the org that the group is to be part of.")),
     }
 }
 
@@ -174,31 +185,20 @@ pub async fn create_group(app: App, permit: GroupMaker, request: Request) -> Res
     let id = app.context.document_id();
     let uid = &permit.requester.uid;
     let account = app.accounts.admin.get(uid).await?;
-    let path = Claims::path(uid)?;
-    let mut rounds = Rounds::new(&app.context);
-    while rounds.next().await {
-        let document = app.stores.admin.get(&path).await?;
-        let known = granted(claims_map(document.as_ref()));
-        let mut tree = snapshot(&app.stores.admin, &known).await?;
-        // The group isn't there yet.
-        tree.insert(OrgKey::new(OrgType::Group, &id), crate::orgs::Org::from_fields(OrgType::Group, &request.fields));
-        let custom = account.as_ref().map(|account| &account.custom_claims);
-        let work = Work { app: &app, uid, id: &id, request: &request, custom, tree: &tree, known: &known };
-        let made = app.stores.admin.transaction(|tx| work.run(tx)).await;
-        match made {
-            Ok((true, _)) => {
-                // It's made; the document's event publishes what can't be published now.
-                if let Err(error) = publish(&app, uid, &[]).await {
-                    tracing::warn!(uid, %error, "the rights over a new group aren't published yet");
-                }
-                return Ok(MadeGroup { group_id: id.into() });
-            }
-            Ok((false, _)) => continue,
-            Err(GroupError::Store(StoreError::Contention)) => continue,
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Err(FunctionError::new(Status::Aborted, "Too many changes at once. Please try again."))
+    let parents = request.parents.iter().map(|parent| DocPath::in_collection(parent.org_type.plural(), &parent.id));
+    let parents = parents.collect::<Result<Vec<_>, _>>()?;
+    let custom = account.as_ref().map(|account| &account.custom_claims);
+    let work = Work { uid, id: &id, request: &request, custom, parents: &parents };
+    let covers = |document: Option<&Document>| granted(claims_map(document));
+    let target = Target {
+        beside: &parents,
+        covers: Some(&covers),
+        // The group is made; the document's event publishes what can't be published now.
+        publication: Publication::Tried,
+        ..Target::new("createLevanteGroup", uid, uid)
+    };
+    edit(&app, &target, |state| work.decide(&target, state)).await.map_err(GroupError::from)?;
+    Ok(MadeGroup { group_id: id.into() })
 }
 
 /// Why a group isn't made.
@@ -207,6 +207,9 @@ enum GroupError {
     /// The text is for callers.
     #[error("The {} {} doesn't exist or is archived.", .0.org_type.singular(), shown(&.0.id))]
     NoParent(OrgKey),
+    /// The maker has no right to make the group any more.
+    #[error("the maker may not make the group: {0}")]
+    Refused(FunctionError),
     #[error(transparent)]
     NoRoom(#[from] NoRoom),
     /// The rights over the group don't fit into the account's custom claims.
@@ -216,9 +219,21 @@ enum GroupError {
     Store(#[from] StoreError),
 }
 
+impl From<EditError<GroupError>> for GroupError {
+    fn from(error: EditError<GroupError>) -> Self {
+        match error {
+            EditError::Claims(ClaimsError::Store(error)) => error.into(),
+            EditError::Claims(ClaimsError::Account(error)) => error.into(),
+            EditError::Claims(ClaimsError::NoRoom(error)) => error.into(),
+            EditError::Refused(refusal) => refusal,
+        }
+    }
+}
+
 impl From<GroupError> for FunctionError {
     fn from(error: GroupError) -> Self {
         match error {
+            GroupError::Refused(refusal) => refusal,
             GroupError::NoParent(_) => FunctionError::new(Status::NotFound, error.to_string()),
             GroupError::NoRoom(error) => error.into(),
             GroupError::Account(error) => error.into(),
@@ -230,74 +245,57 @@ impl From<GroupError> for FunctionError {
     }
 }
 
+/// A group that is made with its maker's rights over it.
 struct Work<'a> {
-    app: &'a App,
     uid: &'a str,
     id: &'a str,
     request: &'a Request,
     custom: Option<&'a Map<String, Json>>,
-    /// The orgs that the maker was granted, with the new group, and all below them.
-    tree: &'a OrgTree,
-    known: &'a OrgLists,
+    /// Where the orgs are that the group is part of.
+    parents: &'a [DocPath],
 }
 
 impl Work<'_> {
-    /// False when the maker's claims are others than those that the snapshot was made for.
-    async fn run(&self, tx: Transaction) -> Result<bool, GroupError> {
-        let path = Claims::path(self.uid)?;
-        let parents: Result<Vec<DocPath>, StoreError> = self
-            .request
-            .parents
-            .iter()
-            .map(|parent| DocPath::in_collection(parent.org_type.plural(), &parent.id))
-            .collect();
-        let parents = parents?;
-        let found = tx.get_all(&parents).await?;
-        for (parent, found) in self.request.parents.iter().zip(&found) {
-            let archived = |name: &str| found.as_ref().and_then(|org| org.fields.get(name)).and_then(Value::as_bool);
-            if found.is_none() || archived("archived") == Some(true) {
+    /// The group, with the claims of its maker, who still has to be allowed to make it.
+    fn decide<'t>(&self, target: &Target<'t>, state: &State<'_>) -> Result<Decision<'t, ()>, GroupError> {
+        for (parent, found) in self.request.parents.iter().zip(state.beside) {
+            if found.as_ref().is_none_or(|org| is_archived(&org.fields)) {
                 return Err(GroupError::NoParent(parent.clone()));
             }
         }
-        let document = tx.get(&path).await?;
-        let claims = claims_map(document.as_ref());
-        if !granted(claims).same_orgs(self.known) {
-            return Ok(false);
-        }
-        let before = stored(claims);
+        let maker = Claims::read(self.uid, state.document);
+        check_maker(&maker, self.request).map_err(GroupError::Refused)?;
+        let before = state.orgs();
         let group = [(OrgType::Group, self.id)];
-        let orgs = AdminOrgs::of(&self.known.iter().chain(group).collect(), self.tree);
+        // The group isn't there yet.
+        let mut tree = state.tree.clone();
+        tree.insert(
+            OrgKey::new(OrgType::Group, self.id),
+            crate::orgs::Org::from_fields(OrgType::Group, &self.request.fields),
+        );
+        let orgs = AdminOrgs::of(&state.granted().iter().chain(group).collect(), &tree);
         orgs.check_room()?;
-        let mut all = claims.cloned().unwrap_or_default();
+        let mut all = state.claims().cloned().unwrap_or_default();
         all.extend(orgs.to_fields());
         if let Some(custom) = self.custom {
             check_claims(&custom_claims(custom, &all, &[]))?;
         }
-        let created_by = Claims::read(self.uid, document.as_ref()).roar_uid;
         let mut fields = self.request.fields.clone();
-        fields.extend(fields! { "archived" => false, "createdBy" => created_by });
-        let path_of_group = DocPath::in_collection(OrgType::Group.plural(), self.id)?;
-        tx.write(Write::create(path_of_group, fields).with(FieldPath::top("createdAt"), Transform::ServerTime)).await;
-        for parent in parents {
+        fields.extend(fields! { org::field::ARCHIVED => false, org::field::CREATED_BY => maker.roar_uid });
+        let path = DocPath::in_collection(OrgType::Group.plural(), self.id)?;
+        let created = FieldPath::top(org::field::CREATED_AT);
+        let mut change = Changes::of_claims(orgs.to_fields());
+        change = change.beside(Write::create(path, fields).with(created, Transform::ServerTime));
+        for parent in self.parents {
             let listed = Transform::Union(vec![Value::from(self.id)]);
-            let write = Write::transform(parent, Vec::new()).when(Precondition::Exists);
-            tx.write(write.with(FieldPath::top("subGroups"), listed)).await;
+            let write = Write::transform(parent.clone(), Vec::new()).when(Precondition::Exists);
+            change = change.beside(write.with(FieldPath::top(org::field::SUB_GROUPS), listed));
         }
-        let updated = next_update(document.as_ref(), self.app.now());
-        let mask = AdminOrgs::mask().into_iter().chain([FieldPath::top("lastUpdated")]).collect();
-        let written = fields! { "claims" => orgs.to_fields(), "lastUpdated" => updated };
-        tx.write(Write::merge(path, written, mask)).await;
-        let given = group.into_iter().collect();
         let record = Record {
-            function: "createLevanteGroup",
-            action: Action::Append,
-            by: self.uid,
-            target: self.uid,
-            orgs: Some(&given),
-            minimal: Some((&before.minimal, &orgs.minimal)),
-            details: Fields::new(),
+            orgs: Some(group.into_iter().collect()),
+            minimal: Some((before.minimal, orgs.minimal)),
+            ..target.record(Action::Append)
         };
-        tx.write(record.write(self.app)?).await;
-        Ok(true)
+        Ok(Decision::Write(change.recorded(record).into(), ()))
     }
 }

@@ -6,9 +6,10 @@ use std::collections::BTreeSet;
 use super::ClaimsError;
 use super::written::complete_lists;
 use crate::app::App;
+use crate::documents::user_claims;
 use crate::orgs::{OrgLists, OrgType};
 use crate::runtime::HandlerError;
-use crate::store::{DocPath, FieldOp, Query, StoreError, Value};
+use crate::store::{DocPath, StoreError};
 
 /// Firestore's limit on the values of one query.
 const VALUES: usize = 30;
@@ -19,9 +20,7 @@ pub async fn follow_hierarchy(app: &App, orgs: &OrgLists) -> Result<bool, Claims
     let mut queries = Vec::new();
     for org_type in OrgType::ALL {
         for ids in orgs.of(org_type).chunks(VALUES) {
-            let field = format!("claims.adminOrgs.{}", org_type.plural());
-            let holders =
-                Query::collection("userClaims").filter(&field, FieldOp::ArrayContainsAny, Value::strings(ids));
+            let holders = user_claims::over_any(org_type, ids);
             queries.push(holders.select(&[]));
         }
     }

@@ -3,6 +3,7 @@
 
 use thiserror::Error;
 
+use crate::documents::user_claims;
 use crate::fields;
 use crate::orgs::{OrgKey, OrgLists, OrgTree, OrgType, Reach, load_tree};
 use crate::runtime::{FunctionError, Status};
@@ -54,7 +55,7 @@ pub struct HeldThrough {
 /// has it too; the exhaustive one where only that is stored.
 pub fn granted(claims: Option<&Fields>) -> OrgLists {
     let AdminOrgs { minimal, exhaustive } = stored(claims);
-    if !matches!(claims.and_then(|claims| claims.get("adminOrgs")), Some(Value::Map(_))) {
+    if !matches!(claims.and_then(|claims| claims.get(user_claims::field::ADMIN_ORGS)), Some(Value::Map(_))) {
         return minimal;
     }
     let both = minimal.intersection(&exhaustive.to_set());
@@ -69,7 +70,10 @@ pub async fn snapshot(database: &Database, orgs: &OrgLists) -> Result<OrgTree, S
 /// Both lists as the claims hold them.
 pub fn stored(claims: Option<&Fields>) -> AdminOrgs {
     let list = |name: &str| OrgLists::from_value(claims.and_then(|claims| claims.get(name)));
-    AdminOrgs { minimal: list("minimalAdminOrgs"), exhaustive: list("adminOrgs") }
+    AdminOrgs {
+        minimal: list(user_claims::field::MINIMAL_ADMIN_ORGS),
+        exhaustive: list(user_claims::field::ADMIN_ORGS),
+    }
 }
 
 impl AdminOrgs {
@@ -109,12 +113,13 @@ impl AdminOrgs {
 
     /// As fields of the claims.
     pub fn to_fields(&self) -> Fields {
-        fields! { "adminOrgs" => self.exhaustive.to_value(), "minimalAdminOrgs" => self.minimal.to_value() }
+        fields! { user_claims::field::ADMIN_ORGS => self.exhaustive.to_value(), user_claims::field::MINIMAL_ADMIN_ORGS => self.minimal.to_value() }
     }
 
     /// The mask to write [`AdminOrgs::to_fields`] with.
     pub fn mask() -> [FieldPath; 2] {
-        ["adminOrgs", "minimalAdminOrgs"].map(|name| FieldPath::of(["claims", name]))
+        [user_claims::field::ADMIN_ORGS, user_claims::field::MINIMAL_ADMIN_ORGS]
+            .map(|name| FieldPath::of([user_claims::field::CLAIMS, name]))
     }
 }
 

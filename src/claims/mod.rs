@@ -1,39 +1,44 @@
 //! Claims: who administers which orgs, and who is who in the two projects. `userClaims` documents are the
 //! truth; ID tokens and the assessment project's copy follow them.
 //!
-//! [`lists`] and [`custom`] are pure. What changes claims does it in one transaction with a record of who
-//! did it ([`audit`]), then publishes it ([`publish`]); the document's event publishes again, so that
-//! nothing stays behind when somebody dies in between.
+//! [`lists`], [`custom`] and [`sources`] are pure. Whatever changes claims does it by [`edit`], which writes them in one
+//! commit with a record of who did it ([`audit`]), then publishes them ([`publish`]); the document's event publishes
+//! again, so that nothing stays behind when somebody dies in between.
 
 pub mod admin_orgs;
 pub mod audit;
 pub mod binding;
 pub mod custom;
+pub mod edit;
+mod give_up;
 mod gone;
 pub mod group;
 mod hierarchy;
 pub mod lists;
 mod publish;
 pub mod roster;
+pub mod sources;
 pub mod suspension;
 mod written;
 
+use std::time::Duration;
+
 pub use admin_orgs::{append_to_admin_claims, remove_from_admin_claims};
 pub use binding::{associate_assessment_uid, set_uid_claims};
+pub use give_up::give_up;
 pub use gone::org_deleted;
 pub use group::create_group;
 pub use hierarchy::{complete_claims, follow_hierarchy};
-pub use publish::{ClaimsError, give_up, publish};
+pub use publish::{ClaimsError, publish};
 pub use roster::entry_updated;
 pub use written::written;
-
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
 use crate::context::Context;
+use crate::documents::user_claims;
 use crate::runtime::Status;
 use crate::store::backoff::{Backoff, Jitter};
 use crate::store::{Document, Timestamp, Value};
@@ -69,7 +74,8 @@ impl<'a> Rounds<'a> {
 /// The `lastUpdated` of claims that change now, in milliseconds: later than the one before, so that clients
 /// notice, whatever the clock says.
 pub fn next_update(before: Option<&Document>, now: Timestamp) -> i64 {
-    let last = before.and_then(|document| document.fields.get("lastUpdated")).and_then(Value::as_i64);
+    let last =
+        before.and_then(|document| document.fields.get(user_claims::field::LAST_UPDATED)).and_then(Value::as_i64);
     now.as_millisecond().max(last.map_or(i64::MIN, |last| last.saturating_add(1)))
 }
 

@@ -9,15 +9,13 @@ use serde_json::{Map, Value as Json};
 use thiserror::Error;
 
 use super::Rounds;
-use super::audit::{Action, Record};
 use super::custom::{custom_claims, fitting, without_rights};
-use super::lists::{NoRoom, granted};
+use super::lists::NoRoom;
 use crate::accounts::{Account, AccountError, Accounts};
 use crate::app::App;
-use crate::documents::user::user_path;
-use crate::documents::user_claims::{claims_map, is_suspended};
+use crate::documents::user::{self, user_path};
+use crate::documents::user_claims::{self, claims_map, claims_path, is_suspended};
 use crate::fields;
-use crate::orgs::OrgLists;
 use crate::rights::Claims;
 use crate::runtime::{FunctionError, HandlerError};
 use crate::store::{Database, Document, FieldPath, Fields, Precondition, StoreError, Timestamp, Value, Write};
@@ -65,7 +63,7 @@ impl From<ClaimsError> for HandlerError {
 /// in the assessment database, comes first and never goes back; an account that can't be changed doesn't keep
 /// it from the rest.
 pub async fn publish(app: &App, admin_uid: &str, lost: &[String]) -> Result<(), ClaimsError> {
-    let path = Claims::path(admin_uid)?;
+    let path = claims_path(admin_uid)?;
     let mut published: Option<Timestamp> = None;
     let mut rounds = Rounds::new(&app.context);
     while rounds.next().await {
@@ -140,7 +138,7 @@ async fn publish_once(app: &App, admin_uid: &str, document: &Document, lost: &[S
 
 /// Where a claims document says which of its claims no token has, for want of room (Firebase takes 1000 bytes) or because
 /// their names are reserved.
-pub const UNPUBLISHED: &str = "unpublishedClaims";
+pub const UNPUBLISHED: &str = user_claims::field::UNPUBLISHED_CLAIMS;
 
 /// What became of the report.
 enum Reported {
@@ -179,7 +177,7 @@ async fn report_unpublished(
 /// database's rules would let them go on otherwise.
 pub async fn withdraw(app: &App, admin_uid: &str, assessment_uid: Option<&str>) -> Result<(), ClaimsError> {
     if let Some(assessment_uid) = assessment_uid {
-        let path = Claims::path(assessment_uid)?;
+        let path = claims_path(assessment_uid)?;
         let copy = app.stores.assessment.get(&path).await?;
         if copy.as_ref().is_some_and(|copy| owner(copy) == Some(admin_uid)) {
             app.stores.assessment.commit(vec![Write::delete(path)]).await?;
@@ -191,29 +189,9 @@ pub async fn withdraw(app: &App, admin_uid: &str, assessment_uid: Option<&str>) 
     publish(app, admin_uid, &[]).await
 }
 
-/// Takes its user and its rights from an account: the user is another account's from then on, and this one is nobody's.
-/// A conflict when the document has changed meanwhile: its user may have been suspended.
-pub async fn give_up(app: &App, function: &'static str, by: &str, document: Document) -> Result<(), ClaimsError> {
-    disown(app, &document).await?;
-    let orgs = granted(claims_map(&document));
-    let record = Record {
-        function,
-        action: Action::Remove,
-        by,
-        target: document.id(),
-        orgs: Some(&orgs),
-        minimal: Some((&orgs, &OrgLists::new())),
-        details: fields! { "before" => Claims::read(document.id(), Some(&document)).roar_uid.as_str() },
-    };
-    let record = record.write(app)?;
-    let delete = Write::delete(document.path).when(Precondition::UpdatedAt(document.update_time));
-    app.stores.admin.commit(vec![delete, record]).await?;
-    Ok(())
-}
-
 /// Takes everything that a claims document says out of the tokens of its accounts, who the user is included, before the
 /// document is deleted: their user is somebody else's.
-async fn disown(app: &App, document: &Document) -> Result<(), ClaimsError> {
+pub(super) async fn disown(app: &App, document: &Document) -> Result<(), ClaimsError> {
     let lost: Vec<String> = claims_map(document).into_iter().flatten().map(|(name, _)| name.clone()).collect();
     let without = |current: &Map<String, Json>| custom_claims(current, &Fields::new(), &lost);
     if let Some(assessment_uid) = Claims::read(document.id(), Some(document)).assessment_uid {
@@ -257,7 +235,7 @@ enum Copied {
 }
 
 fn owner(copy: &Document) -> Option<&str> {
-    claims_map(copy).and_then(|claims| claims.get("adminUid")).and_then(Value::as_str)
+    claims_map(copy).and_then(user_claims::admin_uid)
 }
 
 /// The security rules of the assessment database read rights from its own copy.
@@ -270,7 +248,7 @@ async fn copy_claims(
     assessment_uid: &str,
     document: &Document,
 ) -> Result<Copied, StoreError> {
-    let path = Claims::path(assessment_uid)?;
+    let path = claims_path(assessment_uid)?;
     let copy = app.stores.assessment.get(&path).await?;
     if copy.as_ref().and_then(owner).is_some_and(|owner| owner != admin_uid) {
         tracing::error!(uid = admin_uid, assessment_uid, "the assessment account is bound to another user");
@@ -295,10 +273,11 @@ async fn copy_claims(
 async fn set_user_type(database: &Database, roar_uid: &str) -> Result<bool, StoreError> {
     let path = user_path(roar_uid)?;
     let Some(user) = database.get(&path).await? else { return Ok(false) };
-    if user.fields.get("userType").and_then(Value::as_str) == Some("admin") {
+    if user::is_admin(&user.fields) {
         return Ok(false);
     }
-    match database.commit(vec![Write::update(path, fields! { "userType" => "admin" })]).await {
+    match database.commit(vec![Write::update(path, fields! { user::field::USER_TYPE => user::user_type::ADMIN })]).await
+    {
         Err(StoreError::Conflict(_)) => Ok(false),
         other => other.map(|_| true),
     }

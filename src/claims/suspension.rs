@@ -7,18 +7,18 @@
 //!
 //! Custom claims stay in tokens: nothing takes rights from those, and lifting a suspension must give back what was there.
 
-use super::audit::{Action, Record};
-use super::next_update;
-use super::publish::publish;
+use super::audit::Action;
+use super::edit::{Changes, Decision, State, Target, edit};
 use crate::accounts::{Account, AccountError, AccountUpdate, Accounts};
 use crate::app::App;
 use crate::documents::user_claims::{
-    SUSPENDED, SUSPENDED_ABOVE, SUSPENDED_AT, claims_map, is_suspended, is_suspended_above,
+    claims_map, claims_path,
+    field::{SUSPENDED, SUSPENDED_AT, SUSPENDED_BY_SUPER_ADMIN},
+    is_suspended, is_suspended_above,
 };
-use crate::fields;
 use crate::rights::{Claims, denied};
 use crate::runtime::{FunctionError, Status};
-use crate::store::{Document, FieldPath, Fields, Precondition, Transaction, Write};
+use crate::store::{Document, FieldPath, Fields};
 
 /// A suspension, or its end.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +41,7 @@ impl Suspension<'_> {
 
     /// PERMISSION_DENIED where a super admin suspended the user and somebody else would lift that. Reads one document.
     pub async fn check_liftable(&self, app: &App) -> Result<(), FunctionError> {
-        let document = app.stores.admin.get(&Claims::path(self.admin_uid)?).await?;
+        let document = app.stores.admin.get(&claims_path(self.admin_uid)?).await?;
         self.check_rights(document.as_ref())
     }
 
@@ -58,63 +58,51 @@ impl Suspension<'_> {
     }
 
     async fn set(&self, app: &App, suspended: bool) -> Result<bool, FunctionError> {
-        let (changed, _) = app.stores.admin.transaction(|tx| self.write(app, tx, suspended)).await?;
-        // In any case: what a crash left undone is done now.
-        publish(app, self.admin_uid, &[]).await?;
-        Ok(changed)
+        let target = Target::new(self.function, self.by, self.admin_uid);
+        Ok(edit(app, &target, |state| self.decide(&target, state, suspended)).await?)
     }
 
-    async fn write(&self, app: &App, tx: Transaction, suspended: bool) -> Result<bool, FunctionError> {
-        let path = Claims::path(self.admin_uid)?;
-        let document = tx.get(&path).await?;
-        let was_suspended = document.as_ref().is_some_and(is_suspended);
-        let rises = suspended && self.by_super_admin && !document.as_ref().is_some_and(is_suspended_above);
+    /// Whether the user is suspended from then on; true when that is new.
+    fn decide<'t>(
+        &self,
+        target: &Target<'t>,
+        state: &State<'_>,
+        suspended: bool,
+    ) -> Result<Decision<'t, bool>, FunctionError> {
+        let was_suspended = state.document.is_some_and(is_suspended);
+        let rises = suspended && self.by_super_admin && !state.document.is_some_and(is_suspended_above);
         if was_suspended == suspended && !rises {
-            return Ok(false);
+            return Ok(Decision::Keep(false));
         }
         if !suspended {
-            self.check_rights(document.as_ref())?;
+            self.check_rights(state.document)?;
         }
-        let mut fields = Fields::new();
-        if suspended {
-            let since =
-                document.as_ref().filter(|_| was_suspended).and_then(|document| document.fields.get(SUSPENDED_AT));
-            fields.insert(SUSPENDED.to_owned(), true.into());
-            fields.insert(SUSPENDED_AT.to_owned(), since.cloned().unwrap_or_else(|| app.now().into()));
-            if self.by_super_admin {
-                fields.insert(SUSPENDED_ABOVE.to_owned(), true.into());
-            }
-        }
-        let write = match &document {
+        let change = match state.document {
             // It was made to suspend somebody who never signed in.
-            Some(document) if !suspended && claims_map(document).is_none() => {
-                Write::delete(path).when(Precondition::Exists)
-            }
+            Some(document) if !suspended && claims_map(document).is_none() => *Changes::deletion(),
             document => {
-                // Clients look at it, and renew their tokens.
-                fields.extend(fields! { "lastUpdated" => next_update(document.as_ref(), app.now()) });
-                let mask = [SUSPENDED, SUSPENDED_AT, SUSPENDED_ABOVE, "lastUpdated"];
-                Write::merge(path, fields, mask.map(FieldPath::top).into())
+                let mut fields = Fields::new();
+                if suspended {
+                    let since = document.filter(|_| was_suspended).and_then(|found| found.fields.get(SUSPENDED_AT));
+                    fields.insert(SUSPENDED.to_owned(), true.into());
+                    fields.insert(SUSPENDED_AT.to_owned(), since.cloned().unwrap_or_else(|| state.now.into()));
+                    if self.by_super_admin {
+                        fields.insert(SUSPENDED_BY_SUPER_ADMIN.to_owned(), true.into());
+                    }
+                }
+                let mask = [SUSPENDED, SUSPENDED_AT, SUSPENDED_BY_SUPER_ADMIN].map(FieldPath::top).into();
+                Changes { fields, mask, ..Changes::default() }
             }
         };
-        tx.write(write).await;
-        let record = Record {
-            function: self.function,
-            action: if suspended { Action::Suspend } else { Action::Lift },
-            by: self.by,
-            target: self.admin_uid,
-            orgs: None,
-            minimal: None,
-            details: Fields::new(),
-        };
-        tx.write(record.write(app)?).await;
-        Ok(was_suspended != suspended)
+        let action = if suspended { Action::Suspend } else { Action::Lift };
+        let change = change.recorded(target.record(action));
+        Ok(Decision::Write(change.into(), was_suspended != suspended))
     }
 
     /// Suspends the user with the accounts of both projects, or lifts that. NOT_FOUND when there is neither an account
     /// nor a claims document, and nobody is suspended then.
     pub async fn of_everything(&self, app: &App, suspended: bool) -> Result<bool, FunctionError> {
-        let document = app.stores.admin.get(&Claims::path(self.admin_uid)?).await?;
+        let document = app.stores.admin.get(&claims_path(self.admin_uid)?).await?;
         let assessment_uid = Claims::read(self.admin_uid, document.as_ref()).assessment_uid;
         let account = app.accounts.admin.get(self.admin_uid).await?;
         if account.is_none() && document.is_none() {
@@ -152,5 +140,64 @@ async fn set_usable(app: &App, accounts: &Accounts, uid: &str, usable: bool) -> 
         // Deleted this moment.
         Err(AccountError::NotFound) => Ok(()),
         other => Ok(other?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::claims::edit::tests::{change, document, state};
+    use crate::fields;
+    use crate::orgs::OrgTree;
+    use crate::store::{Timestamp, Value};
+
+    #[test]
+    fn a_suspension_is_lifted_by_nobody_with_fewer_rights() {
+        let tree = OrgTree::default();
+        let target = Target::new("f", "by", "u");
+        let since = Value::from(Timestamp::from_millisecond(3).unwrap());
+        let now = Value::from(Timestamp::from_millisecond(7).unwrap());
+        let suspended = fields! { "suspended" => true, "suspendedAt" => since.clone(), "claims" => Fields::new() };
+        let mut above = suspended.clone();
+        above.insert("suspendedBySuperAdmin".to_owned(), true.into());
+        let bare = fields! { "suspended" => true };
+        let held = fields! { "claims" => fields! { "roarUid" => "r" } };
+        // The document; by a super admin; suspended or not: what is written besides the time, and the answer.
+        let table = [
+            (Some(&held), false, true, Some(fields! { "suspended" => true, "suspendedAt" => now.clone() }), true),
+            (None, false, true, Some(fields! { "suspended" => true, "suspendedAt" => now }), true),
+            (Some(&suspended), false, true, None, false),
+            (
+                Some(&suspended),
+                true,
+                true,
+                Some(fields! { "suspended" => true, "suspendedAt" => since, "suspendedBySuperAdmin" => true }),
+                false,
+            ),
+            (Some(&above), true, true, None, false),
+            (Some(&suspended), false, false, Some(Fields::new()), true),
+            (Some(&above), true, false, Some(Fields::new()), true),
+            (Some(&held), false, false, None, false),
+        ];
+        for (fields, by_super_admin, suspends, expected, answer) in table {
+            let document = fields.cloned().map(document);
+            let suspension = Suspension { function: "f", by: "by", admin_uid: "u", by_super_admin };
+            let decision = suspension.decide(&target, &state(document.as_ref(), &tree), suspends).unwrap();
+            let Some(expected) = expected else {
+                assert_eq!(decision, Decision::Keep(answer), "{fields:?}");
+                continue;
+            };
+            let (change, answered) = change(decision);
+            assert_eq!((change.fields, answered), (expected, answer), "{fields:?}");
+            let action = if suspends { Action::Suspend } else { Action::Lift };
+            assert_eq!(change.record, Some(target.record(action)));
+        }
+        let suspension = Suspension { function: "f", by: "by", admin_uid: "u", by_super_admin: false };
+        let above = document(above);
+        let refused = suspension.decide(&target, &state(Some(&above), &tree), false).unwrap_err();
+        assert_eq!(refused.status, Status::PermissionDenied);
+        let bare = document(bare);
+        let (change, _) = change(suspension.decide(&target, &state(Some(&bare), &tree), false).unwrap());
+        assert!(change.deletes, "nothing else was there");
     }
 }

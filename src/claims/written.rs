@@ -1,14 +1,13 @@
 //! `mirrorCustomClaims`: the event of `userClaims` documents (docs/domain/rights.md#publication-in-two-projects).
 
-use super::lists::{AdminOrgs, granted, snapshot, stored};
-use super::publish::{ClaimsError, publish, withdraw};
-use super::{Rounds, next_update};
+use super::edit::{Changes, Decision, Publication, State, Target, edit};
+use super::lists::{AdminOrgs, NoRoom, granted, stored};
+use super::publish::{publish, withdraw};
 use crate::app::App;
-use crate::documents::user_claims::{claims_map, is_suspended};
-use crate::fields;
+use crate::documents::user_claims::{self, claims_map, field, is_suspended};
 use crate::orgs::OrgLists;
 use crate::runtime::{DocumentEvent, HandlerError};
-use crate::store::{DocPath, Document, DocumentChange, FieldPath, Fields, Precondition, StoreError, Value, Write};
+use crate::store::{DocPath, Document, DocumentChange, Fields, Value};
 
 /// Completes the org lists that somebody wrote by hand, and publishes the claims.
 ///
@@ -23,7 +22,7 @@ pub async fn written(app: App, event: DocumentEvent) -> Result<(), HandlerError>
         if let Some(before) = before {
             let current = app.stores.admin.get(&change.path).await?;
             if claims_map(current.as_ref()).is_none() {
-                let assessment_uid = before.get("assessmentUid").and_then(Value::as_str);
+                let assessment_uid = user_claims::assessment_uid(&before);
                 withdraw(&app, change.path.id(), assessment_uid).await?;
             }
         }
@@ -49,7 +48,9 @@ fn is_by_hand(change: &DocumentChange, before: &Fields, after: &Fields) -> bool 
     if held.same(&lists) && change.before.is_some() {
         return false;
     }
-    let moved = |document: &Option<Document>| document.as_ref().and_then(|d| d.fields.get("lastUpdated")).cloned();
+    let moved = |document: &Option<Document>| {
+        document.as_ref().and_then(|d| d.fields.get(user_claims::field::LAST_UPDATED)).cloned()
+    };
     let is_moved = match (moved(&change.before), moved(&change.after)) {
         (Some(before), Some(after)) => before != after,
         _ => false,
@@ -61,44 +62,93 @@ fn is_by_hand(change: &DocumentChange, before: &Fields, after: &Fields) -> bool 
 /// the only one.
 fn added(before: &Fields, after: &Fields) -> OrgLists {
     let (held, lists) = (stored(Some(before)), stored(Some(after)));
-    match after.get("adminOrgs") {
+    match after.get(user_claims::field::ADMIN_ORGS) {
         Some(Value::Map(_)) => lists.exhaustive.difference(&held.exhaustive.to_set()),
         _ => lists.minimal.difference(&held.minimal.to_set()),
     }
 }
 
-/// Works out both lists from what was granted and what an edit added, as far as it's still there.
+/// Works out both lists from what was granted and what an edit added, as far as it's still there. The document's event
+/// publishes them.
 pub(super) async fn complete_lists(app: &App, path: &DocPath, added: &OrgLists) -> Result<(), HandlerError> {
-    let mut rounds = Rounds::new(&app.context);
-    while rounds.next().await {
-        let Some(document) = app.stores.admin.get(path).await.map_err(ClaimsError::from)? else { return Ok(()) };
-        let Some(claims) = claims_map(&document) else { return Ok(()) };
-        let before = stored(Some(claims));
-        let there: OrgLists = before.minimal.iter().chain(before.exhaustive.iter()).collect();
-        let kept = match claims.get("minimalAdminOrgs") {
-            // Only what was added counts where nothing was granted before.
-            Some(Value::Map(_)) => before.minimal.intersection(&before.exhaustive.to_set()),
-            _ => granted(Some(claims)),
-        };
-        let added = added.intersection(&there.to_set());
-        let given: OrgLists = kept.iter().chain(added.iter()).collect();
-        let orgs = AdminOrgs::of(&given, &snapshot(&app.stores.admin, &given).await?);
-        if orgs.same(&before) {
-            return Ok(());
-        }
-        orgs.check_room().map_err(ClaimsError::from)?;
-        let dropped = given.difference(&orgs.exhaustive.to_set()).flatten().len();
-        if dropped > 0 {
-            tracing::warn!(uid = path.id(), dropped, "claims named orgs that don't exist");
-        }
-        let updated = next_update(Some(&document), app.now());
-        let fields = fields! { "claims" => orgs.to_fields(), "lastUpdated" => updated };
-        let mask = AdminOrgs::mask().into_iter().chain([FieldPath::top("lastUpdated")]).collect();
-        let write = Write::merge(path.clone(), fields, mask).when(Precondition::UpdatedAt(document.update_time));
-        match app.stores.admin.commit(vec![write]).await {
-            Err(StoreError::Conflict(_)) => continue,
-            other => return other.map(|_| ()).map_err(HandlerError::from),
-        }
+    let covers = |document: Option<&Document>| given(claims_map(document), added);
+    // On nobody's behalf, and without a record: no right changes but for what comes or goes below an org.
+    let target = Target {
+        covers: Some(&covers),
+        as_read: true,
+        publication: Publication::Later,
+        ..Target::new("mirrorCustomClaims", "service", path.id())
+    };
+    let dropped = edit(app, &target, |state| completed(state, added)).await?;
+    if dropped > 0 {
+        tracing::warn!(uid = path.id(), dropped, "claims named orgs that don't exist");
     }
-    Err(HandlerError::Transient("the claims are changed all the time".to_owned()))
+    Ok(())
+}
+
+/// What claims grant, with what an edit added to them, as far as it's still there.
+fn given(claims: Option<&Fields>, added: &OrgLists) -> OrgLists {
+    let before = stored(claims);
+    let there: OrgLists = before.minimal.iter().chain(before.exhaustive.iter()).collect();
+    let kept = match claims.and_then(|claims| claims.get(field::MINIMAL_ADMIN_ORGS)) {
+        // Only what was added counts where nothing was granted before.
+        Some(Value::Map(_)) => before.minimal.intersection(&before.exhaustive.to_set()),
+        _ => granted(claims),
+    };
+    kept.iter().chain(added.intersection(&there.to_set()).iter()).collect()
+}
+
+/// Both lists complete, with the number of orgs that are dropped because they don't exist.
+fn completed(state: &State<'_>, added: &OrgLists) -> Result<Decision<'static, usize>, NoRoom> {
+    let Some(claims) = state.claims() else { return Ok(Decision::Keep(0)) };
+    let given = given(Some(claims), added);
+    let orgs = AdminOrgs::of(&given, state.tree);
+    if orgs.same(&state.orgs()) {
+        return Ok(Decision::Keep(0));
+    }
+    orgs.check_room()?;
+    let dropped = given.difference(&orgs.exhaustive.to_set()).flatten().len();
+    Ok(Decision::Write(Changes::of_claims(orgs.to_fields()).into(), dropped))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::claims::edit::tests::{change, document, state};
+    use crate::fields;
+    use crate::orgs::{Org, OrgKey, OrgTree, OrgType};
+
+    #[test]
+    fn lists_are_completed_from_what_was_granted_and_added() {
+        let mut tree = OrgTree::default();
+        tree.insert(OrgKey::new(OrgType::District, "d"), Org::from_fields(OrgType::District, &Fields::new()));
+        let school = fields! { "districtId" => "d" };
+        tree.insert(OrgKey::new(OrgType::School, "s"), Org::from_fields(OrgType::School, &school));
+        let lists = |orgs: &[(OrgType, &'static str)]| orgs.iter().copied().collect::<OrgLists>();
+        let district = lists(&[(OrgType::District, "d")]);
+        let both = lists(&[(OrgType::District, "d"), (OrgType::School, "s")]);
+        let gone = lists(&[(OrgType::District, "d"), (OrgType::School, "gone")]);
+        // Both lists as they are, and what was added; what is written, with the number that is dropped.
+        for (minimal, exhaustive, added, expected) in [
+            (&district, &district, OrgLists::new(), Some((&district, &both, 0))),
+            (&district, &both, OrgLists::new(), None),
+            (&gone, &gone, OrgLists::new(), Some((&district, &both, 1))),
+            (&OrgLists::new(), &district, district.clone(), Some((&district, &both, 0))),
+        ] {
+            let held = AdminOrgs { minimal: minimal.clone(), exhaustive: exhaustive.clone() };
+            let document = document(fields! { "claims" => held.to_fields() });
+            let decision = completed(&state(Some(&document), &tree), &added).unwrap();
+            match expected {
+                None => assert_eq!(decision, Decision::Keep(0)),
+                Some((minimal, exhaustive, dropped)) => {
+                    let (change, answer) = change(decision);
+                    let wanted = AdminOrgs { minimal: minimal.clone(), exhaustive: exhaustive.clone() };
+                    let written = AdminOrgs { ..stored(change.fields.get("claims").and_then(Value::as_map)) };
+                    assert!(written.same(&wanted), "{written:?}");
+                    assert_eq!((answer, change.record), (dropped, None));
+                }
+            }
+        }
+        assert_eq!(completed(&state(None, &tree), &OrgLists::new()), Ok(Decision::Keep(0)));
+    }
 }

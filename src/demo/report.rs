@@ -6,10 +6,12 @@ use comfy_table::{Cell, CellAlignment, Table, presets};
 use futures::TryStreamExt;
 
 use super::district::School;
-use crate::assignments::counts::{Contribution, CountsDelta, TOTAL};
+use crate::assignments::counts::{Contribution, CountsDelta};
 use crate::assignments::recount::Counts;
 use crate::assignments::tasks::Tasks;
 use crate::documents::administration::{Administration, administration_path};
+use crate::documents::assignment;
+use crate::documents::stats::TOTAL;
 use crate::store::{Database, Query, Result, Value};
 
 /// An administration's counts, as stored and as its assignments add up to.
@@ -26,7 +28,7 @@ impl Report {
         let stats = database.query(Query::collection(format!("administrations/{administration}/stats"))).await?;
         let document = database.get(&administration_path(administration)?).await?;
         let tasks = document.map(|document| Tasks::of(&Administration::from_document(&document))).unwrap_or_default();
-        let mut assignments = database.stream(Query::group("assignments").equal("id", administration));
+        let mut assignments = database.stream(assignment::of_administration(administration));
         let (mut delta, mut count) = (CountsDelta::default(), 0);
         while let Some(assignment) = assignments.try_next().await? {
             delta.step(None, Some(&Contribution::of(&assignment.fields, &tasks)));

@@ -94,7 +94,7 @@ impl Stage<'_> {
     }
 
     async fn assignments(&self, id: &str) -> Result<u64, DemoError> {
-        let assignments = crate::store::Query::group("assignments").equal("id", id);
+        let assignments = crate::documents::assignment::of_administration(id);
         Ok(self.service.app.stores.admin.count(assignments).await?)
     }
 

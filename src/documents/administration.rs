@@ -40,9 +40,12 @@ pub mod field {
     pub const OPTIONAL: &str = "optional";
 }
 
+/// The collection, in the admin database.
+pub const COLLECTION: &str = "administrations";
+
 /// Where an administration is.
 pub fn administration_path(id: &str) -> Result<DocPath> {
-    DocPath::in_collection("administrations", id)
+    DocPath::in_collection(COLLECTION, id)
 }
 
 /// An administration. Unknown fields stay in `fields`.

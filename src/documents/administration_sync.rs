@@ -1,13 +1,39 @@
 //! The documents that steer a sync: `administrationSyncs/{administrationId}`, which changes seldom and
 //! is part of every transaction, and its `progress/{version}`, which every chunk increments.
 
-use super::administration::administration_path;
+use super::administration::{self, administration_path};
 use crate::documents::org_lists::OrgLists;
 use crate::fields;
 use crate::store::{
-    Committed, DocPath, Document, FieldPath, FieldTransform, Fields, Precondition, Result, Timestamp, Transform, Value,
-    Write,
+    Committed, DocPath, Document, FieldOp, FieldPath, FieldTransform, Fields, Precondition, Query, Result, Timestamp,
+    Transform, Value, Write,
 };
+
+/// Names of the fields of both; what they mean: [`Control`] and [`Progress`].
+#[allow(missing_docs, reason = "the types say what each field means")]
+pub mod field {
+    pub const VERSION: &str = "version";
+    pub const FINGERPRINT: &str = "fingerprint";
+    pub const STATE: &str = "state";
+    pub const ASSIGNED: &str = "assigned";
+    pub const FORMAT_2: &str = "format2";
+    pub const REMOVING: &str = "removing";
+    pub const DETAILS_ONLY: &str = "detailsOnly";
+    pub const ASSIGNED_ONCE: &str = "assignedOnce";
+    pub const SWEEP: &str = "sweep";
+    pub const BORN: &str = "born";
+    pub const CLOSES: &str = "closes";
+    pub const PLANNED: &str = "planned";
+    pub const NEXT: &str = "next";
+    pub const ONLY: &str = "only";
+    pub const APPLIED: &str = "applied";
+    pub const PROBLEMS: &str = "problems";
+    pub const SEEN: &str = "seen";
+    pub const OPEN: &str = "open";
+}
+
+/// The collection.
+const COLLECTION: &str = "administrationSyncs";
 
 /// Where a sync stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,9 +67,6 @@ impl State {
             .unwrap_or(State::Pending)
     }
 }
-
-/// The field that says when the last version was planned that looked at every student.
-const PLANNED: &str = "planned";
 
 /// What the control document says.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -88,7 +111,7 @@ pub struct Control {
 impl Control {
     /// Where the control document of an administration is.
     pub fn path(administration: &str) -> Result<DocPath> {
-        DocPath::in_collection("administrationSyncs", administration)
+        DocPath::in_collection(COLLECTION, administration)
     }
 
     /// The next version, for a state of the administration with that fingerprint.
@@ -114,21 +137,21 @@ impl Control {
         let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default();
         let flag = |name: &str| fields.get(name).and_then(Value::as_bool).unwrap_or(false);
         Control {
-            version: fields.get("version").and_then(Value::as_i64).unwrap_or(0),
-            fingerprint: text("fingerprint").to_owned(),
-            state: State::parse(text("state")),
-            applied: fields.get("applied").and_then(Value::as_map).map(OrgLists::from_fields),
-            assigned: OrgLists::from_value(fields.get("assigned")),
-            format_2: flag("format2"),
-            removing: OrgLists::from_value(fields.get("removing")),
-            details_only: flag("detailsOnly"),
-            assigned_once: flag("assignedOnce"),
-            born: fields.get("born").and_then(Value::as_timestamp),
-            closes: fields.get("closes").and_then(Value::as_timestamp),
-            planned: fields.get(PLANNED).and_then(Value::as_timestamp),
-            sweep: flag("sweep"),
-            next: OrgLists::from_value(fields.get("next")),
-            only: fields.get("only").and_then(Value::as_map).map(OrgLists::from_fields),
+            version: fields.get(field::VERSION).and_then(Value::as_i64).unwrap_or(0),
+            fingerprint: text(field::FINGERPRINT).to_owned(),
+            state: State::parse(text(field::STATE)),
+            applied: fields.get(field::APPLIED).and_then(Value::as_map).map(OrgLists::from_fields),
+            assigned: OrgLists::from_value(fields.get(field::ASSIGNED)),
+            format_2: flag(field::FORMAT_2),
+            removing: OrgLists::from_value(fields.get(field::REMOVING)),
+            details_only: flag(field::DETAILS_ONLY),
+            assigned_once: flag(field::ASSIGNED_ONCE),
+            born: fields.get(field::BORN).and_then(Value::as_timestamp),
+            closes: fields.get(field::CLOSES).and_then(Value::as_timestamp),
+            planned: fields.get(field::PLANNED).and_then(Value::as_timestamp),
+            sweep: flag(field::SWEEP),
+            next: OrgLists::from_value(fields.get(field::NEXT)),
+            only: fields.get(field::ONLY).and_then(Value::as_map).map(OrgLists::from_fields),
             problems: fields.get(Progress::PROBLEMS).and_then(Value::as_i64).unwrap_or(0),
         }
     }
@@ -136,29 +159,29 @@ impl Control {
     /// The document's fields.
     pub fn to_fields(&self) -> Fields {
         let mut fields = fields! {
-            "version" => self.version,
-            "fingerprint" => self.fingerprint.as_str(),
-            "state" => self.state.name(),
-            "assigned" => self.assigned.to_value(),
-            "format2" => self.format_2,
-            "removing" => self.removing.to_value(),
-            "detailsOnly" => self.details_only,
-            "assignedOnce" => self.assigned_once,
-            "sweep" => self.sweep,
+            field::VERSION => self.version,
+            field::FINGERPRINT => self.fingerprint.as_str(),
+            field::STATE => self.state.name(),
+            field::ASSIGNED => self.assigned.to_value(),
+            field::FORMAT_2 => self.format_2,
+            field::REMOVING => self.removing.to_value(),
+            field::DETAILS_ONLY => self.details_only,
+            field::ASSIGNED_ONCE => self.assigned_once,
+            field::SWEEP => self.sweep,
         };
         if self.problems > 0 {
             fields.insert(Progress::PROBLEMS.to_owned(), Value::Integer(self.problems));
         }
-        let dates = [("born", self.born), ("closes", self.closes), (PLANNED, self.planned)];
+        let dates = [(field::BORN, self.born), (field::CLOSES, self.closes), (field::PLANNED, self.planned)];
         fields.extend(dates.into_iter().filter_map(|(name, date)| Some((name.to_owned(), Value::Timestamp(date?)))));
         if !self.next.is_empty() {
-            fields.insert("next".to_owned(), self.next.to_value());
+            fields.insert(field::NEXT.to_owned(), self.next.to_value());
         }
         if let Some(only) = &self.only {
-            fields.insert("only".to_owned(), only.to_value());
+            fields.insert(field::ONLY.to_owned(), only.to_value());
         }
         if let Some(applied) = &self.applied {
-            fields.insert("applied".to_owned(), applied.to_value());
+            fields.insert(field::APPLIED.to_owned(), applied.to_value());
         }
         fields
     }
@@ -171,9 +194,26 @@ impl Control {
     }
 }
 
+/// True for a sync that may still write. A failed one is under way again with the next save; until its tasks are taken
+/// back, so are they.
+pub fn is_under_way(control: &Document) -> bool {
+    matches!(Control::read(control).state, State::Pending | State::Failed)
+}
+
+/// The control documents of the syncs that are under way ([`is_under_way`]).
+pub fn under_way() -> Query {
+    let states = Value::strings([State::Pending.name(), State::Failed.name()]);
+    Query::collection(COLLECTION).filter(field::STATE, FieldOp::In, states)
+}
+
 /// Where the progress of a version is.
 pub fn progress_path(administration: &str, version: i64) -> Result<DocPath> {
-    Control::path(administration)?.child("progress", &version.to_string())
+    progress_at(administration, &version.to_string())
+}
+
+/// Where the progress of that name is: reconciling has one of its own.
+pub fn progress_at(administration: &str, name: &str) -> Result<DocPath> {
+    Control::path(administration)?.child("progress", name)
 }
 
 /// How far a version has got.
@@ -189,13 +229,13 @@ pub struct Progress {
 
 impl Progress {
     /// The field that counts students for whom nothing could be stored, here and in [`Control`].
-    pub const PROBLEMS: &'static str = "problems";
+    pub const PROBLEMS: &'static str = field::PROBLEMS;
 
     /// Reads the document.
     pub fn read(document: &Document) -> Progress {
-        let seen = document.fields.get("seen").and_then(Value::as_map);
+        let seen = document.fields.get(field::SEEN).and_then(Value::as_map);
         Progress {
-            open: document.fields.get("open").and_then(Value::as_i64).unwrap_or(0),
+            open: document.fields.get(field::OPEN).and_then(Value::as_i64).unwrap_or(0),
             problems: document.fields.get(Progress::PROBLEMS).and_then(Value::as_i64).unwrap_or(0),
             seen: seen.into_iter().flatten().filter_map(|(key, count)| Some((key.clone(), count.as_i64()?))).collect(),
         }
@@ -216,8 +256,8 @@ pub fn progress_write<'a>(
     seen: impl IntoIterator<Item = (&'a String, &'a i64)>,
 ) -> Result<Write> {
     let increment = |path: FieldPath, by: i64| FieldTransform { path, transform: Transform::Increment(by.into()) };
-    let seen = seen.into_iter().map(|(key, count)| increment(FieldPath::of(["seen", key]), *count));
-    let transforms = std::iter::once(increment(FieldPath::top("open"), open)).chain(seen).collect();
+    let seen = seen.into_iter().map(|(key, count)| increment(FieldPath::of([field::SEEN, key]), *count));
+    let transforms = std::iter::once(increment(FieldPath::top(field::OPEN), open)).chain(seen).collect();
     Ok(Write::transform(progress_path(administration, version)?, transforms))
 }
 
@@ -225,7 +265,7 @@ pub fn progress_write<'a>(
 pub fn completed_write(administration: &str) -> Result<Write> {
     Ok(Write::transform(administration_path(administration)?, Vec::new())
         .when(Precondition::Exists)
-        .with(FieldPath::top("syncChunksCompleted"), Transform::Increment(Value::Integer(1))))
+        .with(FieldPath::top(administration::field::SYNC_CHUNKS_COMPLETED), Transform::Increment(Value::Integer(1))))
 }
 
 /// How many chunks are open after a commit that moved their number with its first write.

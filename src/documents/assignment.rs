@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use super::org_lists::OrgLists;
 use crate::payload::is_key;
-use crate::store::{DocPath, Fields, Result, Value};
+use crate::store::{DocPath, FieldOp, Fields, Query, Result, Timestamp, Value};
 
 /// Names of the fields of assignments, with those of their assessments; what they mean: docs/domain/documents.md#assignments.
 #[allow(missing_docs, reason = "the page says what each field means")]
@@ -43,9 +44,88 @@ pub mod field {
     pub const ALL_RUN_IDS: &str = "allRunIds";
 }
 
+/// Names of the fields of [`field::COUNTED`], beside those of the flags.
+#[allow(missing_docs, reason = "docs/domain/counts.md says what each means")]
+pub mod counted {
+    pub const ORGS: &str = "orgs";
+    pub const TASKS: &str = "tasks";
+    pub const SINCE: &str = "since";
+}
+
+/// What a map of `progress` says of a task.
+#[allow(missing_docs, reason = "they say it")]
+pub mod mark {
+    pub const ASSIGNED: &str = "assigned";
+    pub const STARTED: &str = "started";
+    pub const COMPLETED: &str = "completed";
+}
+
+/// The collection, below each user.
+pub const COLLECTION: &str = "assignments";
+
 /// Where a user's assignment of an administration is.
 pub fn assignment_path(user: &DocPath, administration: &str) -> Result<DocPath> {
-    user.child("assignments", administration)
+    user.child(COLLECTION, administration)
+}
+
+/// The assignments of all users.
+pub fn all() -> Query {
+    Query::group(COLLECTION)
+}
+
+/// All users' assignments of one administration.
+pub fn of_administration(administration: &str) -> Query {
+    all().equal(field::ID, administration)
+}
+
+/// The administration that an assignment says to be of.
+pub fn administration_id(assignment: &Fields) -> Option<&str> {
+    assignment.get(field::ID).and_then(Value::as_str)
+}
+
+/// The entries of an assignment's tasks, as they're stored; none where there's no list.
+pub fn assessments(assignment: &Fields) -> &[Value] {
+    assignment.get(field::ASSESSMENTS).and_then(Value::as_array).unwrap_or_default()
+}
+
+/// When it was assigned, as it says.
+pub fn date_assigned(assignment: &Fields) -> Option<Timestamp> {
+    assignment.get(field::DATE_ASSIGNED).and_then(Value::as_timestamp)
+}
+
+/// True for an assignment whose administration closes after `now`, as the assignment says.
+pub fn is_open(assignment: &Fields, now: Timestamp) -> bool {
+    assignment.get(field::DATE_CLOSED).and_then(Value::as_timestamp).is_some_and(|closed| closed > now)
+}
+
+/// Some assignments that close after `now`.
+pub fn open(assignments: Query, now: Timestamp) -> Query {
+    assignments.filter(field::DATE_CLOSED, FieldOp::GreaterThan, now)
+}
+
+/// The orgs by which the student is assigned.
+pub fn assigning_orgs(assignment: &Fields) -> OrgLists {
+    OrgLists::from_value(assignment.get(field::ASSIGNING_ORGS))
+}
+
+/// The orgs whose administrators read it.
+pub fn read_orgs(assignment: &Fields) -> OrgLists {
+    OrgLists::from_value(assignment.get(field::READ_ORGS))
+}
+
+/// The marks of `progress`, by the keys of tasks.
+pub fn marks(assignment: &Fields) -> Option<&Fields> {
+    assignment.get(field::PROGRESS).and_then(Value::as_map)
+}
+
+/// What `progress` says of the task with that key.
+pub fn marked<'a>(assignment: &'a Fields, key: &str) -> Option<&'a str> {
+    marks(assignment)?.get(key)?.as_str()
+}
+
+/// The runs that an assessment lists: all that count for it.
+pub fn listed_runs(assessment: &Fields) -> Vec<String> {
+    assessment.get(field::ALL_RUN_IDS).and_then(Value::as_string_list).unwrap_or_default()
 }
 
 /// The key of a task in `progress` maps: hyphens become underscores (docs/domain/documents.md#keys-of-tasks).
@@ -61,7 +141,7 @@ pub fn may_be_key(task: &str) -> bool {
 /// The task of an assessment in an assignment. One that can't be a key is none, as in administrations: clients write
 /// these entries.
 pub(crate) fn task_id(assessment: &Fields) -> Option<&str> {
-    assessment.get("taskId").and_then(Value::as_str).filter(|task| may_be_key(task))
+    assessment.get(field::TASK_ID).and_then(Value::as_str).filter(|task| may_be_key(task))
 }
 
 pub(crate) fn task_ids(assessments: &[Value]) -> impl Iterator<Item = &str> {
@@ -69,12 +149,11 @@ pub(crate) fn task_ids(assessments: &[Value]) -> impl Iterator<Item = &str> {
 }
 
 pub(crate) fn assessments_of(assignment: &Fields) -> Vec<Fields> {
-    let assessments = assignment.get("assessments").and_then(Value::as_array).unwrap_or_default();
-    assessments.iter().filter_map(Value::as_map).cloned().collect()
+    assessments(assignment).iter().filter_map(Value::as_map).cloned().collect()
 }
 
 pub(crate) fn is_optional(assessment: &Fields) -> bool {
-    assessment.get("optional").and_then(Value::as_bool).unwrap_or(false)
+    assessment.get(field::OPTIONAL).and_then(Value::as_bool).unwrap_or(false)
 }
 
 /// The tasks, and whether each must be done: what completion depends on.
@@ -101,7 +180,7 @@ impl AsFields for Fields {
 
 /// An assignment's `started` and `completed`.
 pub fn flags(assignment: &Fields) -> [bool; 2] {
-    ["started", "completed"].map(|name| assignment.get(name).and_then(Value::as_bool).unwrap_or(false))
+    [field::STARTED, field::COMPLETED].map(|name| assignment.get(name).and_then(Value::as_bool).unwrap_or(false))
 }
 
 /// An assessment has the field: null is the same as none.
@@ -111,12 +190,12 @@ pub(crate) fn is_set(assessment: &Fields, name: &str) -> bool {
 
 /// The student has completed the task.
 pub(crate) fn is_completed(assessment: &Fields) -> bool {
-    is_set(assessment, "completedOn")
+    is_set(assessment, field::COMPLETED_ON)
 }
 
 /// The student has started the task, or completed it: tasks that another site hosts are completed without a start.
 pub(crate) fn is_started(assessment: &Fields) -> bool {
-    is_set(assessment, "startedOn") || is_completed(assessment)
+    is_set(assessment, field::STARTED_ON) || is_completed(assessment)
 }
 
 /// A student's work on the task has begun: it must not be taken away.
@@ -126,20 +205,20 @@ pub(crate) fn has_begun(assessment: &Fields) -> bool {
 
 /// The assessment of an assignment names runs.
 pub(crate) fn names_runs(assessment: &Fields) -> bool {
-    let runs = assessment.get("allRunIds").and_then(Value::as_array).unwrap_or_default();
-    !runs.is_empty() || is_set(assessment, "runId")
+    let runs = assessment.get(field::ALL_RUN_IDS).and_then(Value::as_array).unwrap_or_default();
+    !runs.is_empty() || is_set(assessment, field::RUN_ID)
 }
 
 /// The progress of the given tasks: as it was, or `assigned`. Older documents spell the keys with
 /// hyphens; only underscores are written (docs/domain/documents.md#keys-of-tasks).
 pub(crate) fn progress(existing: &Fields, assessments: &[Value]) -> Fields {
-    let old = existing.get("progress").and_then(Value::as_map);
+    let old = marks(existing);
     let known = |task: &str| {
         let old = old?;
         old.get(&progress_key(task)).or_else(|| old.get(task)).cloned()
     };
     task_ids(assessments)
-        .map(|task| (progress_key(task), known(task).unwrap_or_else(|| Value::from("assigned"))))
+        .map(|task| (progress_key(task), known(task).unwrap_or_else(|| Value::from(mark::ASSIGNED))))
         .collect()
 }
 
@@ -148,7 +227,7 @@ pub(crate) fn is_complete(assessments: &[Value], progress: &Fields) -> bool {
     let mut any = false;
     for assessment in assessments.iter().filter_map(Value::as_map) {
         let marked = task_id(assessment).and_then(|task| progress.get(&progress_key(task)));
-        let completed = is_completed(assessment) || marked.and_then(Value::as_str) == Some("completed");
+        let completed = is_completed(assessment) || marked.and_then(Value::as_str) == Some(mark::COMPLETED);
         if !completed && !is_optional(assessment) {
             return false;
         }
@@ -168,6 +247,44 @@ mod tests {
         }
         for task in ["", "__x__", "____", "--x--", "_-x-_", "__x--", "a".repeat(1501).as_str()] {
             assert!(!may_be_key(task), "{task}");
+        }
+    }
+
+    #[test]
+    fn an_assignment_says_what_it_says() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let orgs: OrgLists = [(super::super::org_lists::OrgType::School, "s")].into_iter().collect();
+        let assignment = crate::fields! {
+            "id" => "a", "dateAssigned" => at(1), "dateClosed" => at(9), "assigningOrgs" => orgs.to_value(),
+            "assessments" => vec![Value::from(crate::fields! { "taskId" => "swr", "allRunIds" => Value::strings(["r"]) })],
+            "progress" => crate::fields! { "swr" => "started" },
+        };
+        assert_eq!((administration_id(&assignment), date_assigned(&assignment)), (Some("a"), Some(at(1))));
+        assert_eq!((is_open(&assignment, at(8)), is_open(&assignment, at(9))), (true, false));
+        assert_eq!((assigning_orgs(&assignment), read_orgs(&assignment)), (orgs, OrgLists::new()));
+        assert_eq!((marked(&assignment, "swr"), marked(&assignment, "pa")), (Some(mark::STARTED), None));
+        assert_eq!(
+            assessments(&assignment).iter().filter_map(Value::as_map).map(listed_runs).next(),
+            Some(vec!["r".to_owned()])
+        );
+        let nothing = Fields::new();
+        assert_eq!((assessments(&nothing).len(), date_assigned(&nothing), marks(&nothing)), (0, None, None));
+        assert!(!is_open(&nothing, at(0)), "an assignment without a closing date isn't known to be open");
+    }
+
+    #[test]
+    fn what_begins_and_ends_work() {
+        let at = Timestamp::UNIX_EPOCH;
+        // The assessment; started, completed, begun.
+        for (assessment, expected) in [
+            (crate::fields! { "startedOn" => Value::Null }, [false; 3]),
+            (crate::fields! { "startedOn" => at }, [true, false, true]),
+            (crate::fields! { "completedOn" => at }, [true, true, true]),
+            (crate::fields! { "runId" => "r" }, [false, false, true]),
+            (crate::fields! { "allRunIds" => Value::strings(["r"]) }, [false, false, true]),
+        ] {
+            let found = [is_started(&assessment), is_completed(&assessment), has_begun(&assessment)];
+            assert_eq!(found, expected, "{assessment:?}");
         }
     }
 }

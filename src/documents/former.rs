@@ -9,7 +9,7 @@ use crate::documents::administration::administration_path;
 use crate::store::{FieldPath, Fields, Timestamp, Value};
 
 /// The field.
-pub const FORMER: &str = "formerAssignments";
+pub const FORMER: &str = super::user::field::FORMER_ASSIGNMENTS;
 
 /// When an assignment came to be in each of the student's lists; `None` where it isn't in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

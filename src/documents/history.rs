@@ -11,7 +11,7 @@ use crate::store::size::fields_size;
 use crate::store::{Fields, Timestamp, Value};
 
 /// The field.
-pub const BEFORE: &str = "studentDataBefore";
+pub const BEFORE: &str = super::user::field::STUDENT_DATA_BEFORE;
 
 /// How many former states are kept: more than there are changes of a student between two saves of an administration.
 const MOST: usize = 10;

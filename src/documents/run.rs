@@ -1,4 +1,7 @@
-//! Runs of tasks, `users/{roarUid}/runs/{runId}` in the assessment database: names of their fields. Pure.
+//! Runs of tasks, `users/{roarUid}/runs/{runId}` in the assessment database: where they lie, and what their fields say.
+//! Pure.
+
+use crate::store::{DocPath, FieldPath, Fields, Query, Result, Value, lookup};
 
 /// Names of the fields of runs; what they mean: docs/domain/documents.md#runs-and-trials.
 #[allow(missing_docs, reason = "the page says what each field means")]
@@ -32,4 +35,76 @@ pub mod field {
     pub const COMPUTED: &str = "computed";
     pub const COMPOSITE: &str = "composite";
     pub const CATEGORY_SCORE: &str = "categoryScore";
+}
+
+/// Where in a run the fields are that are selected one by one: clients write the maps around them, which may be large.
+#[allow(missing_docs, reason = "they say it")]
+pub mod path {
+    pub const COMPOSITE: &str = "scores.computed.composite";
+    pub const CATEGORY_SCORE: &str = "scores.computed.composite.categoryScore";
+    pub const WJ_PERCENTILE: &str = "scores.computed.composite.wjPercentile";
+    pub const TOSREC_PERCENTILE: &str = "scores.computed.composite.tosrecPercentile";
+    pub const SRE_SCORE: &str = "scores.computed.composite.sreScore";
+    pub const PERCENTILE: &str = "scores.computed.composite.percentile";
+    pub const ROAR_SCORE: &str = "scores.computed.composite.roarScore";
+    pub const THETA_SE: &str = "scores.raw.composite.test.thetaSE";
+    pub const NUM_ATTEMPTED: &str = "scores.raw.composite.test.numAttempted";
+    pub const SCHOOL_LEVEL: &str = "userData.schoolLevel";
+    pub const BIRTH_MONTH: &str = "userData.birthMonth";
+    pub const BIRTH_YEAR: &str = "userData.birthYear";
+    pub const AGE_MONTHS: &str = "userData.ageMonths";
+    pub const AGE_MONTHS_SNAKE: &str = "userData.age_months";
+    pub const AGE_YEARS: &str = "userData.ageYears";
+    pub const AGE_YEARS_SNAKE: &str = "userData.age_years";
+}
+
+/// The collection, below each user.
+pub const COLLECTION: &str = "runs";
+
+/// Where a user's run is.
+pub fn run_path(user: &DocPath, run: &str) -> Result<DocPath> {
+    user.child(COLLECTION, run)
+}
+
+/// All users' runs.
+pub fn all() -> Query {
+    Query::group(COLLECTION)
+}
+
+/// The assignment that the run belongs to, if any.
+pub fn assignment_of(run: &Fields) -> Option<&str> {
+    run.get(field::ASSIGNMENT_ID).and_then(Value::as_str)
+}
+
+/// The scores of the whole task, as the client computed them.
+pub fn composite(run: &Fields) -> Option<&Fields> {
+    lookup(run, path::COMPOSITE)?.as_map()
+}
+
+/// The school level of the student at the run's start; none where it's empty.
+pub fn school_level(run: &Fields) -> Option<&str> {
+    lookup(run, path::SCHOOL_LEVEL)?.as_str().filter(|level| !level.is_empty())
+}
+
+/// Where the category score is.
+pub fn category_score_path() -> FieldPath {
+    FieldPath::dotted(path::CATEGORY_SCORE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fields;
+
+    #[test]
+    fn a_run_says_what_it_belongs_to_and_what_it_came_to() {
+        let scores = fields! { "computed" => fields! { "composite" => fields! { "roarScore" => 500 } } };
+        let run = fields! {
+            "assignmentId" => "a", "scores" => scores, "userData" => fields! { "schoolLevel" => "high" },
+        };
+        assert_eq!((assignment_of(&run), school_level(&run)), (Some("a"), Some("high")));
+        assert_eq!(composite(&run), Some(&fields! { "roarScore" => 500 }));
+        let empty = fields! { "userData" => fields! { "schoolLevel" => "" } };
+        assert_eq!((assignment_of(&empty), school_level(&empty), composite(&empty)), (None, None, None));
+    }
 }

@@ -1,7 +1,8 @@
 //! The claims of an Auth user, `userClaims/{adminUid}`: what the document says as it stands. What it lets its user do is
 //! for the rights to say. Pure.
 
-use crate::store::{Document, Fields, Value};
+use super::org_lists::OrgType;
+use crate::store::{DocPath, Document, FieldOp, Fields, Query, Result, Value};
 
 /// Names of the fields of claims documents, with those of the claims; what they mean: docs/domain/documents.md#claims.
 #[allow(missing_docs, reason = "the page says what each field means")]
@@ -24,24 +25,97 @@ pub mod field {
     pub const TEST_DATA: &str = "testData";
 }
 
-/// The field of a `userClaims` document, beside the claims.
-pub const SUSPENDED: &str = "suspended";
-/// Since when.
-pub const SUSPENDED_AT: &str = "suspendedAt";
-/// Whether a super admin suspended the user, or who runs the service: then nobody with fewer rights lifts it.
-pub const SUSPENDED_ABOVE: &str = "suspendedBySuperAdmin";
+/// What [`field::ROLE`] says.
+#[allow(missing_docs, reason = "they say it")]
+pub mod role {
+    pub const SUPER_ADMIN: &str = "super_admin";
+    pub const PLATFORM_ADMIN: &str = "platform_admin";
+    pub const ADMIN: &str = "admin";
+    pub const LAUNCH_ADMIN: &str = "launch_admin";
+    pub const STUDENT: &str = "student";
+    pub const GUEST: &str = "guest";
+}
+
+/// The collection, in both databases.
+pub const COLLECTION: &str = "userClaims";
+
+/// Where the claims of an Auth user are.
+pub fn claims_path(uid: &str) -> Result<DocPath> {
+    DocPath::in_collection(COLLECTION, uid)
+}
+
+/// All claims.
+pub fn all() -> Query {
+    Query::collection(COLLECTION)
+}
+
+/// Where one of the claims is, for queries.
+pub fn claim_path(name: &str) -> String {
+    format!("{}.{name}", field::CLAIMS)
+}
+
+/// The claims that say to be of this user. There's one at most, unless somebody wrote more.
+pub fn of_user(roar_uid: &str) -> Query {
+    all().equal(&claim_path(field::ROAR_UID), roar_uid)
+}
+
+/// The claims that give rights over one of these orgs of a type: thirty at most.
+pub fn over_any(org_type: OrgType, ids: &[String]) -> Query {
+    let orgs = claim_path(&format!("{}.{}", field::ADMIN_ORGS, org_type.plural()));
+    match ids {
+        [one] => all().filter(&orgs, FieldOp::ArrayContains, one.as_str()),
+        several => all().filter(&orgs, FieldOp::ArrayContainsAny, Value::strings(several)),
+    }
+}
+
+/// The Auth UID, in the assessment project, that claims name.
+pub fn assessment_uid(claims: &Fields) -> Option<&str> {
+    claims.get(field::ASSESSMENT_UID).and_then(Value::as_str)
+}
+
+/// The Auth UID, in the admin project, that claims name.
+pub fn admin_uid(claims: &Fields) -> Option<&str> {
+    claims.get(field::ADMIN_UID).and_then(Value::as_str)
+}
 
 /// True for the document of somebody for whom nothing is to be done.
 pub fn is_suspended(document: &Document) -> bool {
-    document.fields.get(SUSPENDED).and_then(Value::as_bool) == Some(true)
+    document.fields.get(field::SUSPENDED).and_then(Value::as_bool) == Some(true)
 }
 
 /// True where a super admin, or who runs the service, suspended the user.
 pub fn is_suspended_above(document: &Document) -> bool {
-    is_suspended(document) && document.fields.get(SUSPENDED_ABOVE).and_then(Value::as_bool) == Some(true)
+    is_suspended(document)
+        && document.fields.get(field::SUSPENDED_BY_SUPER_ADMIN).and_then(Value::as_bool) == Some(true)
 }
 
 /// The claims in a `userClaims` document, if it's there and has any.
 pub fn claims_map<'a>(document: impl Into<Option<&'a Document>>) -> Option<&'a Fields> {
-    document.into()?.fields.get("claims")?.as_map()
+    document.into()?.fields.get(field::CLAIMS)?.as_map()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fields;
+    use crate::store::Timestamp;
+
+    #[test]
+    fn claims_say_whose_they_are_and_who_is_suspended() {
+        let claims = fields! { "adminUid" => "a", "assessmentUid" => "b" };
+        let document = |fields: Fields| Document {
+            path: claims_path("a").unwrap(),
+            fields,
+            create_time: Timestamp::UNIX_EPOCH,
+            update_time: Timestamp::UNIX_EPOCH,
+        };
+        let held = document(fields! { "claims" => claims.clone(), "suspendedBySuperAdmin" => true });
+        assert_eq!((claims_map(&held), claims_map(None)), (Some(&claims), None));
+        assert_eq!((admin_uid(&claims), assessment_uid(&claims)), (Some("a"), Some("b")));
+        assert!(!is_suspended(&held) && !is_suspended_above(&held), "nobody is who isn't said to be");
+        let suspended = document(fields! { "suspended" => true });
+        assert!(is_suspended(&suspended) && !is_suspended_above(&suspended));
+        let above = document(fields! { "suspended" => true, "suspendedBySuperAdmin" => true });
+        assert!(is_suspended_above(&above));
+    }
 }

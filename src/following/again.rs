@@ -8,14 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use super::follow::follow;
 use crate::app::App;
-use crate::documents::administration_sync::{Control, State};
+use crate::documents::administration_sync::{Control, is_under_way, under_way};
+use crate::documents::sync_notes::{field, user_to_follow, users_to_follow};
 use crate::documents::user::orgs::current_orgs;
 use crate::documents::user::user_path;
 use crate::orgs::OrgLists;
 use crate::runtime::{HandlerError, Job, NewTask, Task, TaskOutcome};
-use crate::store::{
-    Direction, DocPath, Document, FieldOp, Fields, Query, StoreError, Timestamp, Transaction, Value, Write,
-};
+use crate::store::{Direction, DocPath, Document, Fields, Query, StoreError, Timestamp, Transaction, Value, Write};
 use crate::users::change::UserChange;
 
 /// Follows the users whom a sync of that administration has left behind.
@@ -30,15 +29,8 @@ impl Job for FollowAgainJob {
     type Progress = ();
 }
 
-/// Beside the control document: a document for each user to be followed again.
-const WAITING: &str = "usersToFollow";
 /// Users read at once.
 const PAGE: u32 = 100;
-
-/// The collection of the users left with an administration's syncs.
-pub fn waiting_collection(administration: &str) -> Result<String, StoreError> {
-    Ok(format!("{}/{WAITING}", Control::path(administration)?))
-}
 
 /// Leaves the user with every sync under way that they may be part of. One read when there's none.
 pub async fn leave_with_syncs(
@@ -50,16 +42,13 @@ pub async fn leave_with_syncs(
 ) -> Result<(), StoreError> {
     let mut orgs = current_orgs(user);
     orgs.extend(&change.left);
-    // A failed sync is under way again with the next save; until its tasks are taken back, so are they.
-    let names = Value::strings([State::Pending.name(), State::Failed.name()]);
-    let pending = Query::collection("administrationSyncs").filter("state", FieldOp::In, names);
-    for sync in app.stores.admin.query(pending).await? {
+    for sync in app.stores.admin.query(under_way()).await? {
         let control = Control::read(&sync);
         if !concerns(&control, &orgs) {
             continue;
         }
         let administration = sync.id();
-        let path = DocPath::in_collection(&waiting_collection(administration)?, uid)?;
+        let path = user_to_follow(administration, uid)?;
         let left = app.stores.admin.transaction(|tx| {
             let (sync, path) = (&sync, &path);
             async move {
@@ -74,7 +63,7 @@ pub async fn leave_with_syncs(
                 let known = waiting.as_ref().map(|waiting| UserChange::read(&waiting.fields));
                 let change = known.map_or_else(|| change.clone(), |known| known.merged(change));
                 let mut fields = change.to_fields();
-                fields.insert("at".to_owned(), Value::Timestamp(at));
+                fields.insert(field::AT.to_owned(), Value::Timestamp(at));
                 tx.write(Write::set(path.clone(), fields)).await;
                 Ok::<_, StoreError>(())
             }
@@ -82,10 +71,6 @@ pub async fn leave_with_syncs(
         left.await?;
     }
     Ok(())
-}
-
-fn is_under_way(control: &Document) -> bool {
-    matches!(Control::read(control).state, State::Pending | State::Failed)
 }
 
 /// True when students of these orgs may be dealt with by the sync. Before it is planned it has read nobody.
@@ -101,7 +86,7 @@ pub async fn task_for_waiting(
     administration: &str,
     version: i64,
 ) -> Result<Option<NewTask>, StoreError> {
-    let waiting = tx.query(Query::collection(waiting_collection(administration)?).select(&[]).limit(1)).await?;
+    let waiting = tx.query(Query::collection(users_to_follow(administration)?).select(&[]).limit(1)).await?;
     Ok((!waiting.is_empty()).then(|| follow_task(administration, version)))
 }
 
@@ -114,7 +99,7 @@ fn follow_task(administration: &str, version: i64) -> NewTask {
 pub async fn run(app: App, task: Task<FollowAgainJob>) -> Result<TaskOutcome, HandlerError> {
     let administration = task.payload.administration_id.as_str();
     let database = &app.stores.admin;
-    let collection = waiting_collection(administration)?;
+    let collection = users_to_follow(administration)?;
     let mut after: Option<DocPath> = None;
     loop {
         let mut query =
@@ -134,7 +119,7 @@ pub async fn run(app: App, task: Task<FollowAgainJob>) -> Result<TaskOutcome, Ha
 async fn follow_waiting(app: &App, administration: &str, waiting: Document) -> Result<(), HandlerError> {
     let database = &app.stores.admin;
     let change = UserChange::read(&waiting.fields);
-    let at = waiting.fields.get("at").and_then(Value::as_timestamp).unwrap_or_else(|| app.now());
+    let at = waiting.fields.get(field::AT).and_then(Value::as_timestamp).unwrap_or_else(|| app.now());
     if let Some(user) = database.get(&user_path(waiting.id())?).await? {
         match follow(app, user, &change, at).await {
             // One document that can't be stored is no reason to leave everybody else.

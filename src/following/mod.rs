@@ -9,5 +9,5 @@ mod again;
 mod follow;
 mod pass;
 
-pub use again::{FollowAgainJob, leave_with_syncs, run as run_follow_again, task_for_waiting, waiting_collection};
+pub use again::{FollowAgainJob, leave_with_syncs, run as run_follow_again, task_for_waiting};
 pub use follow::{follow, look_again};

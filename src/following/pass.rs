@@ -9,22 +9,22 @@ use crate::assignments::counts::life;
 use crate::assignments::follow::{Follower, assigned_by, is_open, needs_administration};
 use crate::assignments::settlement::Settlement;
 use crate::assignments::side_effects::{lists_assignment, user_writes};
-use crate::documents::administration::{Administration, administration_path};
+use crate::documents::administration::{self, Administration, administration_path};
+use crate::documents::administration_org::{self, OrgSubcollection};
 use crate::documents::administration_sync::{Control, State};
 use crate::documents::archive::archive_path;
-use crate::documents::assignment::assignment_path;
+use crate::documents::assignment::{self, assignment_path};
 use crate::documents::former::all_former;
 use crate::documents::history;
 use crate::documents::org_lists::OrgSet;
 use crate::documents::user::grade::level_of;
 use crate::documents::user::orgs::{current_orgs, history_changes, with_history};
-use crate::documents::user::{archived_unsaid, is_living, is_of_type};
+use crate::documents::user::{self, archived_unsaid, is_living, is_of_type};
 use crate::fields;
 use crate::orgs::{OrgLists, OrgTree, Reach, load_tree};
 use crate::store::size::fields_size;
 use crate::store::{
-    DocPath, Document, FieldOp, FieldPath, Fields, Precondition, Query, StoreError, Timestamp, Transaction, Value,
-    Write, lookup,
+    DocPath, Document, FieldPath, Fields, Precondition, Query, StoreError, Timestamp, Transaction, Value, Write,
 };
 use crate::users::change::UserChange;
 
@@ -162,7 +162,12 @@ async fn attempt(
                 Decision::Delete => None,
             };
             let of = |fields: &Fields, name: &str| OrgLists::from_value(fields.get(name));
-            lists.insert(id.clone(), after.map(|fields| (of(fields, "assigningOrgs"), of(fields, "readOrgs"))));
+            lists.insert(
+                id.clone(),
+                after.map(|fields| {
+                    (of(fields, assignment::field::ASSIGNING_ORGS), of(fields, assignment::field::READ_ORGS))
+                }),
+            );
         }
         let unlisted = existing.is_some() && !lists_assignment(&user.fields, id);
         if decision == Decision::Nothing && !unlisted {
@@ -202,9 +207,9 @@ fn own_changes(app: &App, user: &mut Document, change: &UserChange, at: Timestam
     let mut fields = Fields::new();
     let mut mask = Vec::new();
     if let Some(archived) = archived_unsaid(&user.fields) {
-        mask.push(FieldPath::top("archived"));
-        fields.insert("archived".to_owned(), archived.clone());
-        user.fields.insert("archived".to_owned(), archived);
+        mask.push(FieldPath::top(user::field::ARCHIVED));
+        fields.insert(user::field::ARCHIVED.to_owned(), archived.clone());
+        user.fields.insert(user::field::ARCHIVED.to_owned(), archived);
     }
     let is_dealt_with = change.learnt || (change.grade && app.settings.assign_on_promotion && !change.birth);
     if let Some(former) = change.data_before.as_ref().filter(|_| !is_dealt_with)
@@ -214,19 +219,22 @@ fn own_changes(app: &App, user: &mut Document, change: &UserChange, at: Timestam
         fields.insert(history::BEFORE.to_owned(), list);
     }
     if change.grade
-        && let Some(level) = lookup(&user.fields, "studentData.grade").and_then(level_of)
+        && let Some(level) = user::in_student_data(&user.fields, user::field::GRADE).and_then(level_of)
         && let level = level.map(Value::from)
-        && lookup(&user.fields, "studentData.schoolLevel") != level.as_ref()
-        && let Some(Value::Map(data)) = user.fields.get_mut("studentData")
+        && user::in_student_data(&user.fields, user::field::SCHOOL_LEVEL) != level.as_ref()
+        && let Some(Value::Map(data)) = user.fields.get_mut(user::field::STUDENT_DATA)
     {
-        mask.push(FieldPath::of(["studentData", "schoolLevel"]));
+        mask.push(FieldPath::of([user::field::STUDENT_DATA, user::field::SCHOOL_LEVEL]));
         match level {
             Some(level) => {
-                data.insert("schoolLevel".to_owned(), level.clone());
-                fields.insert("studentData".to_owned(), Value::Map(fields! { "schoolLevel" => level }));
+                data.insert(user::field::SCHOOL_LEVEL.to_owned(), level.clone());
+                fields.insert(
+                    user::field::STUDENT_DATA.to_owned(),
+                    Value::Map(fields! { user::field::SCHOOL_LEVEL => level }),
+                );
             }
             None => {
-                data.remove("schoolLevel");
+                data.remove(user::field::SCHOOL_LEVEL);
             }
         }
     }
@@ -249,7 +257,7 @@ async fn assignments(
 ) -> Result<BTreeMap<String, Document>, StoreError> {
     let mut query = Query::collection(format!("{user}/assignments"));
     if !change.birth {
-        query = query.filter("dateClosed", FieldOp::GreaterThan, now);
+        query = assignment::open(query, now);
     }
     let found = tx.query(query).await?;
     Ok(found.into_iter().map(|assignment| (assignment.id().to_owned(), assignment)).collect())
@@ -264,8 +272,8 @@ async fn assigned(
     now: Timestamp,
 ) -> Result<(BTreeMap<String, OrgSet>, Arc<OrgTree>), StoreError> {
     let mut found = Vec::new();
-    for (query, _) in Query::group("assignedOrgs").each_of("orgId", &orgs.flatten()) {
-        found.extend(tx.query(query.filter("dateClosed", FieldOp::GreaterThan, now)).await?);
+    for (query, _) in OrgSubcollection::Assigned.of_all().each_of(administration_org::field::ORG_ID, &orgs.flatten()) {
+        found.extend(tx.query(administration_org::open(query, now)).await?);
     }
     let tree = if orgs.is_empty() { OrgTree::default() } else { load_tree(&app.stores.admin, orgs, Reach::Up).await? };
     Ok((assigned_by(found.iter().map(|org| &org.fields)), Arc::new(tree)))
@@ -346,13 +354,13 @@ async fn look_up(
         let id = document.id().to_owned();
         match document.path.collection_id() {
             // One that nobody can be assigned from leaves everything as it is.
-            "administrations" => {
+            administration::COLLECTION => {
                 let administration = Administration::from_document(&document);
                 if administration.fault.is_none() {
                     found.administrations.insert(id, administration);
                 }
             }
-            "assignments" => {
+            assignment::COLLECTION => {
                 found.missing.remove(&id);
                 assignments.insert(id, document);
             }

@@ -3,15 +3,20 @@
 use super::carry_out::{MergeError, Merged, Work};
 use crate::claims::admin_orgs::Change;
 use crate::claims::audit::{Action, Record};
+use crate::claims::edit::{Changes, Decision, State, Target, edit};
+use crate::claims::give_up;
 use crate::claims::lists::granted;
-use crate::claims::{Rounds, give_up, next_update, publish};
-use crate::documents::user_claims::{claims_map, is_suspended};
+use crate::documents::roster_entry;
+use crate::documents::user_claims::{self, claims_map, field, is_suspended};
 use crate::fields;
-use crate::store::{DocPath, Document, FieldPath, Fields, Precondition, Query, StoreError, Value, Write};
+use crate::store::{DocPath, Document, Fields, Query, StoreError, Value, Write};
+
+/// The function, as records call it.
+const FUNCTION: &str = "mergeUsers";
 
 impl Work<'_> {
     async fn claims_of(&self, user: &DocPath) -> Result<Vec<Document>, StoreError> {
-        self.admin().query(Query::collection("userClaims").equal("claims.roarUid", user.id())).await
+        self.admin().query(user_claims::of_user(user.id())).await
     }
 
     /// Merging hands rights on, and takes the claims that say who is suspended from an account.
@@ -28,12 +33,14 @@ impl Work<'_> {
     /// Entries of rosters say who somebody is from then on.
     pub(super) async fn entries(&self) -> Result<u64, MergeError> {
         let account = self.claims_of(&self.into).await?.first().map(|claims| claims.id().to_owned());
-        let entries = Query::collection("identityProviderIds").equal("roarUid", self.from.id());
+        let entries = Query::collection(roster_entry::ENTRIES).equal(roster_entry::field::ROAR_UID, self.from.id());
         let entries = self.admin().query(entries).await?;
         for entry in &entries {
-            let mut fields = fields! { "roarUid" => self.into.id() };
-            if let (Some(account), Some(Value::String(_))) = (&account, entry.fields.get("adminUid")) {
-                fields.insert("adminUid".to_owned(), Value::from(account.as_str()));
+            let mut fields = fields! { roster_entry::field::ROAR_UID => self.into.id() };
+            if let (Some(account), Some(Value::String(_))) =
+                (&account, entry.fields.get(roster_entry::field::ADMIN_UID))
+            {
+                fields.insert(roster_entry::field::ADMIN_UID.to_owned(), Value::from(account.as_str()));
             }
             self.commit(self.admin(), vec![Write::update(entry.path.clone(), fields)]).await?;
         }
@@ -66,7 +73,7 @@ impl Work<'_> {
     /// Takes its rights and its user from an account.
     async fn give_up(&self, claims: Document) -> Result<(), MergeError> {
         if self.apply {
-            give_up(self.app, "mergeUsers", self.by, claims).await?;
+            give_up(self.app, FUNCTION, self.by, claims).await?;
         }
         Ok(())
     }
@@ -75,24 +82,8 @@ impl Work<'_> {
         if !self.apply {
             return Ok(());
         }
-        let record = Record {
-            function: "mergeUsers",
-            action: Action::Bind,
-            by: self.by,
-            target: claims.id(),
-            orgs: None,
-            minimal: None,
-            details: fields! { "roarUid" => self.into.id(), "before" => self.from.id() },
-        };
-        let fields = fields! {
-            "claims" => fields! { "roarUid" => self.into.id() },
-            "lastUpdated" => next_update(Some(claims), self.app.now()),
-        };
-        let mask = vec![FieldPath::of(["claims", "roarUid"]), FieldPath::top("lastUpdated")];
-        let write = Write::merge(claims.path.clone(), fields, mask).when(Precondition::Exists);
-        self.admin().commit(vec![write, record.write(self.app)?]).await?;
-        publish(self.app, claims.id(), &[]).await?;
-        Ok(())
+        let target = Target { as_read: true, known: Some(claims), ..Target::new(FUNCTION, self.by, claims.id()) };
+        Ok(edit(self.app, &target, |state| point(&target, state, self.from.id(), self.into.id())).await?)
     }
 
     async fn give_rights(&self, theirs: &Document, own: &Document) -> Result<(), MergeError> {
@@ -102,40 +93,78 @@ impl Work<'_> {
         let orgs = granted(claims_map(theirs));
         if !orgs.is_empty() {
             let change =
-                Change { function: "mergeUsers", by: self.by, target: own.id(), orgs: &orgs, action: Action::Append };
+                Change { function: FUNCTION, by: self.by, target: own.id(), orgs: &orgs, action: Action::Append };
             change.apply_to_whoever(self.app).await.map_err(|error| MergeError::Function(error.into()))?;
         }
-        let flag = |name: &str| claims_map(theirs).and_then(|claims| claims.get(name)).and_then(Value::as_bool);
-        let given: Vec<&str> = ["super_admin", "admin"].into_iter().filter(|name| flag(name) == Some(true)).collect();
+        let given = flags(theirs);
         if given.is_empty() {
             return Ok(());
         }
-        let mut rounds = Rounds::new(&self.app.context);
-        while rounds.next().await {
-            let Some(own) = self.admin().get(&own.path).await? else { return Ok(()) };
-            let flags: Fields = given.iter().map(|name| ((*name).to_owned(), Value::Boolean(true))).collect();
-            let mut mask: Vec<FieldPath> = given.iter().map(|name| FieldPath::of(["claims", name])).collect();
-            mask.push(FieldPath::top("lastUpdated"));
-            let record = Record {
-                function: "mergeUsers",
-                action: Action::Append,
-                by: self.by,
-                target: own.id(),
-                orgs: None,
-                minimal: None,
-                details: flags.clone(),
-            };
-            let fields = fields! { "claims" => flags, "lastUpdated" => next_update(Some(&own), self.app.now()) };
-            let write = Write::merge(own.path.clone(), fields, mask).when(Precondition::UpdatedAt(own.update_time));
-            match self.admin().commit(vec![write, record.write(self.app)?]).await {
-                Err(StoreError::Conflict(_)) => {}
-                committed => {
-                    committed?;
-                    publish(self.app, own.id(), &[]).await?;
-                    return Ok(());
-                }
-            }
+        let target = Target { as_read: true, ..Target::new(FUNCTION, self.by, own.id()) };
+        Ok(edit(self.app, &target, |state| Ok::<_, StoreError>(give_flags(&target, state, &given))).await?)
+    }
+}
+
+/// The account is of the user `into` from then on.
+fn point<'t>(target: &Target<'t>, state: &State<'_>, from: &str, into: &str) -> Result<Decision<'t, ()>, StoreError> {
+    if state.document.is_none() {
+        return Err(StoreError::Conflict("the account's claims are gone".to_owned()));
+    }
+    let record =
+        Record { details: fields! { field::ROAR_UID => into, "before" => from }, ..target.record(Action::Bind) };
+    Ok(Decision::Write(Changes::of_claims(fields! { field::ROAR_UID => into }).recorded(record).into(), ()))
+}
+
+/// The rights over everything that claims give.
+fn flags(claims: &Document) -> Fields {
+    let flag = |name: &str| claims_map(claims).and_then(|claims| claims.get(name)).and_then(Value::as_bool);
+    let given = [field::SUPER_ADMIN, field::ADMIN].into_iter().filter(|name| flag(name) == Some(true));
+    given.map(|name| (name.to_owned(), Value::Boolean(true))).collect()
+}
+
+/// Gives these rights, too, to who has claims.
+fn give_flags<'t>(target: &Target<'t>, state: &State<'_>, given: &Fields) -> Decision<'t, ()> {
+    if state.document.is_none() {
+        return Decision::Keep(());
+    }
+    let record = Record { details: given.clone(), ..target.record(Action::Append) };
+    Decision::Write(Changes::of_claims(given.clone()).recorded(record).into(), ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::orgs::OrgTree;
+    use crate::store::Timestamp;
+
+    fn document(claims: Fields) -> Document {
+        let (create_time, update_time) = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
+        let fields = fields! { "claims" => claims };
+        Document { path: DocPath::new("userClaims/u").unwrap(), fields, create_time, update_time }
+    }
+
+    #[test]
+    fn an_account_takes_over_the_user_and_the_rights_over_everything() {
+        let tree = OrgTree::default();
+        let theirs = document(fields! { "roarUid" => "old", "super_admin" => true, "admin" => false });
+        let given = flags(&theirs);
+        assert_eq!(given, fields! { "super_admin" => true });
+        let target = Target::new(FUNCTION, "by", "u");
+        let own = document(fields! { "roarUid" => "new" });
+        let state = |document| State { document, beside: &[], tree: &tree, now: Timestamp::UNIX_EPOCH };
+        for (decision, claims, action, details) in [
+            (give_flags(&target, &state(Some(&own)), &given), given.clone(), Action::Append, given.clone()),
+            (
+                point(&target, &state(Some(&theirs)), "old", "new").unwrap(),
+                fields! { "roarUid" => "new" },
+                Action::Bind,
+                fields! { "roarUid" => "new", "before" => "old" },
+            ),
+        ] {
+            let record = Record { details, ..target.record(action) };
+            assert_eq!(decision, Decision::Write(Changes::of_claims(claims).recorded(record).into(), ()));
         }
-        Err(StoreError::Contention.into())
+        assert_eq!(give_flags(&target, &state(None), &given), Decision::Keep(()));
+        assert!(matches!(point(&target, &state(None), "old", "new"), Err(StoreError::Conflict(_))));
     }
 }

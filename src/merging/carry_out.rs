@@ -16,14 +16,16 @@ use crate::assignments::build::Decision;
 use crate::assignments::settlement::Settlement;
 use crate::assignments::side_effects::{Memory, user_writes};
 use crate::claims::ClaimsError;
+use crate::claims::edit::EditError;
 use crate::documents::administration::administration_path;
 use crate::documents::archive::{DELETED_AT, archive_path, kept};
 use crate::documents::assignment::assignment_path;
+use crate::documents::consent;
 use crate::documents::former::{FORMER, all_former, entry_path};
 use crate::documents::user::copy::new_copy;
 use crate::documents::user::merged::{MERGING_INTO, is_merged, refusal};
 use crate::documents::user::orgs::current_orgs;
-use crate::documents::user::user_path;
+use crate::documents::user::{self, user_path};
 use crate::fields;
 use crate::following::look_again;
 use crate::payload::Id;
@@ -32,16 +34,15 @@ use crate::store::{
     Database, DocPath, Document, FieldOp, FieldPath, Precondition, Query, StoreError, Transaction, Transform, Value,
     Write,
 };
-use crate::users::consent::CONSENTS;
 
 /// Runs, or trials of one, read at once. Clients make them, and each may have a million bytes.
 const AT_ONCE: u32 = 50;
 /// Documents moved in one commit, of two writes each.
 const BATCH: usize = 100;
 /// Relations of users, by their fields.
-const RELATIONS: [&str; 3] = ["childIds", "parentIds", "teacherIds"];
+const RELATIONS: [&str; 3] = [user::field::CHILD_IDS, user::field::PARENT_IDS, user::field::TEACHER_IDS];
 /// What a user has beside assignments and runs.
-const BESIDES: [&str; 3] = ["externalData", "surveyResponses", CONSENTS];
+const BESIDES: [&str; 3] = ["externalData", "surveyResponses", consent::COLLECTION];
 
 /// Why users can't be merged.
 #[derive(Debug, Error)]
@@ -61,6 +62,15 @@ pub enum MergeError {
     /// A change of rights was refused.
     #[error("{}", .0.message)]
     Function(FunctionError),
+}
+
+impl From<EditError<StoreError>> for MergeError {
+    fn from(error: EditError<StoreError>) -> Self {
+        match error.into() {
+            ClaimsError::Store(error) => MergeError::Store(error),
+            error => MergeError::Claims(error),
+        }
+    }
 }
 
 /// What merging two users changes, or has changed. IDs only.
@@ -251,7 +261,7 @@ impl Work<'_> {
     async fn copy(&self, into: &Document) -> Result<(), MergeError> {
         let found = self.assessment().get_all(&[self.from.clone(), self.into.clone()]).await?;
         let [Some(theirs), None] = found.as_slice() else { return Ok(()) };
-        let uid = theirs.fields.get("assessmentUid").and_then(Value::as_str).unwrap_or_default();
+        let uid = user::assessment_uid(&theirs.fields).unwrap_or_default();
         let into = self.admin().get(&self.into).await?.unwrap_or_else(|| into.clone());
         let copy = new_copy(&into.fields, uid, self.app.now());
         match self.commit(self.assessment(), vec![Write::create(self.into.clone(), copy)]).await {
@@ -408,7 +418,8 @@ impl Work<'_> {
     async fn relations(&self) -> Result<u64, MergeError> {
         let mut related = 0;
         for field in RELATIONS {
-            let query = Query::collection("users").filter(field, FieldOp::ArrayContains, self.from.id()).select(&[]);
+            let query =
+                Query::collection(user::COLLECTION).filter(field, FieldOp::ArrayContains, self.from.id()).select(&[]);
             for user in self.admin().query(query).await? {
                 related += 1;
                 let with =

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use crate::assignments::build::user_data;
-use crate::assignments::counts::{COUNTED, Contribution, begin_life};
+use crate::assignments::counts::{Contribution, begin_life};
 use crate::assignments::tasks::Tasks;
-use crate::documents::assignment::{assessments_of, has_begun, is_complete, is_completed, progress_key, task_id};
+use crate::documents::assignment::{self, assessments_of, has_begun, is_complete, is_completed, progress_key, task_id};
 use crate::documents::former::FORMER;
-use crate::documents::user::is_living;
 use crate::documents::user::merged::{MERGED_FROM, MERGED_INTO, MERGING_INTO};
-use crate::documents::user::orgs::{joined_orgs, listed, since, with_current};
+use crate::documents::user::orgs::{CURRENT, joined_orgs, listed, since, with_current};
 use crate::documents::user::same::{ADDRESS_KEY, fold_address};
+use crate::documents::user::{self, is_living};
 use crate::fields;
 use crate::orgs::{OrgLists, OrgType};
 use crate::store::{FieldPath, Fields, Timestamp, Value};
@@ -18,21 +18,28 @@ use crate::users::imported::IMPORTED;
 
 /// Fields that one user has for themselves: the other's count only where there are none.
 const OWN: [&str; 10] = [
-    "assessmentPid",
-    "assessmentUid",
-    "displayName",
-    "email",
+    user::field::ASSESSMENT_PID,
+    user::field::ASSESSMENT_UID,
+    user::field::DISPLAY_NAME,
+    user::field::EMAIL,
     IMPORTED,
-    "name",
-    "sso",
-    "ssoType",
-    "studentData",
-    "username",
+    user::field::NAME,
+    user::field::SSO,
+    user::field::SSO_TYPE,
+    user::field::STUDENT_DATA,
+    user::field::USERNAME,
 ];
 /// Lists of IDs, which are joined.
-const LISTS: [&str; 5] = ["assessmentsAssigned", "assessmentsCompleted", "childIds", "parentIds", "teacherIds"];
+const LISTS: [&str; 5] = [
+    "assessmentsAssigned",
+    "assessmentsCompleted",
+    user::field::CHILD_IDS,
+    user::field::PARENT_IDS,
+    user::field::TEACHER_IDS,
+];
 /// Maps of what people have signed and made, which are joined on every level.
-const MAPS: [&str; 4] = ["adminData", "caregiverData", "educatorData", "legal"];
+const MAPS: [&str; 4] =
+    [user::field::ADMIN_DATA, user::field::CAREGIVER_DATA, user::field::EDUCATOR_DATA, user::field::LEGAL];
 
 /// What the user who stays takes over from the other: fields of their document, to be set as they are; none when
 /// nothing is left to be taken over.
@@ -44,7 +51,7 @@ pub fn taken_over(into: &Fields, from_id: &str, from: &Fields, now: Timestamp) -
         }
     }
     if !is_living(into) && is_living(from) {
-        wanted.insert("archived".to_owned(), Value::Boolean(false));
+        wanted.insert(user::field::ARCHIVED.to_owned(), Value::Boolean(false));
     }
     for name in OWN.into_iter().chain(MAPS).chain(LISTS) {
         let (Some(theirs), own) = (from.get(name).filter(|value| !value.is_null()), into.get(name)) else { continue };
@@ -82,23 +89,23 @@ pub(super) fn joined(own: Option<&Value>, theirs: &Value) -> Value {
 /// What becomes of the user who goes: archived, out of every org, with a pointer. What the other has now of what only
 /// one can have goes, so that nobody finds two. Fields and the mask to write them with; `None` when it's so already.
 pub fn retired(from: &Fields, into_id: &str, into: &Fields, now: Timestamp) -> Option<(Fields, Vec<FieldPath>)> {
-    let mut wanted = fields! { "archived" => true, MERGED_INTO => into_id };
+    let mut wanted = fields! { user::field::ARCHIVED => true, MERGED_INTO => into_id };
     let mut gone = vec![MERGING_INTO, FORMER];
     for org_type in OrgType::ALL {
         let stored = from.get(org_type.plural()).and_then(Value::as_map);
-        if listed(stored, "current").is_empty() {
+        if listed(stored, CURRENT).is_empty() {
             continue;
         }
         let map = with_current(stored, Vec::new(), since(from, now), now);
         wanted.insert(org_type.plural().to_owned(), Value::Map(map));
     }
     let folded = |user: &Fields, name: &str| user.get(name).and_then(Value::as_str).map(fold_address);
-    for name in ["email", "username"] {
+    for name in [user::field::EMAIL, user::field::USERNAME] {
         if folded(from, name).is_some() && folded(from, name) == folded(into, name) {
             gone.push(name);
         }
     }
-    if gone.contains(&"email") {
+    if gone.contains(&user::field::EMAIL) {
         gone.push(ADDRESS_KEY);
     }
     wanted.retain(|name, value| from.get(name) != Some(value));
@@ -122,7 +129,7 @@ pub fn merged_assignment(into: Option<&Fields>, from: &Fields, user: &Fields, no
         Some(into) => into.clone(),
         None => {
             let mut moved = from.clone();
-            moved.remove(COUNTED);
+            moved.remove(assignment::field::COUNTED);
             begin_life(&mut moved, now);
             moved
         }
@@ -144,7 +151,8 @@ pub fn merged_assignment(into: Option<&Fields>, from: &Fields, user: &Fields, no
         let of = |assignment: &Fields| assignment.get(name).and_then(Value::as_bool).unwrap_or(false);
         into.is_some_and(of) || of(from)
     };
-    let own_completed = into.unwrap_or(from).get("completed").and_then(Value::as_bool).unwrap_or(false);
+    let own_completed =
+        into.unwrap_or(from).get(assignment::field::COMPLETED).and_then(Value::as_bool).unwrap_or(false);
     let completed = own_completed || is_complete(&entries, &progress);
     let lists = |name: &str| {
         let mut lists = OrgLists::from_value(into.and_then(|into| into.get(name)));
@@ -152,16 +160,17 @@ pub fn merged_assignment(into: Option<&Fields>, from: &Fields, user: &Fields, no
         lists.to_value()
     };
     let assigned = [into, Some(from)].into_iter().flatten();
-    let assigned = assigned.filter_map(|assignment| assignment.get("dateAssigned")?.as_timestamp()).min();
-    merged.extend(assigned.map(|assigned| ("dateAssigned".to_owned(), Value::Timestamp(assigned))));
+    let assigned =
+        assigned.filter_map(|assignment| assignment.get(assignment::field::DATE_ASSIGNED)?.as_timestamp()).min();
+    merged.extend(assigned.map(|assigned| (assignment::field::DATE_ASSIGNED.to_owned(), Value::Timestamp(assigned))));
     merged.extend(fields! {
-        "started" => flag("started"),
-        "completed" => completed,
-        "progress" => progress,
-        "assessments" => entries,
-        "assigningOrgs" => lists("assigningOrgs"),
-        "readOrgs" => lists("readOrgs"),
-        "userData" => user_data(user),
+        assignment::field::STARTED => flag(assignment::field::STARTED),
+        assignment::field::COMPLETED => completed,
+        assignment::field::PROGRESS => progress,
+        assignment::field::ASSESSMENTS => entries,
+        assignment::field::ASSIGNING_ORGS => lists(assignment::field::ASSIGNING_ORGS),
+        assignment::field::READ_ORGS => lists(assignment::field::READ_ORGS),
+        assignment::field::USER_DATA => user_data(user),
     });
     if into != Some(&merged) {
         Contribution::of(&merged, &tasks).record(&mut merged);
@@ -173,8 +182,8 @@ pub fn merged_assignment(into: Option<&Fields>, from: &Fields, user: &Fields, no
 fn standing(entry: &Fields) -> (u8, Option<Timestamp>) {
     let date = |name: &str| entry.get(name).and_then(Value::as_timestamp);
     match (is_completed(entry), has_begun(entry)) {
-        (true, _) => (0, date("completedOn")),
-        (false, true) => (1, date("startedOn")),
+        (true, _) => (0, date(assignment::field::COMPLETED_ON)),
+        (false, true) => (1, date(assignment::field::STARTED_ON)),
         (false, false) => (2, None),
     }
 }
@@ -192,24 +201,26 @@ fn better(own: &Fields, other: &Fields) -> Fields {
             entry.entry(name.clone()).or_insert_with(|| value.clone());
         }
     }
-    let runs = |entry: &Fields| entry.get("allRunIds").and_then(Value::as_string_list).unwrap_or_default();
+    let runs = |entry: &Fields| assignment::listed_runs(entry);
     let mut all = runs(best);
     all.extend(runs(rest).into_iter().filter(|run| !runs(best).contains(run)).collect::<Vec<_>>());
     if !all.is_empty() {
-        entry.insert("allRunIds".to_owned(), Value::strings(all));
+        entry.insert(assignment::field::ALL_RUN_IDS.to_owned(), Value::strings(all));
     }
     // Whether it must be done is about the user who stays.
-    entry.extend(own.get("optional").map(|optional| ("optional".to_owned(), optional.clone())));
+    entry.extend(
+        own.get(assignment::field::OPTIONAL).map(|optional| (assignment::field::OPTIONAL.to_owned(), optional.clone())),
+    );
     entry
 }
 
 fn joined_progress(into: Option<&Fields>, from: &Fields, entries: &[Fields]) -> Fields {
-    const STEPS: [&str; 3] = ["assigned", "started", "completed"];
+    const STEPS: [&str; 3] = [assignment::mark::ASSIGNED, assignment::mark::STARTED, assignment::mark::COMPLETED];
     let mut progress: BTreeMap<String, Value> = BTreeMap::new();
     for task in entries.iter().filter_map(task_id) {
         let key = progress_key(task);
         let marks = [into, Some(from)].into_iter().flatten().filter_map(|assignment| {
-            let map = assignment.get("progress")?.as_map()?;
+            let map = assignment.get(assignment::field::PROGRESS)?.as_map()?;
             let mark = map.get(&key).or_else(|| map.get(task))?.as_str()?;
             STEPS.iter().position(|step| *step == mark)
         });

@@ -6,6 +6,7 @@
 //! ([`tree`](super::tree)).
 
 use super::{Org, OrgKey, OrgType};
+use crate::documents::org;
 use crate::store::{DocPath, FieldPath, Fields, Precondition, Result, Transform, Value, Write};
 
 /// The two lists in which parents have children of one type: the living, the archived.
@@ -17,9 +18,9 @@ pub struct ChildLists {
     pub archived: &'static str,
 }
 
-const SCHOOLS: ChildLists = ChildLists { living: "schools", archived: "archivedSchools" };
-const CLASSES: ChildLists = ChildLists { living: "classes", archived: "archivedClasses" };
-const GROUPS: ChildLists = ChildLists { living: "subGroups", archived: "archivedSubGroups" };
+const SCHOOLS: ChildLists = ChildLists { living: org::field::SCHOOLS, archived: org::field::ARCHIVED_SCHOOLS };
+const CLASSES: ChildLists = ChildLists { living: org::field::CLASSES, archived: org::field::ARCHIVED_CLASSES };
+const GROUPS: ChildLists = ChildLists { living: org::field::SUB_GROUPS, archived: org::field::ARCHIVED_SUB_GROUPS };
 
 impl ChildLists {
     /// The lists in which a parent of that type has children of the other; `None` where it has none: a district lists its

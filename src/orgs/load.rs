@@ -4,6 +4,7 @@ use futures::{StreamExt, TryStreamExt};
 
 use super::tree::HIERARCHY_FIELDS;
 use super::{OrgKey, OrgLists, OrgTree, OrgType};
+use crate::documents::org;
 use crate::store::{Database, DocPath, Document, FieldPath, Query, Result};
 
 /// Queries under way at once.
@@ -81,7 +82,7 @@ impl Loader<'_> {
         let mut asked = Vec::new();
         let children = Query::collection(child_type.plural()).select(&HIERARCHY_FIELDS);
         for (query, parents) in children.each_of(link, parents) {
-            let query = if include_archived { query } else { query.equal("archived", false) };
+            let query = if include_archived { query } else { query.equal(org::field::ARCHIVED, false) };
             asked.push((query, self.tree.count_children(child_type, parents, include_archived)));
         }
         let database = self.database.clone();
@@ -120,11 +121,11 @@ impl Loader<'_> {
 
     async fn down(&mut self, lists: &OrgLists, include_archived: bool) -> Result<()> {
         let districts = self.ids(lists, include_archived, OrgType::District);
-        self.find(OrgType::School, "districtId", &districts, include_archived).await?;
-        self.find(OrgType::Class, "districtId", &districts, include_archived).await?;
+        self.find(OrgType::School, org::field::DISTRICT_ID, &districts, include_archived).await?;
+        self.find(OrgType::Class, org::field::DISTRICT_ID, &districts, include_archived).await?;
         self.get_schools_of_classes().await?;
         let schools = self.ids(lists, include_archived, OrgType::School);
-        self.find(OrgType::Class, "schoolId", &schools, include_archived).await?;
+        self.find(OrgType::Class, org::field::SCHOOL_ID, &schools, include_archived).await?;
         // Groups hang below anything but families, and below each other to any depth.
         let mut asked = std::collections::HashSet::new();
         loop {
@@ -138,7 +139,7 @@ impl Loader<'_> {
             if parents.is_empty() {
                 return Ok(());
             }
-            self.find(OrgType::Group, "parentOrgId", &parents, include_archived).await?;
+            self.find(OrgType::Group, org::field::PARENT_ORG_ID, &parents, include_archived).await?;
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use super::{OrgKey, OrgLists, OrgType};
+use crate::documents::org;
 use crate::store::{Document, Fields, Value};
 
 /// What the hierarchy needs to know of one org.
@@ -19,8 +20,14 @@ pub struct Org {
 }
 
 /// The fields of org documents that the hierarchy reads.
-pub const HIERARCHY_FIELDS: [&str; 6] =
-    ["archived", "districtId", "schoolId", "parentOrgType", "parentOrgId", "familyId"];
+pub const HIERARCHY_FIELDS: [&str; 6] = [
+    org::field::ARCHIVED,
+    org::field::DISTRICT_ID,
+    org::field::SCHOOL_ID,
+    org::field::PARENT_ORG_TYPE,
+    org::field::PARENT_ORG_ID,
+    org::field::FAMILY_ID,
+];
 
 impl Org {
     /// Reads an org document's fields (docs/domain/orgs.md#how-children-link-to-parents). Empty and missing links are
@@ -29,19 +36,20 @@ impl Org {
         let link = |name: &str| fields.get(name).and_then(Value::as_str).filter(|id| !id.is_empty());
         let mut parents = Vec::new();
         if org_type == OrgType::Class {
-            parents.extend(link("schoolId").map(|id| OrgKey::new(OrgType::School, id)));
+            parents.extend(link(org::field::SCHOOL_ID).map(|id| OrgKey::new(OrgType::School, id)));
         }
         if matches!(org_type, OrgType::Class | OrgType::School) {
-            parents.extend(link("districtId").map(|id| OrgKey::new(OrgType::District, id)));
+            parents.extend(link(org::field::DISTRICT_ID).map(|id| OrgKey::new(OrgType::District, id)));
         }
         if org_type == OrgType::Group {
-            if let (Some(parent_type), Some(id)) = (link("parentOrgType").and_then(OrgType::parse), link("parentOrgId"))
+            if let (Some(parent_type), Some(id)) =
+                (link(org::field::PARENT_ORG_TYPE).and_then(OrgType::parse), link(org::field::PARENT_ORG_ID))
             {
                 parents.push(OrgKey::new(parent_type, id));
             }
-            parents.extend(link("familyId").map(|id| OrgKey::new(OrgType::Family, id)));
+            parents.extend(link(org::field::FAMILY_ID).map(|id| OrgKey::new(OrgType::Family, id)));
         }
-        Org { archived: fields.get("archived").and_then(Value::as_bool).unwrap_or(false), parents }
+        Org { archived: fields.get(org::field::ARCHIVED).and_then(Value::as_bool).unwrap_or(false), parents }
     }
 
     /// The parent of that type.

@@ -3,6 +3,7 @@
 
 use crate::app::App;
 use crate::documents::archive::archiving;
+use crate::documents::user;
 use crate::documents::user::same::{has_right_key, key_write};
 use crate::following::{follow, leave_with_syncs};
 use crate::runtime::{DocumentEvent, HandlerError};
@@ -41,7 +42,7 @@ async fn follow_user(app: App, event: DocumentEvent) -> Result<(), HandlerError>
     let Some(after) = event.change.after else {
         return Ok(user_deleted(&app, &event.change.path).await?);
     };
-    if after.fields.contains_key("password") {
+    if after.fields.contains_key(user::field::PASSWORD) {
         forget_password(&app, &after.path).await?;
     }
     if !has_right_key(&after.fields) {
@@ -59,7 +60,7 @@ async fn follow_user(app: App, event: DocumentEvent) -> Result<(), HandlerError>
 
 /// A password has no place in a document (docs/domain/dashboard.md#users).
 async fn forget_password(app: &App, user: &DocPath) -> Result<(), StoreError> {
-    let write = Write::merge(user.clone(), Fields::new(), vec![FieldPath::top("password")]);
+    let write = Write::merge(user.clone(), Fields::new(), vec![FieldPath::top(user::field::PASSWORD)]);
     match app.stores.admin.commit(vec![write.when(Precondition::Exists)]).await {
         Ok(_) | Err(StoreError::Conflict(_)) => Ok(()),
         Err(error) => Err(error),

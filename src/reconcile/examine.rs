@@ -6,23 +6,20 @@ use super::report::{Finding, Kind};
 use super::standing::Scope;
 use crate::app::Settings;
 use crate::assignments::build::{Decision, Definition, Former};
-use crate::assignments::counts::{COUNTED, Contribution, CountsDelta};
+use crate::assignments::counts::{Contribution, CountsDelta};
 use crate::assignments::settlement::deletion_mark;
 use crate::assignments::side_effects::{dates_left, list_dates};
 use crate::assignments::tasks::Tasks;
 use crate::documents::archive::archiving;
-use crate::documents::assignment::{self, assessments_of, flags};
+use crate::documents::assignment::{self, assessments_of, assignment_path, flags};
 use crate::documents::former::{FORMER, entry_path, former};
 use crate::documents::history;
+use crate::documents::user::listed::{self, LISTS, list_path};
 use crate::documents::user::orgs::current_orgs;
-use crate::documents::user::{is_living, is_of_type};
+use crate::documents::user::{self, is_living, is_of_type};
 use crate::orgs::OrgLists;
 use crate::runs::hold::{RunsByTask, hold, not_found};
 use crate::store::{DocPath, Document, FieldPath, Fields, Precondition, Result, Timestamp, Transform, Value, Write};
-
-/// The lists of a user's document, each with the map that dates its entries.
-pub const LISTS: [(&str, &str); 3] =
-    [("assigned", "assignmentsAssigned"), ("started", "assignmentsStarted"), ("completed", "assignmentsCompleted")];
 
 /// What students are measured by.
 pub struct Rules<'a> {
@@ -100,8 +97,7 @@ enum Target {
 /// Which of a user's lists, and which of their date maps, have the administration.
 pub fn traces(user: &Fields, administration: &str) -> [(bool, bool); 3] {
     LISTS.map(|(list, dates)| {
-        let lists = user.get("assignments").and_then(Value::as_map).and_then(|lists| lists.get(list));
-        let listed = lists.and_then(Value::as_array).unwrap_or_default();
+        let listed = listed::list(user, list);
         let dated = user.get(dates).and_then(Value::as_map);
         (
             listed.iter().any(|id| id.as_str() == Some(administration)),
@@ -193,7 +189,7 @@ impl Rules<'_> {
         let mut former = history::since(user, planned);
         former.any(|data| {
             let mut then = user.clone();
-            then.insert("studentData".to_owned(), Value::Map(data.clone()));
+            then.insert(user::field::STUDENT_DATA.to_owned(), Value::Map(data.clone()));
             !matches!(definition.decide(&then, None, self.now), Decision::Create(_))
         })
     }
@@ -201,8 +197,7 @@ impl Rules<'_> {
     fn existing(&self, subject: Subject<'_>, assignment: &Fields, findings: &mut Vec<Finding>) -> Target {
         let user_id = subject.path.id();
         let mut find = |kind| findings.push(Finding::of_user(kind, user_id));
-        let no_assessments =
-            assignment.get("assessments").and_then(Value::as_array).unwrap_or_default().iter().all(Value::is_null);
+        let no_assessments = assignment::assessments(assignment).iter().all(Value::is_null);
         let Some(user) = subject.user else {
             find(if matches!(self.scope, Scope::Gone) { Kind::AdministrationGone } else { Kind::UserGone });
             return Target::Absent;
@@ -214,7 +209,7 @@ impl Rules<'_> {
                 return Target::Absent;
             }
             Scope::Closed => {
-                let no_orgs = OrgLists::from_value(assignment.get("assigningOrgs")).is_empty();
+                let no_orgs = assignment::assigning_orgs(assignment).is_empty();
                 if no_orgs {
                     find(Kind::NoAssigningOrgs);
                 }
@@ -247,9 +242,10 @@ impl Rules<'_> {
                     }
                 }
                 let read = definition.tree.read_orgs(&assigning);
-                for (kind, name, expected) in
-                    [(Kind::AssigningOrgsDiffer, "assigningOrgs", assigning), (Kind::ReadOrgsDiffer, "readOrgs", read)]
-                {
+                for (kind, name, expected) in [
+                    (Kind::AssigningOrgsDiffer, assignment::field::ASSIGNING_ORGS, assigning),
+                    (Kind::ReadOrgsDiffer, assignment::field::READ_ORGS, read),
+                ] {
                     let stored = OrgLists::from_value(assignment.get(name));
                     if !stored.same_orgs(&expected) {
                         let [stored, expected_ids] = [&stored, &expected].map(|orgs| orgs.flatten().into());
@@ -273,9 +269,9 @@ impl Rules<'_> {
                 target.extend(changes);
             }
         }
-        if assignment.get("id").and_then(Value::as_str) != Some(self.administration) {
+        if assignment::administration_id(assignment) != Some(self.administration) {
             findings.push(Finding::of_user(Kind::IdDiffers, user_id));
-            target.insert("id".to_owned(), Value::from(self.administration));
+            target.insert(assignment::field::ID.to_owned(), Value::from(self.administration));
         }
         Target::Present(target)
     }
@@ -289,7 +285,7 @@ impl Rules<'_> {
     }
 
     fn assignment_writes(&self, subject: Subject<'_>, target: Option<Fields>) -> Result<Vec<Write>> {
-        let path = subject.path.child("assignments", self.administration)?;
+        let path = assignment_path(subject.path, self.administration)?;
         let Some(mut target) = target else {
             let Some(assignment) = subject.assignment else { return Ok(Vec::new()) };
             let mut writes = vec![Write::delete(path)];
@@ -306,7 +302,7 @@ impl Rules<'_> {
             .map(|(n, _)| n.clone())
             .collect();
         let mask: Vec<FieldPath> = changed.iter().map(FieldPath::top).collect();
-        if changed.iter().all(|name| name == COUNTED)
+        if changed.iter().all(|name| name == assignment::field::COUNTED)
             && Contribution::recorded(&stored.fields) == Contribution::recorded(&target)
         {
             return Ok(Vec::new());
@@ -344,7 +340,7 @@ impl Rules<'_> {
                 find(kind, format!("assignments.{list}"));
                 let id = vec![Value::from(self.administration)];
                 let transform = if expected { Transform::Union(id) } else { Transform::Remove(id) };
-                transforms.push((FieldPath::of(["assignments", list]), transform));
+                transforms.push((list_path(list), transform));
             }
             if dated != expected {
                 find(if expected { Kind::DateMissing } else { Kind::DateStray }, dates.to_owned());

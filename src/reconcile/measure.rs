@@ -7,8 +7,9 @@ use super::ledger::{KeyDifference, Sums, Unrecorded, compare};
 use super::pages::assignments_page;
 use super::standing::{Mark, Standing, mark_paths};
 use crate::app::App;
-use crate::assignments::counts::{CountsDelta, counts_path};
-use crate::documents::administration_sync::Control;
+use crate::assignments::counts::CountsDelta;
+use crate::documents::administration_sync::progress_at;
+use crate::documents::stats::stats_path;
 use crate::store::{
     Database, DocPath, Document, FieldPath, FieldTransform, Precondition, Query, Result, StoreError, Timestamp,
     Transaction, Transform, Value, Write,
@@ -84,7 +85,7 @@ pub struct Scales<'a> {
 
 /// Where the fence of an administration is: with the sync's progress, which goes when it's deleted.
 fn fence_path(administration: &str) -> Result<DocPath> {
-    Control::path(administration)?.child("progress", "reconcile")
+    progress_at(administration, "reconcile")
 }
 
 /// The write to the fence that goes with each repair.
@@ -254,7 +255,7 @@ impl Scales<'_> {
                 for (key, difference) in keys {
                     match difference.updated {
                         Some(updated) if difference.is_stray => {
-                            let path = counts_path(self.administration, key)?;
+                            let path = stats_path(self.administration, key)?;
                             tx.write(Write::delete(path).when(Precondition::UpdatedAt(updated))).await;
                         }
                         _ => difference.mend(key, &mut delta),

@@ -26,17 +26,18 @@ mod walk;
 
 use std::collections::BTreeSet;
 
+use self::pages::PAGE;
 use futures::TryStreamExt as _;
 
 pub use callable::reconcile_administration;
 pub use options::{Options, Step, Watch};
 pub use report::Report;
 
-use self::pages::PAGE;
 use crate::administrations::{Origin, bring_about};
 use crate::app::App;
-use crate::documents::administration::administration_path;
+use crate::documents::administration::{self, administration_path};
 use crate::documents::administration_sync::Control;
+use crate::documents::assignment;
 use crate::store::{Database, Direction, FieldOp, Query, Result, Value};
 
 /// Reconciles one administration; `None` when there is no trace of it.
@@ -85,7 +86,7 @@ pub async fn adopt(app: &App, only: Option<&str>) -> Result<Vec<String>> {
     let ids = match only {
         Some(id) => vec![id.to_owned()],
         None => {
-            let existing = database.query(Query::collection("administrations").select(&[])).await?;
+            let existing = database.query(Query::collection(administration::COLLECTION).select(&[])).await?;
             existing.iter().map(|document| document.id().to_owned()).collect()
         }
     };
@@ -105,18 +106,21 @@ pub async fn adopt(app: &App, only: Option<&str>) -> Result<Vec<String>> {
 /// IDs of all administrations, and of those that assignments name: found by leaping from one to the next.
 async fn administrations(database: &Database) -> Result<BTreeSet<String>> {
     let mut ids = BTreeSet::new();
-    let mut existing = database.stream(Query::collection("administrations").select(&[]));
+    let mut existing = database.stream(Query::collection(administration::COLLECTION).select(&[]));
     while let Some(document) = existing.try_next().await? {
         ids.insert(document.id().to_owned());
     }
     let mut last = Value::from("");
     loop {
-        let next = Query::group("assignments")
-            .filter("id", FieldOp::GreaterThan, last)
-            .order_by("id", Direction::Ascending)
+        let next = assignment::all()
+            .filter(assignment::field::ID, FieldOp::GreaterThan, last)
+            .order_by(assignment::field::ID, Direction::Ascending)
             .limit(1);
         let found = database.query(next).await?;
-        let Some(id) = found.first().and_then(|found| found.fields.get("id")).and_then(Value::as_str) else { break };
+        let Some(id) = found.first().and_then(|found| found.fields.get(assignment::field::ID)).and_then(Value::as_str)
+        else {
+            break;
+        };
         last = Value::from(id);
         if administration_path(id).is_ok() {
             ids.insert(id.to_owned());

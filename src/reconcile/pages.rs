@@ -1,5 +1,6 @@
 //! Assignments, page by page.
 
+use crate::documents::assignment;
 use crate::store::path::NAME_FIELD;
 use crate::store::{Database, Direction, DocPath, Query};
 
@@ -7,8 +8,7 @@ use crate::store::{Database, Direction, DocPath, Query};
 pub(super) const PAGE: u32 = 300;
 /// The query for a page of an administration's assignments, by student.
 pub(super) fn assignments_page(database: &Database, administration: &str, after: Option<&DocPath>) -> Query {
-    let query =
-        Query::group("assignments").equal("id", administration).order_by(NAME_FIELD, Direction::Ascending).limit(PAGE);
+    let query = assignment::of_administration(administration).order_by(NAME_FIELD, Direction::Ascending).limit(PAGE);
     match after {
         Some(after) => query.start_after(vec![database.reference(after)]),
         None => query,

@@ -10,6 +10,7 @@ use super::standing::{Mark, Scope, Standing, mark_paths};
 use crate::app::App;
 use crate::assignments::counts::CountsDelta;
 use crate::documents::archive::archive_path;
+use crate::documents::assignment::assignment_path;
 use crate::runs::hold::{RunsByTask, not_found};
 use crate::runs::{deleted_runs, runs_of_assignment};
 use crate::store::{DocPath, Document, Precondition, Result, StoreError};
@@ -71,7 +72,7 @@ impl Repairs<'_> {
 
     async fn commit(&self, users: &[DocPath]) -> Result<Batch> {
         let marks = mark_paths(self.administration)?;
-        let assignments = users.iter().map(|user| user.child("assignments", self.administration));
+        let assignments = users.iter().map(|user| assignment_path(user, self.administration));
         let assignments: Vec<DocPath> = assignments.collect::<Result<_>>()?;
         let archives = assignments.iter().map(archive_path).collect::<Result<Vec<_>>>()?;
         let paths: Vec<DocPath> = marks.iter().chain(users).chain(&assignments).chain(&archives).cloned().collect();

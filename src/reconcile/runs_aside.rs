@@ -5,11 +5,13 @@ use std::collections::VecDeque;
 
 use super::pages::PAGE;
 use crate::app::App;
+use crate::documents::run;
+use crate::documents::user;
 use crate::runs::best::keep_those_that_matter;
 use crate::runs::hold::{RunsByTask, by_task, fields_by_task};
 use crate::runs::load::MOST_OF_ASSIGNMENT;
 use crate::store::path::NAME_FIELD;
-use crate::store::{Direction, DocPath, Document, Query, Result};
+use crate::store::{Direction, DocPath, Document, Result};
 
 /// An administration's runs, in the order of their students, page by page beside the assignments.
 pub struct RunsAside<'a> {
@@ -35,8 +37,8 @@ impl<'a> RunsAside<'a> {
     async fn peek(&mut self) -> Result<Option<&Document>> {
         if let Some((app, administration)) = self.source.filter(|_| self.ahead.is_empty()) {
             let database = &app.stores.assessment;
-            let mut query = Query::group("runs")
-                .equal("assignmentId", administration)
+            let mut query = run::all()
+                .equal(run::field::ASSIGNMENT_ID, administration)
                 .order_by(NAME_FIELD, Direction::Ascending)
                 .limit(PAGE)
                 .select(&fields_by_task());
@@ -79,7 +81,7 @@ impl<'a> RunsAside<'a> {
 
     fn pass(&mut self, user: DocPath) {
         // Guests have runs, too, and no assignments.
-        if user.collection_id() == "users" && self.strangers.last() != Some(&user) {
+        if user.collection_id() == user::COLLECTION && self.strangers.last() != Some(&user) {
             self.strangers.push(user);
         }
     }

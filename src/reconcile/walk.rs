@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, TryStreamExt};
 
-use super::examine::{Examined, LISTS, Rules, Subject, traces};
+use super::examine::{Examined, Rules, Subject, traces};
 use super::ledger::{KeyDifference, Sums, Unrecorded, compare};
 use super::measure::Scales;
 use super::members::{Listed, Members};
@@ -22,7 +22,9 @@ use crate::administrations::fanout::problems;
 use crate::app::App;
 use crate::assignments::counts::{idle_blocks, without_idle};
 use crate::documents::administration::administration_path;
-use crate::documents::user::is_living;
+use crate::documents::assignment::{self, assignment_path};
+use crate::documents::user::listed::LISTS;
+use crate::documents::user::{self, is_living};
 use crate::orgs::OrgLists;
 use crate::runs::hold::{RunsByTask, not_found};
 use crate::runs::{deleted_runs, runs_of_assignment};
@@ -232,7 +234,7 @@ impl Walk<'_> {
             let Some(user) = assignment.path.parent() else { continue };
             let mut finding = Finding::of_user(Kind::IdDiffers, user.id()).field(assignment.path.as_str());
             if self.options.fix {
-                let fields = crate::fields! { "id" => assignment.id() };
+                let fields = crate::fields! { assignment::field::ID => assignment.id() };
                 let unchanged = Precondition::UpdatedAt(assignment.update_time);
                 let write = Write::update(assignment.path.clone(), fields).when(unchanged);
                 match self.database().commit(vec![write]).await {
@@ -285,7 +287,7 @@ impl Walk<'_> {
     /// Users who have the administration in a list (0 to 2) or a date map (3 to 5).
     fn listing_query(&self, at: usize) -> Query {
         let (list, dates) = LISTS[at % LISTS.len()];
-        let query = Query::collection("users");
+        let query = Query::collection(user::COLLECTION);
         if at < LISTS.len() {
             return query.filter(&format!("assignments.{list}"), FieldOp::ArrayContains, self.id);
         }
@@ -305,9 +307,9 @@ impl Walk<'_> {
     /// Looks at those users whose assignment the pass through the assignments didn't find; at their runs, too, if they
     /// have some.
     async fn look_at_unseen(&mut self, users: Vec<Document>, have_runs: bool) -> Result<()> {
-        let paths = users.iter().map(|user| user.path.child("assignments", self.id)).collect::<Result<Vec<_>>>()?;
+        let paths = users.iter().map(|user| assignment_path(&user.path, self.id)).collect::<Result<Vec<_>>>()?;
         let assignments = self.database().get_all(&paths).await?;
-        let is_seen = |assignment: &Document| assignment.fields.get("id").and_then(Value::as_str) == Some(self.id);
+        let is_seen = |assignment: &Document| assignment::administration_id(&assignment.fields) == Some(self.id);
         let unseen = users.into_iter().zip(assignments).filter(|(_, found)| !found.as_ref().is_some_and(is_seen));
         let unseen: Vec<_> = unseen.collect();
         unseen
@@ -395,7 +397,7 @@ impl Walk<'_> {
     }
 
     fn name_others(&mut self, user: Option<&Document>) {
-        let lists = user.and_then(|user| user.fields.get("assignments")).and_then(Value::as_map);
+        let lists = user.and_then(|user| user.fields.get(user::field::ASSIGNMENTS)).and_then(Value::as_map);
         let ids = lists.into_iter().flatten().flat_map(|(_, list)| list.as_array().unwrap_or_default());
         for id in ids.filter_map(Value::as_str).filter(|id| *id != self.id) {
             if self.named.len() < MOST_STRANGERS && !self.named.contains(id) && is_id(id) {
@@ -412,7 +414,7 @@ impl Walk<'_> {
             let mut again = Vec::with_capacity(differing.len());
             for chunk in differing.chunks(PAGE as usize / 2) {
                 let users: Vec<DocPath> = chunk.iter().map(|(pair, _)| pair.path.clone()).collect();
-                let assignments = users.iter().map(|user| user.child("assignments", self.id));
+                let assignments = users.iter().map(|user| assignment_path(user, self.id));
                 let assignments: Vec<DocPath> = assignments.collect::<Result<_>>()?;
                 let found = self.database().get_all(&users).await?.into_iter();
                 let found = found.zip(self.database().get_all(&assignments).await?);

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::payload::{Administrations, Listed, Listing, Shown};
 use crate::app::App;
-use crate::documents::administration::{Administration, administration_path};
+use crate::documents::administration::{self, Administration, administration_path};
+use crate::documents::administration_org::{OrgSubcollection, field::ORG_ID};
 use crate::orgs::OrgType;
 use crate::rights::{Claimed, Claims, Readership};
 use crate::runtime::FunctionError;
@@ -47,7 +48,7 @@ impl Search<'_> {
     /// Every administration that the request's filters admit.
     async fn all(&self) -> Result<Vec<Document>> {
         let fields = if self.request.ids_only { &[] as &[&str] } else { &SHOWN };
-        self.database.query(self.filtered(Query::collection("administrations").select(fields))).await
+        self.database.query(self.filtered(Query::collection(administration::COLLECTION).select(fields))).await
     }
 
     /// Those that the caller may read, by name.
@@ -75,15 +76,19 @@ impl Search<'_> {
     /// IDs of administrations whose subcollections list a top-most org of the caller.
     async fn listed(&self) -> Result<BTreeSet<String>> {
         let orgs = self.claims.topmost().flatten();
-        let queries = Query::group("readOrgs").select(&[]).each_of("orgId", &orgs);
+        let queries = OrgSubcollection::Read.of_all().select(&[]).each_of(ORG_ID, &orgs);
         let found = self.database.query_each(queries.map(|(query, _)| self.filtered(query))).await?;
         let parents = found.iter().filter_map(|document| document.path.parent());
-        Ok(parents.filter(|path| path.collection() == "administrations").map(|path| path.id().to_owned()).collect())
+        Ok(parents
+            .filter(|path| path.collection() == administration::COLLECTION)
+            .map(|path| path.id().to_owned())
+            .collect())
     }
 
     /// The administrations that the caller made: of the last of them, the trigger may not have run.
     async fn created(&self) -> Result<Vec<Document>> {
-        let query = Query::collection("administrations").equal("createdBy", self.claims.roar_uid.as_str());
+        let query = Query::collection(administration::COLLECTION)
+            .equal(administration::field::CREATED_BY, self.claims.roar_uid.as_str());
         self.database.query(query.select(&self.mask())).await
     }
 
@@ -97,10 +102,17 @@ impl Search<'_> {
             (OrgType::Group, "readOrgs.groups"),
             (OrgType::Family, "readOrgs.families"),
         ];
-        let mut mask = vec!["createdBy", "minimalOrgs", "testData", "dateClosed"];
+        let mut mask = vec![
+            administration::field::CREATED_BY,
+            administration::field::MINIMAL_ORGS,
+            administration::field::TEST_DATA,
+            administration::field::DATE_CLOSED,
+        ];
         mask.extend(read_orgs.iter().filter(|(org_type, _)| !topmost.of(*org_type).is_empty()).map(|(_, path)| path));
         if !self.request.ids_only {
-            mask.extend(SHOWN.iter().filter(|name| !matches!(**name, "testData" | "dateClosed")));
+            mask.extend(SHOWN.iter().filter(|name| {
+                !matches!(**name, administration::field::TEST_DATA | administration::field::DATE_CLOSED)
+            }));
         }
         mask
     }
@@ -108,23 +120,34 @@ impl Search<'_> {
     /// The request's filters, on administrations or on what copies their fields.
     fn filtered(&self, query: Query) -> Query {
         let query = match self.request.test_data {
-            Some(wanted) => query.equal("testData", wanted),
+            Some(wanted) => query.equal(administration::field::TEST_DATA, wanted),
             None => query,
         };
-        if self.request.only_open { query.filter("dateClosed", FieldOp::GreaterThan, self.now) } else { query }
+        if self.request.only_open {
+            query.filter(administration::field::DATE_CLOSED, FieldOp::GreaterThan, self.now)
+        } else {
+            query
+        }
     }
 
     /// The same, on a document.
     fn admits(&self, fields: &Fields) -> bool {
-        let is_test = fields.get("testData").and_then(Value::as_bool).unwrap_or(false);
-        let closes = fields.get("dateClosed").and_then(Value::as_timestamp);
+        let is_test = fields.get(administration::field::TEST_DATA).and_then(Value::as_bool).unwrap_or(false);
+        let closes = fields.get(administration::field::DATE_CLOSED).and_then(Value::as_timestamp);
         self.request.test_data.is_none_or(|wanted| wanted == is_test)
             && (!self.request.only_open || closes.is_some_and(|closes| closes > self.now))
     }
 }
 
 /// The fields of an administration that are shown beside its ID.
-const SHOWN: [&str; 6] = ["name", "publicName", "dateCreated", "dateOpened", "dateClosed", "testData"];
+const SHOWN: [&str; 6] = [
+    administration::field::NAME,
+    administration::field::PUBLIC_NAME,
+    administration::field::DATE_CREATED,
+    administration::field::DATE_OPENED,
+    administration::field::DATE_CLOSED,
+    administration::field::TEST_DATA,
+];
 
 fn shown(document: &Document, ids_only: bool) -> Listed {
     if ids_only {

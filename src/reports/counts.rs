@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use super::net::{self, Stats};
 use super::payload::{AssignmentStats, Counting, Tasks};
 use crate::app::App;
-use crate::assignments::counts::{ASSIGNMENT, COMPLETION, TOTAL, counts_path};
-use crate::documents::administration::{Administration, administration_path};
+use crate::documents::administration::{self, Administration, administration_path};
+use crate::documents::stats::field::ASSIGNMENT;
+use crate::documents::stats::{COMPLETION, TOTAL, stats_path};
 use crate::orgs::{OrgLists, OrgType};
 use crate::rights::{Claims, READERSHIP_FIELDS, Readable, Readership};
 use crate::runtime::FunctionError;
@@ -96,7 +97,7 @@ impl Question<'_> {
             mask.extend(READERSHIP_FIELDS);
         }
         if *self.tasks == Tasks::All {
-            mask.push("assessments");
+            mask.push(administration::field::ASSESSMENTS);
         }
         if mask.is_empty() {
             return Ok(None);
@@ -119,7 +120,10 @@ impl Question<'_> {
     /// True when the caller administers all that the administration is assigned to.
     fn has_all(&self, administration: &Fields) -> bool {
         // Where it doesn't say, all that may read it.
-        let orgs = [lists(administration, "minimalOrgs"), lists(administration, "readOrgs")];
+        let orgs = [
+            lists(administration, administration::field::MINIMAL_ORGS),
+            lists(administration, administration::field::READ_ORGS),
+        ];
         let orgs = orgs.into_iter().find(|orgs| !orgs.is_empty()).unwrap_or_default();
         self.claims.super_admin || (!orgs.is_empty() && self.claims.administers_all(&orgs))
     }
@@ -127,7 +131,7 @@ impl Question<'_> {
     /// True when the administration's org of that ID, of whichever type, is the caller's, who has one of that ID. Were
     /// there two, both must be: counts are kept under the ID alone.
     fn has_org(&self, administration: &Fields) -> bool {
-        let orgs = lists(administration, "readOrgs");
+        let orgs = lists(administration, administration::field::READ_ORGS);
         let is_anothers = |of| orgs.contains(of, self.key) && !self.claims.admin_orgs.contains(of, self.key);
         self.claims.super_admin || !OrgType::ALL.into_iter().any(is_anothers)
     }
@@ -142,14 +146,14 @@ impl Question<'_> {
             }
             Tasks::All => None,
         };
-        let documents = self.get(ids, |id| counts_path(id, self.key), mask.as_deref()).await?;
+        let documents = self.get(ids, |id| stats_path(id, self.key), mask.as_deref()).await?;
         Ok(documents.into_iter().map(|(id, document)| (id, document.fields)).collect())
     }
 
     /// The counts where they were kept once.
     async fn legacy(&self, ids: &[&str]) -> Result<Vec<(String, Fields)>> {
         let mask = [FieldPath::top(self.key)];
-        let documents = self.get(ids, |id| counts_path(id, LEGACY), Some(&mask)).await?;
+        let documents = self.get(ids, |id| stats_path(id, LEGACY), Some(&mask)).await?;
         let counts = |(id, document): (String, Document)| Some((id, net::legacy(&document.fields, self.key)?.clone()));
         Ok(documents.into_iter().filter_map(counts).collect())
     }
@@ -159,7 +163,8 @@ impl Question<'_> {
         if known {
             return Ok(ids.iter().map(|id| (*id).to_owned()).collect());
         }
-        let documents = self.get(ids, administration_path, Some(&[FieldPath::top("createdBy")])).await?;
+        let documents =
+            self.get(ids, administration_path, Some(&[FieldPath::top(administration::field::CREATED_BY)])).await?;
         Ok(documents.into_iter().map(|(id, _)| id).collect())
     }
 

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::assignments::counts::{ASSIGNMENT, Counters};
+use crate::documents::stats::Counters;
+use crate::documents::stats::field::ASSIGNMENT;
 use crate::store::{Fields, Value};
 
 /// Counts that add up to all who are assigned.

@@ -4,6 +4,8 @@
 use super::net::net;
 use super::payload::{RowStats, ShownRow};
 use crate::assignments::counts::Counters;
+use crate::documents::administration;
+use crate::documents::org;
 use crate::documents::org_lists::OrgSet;
 use crate::orgs::child_lists::listed;
 use crate::orgs::{OrgKey, OrgLists, OrgTree, OrgType};
@@ -12,8 +14,15 @@ use crate::rights::Claims;
 use crate::store::{Document, Fields, Value};
 
 /// The fields of orgs that rows are made of.
-pub const ROW_FIELDS: [&str; 7] =
-    ["name", "districtId", "schoolId", "schools", "archivedSchools", "classes", "archivedClasses"];
+pub const ROW_FIELDS: [&str; 7] = [
+    org::field::NAME,
+    org::field::DISTRICT_ID,
+    org::field::SCHOOL_ID,
+    org::field::SCHOOLS,
+    org::field::ARCHIVED_SCHOOLS,
+    org::field::CLASSES,
+    org::field::ARCHIVED_CLASSES,
+];
 
 /// An org of the tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,9 +50,9 @@ impl Row {
         let in_district = matches!(org_type, OrgType::School | OrgType::Class);
         Some(Row {
             key: OrgKey::new(org_type, document.id()),
-            name: text("name").unwrap_or_else(|| document.id().to_owned()),
-            district: text("districtId").filter(|_| in_district),
-            school: text("schoolId").filter(|_| org_type == OrgType::Class),
+            name: text(org::field::NAME).unwrap_or_else(|| document.id().to_owned()),
+            district: text(org::field::DISTRICT_ID).filter(|_| in_district),
+            school: text(org::field::SCHOOL_ID).filter(|_| org_type == OrgType::Class),
             children: listed(org_type, &document.fields),
         })
     }
@@ -82,7 +91,7 @@ impl View {
     /// The view that somebody with those claims has of an administration.
     pub fn new(administration: &Fields, claims: &Claims) -> View {
         let lists = |name: &str| OrgLists::from_value(administration.get(name));
-        let (minimal, read) = (lists("minimalOrgs"), lists("readOrgs"));
+        let (minimal, read) = (lists(administration::field::MINIMAL_ORGS), lists(administration::field::READ_ORGS));
         let set = minimal.to_set();
         if claims.super_admin {
             let seen_set = read.to_set();

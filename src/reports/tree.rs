@@ -8,7 +8,9 @@ use super::net;
 use super::payload::{Level, OrgsAndStats};
 use super::rows::{ROW_FIELDS, Row, View};
 use crate::app::App;
-use crate::assignments::counts::{ASSIGNMENT, Counters, counts_path};
+use crate::documents::org;
+use crate::documents::stats::field::ASSIGNMENT;
+use crate::documents::stats::{Counters, stats_path};
 use crate::orgs::{OrgKey, OrgType, Reach, load_tree};
 use crate::rights::AdministrationReader;
 use crate::runtime::FunctionError;
@@ -68,13 +70,13 @@ impl Tree<'_> {
         let rows = match parent.org_type {
             OrgType::District => {
                 let (mut schools, classes) = futures::try_join!(
-                    self.linked(parent, OrgType::School, "districtId"),
+                    self.linked(parent, OrgType::School, org::field::DISTRICT_ID),
                     self.classes_without_school(&parent.id)
                 )?;
                 schools.extend(classes);
                 schools
             }
-            OrgType::School => self.linked(parent, OrgType::Class, "schoolId").await?,
+            OrgType::School => self.linked(parent, OrgType::Class, org::field::SCHOOL_ID).await?,
             OrgType::Class | OrgType::Group | OrgType::Family => Rows::new(),
         };
         Ok(sorted(rows))
@@ -96,8 +98,10 @@ impl Tree<'_> {
         if !self.view.sees_any(OrgType::Class) {
             return Ok(Rows::new());
         }
-        let classes = Query::collection("classes").equal("districtId", district).equal("archived", false);
-        let in_schools = classes.clone().filter("schoolId", FieldOp::GreaterThan, "");
+        let classes = Query::collection(org::field::CLASSES)
+            .equal(org::field::DISTRICT_ID, district)
+            .equal(org::field::ARCHIVED, false);
+        let in_schools = classes.clone().filter(org::field::SCHOOL_ID, FieldOp::GreaterThan, "");
         let (all, in_schools) =
             futures::try_join!(self.database.count(classes.clone()), self.database.count(in_schools))?;
         if all == in_schools {
@@ -127,11 +131,11 @@ impl Tree<'_> {
 
     /// The counts of those rows that have them.
     async fn counts(&self, rows: &[Row]) -> Result<BTreeMap<OrgKey, Counters>> {
-        let path = |row: &Row| counts_path(self.administration, &row.key.id);
+        let path = |row: &Row| stats_path(self.administration, &row.key.id);
         let paths = rows.iter().map(path).collect::<Result<Vec<_>>>()?;
         let documents = self.database.get_fields(&paths, Some(&[FieldPath::top(ASSIGNMENT)])).await?;
         let legacy = match documents.iter().any(Option::is_none) {
-            true => self.database.get(&counts_path(self.administration, LEGACY)?).await?,
+            true => self.database.get(&stats_path(self.administration, LEGACY)?).await?,
             false => None,
         };
         let counts_of = |row: &Row, document: Option<Document>| {
@@ -158,12 +162,12 @@ impl Tree<'_> {
         let districts = unknown(&mut parents, OrgType::District, OrgType::School);
         let schools = unknown(&mut parents, OrgType::School, OrgType::Class);
         let (of_districts, of_schools) = futures::try_join!(
-            self.having(&districts, OrgType::School, "districtId", |_| true),
-            self.having(&schools, OrgType::Class, "schoolId", |_| true)
+            self.having(&districts, OrgType::School, org::field::DISTRICT_ID, |_| true),
+            self.having(&schools, OrgType::Class, org::field::SCHOOL_ID, |_| true)
         )?;
         let districts: Vec<String> = districts.into_iter().filter(|id| !of_districts.contains(id)).collect();
         let direct = |row: &Row| row.school.is_none();
-        let of_classes = self.having(&districts, OrgType::Class, "districtId", direct).await?;
+        let of_classes = self.having(&districts, OrgType::Class, org::field::DISTRICT_ID, direct).await?;
         let found = of_districts.into_iter().chain(of_classes).map(|id| OrgKey::new(OrgType::District, id));
         parents.extend(found);
         parents.extend(of_schools.into_iter().map(|id| OrgKey::new(OrgType::School, id)));
@@ -181,10 +185,10 @@ impl Tree<'_> {
         if !self.view.sees_any(child_type) {
             return Ok(HashSet::new());
         }
-        let children = Query::collection(child_type.plural()).select(&["districtId", "schoolId"]);
+        let children = Query::collection(child_type.plural()).select(&[org::field::DISTRICT_ID, org::field::SCHOOL_ID]);
         let found = self.database.query_each(children.each_of(link, parents).map(|(query, _)| query)).await?;
         let rows = self.seen(&found).into_values();
-        let parent = |row: Row| if link == "schoolId" { row.school } else { row.district };
+        let parent = |row: Row| if link == org::field::SCHOOL_ID { row.school } else { row.district };
         Ok(rows.filter(|row| counts(row)).filter_map(parent).collect())
     }
 }

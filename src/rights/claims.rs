@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::documents::user_claims::{claims_map, is_suspended};
+use crate::documents::user_claims::{self, claims_map, claims_path, is_suspended};
 use crate::orgs::{OrgLists, OrgType};
 use crate::store::{DocPath, Document, Fields, Result, Value};
 
@@ -31,7 +31,7 @@ pub struct Claims {
 impl Claims {
     /// Where the claims of an Auth user of the admin project are.
     pub fn path(admin_uid: &str) -> Result<DocPath> {
-        DocPath::in_collection("userClaims", admin_uid)
+        claims_path(admin_uid)
     }
 
     /// Reads the document of `admin_uid`. Without one there are no rights, and the users document is
@@ -42,23 +42,23 @@ impl Claims {
         let text = |name: &str| claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         let flag = |name: &str| claims.get(name).and_then(Value::as_bool).unwrap_or(false);
         Claims {
-            roar_uid: text("roarUid").unwrap_or(admin_uid).to_owned(),
-            assessment_uid: text("assessmentUid").map(str::to_owned),
-            role: text("role").map(str::to_owned),
-            super_admin: flag("super_admin"),
-            admin: flag("admin"),
+            roar_uid: text(user_claims::field::ROAR_UID).unwrap_or(admin_uid).to_owned(),
+            assessment_uid: text(user_claims::field::ASSESSMENT_UID).map(str::to_owned),
+            role: text(user_claims::field::ROLE).map(str::to_owned),
+            super_admin: flag(user_claims::field::SUPER_ADMIN),
+            admin: flag(user_claims::field::ADMIN),
             suspended: document.is_some_and(is_suspended),
-            admin_orgs: OrgLists::from_value(claims.get("adminOrgs")),
-            minimal_admin_orgs: OrgLists::from_value(claims.get("minimalAdminOrgs")),
+            admin_orgs: OrgLists::from_value(claims.get(user_claims::field::ADMIN_ORGS)),
+            minimal_admin_orgs: OrgLists::from_value(claims.get(user_claims::field::MINIMAL_ADMIN_ORGS)),
         }
     }
 
     /// The same with the rights that an account's custom claims speak of.
     pub fn with_token(mut self, custom: &serde_json::Map<String, serde_json::Value>) -> Claims {
         let flag = |name: &str| custom.get(name).and_then(serde_json::Value::as_bool).unwrap_or(false);
-        self.super_admin |= flag("super_admin");
-        self.admin |= flag("admin");
-        let role = custom.get("role").and_then(serde_json::Value::as_str);
+        self.super_admin |= flag(user_claims::field::SUPER_ADMIN);
+        self.admin |= flag(user_claims::field::ADMIN);
+        let role = custom.get(user_claims::field::ROLE).and_then(serde_json::Value::as_str);
         self.role = self.role.or(role.map(str::to_owned));
         self
     }
@@ -79,9 +79,9 @@ impl Claims {
     /// their role is called (docs/domain/dashboard.md#claims-and-tokens).
     fn rank(&self) -> u8 {
         match self.role.as_deref() {
-            Some("super_admin") => 3,
-            Some("platform_admin") => 2,
-            Some("admin" | "launch_admin") => 1,
+            Some(user_claims::role::SUPER_ADMIN) => 3,
+            Some(user_claims::role::PLATFORM_ADMIN) => 2,
+            Some(user_claims::role::ADMIN | user_claims::role::LAUNCH_ADMIN) => 1,
             _ => u8::from(!self.admin_orgs.is_empty()),
         }
     }

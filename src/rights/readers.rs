@@ -5,14 +5,15 @@ use async_trait::async_trait;
 use super::permits::{Requester, denied};
 use super::{Claims, Payload, Permit, Rule};
 use crate::app::App;
-use crate::documents::administration::administration_path;
+use crate::documents::administration::{self, administration_path};
 use crate::documents::org_lists::OrgSet;
 use crate::orgs::OrgLists;
 use crate::runtime::{Caller, FunctionError, Status};
 use crate::store::{Document, FieldPath, Fields, Value};
 
 /// The fields of an administration that [`Readership::may_read`] looks at.
-pub const READERSHIP_FIELDS: [&str; 3] = ["createdBy", "minimalOrgs", "readOrgs"];
+pub const READERSHIP_FIELDS: [&str; 3] =
+    [administration::field::CREATED_BY, administration::field::MINIMAL_ORGS, administration::field::READ_ORGS];
 
 /// Which administrations somebody may read (docs/domain/rights.md#who-may-give-what). The security rules ask the same,
 /// so that a page may get what a function lists.
@@ -49,11 +50,11 @@ impl Readership {
         if self.super_admin {
             return true;
         }
-        match administration.get("readOrgs").filter(|orgs| !orgs.is_null()) {
+        match administration.get(administration::field::READ_ORGS).filter(|orgs| !orgs.is_null()) {
             Some(orgs) => some(Some(orgs)),
             None => {
-                let creator = administration.get("createdBy").and_then(Value::as_str);
-                creator == Some(self.roar_uid.as_str()) && some(administration.get("minimalOrgs"))
+                let creator = administration.get(administration::field::CREATED_BY).and_then(Value::as_str);
+                creator == Some(self.roar_uid.as_str()) && some(administration.get(administration::field::MINIMAL_ORGS))
             }
         }
     }

@@ -4,10 +4,12 @@ use async_trait::async_trait;
 
 use super::{Claims, NamesUser, Payload, Permit, Requester, Rule, denied};
 use crate::app::App;
-use crate::documents::user::user_path;
-use crate::orgs::{OrgLists, OrgType};
+use crate::documents::user::orgs::current_orgs;
+use crate::documents::user::{self, user_path};
+use crate::documents::user_claims;
+use crate::orgs::OrgLists;
 use crate::runtime::{Caller, FunctionError, Status};
-use crate::store::{Document, Fields, Query, Value, lookup};
+use crate::store::{Document, Fields};
 
 /// Whose account it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,8 +92,7 @@ pub async fn check_appointable(app: &App, requester: &Requester, admin_uid: &str
         return Ok(());
     }
     let Some(found) = Found::of(app, admin_uid).await? else { return Ok(()) };
-    let user_type = found.user.as_ref().and_then(|user| user.get("userType")).and_then(Value::as_str);
-    let is_student = user_type == Some("student");
+    let is_student = found.user.as_ref().is_some_and(user::is_student);
     match is_student && !administers(&requester.claims, &found.claims, found.user.as_ref()) {
         true => Err(denied("This is a student whom you don't administer.")),
         false => Ok(()),
@@ -104,16 +105,9 @@ fn administers(claims: &Claims, target: &Claims, user: Option<&Fields>) -> bool 
     if claims.super_admin {
         return true;
     }
-    let current: OrgLists = user.into_iter().flat_map(current_orgs).collect();
+    let current: OrgLists = user.map(current_orgs).unwrap_or_default();
     let shared = current.intersection(&claims.admin_orgs.to_set());
     !shared.is_empty() && claims.include(target)
-}
-
-fn current_orgs(user: &Fields) -> impl Iterator<Item = (OrgType, &str)> {
-    OrgType::ALL.into_iter().flat_map(move |org_type| {
-        let current = lookup(user, &format!("{}.current", org_type.plural())).and_then(Value::as_array);
-        current.unwrap_or_default().iter().filter_map(move |id| Some((org_type, id.as_str()?)))
-    })
 }
 
 #[derive(Default)]
@@ -143,7 +137,7 @@ impl Found {
             return Ok(Some(Found { admin_uid: uid.to_owned(), claims, user, ..Found::default() }));
         }
         let Some(user) = user else { return Ok(None) };
-        let holders = admin.query(Query::collection("userClaims").equal("claims.roarUid", uid).limit(2)).await?;
+        let holders = admin.query(user_claims::of_user(uid).limit(2)).await?;
         let (admin_uid, document) = match holders.as_slice() {
             // Nobody signed in yet: the account, if there is one, has the document's ID
             // (docs/domain/rights.md#who-somebody-is).
@@ -161,6 +155,8 @@ impl Found {
 mod tests {
     use super::*;
     use crate::fields;
+    use crate::orgs::OrgType;
+    use crate::store::Value;
 
     #[test]
     fn who_administers_whom() {

@@ -3,7 +3,7 @@
 
 use super::best::{Run, best};
 use crate::documents::assignment::{
-    is_complete, is_completed, is_set, is_started, names_runs, progress, progress_key, task_id,
+    self, is_complete, is_completed, is_set, is_started, names_runs, progress, progress_key, task_id,
 };
 use crate::fields;
 use crate::store::{Fields, Timestamp, Value};
@@ -25,7 +25,7 @@ pub enum Outcome {
 /// runs is cleared: of what runs brought, and of what the client noted about them up to that time. A
 /// task that's hosted elsewhere is completed without any run, and nothing takes that away.
 pub fn follow(assignment: &Fields, task: &str, runs: &[Run], left: Option<Timestamp>, now: Timestamp) -> Outcome {
-    let mut assessments = assignment.get("assessments").and_then(Value::as_array).unwrap_or_default().to_vec();
+    let mut assessments = assignment::assessments(assignment).to_vec();
     let found = assessments.iter_mut().find_map(|assessment| match assessment {
         Value::Map(entry) if task_id(entry) == Some(task) => Some(entry),
         _ => None,
@@ -37,10 +37,12 @@ pub fn follow(assignment: &Fields, task: &str, runs: &[Run], left: Option<Timest
     let (mark, cleared) = match (best(runs), left) {
         (Some(best), _) => {
             fill(entry, best, runs);
-            let done = best.completed || is_completed(entry) || marked == Some("completed");
-            (if done { "completed" } else { "started" }, false)
+            let done = best.completed || is_completed(entry) || marked == Some(assignment::mark::COMPLETED);
+            (if done { assignment::mark::COMPLETED } else { assignment::mark::STARTED }, false)
         }
-        (None, Some(left)) if clear(entry, left) => (if is_completed(entry) { "completed" } else { "assigned" }, true),
+        (None, Some(left)) if clear(entry, left) => {
+            (if is_completed(entry) { assignment::mark::COMPLETED } else { assignment::mark::ASSIGNED }, true)
+        }
         (None, _) => return Outcome::Same,
     };
     let same_task = *entry == old && stored_progress(assignment, &progress_key(task)) == Some(mark);
@@ -52,17 +54,17 @@ pub fn follow(assignment: &Fields, task: &str, runs: &[Run], left: Option<Timest
         (assessments.iter().any(|assessment| has_started(assessment, &current)), complete)
     } else {
         // What the client has set stays set: only the removal of work takes it back.
-        (true, complete || flag("completed"))
+        (true, complete || flag(assignment::field::COMPLETED))
     };
-    if same_task && started == flag("started") && completed == flag("completed") {
+    if same_task && started == flag(assignment::field::STARTED) && completed == flag(assignment::field::COMPLETED) {
         return Outcome::Same;
     }
     Outcome::Changed(fields! {
-        "progress" => whole_progress(assignment, &assessments, current),
-        "assessments" => assessments,
-        "started" => started,
-        "completed" => completed,
-        "cloudSyncTimestamp" => now.as_millisecond(),
+        assignment::field::PROGRESS => whole_progress(assignment, &assessments, current),
+        assignment::field::ASSESSMENTS => assessments,
+        assignment::field::STARTED => started,
+        assignment::field::COMPLETED => completed,
+        assignment::field::CLOUD_SYNC_TIMESTAMP => now.as_millisecond(),
     })
 }
 
@@ -70,9 +72,12 @@ pub fn follow(assignment: &Fields, task: &str, runs: &[Run], left: Option<Timest
 fn fill(entry: &mut Fields, best: &Run, runs: &[Run]) {
     let mut all: Vec<&Run> = runs.iter().collect();
     all.sort_by(|one, other| one.by_start(other));
-    entry.insert("runId".to_owned(), Value::from(best.id.as_str()));
-    entry.insert("allRunIds".to_owned(), Value::strings(all.iter().map(|run| run.id.as_str())));
-    let times = [("startedOn", best.started), ("completedOn", best.finished.filter(|_| best.completed))];
+    entry.insert(assignment::field::RUN_ID.to_owned(), Value::from(best.id.as_str()));
+    entry.insert(assignment::field::ALL_RUN_IDS.to_owned(), Value::strings(all.iter().map(|run| run.id.as_str())));
+    let times = [
+        (assignment::field::STARTED_ON, best.started),
+        (assignment::field::COMPLETED_ON, best.finished.filter(|_| best.completed)),
+    ];
     for (name, time) in times {
         match time {
             Some(time) => {
@@ -94,16 +99,16 @@ fn fill(entry: &mut Fields, best: &Run, runs: &[Run]) {
 /// to something else. Either way it ends with an empty list of runs, and is done with.
 fn clear(entry: &mut Fields, left: Timestamp) -> bool {
     let names_runs = names_runs(entry);
-    let mut cleared = names_runs || entry.get("allRunIds").and_then(Value::as_array).is_none();
-    for date in ["startedOn", "completedOn"] {
+    let mut cleared = names_runs || entry.get(assignment::field::ALL_RUN_IDS).and_then(Value::as_array).is_none();
+    for date in [assignment::field::STARTED_ON, assignment::field::COMPLETED_ON] {
         let earlier = entry.get(date).and_then(Value::as_timestamp).is_some_and(|date| date <= left);
         if names_runs || earlier {
             cleared |= entry.remove(date).is_some();
         }
     }
     if cleared {
-        entry.remove("runId");
-        entry.insert("allRunIds".to_owned(), Value::Array(Vec::new()));
+        entry.remove(assignment::field::RUN_ID);
+        entry.insert(assignment::field::ALL_RUN_IDS.to_owned(), Value::Array(Vec::new()));
     }
     cleared
 }
@@ -111,11 +116,13 @@ fn clear(entry: &mut Fields, left: Timestamp) -> bool {
 fn has_started(assessment: &Value, progress: &Fields) -> bool {
     let Some(entry) = assessment.as_map() else { return false };
     let mark = task_id(entry).and_then(|task| progress.get(&progress_key(task))).and_then(Value::as_str);
-    is_started(entry) || is_set(entry, "runId") || matches!(mark, Some("started" | "completed"))
+    is_started(entry)
+        || is_set(entry, assignment::field::RUN_ID)
+        || matches!(mark, Some(assignment::mark::STARTED | assignment::mark::COMPLETED))
 }
 
 fn stored_progress<'a>(assignment: &'a Fields, key: &str) -> Option<&'a str> {
-    assignment.get("progress")?.as_map()?.get(key)?.as_str()
+    assignment.get(assignment::field::PROGRESS)?.as_map()?.get(key)?.as_str()
 }
 
 /// A task's progress, under either spelling of its key.
@@ -125,7 +132,7 @@ fn progress_of<'a>(assignment: &'a Fields, task: &str) -> Option<&'a str> {
 
 /// All of the progress map: the tasks' entries under their keys, and what else it holds as it was.
 fn whole_progress(assignment: &Fields, assessments: &[Value], current: Fields) -> Fields {
-    let mut all = assignment.get("progress").and_then(Value::as_map).cloned().unwrap_or_default();
+    let mut all = assignment::marks(assignment).cloned().unwrap_or_default();
     for task in assessments.iter().filter_map(Value::as_map).filter_map(task_id) {
         all.remove(task);
     }

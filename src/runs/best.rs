@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use crate::documents::run;
 use crate::store::{Fields, Timestamp, Value, lookup};
 
 /// Runs of one task of an assignment that are compared, beside the best so far.
@@ -30,27 +31,27 @@ pub struct Run {
 ///
 /// No more than these: clients write the maps around them.
 pub const FIELDS: [&str; 6] = [
-    "completed",
-    "timeStarted",
-    "timeFinished",
-    "scores.raw.composite.test.thetaSE",
-    "scores.raw.composite.test.numAttempted",
-    "bestRun",
+    run::field::COMPLETED,
+    run::field::TIME_STARTED,
+    run::field::TIME_FINISHED,
+    run::path::THETA_SE,
+    run::path::NUM_ATTEMPTED,
+    run::field::BEST_RUN,
 ];
 
 impl Run {
     /// Reads a run document.
     pub fn of(id: &str, fields: &Fields) -> Run {
         let time = |name: &str| fields.get(name).and_then(Value::as_timestamp);
-        let score = |name: &str| number(lookup(fields, &format!("scores.raw.composite.test.{name}"))?);
+        let score = |name: &str| number(lookup(fields, name)?);
         Run {
             id: id.to_owned(),
-            completed: fields.get("completed").and_then(Value::as_bool).unwrap_or(false),
-            started: time("timeStarted"),
-            finished: time("timeFinished"),
-            theta_se: score("thetaSE"),
-            attempted: score("numAttempted").filter(|number| *number > 0.0).unwrap_or(0.0),
-            is_marked: fields.get("bestRun").and_then(Value::as_bool).unwrap_or(false),
+            completed: fields.get(run::field::COMPLETED).and_then(Value::as_bool).unwrap_or(false),
+            started: time(run::field::TIME_STARTED),
+            finished: time(run::field::TIME_FINISHED),
+            theta_se: score(run::path::THETA_SE),
+            attempted: score(run::path::NUM_ATTEMPTED).filter(|number| *number > 0.0).unwrap_or(0.0),
+            is_marked: fields.get(run::field::BEST_RUN).and_then(Value::as_bool).unwrap_or(false),
         }
     }
 

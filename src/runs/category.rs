@@ -1,20 +1,21 @@
 //! The score by which reports sort a run into a support category (docs/domain/runs.md#category-scores). Pure.
 
+use crate::documents::run;
 use crate::fields;
 use crate::store::size::value_size;
-use crate::store::{FieldPath, Fields, Value, lookup};
+use crate::store::{FieldPath, Fields, Value};
 
 /// The fields that [`due`] reads: what a query for runs needs to select.
 ///
 /// No more than these: clients write the maps around them.
 pub const FIELDS: [&str; 7] = [
-    "scores.computed.composite.wjPercentile",
-    "scores.computed.composite.tosrecPercentile",
-    "scores.computed.composite.sreScore",
-    "scores.computed.composite.percentile",
-    "scores.computed.composite.roarScore",
-    "scores.computed.composite.categoryScore",
-    "userData.schoolLevel",
+    run::path::WJ_PERCENTILE,
+    run::path::TOSREC_PERCENTILE,
+    run::path::SRE_SCORE,
+    run::path::PERCENTILE,
+    run::path::ROAR_SCORE,
+    run::path::CATEGORY_SCORE,
+    run::path::SCHOOL_LEVEL,
 ];
 /// The most bytes of a score.
 const MOST_BYTES: usize = 100;
@@ -25,8 +26,8 @@ const LOW: [&str; 4] = ["early-childhood", "early_childhood", "early", "elementa
 
 /// The category score that the run should have and hasn't; `None` where nothing is to be written.
 pub fn due(task: &str, run: &Fields) -> Option<Value> {
-    let composite = lookup(run, "scores.computed.composite")?.as_map()?;
-    let level = lookup(run, "userData.schoolLevel")?.as_str().filter(|level| !level.is_empty())?;
+    let composite = run::composite(run)?;
+    let level = run::school_level(run)?;
     let low = LOW.contains(&level);
     let score = match (task, low) {
         ("swr", true) => "wjPercentile",
@@ -37,23 +38,24 @@ pub fn due(task: &str, run: &Fields) -> Option<Value> {
         _ => return None,
     };
     let score = composite.get(score).filter(|score| value_size(score) <= MOST_BYTES)?;
-    (composite.get("categoryScore") != Some(score)).then(|| score.clone())
+    (composite.get(run::field::CATEGORY_SCORE) != Some(score)).then(|| score.clone())
 }
 
 /// Where the score is kept.
 pub fn path() -> FieldPath {
-    FieldPath::dotted("scores.computed.composite.categoryScore")
+    run::category_score_path()
 }
 
 /// The score as a run document holds it, at [`path`].
 pub fn scored(score: Value) -> Fields {
-    let composite = fields! { "categoryScore" => score };
-    fields! { "scores" => fields! { "computed" => fields! { "composite" => composite } } }
+    let composite = fields! { run::field::CATEGORY_SCORE => score };
+    fields! { run::field::SCORES => fields! { run::field::COMPUTED => fields! { run::field::COMPOSITE => composite } } }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::lookup;
 
     fn run(level: &str, composite: impl Into<Value>) -> Fields {
         fields! {

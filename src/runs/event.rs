@@ -6,7 +6,9 @@
 
 use super::best::Run;
 use super::category;
-use crate::store::{DocPath, DocumentChange, Fields, Timestamp};
+use crate::documents::administration::administration_path;
+use crate::documents::run;
+use crate::store::{DocumentChange, Fields, Timestamp};
 
 /// The runs that are compared with each other: those of one student with the same task and assignment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,8 +44,8 @@ impl Pair {
     /// can't exist.
     pub fn of(run: &Fields) -> Option<Pair> {
         let text = |name: &str| run.get(name)?.as_str().filter(|text| !text.is_empty());
-        let (task, assignment) = (text("taskId")?, text("assignmentId")?);
-        DocPath::in_collection("assignments", assignment).ok()?;
+        let (task, assignment) = (text(run::field::TASK_ID)?, text(run::field::ASSIGNMENT_ID)?);
+        administration_path(assignment).ok()?;
         Some(Pair { task: task.to_owned(), assignment: assignment.to_owned() })
     }
 }
@@ -77,7 +79,10 @@ pub fn asked(change: &DocumentChange) -> Asked {
 /// change of another run since has an event of its own, and the mark is set in a transaction.
 fn is_harmless(id: &str, before: &Fields, after: &Fields) -> bool {
     let same = |name: &str| before.get(name) == after.get(name);
-    if !["completed", "timeStarted", "timeFinished", "reliable"].into_iter().all(same) {
+    if ![run::field::COMPLETED, run::field::TIME_STARTED, run::field::TIME_FINISHED, run::field::RELIABLE]
+        .into_iter()
+        .all(same)
+    {
         return false;
     }
     let (was, is) = (Run::of(id, before), Run::of(id, after));

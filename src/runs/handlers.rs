@@ -13,6 +13,8 @@ use super::load::{self, runs_of_assignment};
 use crate::app::App;
 use crate::assignments::{self, Amended};
 use crate::documents::archive::archive_path;
+use crate::documents::assignment::assignment_path;
+use crate::documents::run::{self, run_path};
 use crate::fields;
 use crate::runtime::{DocumentEvent, HandlerError};
 use crate::store::{DocPath, FieldPath, Fields, Precondition, StoreError, Transaction, Value, Write};
@@ -50,7 +52,7 @@ pub async fn written(app: App, event: DocumentEvent) -> Result<(), HandlerError>
 /// against the runs once more, until both agree. A run of this function that's cut short anywhere is
 /// made good by the event's next delivery: neither step asks whether the other changed anything.
 async fn sync(app: &App, user: &DocPath, run: &DocPath, touched: &Touched) -> Result<(), HandlerError> {
-    let path = user.child("assignments", &touched.pair.assignment)?;
+    let path = assignment_path(user, &touched.pair.assignment)?;
     let mut written = None;
     for _ in 0..ROUNDS {
         let mark = |tx| mark(app, tx, user, run, &touched.pair);
@@ -83,7 +85,8 @@ async fn mark(app: &App, tx: Transaction, user: &DocPath, run: &DocPath, pair: &
 fn marks(app: &App, run: DocPath, marked: Option<bool>, is_best: bool, score: Option<Value>) -> Option<Write> {
     let (mut fields, mut mask) = (Fields::new(), Vec::new());
     if marked != Some(is_best) {
-        fields = fields! { "bestRun" => is_best, "cloudSyncTimestamp" => app.now().as_millisecond() };
+        fields =
+            fields! { run::field::BEST_RUN => is_best, run::field::CLOUD_SYNC_TIMESTAMP => app.now().as_millisecond() };
         mask.extend(fields.keys().map(FieldPath::top));
     }
     if let Some(score) = score {
@@ -135,7 +138,7 @@ pub async fn deleted_runs(app: &App, user: &DocPath, ids: &BTreeSet<String>) -> 
     if ids.is_empty() {
         return Ok(BTreeSet::new());
     }
-    let archives = ids.iter().filter_map(|id| archive_path(&user.child("runs", id).ok()?).ok()).collect::<Vec<_>>();
+    let archives = ids.iter().filter_map(|id| archive_path(&run_path(user, id).ok()?).ok()).collect::<Vec<_>>();
     let found = app.stores.assessment.get_fields(&archives, Some(&[])).await?;
     Ok(found.into_iter().zip(&archives).filter_map(|(found, path)| found.map(|_| path.id().to_owned())).collect())
 }

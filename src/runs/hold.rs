@@ -10,7 +10,8 @@ use super::assignment::{Outcome, follow};
 use super::best::{self, Run};
 use crate::assignments::build::entry;
 use crate::documents::administration::Administration;
-use crate::documents::assignment::{assessments_of, names_runs, progress_key, task_id};
+use crate::documents::assignment::{self, assessments_of, names_runs, progress_key, task_id};
+use crate::documents::run;
 use crate::store::{Document, Fields, Timestamp, Value};
 
 /// A student's runs of one assignment, by task.
@@ -18,14 +19,14 @@ pub type RunsByTask = BTreeMap<String, Vec<Run>>;
 
 /// The fields of runs that [`by_task`] looks at.
 pub fn fields_by_task() -> Vec<&'static str> {
-    best::FIELDS.into_iter().chain(["taskId"]).collect()
+    best::FIELDS.into_iter().chain([run::field::TASK_ID]).collect()
 }
 
 /// The runs of these documents by task; those without a task are left out.
 pub fn by_task<'a>(documents: impl IntoIterator<Item = &'a Document>) -> RunsByTask {
     let mut runs = RunsByTask::new();
     for document in documents {
-        let task = document.fields.get("taskId").and_then(Value::as_str).filter(|task| !task.is_empty());
+        let task = document.fields.get(run::field::TASK_ID).and_then(Value::as_str).filter(|task| !task.is_empty());
         if let Some(task) = task {
             runs.entry(task.to_owned()).or_default().push(Run::of(document.id(), &document.fields));
         }
@@ -72,8 +73,8 @@ fn without_runs(assignment: &Fields, runs: &RunsByTask) -> BTreeMap<String, BTre
     let named = assessments_of(assignment).into_iter().filter(names_runs);
     let tasks = named.filter_map(|entry| {
         let task = task_id(&entry).filter(|task| !runs.contains_key(*task))?.to_owned();
-        let mut ids = entry.get("allRunIds").and_then(Value::as_string_list).unwrap_or_default();
-        ids.extend(entry.get("runId").and_then(Value::as_str).map(str::to_owned));
+        let mut ids = assignment::listed_runs(&entry);
+        ids.extend(entry.get(assignment::field::RUN_ID).and_then(Value::as_str).map(str::to_owned));
         Some((task, ids.into_iter().collect()))
     });
     tasks.collect()
@@ -98,13 +99,15 @@ fn join(
     if missing.is_empty() {
         return;
     }
-    let mut progress = held.get("progress").and_then(Value::as_map).cloned().unwrap_or_default();
+    let mut progress = assignment::marks(held).cloned().unwrap_or_default();
     for assessment in missing {
-        progress.insert(progress_key(&assessment.task_id), Value::from("assigned"));
+        progress.insert(progress_key(&assessment.task_id), Value::from(assignment::mark::ASSIGNED));
         entries.push(entry(assessment, Fields::new(), user, now));
     }
     let entries = Value::Array(entries.into_iter().map(Value::Map).collect());
-    for (name, value) in [("assessments", entries), ("progress", Value::Map(progress))] {
+    for (name, value) in
+        [(assignment::field::ASSESSMENTS, entries), (assignment::field::PROGRESS, Value::Map(progress))]
+    {
         held.insert(name.to_owned(), value.clone());
         changes.insert(name.to_owned(), value);
     }

@@ -10,6 +10,7 @@ use super::category;
 use super::event::Pair;
 use super::hold::{RunsByTask, by_task, fields_by_task};
 use crate::app::App;
+use crate::documents::run;
 use crate::store::path::NAME_FIELD;
 use crate::store::{Database, Direction, DocPath, Document, Query, StoreError, Transaction, Value};
 
@@ -42,7 +43,7 @@ impl Known {
 }
 
 /// The field that marks the best run.
-pub(super) const BEST: &str = "bestRun";
+pub(super) const BEST: &str = run::field::BEST_RUN;
 
 /// The runs of a pair that matter, as a transaction finds them; `own`, if it's one of the pair, among them.
 ///
@@ -56,8 +57,8 @@ pub(super) async fn of_pair(
 ) -> Result<Vec<Known>, StoreError> {
     let selected: Vec<&str> = best::FIELDS.into_iter().chain(category::FIELDS).chain([BEST]).collect();
     let all = Query::collection(format!("{user}/runs"))
-        .equal("assignmentId", pair.assignment.as_str())
-        .equal("taskId", pair.task.as_str())
+        .equal(run::field::ASSIGNMENT_ID, pair.assignment.as_str())
+        .equal(run::field::TASK_ID, pair.task.as_str())
         .select(&selected);
     let by_id = all.clone().order_by(NAME_FIELD, Direction::Ascending).limit(PAGE);
     let mut known: Vec<Known> = Vec::new();
@@ -89,7 +90,7 @@ pub(super) async fn of_pair(
 /// The runs of a student's assignment that matter, by task. One read a run, or one when there is none.
 pub async fn runs_of_assignment(app: &App, user: &DocPath, assignment: &str) -> Result<RunsByTask, StoreError> {
     let query = Query::collection(format!("{user}/runs"))
-        .equal("assignmentId", assignment)
+        .equal(run::field::ASSIGNMENT_ID, assignment)
         .order_by(NAME_FIELD, Direction::Ascending)
         .select(&fields_by_task());
     let mut runs = RunsByTask::new();

@@ -6,42 +6,41 @@
 
 use jiff::civil::Date;
 
+pub use crate::documents::run::assignment_of;
+
+use crate::documents::run;
 use crate::documents::user::age::{age_in_months, day};
 use crate::orgs::OrgLists;
 use crate::store::{FieldPath, Fields, Value};
 
 /// Spellings of the age in runs; the second of each pair is mended where it stands, never added
 /// (docs/domain/decisions.md#a-20).
-const AGES: [(&str, &str); 2] = [("ageMonths", "age_months"), ("ageYears", "age_years")];
+const AGES: [(&str, &str); 2] = [(run::field::AGE_MONTHS, "age_months"), (run::field::AGE_YEARS, "age_years")];
 
 /// The fields of a run that are looked at here.
 pub const SHOWN: [&str; 10] = [
-    "assignmentId",
-    "assigningOrgs",
-    "readOrgs",
-    "timeStarted",
-    "userData.birthMonth",
-    "userData.birthYear",
-    "userData.ageMonths",
-    "userData.age_months",
-    "userData.ageYears",
-    "userData.age_years",
+    run::field::ASSIGNMENT_ID,
+    run::field::ASSIGNING_ORGS,
+    run::field::READ_ORGS,
+    run::field::TIME_STARTED,
+    run::path::BIRTH_MONTH,
+    run::path::BIRTH_YEAR,
+    run::path::AGE_MONTHS,
+    run::path::AGE_MONTHS_SNAKE,
+    run::path::AGE_YEARS,
+    run::path::AGE_YEARS_SNAKE,
 ];
 
 /// Fields and the mask to write them with.
 pub type Changes = (Fields, Vec<FieldPath>);
 
-/// The assignment that the run belongs to, if any.
-pub fn assignment_of(run: &Fields) -> Option<&str> {
-    run.get("assignmentId").and_then(Value::as_str)
-}
-
 /// What a corrected date of birth changes in a run: month and year of birth, and the age at its start.
 /// `None` when it says so already.
 pub fn birth_changes(run: &Fields, born: Date) -> Option<Changes> {
-    let data = run.get("userData").and_then(Value::as_map);
-    let mut wanted = vec![("birthMonth", i64::from(born.month())), ("birthYear", i64::from(born.year()))];
-    if let Some(started) = run.get("timeStarted").and_then(Value::as_timestamp) {
+    let data = run.get(run::field::USER_DATA).and_then(Value::as_map);
+    let mut wanted =
+        vec![(run::field::BIRTH_MONTH, i64::from(born.month())), (run::field::BIRTH_YEAR, i64::from(born.year()))];
+    if let Some(started) = run.get(run::field::TIME_STARTED).and_then(Value::as_timestamp) {
         let months = age_in_months(born, day(started));
         for ((name, snake), age) in AGES.into_iter().zip([months, months.div_euclid(12)]) {
             wanted.push((name, age));
@@ -59,14 +58,14 @@ pub fn birth_changes(run: &Fields, born: Date) -> Option<Changes> {
     if changed.is_empty() {
         return None;
     }
-    let mask = changed.keys().map(|name| FieldPath::of(["userData", name])).collect();
-    Some((Fields::from([("userData".to_owned(), Value::Map(changed))]), mask))
+    let mask = changed.keys().map(|name| FieldPath::of([run::field::USER_DATA, name])).collect();
+    Some((Fields::from([(run::field::USER_DATA.to_owned(), Value::Map(changed))]), mask))
 }
 
 /// What the orgs of its assignment change in a run. `None` when it has these already.
 pub fn org_changes(run: &Fields, assigning: &OrgLists, read: &OrgLists) -> Option<Changes> {
     let mut changed = Fields::new();
-    for (name, lists) in [("assigningOrgs", assigning), ("readOrgs", read)] {
+    for (name, lists) in [(run::field::ASSIGNING_ORGS, assigning), (run::field::READ_ORGS, read)] {
         if !OrgLists::from_value(run.get(name)).same_orgs(lists) {
             changed.insert(name.to_owned(), lists.to_value());
         }

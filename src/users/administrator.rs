@@ -15,12 +15,12 @@ use crate::claims::admin_orgs::Change;
 use crate::claims::audit::{Action, Record};
 use crate::claims::binding::identity::admin_provider;
 use crate::claims::binding::{Binding, bind};
-use crate::claims::lists::granted;
+use crate::claims::edit::{Changes, Decision, Publication, State, Target, edit};
 use crate::claims::{ClaimsError, LARGE};
-use crate::documents::user::orgs::{listed, with_current};
+use crate::documents::user::orgs::{CURRENT, listed, with_current};
 use crate::documents::user::same::fold_address;
-use crate::documents::user::user_path;
-use crate::documents::user_claims::claims_map;
+use crate::documents::user::{self, user_path};
+use crate::documents::user_claims::claims_path;
 use crate::fields;
 use crate::orgs::payload::{SentOrgs, few_orgs};
 use crate::orgs::{OrgLists, OrgType, Reach, load_tree};
@@ -29,6 +29,9 @@ use crate::payload::{Checked, Filled, Id, shown};
 use crate::rights::{AboveOrgs, Claims, NamesOrgs, Payload, Permit, Requester, Rule, denied, looks_after};
 use crate::runtime::{Caller, FunctionError, Status};
 use crate::store::{DocPath, Document, FieldPath, StoreError, Transaction, Value, Write};
+
+/// The function, as records call it.
+const FUNCTION: &str = "createAdministratorAccount";
 
 /// An administrator to be.
 #[derive(Clone, PartialEq)]
@@ -193,25 +196,33 @@ impl Made {
 
     async fn try_to_undo(&self, app: &App) -> Result<(), ClaimsError> {
         if let Some(uid) = &self.admin {
-            let document = app.stores.admin.get(&Claims::path(uid)?).await?;
-            let claims = claims_map(document.as_ref());
-            if !granted(claims).is_empty() {
+            let target = Target { as_read: true, publication: Publication::Later, ..Target::new(FUNCTION, uid, uid) };
+            if !edit(app, &target, |state| Ok::<_, ClaimsError>(undo(state))).await? {
                 return Ok(());
             }
         }
-        let sides = [
-            (&self.admin, &app.accounts.admin, &app.stores.admin),
-            (&self.assessment, &app.accounts.assessment, &app.stores.assessment),
-        ];
-        for (uid, accounts, database) in sides {
+        for (uid, accounts) in [(&self.admin, &app.accounts.admin), (&self.assessment, &app.accounts.assessment)] {
             let Some(uid) = uid else { continue };
             match accounts.delete(uid).await {
                 Ok(()) | Err(AccountError::NotFound) => {}
                 Err(error) => return Err(error.into()),
             }
-            database.commit(vec![Write::delete(Claims::path(uid)?)]).await?;
+        }
+        if let Some(uid) = &self.assessment {
+            app.stores.assessment.commit(vec![Write::delete(claims_path(uid)?)]).await?;
         }
         Ok(())
+    }
+}
+
+/// Removes the claims of an account that isn't needed; false, and nothing, where it was granted orgs.
+fn undo(state: &State<'_>) -> Decision<'static, bool> {
+    if !state.granted().is_empty() {
+        return Decision::Keep(false);
+    }
+    match state.document {
+        Some(_) => Decision::Write(Changes::deletion(), true),
+        None => Decision::Keep(true),
     }
 }
 
@@ -243,7 +254,7 @@ async fn appoint(
         Err(error) if error.status == Status::AlreadyExists && made.assessment.is_some() => {
             if let Some(uid) = made.assessment.take() {
                 app.accounts.assessment.delete(&uid).await?;
-                app.stores.assessment.commit(vec![Write::delete(Claims::path(&uid)?)]).await?;
+                app.stores.assessment.commit(vec![Write::delete(claims_path(&uid)?)]).await?;
             }
             bind_accounts(app, by, &admin, request, made).await?
         }
@@ -251,13 +262,8 @@ async fn appoint(
     };
     let assessment_uid = assessment.uid.clone();
     link(app, &assessment, &admin_uid).await?;
-    let change = Change {
-        function: "createAdministratorAccount",
-        by,
-        target: &admin_uid,
-        orgs: &request.admin_orgs,
-        action: Action::Append,
-    };
+    let change =
+        Change { function: FUNCTION, by, target: &admin_uid, orgs: &request.admin_orgs, action: Action::Append };
     change.apply(app).await?;
     let user = User { app, request, assessment_uid: &assessment_uid };
     let path = &user_path(&roar_uid)?;
@@ -274,11 +280,11 @@ async fn bind_accounts(
     request: &Request,
     made: &mut Made,
 ) -> Result<(Account, String), FunctionError> {
-    let document = app.stores.admin.get(&Claims::path(&admin.uid)?).await?;
+    let document = app.stores.admin.get(&claims_path(&admin.uid)?).await?;
     let bound = Claims::read(&admin.uid, document.as_ref()).assessment_uid;
     let assessment = assessment_account(app, admin, bound.as_deref(), request, made).await?;
     let binding = Binding {
-        function: "createAdministratorAccount",
+        function: FUNCTION,
         by,
         admin_uid: &admin.uid,
         assessment_uid: &assessment.uid,
@@ -299,7 +305,7 @@ async fn check_existing(
     account: &Account,
     request: &Request,
 ) -> Result<(), FunctionError> {
-    let document = app.stores.admin.get(&Claims::path(&account.uid)?).await?;
+    let document = app.stores.admin.get(&claims_path(&account.uid)?).await?;
     let known = Claims::read(&account.uid, document.as_ref());
     let is_known = account.email_verified || known.administers_all(&request.admin_orgs);
     if requester.claims.super_admin || (is_known && looks_after(app, requester, &account.uid).await?) {
@@ -328,15 +334,8 @@ async fn revive(app: &App, by: &str, account: &Account, name: &Name) -> Result<(
         return Ok(());
     }
     let fields = Value::strings(changed.iter().filter(|(_, changed)| *changed).map(|(name, _)| *name));
-    let record = Record {
-        function: "createAdministratorAccount",
-        action: Action::Account,
-        by,
-        target: &account.uid,
-        orgs: None,
-        minimal: None,
-        details: fields! { "fields" => fields },
-    };
+    let record =
+        Record { details: fields! { "fields" => fields }, ..Record::new(FUNCTION, Action::Account, by, &account.uid) };
     app.accounts.admin.update(&account.uid, &update).await?;
     app.stores.admin.commit(vec![record.write(app)?]).await?;
     Ok(())
@@ -460,23 +459,25 @@ impl User<'_> {
     fn merged(&self, path: &DocPath, document: Option<&Document>, is_personal: bool) -> Option<Write> {
         let now = self.app.now();
         let mut fields = fields! {
-            "assessmentUid" => self.assessment_uid, "archived" => false, "testData" => self.request.is_test_data,
+            user::field::ASSESSMENT_UID => self.assessment_uid, user::field::ARCHIVED => false, user::field::TEST_DATA => self.request.is_test_data,
         };
         // Rights over families alone make nobody an administrator (docs/domain/decisions.md#a-32).
         let orgs = &self.request.admin_orgs;
         let is_family = !orgs.is_empty() && orgs.iter().all(|(org_type, _)| org_type == OrgType::Family);
         match (is_family, document) {
-            (false, _) => drop(fields.insert("userType".to_owned(), Value::from("admin"))),
-            (true, None) => drop(fields.insert("userType".to_owned(), Value::from("caregiver"))),
+            (false, _) => drop(fields.insert(user::field::USER_TYPE.to_owned(), Value::from(user::user_type::ADMIN))),
+            (true, None) => {
+                drop(fields.insert(user::field::USER_TYPE.to_owned(), Value::from(user::user_type::CAREGIVER)))
+            }
             (true, Some(_)) => {}
         }
         if is_personal {
-            fields.extend(fields! { "email" => self.request.email.as_str(), "name" => self.request.name.to_value() });
+            fields.extend(fields! { user::field::EMAIL => self.request.email.as_str(), user::field::NAME => self.request.name.to_value() });
         }
         for org_type in OrgType::ALL {
             let held = document.and_then(|document| document.fields.get(org_type.plural()));
             let held = held.and_then(Value::as_map);
-            let mut current = listed(held, "current");
+            let mut current = listed(held, CURRENT);
             for id in self.request.member_of.of(org_type) {
                 if !current.contains(id) {
                     current.push(id.clone());
@@ -487,15 +488,42 @@ impl User<'_> {
             fields.insert(org_type.plural().to_owned(), Value::Map(map));
         }
         let Some(document) = document else {
-            fields.extend(fields! { "createdAt" => now, "lastUpdated" => now });
+            fields.extend(fields! { user::field::CREATED_AT => now, user::field::LAST_UPDATED => now });
             return Some(Write::create(path.clone(), fields));
         };
         fields.retain(|name, value| document.fields.get(name) != Some(value));
         if fields.is_empty() {
             return None;
         }
-        fields.insert("lastUpdated".to_owned(), Value::from(now));
+        fields.insert(user::field::LAST_UPDATED.to_owned(), Value::from(now));
         let mask = fields.keys().map(FieldPath::top).collect();
         Some(Write::merge(path.clone(), fields, mask))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::orgs::OrgTree;
+    use crate::store::Timestamp;
+
+    #[test]
+    fn an_account_that_was_granted_orgs_is_left_alone() {
+        let tree = OrgTree::default();
+        let orgs: OrgLists = [(OrgType::School, "s")].into_iter().collect();
+        let claims = [fields! { "roarUid" => "r" }, fields! { "adminOrgs" => orgs.to_value() }];
+        let [bare, granted] = claims.map(|claims| Document {
+            path: claims_path("u").unwrap(),
+            fields: fields! { "claims" => claims },
+            create_time: Timestamp::UNIX_EPOCH,
+            update_time: Timestamp::UNIX_EPOCH,
+        });
+        for (document, expected) in [
+            (None, Decision::Keep(true)),
+            (Some(&bare), Decision::Write(Changes::deletion(), true)),
+            (Some(&granted), Decision::Keep(false)),
+        ] {
+            assert_eq!(undo(&State { document, beside: &[], tree: &tree, now: Timestamp::UNIX_EPOCH }), expected);
+        }
     }
 }

@@ -3,14 +3,15 @@
 //! A date of birth is a correction, a grade a promotion, an org a move, the rest a plain edit; each
 //! reaches other documents of its own. Only [`changes`] of one of these cost anything.
 
+use crate::documents::sync_notes::field;
 use crate::documents::user::age::{date_of_birth, day};
 use crate::documents::user::copy::Parts;
 use crate::documents::user::grade::{grade_place, grade_text, same_text};
 use crate::documents::user::orgs::{current_orgs, is_org_id};
-use crate::documents::user::{is_living, is_of_type};
+use crate::documents::user::{self, is_living, is_of_type};
 use crate::fields;
 use crate::orgs::OrgLists;
-use crate::store::{Fields, Timestamp, Value, lookup};
+use crate::store::{Fields, Timestamp, Value};
 
 /// What changed about a user, as far as other documents depend on it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,9 +36,15 @@ pub struct UserChange {
 }
 
 /// Fields that assignments show of a user, beside the student data.
-const SHOWN: [&str; 5] = ["name", "assessmentPid", "assessmentUid", "email", "username"];
+const SHOWN: [&str; 5] = [
+    user::field::NAME,
+    user::field::ASSESSMENT_PID,
+    user::field::ASSESSMENT_UID,
+    user::field::EMAIL,
+    user::field::USERNAME,
+];
 /// Student data with rules of its own.
-const RULED: [&str; 3] = ["dob", "grade", "schoolLevel"];
+const RULED: [&str; 3] = [user::field::DOB, user::field::GRADE, user::field::SCHOOL_LEVEL];
 
 /// What changed from `before` (`None`: the user is new) to `after`. Nothing, for users whose type isn't one
 /// of `types` and wasn't: they get no assignments.
@@ -50,7 +57,7 @@ pub fn changes(before: Option<&Fields>, after: &Fields, types: &[String], now: T
     let Some(before) = before.filter(|former| is_of_type(former, types)) else {
         return UserChange {
             orgs: true,
-            grade: lookup(after, "studentData.grade").is_some(),
+            grade: user::in_student_data(after, user::field::GRADE).is_some(),
             birth: born.is_some(),
             details: false,
             left: OrgLists::new(),
@@ -76,17 +83,17 @@ pub fn changes(before: Option<&Fields>, after: &Fields, types: &[String], now: T
 }
 
 fn has_grade(user: &Fields) -> bool {
-    lookup(user, "studentData.grade").and_then(grade_text).is_some_and(|grade| !grade.is_empty())
+    user::in_student_data(user, user::field::GRADE).and_then(grade_text).is_some_and(|grade| !grade.is_empty())
 }
 
 /// The former student data, if any of it has changed that people or rosters give.
 fn data_before(before: &Fields, after: &Fields) -> Option<Fields> {
     let given = |user: &Fields| {
-        let mut data = user.get("studentData").and_then(Value::as_map).cloned().unwrap_or_default();
-        data.remove("schoolLevel");
+        let mut data = user::student_data(user).cloned().unwrap_or_default();
+        data.remove(user::field::SCHOOL_LEVEL);
         data
     };
-    let former = before.get("studentData").and_then(Value::as_map)?;
+    let former = user::student_data(before)?;
     (given(before) != given(after)).then(|| former.clone())
 }
 
@@ -96,7 +103,8 @@ fn known_orgs(orgs: OrgLists) -> OrgLists {
 
 /// Two spellings of one grade are the same (docs/domain/assignments.md#when-a-student-changes).
 fn same_grade(before: &Fields, after: &Fields) -> bool {
-    let [one, other] = [before, after].map(|user| lookup(user, "studentData.grade").filter(|grade| !grade.is_null()));
+    let [one, other] =
+        [before, after].map(|user| user::in_student_data(user, user::field::GRADE).filter(|grade| !grade.is_null()));
     let place = |grade: Option<&Value>| grade.and_then(grade_place);
     match (place(one), place(other)) {
         (Some(one), Some(other)) => one == other,
@@ -109,7 +117,7 @@ fn same_grade(before: &Fields, after: &Fields) -> bool {
 }
 
 fn other_data(user: &Fields) -> impl PartialEq + '_ {
-    let data = user.get("studentData").and_then(Value::as_map);
+    let data = user::student_data(user);
     data.into_iter().flatten().filter(|(name, _)| !RULED.contains(&name.as_str())).collect::<Vec<_>>()
 }
 
@@ -142,13 +150,13 @@ impl UserChange {
     /// As a document keeps it.
     pub fn to_fields(&self) -> Fields {
         fields! {
-            "orgs" => self.orgs,
-            "grade" => self.grade,
-            "birth" => self.birth,
-            "details" => self.details,
-            "left" => self.left.to_value(),
-            "new" => self.new,
-            "learnt" => self.learnt,
+            field::ORGS => self.orgs,
+            field::GRADE => self.grade,
+            field::BIRTH => self.birth,
+            field::DETAILS => self.details,
+            field::LEFT => self.left.to_value(),
+            field::NEW => self.new,
+            field::LEARNT => self.learnt,
         }
     }
 
@@ -156,13 +164,13 @@ impl UserChange {
     pub fn read(fields: &Fields) -> UserChange {
         let flag = |name: &str| fields.get(name).and_then(Value::as_bool).unwrap_or(false);
         UserChange {
-            orgs: flag("orgs"),
-            grade: flag("grade"),
-            birth: flag("birth"),
-            details: flag("details"),
-            left: OrgLists::from_value(fields.get("left")),
-            new: flag("new"),
-            learnt: flag("learnt"),
+            orgs: flag(field::ORGS),
+            grade: flag(field::GRADE),
+            birth: flag(field::BIRTH),
+            details: flag(field::DETAILS),
+            left: OrgLists::from_value(fields.get(field::LEFT)),
+            new: flag(field::NEW),
+            learnt: flag(field::LEARNT),
             data_before: None,
         }
     }
@@ -171,6 +179,7 @@ impl UserChange {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::lookup;
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()

@@ -7,13 +7,12 @@
 use std::collections::BTreeSet;
 
 use crate::digest::digest;
+use crate::documents::consent::{consent_path, field};
+use crate::documents::user;
 use crate::fields;
 use crate::store::order::encode;
 use crate::store::size::value_size;
 use crate::store::{DocPath, Fields, Precondition, Result, Timestamp, Value, Write};
-
-/// The collection below a user.
-pub const CONSENTS: &str = "consents";
 
 /// Records that one event makes: whoever fills `legal` by other ways than the pages' makes no more of them.
 const MOST: usize = 50;
@@ -33,7 +32,7 @@ struct Entry {
 ///
 /// No read; a write for each entry that's new or has gone. The commit conflicts where a record is there already.
 pub fn records(user: &DocPath, before: Option<&Fields>, after: &Fields, at: Timestamp) -> Result<Vec<Write>> {
-    let legal = |fields: Option<&Fields>| fields.and_then(|fields| fields.get("legal")).cloned();
+    let legal = |fields: Option<&Fields>| fields.and_then(|fields| fields.get(user::field::LEGAL)).cloned();
     let (held, legal_now) = (legal(before), legal(Some(after)));
     if held == legal_now {
         return Ok(Vec::new());
@@ -43,16 +42,16 @@ pub fn records(user: &DocPath, before: Option<&Fields>, after: &Fields, at: Time
     let (known, there) = (keys(&old), keys(&new));
     let signed = new.iter().filter(|(entry, _)| !known.contains(entry)).map(|(entry, value)| {
         let mut record = record(entry, value);
-        record.insert("recordedAt".to_owned(), Value::Timestamp(at));
+        record.insert(field::RECORDED_AT.to_owned(), Value::Timestamp(at));
         (entry.digest.clone(), record)
     });
     let gone = old.iter().filter(|(entry, _)| !there.contains(entry)).map(|(entry, value)| {
         let mut record = record(entry, value);
-        record.insert("goneAt".to_owned(), Value::Timestamp(at));
+        record.insert(field::GONE_AT.to_owned(), Value::Timestamp(at));
         (format!("{}-gone-{}", entry.digest, at.as_microsecond()), record)
     });
     let record =
-        |(id, fields): (String, Fields)| Ok(Write::set(user.child(CONSENTS, &id)?, fields).when(Precondition::Missing));
+        |(id, fields): (String, Fields)| Ok(Write::set(consent_path(user, &id)?, fields).when(Precondition::Missing));
     gone.chain(signed).take(MOST).map(record).collect()
 }
 
@@ -83,10 +82,11 @@ fn entry(form: &str, version: &str, signed: &Value) -> (Entry, Value) {
 
 fn record(entry: &Entry, signed: &Value) -> Fields {
     let mut record = fields! {
-        "form" => shortened(&entry.form), "version" => shortened(&entry.version), "digest" => entry.digest.as_str(),
+        field::FORM => shortened(&entry.form), field::VERSION => shortened(&entry.version),
+        field::DIGEST => entry.digest.as_str(),
     };
     if value_size(signed) <= MOST_BYTES {
-        record.insert("signed".to_owned(), signed.clone());
+        record.insert(field::SIGNED.to_owned(), signed.clone());
     }
     record
 }

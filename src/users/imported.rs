@@ -4,13 +4,14 @@
 //! that an edited user is never taken for the person whom they were made to look like.
 
 use crate::digest::fingerprint;
+use crate::documents::user;
 use crate::documents::user::age::day;
 use crate::documents::user::same::{fold_address, fold_name};
 use crate::fields;
 use crate::store::{Fields, Timestamp, Value};
 
 /// In a users document: the digests.
-pub const IMPORTED: &str = "importedIdentity";
+pub const IMPORTED: &str = user::field::IMPORTED_IDENTITY;
 
 /// Address, name and birth of a person, as they're compared, and as digests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,12 +40,12 @@ impl Imported {
     pub fn read(user: &Fields) -> Imported {
         let held = user.get(IMPORTED).and_then(Value::as_map);
         let text = |name: &str| held.and_then(|held| held.get(name)).and_then(Value::as_str).map(str::to_owned);
-        Imported { email: text("email"), name: text("name"), dob: text("dob") }
+        Imported { email: text(user::field::EMAIL), name: text(user::field::NAME), dob: text(user::field::DOB) }
     }
 
     /// For a users document; `None` where nothing is known.
     pub fn to_value(&self) -> Option<Value> {
-        let parts = [("email", &self.email), ("name", &self.name), ("dob", &self.dob)];
+        let parts = [(user::field::EMAIL, &self.email), (user::field::NAME, &self.name), (user::field::DOB, &self.dob)];
         let known = parts.into_iter().filter_map(|(name, part)| Some((name.to_owned(), Value::from(part.as_deref()?))));
         let known: Fields = known.collect();
         (!known.is_empty()).then_some(Value::Map(known))

@@ -6,6 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value as Json, json};
 
+use crate::documents::user;
 use crate::fields;
 use crate::payload::{Checked, Filled, Text};
 use crate::runtime::FunctionError;
@@ -104,7 +105,9 @@ impl Name {
     /// As documents hold it: always all three parts (docs/domain/documents.md#users).
     pub fn to_value(&self) -> Value {
         let middle = self.middle.as_deref().map_or(Value::Null, Value::from);
-        Value::Map(fields! { "first" => self.first.as_str(), "middle" => middle, "last" => self.last.as_str() })
+        Value::Map(
+            fields! { user::field::FIRST => self.first.as_str(), user::field::MIDDLE => middle, user::field::LAST => self.last.as_str() },
+        )
     }
 
     /// As accounts show it.

@@ -1,6 +1,7 @@
 //! Which orgs somebody is in, beside what is above their schools and classes: whoever is in a class is in its school
 //! and district (docs/domain/orgs.md#placement-of-people). Pure.
 
+use crate::documents::user::orgs::CURRENT;
 use crate::orgs::{OrgKey, OrgLists, OrgTree, OrgType};
 use crate::store::{FieldPath, Fields, Value};
 
@@ -40,8 +41,8 @@ impl Misplaced {
 pub fn changed_lists(before: &OrgLists, after: &OrgLists) -> Option<(Fields, Vec<FieldPath>)> {
     let (mut fields, mut mask) = (Fields::new(), Vec::new());
     for org_type in OrgType::ALL.into_iter().filter(|org_type| after.of(*org_type) != before.of(*org_type)) {
-        mask.push(FieldPath::of([org_type.plural(), "current"]));
-        let list = Fields::from([("current".to_owned(), Value::strings(after.of(org_type)))]);
+        mask.push(FieldPath::of([org_type.plural(), CURRENT]));
+        let list = Fields::from([(CURRENT.to_owned(), Value::strings(after.of(org_type)))]);
         fields.insert(org_type.plural().to_owned(), Value::Map(list));
     }
     (!mask.is_empty()).then_some((fields, mask))

@@ -240,16 +240,11 @@ pub async fn update_user_record(app: App, permit: UserAdmin, request: Request) -
         ("disabled", update.disabled.is_some()),
     ];
     let record = Record {
-        function: NAME,
-        action: Action::Account,
-        by: &requester.uid,
-        target: &target.admin_uid,
-        orgs: None,
-        minimal: None,
         // Which fields; their values are nobody's business.
         details: fields! {
             "fields" => Value::strings(changed.iter().filter(|(_, changed)| *changed).map(|(name, _)| *name)),
         },
+        ..Record::new(NAME, Action::Account, &requester.uid, &target.admin_uid)
     };
     app.stores.admin.commit(vec![record.write(&app)?]).await?;
     Ok(Nothing {})

@@ -17,6 +17,7 @@ mod directions;
 mod documents;
 mod emulator;
 mod faults;
+mod field_names;
 mod histories;
 mod hostile;
 mod instances;

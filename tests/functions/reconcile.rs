@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use roar_functions::app::Settings;
-use roar_functions::assignments::counts::counts_path;
 use roar_functions::demo::district::{District, Size};
 use roar_functions::demo::play::{Step, play};
+use roar_functions::documents::stats::stats_path;
 use roar_functions::fields;
 use roar_functions::reconcile::{Options, Report, adopt, reconcile_all, reconcile_one};
 use roar_functions::store::{DocPath, FieldPath, Fields, Transform, Value, Write};
@@ -77,7 +77,7 @@ pub fn list(path: DocPath, name: &str, id: &str, add: bool) -> Write {
 }
 
 pub fn count(id: &str, key: &str, block: &str, counter: &str, by: i64) -> Write {
-    let path = counts_path(id, key).expect("a path");
+    let path = stats_path(id, key).expect("a path");
     Write::transform(path, Vec::new()).with(FieldPath::of([block, counter]), Transform::Increment(Value::Integer(by)))
 }
 
@@ -119,13 +119,13 @@ async fn breakages(world: &LocalWorld, id: &str) -> Vec<(&'static str, Vec<Write
         ),
         (
             "counts gone",
-            vec![Write::delete(counts_path(id, "class-00001").expect("a path"))],
+            vec![Write::delete(stats_path(id, "class-00001").expect("a path"))],
             vec!["CountsMissing class-00001"],
         ),
         (
             "counts of an org that has none",
             vec![Write::set(
-                counts_path(id, "school-9999").expect("a path"),
+                stats_path(id, "school-9999").expect("a path"),
                 fields! { "assignment" => fields! { "assigned" => 4 } },
             )],
             vec!["CountsStray school-9999"],
@@ -271,13 +271,13 @@ async fn an_older_database_is_adopted() {
     }
     writes.push(count(&id, "total", "assignment", "started", 5));
     writes.push(Write::set(
-        counts_path(&id, "completion").expect("a path"),
+        stats_path(&id, "completion").expect("a path"),
         fields! { "total" => fields! {
         "assignment" => fields! { "assigned" => 7 } } },
     ));
     writes.push(Write::delete(DocPath::new(format!("administrationSyncs/{id}")).expect("a path")));
     for key in ["class-00001", "class-00002"] {
-        writes.push(Write::delete(counts_path(&id, key).expect("a path")));
+        writes.push(Write::delete(stats_path(&id, key).expect("a path")));
     }
     commit(&world, writes).await;
     let found = reconcile(&world, &id, false).await;
@@ -363,7 +363,7 @@ async fn students_at_work_are_not_disturbed() {
                 put(assignment(13, &id), &[(&["counted"], None)]),
                 put(assignment(14, &id), &[(&["counted", "started"], Some(true.into()))]),
                 list(user(15), "assigned", &id, false),
-                Write::delete(counts_path(&id, "class-00003").expect("a path")),
+                Write::delete(stats_path(&id, "class-00003").expect("a path")),
             ],
         )
         .await;

@@ -13,7 +13,7 @@ use super::problems::noting;
 use crate::administrations::definitions::{Definitions, Prepared};
 use crate::app::App;
 use crate::assignments::build::{Decision, Former};
-use crate::assignments::counts::{TOTAL, counts_path, without_foreign};
+use crate::assignments::counts::without_foreign;
 use crate::assignments::settlement::Settlement;
 use crate::assignments::side_effects::{lists_assignment, user_writes};
 use crate::assignments::tasks::Tasks;
@@ -22,6 +22,7 @@ use crate::documents::administration_sync::{completed_write, open_chunks, progre
 use crate::documents::archive::archive_path;
 use crate::documents::assignment::assignment_path;
 use crate::documents::former::former;
+use crate::documents::stats::{TOTAL, stats_path};
 use crate::documents::user::orgs::current_orgs;
 use crate::documents::user::{is_living, user_path};
 use crate::runtime::{HandlerError, Job, StoredTimestamp, Task, TaskOutcome, stored_payload};
@@ -352,7 +353,7 @@ impl Chunk<'_> {
         for user in users {
             keys.extend(current_orgs(&user.fields).iter().map(|(_, id)| id.to_owned()));
         }
-        let paths = keys.iter().filter_map(|key| counts_path(self.administration, key).ok()).collect::<Vec<_>>();
+        let paths = keys.iter().filter_map(|key| stats_path(self.administration, key).ok()).collect::<Vec<_>>();
         let tasks = Tasks::of(&prepared.definition.administration);
         let mut any = false;
         for counts in self.app.stores.admin.get_all(&paths).await?.into_iter().flatten() {

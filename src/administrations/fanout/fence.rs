@@ -4,7 +4,7 @@
 //! that: what the newer version reads from then on is the last word of the older.
 
 use super::jobs::{OfVersion, RemoveJob};
-use crate::documents::administration::administration_path;
+use crate::documents::administration::{self, administration_path};
 use crate::documents::administration_sync::{Control, State};
 use crate::fields;
 use crate::runtime::tasks::TASKS;
@@ -63,8 +63,8 @@ pub async fn fail<J: Job>(
         let control = Control { state: State::Failed, fingerprint: String::new(), ..control };
         tx.write(Write::set(path, control.to_fields())).await;
         let status = fields! {
-            "syncStatus" => "failed",
-            "syncErrorMessage" => format!("{why} Please edit and save again."),
+            administration::field::SYNC_STATUS => State::Failed.name(),
+            administration::field::SYNC_ERROR_MESSAGE => format!("{why} Please edit and save again."),
         };
         tx.write(Write::update(administration_path(administration)?, status).when(Precondition::Exists)).await;
         tx.write(task.done()).await;

@@ -5,6 +5,8 @@ use futures::{StreamExt, TryStreamExt};
 use super::ownership::{Phase, run_key, seen_key};
 use crate::app::App;
 use crate::documents::administration_sync::Progress;
+use crate::documents::user;
+use crate::documents::user::orgs::current_path;
 use crate::orgs::OrgType;
 use crate::store::{FieldOp, Query, StoreError, Value};
 
@@ -19,14 +21,16 @@ pub fn orgs_a_query(app: &App) -> usize {
 
 /// The users that a phase is about who are in one of `orgs`.
 pub fn members_query(app: &App, phase: Phase, orgs: &[String]) -> Query {
-    let current = format!("{}.current", phase.org_type.plural());
+    let current = current_path(phase.org_type);
     let query = match orgs {
-        [one] => Query::collection("users").filter(&current, FieldOp::ArrayContains, one.as_str()),
-        several => Query::collection("users").filter(&current, FieldOp::ArrayContainsAny, Value::strings(several)),
+        [one] => Query::collection(user::COLLECTION).filter(&current, FieldOp::ArrayContains, one.as_str()),
+        several => {
+            Query::collection(user::COLLECTION).filter(&current, FieldOp::ArrayContainsAny, Value::strings(several))
+        }
     };
     // Also who is archived, and has assignments still or is passed over: a document that doesn't say whether its user is
     // archived would be found by no query about that. Whoever is archived is in no org as a rule, so few are read.
-    query.one_of("userType", &app.settings.assigned_user_types)
+    query.one_of(user::field::USER_TYPE, &app.settings.assigned_user_types)
 }
 
 /// Each org from `next_org` on with how many of its members are still to be dealt with: none when

@@ -14,8 +14,8 @@ use crate::administrations::normalise::{
     NormalOrgs, OrgSubcollection, document_changes, subcollection_writes, with_changes,
 };
 use crate::app::App;
-use crate::documents::administration::{Administration, administration_path};
-use crate::documents::administration_sync::{Control, Progress, State, progress_path, progress_write};
+use crate::documents::administration::{self, Administration, administration_path};
+use crate::documents::administration_sync::{self, Control, Progress, State, progress_path, progress_write};
 use crate::fields;
 use crate::following::task_for_waiting;
 use crate::orgs::{OrgLists, OrgTree, OrgType, Reach, load_tree};
@@ -188,8 +188,8 @@ impl Plan<'_> {
                 let (mut fields, mut mask) = document_changes(&current, orgs).unwrap_or_default();
                 if self.version > 1 {
                     // Chunks of the older version may have moved them since the event.
-                    fields.extend(fields! { "syncChunksTotal" => 0, "syncChunksCompleted" => 0 });
-                    mask.extend(["syncChunksTotal", "syncChunksCompleted"].map(FieldPath::top));
+                    fields.extend(fields! { administration::field::SYNC_CHUNKS_TOTAL => 0, administration::field::SYNC_CHUNKS_COMPLETED => 0 });
+                    mask.extend([administration::field::SYNC_CHUNKS_TOTAL, administration::field::SYNC_CHUNKS_COMPLETED].map(FieldPath::top));
                     tx.write(Write::delete(progress_path(self.administration, self.version - 1)?)).await;
                 }
                 if !mask.is_empty() {
@@ -202,7 +202,7 @@ impl Plan<'_> {
                 let everybody = sweep || details_only || control.fingerprint != *read_fingerprint;
                 let control = Control {
                     only: control.only.filter(|_| !everybody).map(|only| with_what_is_below(tree, &only, assigned)),
-                    closes: administration.date("dateClosed"),
+                    closes: administration.date(administration::field::DATE_CLOSED),
                     sweep,
                     fingerprint: fingerprint(administration),
                     applied: Some(reached.clone()),
@@ -213,7 +213,7 @@ impl Plan<'_> {
                     ..control
                 };
                 tx.write(Write::set(Control::path(self.administration)?, control.to_fields())).await;
-                let open = fields! { "open" => i64::from(sweeps) };
+                let open = fields! { administration_sync::field::OPEN => i64::from(sweeps) };
                 tx.write(Write::set(progress_path(self.administration, self.version)?, open)).await;
                 let sweep = sweeps.then(|| self.sweep_task(task));
                 if let Some(sweep) = &sweep {
@@ -401,10 +401,10 @@ impl Plan<'_> {
             tx.write(Write::set(Control::path(self.administration)?, control.to_fields())).await;
             tx.write(Write::delete(progress)).await;
             let (mut status, mut mask) =
-                (fields! { "syncStatus" => "complete" }, vec!["syncStatus", "syncErrorMessage"]);
+                (fields! { administration::field::SYNC_STATUS => State::Complete.name() }, vec![administration::field::SYNC_STATUS, administration::field::SYNC_ERROR_MESSAGE]);
             if let Some(next) = &next {
-                status = fields! { "syncStatus" => "pending", "syncChunksTotal" => 0, "syncChunksCompleted" => 0 };
-                mask.extend(["syncChunksTotal", "syncChunksCompleted"]);
+                status = fields! { administration::field::SYNC_STATUS => State::Pending.name(), administration::field::SYNC_CHUNKS_TOTAL => 0, administration::field::SYNC_CHUNKS_COMPLETED => 0 };
+                mask.extend([administration::field::SYNC_CHUNKS_TOTAL, administration::field::SYNC_CHUNKS_COMPLETED]);
                 tx.write(self.app.tasks.enlist(next)).await;
             }
             let mask = mask.into_iter().map(FieldPath::top).collect();
@@ -475,7 +475,7 @@ fn with_what_is_below(tree: &OrgTree, only: &OrgLists, assigned: &OrgLists) -> O
 
 fn total_write(administration: &str, chunks: i64) -> Result<Write, StoreError> {
     let total = FieldTransform {
-        path: FieldPath::top("syncChunksTotal"),
+        path: FieldPath::top(administration::field::SYNC_CHUNKS_TOTAL),
         transform: Transform::Increment(Value::Integer(chunks)),
     };
     Ok(Write::transform(administration_path(administration)?, vec![total]).when(Precondition::Exists))

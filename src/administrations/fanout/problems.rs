@@ -5,45 +5,32 @@
 //! the first few (`syncProblems`). The next sync that looks at them tries again.
 
 use crate::documents::administration::administration_path;
-use crate::documents::administration_sync::{Control, Progress, progress_path};
+use crate::documents::administration::field::SYNC_PROBLEMS;
+use crate::documents::administration_sync::{Progress, progress_path};
+pub use crate::documents::sync_notes::summary;
+use crate::documents::sync_notes::{field, older_problems, problem_path, problems};
 use crate::fields;
 use crate::store::{
     Database, DocPath, Document, FieldPath, FieldTransform, Fields, Precondition, Query, Result, Timestamp, Transform,
     Value, Write,
 };
 
-/// The field of an administration that says for how many students a sync couldn't store anything, and for whom first.
-pub const SYNC_PROBLEMS: &str = "syncProblems";
-
 /// Students whom the administration names; the others are counted.
 const NAMED: u32 = 20;
 /// Documents deleted in one commit.
 const BATCH: u32 = 400;
 
-/// Where the students with problems of an administration's sync are noted.
-pub fn collection(administration: &str) -> Result<String> {
-    Ok(format!("{}/problems", Control::path(administration)?))
-}
-
 /// The writes that note a student with a version of the sync, for the commit that passes them over.
 pub fn noting(administration: &str, version: i64, user: &DocPath, now: Timestamp) -> Result<Vec<Write>> {
-    let note = Write::set(
-        DocPath::in_collection(&collection(administration)?, user.id())?,
-        fields! {
-            "version" => version,
-            "at" => now,
-        },
-    );
+    let note =
+        Write::set(problem_path(administration, user.id())?, fields! { field::VERSION => version, field::AT => now });
     let one = FieldTransform { path: FieldPath::top(Progress::PROBLEMS), transform: Transform::Increment(1.into()) };
     Ok(vec![note, Write::transform(progress_path(administration, version)?, vec![one])])
 }
 
 /// Takes back the notes of versions before this one. A sync that had none costs nothing: nobody calls it then.
 pub async fn forget_older(database: &Database, administration: &str, version: i64) -> Result<()> {
-    let older = Query::collection(collection(administration)?)
-        .filter("version", crate::store::FieldOp::LessThan, version)
-        .select(&[])
-        .limit(BATCH);
+    let older = older_problems(administration, version)?.select(&[]).limit(BATCH);
     loop {
         let found = database.query(older.clone()).await?;
         let is_last = found.len() < BATCH as usize;
@@ -56,18 +43,13 @@ pub async fn forget_older(database: &Database, administration: &str, version: i6
 
 /// How many students are noted, and the first of them. Two reads and one for each that's named.
 pub async fn noted(database: &Database, administration: &str) -> Result<(i64, Vec<Document>)> {
-    let count = database.count(Query::collection(collection(administration)?)).await?;
+    let count = database.count(Query::collection(problems(administration)?)).await?;
     Ok((i64::try_from(count).unwrap_or(i64::MAX), first(database, administration).await?))
 }
 
 /// The first students with problems, by ID.
 pub async fn first(database: &Database, administration: &str) -> Result<Vec<Document>> {
-    database.query(Query::collection(collection(administration)?).limit(NAMED)).await
-}
-
-/// What an administration says of its last sync's problems.
-pub fn summary(count: i64, first: &[Document]) -> Fields {
-    fields! { "count" => count, "students" => Value::strings(first.iter().map(Document::id)) }
+    database.query(Query::collection(problems(administration)?).limit(NAMED)).await
 }
 
 /// The write of the administration's [`SYNC_PROBLEMS`]: absent without any.

@@ -2,19 +2,20 @@
 
 use super::fence::take_back_older;
 use super::jobs::RemoveJob;
-use super::problems;
 use crate::administrations::definitions::Definitions;
 use crate::app::App;
 use crate::assignments::settlement::deletion_mark;
 use crate::assignments::side_effects::{Memory, Step, list_dates, user_write};
+use crate::documents::administration_org::{self, OrgSubcollection};
 use crate::documents::administration_sync::Control;
 use crate::documents::archive::archiving;
-use crate::following::waiting_collection;
+use crate::documents::assignment;
+use crate::documents::stats;
+use crate::documents::sync_notes;
+use crate::documents::user;
 use crate::runtime::{HandlerError, Task, TaskOutcome};
 use crate::store::size::fields_size;
-use crate::store::{
-    Direction, DocPath, Document, FieldOp, FieldPath, Precondition, Query, StoreError, Transform, Value, Write,
-};
+use crate::store::{Direction, DocPath, Document, FieldOp, Precondition, Query, StoreError, Transform, Value, Write};
 
 /// Assignments a commit: each is a delete, its mark, its archive, and a write to its student's document. And bytes
 /// of archives, with Firestore taking 10 MiB.
@@ -24,9 +25,9 @@ const PAGE_BYTES: usize = 5 << 20;
 const BATCH: u32 = 400;
 /// What leads students to the administration, by its two names (docs/domain/decisions.md#a-7). It goes before the
 /// assignments, so that none is made behind the removal's back.
-const LEADING: [&str; 2] = ["assignedOrgs", "assigningOrgs"];
+const LEADING: [&str; 2] = [OrgSubcollection::Assigned.id(), administration_org::FORMERLY_ASSIGNED];
 /// What else goes with the administration, after the assignments. Counts last.
-const TRAILING: [&str; 2] = ["readOrgs", "stats"];
+const TRAILING: [&str; 2] = [OrgSubcollection::Read.id(), stats::COLLECTION];
 
 /// Runs a remove task to its end.
 pub async fn run(app: App, task: Task<RemoveJob>) -> Result<TaskOutcome, HandlerError> {
@@ -66,8 +67,8 @@ pub async fn run(app: App, task: Task<RemoveJob>) -> Result<TaskOutcome, Handler
         removal.delete_all(&format!("administrations/{}/{subcollection}", removal.administration)).await?;
     }
     removal.delete_all(&format!("{}/progress", Control::path(removal.administration)?)).await?;
-    removal.delete_all(&problems::collection(removal.administration)?).await?;
-    removal.delete_all(&waiting_collection(removal.administration)?).await?;
+    removal.delete_all(&sync_notes::problems(removal.administration)?).await?;
+    removal.delete_all(&sync_notes::users_to_follow(removal.administration)?).await?;
     removal.forget_creators().await?;
     removal.finish(&task).await
 }
@@ -95,8 +96,7 @@ enum Page {
 impl Removal<'_> {
     /// Deletes a page of assignments with their traces. Counts are not moved: they go altogether.
     async fn page(&self, task: &Task<RemoveJob>, users: Users, most: u32) -> Result<Page, StoreError> {
-        let query = Query::group("assignments")
-            .equal("id", self.administration)
+        let query = assignment::of_administration(self.administration)
             .order_by(crate::store::path::NAME_FIELD, Direction::Ascending)
             .limit(most);
         let now = self.app.now();
@@ -155,19 +155,18 @@ impl Removal<'_> {
     /// Takes the administration from the lists of those who made it. There are several when people edited
     /// each other's: the dashboard's form sends its user as the creator at every save, and notes it with them.
     async fn forget_creators(&self) -> Result<(), StoreError> {
-        const CREATED: &str = "adminData.administrationsCreated";
-        let query = Query::collection("users")
-            .filter(CREATED, FieldOp::ArrayContains, self.administration)
+        let created = user::administrations_created();
+        let query = Query::collection(user::COLLECTION)
+            .filter(&created.to_string(), FieldOp::ArrayContains, self.administration)
             .select(&[])
             .limit(BATCH);
         loop {
             let found = self.app.stores.admin.query(query.clone()).await?;
             let last = found.len() < BATCH as usize;
             for creator in found {
-                let write = Write::transform(creator.path, Vec::new()).when(Precondition::Exists).with(
-                    FieldPath::of(["adminData", "administrationsCreated"]),
-                    Transform::Remove(vec![Value::from(self.administration)]),
-                );
+                let write = Write::transform(creator.path, Vec::new())
+                    .when(Precondition::Exists)
+                    .with(created.clone(), Transform::Remove(vec![Value::from(self.administration)]));
                 match self.app.stores.admin.commit(vec![write]).await {
                     Ok(_) | Err(StoreError::Conflict(_)) => {}
                     Err(error) => return Err(error),

@@ -12,10 +12,11 @@ use crate::assignments::build::Decision;
 use crate::assignments::settlement::Settlement;
 use crate::assignments::side_effects::user_writes;
 use crate::documents::administration_sync::{completed_write, open_chunks, progress_write};
+use crate::documents::assignment;
 use crate::documents::user::{is_living, is_of_type};
 use crate::runtime::{HandlerError, Job, Task, TaskOutcome};
 use crate::store::size::fields_size;
-use crate::store::{Committed, Direction, DocPath, Document, Precondition, Query, StoreError, Write};
+use crate::store::{Committed, Direction, DocPath, Document, Precondition, StoreError, Write};
 
 /// Assignments read, and dealt with in one commit, at most: each may go, archived, with its traces at its student.
 const PAGE: u32 = 110;
@@ -94,8 +95,7 @@ impl Sweep<'_> {
 
     async fn page(&self, task: &Task<SweepJob>, cursor: Option<&str>, most: u32) -> Result<Page, StoreError> {
         let database = &self.app.stores.admin;
-        let mut query = Query::group("assignments")
-            .equal("id", self.administration)
+        let mut query = assignment::of_administration(self.administration)
             .order_by(crate::store::path::NAME_FIELD, Direction::Ascending)
             .limit(most);
         if let Some(cursor) = cursor {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::fields;
 use crate::orgs::{Org, OrgKey};
 use crate::store::WriteKind;
 

@@ -8,18 +8,21 @@ use crate::accounts::{Account, AccountError};
 use crate::app::App;
 use crate::claims::audit::{Action, Record};
 use crate::claims::custom::{for_sign_in, imported, is_open};
+use crate::claims::edit::{Changes, Decision, Publication, State, Target, attempt};
 use crate::claims::lists::{AdminOrgs, granted, snapshot, stored};
-use crate::claims::roster::{SOURCES, Sources, role_over};
-use crate::claims::{ClaimsError, Rounds, give_up, next_update, publish};
+use crate::claims::roster::role_over;
+use crate::claims::sources::Sources;
+use crate::claims::{ClaimsError, Rounds, give_up, publish};
+use crate::documents::roster_entry;
 use crate::documents::user::copy::new_copy;
 use crate::documents::user::same::fold_address;
-use crate::documents::user::user_path;
-use crate::documents::user_claims::claims_map;
+use crate::documents::user::{self, user_path};
+use crate::documents::user_claims::{self, claims_map, claims_path, field};
 use crate::fields;
 use crate::orgs::{OrgLists, OrgTree};
 use crate::rights::{Claims, check_not_suspended, denied};
 use crate::runtime::{FunctionError, Status};
-use crate::store::{Database, Document, FieldPath, Fields, Query, StoreError, Transaction, Value, Write};
+use crate::store::{Database, DocPath, Document, FieldPath, Fields, StoreError, Timestamp, Transaction, Value, Write};
 
 /// What is to be bound.
 pub struct Binding<'a> {
@@ -67,7 +70,7 @@ pub async fn bind(app: &App, binding: &Binding<'_>) -> Result<Bound, FunctionErr
 async fn try_to_bind(app: &App, binding: &Binding<'_>) -> Result<Option<Bound>, FunctionError> {
     let Binding { admin_uid, assessment_uid, .. } = *binding;
     let (admin, assessment) = accounts(app, admin_uid, assessment_uid).await?;
-    let (admin_path, assessment_path) = (Claims::path(admin_uid)?, Claims::path(assessment_uid)?);
+    let (admin_path, assessment_path) = (claims_path(admin_uid)?, claims_path(assessment_uid)?);
     let (admin_document, assessment_document) =
         futures::try_join!(app.stores.admin.get(&admin_path), app.stores.assessment.get(&assessment_path))?;
     let known = Claims::read(admin_uid, admin_document.as_ref());
@@ -127,7 +130,8 @@ async fn try_to_bind(app: &App, binding: &Binding<'_>) -> Result<Option<Bound>, 
             other => other?,
         }
     }
-    let leaves = claims_map(admin_document.as_ref()).is_some_and(|held| held.get("roarUid") != claims.get("roarUid"));
+    let leaves = claims_map(admin_document.as_ref())
+        .is_some_and(|held| held.get(user_claims::field::ROAR_UID) != claims.get(user_claims::field::ROAR_UID));
     if leaves && left.is_some_and(|left| left.is_somebody) {
         close_password(app, &admin).await?;
     }
@@ -141,8 +145,12 @@ async fn try_to_bind(app: &App, binding: &Binding<'_>) -> Result<Option<Bound>, 
     let lags = work.has_user(&app.stores.admin, &roar_uid).await? == Some(false);
     let is_settled = work.is_settled(admin_document.as_ref(), &claims);
     if lags || !is_settled {
-        let (done, _) = app.stores.admin.transaction(|tx| work.write_claims(tx, &roar_uid)).await?;
-        if !done {
+        let beside = work.beside(&roar_uid)?;
+        // The claims are published when the assessment database has the user, too.
+        let publication = Publication::Later;
+        let target = Target { beside: &beside, publication, ..Target::new(binding.function, binding.by, admin_uid) };
+        let decide = |state: &State<'_>| work.decide(&target, state, &roar_uid);
+        if attempt(app, &target, &OrgTree::default(), &decide).await?.is_none() {
             return Ok(None);
         }
     }
@@ -162,7 +170,7 @@ async fn try_to_bind(app: &App, binding: &Binding<'_>) -> Result<Option<Bound>, 
 
 /// A user whose claims are another account's can't become this one's, too.
 async fn check_free(app: &App, roar_uid: &str, admin_uid: &str) -> Result<(), FunctionError> {
-    let holders = Query::collection("userClaims").equal("claims.roarUid", roar_uid).limit(2).select(&[]);
+    let holders = user_claims::of_user(roar_uid).limit(2).select(&[]);
     let holders = app.stores.admin.query(holders).await?;
     match holders.iter().any(|holder| holder.id() != admin_uid) {
         true => Err(FunctionError::new(Status::AlreadyExists, "This user belongs to another account.")),
@@ -192,7 +200,7 @@ async fn roster_entry(
     id: Option<&str>,
 ) -> Result<Option<RosterEntry>, FunctionError> {
     let entries = |name: &'static str, value: String| {
-        let query = Query::collection("identityProviderIds").equal("providerType", kind).equal(name, value);
+        let query = roster_entry::of_provider(kind).equal(name, value);
         app.stores.admin.query(query.limit(MOST_ENTRIES))
     };
     let only = |found: Vec<Document>| match found.as_slice() {
@@ -204,15 +212,15 @@ async fn roster_entry(
         if !account.is_linked(&account_provider(kind), id) {
             return Err(denied("identityProviderId isn't shown to be yours."));
         }
-        if let Some(entry) = only(entries("providerId", id.to_owned()).await?)? {
+        if let Some(entry) = only(entries(roster_entry::field::PROVIDER_ID, id.to_owned()).await?)? {
             return Ok(Some(entry));
         }
     }
     match &account.email {
         Some(email) if account.email_verified => {
-            let mut found = entries("email", fold_address(email)).await?;
+            let mut found = entries(roster_entry::field::EMAIL, fold_address(email)).await?;
             // Who left the roster has no claim to an address that may be somebody else's by now.
-            found.retain(|entry| entry.fields.get("gone").and_then(Value::as_bool) != Some(true));
+            found.retain(|entry| !roster_entry::is_gone(&entry.fields));
             only(found)
         }
         _ => Ok(None),
@@ -239,7 +247,7 @@ impl Work<'_> {
             admin_uid: self.binding.admin_uid,
             assessment_uid: self.binding.assessment_uid,
             admin_claims: claims_map(admin),
-            custom_roar_uid: self.admin.custom_claims.get("roarUid").and_then(Json::as_str),
+            custom_roar_uid: self.admin.custom_claims.get(user_claims::field::ROAR_UID).and_then(Json::as_str),
             assessment_claims,
             entry: self.entry,
             roar_uid: self.binding.roar_uid,
@@ -254,13 +262,15 @@ impl Work<'_> {
         let held = claims_map(document).cloned();
         let imported = imported(&self.admin.custom_claims);
         let mut claims = held.unwrap_or_else(|| imported.clone());
-        if let Some(role) = imported.get("role").filter(|_| is_open(claims.get("role"))) {
-            claims.insert("role".to_owned(), role.clone());
+        if let Some(role) =
+            imported.get(user_claims::field::ROLE).filter(|_| is_open(claims.get(user_claims::field::ROLE)))
+        {
+            claims.insert(user_claims::field::ROLE.to_owned(), role.clone());
         }
         for (name, uid) in [
-            ("roarUid", roar_uid),
-            ("adminUid", self.binding.admin_uid),
-            ("assessmentUid", self.binding.assessment_uid),
+            (user_claims::field::ROAR_UID, roar_uid),
+            (user_claims::field::ADMIN_UID, self.binding.admin_uid),
+            (user_claims::field::ASSESSMENT_UID, self.binding.assessment_uid),
         ] {
             claims.insert(name.to_owned(), Value::from(uid));
         }
@@ -278,8 +288,8 @@ impl Work<'_> {
         if entry.activated && due.is_empty() {
             return claims;
         }
-        if let Some(role) = role_over(entry, claims.get("role")) {
-            claims.insert("role".to_owned(), Value::from(role));
+        if let Some(role) = role_over(entry, claims.get(user_claims::field::ROLE)) {
+            claims.insert(user_claims::field::ROLE.to_owned(), Value::from(role));
         }
         claims
     }
@@ -297,12 +307,13 @@ impl Work<'_> {
     /// True for claims of the assessment account that say whose it is.
     fn holds(&self, claims: &Fields) -> bool {
         let says = |name: &str, uid: &str| claims.get(name).and_then(Value::as_str) == Some(uid);
-        says("adminUid", self.binding.admin_uid) && says("assessmentUid", self.binding.assessment_uid)
+        says(user_claims::field::ADMIN_UID, self.binding.admin_uid)
+            && says(user_claims::field::ASSESSMENT_UID, self.binding.assessment_uid)
     }
 
     /// Whether there's a users document, and whether it names the assessment account.
     async fn has_user(&self, database: &Database, roar_uid: &str) -> Result<Option<bool>, FunctionError> {
-        let mask = [FieldPath::top("assessmentUid")];
+        let mask = [FieldPath::top(user::field::ASSESSMENT_UID)];
         let mut found = database.get_fields(&[user_path(roar_uid)?], Some(&mask)).await?;
         Ok(found.pop().flatten().map(|user| !self.names_another(&user)))
     }
@@ -320,116 +331,125 @@ impl Work<'_> {
     }
 
     fn names_another(&self, user: &Document) -> bool {
-        user.fields.get("assessmentUid").and_then(Value::as_str) != Some(self.binding.assessment_uid)
+        user::assessment_uid(&user.fields) != Some(self.binding.assessment_uid)
     }
 
     async fn write_user(&self, tx: &Transaction, roar_uid: &str) -> Result<(), FunctionError> {
         let path = user_path(roar_uid)?;
-        if tx.get(&path).await?.is_some_and(|user| self.names_another(&user)) {
-            tx.write(Write::update(path, fields! { "assessmentUid" => self.binding.assessment_uid })).await;
-        }
+        let named = tx.get(&path).await?.and_then(|user| self.named_user(&user));
+        tx.write_all(named).await;
         Ok(())
     }
 
     /// Makes the assessment account the admin account's, and nothing more: neither a user nor rights come with
     /// it, in case that somebody else is faster in the admin database.
     async fn reserve(&self, tx: Transaction, roar_uid: &str) -> Result<(), FunctionError> {
-        let path = Claims::path(self.binding.assessment_uid)?;
+        let path = claims_path(self.binding.assessment_uid)?;
         let document = tx.get(&path).await?;
         let held = claims_map(document.as_ref());
         // Somebody else may have bound the account since it was looked at.
         let question = Question { roar_uid: Some(roar_uid), entry: None, ..self.question(None, held) };
         user_of(&question)?;
-        let uids = fields! { "adminUid" => self.binding.admin_uid, "assessmentUid" => self.binding.assessment_uid };
-        let mask: Vec<FieldPath> = uids.keys().map(|name| FieldPath::of(["claims", name.as_str()])).collect();
-        tx.write(Write::merge(path, fields! { "claims" => uids }, mask)).await;
+        let uids = fields! { user_claims::field::ADMIN_UID => self.binding.admin_uid, user_claims::field::ASSESSMENT_UID => self.binding.assessment_uid };
+        let mask: Vec<FieldPath> =
+            uids.keys().map(|name| FieldPath::of([user_claims::field::CLAIMS, name.as_str()])).collect();
+        tx.write(Write::merge(path, fields! { user_claims::field::CLAIMS => uids }, mask)).await;
         Ok(())
     }
 
-    /// False when the claims, or the roster's entry, are others than those that were looked at.
-    async fn write_claims(&self, tx: Transaction, expected: &str) -> Result<bool, FunctionError> {
-        let path = Claims::path(self.binding.admin_uid)?;
-        let document = tx.get(&path).await?;
-        check_not_suspended(&Claims::read(self.binding.admin_uid, document.as_ref()))?;
-        let held = claims_map(document.as_ref());
-        let roar_uid = user_of(&self.question(document.as_ref(), None))?;
+    /// Outdated when the claims, or the roster's entry, are others than those that were looked at. The documents beside
+    /// the claims are those of [`Work::beside`].
+    fn decide<'t>(
+        &self,
+        target: &Target<'t>,
+        state: &State<'_>,
+        expected: &str,
+    ) -> Result<Decision<'t, ()>, FunctionError> {
+        check_not_suspended(&Claims::read(self.binding.admin_uid, state.document))?;
+        let roar_uid = user_of(&self.question(state.document, None))?;
         if roar_uid != expected {
-            return Ok(false);
+            return Ok(Decision::Outdated);
         }
+        let mut beside = state.beside.iter();
+        let user = beside.next().and_then(Option::as_ref);
         let mut entry = None;
         if let Some(known) = self.entry {
-            entry = tx.get(&known.path).await?.as_ref().and_then(RosterEntry::of);
+            entry = beside.next().and_then(Option::as_ref).and_then(RosterEntry::of);
             let bound = entry.as_ref().and_then(|current| current.admin_uid.as_deref());
             if bound.is_some_and(|bound| bound != self.binding.admin_uid) {
                 return Err(FunctionError::new(Status::AlreadyExists, "This identity belongs to another account."));
             }
             let is_same = entry.as_ref().is_some_and(|current| current.due_orgs().same_orgs(&known.due_orgs()));
-            if !is_same || (!known.due_orgs().is_empty() && !granted(held).same_orgs(self.held)) {
-                return Ok(false);
+            if !is_same || (!known.due_orgs().is_empty() && !state.granted().same_orgs(self.held)) {
+                return Ok(Decision::Outdated);
             }
         }
-        let pair = self.new_pair(&tx).await?;
-        self.write_user(&tx, &roar_uid).await?;
-        let claims = self.claims(document.as_ref(), &roar_uid, entry.as_ref());
-        if self.is_settled(document.as_ref(), &claims) {
-            return Ok(true);
+        let mut change = Changes::default();
+        change.beside.extend(user.and_then(|user| self.named_user(user)));
+        let claims = self.claims(state.document, &roar_uid, entry.as_ref());
+        if self.is_settled(state.document, &claims) {
+            return Ok(Decision::Write(change.into(), ()));
         }
-        self.write_entry(&tx).await;
-        tx.write_all(pair).await;
-        let before = stored(held);
-        let after = stored(Some(&claims));
-        let updated = next_update(document.as_ref(), self.app.now());
-        let mut details = fields! { "roarUid" => roar_uid.as_str(), "assessmentUid" => self.binding.assessment_uid };
+        change.beside.extend(self.entry_write(state.now));
+        // The pair of the user whom the account leaves, unless somebody has decided about the two before.
+        let is_decided = beside.next().is_some_and(Option::is_some);
+        change.beside.extend(self.pair().filter(|_| !is_decided).cloned());
+        let (before, after) = (state.orgs(), stored(Some(&claims)));
+        let mut details = fields! {
+            field::ROAR_UID => roar_uid, field::ASSESSMENT_UID => self.binding.assessment_uid,
+        };
         if let (Some(entry), Some((kind, id))) = (self.entry, self.binding.identity) {
             let is_by_id = id == Some(entry.provider_id.as_str());
             details.extend(fields! { "provider" => kind, "match" => if is_by_id { "id" } else { "email" } });
         }
         details.extend(self.left.map(|left| ("before".to_owned(), Value::from(left.user.as_str()))));
         let record = Record {
-            function: self.binding.function,
-            action: Action::Bind,
-            by: self.binding.by,
-            target: self.binding.admin_uid,
-            orgs: None,
-            minimal: (!before.same(&after)).then_some((&before.minimal, &after.minimal)),
+            minimal: (!before.same(&after)).then_some((before.minimal, after.minimal)),
             details,
+            ..target.record(Action::Bind)
         };
-        tx.write(record.write(self.app)?).await;
-        let mut fields = fields! { "claims" => claims, "lastUpdated" => updated };
+        change = change.with(field::CLAIMS, Value::Map(claims)).recorded(record);
         if let (Some(entry), Some((kind, _))) = (&entry, self.binding.identity)
             && !entry.due_orgs().is_empty()
         {
-            let sources = Sources::read(document.as_ref()).adopting(kind, &entry.copied, document.as_ref());
+            let sources = Sources::read(state.document).adopting(kind, &entry.copied, state.document);
             let given = sources.of_roster(kind).iter().chain(entry.due_orgs().iter()).collect();
-            fields.extend(sources.with_roster(kind, given).to_value().map(|value| (SOURCES.to_owned(), value)));
+            change = change.noting(sources.with_roster(kind, given).to_value());
         }
-        let write = match document {
-            Some(_) => Write::update(path, fields),
-            None => {
-                fields.insert("testData".to_owned(), Value::Boolean(false));
-                Write::create(path, fields)
-            }
-        };
-        tx.write(write).await;
-        Ok(true)
+        if state.document.is_none() {
+            change = change.with(field::TEST_DATA, false);
+        }
+        Ok(Decision::Write(change.into(), ()))
     }
 
-    /// The pair of the user whom the account leaves, unless somebody has decided about the two before.
-    async fn new_pair(&self, tx: &Transaction) -> Result<Option<Write>, StoreError> {
-        let Some(pair) = self.left.and_then(|left| left.pair.as_ref()) else { return Ok(None) };
-        Ok(tx.get(&pair.path).await?.is_none().then(|| pair.clone()))
+    /// What the decision reads with the claims: the user, then the roster's entry and the pair, where there are any.
+    fn beside(&self, roar_uid: &str) -> Result<Vec<DocPath>, StoreError> {
+        let user = user_path(roar_uid)?;
+        let entry = self.entry.map(|entry| entry.path.clone());
+        Ok([Some(user), entry, self.pair().map(|pair| pair.path.clone())].into_iter().flatten().collect())
     }
 
-    async fn write_entry(&self, tx: &Transaction) {
-        let Some(entry) = self.entry.filter(|entry| self.entry_lags(entry)) else { return };
+    fn pair(&self) -> Option<&Write> {
+        self.left.and_then(|left| left.pair.as_ref())
+    }
+
+    /// The write that names the assessment account on its user, unless it's named there.
+    fn named_user(&self, user: &Document) -> Option<Write> {
+        let named = fields! { user::field::ASSESSMENT_UID => self.binding.assessment_uid };
+        self.names_another(user).then(|| Write::update(user.path.clone(), named))
+    }
+
+    /// The write by which the entry says whose it is, unless it says so.
+    fn entry_write(&self, now: Timestamp) -> Option<Write> {
+        let entry = self.entry.filter(|entry| self.entry_lags(entry))?;
         let mut fields = fields! {
-            "adminUid" => self.binding.admin_uid, "activated" => true, "lastSync" => self.app.now(),
+            roster_entry::field::ADMIN_UID => self.binding.admin_uid, roster_entry::field::ACTIVATED => true, roster_entry::field::LAST_SYNC => now,
             // So that what's taken away later doesn't come back, and what's added later comes.
             COPIED => entry.admin_orgs.to_value(),
         };
         if let Some((_, Some(id))) = self.binding.identity {
-            fields.insert("providerId".to_owned(), Value::from(id));
+            fields.insert(roster_entry::field::PROVIDER_ID.to_owned(), Value::from(id));
         }
-        tx.write(Write::update(entry.path.clone(), fields)).await;
+        Some(Write::update(entry.path.clone(), fields))
     }
 }

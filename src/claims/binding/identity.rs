@@ -2,7 +2,9 @@
 //! (docs/domain/rights.md#sign-in).
 
 use crate::accounts::Account;
+use crate::documents::roster_entry;
 use crate::documents::user::same::fold_address;
+use crate::documents::user_claims;
 use crate::orgs::OrgLists;
 use crate::runtime::{FunctionError, Status};
 use crate::store::{DocPath, Document, Fields, Value};
@@ -26,7 +28,7 @@ pub fn admin_provider(admin_project: &str) -> String {
 }
 
 /// The field of a roster's entry that says which of its rights were given to its user already.
-pub const COPIED: &str = "copiedAdminOrgs";
+pub const COPIED: &str = roster_entry::field::COPIED_ADMIN_ORGS;
 
 /// An entry of a roster that waits for its user, or has found them (docs/domain/rosters.md#identity-entries).
 #[derive(Clone, Debug, PartialEq)]
@@ -58,8 +60,8 @@ impl RosterEntry {
             let text = document.fields.get(name).and_then(Value::as_str);
             text.filter(|text| !text.is_empty()).map(str::to_owned)
         };
-        let activated = document.fields.get("activated").and_then(Value::as_bool).unwrap_or(false);
-        let admin_orgs = OrgLists::from_value(document.fields.get("adminOrgs"));
+        let activated = document.fields.get(roster_entry::field::ACTIVATED).and_then(Value::as_bool).unwrap_or(false);
+        let admin_orgs = OrgLists::from_value(document.fields.get(roster_entry::field::ADMIN_ORGS));
         let copied = match document.fields.get(COPIED) {
             // From before this was noted down.
             None if activated => admin_orgs.clone(),
@@ -67,14 +69,14 @@ impl RosterEntry {
         };
         Some(RosterEntry {
             path: document.path.clone(),
-            roar_uid: text("roarUid")?,
-            admin_uid: text("adminUid"),
-            provider_id: text("providerId").unwrap_or_default(),
+            roar_uid: text(roster_entry::field::ROAR_UID)?,
+            admin_uid: text(roster_entry::field::ADMIN_UID),
+            provider_id: text(roster_entry::field::PROVIDER_ID).unwrap_or_default(),
             admin_orgs,
             copied,
-            role: text("role"),
+            role: text(roster_entry::field::ROLE),
             activated,
-            district: text("district"),
+            district: text(roster_entry::field::DISTRICT),
         })
     }
 
@@ -115,7 +117,7 @@ pub fn user_of(question: &Question) -> Result<String, FunctionError> {
     };
     let refuse = |status, message: &str| Err(FunctionError::new(status, message));
     let custom = question.custom_roar_uid.filter(|uid| question.admin_claims.is_none() && !uid.is_empty());
-    let known = text(question.admin_claims, "roarUid").or(custom.map(str::to_owned));
+    let known = text(question.admin_claims, user_claims::field::ROAR_UID).or(custom.map(str::to_owned));
     let leaves = |uid: &str| question.leaves == Some(uid);
     if let Some(entry) = question.entry
         && entry.admin_uid.as_deref().is_some_and(|bound| bound != question.admin_uid)
@@ -134,13 +136,17 @@ pub fn user_of(question: &Question) -> Result<String, FunctionError> {
         (None, Some(known)) => known.clone(),
         (None, None) => question.admin_uid.to_owned(),
     };
-    let bound = (text(question.assessment_claims, "roarUid"), text(question.assessment_claims, "adminUid"));
+    let bound = (
+        text(question.assessment_claims, user_claims::field::ROAR_UID),
+        text(question.assessment_claims, user_claims::field::ADMIN_UID),
+    );
     if bound.0.is_some_and(|bound| bound != roar_uid && !leaves(&bound))
         || bound.1.is_some_and(|bound| bound != question.admin_uid)
     {
         return refuse(Status::AlreadyExists, "The assessment account belongs to another user.");
     }
-    let other = text(question.admin_claims, "assessmentUid").is_some_and(|uid| uid != question.assessment_uid);
+    let other = text(question.admin_claims, user_claims::field::ASSESSMENT_UID)
+        .is_some_and(|uid| uid != question.assessment_uid);
     if other && question.other_account_lives {
         return refuse(Status::AlreadyExists, "This account has another assessment account.");
     }
@@ -156,7 +162,7 @@ pub fn is_owner(
     assessment_project: &str,
     assessment_claims: Option<&Fields>,
 ) -> bool {
-    let bound = assessment_claims.and_then(|claims| claims.get("adminUid")).and_then(Value::as_str);
+    let bound = assessment_claims.and_then(|claims| claims.get(user_claims::field::ADMIN_UID)).and_then(Value::as_str);
     let address = |account: &Account| account.email.as_deref().map(fold_address);
     let same_address = admin.email_verified && assessment.email_verified && address(admin) == address(assessment);
     bound == Some(&admin.uid)

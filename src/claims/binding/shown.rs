@@ -9,14 +9,17 @@ use secrecy::SecretString;
 use super::identity::{RosterEntry, account_provider, is_roster_provider};
 use crate::accounts::{Account, AccountError, AccountUpdate};
 use crate::app::App;
-use crate::documents::doubles::Found;
+use crate::documents::doubles::{Found, agrees};
 use crate::documents::user::age::day;
 use crate::documents::user::merged::refusal;
+use crate::documents::user::orgs::current_orgs;
 use crate::documents::user::same::{fold_address, same_birth, same_name};
-use crate::documents::user::user_path;
+use crate::documents::user::{self, user_path};
+use crate::documents::user_claims;
+use crate::orgs::OrgType;
 use crate::rights::Claims;
 use crate::runtime::{FunctionError, Status};
-use crate::store::{Document, Fields, Query, Value, Write, lookup};
+use crate::store::{Document, Fields, Value, Write};
 
 /// The user whom an account leaves for the one of its roster's entry.
 #[derive(Debug)]
@@ -67,21 +70,20 @@ pub(super) async fn left(
 
 /// What agrees of two users, one of whom has an account that is the other's.
 fn agrees(known: &Fields, rostered: &Fields) -> Vec<&'static str> {
-    let address = |user: &Fields| user.get("email").and_then(Value::as_str).map(fold_address);
-    let birth = |user: &Fields| lookup(user, "studentData.dob").and_then(Value::as_timestamp);
+    let address = |user: &Fields| user.get(user::field::EMAIL).and_then(Value::as_str).map(fold_address);
+    let birth = |user: &Fields| user::in_student_data(user, user::field::DOB).and_then(Value::as_timestamp);
     let same_birth = birth(known).zip(birth(rostered)).is_some_and(|(held, born)| same_birth(held, day(born)));
     let same = [
         ("account", true),
-        ("email", address(known).is_some() && address(known) == address(rostered)),
-        ("name", same_name(known, rostered)),
-        ("dob", same_birth),
+        (agrees::EMAIL, address(known).is_some() && address(known) == address(rostered)),
+        (agrees::NAME, same_name(known, rostered)),
+        (agrees::DOB, same_birth),
     ];
     same.into_iter().filter(|(_, same)| *same).map(|(field, _)| field).collect()
 }
 
 fn district_of(user: &Fields) -> Option<String> {
-    let current = lookup(user, "districts.current").and_then(Value::as_array).unwrap_or_default();
-    Some(current.first()?.as_str()?.to_owned())
+    current_orgs(user).of(OrgType::District).first().cloned()
 }
 
 /// The claims of other accounts that are bound to the entry's user, all of which give way: accounts without rights, with
@@ -92,7 +94,7 @@ pub(super) async fn giving_way(
     entry: &RosterEntry,
     admin_uid: &str,
 ) -> Result<Vec<Document>, FunctionError> {
-    let holders = Query::collection("userClaims").equal("claims.roarUid", entry.roar_uid.as_str()).limit(MOST_HOLDERS);
+    let holders = user_claims::of_user(&entry.roar_uid).limit(MOST_HOLDERS);
     let mut holders = app.stores.admin.query(holders).await?;
     holders.retain(|holder| holder.id() != admin_uid);
     let uids: Vec<&str> = holders.iter().map(Document::id).collect();

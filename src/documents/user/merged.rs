@@ -1,13 +1,14 @@
 //! Users who turned out to be one person, as their documents say it. Pure.
 
+use super::{field, is_student};
 use crate::store::{Fields, Value};
 
 /// Where a user's document says whom they turned out to be.
-pub const MERGED_INTO: &str = "mergedInto";
+pub const MERGED_INTO: &str = field::MERGED_INTO;
 /// The same while the merge is under way.
-pub const MERGING_INTO: &str = "mergingInto";
+pub const MERGING_INTO: &str = field::MERGING_INTO;
 /// Where the other one's document says who they were besides.
-pub const MERGED_FROM: &str = "mergedFrom";
+pub const MERGED_FROM: &str = field::MERGED_FROM;
 
 /// Why two users can't be merged; for people.
 pub fn refusal(from: (&str, &Fields), into: (&str, &Fields)) -> Option<String> {
@@ -24,7 +25,6 @@ pub fn refusal(from: (&str, &Fields), into: (&str, &Fields)) -> Option<String> {
     if let Some(other) = other {
         return Some(format!("{from_id} is merged into {other} already."));
     }
-    let is_student = |user: &Fields| pointer(user, "userType").as_deref() == Some("student");
     if is_student(from) != is_student(into) {
         return Some("One of them is a student and the other isn't: that's not one person.".to_owned());
     }

@@ -3,11 +3,12 @@
 pub mod age;
 pub mod copy;
 pub mod grade;
+pub mod listed;
 pub mod merged;
 pub mod orgs;
 pub mod same;
 
-use crate::store::{DocPath, Fields, Result, Value};
+use crate::store::{DocPath, FieldPath, Fields, Result, Value};
 
 /// Names of the fields of users; what they mean: docs/domain/documents.md#users.
 #[allow(missing_docs, reason = "the page says what each field means")]
@@ -66,22 +67,117 @@ pub mod field {
     pub const BIRTH_YEAR: &str = "birthYear";
 }
 
+/// The types of users that the service tells apart, as [`field::USER_TYPE`] has them.
+#[allow(missing_docs, reason = "they say it")]
+pub mod user_type {
+    pub const ADMIN: &str = "admin";
+    pub const CAREGIVER: &str = "caregiver";
+    pub const STUDENT: &str = "student";
+}
+
+/// The collection, in both databases.
+pub const COLLECTION: &str = "users";
+
 /// Where a user's document is.
 pub fn user_path(roar_uid: &str) -> Result<DocPath> {
-    DocPath::in_collection("users", roar_uid)
+    DocPath::in_collection(COLLECTION, roar_uid)
+}
+
+/// The user's type.
+pub fn type_of(user: &Fields) -> Option<&str> {
+    user.get(field::USER_TYPE).and_then(Value::as_str)
+}
+
+/// What conditions and assignments ask of a student: their grade, date of birth and the like.
+pub fn student_data(user: &Fields) -> Option<&Fields> {
+    user.get(field::STUDENT_DATA).and_then(Value::as_map)
+}
+
+/// One of the fields of [`student_data`].
+pub fn in_student_data<'a>(user: &'a Fields, name: &str) -> Option<&'a Value> {
+    student_data(user)?.get(name)
+}
+
+/// True for what a condition looks at, as a path, when a student's grade decides it.
+pub fn depends_on_grade(path: &str) -> bool {
+    path.ends_with(field::GRADE) || path == "studentData.schoolLevel"
+}
+
+/// True for what a condition looks at, as a path, when a student's date of birth decides it.
+pub fn depends_on_birth(path: &str) -> bool {
+    path == "age" || path == "studentData.dob" || path.starts_with("birth")
+}
+
+/// Where the IDs are of the administrations that somebody made.
+pub fn administrations_created() -> FieldPath {
+    FieldPath::of([field::ADMIN_DATA, field::ADMINISTRATIONS_CREATED])
+}
+
+/// True for a user who is a student by their type.
+pub fn is_student(user: &Fields) -> bool {
+    type_of(user) == Some(user_type::STUDENT)
+}
+
+/// True for a user who is an administrator by their type.
+pub fn is_admin(user: &Fields) -> bool {
+    type_of(user) == Some(user_type::ADMIN)
+}
+
+/// The Auth UID, in the assessment project, that a user's document names.
+pub fn assessment_uid(user: &Fields) -> Option<&str> {
+    user.get(field::ASSESSMENT_UID).and_then(Value::as_str)
 }
 
 /// True unless the user is archived, that is, unenrolled from everything (docs/domain/documents.md#archived).
 pub fn is_living(user: &Fields) -> bool {
-    user.get("archived").and_then(Value::as_bool) != Some(true)
+    user.get(field::ARCHIVED).and_then(Value::as_bool) != Some(true)
 }
 
 /// What a document that doesn't say whether its user is archived should say: pages ask for users that are not.
 pub fn archived_unsaid(user: &Fields) -> Option<Value> {
-    user.get("archived").is_none_or(Value::is_null).then_some(Value::Boolean(false))
+    user.get(field::ARCHIVED).is_none_or(Value::is_null).then_some(Value::Boolean(false))
 }
 
 /// True when the user's type is one of `types`.
 pub fn is_of_type(user: &Fields, types: &[String]) -> bool {
-    user.get("userType").and_then(Value::as_str).is_some_and(|of| types.iter().any(|name| name == of))
+    type_of(user).is_some_and(|of| types.iter().any(|name| name == of))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fields;
+
+    #[test]
+    fn a_user_says_who_they_are() {
+        let user = fields! {
+            "userType" => "student", "assessmentUid" => "x", "studentData" => fields! { "grade" => "3" },
+            "archived" => true,
+        };
+        assert_eq!((type_of(&user), assessment_uid(&user)), (Some(user_type::STUDENT), Some("x")));
+        assert!(is_of_type(&user, &["educator".to_owned(), "student".to_owned()]) && !is_of_type(&user, &[]));
+        assert_eq!(student_data(&user), Some(&fields! { "grade" => "3" }));
+        assert_eq!(in_student_data(&user, field::GRADE), Some(&Value::from("3")));
+        assert_eq!((is_student(&user), is_admin(&user)), (true, false));
+        assert_eq!((is_living(&user), archived_unsaid(&user)), (false, None));
+        let nobody = Fields::new();
+        assert_eq!((type_of(&nobody), student_data(&nobody), is_living(&nobody)), (None, None, true));
+        assert_eq!(archived_unsaid(&nobody), Some(Value::Boolean(false)));
+    }
+
+    #[test]
+    fn what_a_grade_and_a_birth_decide() {
+        // The field of a condition; decided by the grade, by the birth.
+        for (path, expected) in [
+            ("studentData.grade", [true, false]),
+            ("grade", [true, false]),
+            ("studentData.schoolLevel", [true, false]),
+            ("age", [false, true]),
+            ("studentData.dob", [false, true]),
+            ("birthYear", [false, true]),
+            ("studentData.gender", [false, false]),
+        ] {
+            assert_eq!([depends_on_grade(path), depends_on_birth(path)], expected, "{path}");
+        }
+    }
 }

@@ -1,12 +1,30 @@
 //! The history of a user's orgs: for each type of org, `current`, `all` that ever were, and the `dates`
 //! from and to (docs/domain/documents.md#history-of-a-users-orgs). Pure.
 
+use super::field;
 use crate::documents::org_lists::{OrgLists, OrgType};
 use crate::fields;
 use crate::store::{DocPath, FieldPath, Fields, Timestamp, Value};
 
 /// In the map of a type of org: the orgs that the user is in now.
 pub const CURRENT: &str = "current";
+
+/// In the map of a type of org: all that the user ever was in.
+pub const ALL: &str = "all";
+/// In the map of a type of org: since when, and until when, the user was in each.
+pub const DATES: &str = "dates";
+const FROM: &str = "from";
+const TO: &str = "to";
+
+/// Where the IDs are of the orgs of a type that a user is in now, for queries.
+pub fn current_path(org_type: OrgType) -> String {
+    format!("{}.{CURRENT}", org_type.plural())
+}
+
+/// The dates of the orgs of a type.
+pub fn dates_of(user: &Fields, org_type: OrgType) -> Option<&Fields> {
+    user.get(org_type.plural()).and_then(Value::as_map)?.get(DATES)?.as_map()
+}
 
 /// The orgs that a user is in now, by type.
 pub fn current_orgs(user: &Fields) -> OrgLists {
@@ -16,7 +34,7 @@ pub fn current_orgs(user: &Fields) -> OrgLists {
             let current = user
                 .get(org_type.plural())
                 .and_then(Value::as_map)
-                .and_then(|map| map.get("current"))
+                .and_then(|map| map.get(CURRENT))
                 .and_then(Value::as_array)
                 .unwrap_or_default();
             current.iter().filter_map(Value::as_str).map(move |id| (org_type, id))
@@ -44,30 +62,30 @@ pub fn listed(of_type: Option<&Fields>, name: &str) -> Vec<String> {
 
 /// Since when a user has been in orgs of which nobody knows it.
 pub fn since(user: &Fields, at: Timestamp) -> Timestamp {
-    user.get("createdAt").and_then(Value::as_timestamp).unwrap_or(at)
+    user.get(field::CREATED_AT).and_then(Value::as_timestamp).unwrap_or(at)
 }
 
 /// A user's orgs of one type, when these are to be the current ones: who joins an org is there from `at`, who leaves it was
 /// there until then, where nobody knows better since `since`, and nothing of the past is forgotten (docs/domain/documents.md#maps-of-a-users-orgs).
 pub fn with_current(stored: Option<&Fields>, current: Vec<String>, since: Timestamp, at: Timestamp) -> Fields {
-    let (before, mut all) = (listed(stored, "current"), listed(stored, "all"));
+    let (before, mut all) = (listed(stored, CURRENT), listed(stored, ALL));
     for id in before.iter().chain(&current) {
         if !all.contains(id) {
             all.push(id.clone());
         }
     }
-    let dates = stored.and_then(|stored| stored.get("dates")).and_then(Value::as_map);
+    let dates = stored.and_then(|stored| stored.get(DATES)).and_then(Value::as_map);
     let mut dates = dates.cloned().unwrap_or_default();
     for id in current.iter().filter(|id| !before.contains(id)) {
-        dates.insert(id.clone(), Value::Map(fields! { "from" => at, "to" => Value::Null }));
+        dates.insert(id.clone(), Value::Map(fields! { FROM => at, TO => Value::Null }));
     }
     for id in before.iter().filter(|id| !current.contains(id)) {
-        let from = dates.get(id).and_then(Value::as_map).and_then(|dates| dates.get("from"));
+        let from = dates.get(id).and_then(Value::as_map).and_then(|dates| dates.get(FROM));
         let from = from.filter(|from| !from.is_null()).cloned().unwrap_or(since.into());
-        dates.insert(id.clone(), Value::Map(fields! { "from" => from, "to" => at }));
+        dates.insert(id.clone(), Value::Map(fields! { FROM => from, TO => at }));
     }
     let mut map = stored.cloned().unwrap_or_default();
-    map.extend(fields! { "current" => Value::strings(current), "all" => Value::strings(all), "dates" => dates });
+    map.extend(fields! { CURRENT => Value::strings(current), ALL => Value::strings(all), DATES => dates });
     map
 }
 
@@ -85,21 +103,21 @@ pub fn joined_orgs(into: &Fields, from: &Fields, org_type: OrgType, now: Timesta
         }
         all
     };
-    let (current, mut all) = (join("current"), join("all"));
+    let (current, mut all) = (join(CURRENT), join(ALL));
     all.extend(current.iter().filter(|id| !all.contains(id)).cloned().collect::<Vec<_>>());
     let mut map = own.cloned().unwrap_or_default();
-    let mut dates = map.get("dates").and_then(Value::as_map).cloned().unwrap_or_default();
-    let their_dates = theirs.get("dates").and_then(Value::as_map).cloned().unwrap_or_default();
+    let mut dates = map.get(DATES).and_then(Value::as_map).cloned().unwrap_or_default();
+    let their_dates = theirs.get(DATES).and_then(Value::as_map).cloned().unwrap_or_default();
     for id in &all {
-        let since = |dates: &Fields| dates.get(id)?.as_map()?.get("from")?.as_timestamp();
+        let since = |dates: &Fields| dates.get(id)?.as_map()?.get(FROM)?.as_timestamp();
         let earliest = [since(&dates), since(&their_dates)].into_iter().flatten().min();
         if current.contains(id) {
-            dates.insert(id.clone(), Value::Map(fields! { "from" => earliest.unwrap_or(now) }));
+            dates.insert(id.clone(), Value::Map(fields! { FROM => earliest.unwrap_or(now) }));
         } else if let (None, Some(known)) = (dates.get(id), their_dates.get(id)) {
             dates.insert(id.clone(), known.clone());
         }
     }
-    map.extend(fields! { "current" => Value::strings(current), "all" => Value::strings(all), "dates" => dates });
+    map.extend(fields! { CURRENT => Value::strings(current), ALL => Value::strings(all), DATES => dates });
     Some(Value::Map(map))
 }
 
@@ -113,10 +131,10 @@ pub fn history_changes(user: &Fields, left: &OrgLists, at: Timestamp) -> Option<
     let mut mask = Vec::new();
     let since = since(user, at);
     for org_type in OrgType::ALL {
-        let current: Vec<&str> = org_ids(user, org_type, "current").collect();
-        let former: Vec<&str> = org_ids(user, org_type, "all").collect();
+        let current: Vec<&str> = org_ids(user, org_type, CURRENT).collect();
+        let former: Vec<&str> = org_ids(user, org_type, ALL).collect();
         let stored = user.get(org_type.plural()).and_then(Value::as_map);
-        let mut dates = stored.and_then(|map| map.get("dates")).and_then(Value::as_map).cloned().unwrap_or_default();
+        let mut dates = stored.and_then(|map| map.get(DATES)).and_then(Value::as_map).cloned().unwrap_or_default();
         let mut all: Vec<&str> = former.clone();
         for id in current.iter().copied().chain(left.of(org_type).iter().map(String::as_str)) {
             if !all.contains(&id) {
@@ -127,13 +145,13 @@ pub fn history_changes(user: &Fields, left: &OrgLists, at: Timestamp) -> Option<
         for id in &all {
             let entry = dates.get(*id).and_then(Value::as_map);
             let date = |name: &str| entry.and_then(|entry| entry.get(name)).filter(|date| !date.is_null());
-            let entry = match (current.contains(id), date("from"), date("to")) {
+            let entry = match (current.contains(id), date(FROM), date(TO)) {
                 (true, Some(_), None) | (false, Some(_), Some(_)) => continue,
-                (true, _, Some(_)) => fields! { "from" => at },
-                (true, None, None) => fields! { "from" => if former.contains(id) { since } else { at } },
+                (true, _, Some(_)) => fields! { FROM => at },
+                (true, None, None) => fields! { FROM => if former.contains(id) { since } else { at } },
                 (false, from, to) => {
                     let (from, to) = (from.cloned(), to.cloned());
-                    fields! { "from" => from.unwrap_or(since.into()), "to" => to.unwrap_or(at.into()) }
+                    fields! { FROM => from.unwrap_or(since.into()), TO => to.unwrap_or(at.into()) }
                 }
             };
             dates.insert((*id).to_owned(), Value::Map(entry));
@@ -141,17 +159,17 @@ pub fn history_changes(user: &Fields, left: &OrgLists, at: Timestamp) -> Option<
         }
         let mut map = Fields::new();
         if all != former {
-            mask.push(FieldPath::of([org_type.plural(), "all"]));
-            map.insert("all".to_owned(), Value::strings(all));
+            mask.push(FieldPath::of([org_type.plural(), ALL]));
+            map.insert(ALL.to_owned(), Value::strings(all));
         }
         if moved {
-            mask.push(FieldPath::of([org_type.plural(), "dates"]));
-            map.insert("dates".to_owned(), Value::Map(dates));
+            mask.push(FieldPath::of([org_type.plural(), DATES]));
+            map.insert(DATES.to_owned(), Value::Map(dates));
         }
         // Pages read `current` unguarded wherever there's a map (docs/domain/dashboard.md#users).
-        if !map.is_empty() && !stored.is_some_and(|map| matches!(map.get("current"), Some(Value::Array(_)))) {
-            mask.push(FieldPath::of([org_type.plural(), "current"]));
-            map.insert("current".to_owned(), Value::Array(Vec::new()));
+        if !map.is_empty() && !stored.is_some_and(|map| matches!(map.get(CURRENT), Some(Value::Array(_)))) {
+            mask.push(FieldPath::of([org_type.plural(), CURRENT]));
+            map.insert(CURRENT.to_owned(), Value::Array(Vec::new()));
         }
         if !map.is_empty() {
             changes.insert(org_type.plural().to_owned(), Value::Map(map));

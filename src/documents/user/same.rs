@@ -13,7 +13,7 @@ use crate::store::{Document, FieldPath, Fields, Precondition, Timestamp, Value, 
 
 /// In a users document: the address as it's compared, where its own spelling differs. So that one query finds whoever
 /// has an address, however it was typed in.
-pub const ADDRESS_KEY: &str = "emailKey";
+pub const ADDRESS_KEY: &str = super::field::EMAIL_KEY;
 
 /// An e-mail address as it's compared: without case and outer blanks.
 pub fn fold_address(address: &str) -> String {

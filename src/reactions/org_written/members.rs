@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 use super::change::OrgChange;
 use super::follow::OrgOfJob;
 use crate::app::App;
-use crate::documents::user::orgs::current_orgs;
+use crate::documents::org;
+use crate::documents::user::orgs::{current_path, dates_of};
 use crate::documents::user::user_path;
+use crate::documents::user::{self, orgs::current_orgs};
 use crate::fields;
 use crate::orgs::keep::org_path;
 use crate::orgs::{OrgKey, OrgLists, OrgTree, OrgType, Reach, load_tree};
@@ -15,7 +17,6 @@ use crate::runtime::{HandlerError, Job, NewTask, StoredTimestamp, Task, TaskOutc
 use crate::store::path::NAME_FIELD;
 use crate::store::{
     Direction, DocPath, Document, FieldOp, FieldPath, Fields, Precondition, Query, StoreError, Timestamp, Value, Write,
-    lookup,
 };
 use crate::users::placement::{changed_lists, misplaced};
 
@@ -89,8 +90,8 @@ pub async fn run(app: App, task: Task<MoveMembersJob>) -> Result<TaskOutcome, Ha
     copy_district(&app, &moved).await?;
     let mut cursor = progress.cursor.clone();
     loop {
-        let members = format!("{}.current", moved.org_type.plural());
-        let mut query = Query::collection("users")
+        let members = current_path(moved.org_type);
+        let mut query = Query::collection(user::COLLECTION)
             .filter(&members, FieldOp::ArrayContains, moved.id.as_str())
             .order_by(NAME_FIELD, Direction::Ascending)
             .limit(PAGE);
@@ -124,18 +125,18 @@ async fn copy_district(app: &App, moved: &OrgKey) -> Result<(), HandlerError> {
     let Some(own) = database.get(&org_path(moved)?).await? else { return Ok(()) };
     let text = |document: &Document, name: &str| document.fields.get(name).and_then(Value::as_str).map(str::to_owned);
     if moved.org_type == OrgType::Class {
-        let Some(school) = text(&own, "schoolId") else { return Ok(()) };
+        let Some(school) = text(&own, org::field::SCHOOL_ID) else { return Ok(()) };
         let school = database.get(&org_path(&OrgKey::new(OrgType::School, school))?).await?;
-        let district = school.and_then(|school| text(&school, "districtId"));
+        let district = school.and_then(|school| text(&school, org::field::DISTRICT_ID));
         return give_district(app, &[own], district.as_deref()).await;
     }
-    let district = text(&own, "districtId");
+    let district = text(&own, org::field::DISTRICT_ID);
     let mut cursor: Option<DocPath> = None;
     loop {
         let mut query = Query::collection(OrgType::Class.plural())
-            .equal("schoolId", moved.id.as_str())
+            .equal(org::field::SCHOOL_ID, moved.id.as_str())
             .order_by(NAME_FIELD, Direction::Ascending)
-            .select(&["districtId"])
+            .select(&[org::field::DISTRICT_ID])
             .limit(PAGE);
         if let Some(cursor) = &cursor {
             query = query.start_after(vec![database.reference(cursor)]);
@@ -151,10 +152,11 @@ async fn copy_district(app: &App, moved: &OrgKey) -> Result<(), HandlerError> {
 
 async fn give_district(app: &App, classes: &[Document], district: Option<&str>) -> Result<(), HandlerError> {
     let Some(district) = district else { return Ok(()) };
-    let differing =
-        classes.iter().filter(|class| class.fields.get("districtId").and_then(Value::as_str) != Some(district));
+    let differing = classes
+        .iter()
+        .filter(|class| class.fields.get(org::field::DISTRICT_ID).and_then(Value::as_str) != Some(district));
     for class in differing {
-        let fields = fields! { "districtId" => district };
+        let fields = fields! { org::field::DISTRICT_ID => district };
         let write = Write::update(class.path.clone(), fields).when(Precondition::Exists);
         match app.stores.admin.commit(vec![write]).await {
             // It's gone. (One that goes to another school at this moment has an event of its own.)
@@ -217,7 +219,7 @@ impl Move<'_> {
 
     fn write(&self, member: &Document) -> Option<Write> {
         let since = |org_type: OrgType, id: &str| {
-            let dates = lookup(&member.fields, &format!("{}.dates", org_type.plural())).and_then(Value::as_map);
+            let dates = dates_of(&member.fields, org_type);
             let from = dates.and_then(|dates| dates.get(id)?.as_map()?.get("from")?.as_timestamp());
             // What somebody was given since has nothing to do with the move: its event may come again.
             self.at.zip(from).is_some_and(|(at, from)| from > at)

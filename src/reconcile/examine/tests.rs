@@ -169,7 +169,7 @@ fn conditions_are_not_asked_again() {
 #[test]
 fn a_lost_record_is_restored_without_moving_counts() {
     let mut lost = assignment();
-    lost.remove(COUNTED);
+    lost.remove(assignment::field::COUNTED);
     let repair = examine(&open(), Some(student(&["s"])), Some(lost)).repair.unwrap();
     let mut delta = CountsDelta::default();
     repair.step(&mut delta);

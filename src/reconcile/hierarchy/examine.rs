@@ -2,24 +2,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::documents::org;
 use crate::orgs::child_lists::ChildLists;
 use crate::orgs::{Org, OrgKey, OrgTree, OrgType};
 use crate::store::{Document, Value};
 
 /// The fields of orgs that are looked at.
 pub const FIELDS: [&str; 12] = [
-    "archived",
-    "districtId",
-    "schoolId",
-    "parentOrgType",
-    "parentOrgId",
-    "familyId",
-    "schools",
-    "archivedSchools",
-    "classes",
-    "archivedClasses",
-    "subGroups",
-    "archivedSubGroups",
+    org::field::ARCHIVED,
+    org::field::DISTRICT_ID,
+    org::field::SCHOOL_ID,
+    org::field::PARENT_ORG_TYPE,
+    org::field::PARENT_ORG_ID,
+    org::field::FAMILY_ID,
+    org::field::SCHOOLS,
+    org::field::ARCHIVED_SCHOOLS,
+    org::field::CLASSES,
+    org::field::ARCHIVED_CLASSES,
+    org::field::SUB_GROUPS,
+    org::field::ARCHIVED_SUB_GROUPS,
 ];
 
 /// All orgs, with what parents' lists say.

@@ -9,15 +9,17 @@
 mod examine;
 pub mod report;
 
-use futures::TryStreamExt;
-
 use self::examine::Orgs;
 use self::report::{Finding, HierarchyReport, Kind};
+use futures::TryStreamExt;
+
 use crate::app::App;
 use crate::claims::complete_claims;
 use crate::claims::lists::{AdminOrgs, granted, stored};
-use crate::documents::user::orgs::current_orgs;
-use crate::documents::user_claims::claims_map;
+use crate::documents::org;
+use crate::documents::user::orgs::current_path;
+use crate::documents::user::{self, orgs::current_orgs};
+use crate::documents::user_claims::{self, claim_path, claims_map};
 use crate::orgs::keep::{keep_lists, org_path};
 use crate::orgs::{OrgKey, OrgType};
 use crate::store::{Document, Precondition, Query, Result, StoreError, Write};
@@ -54,7 +56,7 @@ pub async fn reconcile_orgs(app: &App, fix: bool, looked: &(dyn Fn() + Send + Sy
         let mut finding = Finding::of_org(Kind::DistrictDiffers, &class).field(district.clone());
         if fix {
             // The class may have moved since all were read: then it has an event of its own.
-            let fields = crate::fields! { "districtId" => district };
+            let fields = crate::fields! { org::field::DISTRICT_ID => district };
             let write = Write::update(org_path(&class)?, fields).when(Precondition::Exists);
             finding.fixed = committed(app, write).await?;
         }
@@ -63,9 +65,9 @@ pub async fn reconcile_orgs(app: &App, fix: bool, looked: &(dyn Fn() + Send + Sy
     for (child, parent) in orgs.orphans() {
         report.add(Finding::of_org(Kind::ParentMissing, &child).field(parent));
     }
-    let fields: Vec<String> = OrgType::ALL.iter().map(|of| format!("{}.current", of.plural())).collect();
+    let fields: Vec<String> = OrgType::ALL.map(current_path).into();
     let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
-    let mut users = database.stream(Query::collection("users").select(&fields));
+    let mut users = database.stream(Query::collection(user::COLLECTION).select(&fields));
     while let Some(user) = users.try_next().await? {
         looked();
         report.users += 1;
@@ -98,7 +100,8 @@ pub async fn reconcile_claims(app: &App, fix: bool, looked: &(dyn Fn() + Send + 
     let orgs = load(app).await?;
     let mut report = HierarchyReport::new(fix);
     report.orgs = orgs.len() as u64;
-    let query = Query::collection("userClaims").select(&["claims.adminOrgs", "claims.minimalAdminOrgs"]);
+    let lists = [user_claims::field::ADMIN_ORGS, user_claims::field::MINIMAL_ADMIN_ORGS].map(claim_path);
+    let query = user_claims::all().select(&lists.each_ref().map(String::as_str));
     let mut holders = app.stores.admin.stream(query);
     while let Some(holder) = holders.try_next().await? {
         looked();

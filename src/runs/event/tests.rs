@@ -1,7 +1,6 @@
 use super::*;
 use crate::fields;
-use crate::store::Document;
-use crate::store::Value;
+use crate::store::{DocPath, Document, Value};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
