@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 use roar_functions::administrations::material::fingerprint;
 use roar_functions::assignments::counts::Contribution;
+use roar_functions::assignments::tasks::Tasks;
 use roar_functions::documents::administration::Administration;
 use roar_functions::fuzzing::{event, event_body, store};
 use roar_functions::mirror::mirrored;
@@ -84,7 +85,7 @@ fn handle(change: &DocumentChange) {
     let change = changes(sides.0, after, &types, now());
     assert_eq!(UserChange::read(&change.to_fields()), change);
 
-    let contribution = Contribution::of(after);
+    let contribution = Contribution::of(after, &Tasks::known_to(after));
     let mut counted = after.clone();
     contribution.record(&mut counted);
     assert_eq!(Contribution::recorded(&counted), Some(contribution));

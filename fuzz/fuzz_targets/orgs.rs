@@ -34,7 +34,6 @@ fuzz_target!(|bytes: &[u8]| {
         }
     }
     check(&tree, &stored);
-    check(&tree.by_links_of_children(), &stored);
 });
 
 fn check(tree: &OrgTree, lists: &OrgLists) {
