@@ -7,10 +7,9 @@ use comfy_table::{Cell, Table, presets};
 use indicatif::ProgressBar;
 use serde_json::json;
 
-use super::work::{Ask as Work, work};
+use super::work::{Ask as Work, ChangeArgs, PlaceArgs, work};
 use super::{CliError, ReportFormat, print};
 use crate::app::App;
-use crate::config::{AccountsArgs, BehaviourArgs, StoreArgs};
 use crate::rostering::doubles::{Ask, DecideError, Decided, Double, decide, waiting};
 
 /// How long all of it may take.
@@ -63,21 +62,10 @@ struct DoublesArgs {
     /// Pairs that are two people.
     #[arg(long, value_name = "PAIR", num_args = 1..)]
     reject: Vec<String>,
-    /// Do it.
-    #[arg(long)]
-    apply: bool,
-    /// Only show it, which is what happens without --apply in any case.
-    #[arg(long, conflicts_with = "apply")]
-    dry_run: bool,
-    /// table or json.
-    #[arg(long, value_enum, default_value = "table")]
-    format: ReportFormat,
     #[command(flatten)]
-    store: StoreArgs,
+    change: ChangeArgs,
     #[command(flatten)]
-    accounts: AccountsArgs,
-    #[command(flatten)]
-    behaviour: BehaviourArgs,
+    place: PlaceArgs,
 }
 
 impl From<DecideError> for CliError {
@@ -95,18 +83,16 @@ pub async fn run(args: RostersArgs) -> Result<(), CliError> {
         return Err(CliError::Other(format!("{pair} is both confirmed and rejected")));
     }
     let ask = Work {
-        store: &args.store,
-        accounts: &args.accounts,
-        behaviour: &args.behaviour,
-        apply: args.apply,
+        place: &args.place,
+        apply: args.change.apply,
         instead: "call rosterDoubles {districtId, confirm, confirmAll, reject, apply} there",
-        left: match args.apply {
+        left: match args.change.apply {
             true => "what was confirmed so far stays so. Run it again for the rest.",
             false => "nothing was written.",
         },
     };
     let (decided, pairs) = work(&ask, async |app: &App| decide_and_list(app, &args).await).await?;
-    let text = match args.format {
+    let text = match args.change.format {
         ReportFormat::Json => {
             let mut all = serde_json::to_value(&decided).map_err(|error| CliError::Other(error.to_string()))?;
             all["pairs"] = json!(pairs);
@@ -124,7 +110,7 @@ async fn decide_and_list(app: &App, args: &DoublesArgs) -> Result<(Decided, Vec<
         confirm: &args.confirm,
         confirm_all: args.confirm_all,
         reject: &args.reject,
-        apply: args.apply,
+        apply: args.change.apply,
         by: BY,
         rights: None,
         limit: LIMIT,
@@ -195,7 +181,7 @@ fn as_text(args: &DoublesArgs, decided: &Decided, pairs: &[Double]) -> String {
     }
     lines.push(format!("{} pairs of {} wait.", decided.waiting, args.district));
     let decides = args.confirm_all || !args.confirm.is_empty() || !args.reject.is_empty();
-    if decides && !args.apply {
+    if decides && !args.change.apply {
         lines.push("Nothing was written. --apply does it; a merge can't be undone.".to_owned());
     }
     lines.join("\n")

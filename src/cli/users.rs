@@ -3,11 +3,10 @@
 use clap::{Args, Subcommand};
 use comfy_table::{Cell, Table, presets};
 
-use super::work::{Ask, work};
+use super::work::{Ask, ChangeArgs, PlaceArgs, work};
 use super::{CliError, ReportFormat, print};
 use crate::app::App;
 use crate::claims::suspension::Suspension;
-use crate::config::{AccountsArgs, BehaviourArgs, StoreArgs};
 use crate::merging::{MergeError, Merged, merge};
 
 /// IDs in a line of the table.
@@ -58,11 +57,7 @@ struct SuspendArgs {
     #[arg(long)]
     lift: bool,
     #[command(flatten)]
-    store: StoreArgs,
-    #[command(flatten)]
-    accounts: AccountsArgs,
-    #[command(flatten)]
-    behaviour: BehaviourArgs,
+    place: PlaceArgs,
 }
 
 #[derive(Debug, Args)]
@@ -71,21 +66,10 @@ struct MergeArgs {
     from: String,
     /// The ID of the user who stays.
     into: String,
-    /// Do it.
-    #[arg(long)]
-    apply: bool,
-    /// Only show it, which is what happens without --apply in any case.
-    #[arg(long, conflicts_with = "apply")]
-    dry_run: bool,
-    /// table or json.
-    #[arg(long, value_enum, default_value = "table")]
-    format: ReportFormat,
     #[command(flatten)]
-    store: StoreArgs,
+    change: ChangeArgs,
     #[command(flatten)]
-    accounts: AccountsArgs,
-    #[command(flatten)]
-    behaviour: BehaviourArgs,
+    place: PlaceArgs,
 }
 
 impl From<MergeError> for CliError {
@@ -106,9 +90,7 @@ pub async fn run(args: UsersArgs) -> Result<(), CliError> {
 
 async fn run_suspend(args: SuspendArgs) -> Result<(), CliError> {
     let ask = Ask {
-        store: &args.store,
-        accounts: &args.accounts,
-        behaviour: &args.behaviour,
+        place: &args.place,
         apply: true,
         instead: "call updateUserRecord {uid, userRecord: {disabled}} there",
         left: "the user is suspended, or was not let in again. Run it again to end it.",
@@ -130,18 +112,17 @@ async fn run_suspend(args: SuspendArgs) -> Result<(), CliError> {
 
 async fn run_merge(args: MergeArgs) -> Result<(), CliError> {
     let ask = Ask {
-        store: &args.store,
-        accounts: &args.accounts,
-        behaviour: &args.behaviour,
-        apply: args.apply,
+        place: &args.place,
+        apply: args.change.apply,
         instead: "call mergeUsers {from, into, apply} there",
-        left: match args.apply {
+        left: match args.change.apply {
             true => "what was merged so far stays so. Run it again for the rest.",
             false => "nothing was written.",
         },
     };
-    let merged = work(&ask, async |app: &App| Ok(merge(app, &args.from, &args.into, args.apply, BY).await?)).await?;
-    let text = match args.format {
+    let merged =
+        work(&ask, async |app: &App| Ok(merge(app, &args.from, &args.into, args.change.apply, BY).await?)).await?;
+    let text = match args.change.format {
         ReportFormat::Json => {
             serde_json::to_string_pretty(&merged).map_err(|error| CliError::Other(error.to_string()))?
         }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use clap::Args;
+
 use super::serve::{stopping, until_stopped};
-use super::{CliError, wiring};
+use super::{CliError, ReportFormat, wiring};
 use crate::app::App;
 use crate::config::{AccountsArgs, BackendConfig, BehaviourArgs, StoreArgs};
 use crate::context::Context;
@@ -14,11 +16,34 @@ use crate::store::StoreError;
 /// How long the events and tasks of an embedded store may take.
 const SETTLE: Duration = Duration::from_secs(1800);
 
+/// The stores and accounts that a command works on, and what handlers do meanwhile.
+#[derive(Debug, Args)]
+pub struct PlaceArgs {
+    #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
+    accounts: AccountsArgs,
+    #[command(flatten)]
+    behaviour: BehaviourArgs,
+}
+
+/// Whether a command writes what it comes to, and how it reports that.
+#[derive(Debug, Args)]
+pub struct ChangeArgs {
+    /// Do it.
+    #[arg(long)]
+    pub apply: bool,
+    /// Only show it, which is what happens without --apply in any case.
+    #[arg(long, conflicts_with = "apply")]
+    dry_run: bool,
+    /// table or json.
+    #[arg(long, value_enum, default_value = "table")]
+    pub format: ReportFormat,
+}
+
 /// Where it's done, and what people are told.
 pub struct Ask<'a> {
-    pub store: &'a StoreArgs,
-    pub accounts: &'a AccountsArgs,
-    pub behaviour: &'a BehaviourArgs,
+    pub place: &'a PlaceArgs,
     /// Something is written.
     pub apply: bool,
     /// What to call instead, where a server has the embedded store open.
@@ -29,9 +54,9 @@ pub struct Ask<'a> {
 
 /// Opens the stores, does the work and, on an embedded store, whatever follows from it.
 pub async fn work<T>(ask: &Ask<'_>, work: impl AsyncFnOnce(&App) -> Result<T, CliError>) -> Result<T, CliError> {
-    let store = ask.store.check()?;
-    let accounts = ask.accounts.check(&store)?;
-    let settings = wiring::settings(&ask.behaviour.check()?);
+    let store = ask.place.store.check()?;
+    let accounts = ask.place.accounts.check(&store)?;
+    let settings = wiring::settings(&ask.place.behaviour.check()?);
     let context = Context::system();
     let is_embedded = matches!(store.backend, BackendConfig::Embedded(_));
     let running = |error| match error {

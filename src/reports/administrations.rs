@@ -155,12 +155,12 @@ fn shown(document: &Document, ids_only: bool) -> Listed {
     }
     let administration = Administration::from_document(document);
     Listed::Shown(Shown {
-        name: Some(administration.text("name").to_owned()),
+        name: Some(administration.text(administration::field::NAME).to_owned()),
         public_name: Some(administration.public_name().to_owned()),
-        date_created: administration.date("dateCreated"),
-        date_opened: administration.date("dateOpened"),
-        date_closed: administration.date("dateClosed"),
-        test_data: administration.flag("testData"),
+        date_created: administration.date(administration::field::DATE_CREATED),
+        date_opened: administration.date(administration::field::DATE_OPENED),
+        date_closed: administration.date(administration::field::DATE_CLOSED),
+        test_data: administration.flag(administration::field::TEST_DATA),
         id: administration.id.into(),
     })
 }

@@ -147,7 +147,7 @@ pub async fn deleted_runs(app: &App, user: &DocPath, ids: &BTreeSet<String>) -> 
 /// runs out.
 pub async fn note_again(app: &App, assignment: &DocPath, task: String, run: &str) -> Result<(), HandlerError> {
     let user = assignment.parent().ok_or_else(|| HandlerError::Permanent("not an assignment's path".to_owned()))?;
-    let Ok(run) = user.child("runs", run) else { return Ok(()) };
+    let Ok(run) = run_path(&user, run) else { return Ok(()) };
     let pair = Pair { task, assignment: assignment.id().to_owned() };
     sync(app, &user, &run, &Touched { pair, left: None }).await
 }

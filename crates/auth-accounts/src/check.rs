@@ -4,6 +4,7 @@
 //! Firebase ignores some of what it can't use (an empty e-mail address or password) and answers as if it had
 //! done it.
 
+use functions_runtime::auth::RESERVED_CLAIMS;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
@@ -16,26 +17,6 @@ const SHORTEST_PASSWORD: usize = 6;
 
 /// How large custom claims may be as JSON, in bytes. Firebase counts characters; bytes are on the safe side.
 pub const CLAIMS_LIMIT: usize = 1000;
-
-/// Names that are reserved for claims of the token itself.
-const RESERVED: [&str; 16] = [
-    "acr",
-    "amr",
-    "at_hash",
-    "aud",
-    "auth_time",
-    "azp",
-    "c_hash",
-    "cnf",
-    "exp",
-    "firebase",
-    "iat",
-    "iss",
-    "jti",
-    "nbf",
-    "nonce",
-    "sub",
-];
 
 /// Checks a UID. It may become the ID of a document, so it can't contain a slash.
 pub fn uid(uid: &str) -> Result<()> {
@@ -89,7 +70,7 @@ pub fn update(update: &AccountUpdate) -> Result<AccountUpdate> {
 
 /// True when the name is reserved for claims of the token itself.
 pub(super) fn is_reserved(claim: &str) -> bool {
-    RESERVED.contains(&claim)
+    RESERVED_CLAIMS.contains(&claim)
 }
 
 /// Checks that custom claims fit into a token: [`CLAIMS_LIMIT`] and reserved names.
@@ -147,7 +128,7 @@ mod tests {
         // Fewer than a thousand characters, but more bytes.
         assert_eq!(check_claims(&claims("é".repeat(500))), Err(AccountError::ClaimsTooLarge { bytes: 1011 }));
         assert_eq!(check_claims(&Map::new()), Ok(()));
-        for reserved in RESERVED {
+        for reserved in RESERVED_CLAIMS {
             let claims = Map::from_iter([(reserved.to_owned(), json!(1))]);
             assert_eq!(check_claims(&claims), Err(AccountError::ReservedClaim(reserved.to_owned())));
         }

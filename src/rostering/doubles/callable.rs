@@ -10,6 +10,7 @@ use serde_json::{Value as Json, json};
 use super::decide::in_both;
 use super::{Ask, DecideError, Decided, Double, Page, decide, waiting};
 use crate::app::App;
+use crate::documents::doubles::agrees;
 use crate::orgs::{OrgLists, OrgType};
 use crate::payload::{Checked, Id, Ids, kinds};
 use crate::rights::{Payload, Permit, Requester, Rule, denied};
@@ -106,7 +107,7 @@ impl Payload for Request {
             provider_id: "58da8c63d7dc0ca068000001".to_owned(),
             rostered: "student-1".to_owned(),
             known: "student-2".to_owned(),
-            agrees: ["email", "name", "dob"].map(str::to_owned).into(),
+            agrees: [agrees::EMAIL, agrees::NAME, agrees::DOB].map(str::to_owned).into(),
             is_one_of_several: false,
             found_at: "2026-09-01T12:00:00Z".parse().unwrap_or_default(),
         };

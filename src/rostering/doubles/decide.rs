@@ -252,8 +252,7 @@ async fn beyond(app: &App, rights: &Claims, pair: &Double) -> Result<Option<&'st
         return Ok(Some("One of them is in an org that you don't administer. A super admin can confirm it."));
     }
     let roar_uid = format!("{}.{}", user_claims::field::CLAIMS, user_claims::field::ROAR_UID);
-    let holders: Vec<Query> =
-        Query::collection("userClaims").each_of(&roar_uid, &ids).map(|(query, _)| query).collect();
+    let holders: Vec<Query> = user_claims::all().each_of(&roar_uid, &ids).map(|(query, _)| query).collect();
     let holders = app.stores.admin.query_each(holders).await?;
     let has_more = holders.iter().any(|holder| !rights.include(&Claims::read(holder.id(), Some(holder))));
     Ok(has_more.then_some("One of them has rights that you don't have. A super admin can confirm it."))

@@ -62,12 +62,11 @@ impl Work<'_> {
 
     /// Older functions' entries don't say whose roster somebody is in, nor do their users how an address is compared.
     /// Once, both are found out for everybody in the district: a read for each, a read and a write for each entry, and a
-    /// write for each address
-    /// that's spelt otherwise than it's compared.
+    /// write for each address that is spelt otherwise than it is compared.
     async fn noted_by_others(&mut self, entries: &mut Entries) -> Result<(), SyncError> {
         let mut are_known = true;
         let current = format!("{}.{CURRENT}", OrgType::District.plural());
-        let here = Query::collection("users").filter(&current, FieldOp::ArrayContains, self.id.as_str());
+        let here = Query::collection(user::COLLECTION).filter(&current, FieldOp::ArrayContains, self.id.as_str());
         let here = here.select(&[user::field::EMAIL, user::field::EMAIL_KEY]);
         let mut users = self.database.stream(here).try_chunks(NOTES);
         while let Some(batch) = users.try_next().await.map_err(|error| error.1)? {

@@ -23,7 +23,7 @@ use crate::documents::roster_entry::{self as entry, ENTRIES, LOOKED_AT, is_elsew
 use crate::documents::user::age::day;
 use crate::documents::user::orgs::current_orgs;
 use crate::documents::user::same::{fold_address, fold_name, same_birth};
-use crate::documents::user::{field, user_path};
+use crate::documents::user::{self, field, user_path};
 use crate::rights::Claims;
 use crate::rostering::model::Person;
 use crate::rostering::report::{Kind, Problem};
@@ -143,7 +143,7 @@ impl Work<'_> {
     /// Who shows one of these addresses, as they're compared: by the address itself, and by the key of one that's spelt
     /// otherwise. Of who shares one with many, some.
     async fn with_addresses(&self, addresses: &[String]) -> Result<Vec<Document>, StoreError> {
-        let users = Query { select: Some(seen().to_vec()), ..Query::collection("users") };
+        let users = Query { select: Some(seen().to_vec()), ..Query::collection(user::COLLECTION) };
         let asked = [field::EMAIL, field::EMAIL_KEY].into_iter().flat_map(|field| {
             let asked = users.clone().each_of(field, addresses);
             asked.map(move |(query, chunk)| (field, query, chunk)).collect::<Vec<_>>()

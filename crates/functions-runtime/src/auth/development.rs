@@ -128,8 +128,8 @@ fn message(header: &Value, claims: &Value) -> String {
     format!("{}.{}", part(header), part(claims))
 }
 
-/// Claims that are set by whoever issues a token, and can't be chosen.
-const RESERVED: [&str; 17] = [
+/// Names of claims that whoever issues a token sets: custom claims can't have these names.
+pub const RESERVED_CLAIMS: [&str; 16] = [
     "acr",
     "amr",
     "at_hash",
@@ -146,7 +146,6 @@ const RESERVED: [&str; 17] = [
     "nbf",
     "nonce",
     "sub",
-    "user_id",
 ];
 
 fn development_claims(
@@ -156,7 +155,7 @@ fn development_claims(
     claims: Map<String, Value>,
     now: Timestamp,
 ) -> Result<Value, String> {
-    if let Some(reserved) = claims.keys().find(|name| RESERVED.contains(&name.as_str())) {
+    if let Some(reserved) = claims.keys().find(|name| *name == "user_id" || RESERVED_CLAIMS.contains(&name.as_str())) {
         return Err(format!("the claim {reserved:?} is reserved"));
     }
     if uid.is_empty() || uid.chars().count() > 128 {

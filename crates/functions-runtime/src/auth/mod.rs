@@ -9,7 +9,7 @@ mod verify;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use jiff::Timestamp;
 
-pub use development::{DevelopmentKey, unsigned_token};
+pub use development::{DevelopmentKey, RESERVED_CLAIMS, unsigned_token};
 pub use jwt::Rejection;
 pub use keys::KeySource;
 pub use verify::{AppTokens, IdTokens, ServiceTokens};
