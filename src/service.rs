@@ -104,7 +104,7 @@ pub async fn open_accounts(admin: &str, assessment: &str, emulator: Option<&str>
 }
 
 /// What a service is made of.
-pub struct Parts {
+pub struct ServiceParts {
     /// The databases.
     pub stores: Stores,
     /// The accounts of the two projects.
@@ -146,7 +146,7 @@ pub struct Service {
 
 impl Service {
     /// Puts the parts together. Nothing runs yet.
-    pub fn assemble(parts: Parts) -> Result<Service, RuntimeError> {
+    pub fn assemble(parts: ServiceParts) -> Result<Service, RuntimeError> {
         let queue = LocalQueue::new(parts.stores.admin.clone(), parts.queue);
         let table = functions::table();
         let remote = parts.cloud_tasks.map(|cloud| {

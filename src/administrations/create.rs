@@ -4,7 +4,7 @@
 use serde_json::json;
 use thiserror::Error;
 
-use super::payload::{Created, Request};
+use super::payload::{Created, AdministrationRequest};
 use crate::app::{App, EditInProgress};
 use crate::documents::administration::{self, Administration, administration_path};
 use crate::documents::request_id::{self, remembered, request_path};
@@ -17,14 +17,14 @@ use crate::store::{
     DocPath, FieldPath, Fields, Precondition, StoreError, Timestamp, Transaction, Transform, Value, Write,
 };
 
-impl NamesOrgs for Request {
+impl NamesOrgs for AdministrationRequest {
     fn orgs(&self) -> &OrgLists {
         &self.orgs
     }
 }
 
 /// Handles a call.
-pub async fn create_administration(app: App, permit: OrgAdmin, request: Request) -> Result<Created, FunctionError> {
+pub async fn create_administration(app: App, permit: OrgAdmin, request: AdministrationRequest) -> Result<Created, FunctionError> {
     let Requester { uid, claims, .. } = &permit.requester;
     let memory = match &request.request_id {
         Some(id) => Some(request_path(uid, id)?),
@@ -32,7 +32,7 @@ pub async fn create_administration(app: App, permit: OrgAdmin, request: Request)
     };
     let tree = load_tree(&app.stores.admin, &request.orgs, Reach::Up).await?;
     let new_id = app.context.document_id();
-    let mut work = Work { app: &app, claims, request: &request, memory, tree: &tree, new_id: &new_id, lists: true };
+    let mut work = AdministrationSave { app: &app, claims, request: &request, memory, tree: &tree, new_id: &new_id, lists: true };
     let mut done = app.stores.admin.transaction(|tx| work.run(tx)).await;
     if matches!(done, Err(SaveError::Store(StoreError::Conflict(_)))) {
         // The creator has no users document, which is no error.
@@ -86,10 +86,10 @@ impl From<SaveError> for FunctionError {
     }
 }
 
-struct Work<'a> {
+struct AdministrationSave<'a> {
     app: &'a App,
     claims: &'a Claims,
-    request: &'a Request,
+    request: &'a AdministrationRequest,
     memory: Option<DocPath>,
     tree: &'a OrgTree,
     new_id: &'a str,
@@ -97,7 +97,7 @@ struct Work<'a> {
     lists: bool,
 }
 
-impl Work<'_> {
+impl AdministrationSave<'_> {
     async fn run(&self, tx: Transaction) -> Result<String, SaveError> {
         let now = self.app.now();
         if let Some(path) = &self.memory

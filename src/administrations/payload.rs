@@ -70,7 +70,7 @@ pub struct Created {
 
 /// A checked request.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Request {
+pub struct AdministrationRequest {
     /// The administration to change; a new one is made without.
     pub administration_id: Option<String>,
     /// The caller's own ID of this request: a repetition does nothing.
@@ -108,7 +108,7 @@ const REQUEST_ID_LIMIT: usize = 128;
 /// Firestore's limit on the depth of maps and lists, less the levels above an assessment.
 const ASSESSMENT_DEPTH: usize = 19;
 
-impl Payload for Request {
+impl Payload for AdministrationRequest {
     type Sent = CreateAdministration;
     type Answer = Created;
     const REFUSALS: &'static [(Status, &'static str)] = &[
@@ -116,7 +116,7 @@ impl Payload for Request {
         (Status::FailedPrecondition, "The administration is open, and ROAR_EDIT_IN_PROGRESS doesn't let it change."),
     ];
 
-    fn check(sent: CreateAdministration) -> Checked<Request> {
+    fn check(sent: CreateAdministration) -> Checked<AdministrationRequest> {
         let zone = sent.time_zone.as_ref().map(|zone| &zone.0);
         let date_opened = sent.date_open.read(Edge::Begins, zone, "dateOpen")?;
         let date_closed = sent.date_close.read(Edge::Ends, zone, "dateClose")?;
@@ -124,7 +124,7 @@ impl Payload for Request {
             return Err(FunctionError::invalid("dateClose must not be before dateOpen."));
         }
         let Filled(name) = sent.name;
-        Ok(Request {
+        Ok(AdministrationRequest {
             administration_id: sent.administration_id.map(Id::into_string),
             request_id: sent.request_id.map(|id| id.0),
             public_name: Text::filled(sent.public_name).unwrap_or_else(|| name.clone()),

@@ -52,22 +52,22 @@ pub enum Decision {
 
 /// What is known of an assignment that a user had before.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Former<'a> {
+pub struct FormerAssignment<'a> {
     /// Its archive.
     pub archived: Option<&'a Fields>,
     /// When it was assigned, where the archive doesn't say.
     pub assigned: Option<Timestamp>,
 }
 
-impl<'a> Former<'a> {
+impl<'a> FormerAssignment<'a> {
     /// What is known of the assignment of an administration that a user had before; `None` for one who had none.
     /// `archived` is its archive, if that was found.
-    pub fn of(user: &Fields, administration: &str, archived: Option<&'a Document>) -> Option<Former<'a>> {
+    pub fn of(user: &Fields, administration: &str, archived: Option<&'a Document>) -> Option<FormerAssignment<'a>> {
         let archived = archived.map(|archived| &archived.fields);
         let left = former(user, administration).map(|dates| dates.assigned);
         // Listed and not there: somebody deleted it past the service.
         let assigned = left.or_else(|| date_assigned(user, administration));
-        (archived.is_some() || assigned.is_some()).then_some(Former { archived, assigned })
+        (archived.is_some() || assigned.is_some()).then_some(FormerAssignment { archived, assigned })
     }
 
     /// The assignment as it was; without an archive, one with nothing in it yet.
@@ -126,7 +126,7 @@ impl Definition {
 
     /// Decides about a user who had the assignment before, lost it with their orgs or otherwise, and may be assigned
     /// again. The assignment is what it was, work included, and follows the administration from there.
-    pub fn decide_again(&self, user: &Fields, former: &Former<'_>, now: Timestamp) -> Decision {
+    pub fn decide_again(&self, user: &Fields, former: &FormerAssignment<'_>, now: Timestamp) -> Decision {
         let assigning = current_orgs(user).intersection(&self.assigned);
         let before = former.state(now);
         match self.update(user, &assigning, &before, now) {
@@ -139,7 +139,7 @@ impl Definition {
     /// A closed administration, and a user who lost the assignment while it was open and is back in one of the orgs
     /// that assigned it. They'd have kept it, had they not left in between: so it's there again if work in it had
     /// begun, as it was.
-    pub fn decide_again_when_closed(&self, user: &Fields, former: &Former<'_>, now: Timestamp) -> Decision {
+    pub fn decide_again_when_closed(&self, user: &Fields, former: &FormerAssignment<'_>, now: Timestamp) -> Decision {
         let Some(archived) = former.archived else { return Decision::Nothing };
         let held = assignment::assigning_orgs(archived);
         // What was taken from an org isn't given back because the administration has closed since.

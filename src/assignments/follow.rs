@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::build::{CONDITION_FIELDS, Decision, Definition, Former, assessments, user_data};
+use super::build::{CONDITION_FIELDS, Decision, Definition, FormerAssignment, assessments, user_data};
 use super::counts::Contribution;
 use super::tasks::Tasks;
 use crate::documents::administration::Administration;
@@ -71,7 +71,7 @@ impl Follower<'_> {
         administration: Administration,
         assigned: OrgSet,
         tree: Arc<OrgTree>,
-        former: Option<Former<'_>>,
+        former: Option<FormerAssignment<'_>>,
     ) -> Decision {
         if !self.is_assigned() {
             return Decision::Nothing;

@@ -58,11 +58,11 @@ pub(crate) async fn amend(
 ) -> Result<Amended, HandlerError> {
     let assignment = Assignment::at(path)?;
     let (assignment, edit) = (&assignment, &edit);
-    let settled = app.stores.admin.transaction(|tx| assignment.settle(app.now(), tx, Known::Usual, edit)).await;
+    let settled = app.stores.admin.transaction(|tx| assignment.settle(app.now(), tx, Existence::Assumed, edit)).await;
     let (found, committed) = match settled {
         Err(StoreError::Conflict(_)) => {
             // The user's document or counts are missing: find out which, and do without.
-            app.stores.admin.transaction(|tx| assignment.settle(app.now(), tx, Known::Looked, edit)).await?
+            app.stores.admin.transaction(|tx| assignment.settle(app.now(), tx, Existence::Verified, edit)).await?
         }
         other => other?,
     };
@@ -105,9 +105,9 @@ pub(crate) async fn remember_work(
 pub async fn deleted(app: App, event: DocumentEvent) -> Result<(), HandlerError> {
     let (Some(before), Some(ChangeKind::Deleted)) = (&event.change.before, event.change.kind()) else { return Ok(()) };
     let assignment = Assignment::at(&event.change.path)?;
-    match app.stores.admin.transaction(|tx| assignment.forget(app.now(), tx, before, Known::Usual)).await {
+    match app.stores.admin.transaction(|tx| assignment.forget(app.now(), tx, before, Existence::Assumed)).await {
         Err(StoreError::Conflict(_)) => {
-            app.stores.admin.transaction(|tx| assignment.forget(app.now(), tx, before, Known::Looked)).await?;
+            app.stores.admin.transaction(|tx| assignment.forget(app.now(), tx, before, Existence::Verified)).await?;
         }
         other => {
             other?;
@@ -118,12 +118,12 @@ pub async fn deleted(app: App, event: DocumentEvent) -> Result<(), HandlerError>
 
 /// What a transaction takes for granted.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Known {
+enum Existence {
     /// The user's document and the counts exist, as they nearly always do; if not, the commit
     /// conflicts and nothing is written.
-    Usual,
+    Assumed,
     /// Nothing: look.
-    Looked,
+    Verified,
 }
 
 struct Assignment {
@@ -144,7 +144,7 @@ impl Assignment {
         &self,
         now: Timestamp,
         tx: Transaction,
-        known: Known,
+        known: Existence,
         edit: &(impl Fn(&Fields) -> Fields + Sync),
     ) -> Result<bool, StoreError> {
         let Some(mut current) = tx.get(&self.path).await? else { return Ok(false) };
@@ -188,7 +188,7 @@ impl Assignment {
 
     /// Takes a deleted assignment from the counts, unless that was done: the commit of a deletion by this
     /// service carries a mark.
-    async fn forget(&self, now: Timestamp, tx: Transaction, before: &Document, known: Known) -> Result<(), StoreError> {
+    async fn forget(&self, now: Timestamp, tx: Transaction, before: &Document, known: Existence) -> Result<(), StoreError> {
         let mark = deletion_mark(before, now)?;
         if tx.get(&mark.path).await?.is_some() {
             return Ok(());
@@ -240,9 +240,9 @@ impl Assignment {
         &self,
         tx: &Transaction,
         delta: &CountsDelta,
-        known: Known,
+        known: Existence,
     ) -> Result<Vec<Write>, StoreError> {
-        if known == Known::Usual {
+        if known == Existence::Assumed {
             return delta.writes(&self.administration, Precondition::Exists);
         }
         match tx.get(&self.administration_path()?).await? {
@@ -255,9 +255,9 @@ impl Assignment {
         &self,
         tx: &Transaction,
         write: Option<Write>,
-        known: Known,
+        known: Existence,
     ) -> Result<Option<Write>, StoreError> {
-        if write.is_some() && known == Known::Looked && tx.get(&self.user).await?.is_none() {
+        if write.is_some() && known == Existence::Verified && tx.get(&self.user).await?.is_none() {
             return Ok(None);
         }
         Ok(write)

@@ -25,7 +25,7 @@ use crate::store::{Document, Fields, StoreError, Value};
 
 /// Whose rights, over which orgs.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Request<const REMOVES: bool> {
+pub struct AdminOrgsRequest<const REMOVES: bool> {
     target: String,
     orgs: OrgLists,
 }
@@ -69,7 +69,7 @@ fn of_type<K>(
 }
 
 impl TargetOrgs {
-    fn check<const REMOVES: bool>(self) -> Checked<Request<REMOVES>> {
+    fn check<const REMOVES: bool>(self) -> Checked<AdminOrgsRequest<REMOVES>> {
         let orgs: Vec<(OrgType, String)> = of_type(OrgType::District, self.district_id, self.districts)
             .chain(of_type(OrgType::School, self.school_id, self.schools))
             .chain(of_type(OrgType::Class, self.class_id, self.classes))
@@ -83,7 +83,7 @@ impl TargetOrgs {
                  families, must name an org.",
             ));
         }
-        Ok(Request { target: self.target_uid.into_string(), orgs: few_orgs(orgs, "The request")? })
+        Ok(AdminOrgsRequest { target: self.target_uid.into_string(), orgs: few_orgs(orgs, "The request")? })
     }
 }
 
@@ -97,7 +97,7 @@ pub struct AppendToAdminClaims(TargetOrgs);
 #[schemars(inline)]
 pub struct RemoveFromAdminClaims(TargetOrgs);
 
-impl Payload for Request<false> {
+impl Payload for AdminOrgsRequest<false> {
     type Sent = AppendToAdminClaims;
     type Answer = UserClaims;
     const REFUSALS: &'static [(Status, &'static str)] = &[
@@ -118,7 +118,7 @@ impl Payload for Request<false> {
     }
 }
 
-impl Payload for Request<true> {
+impl Payload for AdminOrgsRequest<true> {
     type Sent = RemoveFromAdminClaims;
     type Answer = UserClaims;
     const REFUSALS: &'static [(Status, &'static str)] =
@@ -134,7 +134,7 @@ impl Payload for Request<true> {
     }
 }
 
-impl<const REMOVES: bool> NamesOrgs for Request<REMOVES> {
+impl<const REMOVES: bool> NamesOrgs for AdminOrgsRequest<REMOVES> {
     fn orgs(&self) -> &OrgLists {
         &self.orgs
     }
@@ -149,9 +149,9 @@ impl<const REMOVES: bool> NamesOrgs for Request<REMOVES> {
 pub async fn append_to_admin_claims(
     app: App,
     permit: AboveOrgs,
-    request: Request<false>,
+    request: AdminOrgsRequest<false>,
 ) -> Result<UserClaims, FunctionError> {
-    let Request { target, orgs } = &request;
+    let AdminOrgsRequest { target, orgs } = &request;
     check_appointable(&app, &permit.requester, target).await?;
     let change =
         Change { function: "appendToAdminClaims", by: &permit.requester.uid, target, orgs, action: Action::Append };
@@ -164,9 +164,9 @@ pub async fn append_to_admin_claims(
 pub async fn remove_from_admin_claims(
     app: App,
     permit: AboveOrgs,
-    request: Request<true>,
+    request: AdminOrgsRequest<true>,
 ) -> Result<UserClaims, FunctionError> {
-    let Request { target, orgs } = &request;
+    let AdminOrgsRequest { target, orgs } = &request;
     let change =
         Change { function: "removeFromAdminClaims", by: &permit.requester.uid, target, orgs, action: Action::Remove };
     let claims = change.apply(&app).await?;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::app::App;
-use crate::assignments::build::{Decision, Former};
+use crate::assignments::build::{Decision, FormerAssignment};
 use crate::assignments::counts::life;
 use crate::assignments::follow::{Follower, assigned_by, is_open, needs_administration};
 use crate::assignments::settlement::Settlement;
@@ -53,12 +53,12 @@ pub(super) struct Followed {
 
 /// What a transaction takes for granted.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Known {
+enum Existence {
     /// Every administration whose counts move exists, and has counts for every org; else the commit
     /// conflicts.
-    Usual,
+    Assumed,
     /// Nothing: look.
-    Looked,
+    Verified,
 }
 
 enum Attempt {
@@ -78,14 +78,14 @@ enum Attempt {
 /// user, the assignments (all, when the date of birth changed), and the administrations whose
 /// conditions look at what changed.
 pub(super) async fn run(app: &App, user: &DocPath, change: &UserChange, at: Timestamp) -> Result<Pass, StoreError> {
-    let mut known = Known::Usual;
+    let mut known = Existence::Assumed;
     loop {
         let attempt = app.stores.admin.transaction(|tx| attempt(app, tx, user, change, at, known)).await;
         match attempt {
             Ok((Attempt::Gone, _)) => return Ok(Pass::Gone),
             Ok((Attempt::Done(followed), _)) => return Ok(Pass::Done(followed)),
             Ok((Attempt::More, _)) => {}
-            Err(StoreError::Conflict(_)) if known == Known::Usual => known = Known::Looked,
+            Err(StoreError::Conflict(_)) if known == Existence::Assumed => known = Existence::Verified,
             Err(error) => return Err(error),
         }
     }
@@ -97,7 +97,7 @@ async fn attempt(
     path: &DocPath,
     change: &UserChange,
     at: Timestamp,
-    known: Known,
+    known: Existence,
 ) -> Result<Attempt, StoreError> {
     let Some(mut user) = tx.get(path).await? else { return Ok(Attempt::Gone) };
     let now = app.now();
@@ -139,7 +139,7 @@ async fn attempt(
         let decision = match existing {
             None => match administration {
                 Some(administration) => {
-                    let former = Former::of(&user.fields, id, archived.get(id));
+                    let former = FormerAssignment::of(&user.fields, id, archived.get(id));
                     follower.join(administration.clone(), of_user.clone(), tree.clone(), former)
                 }
                 None => continue,
@@ -378,11 +378,11 @@ async fn counts(
     tx: &Transaction,
     settlement: &Settlement<'_>,
     id: &str,
-    known: Known,
+    known: Existence,
     alive: bool,
 ) -> Result<Vec<Write>, StoreError> {
     let usual = settlement.counts(Precondition::Exists)?;
-    if usual.is_empty() || (known == Known::Usual && !alive) {
+    if usual.is_empty() || (known == Existence::Assumed && !alive) {
         return Ok(usual);
     }
     if !alive && tx.get(&administration_path(id)?).await?.is_none() {

@@ -1,6 +1,6 @@
 //! Who signs in as whom, once two users are one: accounts, their rights, and what rosters say.
 
-use super::carry_out::{MergeError, Merged, Work};
+use super::carry_out::{MergeError, Merged, UserMerge};
 use crate::claims::admin_orgs::Change;
 use crate::claims::audit::{Action, Record};
 use crate::claims::edit::{Changes, Decision, State, Target, edit};
@@ -14,7 +14,7 @@ use crate::store::{DocPath, Document, Fields, Query, StoreError, Value, Write};
 /// The function, as records call it.
 const FUNCTION: &str = "mergeUsers";
 
-impl Work<'_> {
+impl UserMerge<'_> {
     async fn claims_of(&self, user: &DocPath) -> Result<Vec<Document>, StoreError> {
         self.admin().query(user_claims::of_user(user.id())).await
     }

@@ -109,7 +109,7 @@ pub struct Merged {
 /// Merges a user into another, or, without `apply`, says what that would change. `by` is who asks.
 pub async fn merge(app: &App, from: &str, into: &str, apply: bool, by: &str) -> Result<Merged, MergeError> {
     let (from_path, into_path) = (user_path(from)?, user_path(into)?);
-    let work = Work { app, from: from_path, into: into_path, apply, by };
+    let work = UserMerge { app, from: from_path, into: into_path, apply, by };
     let (from_user, into_user) = work.users().await?;
     work.check_not_suspended().await?;
     let mut merged = Merged { from: from.to_owned(), into: into.to_owned(), applied: apply, ..Merged::default() };
@@ -137,7 +137,7 @@ pub async fn merge(app: &App, from: &str, into: &str, apply: bool, by: &str) -> 
 }
 
 /// A merge under way.
-pub(super) struct Work<'a> {
+pub(super) struct UserMerge<'a> {
     pub(super) app: &'a App,
     pub(super) from: DocPath,
     pub(super) into: DocPath,
@@ -146,7 +146,7 @@ pub(super) struct Work<'a> {
     pub(super) by: &'a str,
 }
 
-impl Work<'_> {
+impl UserMerge<'_> {
     pub(super) fn admin(&self) -> &Database {
         &self.app.stores.admin
     }

@@ -19,7 +19,7 @@ use crate::runtime::{FunctionError, Status};
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Which administration, and whether to mend it.
-pub struct Request {
+pub struct ReconcileRequest {
     id: String,
     fix: bool,
 }
@@ -35,13 +35,13 @@ pub struct ReconcileAdministration {
     fix: Option<bool>,
 }
 
-impl Payload for Request {
+impl Payload for ReconcileRequest {
     type Sent = ReconcileAdministration;
     type Answer = Report;
     const REFUSALS: &'static [(Status, &'static str)] = &[GONE];
 
     fn check(sent: ReconcileAdministration) -> Checked<Self> {
-        Ok(Request { id: sent.administration_id.into_string(), fix: sent.fix.unwrap_or(false) })
+        Ok(ReconcileRequest { id: sent.administration_id.into_string(), fix: sent.fix.unwrap_or(false) })
     }
 
     fn example() -> (Json, Report) {
@@ -54,8 +54,8 @@ impl Payload for Request {
 }
 
 /// Handles a call.
-pub async fn reconcile_administration(app: App, _: SuperAdmin, request: Request) -> Result<Report, FunctionError> {
-    let Request { id, fix } = request;
+pub async fn reconcile_administration(app: App, _: SuperAdmin, request: ReconcileRequest) -> Result<Report, FunctionError> {
+    let ReconcileRequest { id, fix } = request;
     let report = reconcile_one(&app, &id, &Options { fix, patience: PATIENCE }, &|_| {}).await?;
     report.ok_or_else(|| FunctionError::new(Status::NotFound, "There is no such administration, nor anything of one."))
 }

@@ -70,11 +70,11 @@ where
     H: Fn(App, P, R) -> F + Send + Sync + 'static,
     F: Future<Output = Result<R::Answer, FunctionError>> + Send + 'static,
 {
-    speaking_callable(name, summary, move |app, permit, request, _| handler(app, permit, request))
+    streaming_callable(name, summary, move |app, permit, request, _| handler(app, permit, request))
 }
 
 /// A callable function whose handler speaks before it answers; else as [`callable`].
-pub fn speaking_callable<R, P, H, F>(name: &'static str, summary: &'static str, handler: H) -> Function<App>
+pub fn streaming_callable<R, P, H, F>(name: &'static str, summary: &'static str, handler: H) -> Function<App>
 where
     R: Payload,
     P: Permit<R>,

@@ -22,7 +22,7 @@ pub const MOST_OF_STUDENT: usize = 5000;
 const PAGE: u32 = 20;
 
 /// A run of a pair, as far as it matters.
-pub(super) struct Known {
+pub(super) struct LoadedRun {
     pub(super) path: DocPath,
     pub(super) run: Run,
     /// What it says of being the best.
@@ -31,9 +31,9 @@ pub(super) struct Known {
     pub(super) due: Option<Value>,
 }
 
-impl Known {
-    fn of(document: &Document, pair: &Pair) -> Known {
-        Known {
+impl LoadedRun {
+    fn of(document: &Document, pair: &Pair) -> LoadedRun {
+        LoadedRun {
             path: document.path.clone(),
             run: Run::of(document.id(), &document.fields),
             marked: document.fields.get(BEST).and_then(Value::as_bool),
@@ -54,21 +54,21 @@ pub(super) async fn of_pair(
     own: &DocPath,
     pair: &Pair,
     reference: impl Fn(&DocPath) -> Value,
-) -> Result<Vec<Known>, StoreError> {
+) -> Result<Vec<LoadedRun>, StoreError> {
     let selected: Vec<&str> = best::FIELDS.into_iter().chain(category::FIELDS).chain([BEST]).collect();
     let all = Query::collection(format!("{user}/runs"))
         .equal(run::field::ASSIGNMENT_ID, pair.assignment.as_str())
         .equal(run::field::TASK_ID, pair.task.as_str())
         .select(&selected);
     let by_id = all.clone().order_by(NAME_FIELD, Direction::Ascending).limit(PAGE);
-    let mut known: Vec<Known> = Vec::new();
+    let mut known: Vec<LoadedRun> = Vec::new();
     loop {
         let query = match known.last() {
             Some(last) => by_id.clone().start_after(vec![reference(&last.path)]),
             None => by_id.clone(),
         };
         let page = tx.query(query).await?;
-        known.extend(page.iter().map(|document| Known::of(document, pair)));
+        known.extend(page.iter().map(|document| LoadedRun::of(document, pair)));
         if page.len() < PAGE as usize {
             return Ok(known);
         }
@@ -81,7 +81,7 @@ pub(super) async fn of_pair(
     let own = tx.get(own).await?.filter(|own| Pair::of(&own.fields).as_ref() == Some(pair));
     for document in marked.iter().chain(&own) {
         if known.iter().all(|known| known.path != document.path) {
-            known.push(Known::of(document, pair));
+            known.push(LoadedRun::of(document, pair));
         }
     }
     Ok(known)

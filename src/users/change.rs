@@ -5,7 +5,7 @@
 
 use crate::documents::sync_notes::field;
 use crate::documents::user::age::{date_of_birth, day};
-use crate::documents::user::copy::Parts;
+use crate::documents::user::copy::CopiedParts;
 use crate::documents::user::grade::{grade_place, grade_text, same_text};
 use crate::documents::user::orgs::{current_orgs, is_org_id};
 use crate::documents::user::{self, is_living, is_of_type};
@@ -128,8 +128,8 @@ impl UserChange {
     }
 
     /// What of it the user's copy shows.
-    pub fn of_copy(&self) -> Parts {
-        Parts { orgs: self.orgs, grade: self.grade, birth: self.birth }
+    pub fn of_copy(&self) -> CopiedParts {
+        CopiedParts { orgs: self.orgs, grade: self.grade, birth: self.birth }
     }
 
     /// What either asks for.

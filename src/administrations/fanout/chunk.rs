@@ -12,7 +12,7 @@ use super::ownership::{Flow, Phase, phases};
 use super::problems::noting;
 use crate::administrations::definitions::{Definitions, Prepared};
 use crate::app::App;
-use crate::assignments::build::{Decision, Former};
+use crate::assignments::build::{Decision, FormerAssignment};
 use crate::assignments::counts::without_foreign;
 use crate::assignments::settlement::Settlement;
 use crate::assignments::side_effects::{lists_assignment, user_writes};
@@ -76,11 +76,11 @@ struct Chunk<'a> {
 
 /// How much a page takes for granted.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Care {
+enum Lookup {
     /// The user's lists tell which assignments exist.
-    Usual,
+    ByLists,
     /// The commit met a conflict: look for every assignment.
-    Looked,
+    Everywhere,
 }
 
 /// Students read and not dealt with yet.
@@ -131,7 +131,7 @@ impl Chunk<'_> {
         let mut cursor = task.payload.progress.cursor.clone();
         let mut ahead = ReadAhead::nothing();
         loop {
-            match self.page_with_care(task, prepared, cursor.as_deref(), &mut ahead).await? {
+            match self.page_with_retry(task, prepared, cursor.as_deref(), &mut ahead).await? {
                 Page::Void => return Ok(TaskOutcome::Finished),
                 Page::Elsewhere => return Ok(TaskOutcome::Committed),
                 Page::Wait => return Ok(TaskOutcome::Later(DELETION_POLL)),
@@ -147,7 +147,7 @@ impl Chunk<'_> {
     }
 
     /// A page; when its commit meets a conflict, again with everything looked at.
-    async fn page_with_care(
+    async fn page_with_retry(
         &self,
         task: &Task<ChunkJob>,
         prepared: &Prepared,
@@ -155,7 +155,7 @@ impl Chunk<'_> {
         ahead: &mut ReadAhead,
     ) -> Result<Page, HandlerError> {
         let mut most = READ_AHEAD as usize;
-        match self.page(task, prepared, cursor, ahead, (Care::Usual, most)).await {
+        match self.page(task, prepared, cursor, ahead, (Lookup::ByLists, most)).await {
             Err(StoreError::Conflict(_)) => {}
             other => return Ok(other?),
         }
@@ -172,7 +172,7 @@ impl Chunk<'_> {
             *ahead = ReadAhead::nothing();
             let page = match most {
                 1 => self.alone(task, prepared, cursor, ahead).await,
-                most => self.page(task, prepared, cursor, ahead, (Care::Looked, most)).await,
+                most => self.page(task, prepared, cursor, ahead, (Lookup::Everywhere, most)).await,
             };
             match page {
                 // Students are at work in this very moment: fewer are quicker, and nobody waits for one who never rests.
@@ -192,12 +192,12 @@ impl Chunk<'_> {
         prepared: &Prepared,
         cursor: Option<&str>,
         ahead: &mut ReadAhead,
-        (care, most): (Care, usize),
+        (lookup, most): (Lookup, usize),
     ) -> Result<Page, StoreError> {
         let database = &self.app.stores.admin;
         let mut users = self.next_students(prepared.definition.most_bytes(), cursor, ahead, most).await?;
         let mine = self.mine(&users, prepared);
-        let asked = |user: &Document| care == Care::Looked || lists_assignment(&user.fields, self.administration);
+        let asked = |user: &Document| lookup == Lookup::Everywhere || lists_assignment(&user.fields, self.administration);
         let places: Vec<&Document> = mine.iter().map(|(user, _)| *user).filter(|user| asked(user)).collect();
         // Who had the assignment before takes up what they left.
         let former =
@@ -217,7 +217,7 @@ impl Chunk<'_> {
         let of_places = found.by_ref().take(places.len()).collect();
         let lost: Vec<&Document> =
             places.iter().copied().filter(|user| lists_assignment(&user.fields, self.administration)).collect();
-        let known = Known { existing: by_user(places, of_places), archived: by_user(came_back, found.collect()) };
+        let known = PageSnapshot { existing: by_user(places, of_places), archived: by_user(came_back, found.collect()) };
         let lost = lost.iter().filter(|user| !known.existing.contains_key(&user.path)).count();
         if lost > 0 && self.waits_for_deletions(task).await? {
             return Ok(Page::Wait);
@@ -304,7 +304,7 @@ impl Chunk<'_> {
                 Some(user) => {
                     let of_user =
                         |found: Option<Document>| found.map(|it| (user.path.clone(), it)).into_iter().collect();
-                    let known = Known { existing: of_user(existing), archived: of_user(archived) };
+                    let known = PageSnapshot { existing: of_user(existing), archived: of_user(archived) };
                     let users = [user];
                     self.decide(prepared, &self.mine(&users, prepared), &known)?
                 }
@@ -436,7 +436,7 @@ impl Chunk<'_> {
         &self,
         prepared: &Prepared,
         users: &[(&Document, Vec<String>)],
-        known: &Known,
+        known: &PageSnapshot,
     ) -> Result<PagePlan, StoreError> {
         let now = self.app.now();
         let mut settlement = Settlement::new(self.administration, now);
@@ -461,7 +461,7 @@ impl Chunk<'_> {
                 (Flow::Assign, None) if prepared.details_only => Decision::Nothing,
                 (Flow::Assign, Some(fields)) if prepared.details_only => definition.update_details(fields, now),
                 (Flow::Assign, None) => {
-                    match Former::of(&user.fields, self.administration, known.archived.get(&user.path)) {
+                    match FormerAssignment::of(&user.fields, self.administration, known.archived.get(&user.path)) {
                         Some(former) => definition.decide_again(&user.fields, &former, now),
                         None => definition.decide(&user.fields, None, now),
                     }
@@ -483,7 +483,7 @@ fn progress_of(own: &Document) -> ChunkProgress {
 }
 
 /// What was read for a page, by student.
-struct Known {
+struct PageSnapshot {
     existing: BTreeMap<DocPath, Document>,
     archived: BTreeMap<DocPath, Document>,
 }

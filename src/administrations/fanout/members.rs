@@ -44,11 +44,11 @@ pub async fn members_left(
     progress: &Progress,
 ) -> Result<Vec<(String, u64)>, StoreError> {
     let size = orgs_a_query(app);
-    let runs: Vec<Run> = ids
+    let runs: Vec<OrgRun> = ids
         .chunks(size)
         .enumerate()
         .skip(next_org / size)
-        .map(|(number, orgs)| Run {
+        .map(|(number, orgs)| OrgRun {
             phase,
             orgs: orgs.to_vec(),
             seen: progress.seen(&run_key(phase.flow, phase.org_type, size, number)),
@@ -61,7 +61,7 @@ pub async fn members_left(
 }
 
 /// Orgs of a phase that one query can be about.
-struct Run {
+struct OrgRun {
     phase: Phase,
     orgs: Vec<String>,
     /// How many of their members chunks of earlier phases have dealt with, in all and in each org.
@@ -69,7 +69,7 @@ struct Run {
     seen_each: Vec<i64>,
 }
 
-impl Run {
+impl OrgRun {
     /// Each org with how many members are left to deal with.
     async fn members_left(self, app: &App) -> Result<Vec<(String, u64)>, StoreError> {
         let left = |members: u64, seen: i64| if i64::try_from(members) == Ok(seen) { 0 } else { members };

@@ -116,7 +116,7 @@ async fn try_to_bind(app: &App, binding: &Binding<'_>) -> Result<Option<Bound>, 
     };
     let left = left.as_ref();
     let entry = entry.as_ref();
-    let work = Work { app, binding, admin: &admin, entry, other_account_lives, left, tree: &tree, held: &held };
+    let work = BindingChange { app, binding, admin: &admin, entry, other_account_lives, left, tree: &tree, held: &held };
 
     let roar_uid = user_of(&work.question(admin_document.as_ref(), assessment_claims))?;
     let claims = work.claims(admin_document.as_ref(), &roar_uid, entry);
@@ -227,7 +227,7 @@ async fn roster_entry(
     }
 }
 
-struct Work<'a> {
+struct BindingChange<'a> {
     app: &'a App,
     binding: &'a Binding<'a>,
     admin: &'a Account,
@@ -241,7 +241,7 @@ struct Work<'a> {
     held: &'a OrgLists,
 }
 
-impl Work<'_> {
+impl BindingChange<'_> {
     fn question<'q>(&'q self, admin: Option<&'q Document>, assessment_claims: Option<&'q Fields>) -> Question<'q> {
         Question {
             admin_uid: self.binding.admin_uid,
