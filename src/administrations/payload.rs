@@ -68,7 +68,7 @@ pub struct Created {
     pub administration_id: Id,
 }
 
-/// A checked request.
+/// A checked request of `createAdministration`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AdministrationRequest {
     /// The administration to change; a new one is made without.
@@ -155,7 +155,7 @@ impl Payload for AdministrationRequest {
     }
 }
 
-/// An instant or a day; which instant a day means is its field's and the time zone's to say.
+/// An instant or a day. Which instant a day means depends on the field and the time zone.
 struct Date(String);
 
 impl Date {
@@ -174,7 +174,7 @@ impl<'de> Deserialize<'de> for Date {
     }
 }
 
-/// The zone whose days are meant.
+/// The time zone in which days are meant.
 struct Zone(TimeZone);
 
 impl<'de> Deserialize<'de> for Zone {
@@ -186,7 +186,7 @@ impl<'de> Deserialize<'de> for Zone {
     }
 }
 
-/// The caller's own ID of a request.
+/// The caller's own ID of a request, for idempotency.
 struct RequestId(String);
 
 impl<'de> Deserialize<'de> for RequestId {

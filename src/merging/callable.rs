@@ -12,7 +12,7 @@ use crate::payload::{Checked, Id, kinds};
 use crate::rights::{Payload, SuperAdmin};
 use crate::runtime::{FunctionError, Status};
 
-/// Who is merged into whom, and whether it's done or only shown.
+/// A checked request of `mergeUsers`: who is merged into whom, and whether the merge is carried out or only shown.
 pub struct MergeRequest {
     from: String,
     into: String,
@@ -64,7 +64,7 @@ impl Payload for MergeRequest {
     }
 }
 
-/// Handles a call: says what merging changes and, with `apply`, does it.
+/// Handles a call: reports what merging changes and, with `apply`, carries it out.
 pub async fn merge_users(app: App, permit: SuperAdmin, request: MergeRequest) -> Result<Merged, FunctionError> {
     Ok(merge(&app, &request.from, &request.into, request.apply, &permit.requester.uid).await?)
 }
@@ -72,7 +72,7 @@ pub async fn merge_users(app: App, permit: SuperAdmin, request: MergeRequest) ->
 impl From<MergeError> for FunctionError {
     fn from(error: MergeError) -> Self {
         match error {
-            // Its ID may be anything that somebody sent.
+            // The ID isn't repeated in the message, because it's whatever the caller sent.
             MergeError::Missing(field) => FunctionError::new(Status::NotFound, format!("{field} names no user.")),
             MergeError::Refused(why) => FunctionError::new(Status::FailedPrecondition, why),
             MergeError::Claims(error) => error.into(),

@@ -54,7 +54,11 @@ impl Payload for ReconcileRequest {
 }
 
 /// Handles a call.
-pub async fn reconcile_administration(app: App, _: SuperAdmin, request: ReconcileRequest) -> Result<Report, FunctionError> {
+pub async fn reconcile_administration(
+    app: App,
+    _: SuperAdmin,
+    request: ReconcileRequest,
+) -> Result<Report, FunctionError> {
     let ReconcileRequest { id, fix } = request;
     let report = reconcile_one(&app, &id, &Options { fix, patience: PATIENCE }, &|_| {}).await?;
     report.ok_or_else(|| FunctionError::new(Status::NotFound, "There is no such administration, nor anything of one."))

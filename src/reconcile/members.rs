@@ -37,8 +37,9 @@ impl Members {
                 orgs.of(org_type).chunks(run_size.max(1)).map(move |orgs| OrgRun { org_type, orgs: orgs.to_vec() })
             })
             .collect();
-        let place =
-            |(at, run): (usize, &OrgRun)| run.orgs.iter().map(|id| ((run.org_type, id.clone()), at)).collect::<Vec<_>>();
+        let place = |(at, run): (usize, &OrgRun)| {
+            run.orgs.iter().map(|id| ((run.org_type, id.clone()), at)).collect::<Vec<_>>()
+        };
         let places = runs.iter().enumerate().flat_map(place).collect();
         Members { seen: vec![0; runs.len()], places, runs, types: types.to_vec() }
     }

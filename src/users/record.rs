@@ -161,7 +161,11 @@ impl NamesUser for UserRecordRequest {
 
 /// Changes the account in the admin project; the one in the assessment project takes over the e-mail
 /// address, by which people are found there, and whether it can be used.
-pub async fn update_user_record(app: App, permit: UserAdmin, request: UserRecordRequest) -> Result<Nothing, FunctionError> {
+pub async fn update_user_record(
+    app: App,
+    permit: UserAdmin,
+    request: UserRecordRequest,
+) -> Result<Nothing, FunctionError> {
     let UserRecordRequest { mut update, .. } = request;
     let (requester, target) = (&permit.requester, &permit.target);
     // A verified address opens what a roster holds ready for it.

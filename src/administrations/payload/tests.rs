@@ -39,7 +39,8 @@ fn a_day_opens_at_its_beginning_and_closes_at_its_end() {
         let mut data = with("/dateOpen", json!(open));
         data["dateClose"] = json!(close);
         data["timeZone"] = zone;
-        AdministrationRequest::read(&data).map(|request| (request.date_opened.to_string(), request.date_closed.to_string()))
+        AdministrationRequest::read(&data)
+            .map(|request| (request.date_opened.to_string(), request.date_closed.to_string()))
     };
     let of = |open: &str, close: &str| Some((open.to_owned(), close.to_owned()));
     let same = ("2026-12-10", "2026-12-10");

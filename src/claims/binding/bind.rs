@@ -116,7 +116,8 @@ async fn try_to_bind(app: &App, binding: &Binding<'_>) -> Result<Option<Bound>, 
     };
     let left = left.as_ref();
     let entry = entry.as_ref();
-    let work = BindingChange { app, binding, admin: &admin, entry, other_account_lives, left, tree: &tree, held: &held };
+    let work =
+        BindingChange { app, binding, admin: &admin, entry, other_account_lives, left, tree: &tree, held: &held };
 
     let roar_uid = user_of(&work.question(admin_document.as_ref(), assessment_claims))?;
     let claims = work.claims(admin_document.as_ref(), &roar_uid, entry);

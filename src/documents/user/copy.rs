@@ -27,7 +27,12 @@ impl CopiedParts {
 ///
 /// Birth month (1 to 12) and year instead of the date (docs/domain/decisions.md#a-9), grade and school level, orgs,
 /// the type and whether the user is archived. Never a name, an address or a date of birth.
-pub fn copy_changes(copy: &Fields, user: &Fields, change: CopiedParts, now: Timestamp) -> Option<(Fields, Vec<FieldPath>)> {
+pub fn copy_changes(
+    copy: &Fields,
+    user: &Fields,
+    change: CopiedParts,
+    now: Timestamp,
+) -> Option<(Fields, Vec<FieldPath>)> {
     let mut wanted = Fields::new();
     let mut gone: Vec<&str> = Vec::new();
     if change.birth
