@@ -1,5 +1,5 @@
-//! The callable `reconcileAdministration`, for operators: a running server of an embedded store is the
-//! only one who can open it.
+//! The callable `reconcileAdministration`, for operators: only a running server can open its embedded store, so the
+//! command line can't reconcile it.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use crate::payload::{Checked, Id, kinds};
 use crate::rights::{Payload, SuperAdmin};
 use crate::runtime::{FunctionError, Status};
 
-/// How long a difference must stay: events that are on their way arrive meanwhile.
+/// How long a difference must persist, because pending events may resolve it.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Which administration, and whether to mend it.
+/// A checked request of `reconcileAdministration`: which administration, and whether to repair it.
 pub struct ReconcileRequest {
     id: String,
     fix: bool,

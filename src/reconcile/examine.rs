@@ -1,4 +1,4 @@
-//! One student and their assignment: what differs, and what mends it. Pure.
+//! Examines one student and their assignment: what differs, and what repairs it. Pure.
 
 use std::collections::BTreeSet;
 
@@ -54,16 +54,16 @@ pub struct Subject<'a> {
     pub deleted: &'a BTreeSet<String>,
 }
 
-/// What an examination came to.
+/// The result of an examination.
 #[derive(Debug, Default, PartialEq)]
 pub struct Examined {
     /// What differs.
     pub findings: Vec<Finding>,
-    /// What mends it; `None` when nothing differs, or nothing can safely be done.
+    /// What repairs the differences; `None` when nothing differs, or nothing can be repaired safely.
     pub repair: Option<Repair>,
 }
 
-/// A repair of one student: belongs into one commit, with the counts' step.
+/// A repair of one student. Its writes and its change of the counts belong in one commit.
 #[derive(Debug, Default, PartialEq)]
 pub struct Repair {
     /// The writes to the assignment and the user's document.

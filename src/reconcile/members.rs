@@ -1,4 +1,4 @@
-//! Which members of the assigned orgs have been looked at, so that only orgs are read in which somebody
+//! Keeps track of which members of the assigned orgs were examined, so that only those orgs are read in which somebody
 //! may lack an assignment. Pure.
 
 use std::collections::{BTreeSet, HashMap};
@@ -10,7 +10,7 @@ use crate::documents::user::orgs::current_orgs;
 use crate::orgs::{OrgLists, OrgType};
 use crate::store::Fields;
 
-/// Orgs of one type that one query can be about.
+/// Orgs of one type that fit into one query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrgRun {
     /// Their type.

@@ -33,7 +33,7 @@ use crate::store::{DocPath, Document, FieldPath, StoreError, Transaction, Value,
 /// The function, as records call it.
 const FUNCTION: &str = "createAdministratorAccount";
 
-/// An administrator to be.
+/// A checked request of `createAdministratorAccount`.
 #[derive(Clone, PartialEq)]
 pub struct AdministratorRequest {
     email: String,
@@ -126,7 +126,7 @@ impl NamesOrgs for AdministratorRequest {
     }
 }
 
-/// Leave to make an administrator of the orgs that the request names.
+/// Permit to appoint an administrator of the orgs that the request names.
 pub struct Appoint {
     requester: Requester,
 }
@@ -177,7 +177,7 @@ pub async fn create_administrator_account(
     }
 }
 
-/// What this call has made so far.
+/// The accounts that this call has created so far.
 #[derive(Default)]
 struct Made {
     admin: Option<String>,

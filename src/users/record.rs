@@ -30,7 +30,7 @@ const LONGEST_EMAIL: usize = 254;
 /// The fields of `userRecord`.
 const FIELDS: [&str; 7] = ["email", "phoneNumber", "password", "displayName", "photoURL", "disabled", "emailVerified"];
 
-/// Whose account, and what changes.
+/// A checked request of `updateUserRecord`: whose account, and what changes.
 #[derive(Debug)]
 pub struct UserRecordRequest {
     uid: String,
