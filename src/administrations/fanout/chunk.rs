@@ -396,8 +396,8 @@ impl Chunk<'_> {
         Ok(ahead.users.drain(..page).collect())
     }
 
-    /// True while the event of a deletion that was made outside of the service is pending. The chunk waits for it: a new
-    /// assignment at the same path could not be told from the deleted one. False when the wait has taken too long.
+    /// True while the event of a deletion that was made outside of the service is pending. The chunk waits for it: a
+    /// new assignment at the same path could not be told from the deleted one. False when the wait has taken too long.
     async fn waits_for_deletions(&self, task: &Task<ChunkJob>) -> Result<bool, StoreError> {
         let now = self.app.now();
         let path = task.path();
