@@ -1,5 +1,6 @@
-//! What every handler gets: the two databases, the clock and IDs, the task queue, and the settings
-//! that rules depend on. It knows no room; what rooms keep while the process lives, it holds by type.
+//! What every handler gets: the two databases, the accounts, the clock and IDs, the task queue, and the settings that
+//! rules depend on. `App` depends on no room of the service: values that a room keeps while the process lives are held
+//! by their type.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -33,13 +34,13 @@ pub struct Settings {
     pub assigned_user_types: Vec<String>,
     /// What the `createAdministration` callable may change about a running administration.
     pub edit_in_progress: EditInProgress,
-    /// A promotion also brings the assessments that apply from then on, instead of the next change of
-    /// their administration (docs/domain/assignments.md#corrections-and-promotions).
+    /// Whether a promotion also assigns the assessments that apply from then on at once, rather than with the next
+    /// change of their administration (docs/domain/assignments.md#corrections-and-promotions).
     pub assign_on_promotion: bool,
     /// Fields of orgs that their mirrors leave out (docs/domain/orgs.md#mirrors-in-the-assessment-database).
     pub mirror_omit: Vec<String>,
-    /// The largest share of a roster that may be missing before a sync stops and somebody has to look: 0.2 is a
-    /// fifth (docs/domain/rosters.md#safety-stops).
+    /// The share of a roster that may be missing before a safety stop: 0.2 is a fifth
+    /// (docs/domain/rosters.md#safety-stops).
     pub roster_missing_share: f64,
 }
 
@@ -81,7 +82,7 @@ pub struct Projects {
     pub assessment: Accounts,
 }
 
-/// The application. Cheap to clone.
+/// The application state that handlers share. Cheap to clone.
 #[derive(Clone)]
 pub struct App {
     /// The databases.
@@ -90,14 +91,14 @@ pub struct App {
     pub accounts: Projects,
     /// The clock and IDs.
     pub context: Context,
-    /// Where tasks are handed in.
+    /// The queue that takes tasks.
     pub tasks: Arc<dyn TaskQueue>,
     /// Settings of rules.
     pub settings: Arc<Settings>,
     extensions: Extensions,
 }
 
-/// What rooms keep, one value of a type. Clones share it.
+/// Values that rooms keep, one for each type. Clones share them.
 #[derive(Clone, Default)]
 struct Extensions(Arc<Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>>);
 
@@ -114,7 +115,8 @@ impl App {
         App { stores, accounts, context, tasks, settings, extensions: Extensions::default() }
     }
 
-    /// The same application, with a room's value in place of the one that [`App::extension`] would make.
+    /// The same application, with a room's value set beforehand instead of the default that [`App::extension`] would
+    /// create.
     pub fn with_extension<T: Send + Sync + 'static>(mut self, value: T) -> App {
         let mut held = self.extensions.0.lock().clone();
         held.insert(TypeId::of::<T>(), Arc::new(value));
@@ -122,8 +124,8 @@ impl App {
         self
     }
 
-    /// What a room keeps while the process lives, the same for all clones of this application; made when it's first
-    /// asked for, unless it was given.
+    /// The value of a type that a room keeps while the process lives, shared by all clones of this application. It's
+    /// created by default on first use, unless [`App::with_extension`] has set it.
     pub fn extension<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
         let mut held = self.extensions.0.lock();
         let known = held.get(&TypeId::of::<T>()).cloned().and_then(|value| value.downcast().ok());
@@ -134,7 +136,7 @@ impl App {
         })
     }
 
-    /// The same application, which can't write a document: for saying what would be done.
+    /// The same application with read-only databases: for dry runs.
     pub fn read_only(&self) -> App {
         let Stores { admin, assessment } = &self.stores;
         App { stores: Stores { admin: admin.read_only(), assessment: assessment.read_only() }, ..self.clone() }

@@ -8,34 +8,35 @@ use crate::store::{Database, Document, DocumentChange, Precondition, StoreError,
 
 /// When the document was deleted, for comparison with other deletions of the same path.
 ///
-/// The emulator tells the time of a change in whole seconds, so that a deletion could seem older than the
-/// state that it deleted. No later one has a state as old as that.
+/// The emulator reports the time of a change in whole seconds, so a deletion could seem older than the state that it
+/// deleted. The time of that state is a lower bound which no later deletion shares.
 fn deleted_at(change: &DocumentChange, before: &Document) -> Timestamp {
     change.time.max(before.update_time)
 }
 
-/// True when an archive's state is that of this deletion or a later one. An archive that doesn't say is of
-/// an older backend. One that this service made in the commit of the deletion has its state, and a time of this
-/// service's own clock.
+/// True when the archive already has the state of this deletion or of a later one. An archive without a time was made
+/// by an older backend. An archive that this service made in the deletion's own commit has the same state, and a time
+/// of this service's clock.
 fn is_as_late(archive: &Document, before: &Document, deleted_at: Timestamp) -> bool {
     let when = archive.fields.get(DELETED_AT).and_then(Value::as_timestamp);
     when.is_some_and(|when| when >= deleted_at || kept(&archive.fields) == kept(&before.fields))
 }
 
-/// `softDeleteUser` and its like in the admin database: archives what was deleted.
+/// Archives a document that was deleted in the admin database: `softDeleteUser` and similar functions.
 pub async fn deleted_in_admin(app: App, event: DocumentEvent) -> Result<(), HandlerError> {
     archive(&app.stores.admin, &event.change).await
 }
 
-/// `softDeleteUserRun` and its like in the assessment database: archives what was deleted.
+/// Archives a document that was deleted in the assessment database: `softDeleteUserRun` and similar functions.
 pub async fn deleted_in_assessment(app: App, event: DocumentEvent) -> Result<(), HandlerError> {
     archive(&app.stores.assessment, &event.change).await
 }
 
-/// Puts a deleted document's last state into its archive. Of several deletions of one path, the last has
-/// the last word, whichever comes first.
+/// Puts a deleted document's last state into its archive. Of several deletions of one path, the latest wins, in
+/// whichever order their events arrive.
 ///
-/// 1 write, for a first deletion. Where there is an archive, 1 read, and 1 write if it's older and differs.
+/// Costs 1 write for a first deletion. Where there is an archive: 1 read, and 1 write if the archive is older and
+/// differs.
 async fn archive(database: &Database, change: &DocumentChange) -> Result<(), HandlerError> {
     let Some(before) = &change.before else { return Ok(()) };
     let path = archive_path(&change.path)?;

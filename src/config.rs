@@ -1,4 +1,4 @@
-//! Settings: flags and environment variables, checked at the start, one file a concern.
+//! Settings: command-line flags and environment variables, checked at the start. One file for each concern.
 
 mod accounts;
 mod behaviour;
@@ -67,31 +67,31 @@ pub struct ServeArgs {
 /// The settings of `serve`, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Where to listen, and how to stop.
+    /// The address to listen on, and how to shut down.
     pub server: ServerConfig,
     /// Where the documents are.
     pub store: StoreConfig,
     /// Where the accounts are.
     pub accounts: BackendConfig,
-    /// Who may call.
+    /// Which tokens and callers are accepted.
     pub callers: CallerConfig,
     /// Who may deliver events and tasks.
     pub deliveries: DeliveryConfig,
     /// How many tasks run at once.
     pub task_concurrency: usize,
-    /// How much is handled at once.
+    /// Limits on concurrent work.
     pub capacity: Capacity,
-    /// What handlers do.
+    /// Settings of the domain rules.
     pub behaviour: BehaviourConfig,
-    /// How Clever is asked, where it is.
+    /// The connection to Clever, if one is configured.
     pub clever: Option<CleverSettings>,
-    /// How Cloud Tasks is asked, where it is.
+    /// The connection to Cloud Tasks, if one is configured.
     pub cloud_tasks: Option<CloudOptions>,
 }
 
 impl Config {
-    /// The settings of a demonstration: an embedded store in that directory, development tokens, no
-    /// environment. Refuses an address that others can reach.
+    /// The settings of a demonstration: an embedded store in the given directory, development tokens, no environment
+    /// variables. Refuses an address that other machines can reach.
     pub fn demonstration(listen: SocketAddr, directory: PathBuf) -> Result<Config, ConfigError> {
         if !listen.ip().is_loopback() {
             return Err(ConfigError(format!(
@@ -142,7 +142,7 @@ impl Config {
 }
 
 impl ServeArgs {
-    /// Checks the settings as a whole. What would leave the server open to strangers is refused.
+    /// Validates the settings as a whole. Refuses settings that would open the server to strangers.
     pub fn check(&self) -> Result<Config, ConfigError> {
         let store = self.store.check()?;
         let server = self.server.check();

@@ -14,7 +14,7 @@ use crate::mirror;
 use crate::reactions;
 use crate::reconcile;
 use crate::reports;
-use crate::rights::{callable, speaking_callable};
+use crate::rights::{callable, streaming_callable};
 use crate::rostering;
 use crate::runs;
 use crate::runtime::{DocumentEventType, Function};
@@ -97,7 +97,7 @@ pub fn table() -> Vec<Function<App>> {
             "Takes over what Clever says of somebody who has signed in with it.",
             rostering::clever::sync_clever_user,
         ),
-        speaking_callable(
+        streaming_callable(
             "syncCleverOrgs",
             "Brings districts, schools, classes and, if asked, people in line with Clever.",
             rostering::clever::sync_clever_orgs,

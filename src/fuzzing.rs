@@ -3,7 +3,7 @@
 use axum::body::Bytes;
 use serde_json::Value as Json;
 
-pub use crate::administrations::payload::Request as Administration;
+pub use crate::administrations::payload::AdministrationRequest as Administration;
 pub use document_store::fuzzing::*;
 pub use functions_runtime::fuzzing::*;
 
@@ -25,17 +25,17 @@ pub const PAYLOADS: [(&str, Reader); 16] = [
     ("getAdministrations", read::<crate::reports::payload::Listing>),
     ("getAssignmentStats", read::<crate::reports::payload::Counting>),
     ("getAdministrationOrgsAndStats", read::<crate::reports::payload::Level>),
-    ("appendToAdminClaims", read::<crate::claims::admin_orgs::Request<false>>),
-    ("removeFromAdminClaims", read::<crate::claims::admin_orgs::Request<true>>),
-    ("createGroup", read::<crate::claims::group::Request>),
+    ("appendToAdminClaims", read::<crate::claims::admin_orgs::AdminOrgsRequest<false>>),
+    ("removeFromAdminClaims", read::<crate::claims::admin_orgs::AdminOrgsRequest<true>>),
+    ("createGroup", read::<crate::claims::group::GroupRequest>),
     ("setUidClaims", read::<crate::claims::binding::SignIn>),
     ("associateAssessmentUid", read::<crate::claims::binding::Association>),
-    ("createAdministratorAccount", read::<crate::users::administrator::Request>),
-    ("updateUserRecord", read::<crate::users::record::Request>),
+    ("createAdministratorAccount", read::<crate::users::administrator::AdministratorRequest>),
+    ("updateUserRecord", read::<crate::users::record::UserRecordRequest>),
     ("syncCleverUser", read::<crate::rostering::clever::sign_in::Request>),
     ("syncCleverOrgs", read::<crate::rostering::clever::callable::Request>),
-    ("reconcileAdministration", read::<crate::reconcile::callable::Request>),
-    ("mergeUsers", read::<crate::merging::callable::Request>),
+    ("reconcileAdministration", read::<crate::reconcile::callable::ReconcileRequest>),
+    ("mergeUsers", read::<crate::merging::callable::MergeRequest>),
     ("rosterDoubles", read::<crate::rostering::doubles::callable::Request>),
 ];
 

@@ -2,8 +2,7 @@
 
 use std::process::ExitCode;
 
-/// Documents are made on one thread and let go on another all the time, which this allocator is made
-/// for.
+/// Documents are often allocated on one thread and freed on another, which this allocator handles well.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

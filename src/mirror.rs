@@ -1,9 +1,8 @@
 //! Mirrors of orgs in the assessment database (docs/domain/orgs.md#mirrors-in-the-assessment-database): the same
 //! documents without personal data.
 //!
-//! No transaction spans two databases, and events come twice and in any order. So a mirror is made from
-//! the org as it is now, never from an event's payload, and what was written is held against the org once
-//! more.
+//! No transaction spans two databases, and events arrive repeatedly and in any order. So a mirror is made from the org
+//! as it is now, never from an event's payload, and compared with the org again after the write.
 
 use crate::app::App;
 use crate::documents::org;
@@ -11,11 +10,11 @@ use crate::orgs::OrgType;
 use crate::runtime::{DocumentEvent, HandlerError};
 use crate::store::{DocPath, Document, Fields, Precondition, StoreError, Value, Write};
 
-/// What tells who a family is and where it lives. A family is called by its people's last name, and its
-/// groups after it.
+/// The fields that identify a family and its place. A family is named after its people, and its groups after the
+/// family.
 const OF_FAMILIES: [&str; 3] = [org::field::NAME, org::field::ADDRESS, org::field::LOCATION];
 
-/// What the mirror of an org holds: all of it but the fields of `omit` and what would identify a family.
+/// The content of an org's mirror: all fields but those in `omit` and those that would identify a family.
 pub fn mirrored(org_type: OrgType, org: &Fields, omit: &[String]) -> Fields {
     let is_omitted =
         |name: &String| omit.contains(name) || (OF_FAMILIES.contains(&name.as_str()) && is_of_family(org_type, org));
@@ -35,16 +34,16 @@ fn is_of_family(org_type: OrgType, org: &Fields) -> bool {
     }
 }
 
-/// `mirrorDistricts`, `mirrorSchools`, `mirrorClasses`, `mirrorGroups`, `mirrorFamilies`: makes the
-/// document of the same path in the assessment database equal to the org, or removes it with the org.
+/// `mirrorDistricts`, `mirrorSchools`, `mirrorClasses`, `mirrorGroups`, `mirrorFamilies`: makes the document of the
+/// same path in the assessment database equal to the org, or deletes it with the org.
 ///
-/// The last to write a mirror looks at the org afterwards and finds what it wrote, or else goes on; so
-/// whichever of several deliveries comes last, the mirror is right when all have ended. A run that's cut
-/// short is made good by the event's next delivery: it doesn't ask what was done before.
+/// Whoever writes a mirror last compares it with the org afterwards and continues until they agree. So the mirror is
+/// right once all deliveries have ended, in whichever order they came. An interrupted run is made up for by the event's
+/// next delivery, which doesn't depend on what was done before.
 ///
-/// Costs nothing when the mirror's part of the org didn't change. Otherwise 2 reads in the admin database
-/// and 1 read (none, for a new org) and 1 write in the other; 1 read in each when the mirror is right (2
-/// in the admin database, when an org's creation is told of again).
+/// Costs nothing when the mirrored part of the org didn't change. Otherwise 2 reads in the admin database, and 1 read
+/// (none for a new org) and 1 write in the assessment database; 1 read in each when the mirror is right already (2 in
+/// the admin database when an org's creation is delivered again).
 pub async fn written(app: App, event: DocumentEvent) -> Result<(), HandlerError> {
     let change = &event.change;
     let path = &change.path;
@@ -54,12 +53,12 @@ pub async fn written(app: App, event: DocumentEvent) -> Result<(), HandlerError>
     if change.before.as_ref().map(mirrored) == change.after.as_ref().map(mirrored) {
         return Ok(());
     }
-    // A new org has no mirror as a rule; where it has, the commit says so.
+    // A new org usually has no mirror; if it has one, the commit fails with a conflict.
     let mut is_new = change.before.is_none();
     let mut written_from = None;
     loop {
         let org = app.stores.admin.get(path).await?;
-        // Versions are compared, not contents: a number that isn't one (NaN) never equals itself.
+        // Compare versions, not contents: NaN never equals itself.
         let version = org.as_ref().map(|org| org.update_time);
         if written_from == Some(version) {
             return Ok(());
@@ -72,15 +71,15 @@ pub async fn written(app: App, event: DocumentEvent) -> Result<(), HandlerError>
         let Some(write) = correction(path, mirror.as_ref(), wanted) else { return Ok(()) };
         match app.stores.assessment.commit(vec![write]).await {
             Ok(_) => written_from = Some(version),
-            // Another delivery came between.
+            // Another delivery wrote in between.
             Err(StoreError::Conflict(_)) => {}
             Err(error) => return Err(error.into()),
         }
     }
 }
 
-/// The write that makes the mirror what it should be, provided that it's still what was read. So an older
-/// delivery's write, however late, replaces no newer one.
+/// The write that corrects the mirror, with the precondition that the mirror is unchanged since it was read. So a late
+/// write of an older delivery never replaces a newer one.
 fn correction(path: &DocPath, mirror: Option<&Document>, wanted: Option<Fields>) -> Option<Write> {
     let unchanged = mirror.map_or(Precondition::Missing, |mirror| Precondition::UpdatedAt(mirror.update_time));
     let write = match wanted {

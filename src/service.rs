@@ -1,4 +1,4 @@
-//! The assembled service: the functions of the index over two databases, a task queue and the runtime.
+//! The assembled service: the table of functions with two databases, a task queue and the runtime.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -30,27 +30,28 @@ use crate::runtime::{
 use crate::store::embedded::{EmbeddedStore, Index, IndexMode, IndexSet};
 use crate::store::{Direction, StoreError};
 
-/// Fields of indexes that only the dashboard's own queries need; an embedded store has no such clients.
+/// Indexed fields that only the dashboard's own queries need; an embedded store has no such clients.
 const DASHBOARD_FIELDS: [&str; 3] = [administration::field::NAME, "readOrgs.", administration::field::TEST_DATA];
 
 const ASCENDING: IndexMode = IndexMode::Ordered(Direction::Ascending);
 
-/// The indexes that an embedded store keeps: those of `firestore.indexes.json`, as they're deployed,
-/// that the functions' own queries use.
+/// The indexes that an embedded store maintains: those of the deployed `firestore.indexes.json` that the functions' own
+/// queries use.
 pub fn embedded_indexes() -> Result<IndexSet, StoreError> {
     let all = IndexSet::parse(include_str!("../firestore.indexes.json"))?;
     let needed = |index: &Index| {
         let mut paths = index.fields.iter().map(|field| field.path.to_string());
-        // Where few documents are left once the first field is fixed, its own index serves every query: the
-        // others would be written at each sync, for each org.
+        // Where the first field leaves few documents, the index of that field alone serves every query. The other
+        // indexes would cost a write for each org at each sync.
         match index.collection_id.as_str() {
             read if read == OrgSubcollection::Read.id() => return index.group && index.fields.len() == 1,
             administration::COLLECTION => return index.fields.len() == 1 && index.fields[0].mode == ASCENDING,
             _ => {}
         }
-        // Overrides repeat what Firestore does for every field; one direction of it serves the queries.
+        // Field overrides repeat what Firestore indexes for every field by default; one direction is enough for the
+        // queries.
         let repeated = match index.fields.as_slice() {
-            // Lists are asked for what they contain.
+            // These fields hold lists, and queries ask for their elements.
             [only] if only.path.to_string().starts_with("claims.adminOrgs.") => only.mode != IndexMode::Contains,
             [only] if !index.group => only.path.to_string() == assignment::field::ID || only.mode != ASCENDING,
             _ => false,
@@ -60,7 +61,7 @@ pub fn embedded_indexes() -> Result<IndexSet, StoreError> {
     Ok(all.only(needed))
 }
 
-/// Opens a database of an embedded store in `directory`, with the index's triggers on it. Fails as
+/// Opens one database of an embedded store in `directory`, with the triggers of the function table. Fails as
 /// [`EmbeddedStore::open`] does.
 pub fn open_embedded(
     directory: &Path,
@@ -72,10 +73,10 @@ pub fn open_embedded(
     EmbeddedStore::open(directory, label, name.clone(), &embedded_indexes()?, triggers, context.clock.clone())
 }
 
-/// What this program calls itself where it asks other services.
+/// The user agent of this program's requests to other services.
 pub const USER_AGENT: &str = concat!("roar-functions/", env!("CARGO_PKG_VERSION"));
 
-/// Opens the accounts of both projects in `directory`. Where the two databases share a project, so do the accounts.
+/// Opens the accounts of both projects in `directory`. When both databases are in one project, they share the accounts.
 /// Fails as [`EmbeddedAccounts::open`] does.
 pub fn open_embedded_accounts(
     directory: &Path,
@@ -92,8 +93,8 @@ pub fn open_embedded_accounts(
     Ok(Projects { admin: admin_accounts, assessment })
 }
 
-/// The accounts of both projects by one connection: at the emulator (host:port), or the real ones, with
-/// application-default credentials. Fails when there are none.
+/// Opens the accounts of both projects over one connection: of the emulator (host:port), or of Firebase Authentication
+/// with application-default credentials. Fails when there are no credentials.
 pub async fn open_accounts(admin: &str, assessment: &str, emulator: Option<&str>) -> Result<Projects, AccountError> {
     let options = identity_toolkit::Options { user_agent: USER_AGENT, ..identity_toolkit::Options::default() };
     let connection = Arc::new(identity_toolkit::Connection::open(emulator, options).await?);
@@ -103,8 +104,8 @@ pub async fn open_accounts(admin: &str, assessment: &str, emulator: Option<&str>
     Ok(Projects { admin: accounts(admin)?, assessment: accounts(assessment)? })
 }
 
-/// What a service is made of.
-pub struct Parts {
+/// The parts that a service is assembled from.
+pub struct ServiceParts {
     /// The databases.
     pub stores: Stores,
     /// The accounts of the two projects.
@@ -115,17 +116,17 @@ pub struct Parts {
     pub assessment: DatabaseName,
     /// The clock and IDs.
     pub context: Context,
-    /// Settings of rules.
+    /// Settings of the domain rules.
     pub settings: Settings,
-    /// Who provides rosters.
+    /// The configured providers of rosters.
     pub rosters: Rosters,
-    /// How tasks are run.
+    /// Options of the task queue in this process.
     pub queue: QueueOptions,
-    /// Who carries the word of tasks between instances; none: this process runs its own.
+    /// Cloud Tasks, which notifies instances of pending tasks; `None` when this process is the only one.
     pub cloud_tasks: Option<CloudTasks>,
-    /// How much is handled at once.
+    /// Limits on concurrent work.
     pub capacity: Capacity,
-    /// Who may call.
+    /// Which callers are accepted.
     pub callers: Callers,
     /// Who may deliver events and tasks.
     pub deliveries: Deliveries,
@@ -134,19 +135,19 @@ pub struct Parts {
 /// A service that's ready to start. Cheap to clone.
 #[derive(Clone)]
 pub struct Service {
-    /// What handlers get.
+    /// The application state that handlers get.
     pub app: App,
     /// Runs the functions.
     pub runtime: Runtime<App>,
     /// Runs the tasks.
     pub queue: Arc<LocalQueue>,
-    /// Carries the word of tasks between instances, where there are several.
+    /// Notifies instances of pending tasks by Cloud Tasks, where there are several instances.
     pub remote: Option<Arc<RemoteQueue>>,
 }
 
 impl Service {
-    /// Puts the parts together. Nothing runs yet.
-    pub fn assemble(parts: Parts) -> Result<Service, RuntimeError> {
+    /// Assembles the service. Nothing runs yet.
+    pub fn assemble(parts: ServiceParts) -> Result<Service, RuntimeError> {
         let queue = LocalQueue::new(parts.stores.admin.clone(), parts.queue);
         let table = functions::table();
         let remote = parts.cloud_tasks.map(|cloud| {
@@ -180,7 +181,7 @@ impl Service {
         Ok(Service { app, runtime, queue, remote })
     }
 
-    /// Begins to run tasks, those first that a stop or a crash left behind.
+    /// Starts to run tasks, beginning with those that a shutdown or a crash left pending.
     pub fn start_tasks(&self) {
         match &self.remote {
             Some(remote) => remote.start(),
@@ -188,7 +189,7 @@ impl Service {
         }
     }
 
-    /// Binds the HTTP server; `grace` is how long what runs may go on after a stop.
+    /// Binds the HTTP server. `grace` is how long running work may go on after a shutdown was requested.
     pub async fn bind(&self, address: std::net::SocketAddr, grace: Duration) -> std::io::Result<Server<App>> {
         let options = ServerOptions {
             databases: vec![self.app.stores.admin.clone(), self.app.stores.assessment.clone()],
@@ -197,7 +198,7 @@ impl Service {
             grace,
         };
         let server = Server::bind(address, self.runtime.clone(), options).await?;
-        // It never changes, and is made when the first asks for it.
+        // The document never changes; it's built on the first request.
         let document = std::sync::LazyLock::new(|| openapi::document().to_string());
         let document = Arc::new(document);
         let kind = [(header::CONTENT_TYPE, "application/json")];
@@ -206,7 +207,7 @@ impl Service {
     }
 }
 
-/// What the metrics show of rosters.
+/// The metrics of roster syncs.
 fn samples(tally: &Tally) -> Vec<Sample> {
     let UnderWay { runs, done, expected } = tally.under_way();
     let mut samples = vec![

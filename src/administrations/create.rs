@@ -4,7 +4,7 @@
 use serde_json::json;
 use thiserror::Error;
 
-use super::payload::{Created, Request};
+use super::payload::{AdministrationRequest, Created};
 use crate::app::{App, EditInProgress};
 use crate::documents::administration::{self, Administration, administration_path};
 use crate::documents::request_id::{self, remembered, request_path};
@@ -17,14 +17,18 @@ use crate::store::{
     DocPath, FieldPath, Fields, Precondition, StoreError, Timestamp, Transaction, Transform, Value, Write,
 };
 
-impl NamesOrgs for Request {
+impl NamesOrgs for AdministrationRequest {
     fn orgs(&self) -> &OrgLists {
         &self.orgs
     }
 }
 
 /// Handles a call.
-pub async fn create_administration(app: App, permit: OrgAdmin, request: Request) -> Result<Created, FunctionError> {
+pub async fn create_administration(
+    app: App,
+    permit: OrgAdmin,
+    request: AdministrationRequest,
+) -> Result<Created, FunctionError> {
     let Requester { uid, claims, .. } = &permit.requester;
     let memory = match &request.request_id {
         Some(id) => Some(request_path(uid, id)?),
@@ -32,7 +36,8 @@ pub async fn create_administration(app: App, permit: OrgAdmin, request: Request)
     };
     let tree = load_tree(&app.stores.admin, &request.orgs, Reach::Up).await?;
     let new_id = app.context.document_id();
-    let mut work = Work { app: &app, claims, request: &request, memory, tree: &tree, new_id: &new_id, lists: true };
+    let mut work =
+        AdministrationSave { app: &app, claims, request: &request, memory, tree: &tree, new_id: &new_id, lists: true };
     let mut done = app.stores.admin.transaction(|tx| work.run(tx)).await;
     if matches!(done, Err(SaveError::Store(StoreError::Conflict(_)))) {
         // The creator has no users document, which is no error.
@@ -43,7 +48,7 @@ pub async fn create_administration(app: App, permit: OrgAdmin, request: Request)
     Ok(Created { administration_id: id.into() })
 }
 
-/// Why an administration isn't made or changed. The texts are for callers.
+/// Why an administration isn't created or changed. The messages are for callers.
 #[derive(Debug, Error)]
 enum SaveError {
     #[error("orgs names orgs that don't exist or are archived; details.missing lists them.")]
@@ -52,7 +57,7 @@ enum SaveError {
     NoAdministration,
     #[error("You don't administer all of the orgs of this administration.")]
     Forbidden,
-    /// What may not change while students work.
+    /// A change that isn't allowed while students are working; the text names it.
     #[error("This administration is in progress, so {0} can't be changed now.")]
     InProgress(&'static str),
     #[error(transparent)]
@@ -71,7 +76,8 @@ impl From<SaveError> for FunctionError {
                 let details = json!({ "missing": by_type });
                 return FunctionError::invalid(SaveError::MissingOrgs(missing).to_string()).with_details(details);
             }
-            // A store that refuses the document as such refuses its size: all else is checked before.
+            // Everything but the document's size is checked before, so the store's refusal means that the document is
+            // too large.
             SaveError::Store(StoreError::InvalidArgument(_)) => {
                 return FunctionError::invalid(
                     "The administration is too large: assessments, orgs and legal must stay below 1 MiB.",
@@ -86,18 +92,19 @@ impl From<SaveError> for FunctionError {
     }
 }
 
-struct Work<'a> {
+struct AdministrationSave<'a> {
     app: &'a App,
     claims: &'a Claims,
-    request: &'a Request,
+    request: &'a AdministrationRequest,
     memory: Option<DocPath>,
     tree: &'a OrgTree,
     new_id: &'a str,
-    /// List a new administration with its creator; not read first, for creators' documents are busy.
+    /// Whether to add a new administration to its creator's lists. The creator's document isn't read first, because it
+    /// changes often.
     lists: bool,
 }
 
-impl Work<'_> {
+impl AdministrationSave<'_> {
     async fn run(&self, tx: Transaction) -> Result<String, SaveError> {
         let now = self.app.now();
         if let Some(path) = &self.memory
@@ -122,14 +129,14 @@ impl Work<'_> {
         Ok(id)
     }
 
-    /// Every org must exist and not be archived; all that fail are listed.
+    /// Every org must exist and not be archived; the error lists all orgs that fail.
     fn check_orgs(&self, orgs: &OrgLists) -> Result<(), SaveError> {
         let is_missing = |(org_type, id): &(OrgType, &str)| self.tree.get(*org_type, id).is_none_or(|org| org.archived);
         let missing: OrgLists = orgs.iter().filter(is_missing).collect();
         if missing.is_empty() { Ok(()) } else { Err(SaveError::MissingOrgs(missing)) }
     }
 
-    /// The fields that a caller decides, on creation and on change.
+    /// The fields that a caller may set, both on creation and on change.
     fn fields(&self) -> Fields {
         let request = self.request;
         let mut fields = fields! {
@@ -179,26 +186,26 @@ impl Work<'_> {
         };
         let existing = Administration::from_document(&document);
         let existing_orgs = existing.input_orgs();
-        // Without orgs, an administration is its creator's.
+        // An administration without orgs belongs to its creator.
         let is_owner =
             self.claims.super_admin || existing.text(administration::field::CREATED_BY) == self.claims.roar_uid;
         if !self.claims.administers_all(&existing_orgs) || (existing_orgs.is_empty() && !is_owner) {
             return Err(SaveError::Forbidden);
         }
-        // Orgs that went since may stay; new ones must be there.
+        // Orgs that the administration has already may stay even if they're gone by now; added orgs must exist.
         self.check_orgs(&self.request.orgs.difference(&existing_orgs.to_set()))?;
         let fields = self.fields();
         if existing.is_in_progress(now) {
             self.check_edit_in_progress(&existing, &existing_orgs, &fields)?;
         }
-        // Format 1 arrays would be taken for additions in format 2.
+        // Arrays left over from format 1 would be read as added orgs in format 2, so they're removed.
         let arrays = OrgType::ALL.map(OrgType::plural).into_iter().filter(|name| existing.fields.contains_key(*name));
         let mask = fields.keys().cloned().chain(arrays.map(str::to_owned)).map(FieldPath::top).collect();
         tx.write(Write::merge(path, fields, mask).when(Precondition::Exists)).await;
         Ok(())
     }
 
-    /// What may change while students work (docs/domain/administrations.md#changing-while-in-progress).
+    /// Checks what may change while students are working (docs/domain/administrations.md#changing-while-in-progress).
     fn check_edit_in_progress(
         &self,
         existing: &Administration,

@@ -1,4 +1,4 @@
-//! Administrations whose fan-out is under way, read once for all of its chunks.
+//! A cache of the administrations that are being fanned out, so that all chunks of a fan-out share one read.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,29 +16,28 @@ use crate::documents::org_lists::OrgSet;
 use crate::orgs::{OrgTree, Reach, load_tree};
 use crate::store::{Database, StoreError};
 
-/// How many fan-outs are remembered at once; more only cost reads.
+/// How many fan-outs are cached at once. Beyond that, definitions are read again.
 const CAPACITY: usize = 32;
 
-/// A [`Definition`] with all else that a version's chunks need.
+/// A [`Definition`] with everything else that the chunks of one version need.
 pub struct Prepared {
-    /// Who gets what.
+    /// Which students get which assessments.
     pub definition: Definition,
-    /// Who deals with whom when assigning.
+    /// The org that owns each student in the assign phases.
     pub assigned_owners: Ownership,
-    /// Orgs that leave assignments with this version.
+    /// Orgs that this version removes from assignments.
     pub removing: OrgSet,
-    /// Who deals with whom when removing.
+    /// The org that owns each student in the remove phases.
     pub removing_owners: Ownership,
-    /// Only details reach assignments: the administration is closed
+    /// Only details reach assignments, because the administration is closed
     /// (docs/domain/administrations.md#closing-and-reopening).
     pub details_only: bool,
 }
 
 impl Prepared {
-    /// Prepares an administration for the version that `control` tells of, over a snapshot of its
-    /// orgs and what's above them.
+    /// Prepares an administration for the sync version in `control`, from a snapshot of its orgs and their ancestors.
     pub fn new(administration: Administration, tree: OrgTree, control: &Control) -> Prepared {
-        // A closed administration's lost orgs stay in its assignments, and its details reach them.
+        // The assignments of a closed administration keep orgs that it has lost, so its details must reach those too.
         let reached = if control.details_only { control.applied.as_ref() } else { control.only.as_ref() };
         Prepared {
             assigned_owners: Ownership::new(reached.unwrap_or(&control.assigned)),
@@ -52,7 +51,7 @@ impl Prepared {
 
 type Slot = Arc<OnceCell<Arc<Prepared>>>;
 
-/// A small cache by administration and version of its sync.
+/// A small cache, keyed by administration and sync version.
 #[derive(Default)]
 pub struct Definitions {
     slots: Mutex<VecDeque<((String, i64), Slot)>>,
@@ -60,12 +59,12 @@ pub struct Definitions {
 }
 
 impl Definitions {
-    /// Those of this process.
+    /// The cache of this process.
     pub fn of(app: &App) -> Arc<Definitions> {
         app.extension()
     }
 
-    /// Remembers what a plan has just read.
+    /// Caches what a plan has just read.
     pub fn put(&self, administration: &str, version: i64, prepared: Prepared) {
         let slot = Slot::default();
         // The slot is new, so it takes the value.
@@ -78,24 +77,23 @@ impl Definitions {
         }
     }
 
-    /// Counts a student whom a fan-out of this process passed over, because what they are to have can't be stored.
+    /// Counts a student whom a fan-out of this process skipped, because the store refused the student's documents.
     pub fn count_refused(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many students fan-outs of this process have passed over.
+    /// How many students the fan-outs of this process have skipped.
     pub fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
     }
 
-    /// Forgets an administration whose versions begin anew.
+    /// Removes an administration whose version numbers start again.
     pub fn forget(&self, administration: &str) {
         self.slots.lock().retain(|(key, _)| key.0 != administration);
     }
 
-    /// The definition, read again when it isn't remembered (after a restart, or on another machine):
-    /// the administration and the orgs around it. `None` when the administration is gone or the
-    /// version superseded.
+    /// The definition: the administration and the orgs around it. A definition that isn't cached (after a restart, or
+    /// on another instance) is read again. `None` when the administration is gone or the version is superseded.
     pub async fn get(
         &self,
         database: &Database,

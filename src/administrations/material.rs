@@ -1,4 +1,4 @@
-//! What about an administration matters to its assignments
+//! Which fields of an administration matter to its assignments
 //! (docs/domain/administrations.md#what-matters-to-assignments).
 
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use crate::documents::administration::{self, Administration};
 use crate::orgs::{OrgLists, OrgType};
 use crate::store::Value;
 
-/// Fields whose change must reach the assignments. Org lists matter too, as sets.
+/// Fields whose change must reach the assignments. Org lists matter as well; they are compared as sets.
 const MATERIAL_FIELDS: [&str; 11] = [
     administration::field::ASSESSMENTS,
     administration::field::CREATED_BY,
@@ -23,13 +23,13 @@ const MATERIAL_FIELDS: [&str; 11] = [
     administration::field::TEST_DATA,
 ];
 
-/// A digest of everything that matters: equal for two states exactly when the assignments that they
-/// ask for are the same (given the same users and orgs).
+/// A fingerprint of everything that matters to assignments: equal for two states exactly when both ask for the same
+/// assignments, given the same users and orgs.
 pub fn fingerprint(administration: &Administration) -> String {
     let fields: BTreeMap<&str, &Value> =
         MATERIAL_FIELDS.into_iter().filter_map(|name| Some((name, administration.fields.get(name)?))).collect();
     let orgs = [sorted(&administration.minimal_orgs()), sorted(&administration.org_arrays())];
-    // Encoding maps of values into memory can't fail; an empty digest would only mean one sync more.
+    // Encoding in-memory values can't fail; an empty digest would only cause one more sync.
     let bytes = postcard::to_stdvec(&(fields, orgs)).unwrap_or_default();
     digest(&bytes)
 }

@@ -1,7 +1,7 @@
 //! Administrations: creating and editing them, and bringing every assignment in line with them.
 //!
-//! [`create`] is the callable. `sync` is the event: it notes what has to be done and hands a task
-//! over ([`fanout`]), which normalises the org lists and then works through the students in chunks.
+//! [`create`] is the callable. `sync` handles the document's event: it records that a sync is due and enqueues a task
+//! ([`fanout`]), which normalises the org lists and then processes the students in chunks.
 
 pub mod create;
 pub mod definitions;

@@ -1,5 +1,5 @@
-//! Normalising an administration's orgs (docs/domain/administrations.md#normalising-orgs). Pure: what the document and
-//! its subcollections should say, and the writes that are missing for that.
+//! Normalising an administration's orgs (docs/domain/administrations.md#normalising-orgs): what the document and its
+//! subcollections should contain, and the writes that are missing for that. Pure.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -9,19 +9,19 @@ use crate::documents::administration_org::{changed, copied};
 use crate::orgs::{OrgLists, OrgTree, OrgType};
 use crate::store::{Document, FieldPath, Fields, Result, Timestamp, Value, Write};
 
-/// An administration's orgs, computed.
+/// The normalised orgs of an administration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NormalOrgs {
-    /// The top-most orgs.
+    /// The orgs that are below no other org of the administration.
     pub minimal: OrgLists,
     /// All orgs whose members are assigned.
     pub assigned: OrgLists,
-    /// Those, and their ancestors: whose admins may read.
+    /// The assigned orgs and their ancestors: the admins of these may read the administration.
     pub read: OrgLists,
 }
 
 impl NormalOrgs {
-    /// Computes them from what people put in.
+    /// Computes the lists from the orgs that somebody entered.
     pub fn compute(tree: &OrgTree, input: &OrgLists) -> NormalOrgs {
         let existing = tree.only_existing(input);
         let assigned = tree.exhaustive(&existing, false);
@@ -43,14 +43,14 @@ pub fn document_changes(administration: &Administration, orgs: &NormalOrgs) -> O
     };
     expect(administration::field::MINIMAL_ORGS, &orgs.minimal);
     expect(administration::field::READ_ORGS, &orgs.read);
-    // Pages and queries ask for dates by their type.
+    // Pages and queries need these dates as timestamps.
     for (name, date) in &administration.mended {
         fields.insert(name.clone(), date.clone());
         mask.push(FieldPath::top(name));
     }
     let arrays = administration.org_arrays();
     if administration.is_format_2() {
-        // Arrays of format 2 are additions; they are in `minimalOrgs` now.
+        // Arrays of format 2 are additions, and these are in `minimalOrgs` now.
         for org_type in OrgType::ALL.into_iter().filter(|org_type| !arrays.of(*org_type).is_empty()) {
             mask.push(FieldPath::top(org_type.plural()));
         }
@@ -70,7 +70,7 @@ pub fn document_changes(administration: &Administration, orgs: &NormalOrgs) -> O
     (!mask.is_empty()).then_some((fields, mask))
 }
 
-/// The administration with such changes.
+/// The administration with these changes applied.
 pub fn with_changes(administration: &Administration, (fields, mask): (Fields, Vec<FieldPath>)) -> Administration {
     let mut stored = administration.fields.clone();
     for name in mask.iter().filter_map(|path| path.segments().first()) {
@@ -82,8 +82,8 @@ pub fn with_changes(administration: &Administration, (fields, mask): (Fields, Ve
     Administration::from_fields(&administration.id, stored)
 }
 
-/// The writes that make a subcollection list exactly `orgs`, given what it holds now. A document that
-/// says already what it should is not written.
+/// The writes that make a subcollection list exactly `orgs`, given what it holds now. A document that is right already
+/// is not written.
 pub fn subcollection_writes(
     administration: &Administration,
     subcollection: OrgSubcollection,
@@ -95,7 +95,7 @@ pub fn subcollection_writes(
     let copied = copied(administration);
     let mut writes = Vec::new();
     let mut listed = HashSet::new();
-    // An ID that two types share has one document.
+    // Two orgs of different types with the same ID share one document.
     for (org_type, id) in orgs.iter().filter(|(_, id)| listed.insert(*id)) {
         let held = present.remove(id).map(|document| &document.fields);
         if let Some(fields) = changed(&copied, org_type, id, held, now) {

@@ -1,5 +1,5 @@
-//! What becomes of orgs reaches the administrations that are still open: who is gone leaves their lists, and where the
-//! hierarchy has changed, they are planned anew (docs/domain/administrations.md#when-orgs-change).
+//! How changes of orgs reach the administrations that are still open: deleted orgs leave their lists, and where the
+//! hierarchy has changed, administrations are synced again (docs/domain/administrations.md#when-orgs-change).
 
 use std::collections::BTreeSet;
 
@@ -11,8 +11,9 @@ use crate::documents::org_lists::OrgSet;
 use crate::orgs::{OrgKey, OrgLists, OrgType};
 use crate::store::{FieldPath, Fields, StoreError, Value, Write};
 
-/// Takes `orgs` out of the lists of every administration that isn't closed and names them. Their events do the rest.
-/// Reads a document for thirty orgs, and those of administrations found; a repetition writes nothing.
+/// Removes `orgs` from the lists of every open administration that names them. The events of the administrations then
+/// update the assignments. Costs a read for thirty orgs and one for each administration found. Idempotent: a repetition
+/// writes nothing.
 pub async fn leave_orgs(app: &App, orgs: &[OrgKey]) -> Result<(), StoreError> {
     let gone = OrgLists::from_iter(orgs.iter().map(|org| (org.org_type, org.id.as_str()))).to_set();
     for id in open_with(app, orgs, OrgSubcollection::Assigned).await? {
@@ -29,26 +30,27 @@ pub async fn leave_orgs(app: &App, orgs: &[OrgKey]) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Plans every administration anew that isn't closed and is assigned to one of `orgs`: what is below these, or what they
-/// are below, has changed, and with it who is assigned through what, and who may read it. Reads a document for thirty
-/// orgs, and what the syncs read; where nothing changes for anybody, no assignment is written.
+/// Starts a new sync of every open administration that is assigned to one of `orgs`. The hierarchy above or below these
+/// orgs has changed, and with it who is assigned through which org, and who may read the administration. Costs a read
+/// for thirty orgs, and the reads of the syncs; assignments that don't change aren't written.
 pub async fn follow_orgs(app: &App, orgs: &[OrgKey]) -> Result<(), StoreError> {
     plan_anew(app, orgs, Origin::Hierarchy).await
 }
 
-/// As [`follow_orgs`], where the only change is that of `touched` orgs below or among `orgs`: nobody else's assignments
-/// are looked at. A new class that has no students costs a few reads, whatever the administration has.
+/// As [`follow_orgs`], where only the `touched` orgs, which are below or among `orgs`, have changed: only the
+/// assignments of their members are checked. A new class without students costs a few reads, however large the
+/// administration is.
 pub async fn follow_touched(app: &App, orgs: &[OrgKey], touched: &OrgLists) -> Result<(), StoreError> {
     plan_anew(app, orgs, Origin::Orgs(touched)).await
 }
 
 async fn plan_anew(app: &App, orgs: &[OrgKey], origin: Origin<'_>) -> Result<(), StoreError> {
-    // Also those that are assigned to something below: who may read them has changed.
+    // Include administrations that are assigned to an org below these, because their readers have changed.
     let mut administrations = open_with(app, orgs, OrgSubcollection::Assigned).await?;
     administrations.extend(open_with(app, orgs, OrgSubcollection::Read).await?);
     for id in administrations {
         match bring_about(app, &id, origin).await {
-            // One that takes nothing more keeps no other from following.
+            // A full document of one administration must not keep the others from following.
             Err(StoreError::InvalidArgument(why)) => {
                 tracing::error!(administration = id, why, "an administration can't follow its orgs");
             }
@@ -70,7 +72,7 @@ async fn open_with(
     Ok(found.iter().filter_map(|org| Some(org.path.parent()?.id().to_owned())).collect())
 }
 
-/// What it changes about an administration that these orgs are gone; `None` where it doesn't name them.
+/// The changes to an administration that remove these orgs; `None` where the administration doesn't name them.
 fn without(administration: &Administration, gone: &OrgSet) -> Option<(Fields, Vec<FieldPath>)> {
     let mut fields = Fields::new();
     let minimal = administration.minimal_orgs();

@@ -68,9 +68,9 @@ pub struct Created {
     pub administration_id: Id,
 }
 
-/// A checked request.
+/// A checked request of `createAdministration`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Request {
+pub struct AdministrationRequest {
     /// The administration to change; a new one is made without.
     pub administration_id: Option<String>,
     /// The caller's own ID of this request: a repetition does nothing.
@@ -108,7 +108,7 @@ const REQUEST_ID_LIMIT: usize = 128;
 /// Firestore's limit on the depth of maps and lists, less the levels above an assessment.
 const ASSESSMENT_DEPTH: usize = 19;
 
-impl Payload for Request {
+impl Payload for AdministrationRequest {
     type Sent = CreateAdministration;
     type Answer = Created;
     const REFUSALS: &'static [(Status, &'static str)] = &[
@@ -116,7 +116,7 @@ impl Payload for Request {
         (Status::FailedPrecondition, "The administration is open, and ROAR_EDIT_IN_PROGRESS doesn't let it change."),
     ];
 
-    fn check(sent: CreateAdministration) -> Checked<Request> {
+    fn check(sent: CreateAdministration) -> Checked<AdministrationRequest> {
         let zone = sent.time_zone.as_ref().map(|zone| &zone.0);
         let date_opened = sent.date_open.read(Edge::Begins, zone, "dateOpen")?;
         let date_closed = sent.date_close.read(Edge::Ends, zone, "dateClose")?;
@@ -124,7 +124,7 @@ impl Payload for Request {
             return Err(FunctionError::invalid("dateClose must not be before dateOpen."));
         }
         let Filled(name) = sent.name;
-        Ok(Request {
+        Ok(AdministrationRequest {
             administration_id: sent.administration_id.map(Id::into_string),
             request_id: sent.request_id.map(|id| id.0),
             public_name: Text::filled(sent.public_name).unwrap_or_else(|| name.clone()),
@@ -155,7 +155,7 @@ impl Payload for Request {
     }
 }
 
-/// An instant or a day; which instant a day means is its field's and the time zone's to say.
+/// An instant or a day. Which instant a day means depends on the field and the time zone.
 struct Date(String);
 
 impl Date {
@@ -174,7 +174,7 @@ impl<'de> Deserialize<'de> for Date {
     }
 }
 
-/// The zone whose days are meant.
+/// The time zone in which days are meant.
 struct Zone(TimeZone);
 
 impl<'de> Deserialize<'de> for Zone {
@@ -186,7 +186,7 @@ impl<'de> Deserialize<'de> for Zone {
     }
 }
 
-/// The caller's own ID of a request.
+/// The caller's own ID of a request, for idempotency.
 struct RequestId(String);
 
 impl<'de> Deserialize<'de> for RequestId {

@@ -1,6 +1,6 @@
 //! `syncAssignmentsOnAdministrationUpdate`: an administration was created, changed or deleted
-//! (docs/domain/administrations.md#the-fan-out). The handler only notes the work and hands it to a task, so that it
-//! answers at once.
+//! (docs/domain/administrations.md#the-fan-out). The handler only records that a sync is due and enqueues a task, so
+//! that it ends at once.
 
 use super::fanout::{plan_task, remove_task};
 use super::material::fingerprint;
@@ -12,7 +12,7 @@ use crate::orgs::OrgLists;
 use crate::runtime::{DocumentEvent, HandlerError};
 use crate::store::{Document, StoreError, Write};
 
-/// The event of `administrations/{administrationId}`.
+/// Handles the event of `administrations/{administrationId}`.
 pub async fn written(app: App, event: DocumentEvent) -> Result<(), HandlerError> {
     let id = event.param("administrationId").to_owned();
     match (&event.change.before, &event.change.after) {
@@ -20,8 +20,8 @@ pub async fn written(app: App, event: DocumentEvent) -> Result<(), HandlerError>
         (before, Some(after)) => {
             let after = Administration::from_document(after);
             let before = before.as_ref().map(Administration::from_document);
-            // Progress, tags: nothing that assignments hold. No read; but whoever saves again after a
-            // sync has failed wants it tried again.
+            // Only progress or tags changed, which assignments don't hold, so nothing is read. But a save after a
+            // failed sync means that the sync is to be tried again.
             let is_failed = |administration: &Administration| {
                 administration.text(administration::field::SYNC_STATUS) == State::Failed.name()
             };
@@ -37,22 +37,23 @@ pub async fn written(app: App, event: DocumentEvent) -> Result<(), HandlerError>
     }
 }
 
-/// Why a sync begins: where an administration has its assignments from, or that its orgs have changed.
+/// Why a sync begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin<'a> {
-    /// From nowhere yet: it's new.
+    /// The administration was created or changed.
     Here,
-    /// From a sync that is to be done again: the orgs that it's assigned to have changed.
+    /// The orgs that it's assigned to have changed, so the sync must run again.
     Hierarchy,
-    /// From a sync that is to be done again for the students of these orgs and of what's below them: they came, or have
-    /// another place. Nobody else has anything to do with it.
+    /// These orgs were added or moved, so the sync must run again for the students in them and below them. Nobody else
+    /// is affected.
     Orgs(&'a OrgLists),
-    /// From older functions. If it's closed, nobody is to be assigned any more: who was is history.
+    /// Older functions created the administration. If it's closed, nobody is assigned any more: its assignments are
+    /// history.
     Older,
 }
 
-/// Begins a sync of an administration, unless its state is applied or under way and its orgs are the same. True when one
-/// begins.
+/// Begins a sync of an administration, unless the same state with the same orgs is applied or being applied. True when
+/// a sync begins.
 pub async fn bring_about(app: &App, id: &str, origin: Origin<'_>) -> Result<bool, StoreError> {
     let task = app.stores.admin.transaction(|tx| async move {
         let path = administration_path(id)?;
@@ -60,7 +61,7 @@ pub async fn bring_about(app: &App, id: &str, origin: Origin<'_>) -> Result<bool
             <[Option<Document>; 2]>::try_from(tx.get_all(&[path.clone(), Control::path(id)?]).await?)
                 .unwrap_or_default()
         else {
-            // Deleted meanwhile; that has an event of its own.
+            // The administration was deleted in the meantime, which has its own event.
             return Ok(None);
         };
         let print = fingerprint(&Administration::from_document(&document));
@@ -71,10 +72,10 @@ pub async fn bring_about(app: &App, id: &str, origin: Origin<'_>) -> Result<bool
                 && previous.state != State::Deleting
         };
         let begins = match (&previous, origin) {
-            // This state is applied, or under way: a repeated or late event, or our own write.
+            // This state is applied or being applied: the event is a repeated or late one, or the service's own write.
             (Some(previous), Origin::Here | Origin::Older) => !is_known(previous),
             (None, Origin::Here | Origin::Older) => true,
-            // Nothing to be done again, nor while it's being deleted.
+            // There is nothing to run again, or the administration is being deleted.
             (previous, Origin::Hierarchy | Origin::Orgs(_)) => {
                 previous.as_ref().is_some_and(|former| former.state != State::Deleting)
             }
@@ -88,7 +89,8 @@ pub async fn bring_about(app: &App, id: &str, origin: Origin<'_>) -> Result<bool
         {
             match former.state {
                 State::Complete => only = Some(orgs.clone()),
-                // Begun anew with each org that changes, a sync would never end: it's followed by another one.
+                // Restarting for each changed org could go on forever, so a running sync is followed by another one
+                // instead.
                 State::Pending => {
                     let next = former.next.iter().chain(orgs.iter()).collect();
                     let control = Control { next, ..former.clone() };
@@ -119,10 +121,11 @@ async fn deleted(app: &App, id: &str) -> Result<(), HandlerError> {
     let task = app.stores.admin.transaction(|tx| async move {
         let found = tx.get_all(&[administration_path(id)?, Control::path(id)?]).await?;
         let [None, control] = <[Option<Document>; 2]>::try_from(found).unwrap_or_default() else {
-            // It exists again; its creation brings the assignments in line.
+            // The administration exists again; the event of its creation syncs the assignments.
             return Ok(None);
         };
-        // Nothing of this life is to matter to the next one but the version, which goes on.
+        // Nothing of this administration may carry over to a later one with the same ID, except the version number,
+        // which continues.
         let former = control.as_ref().map(Control::read).map(|former| former.version).unwrap_or_default();
         let control = Control { version: former + 1, state: State::Deleting, ..Control::default() };
         let task = remove_task(id, control.version);

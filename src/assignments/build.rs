@@ -1,4 +1,4 @@
-//! Who gets which assignment, and what becomes of one that exists (docs/domain/assignments.md). Pure.
+//! Which student gets which assignment, and how an existing assignment changes (docs/domain/assignments.md). Pure.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -22,29 +22,29 @@ use crate::orgs::{OrgLists, OrgTree};
 use crate::store::size::{depth, fields_size, value_size};
 use crate::store::{Document, Fields, Timestamp, Value};
 
-/// An administration as its fan-out needs it: read once, used for every student.
+/// An administration as its fan-out needs it: read once and used for every student.
 #[derive(Clone, Debug)]
 pub struct Definition {
     /// The administration.
     pub administration: Administration,
-    /// Its exhaustive orgs.
+    /// All orgs whose members are assigned.
     pub assigned: OrgSet,
-    /// The hierarchy around them.
+    /// The hierarchy around these orgs.
     pub tree: Arc<OrgTree>,
 }
 
-/// The field of an assignment that says which fields of users its administration's conditions look at, so
-/// that a change of a user need not read administrations that don't care.
+/// The field of an assignment that lists the user fields which its administration's conditions depend on, so that a
+/// change of other fields needn't read the administration.
 pub const CONDITION_FIELDS: &str = assignment::field::CONDITION_FIELDS;
 
-/// What to do about a student's assignment.
+/// What to do with a student's assignment.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Decision {
-    /// Leave things as they are.
+    /// Leave the assignment, or its absence, as it is.
     Nothing,
-    /// Make this assignment.
+    /// Create this assignment.
     Create(Fields),
-    /// Replace the assignment with this.
+    /// Replace the assignment with this one.
     Update(Fields),
     /// Delete the assignment.
     Delete,
@@ -52,25 +52,25 @@ pub enum Decision {
 
 /// What is known of an assignment that a user had before.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Former<'a> {
-    /// Its archive.
+pub struct FormerAssignment<'a> {
+    /// The assignment's archive.
     pub archived: Option<&'a Fields>,
     /// When it was assigned, where the archive doesn't say.
     pub assigned: Option<Timestamp>,
 }
 
-impl<'a> Former<'a> {
-    /// What is known of the assignment of an administration that a user had before; `None` for one who had none.
-    /// `archived` is its archive, if that was found.
-    pub fn of(user: &Fields, administration: &str, archived: Option<&'a Document>) -> Option<Former<'a>> {
+impl<'a> FormerAssignment<'a> {
+    /// What is known of the assignment of `administration` that a user had before; `None` when the user had none.
+    /// `archived` is the assignment's archive, if there is one.
+    pub fn of(user: &Fields, administration: &str, archived: Option<&'a Document>) -> Option<FormerAssignment<'a>> {
         let archived = archived.map(|archived| &archived.fields);
         let left = former(user, administration).map(|dates| dates.assigned);
-        // Listed and not there: somebody deleted it past the service.
+        // The user's lists name the assignment, but it doesn't exist: it was deleted outside of the service.
         let assigned = left.or_else(|| date_assigned(user, administration));
-        (archived.is_some() || assigned.is_some()).then_some(Former { archived, assigned })
+        (archived.is_some() || assigned.is_some()).then_some(FormerAssignment { archived, assigned })
     }
 
-    /// The assignment as it was; without an archive, one with nothing in it yet.
+    /// The assignment's former state; without an archive, an assignment without any work.
     pub fn state(&self, now: Timestamp) -> Fields {
         let mut state = match self.archived {
             Some(archived) => kept(archived),
@@ -83,7 +83,7 @@ impl<'a> Former<'a> {
     }
 }
 
-/// An assignment that's made again: counted from now on.
+/// An assignment that is created again, counted from `now` on.
 fn again(mut assignment: Fields, tasks: &Tasks, now: Timestamp) -> Decision {
     assignment.insert(assignment::field::LAST_SYNCED_FROM_ADMINISTRATION.to_owned(), Value::Timestamp(now));
     begin_life(&mut assignment, now);
@@ -92,13 +92,13 @@ fn again(mut assignment: Fields, tasks: &Tasks, now: Timestamp) -> Decision {
 }
 
 impl Definition {
-    /// Bytes that an assignment may take: everything in it comes from the administration.
+    /// The most bytes that an assignment may have before its student's data; all of these come from the administration.
     pub fn most_bytes(&self) -> usize {
         fields_size(&self.administration.fields)
     }
 
-    /// True when an assignment of the administration has room for its student. One that hasn't is for nobody, whoever
-    /// they are.
+    /// True when an assignment of the administration fits into a document together with its student's data. An
+    /// administration whose assignments don't fit can't be assigned to anybody.
     pub fn has_room(&self, now: Timestamp) -> bool {
         let nobody = Fields::new();
         let assessments = self.administration.assessments.iter();
@@ -114,7 +114,7 @@ impl Definition {
         !current_orgs(user).intersection(&self.assigned).is_empty()
     }
 
-    /// Decides about a user who may be assigned (a living user of an assigned type). `existing` is
+    /// Decides about a user who may be assigned, that is, a user of an assigned type who isn't archived. `existing` is
     /// the user's assignment of this administration, if there is one.
     pub fn decide(&self, user: &Fields, existing: Option<&Fields>, now: Timestamp) -> Decision {
         let assigning = current_orgs(user).intersection(&self.assigned);
@@ -124,9 +124,9 @@ impl Definition {
         }
     }
 
-    /// Decides about a user who had the assignment before, lost it with their orgs or otherwise, and may be assigned
-    /// again. The assignment is what it was, work included, and follows the administration from there.
-    pub fn decide_again(&self, user: &Fields, former: &Former<'_>, now: Timestamp) -> Decision {
+    /// Decides about a user who had the assignment before, lost it with their orgs or in another way, and may be
+    /// assigned again. The former assignment is restored, work included, and follows the administration from there.
+    pub fn decide_again(&self, user: &Fields, former: &FormerAssignment<'_>, now: Timestamp) -> Decision {
         let assigning = current_orgs(user).intersection(&self.assigned);
         let before = former.state(now);
         match self.update(user, &assigning, &before, now) {
@@ -136,13 +136,13 @@ impl Definition {
         }
     }
 
-    /// A closed administration, and a user who lost the assignment while it was open and is back in one of the orgs
-    /// that assigned it. They'd have kept it, had they not left in between: so it's there again if work in it had
-    /// begun, as it was.
-    pub fn decide_again_when_closed(&self, user: &Fields, former: &Former<'_>, now: Timestamp) -> Decision {
+    /// Decides about a closed administration, for a user who lost the assignment while the administration was open and
+    /// is back in one of the orgs that assigned it. Without leaving, the user would have kept the assignment, so it's
+    /// restored as it was if work in it had begun.
+    pub fn decide_again_when_closed(&self, user: &Fields, former: &FormerAssignment<'_>, now: Timestamp) -> Decision {
         let Some(archived) = former.archived else { return Decision::Nothing };
         let held = assignment::assigning_orgs(archived);
-        // What was taken from an org isn't given back because the administration has closed since.
+        // Orgs that were removed from the administration stay removed, although it has closed since.
         let given = self.administration.input_orgs().to_set();
         let is_given = |of, id: &str| {
             let above = self.tree.read_orgs(&[(of, id)].into_iter().collect());
@@ -220,7 +220,7 @@ impl Definition {
         self.changed(existing, assignment, now)
     }
 
-    /// A closed administration: only its own details reach the assignment
+    /// Decides about an assignment of a closed administration: only the administration's own details reach it
     /// (docs/domain/administrations.md#closing-and-reopening).
     pub fn update_details(&self, existing: &Fields, now: Timestamp) -> Decision {
         let mut assignment = existing.clone();
@@ -228,8 +228,8 @@ impl Definition {
         self.changed(existing, assignment, now)
     }
 
-    /// Orgs were taken from the administration: they leave the assignment's lists, and the assignment
-    /// goes with the last of them. `removed` holds no org that is still assigned.
+    /// Decides after orgs were removed from the administration: these leave the assignment's lists, and the assignment
+    /// is deleted with the last of them. `removed` must have no org that is still assigned.
     pub fn subtract(&self, existing: &Fields, removed: &OrgSet, now: Timestamp) -> Decision {
         let assigning = assignment::assigning_orgs(existing);
         let left = assigning.difference(removed);
@@ -247,11 +247,11 @@ impl Definition {
         self.changed(existing, assignment, now)
     }
 
-    /// An update, unless nothing but the time of the sync would change. The record of what is counted moves with it,
-    /// also where the administration merely counts other tasks; the caller moves the counts by the difference.
+    /// An update, unless only the time of the sync would change. The record of what is counted is updated too, also
+    /// where the administration merely counts other tasks; the caller moves the counts by the difference.
     fn changed(&self, existing: &Fields, mut assignment: Fields, now: Timestamp) -> Decision {
         let contribution = Contribution::of(&assignment, &self.tasks());
-        // Work under way has an event of its own to be counted by.
+        // Work in progress is counted by its own event.
         let counts_same_tasks = |recorded: Contribution| recorded.tasks.keys().eq(contribution.tasks.keys());
         if assignment == *existing && Contribution::recorded(existing).is_none_or(counts_same_tasks) {
             return Decision::Nothing;
@@ -265,7 +265,7 @@ impl Definition {
         Tasks::of(&self.administration)
     }
 
-    /// What every assignment copies from its administration.
+    /// The fields that every assignment copies from its administration.
     fn details(&self) -> Fields {
         let administration = &self.administration;
         let mut details = fields! {
@@ -289,16 +289,15 @@ impl Definition {
     }
 }
 
-/// The assessments of an assignment that has `old` ones: started work stays whatever happens, the
-/// rest follows the administration. In the administration's order, so that nothing moves that
-/// needn't; kept work that the administration no longer has comes last.
+/// The assessments of an assignment that has `old` ones. Started work always stays; everything else follows the
+/// administration. The order is the administration's; started work that the administration no longer has comes last.
 pub(super) fn assessments(
     administration: &Administration,
     user: &Fields,
     old: &[Fields],
     now: Timestamp,
 ) -> Vec<Value> {
-    // Of several entries that a client made of one task, the one with work in it.
+    // A client may have made several entries of one task: take the one with work in it.
     let mut by_task: BTreeMap<&str, &Fields> = BTreeMap::new();
     for entry in old {
         let Some(task) = task_id(entry) else { continue };
@@ -337,7 +336,7 @@ pub(super) fn assessments(
     result
 }
 
-/// An assessment as an assignment holds it, on top of what an unstarted entry `known` had.
+/// An assessment as an assignment holds it, based on the unstarted entry `known`.
 pub(crate) fn entry(assessment: &Assessment, known: Fields, user: &Fields, now: Timestamp) -> Fields {
     let mut entry = known;
     entry.insert(assignment::field::TASK_ID.to_owned(), Value::from(assessment.task_id.as_str()));
@@ -356,7 +355,7 @@ pub(crate) fn entry(assessment: &Assessment, known: Fields, user: &Fields, now: 
 }
 
 /// The snapshot of the student that reports read (docs/domain/assignments.md#what-an-assignment-holds): the student
-/// data at the top level, the grade as text, and who it is, with null for what isn't known.
+/// data at the top level, the grade as text, and the user's identity, with null for what isn't known.
 pub(crate) fn user_data(user: &Fields) -> Fields {
     let mut data = user::student_data(user).cloned().unwrap_or_default();
     if let Some(grade) = data.get(user::field::GRADE).and_then(grade_text) {
@@ -371,8 +370,8 @@ pub(crate) fn user_data(user: &Fields) -> Fields {
             }
         }
     }
-    // People write these fields: what they put there must not keep the assignment, and with it a whole sync, from being
-    // stored.
+    // People write these fields. Values that are too large must not make the assignment, and with it a whole sync, fail
+    // to be stored.
     data.retain(|_, value| fits(value));
     if fields_size(&data) > MOST_STUDENT_DATA {
         data.retain(|_, value| value_size(value) <= SMALL);
@@ -401,14 +400,14 @@ pub(crate) fn user_data(user: &Fields) -> Fields {
     data
 }
 
-/// The most bytes of a field of a student that an assignment shows, and the most levels.
+/// The most bytes and the most levels of a student's field that an assignment copies.
 const MOST_OF_A_FIELD: (usize, usize) = (20_000, 10);
-/// The most bytes of an assignment before it says anything of its student: what is kept of one takes 300,000 at most,
-/// and a document has a million.
+/// The most bytes of an assignment without its student's data. At most 300,000 bytes are added for the student, and a
+/// document may have a million.
 const MOST_WITHOUT_STUDENT: usize = 700_000;
-/// The most bytes of a student's data altogether: a document has a million.
+/// The most bytes of a student's data altogether; a document may have a million.
 const MOST_STUDENT_DATA: usize = 200_000;
-/// What's kept if that's too much.
+/// The most bytes of each field that is kept when the student's data altogether is too large.
 const SMALL: usize = 1000;
 
 fn fits(value: &Value) -> bool {

@@ -1,4 +1,5 @@
-//! What an assignment contributes to the completion counts, and its record of that, in its `counted` field. Pure.
+//! What an assignment contributes to the completion counts, and the record of that in the assignment's `counted` field.
+//! Pure.
 
 use std::collections::BTreeMap;
 
@@ -8,18 +9,18 @@ pub use crate::documents::stats::Counters;
 use crate::fields;
 use crate::store::{Fields, Timestamp, Value};
 
-/// Since when an assignment that went and came again is counted anew; `None` for one that is in its first life. Two
-/// documents of one path and with one date of assignment are the same assignment when they agree in this.
+/// Since when a restored assignment has been counted again; `None` for an assignment that was never deleted. Two
+/// documents of one path with one date of assignment are the same assignment when they agree in this.
 pub fn life(assignment: &Fields) -> Option<Timestamp> {
     assignment.get(COUNTED)?.as_map()?.get(counted::SINCE)?.as_timestamp()
 }
 
-/// Notes that the assignment is counted anew from `now` on.
+/// Records that the assignment is counted again from `now` on.
 pub fn begin_life(assignment: &mut Fields, now: Timestamp) {
     assignment.insert(COUNTED.to_owned(), Value::Map(fields! { counted::SINCE => now }));
 }
 
-/// What one assignment contributes: to `total` and to each of its assigning orgs alike.
+/// What one assignment contributes to the counts of `total` and of each of its assigning orgs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contribution {
     /// IDs of the assigning orgs, each once, in order.
@@ -28,12 +29,12 @@ pub struct Contribution {
     pub started: bool,
     /// The assignment's `completed` flag.
     pub completed: bool,
-    /// By task ID.
+    /// The counters of each task, by task ID.
     pub tasks: BTreeMap<String, Counters>,
 }
 
 impl Contribution {
-    /// What the assignment remembers to have contributed; `None` when nothing of it was counted.
+    /// The recorded contribution; `None` when nothing of the assignment was counted.
     pub fn recorded(assignment: &Fields) -> Option<Contribution> {
         let record = assignment.get(COUNTED)?.as_map()?;
         let [started, completed] = flags(record);
@@ -71,7 +72,7 @@ impl Contribution {
         })
     }
 
-    /// Puts the record of this contribution into the assignment. What it says of the assignment's life stays.
+    /// Records this contribution in the assignment. The record's note of a restoration ([`life`]) stays.
     pub fn record(&self, assignment: &mut Fields) {
         let life = life(assignment);
         let mut record = self.to_value();

@@ -1,7 +1,7 @@
 //! Completion counts: what an assignment contributes to them, and how they move (docs/domain/counts.md).
 //!
-//! What an assignment has contributed so far is remembered in the assignment itself, in its `counted`
-//! field, and moves in the same commit as the counts. So a repeated or late event finds no difference.
+//! An assignment's contribution so far is recorded in the assignment itself, in its `counted` field, and the record
+//! changes in the same commit as the counts. So a repeated or late event finds no difference.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +13,8 @@ use crate::documents::stats::{COMPLETION, TOTAL, stats_path};
 use crate::store::{Document, FieldPath, Fields, Precondition, Result, Transform, Value, Write};
 
 impl Contribution {
-    /// What the assignment contributes as it stands, of the tasks that count. A task counts once, however many
-    /// entries a client makes of it.
+    /// What the assignment contributes as it stands, considering only the tasks in `counted`. A task counts once,
+    /// however many entries a client makes of it.
     pub fn of(assignment: &Fields, counted: &Tasks) -> Contribution {
         let mut orgs = assigning_orgs(assignment).flatten();
         orgs.sort();
@@ -31,7 +31,7 @@ impl Contribution {
         Contribution { orgs, started, completed, tasks }
     }
 
-    /// As [`Contribution::of`], where the assignment's own record tells what counts unless `counted` does.
+    /// As [`Contribution::of`]; without `counted`, the assignment's own record tells which tasks count.
     pub fn by(assignment: &Fields, counted: Option<&Tasks>) -> Contribution {
         match counted {
             Some(tasks) => Contribution::of(assignment, tasks),
@@ -39,13 +39,13 @@ impl Contribution {
         }
     }
 
-    /// True when the assignment's own record says that all of it is counted.
+    /// True when the assignment's record says that it's fully counted.
     pub fn is_settled(assignment: &Fields) -> bool {
         let recorded = Contribution::recorded(assignment);
         recorded.is_some_and(|recorded| recorded == Contribution::of(assignment, &Tasks::known_to(assignment)))
     }
 
-    /// The counters that go to every key, by name: `assignment`, and each task.
+    /// The counters for every key, by block name: `assignment`, and each task.
     fn blocks(&self) -> BTreeMap<&str, Counters> {
         let assignment = Counters {
             assigned: 1,
@@ -53,7 +53,7 @@ impl Contribution {
             completed: i64::from(self.completed),
         };
         let tasks = self.tasks.iter().map(|(task, counters)| (task.as_str(), *counters));
-        // The assignment's own block comes last: should a task bear its name, the assignment wins.
+        // The assignment's own block comes last, so that it wins over a task with the same name.
         tasks.chain([(ASSIGNMENT, assignment)]).collect()
     }
 
@@ -62,16 +62,16 @@ impl Contribution {
     }
 }
 
-/// By how much the counts of one administration move: key (an org's ID, or `total`) to block name
-/// (`assignment`, or a task's ID) to counters.
+/// By how much the counts of one administration change: key (an org's ID, or `total`) to block name (`assignment`, or a
+/// task's ID) to counters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CountsDelta {
     keys: BTreeMap<String, BTreeMap<String, Counters>>,
 }
 
 impl CountsDelta {
-    /// Adds the step from `before` to `after` of one assignment; `None` is an assignment that isn't
-    /// (or isn't counted).
+    /// Adds the change of one assignment's contribution from `before` to `after`; `None` is an assignment that doesn't
+    /// exist or isn't counted.
     pub fn step(&mut self, before: Option<&Contribution>, after: Option<&Contribution>) {
         if before == after {
             return;
@@ -94,18 +94,18 @@ impl CountsDelta {
         }
     }
 
-    /// Moves one block by so much.
+    /// Changes one block by `by`.
     pub fn add_block(&mut self, key: &str, block: &str, by: Counters) {
         let counters = self.keys.entry(key.to_owned()).or_default().entry(block.to_owned()).or_default();
         counters.move_by(Counters::default(), by);
     }
 
-    /// How many documents [`CountsDelta::writes`] comes to at most.
+    /// The most documents that [`CountsDelta::writes`] writes to.
     pub fn documents(&self) -> usize {
         self.keys.len()
     }
 
-    /// The counters that move, by key and block.
+    /// The counters that change, by key and block.
     pub fn moves(&self) -> impl Iterator<Item = (&str, &str, Counters)> {
         self.keys.iter().flat_map(|(key, blocks)| {
             blocks
@@ -115,10 +115,10 @@ impl CountsDelta {
         })
     }
 
-    /// The increments of the administration's counts, one write for each key that moves.
+    /// The increments of the administration's counts, one write for each key that changes.
     ///
-    /// `precondition` is [`Precondition::Exists`] where counts must not come to life again (the
-    /// administration may be gone), and none where they may begin.
+    /// `precondition` is [`Precondition::Exists`] where counts must not be recreated, because the administration may be
+    /// gone, and none where counts may be created.
     pub fn writes(&self, administration: &str, precondition: Precondition) -> Result<Vec<Write>> {
         let mut writes: BTreeMap<&str, Write> = BTreeMap::new();
         for (key, name, counters) in self.moves() {
@@ -140,8 +140,8 @@ impl CountsDelta {
     }
 }
 
-/// The names of the blocks of an administration's counts that are zero and of no task of it: what a task that was taken
-/// away has left, or what somebody made up. The one document that older functions kept for all orgs has none.
+/// The blocks of a counts document that are zero and belong to no task of the administration: left over from a removed
+/// task, or made up by a client. The legacy document that older functions kept for all orgs has none.
 pub fn idle_blocks<'a>(counts: &'a Document, tasks: &Tasks) -> Vec<&'a str> {
     let is_idle = |(name, block): &(&String, &Value)| {
         let is_kept = tasks.contains(name) || name.as_str() == ASSIGNMENT;
@@ -156,16 +156,17 @@ fn is_zeroed_counter(name: &str, value: &Value) -> bool {
     Counters::default().entries().iter().any(|(counter, _)| *counter == name) && value.as_i64() == Some(0)
 }
 
-/// The write that removes [`idle_blocks`] from a document of counts, as long as nothing moves; `None` without any.
+/// The write that removes [`idle_blocks`] from a counts document, with the precondition that the document is unchanged;
+/// `None` when there are none.
 pub fn without_idle(counts: &Document, tasks: &Tasks) -> Option<Write> {
     let mask: Vec<FieldPath> = idle_blocks(counts, tasks).into_iter().map(FieldPath::top).collect();
     let unchanged = Precondition::UpdatedAt(counts.update_time);
     (!mask.is_empty()).then(|| Write::merge(counts.path.clone(), Fields::new(), mask).when(unchanged))
 }
 
-/// The write that removes all blocks of no task of the administration from a document of counts, zero or not, as long as
-/// nothing moves; `None` without any. For counts that take nothing more: what assignments have on record of such tasks is
-/// off then, and reconciling mends it.
+/// The write that removes all blocks of tasks that the administration doesn't have, zero or not, with the precondition
+/// that the document is unchanged; `None` when there are none. For a counts document that is full: the records that
+/// assignments have of such tasks disagree with the counts then, and reconciling repairs that.
 pub fn without_foreign(counts: &Document, tasks: &Tasks) -> Option<Write> {
     let is_foreign = |(name, block): &(&String, &Value)| {
         let is_kept = tasks.contains(name) || name.as_str() == ASSIGNMENT;

@@ -1,13 +1,13 @@
-//! What becomes of one assignment when its student changes (docs/domain/assignments.md#when-a-student-changes). Pure.
+//! How one assignment changes when its student changes (docs/domain/assignments.md#when-a-student-changes). Pure.
 //!
-//! Closed assignments keep what they say, but for the date of birth, which is a correction. Open ones
-//! show the student as they are, follow them from org to org, and lose what a promotion has made
-//! pointless, never what was begun.
+//! Closed assignments stay as they are, but for the date of birth, whose change is a correction. Open assignments show
+//! the student's current data, follow the student from org to org, and lose assessments that no longer apply after a
+//! promotion, but never started work.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::build::{CONDITION_FIELDS, Decision, Definition, Former, assessments, user_data};
+use super::build::{CONDITION_FIELDS, Decision, Definition, FormerAssignment, assessments, user_data};
 use super::counts::Contribution;
 use super::tasks::Tasks;
 use crate::documents::administration::Administration;
@@ -22,7 +22,7 @@ use crate::orgs::OrgTree;
 use crate::store::{Fields, Timestamp, Value};
 use crate::users::change::UserChange;
 
-/// What is known when a student's assignment follows them.
+/// What is needed to decide how a student's assignment follows the student.
 pub struct Follower<'a> {
     /// The student as they are now.
     pub user: &'a Fields,
@@ -30,16 +30,17 @@ pub struct Follower<'a> {
     pub assignable: bool,
     /// What changed.
     pub change: &'a UserChange,
-    /// The student's orgs and those above them.
+    /// The student's orgs and their ancestors.
     pub tree: &'a OrgTree,
-    /// A promotion also brings what applies now (docs/domain/assignments.md#corrections-and-promotions).
+    /// Whether a promotion also assigns the assessments that apply now
+    /// (docs/domain/assignments.md#corrections-and-promotions).
     pub assign_on_promotion: bool,
     /// The time now.
     pub now: Timestamp,
 }
 
-/// True when assignments of the administration must be looked at again because of the change, so that the
-/// administration has to be read. `None` is an assignment that doesn't say what its conditions look at.
+/// True when the change may affect the conditions of the assignment's administration, so that the administration has to
+/// be read. `None` is an assignment that doesn't record which fields its conditions depend on.
 fn conditions_care(looked_at: Option<&[Value]>, change: &UserChange) -> bool {
     let Some(fields) = looked_at else { return change.grade || change.birth };
     fields
@@ -64,14 +65,14 @@ impl Follower<'_> {
         self.assignable && is_living(self.user)
     }
 
-    /// The assignment that the student doesn't have, of an administration that is assigned to `assigned` of their
-    /// orgs: one that's new to them, or, where `former` tells of one, that one again.
+    /// Decides about an administration of which the student has no assignment and that is assigned to `assigned` of the
+    /// student's orgs: creates an assignment, or restores the `former` one.
     pub fn join(
         &self,
         administration: Administration,
         assigned: OrgSet,
         tree: Arc<OrgTree>,
-        former: Option<Former<'_>>,
+        former: Option<FormerAssignment<'_>>,
     ) -> Decision {
         if !self.is_assigned() {
             return Decision::Nothing;
@@ -86,9 +87,9 @@ impl Follower<'_> {
         }
     }
 
-    /// An open assignment of the student. `assigned`: the student's orgs that the administration is
-    /// assigned to, as far as was asked; `accounted`: where the assignment has others besides, the orgs that syncs of
-    /// the administration account for, if that's known ([`Follower::unaccounted`]); `administration` where the change
+    /// Decides about an open assignment of the student. `assigned`: those of the student's orgs that were found to be
+    /// assigned. `accounted`: the orgs that syncs of the administration account for, if known; needed where the
+    /// assignment has other orgs of the student ([`Follower::unaccounted`]). `administration`: given where the change
     /// needs it.
     pub fn open(
         &self,
@@ -104,9 +105,9 @@ impl Follower<'_> {
         let tasks = administration.map_or_else(|| Tasks::known_to(existing), Tasks::of);
         if self.change.orgs {
             let held = assignment::assigning_orgs(existing);
-            // An org that the assignment has stays as long as the student does, if a sync is still to come to it: should
-            // the administration have lost it, that takes it away. A sync that has ended may have missed who was out of
-            // the org at that moment.
+            // The assignment keeps an org of the student as long as a sync will still process that org: if the
+            // administration has lost the org, the sync removes it. A sync that has ended may have missed students who
+            // were out of the org at that moment.
             let mut reasons = match accounted {
                 Some(accounted) => held.intersection(accounted).to_set(),
                 None => held.to_set(),
@@ -141,23 +142,23 @@ impl Follower<'_> {
         updated(existing, assignment, &tasks)
     }
 
-    /// True when the assignment has one of the student's orgs that isn't in `assigned`: whether the administration lost it
-    /// is to be asked.
+    /// True when the assignment has an org of the student's that isn't in `assigned`, so that the caller has to find
+    /// out whether the administration lost that org.
     pub fn unaccounted(&self, existing: &Fields, assigned: &OrgSet) -> bool {
         let held = assignment::assigning_orgs(existing);
         let kept = held.intersection(&current_orgs(self.user).to_set());
         self.change.orgs && !kept.difference(assigned).is_empty()
     }
 
-    /// What is left of an assignment's assessments (docs/domain/assignments.md#corrections-and-promotions): begun ones,
-    /// and those that still apply; whether they're optional follows the student.
+    /// The assessments that the assignment keeps (docs/domain/assignments.md#corrections-and-promotions): started ones
+    /// and those that still apply. Whether each is optional follows the student.
     fn assessments(&self, old: &[Fields], administration: &Administration) -> Vec<Value> {
         if (self.assign_on_promotion && self.change.grade) || self.change.learnt {
             return assessments(administration, self.user, old, self.now);
         }
         let followed = old.iter().filter_map(|entry| {
             let known = administration.assessments.iter().find(|known| task_id(entry) == Some(&known.task_id));
-            // What an edit took away is the sync's business.
+            // Assessments that an edit of the administration removed are handled by its sync.
             let Some(known) = known else { return Some(entry.clone()) };
             if !has_begun(entry) && !known.is_assigned_to(self.user, self.now) {
                 return None;
@@ -172,8 +173,8 @@ impl Follower<'_> {
         followed.map(Value::Map).collect()
     }
 
-    /// A closed assignment: only the date of birth reaches it, and what is computed from that where the
-    /// assignment shows it (docs/domain/assignments.md#opening-and-closing-times).
+    /// Decides about a closed assignment: only the date of birth reaches it, and values computed from that where the
+    /// assignment has them (docs/domain/assignments.md#opening-and-closing-times).
     pub fn closed(&self, existing: &Fields) -> Decision {
         let born = date_of_birth(self.user).filter(|_| self.change.birth);
         let (Some(born), Some(dob)) = (born, user::in_student_data(self.user, user::field::DOB)) else {
@@ -203,14 +204,14 @@ fn updated(existing: &Fields, mut assignment: Fields, tasks: &Tasks) -> Decision
     if assignment == *existing {
         return Decision::Nothing;
     }
-    // Nothing of this moves what a closed or foreign assignment has counted; the record goes with what
-    // is written, and the counts with the record.
+    // These changes don't move the counts of a closed or foreign assignment. The record follows what is written, and
+    // the counts follow the record.
     Contribution::of(&assignment, tasks).record(&mut assignment);
     Decision::Update(assignment)
 }
 
-/// The administrations that a student's orgs lead to, with those of the orgs that do: from the documents
-/// of `assignedOrgs` that were found for these orgs.
+/// The administrations that are assigned to the student's orgs, each with those orgs: from the documents of
+/// `assignedOrgs` that were found for these orgs.
 pub fn assigned_by<'a>(found: impl IntoIterator<Item = &'a Fields>) -> BTreeMap<String, OrgSet> {
     let mut administrations: BTreeMap<String, OrgSet> = BTreeMap::new();
     let mut seen = BTreeSet::new();

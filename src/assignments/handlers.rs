@@ -1,8 +1,8 @@
-//! The events of assignments: created, updated, deleted.
+//! Handlers of the events of assignments: created, updated, deleted.
 //!
-//! Each reads the assignment as it is now and settles what it contributes against what it remembers
-//! to have contributed ([`counts`](super::counts)). What a fan-out wrote is settled already, which the
-//! event's own payload shows, so that such an event costs nothing.
+//! Each handler reads the assignment as it is now and settles the difference between its contribution and the recorded
+//! one ([`counts`](super::counts)). An assignment that a fan-out wrote is settled already; the event's payload shows
+//! that, so such an event costs nothing.
 
 use super::counts::{Contribution, CountsDelta, life};
 use super::settlement::deletion_mark;
@@ -21,7 +21,7 @@ pub async fn created(app: App, event: DocumentEvent) -> Result<(), HandlerError>
     settle(&app, &event).await
 }
 
-/// `syncAssignmentUpdated` (docs/domain/counts.md#the-ledger): also for a student's start or completion of a task.
+/// `syncAssignmentUpdated` (docs/domain/counts.md#the-ledger): also counts when a student starts or completes a task.
 pub async fn updated(app: App, event: DocumentEvent) -> Result<(), HandlerError> {
     settle(&app, &event).await
 }
@@ -35,22 +35,22 @@ async fn settle(app: &App, event: &DocumentEvent) -> Result<(), HandlerError> {
     Ok(())
 }
 
-/// What [`amend`] found.
+/// The result of [`amend`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Amended {
-    /// There's no such assignment.
+    /// The assignment doesn't exist.
     Missing,
-    /// Nothing was to be done.
+    /// There was nothing to change.
     Not,
-    /// It's written.
+    /// The change was written.
     Done,
 }
 
-/// Changes an assignment as it is now, by the top-level fields that `edit` makes of it, and moves the
-/// counts and the student's lists in the same commit. So the assignment's own event shows in its
-/// payload that all is done.
+/// Changes an assignment as it is now, with the top-level fields that `edit` returns, and updates the counts and the
+/// student's lists in the same commit. So the payload of the assignment's own event shows that the assignment is
+/// settled.
 ///
-/// `edit` may run several times.
+/// `edit` may run several times, because the transaction may be retried.
 pub(crate) async fn amend(
     app: &App,
     path: &DocPath,
@@ -58,11 +58,12 @@ pub(crate) async fn amend(
 ) -> Result<Amended, HandlerError> {
     let assignment = Assignment::at(path)?;
     let (assignment, edit) = (&assignment, &edit);
-    let settled = app.stores.admin.transaction(|tx| assignment.settle(app.now(), tx, Known::Usual, edit)).await;
+    let settled = app.stores.admin.transaction(|tx| assignment.settle(app.now(), tx, Existence::Assumed, edit)).await;
     let (found, committed) = match settled {
         Err(StoreError::Conflict(_)) => {
-            // The user's document or counts are missing: find out which, and do without.
-            app.stores.admin.transaction(|tx| assignment.settle(app.now(), tx, Known::Looked, edit)).await?
+            // The user's document or the counts are missing: read both, and leave out the writes to those that are
+            // missing.
+            app.stores.admin.transaction(|tx| assignment.settle(app.now(), tx, Existence::Verified, edit)).await?
         }
         other => other?,
     };
@@ -73,8 +74,8 @@ pub(crate) async fn amend(
     })
 }
 
-/// Notes with a student who lost an assignment that work in it has begun since: a test was under way. So the
-/// assignment comes back with its student even when its administration has closed by then.
+/// Records in the document of a student who lost an assignment that work in it has begun since: a test was in progress.
+/// The assignment is then restored with its orgs even when its administration has closed by then.
 pub(crate) async fn remember_work(
     app: &App,
     user: &DocPath,
@@ -101,13 +102,13 @@ pub(crate) async fn remember_work(
 
 /// `syncAssignmentDeleted` (docs/domain/counts.md#deletions).
 ///
-/// A deletion that this service made took the counts and the user's lists along, and left a mark.
+/// A deletion that this service made has updated the counts and the user's lists already, and left a mark.
 pub async fn deleted(app: App, event: DocumentEvent) -> Result<(), HandlerError> {
     let (Some(before), Some(ChangeKind::Deleted)) = (&event.change.before, event.change.kind()) else { return Ok(()) };
     let assignment = Assignment::at(&event.change.path)?;
-    match app.stores.admin.transaction(|tx| assignment.forget(app.now(), tx, before, Known::Usual)).await {
+    match app.stores.admin.transaction(|tx| assignment.forget(app.now(), tx, before, Existence::Assumed)).await {
         Err(StoreError::Conflict(_)) => {
-            app.stores.admin.transaction(|tx| assignment.forget(app.now(), tx, before, Known::Looked)).await?;
+            app.stores.admin.transaction(|tx| assignment.forget(app.now(), tx, before, Existence::Verified)).await?;
         }
         other => {
             other?;
@@ -116,14 +117,14 @@ pub async fn deleted(app: App, event: DocumentEvent) -> Result<(), HandlerError>
     Ok(())
 }
 
-/// What a transaction takes for granted.
+/// Whether a transaction checks that the documents it increments exist.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Known {
-    /// The user's document and the counts exist, as they nearly always do; if not, the commit
-    /// conflicts and nothing is written.
-    Usual,
-    /// Nothing: look.
-    Looked,
+enum Existence {
+    /// Assume that the user's document and the counts exist, as they nearly always do; otherwise the commit fails with
+    /// a conflict and nothing is written.
+    Assumed,
+    /// Read the documents to find out.
+    Verified,
 }
 
 struct Assignment {
@@ -139,19 +140,19 @@ impl Assignment {
         Ok(Assignment { administration: path.id().to_owned(), path, user })
     }
 
-    /// Applies `edit` and settles what the assignment contributes then; false when it's missing.
+    /// Applies `edit` and settles the resulting contribution; returns [`Amended::Missing`] when there is no assignment.
     async fn settle(
         &self,
         now: Timestamp,
         tx: Transaction,
-        known: Known,
+        known: Existence,
         edit: &(impl Fn(&Fields) -> Fields + Sync),
     ) -> Result<bool, StoreError> {
         let Some(mut current) = tx.get(&self.path).await? else { return Ok(false) };
         let mut changes = edit(&current.fields);
         let recorded = Contribution::recorded(&current.fields);
         current.fields.extend(changes.clone());
-        // The first count of an assignment: what counts, only its administration tells.
+        // This is the assignment's first count, so only its administration tells which tasks count.
         let administration = match recorded {
             Some(_) => None,
             None => Some(tx.get(&self.administration_path()?).await?.as_ref().map(Administration::from_document)),
@@ -174,7 +175,8 @@ impl Assignment {
             user_write(&self.user, &self.step(recorded.clone(), Some((actual.clone(), dates)), Memory::Same), now);
         let counts = match administration {
             None => self.counts_writes(&tx, &delta, known).await?,
-            // The first count of an assignment may be the first count of its administration.
+            // The assignment's first count may also be the first count of its administration, whose counts may have to
+            // be created.
             Some(Some(_)) => delta.writes(&self.administration, Precondition::None)?,
             Some(None) => Vec::new(),
         };
@@ -186,9 +188,15 @@ impl Assignment {
         Ok(true)
     }
 
-    /// Takes a deleted assignment from the counts, unless that was done: the commit of a deletion by this
-    /// service carries a mark.
-    async fn forget(&self, now: Timestamp, tx: Transaction, before: &Document, known: Known) -> Result<(), StoreError> {
+    /// Removes a deleted assignment from the counts, unless that was done already: the commit of a deletion by this
+    /// service leaves a mark.
+    async fn forget(
+        &self,
+        now: Timestamp,
+        tx: Transaction,
+        before: &Document,
+        known: Existence,
+    ) -> Result<(), StoreError> {
         let mark = deletion_mark(before, now)?;
         if tx.get(&mark.path).await?.is_some() {
             return Ok(());
@@ -197,7 +205,7 @@ impl Assignment {
         let found = tx.get_all(&[self.user.clone(), self.path.clone(), archive_path]).await?;
         let [user, current, archive] = <[Option<Document>; 3]>::try_from(found).unwrap_or_default();
         let date = assignment::date_assigned;
-        // The very same assignment is back, with its record of what is counted.
+        // The very same assignment was restored, with its record of what is counted.
         let restored = current.as_ref().is_some_and(|current| {
             Contribution::recorded(&current.fields).is_some()
                 && date(&current.fields) == date(&before.fields)
@@ -214,7 +222,7 @@ impl Assignment {
             let dates = dates_left(user.as_ref().map(|user| &user.fields), &before.fields, now);
             let step = self.step(recorded.clone(), None, Memory::Of(dates));
             tx.write_all(user_write(&self.user, &step, now)).await;
-            // There's an archive of all that the student's document remembers.
+            // The archive has everything that the student's document would remember.
             let kept = archive.and_then(|archive| archive.fields.get(DELETED_AT)?.as_timestamp());
             if kept.is_none_or(|kept| kept < before.update_time) {
                 tx.write(archiving(before, now)?).await;
@@ -235,14 +243,14 @@ impl Assignment {
         administration_path(&self.administration)
     }
 
-    /// The increments; none when the administration is gone, so that no counts come to life again.
+    /// The increments of the counts; none when the administration is gone, so that counts aren't recreated.
     async fn counts_writes(
         &self,
         tx: &Transaction,
         delta: &CountsDelta,
-        known: Known,
+        known: Existence,
     ) -> Result<Vec<Write>, StoreError> {
-        if known == Known::Usual {
+        if known == Existence::Assumed {
             return delta.writes(&self.administration, Precondition::Exists);
         }
         match tx.get(&self.administration_path()?).await? {
@@ -255,9 +263,9 @@ impl Assignment {
         &self,
         tx: &Transaction,
         write: Option<Write>,
-        known: Known,
+        known: Existence,
     ) -> Result<Option<Write>, StoreError> {
-        if write.is_some() && known == Known::Looked && tx.get(&self.user).await?.is_none() {
+        if write.is_some() && known == Existence::Verified && tx.get(&self.user).await?.is_none() {
             return Ok(None);
         }
         Ok(write)

@@ -1,5 +1,5 @@
-//! Assignments: who gets which, what they contribute to the completion counts, and what their changes
-//! mean for the student's document.
+//! Assignments: which student gets which, what they contribute to the completion counts, and how their changes update
+//! the student's document.
 
 pub mod build;
 pub mod contribution;

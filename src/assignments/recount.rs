@@ -1,4 +1,5 @@
-//! What the counts should be: summed up anew from the assignments themselves (docs/domain/counts.md#contribution).
+//! Recounting: what the counts should be, summed up from the assignments themselves
+//! (docs/domain/counts.md#contribution).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,28 +7,27 @@ use super::counts::{Contribution, Counters, CountsDelta};
 use super::tasks::Tasks;
 use crate::store::{Document, Fields};
 
-/// Counters by key (an org's ID, or `total`) and block (`assignment`, or a task's ID). What's absent
-/// is zero.
+/// Counters by key (an org's ID, or `total`) and block (`assignment`, or a task's ID). Absent counters are zero.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     blocks: BTreeMap<(String, String), Counters>,
 }
 
-/// A counter block that isn't what the assignments add up to.
+/// A counter block that differs from the sum over the assignments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     /// An org's ID, or `total`.
     pub key: String,
     /// `assignment`, or a task's ID.
     pub block: String,
-    /// What the counts say.
+    /// The stored counters.
     pub stored: Counters,
-    /// What the assignments add up to.
+    /// The counters summed up from the assignments.
     pub recounted: Counters,
 }
 
 impl Counts {
-    /// Adds up the contributions of an administration's assignments, of the tasks that count ([`Contribution::by`]).
+    /// Sums up the contributions of an administration's assignments, for the tasks in `counted` ([`Contribution::by`]).
     pub fn of_assignments<'a>(assignments: impl IntoIterator<Item = &'a Fields>, counted: Option<&Tasks>) -> Counts {
         let mut delta = CountsDelta::default();
         for assignment in assignments {
@@ -50,17 +50,17 @@ impl Counts {
         Counts { blocks }
     }
 
-    /// One block.
+    /// The counters of one block.
     pub fn get(&self, key: &str, block: &str) -> Counters {
         self.blocks.get(&(key.to_owned(), block.to_owned())).copied().unwrap_or_default()
     }
 
-    /// The key and block of everything that isn't zero.
+    /// The key and block of each nonzero block.
     pub fn blocks(&self) -> impl Iterator<Item = (&str, &str)> {
         self.blocks.keys().map(|(key, block)| (key.as_str(), block.as_str()))
     }
 
-    /// Where these counts, as stored, differ from the recounted ones.
+    /// Where these stored counts differ from the recounted ones.
     pub fn differences(&self, recounted: &Counts) -> Vec<Difference> {
         let keys: BTreeSet<_> = self.blocks.keys().chain(recounted.blocks.keys()).collect();
         keys.into_iter()
@@ -75,7 +75,7 @@ impl Counts {
     }
 }
 
-/// The counts that a sum of steps from nothing amounts to.
+/// The counts after applying these changes to zero counts.
 impl From<&CountsDelta> for Counts {
     fn from(delta: &CountsDelta) -> Counts {
         let blocks = delta.moves().map(|(key, block, counters)| ((key.to_owned(), block.to_owned()), counters));

@@ -1,5 +1,5 @@
-//! What decisions about assignments of one administration write: the assignments, with the record of
-//! what is counted, the students' lists, and the counts. All of it belongs into one commit.
+//! Turns decisions about the assignments of one administration into writes: to the assignments with their records of
+//! what is counted, to the students' lists, and to the counts. All writes belong in one commit.
 
 use super::build::Decision;
 use super::counts::{Contribution, CountsDelta};
@@ -11,37 +11,37 @@ use crate::documents::processed_event;
 use crate::documents::user::archived_unsaid;
 use crate::store::{DocPath, Document, Fields, Precondition, Result, Timestamp, Write};
 
-/// Collects writes. The counts come last ([`Settlement::counts`]), because they are shared.
+/// Collects the writes. The writes to the counts come last ([`Settlement::counts`]), because students share them.
 pub struct Settlement<'a> {
     administration: &'a str,
     now: Timestamp,
     delta: CountsDelta,
 }
 
-/// What a decision about one student's assignment writes.
+/// The writes that a decision about one student's assignment causes.
 #[derive(Default)]
 pub struct Settled {
-    /// To the assignment; the commit conflicts when somebody touched it since it was read. With a
-    /// deletion go the mark that it is counted, and the archive.
+    /// Writes to the assignment, with the precondition that it's unchanged since it was read. A deletion also writes
+    /// the mark that the deletion is counted, and the archive.
     pub of_assignment: Vec<Write>,
-    /// To the student's document, by [`user_write`](super::side_effects::user_write).
+    /// The change for the student's document, to be written by [`user_write`](super::side_effects::user_write).
     pub step: Option<Step>,
 }
 
 impl<'a> Settlement<'a> {
-    /// Nothing yet.
+    /// An empty settlement.
     pub fn new(administration: &'a str, now: Timestamp) -> Settlement<'a> {
         Settlement { administration, now, delta: CountsDelta::default() }
     }
 
-    /// Carries out a decision about the assignment of `user` that is `existing` now.
+    /// Applies a decision about the assignment of `user`, which is `existing` now.
     pub fn settle(&mut self, user: &Document, existing: Option<&Document>, decision: Decision) -> Result<Settled> {
         let path = assignment_path(&user.path, self.administration)?;
         let before = existing.and_then(|existing| Contribution::recorded(&existing.fields));
-        // Lists that don't know of the assignment are mended as if it were new.
+        // Lists that lack the assignment are repaired as if the assignment were new.
         let listed = lists_assignment(&user.fields, self.administration);
         let known = former(&user.fields, self.administration);
-        // What is remembered of it is past once it's there.
+        // Once the assignment exists, the memory of the former one is obsolete.
         let past = if known.is_some() { Memory::Past } else { Memory::Same };
         let dates = |fields: &Fields| known.unwrap_or_else(|| list_dates(fields, self.now));
         let (write, after, memory) = match decision {
@@ -53,7 +53,7 @@ impl<'a> Settlement<'a> {
                 return Ok(Settled { of_assignment: Vec::new(), step });
             }
             Decision::Create(fields) | Decision::Update(fields) => {
-                // Whoever decided has put the record in: they know which tasks count.
+                // The decision has added the record, because it knows which tasks count.
                 let after = Contribution::recorded(&fields).map(|recorded| (recorded, dates(&fields)));
                 (Write::set(path, fields), after, past)
             }
@@ -84,7 +84,7 @@ impl<'a> Settlement<'a> {
         Step { administration: self.administration.to_owned(), before, after, memory, archived }
     }
 
-    /// How many documents of counts these writes are.
+    /// How many counts documents these writes change.
     pub fn documents(&self) -> usize {
         self.delta.documents()
     }
@@ -95,11 +95,11 @@ impl<'a> Settlement<'a> {
     }
 }
 
-/// How long the mark of a counted deletion is kept: longer than any event can be delivered again.
+/// How long the mark of a counted deletion is kept, in days: longer than any event can be redelivered.
 const MARK_DAYS: i64 = 30;
 
-/// The mark that this very assignment's deletion is counted, for the commit that counts it. The student's
-/// lists tell as much while the student is there; the mark tells it when they are gone too.
+/// The mark that the deletion of exactly this assignment is counted, for the commit that counts it. The student's lists
+/// would tell as much while the student exists; the mark also works when the student is gone.
 pub fn deletion_mark(assignment: &Document, now: Timestamp) -> Result<Write> {
     let user = assignment.path.parent();
     let user = user.as_ref().map(DocPath::id).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! What an assignment's changes mean for the student's own document: the lists of assigned, started
-//! and completed administrations, and their dates (docs/domain/assignments.md#the-students-lists).
+//! How an assignment's changes update the student's own document: the lists of assigned, started and completed
+//! administrations, and their dates (docs/domain/assignments.md#the-students-lists).
 
 use super::counts::Contribution;
 use crate::documents::assignment::{self, has_begun};
@@ -9,13 +9,13 @@ use crate::documents::user::listed::{self, LISTS, list_path};
 pub use crate::documents::user::listed::{date_assigned, lists_assignment};
 use crate::store::{DocPath, FieldPath, Fields, Precondition, Timestamp, Transform, Value, Write};
 
-/// When the assignment says that it was assigned; `now` where it doesn't say.
+/// The assignment's own date of assignment; `now` where it has none.
 pub fn assigned_on(assignment: &Fields, now: Timestamp) -> Timestamp {
     assignment::date_assigned(assignment).unwrap_or(now)
 }
 
-/// When the assignment came to be in each of the student's lists, as far as it tells itself: work begins with the
-/// first task that was started, and ends with the last that was completed.
+/// When the assignment entered each of the student's lists, according to the assignment itself: work starts with the
+/// first started task and is complete with the last completed one.
 pub fn list_dates(assignment: &Fields, now: Timestamp) -> Dates {
     let assessments = assignment::assessments(assignment);
     let of = |name: &'static str| {
@@ -31,57 +31,58 @@ pub fn list_dates(assignment: &Fields, now: Timestamp) -> Dates {
     }
 }
 
-/// What the student's document is to remember of an assignment that goes: the dates of its lists, and where these
-/// have none, what the assignment tells.
+/// The dates that the student's document remembers of an assignment that is deleted: those of the student's lists, else
+/// those of the assignment.
 pub fn dates_left(user: Option<&Fields>, assignment: &Fields, now: Timestamp) -> Dates {
     let told = list_dates(assignment, now);
     listed::dates_left(user, assignment::administration_id(assignment).unwrap_or_default(), told)
 }
 
-/// A step of one assignment, from what it contributed before to what it contributes now (`None`: no
-/// assignment that is counted), the latter with the dates of the student's lists.
+/// The change of one assignment's contribution, where `None` is no counted assignment, with the dates for the student's
+/// lists afterwards.
 #[derive(Clone, Debug)]
 pub struct Step {
     /// The administration.
     pub administration: String,
-    /// Before.
+    /// The contribution before.
     pub before: Option<Contribution>,
-    /// Now.
+    /// The contribution now, with the dates of the lists.
     pub after: Option<(Contribution, Dates)>,
-    /// What the student's document remembers of the assignment.
+    /// How the student's memory of the assignment changes.
     pub memory: Memory,
-    /// Whether the student is archived, where the document, as of that time, doesn't say.
+    /// The value of `archived` to add to the student's document, with that document's update time, where the document
+    /// lacks the field.
     pub archived: Option<(Value, Timestamp)>,
 }
 
-/// What becomes of the entry in [`former`](crate::documents::former) that a student's document has of an assignment.
+/// How the entry of an assignment in [`former`](crate::documents::former) of the student's document changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Memory {
-    /// It stays as it is.
+    /// The entry stays as it is.
     Same,
-    /// The assignment went, and could come again.
+    /// The assignment was deleted and could be restored: remember these dates.
     Of(Dates),
-    /// The assignment is there again.
+    /// The assignment exists again: remove the entry.
     Past,
 }
 
-/// The write to the user's document that goes with a step of one of the user's assignments. `None` when
-/// the document need not change.
+/// The write to the user's document for the change of one of the user's assignments. `None` when the document need not
+/// change.
 ///
-/// The commit conflicts when the user's document is missing; the caller then leaves the write out.
+/// The commit fails with a conflict when the user's document is missing; the caller then leaves the write out.
 pub fn user_write(user: &DocPath, step: &Step, now: Timestamp) -> Option<Write> {
-    // One assignment leaves its lists or joins them, never both.
+    // One assignment either leaves its lists or joins them, so there is only one write.
     user_writes(user, std::slice::from_ref(step), now).pop()
 }
 
-/// Whether an assignment is in each of the lists.
+/// Whether an assignment is in each of the three lists.
 type Flags = [bool; 3];
 
 fn flags(contribution: &Contribution) -> Flags {
     [true, contribution.started, contribution.completed]
 }
 
-/// As [`user_write`], for steps of several assignments: one write, or two when some lists lose and gain
+/// As [`user_write`], for the changes of several assignments: one write, or two when some list both loses and gains
 /// administrations.
 pub fn user_writes(user: &DocPath, steps: &[Step], now: Timestamp) -> Vec<Write> {
     let mut mask = Vec::new();
@@ -99,13 +100,14 @@ pub fn user_writes(user: &DocPath, steps: &[Step], now: Timestamp) -> Vec<Write>
         for Step { administration, before, after, .. } in steps {
             let was = before.as_ref().is_some_and(|before| flags(before)[index]);
             let is = after.as_ref().is_some_and(|(after, _)| flags(after)[index]);
-            // When the assignment goes, so do all its traces, whatever was recorded of it.
+            // With a deleted assignment all of its traces are removed, whatever was recorded.
             if was == is && after.is_some() {
                 continue;
             }
             mask.push(FieldPath::of([dates, administration]));
             if is {
-                // What happens now happens now; an assignment that comes with work in it says when that was done.
+                // Changes that happen now are dated now; an assignment that is created with work in it brings that
+                // work's dates.
                 let known = after.as_ref().filter(|_| index == 0 || before.is_none());
                 let date = known.and_then(|(_, dates)| dates.in_order()[index]).unwrap_or(now);
                 put(&mut fields, dates, administration, Value::Timestamp(date));
@@ -115,7 +117,7 @@ pub fn user_writes(user: &DocPath, steps: &[Step], now: Timestamp) -> Vec<Write>
             }
         }
         let path = list_path(list);
-        // A field takes one transform a write.
+        // Firestore allows one transform for each field in a write.
         let of_left = if joined.is_empty() { &mut transforms } else { &mut more };
         if !left.is_empty() {
             of_left.push((path.clone(), Transform::Remove(left)));
@@ -125,9 +127,9 @@ pub fn user_writes(user: &DocPath, steps: &[Step], now: Timestamp) -> Vec<Write>
         }
     }
     for Step { administration, memory, archived, .. } in steps {
-        // Only beside something else: it's nothing that a write would be made for.
+        // This value is only added to a write that is made anyway.
         if let Some((archived, of)) = archived.as_ref().filter(|_| !mask.is_empty() || *memory != Memory::Same) {
-            // Somebody may archive the student this moment.
+            // The student may be archived at this very moment.
             precondition = Precondition::UpdatedAt(*of);
             fields.insert(user::field::ARCHIVED.to_owned(), archived.clone());
             if !mask.contains(&FieldPath::top(user::field::ARCHIVED)) {

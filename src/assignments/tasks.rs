@@ -1,8 +1,8 @@
-//! Which tasks of an assignment are counted, and what of a task's ID may become a key. Pure.
+//! Which tasks of an assignment are counted, and which task IDs can be keys of counts. Pure.
 //!
-//! Students write `assessments` of their own assignments, so an entry there says nothing about what the administration
-//! assigns. What is counted for everybody comes from the administration, or from the record that this service keeps in
-//! the assignment; an entry that neither knows stays where it is and is counted nowhere.
+//! Students can write the `assessments` of their own assignments, so an entry there doesn't prove that the
+//! administration assigns the task. The tasks that count come from the administration, or from this service's record in
+//! the assignment. An entry of any other task stays in the assignment and is counted nowhere.
 
 use std::collections::BTreeSet;
 
@@ -17,13 +17,13 @@ use crate::store::Fields;
 pub struct Tasks(BTreeSet<String>);
 
 impl Tasks {
-    /// Those of an administration.
+    /// The tasks of an administration.
     pub fn of(administration: &Administration) -> Tasks {
         administration.assessments.iter().map(|assessment| assessment.task_id.as_str()).collect()
     }
 
-    /// Those that an assignment has on record; for one without a record, those of its entries, which is for
-    /// assignments that only older functions have written to.
+    /// The tasks that an assignment has on record; without a record, those of its entries, because only older functions
+    /// have written to such an assignment.
     pub fn known_to(assignment: &Fields) -> Tasks {
         match Contribution::recorded(assignment) {
             Some(recorded) => recorded.tasks.into_keys().collect(),
@@ -31,7 +31,7 @@ impl Tasks {
         }
     }
 
-    /// Those of either.
+    /// The tasks of both.
     pub fn and(mut self, other: Tasks) -> Tasks {
         self.0.extend(other.0);
         self
@@ -44,7 +44,7 @@ impl Tasks {
 }
 
 impl<T: AsRef<str>> FromIterator<T> for Tasks {
-    /// Leaves out names that counts need for themselves.
+    /// Leaves out names that counts use for other fields.
     fn from_iter<I: IntoIterator<Item = T>>(tasks: I) -> Tasks {
         let is_free = |task: &String| may_be_key(task) && !matches!(task.as_str(), ASSIGNMENT | UPDATED_AT);
         Tasks(tasks.into_iter().map(|task| task.as_ref().to_owned()).filter(is_free).collect())

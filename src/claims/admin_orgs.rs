@@ -23,9 +23,9 @@ use crate::rights::{AboveOrgs, NamesOrgs, Payload, check_appointable};
 use crate::runtime::{FunctionError, Status};
 use crate::store::{Document, Fields, StoreError, Value};
 
-/// Whose rights, over which orgs.
+/// A checked request to give or take rights: whose rights, over which orgs.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Request<const REMOVES: bool> {
+pub struct AdminOrgsRequest<const REMOVES: bool> {
     target: String,
     orgs: OrgLists,
 }
@@ -69,7 +69,7 @@ fn of_type<K>(
 }
 
 impl TargetOrgs {
-    fn check<const REMOVES: bool>(self) -> Checked<Request<REMOVES>> {
+    fn check<const REMOVES: bool>(self) -> Checked<AdminOrgsRequest<REMOVES>> {
         let orgs: Vec<(OrgType, String)> = of_type(OrgType::District, self.district_id, self.districts)
             .chain(of_type(OrgType::School, self.school_id, self.schools))
             .chain(of_type(OrgType::Class, self.class_id, self.classes))
@@ -83,7 +83,7 @@ impl TargetOrgs {
                  families, must name an org.",
             ));
         }
-        Ok(Request { target: self.target_uid.into_string(), orgs: few_orgs(orgs, "The request")? })
+        Ok(AdminOrgsRequest { target: self.target_uid.into_string(), orgs: few_orgs(orgs, "The request")? })
     }
 }
 
@@ -97,7 +97,7 @@ pub struct AppendToAdminClaims(TargetOrgs);
 #[schemars(inline)]
 pub struct RemoveFromAdminClaims(TargetOrgs);
 
-impl Payload for Request<false> {
+impl Payload for AdminOrgsRequest<false> {
     type Sent = AppendToAdminClaims;
     type Answer = UserClaims;
     const REFUSALS: &'static [(Status, &'static str)] = &[
@@ -118,7 +118,7 @@ impl Payload for Request<false> {
     }
 }
 
-impl Payload for Request<true> {
+impl Payload for AdminOrgsRequest<true> {
     type Sent = RemoveFromAdminClaims;
     type Answer = UserClaims;
     const REFUSALS: &'static [(Status, &'static str)] =
@@ -134,24 +134,24 @@ impl Payload for Request<true> {
     }
 }
 
-impl<const REMOVES: bool> NamesOrgs for Request<REMOVES> {
+impl<const REMOVES: bool> NamesOrgs for AdminOrgsRequest<REMOVES> {
     fn orgs(&self) -> &OrgLists {
         &self.orgs
     }
 
-    /// Super admins may clean up after orgs that are gone.
+    /// Super admins may remove rights over orgs that no longer exist.
     fn may_be_missing(&self) -> bool {
         REMOVES
     }
 }
 
-/// Gives rights over orgs. Again, and nothing changes.
+/// Gives rights over orgs. Idempotent.
 pub async fn append_to_admin_claims(
     app: App,
     permit: AboveOrgs,
-    request: Request<false>,
+    request: AdminOrgsRequest<false>,
 ) -> Result<UserClaims, FunctionError> {
-    let Request { target, orgs } = &request;
+    let AdminOrgsRequest { target, orgs } = &request;
     check_appointable(&app, &permit.requester, target).await?;
     let change =
         Change { function: "appendToAdminClaims", by: &permit.requester.uid, target, orgs, action: Action::Append };
@@ -159,14 +159,14 @@ pub async fn append_to_admin_claims(
     Ok(UserClaims { user_claims: all_to_json(&claims) })
 }
 
-/// Takes rights over orgs away. What isn't held stays so; what's held through an org above it can't go alone
-/// (FAILED_PRECONDITION).
+/// Takes rights over orgs away; rights that aren't held are ignored. An org that is administered through an org above
+/// it can't be removed alone (FAILED_PRECONDITION).
 pub async fn remove_from_admin_claims(
     app: App,
     permit: AboveOrgs,
-    request: Request<true>,
+    request: AdminOrgsRequest<true>,
 ) -> Result<UserClaims, FunctionError> {
-    let Request { target, orgs } = &request;
+    let AdminOrgsRequest { target, orgs } = &request;
     let change =
         Change { function: "removeFromAdminClaims", by: &permit.requester.uid, target, orgs, action: Action::Remove };
     let claims = change.apply(&app).await?;
@@ -188,17 +188,17 @@ pub struct Change<'a> {
 }
 
 impl Change<'_> {
-    /// Makes the change and publishes it; gives the claims as they are then.
+    /// Makes the change and publishes it; returns the resulting claims.
     ///
-    /// Reads the claims, the granted orgs with everything below them, and the claims again; writes the
-    /// claims and a record, unless nothing changes.
+    /// Reads the claims, the granted orgs with everything below them, and the claims again; writes the claims and an
+    /// audit record, unless nothing changes.
     pub async fn apply(&self, app: &App) -> Result<Fields, ChangeError> {
         let account = app.accounts.admin.get(self.target).await.map_err(ClaimsError::from)?;
         let account = account.ok_or(ChangeError::NoAccount)?;
         self.apply_with(app, &account.custom_claims).await
     }
 
-    /// The same for claims whose account may be gone.
+    /// As [`Change::apply`], for claims whose account may be gone.
     pub async fn apply_to_whoever(&self, app: &App) -> Result<Fields, ChangeError> {
         self.apply_with(app, &Map::new()).await
     }
@@ -215,7 +215,7 @@ impl Change<'_> {
         Ok(edit(app, &target, |state| self.decide(&target, state, custom)).await?)
     }
 
-    /// What becomes of the claims, for an account with these custom claims; with the claims as they are then.
+    /// Decides the change of the claims; the answer is the resulting claims.
     fn decide<'t>(
         &self,
         target: &Target<'t>,
@@ -259,7 +259,7 @@ impl Change<'_> {
         if before.same(&orgs) && noted_now == noted && changed.is_empty() && state.document.is_some() {
             return Ok(Decision::Keep(fields));
         }
-        // What takes rights away is never refused for the size of what is left.
+        // Removing rights is never refused because of the size of the remaining ones.
         if self.action == Action::Append {
             orgs.check_room().map_err(ClaimsError::from)?;
             check_claims(&custom_claims(custom, &fields, &[])).map_err(ClaimsError::from)?;
@@ -284,13 +284,13 @@ pub enum ChangeError {
     /// There is nothing to take away.
     #[error("targetUid names somebody who holds no claims.")]
     NoClaims,
-    /// An org above it is held.
+    /// An org above the given one is held.
     #[error(
         "The {} {} is administered through the {} {}, so it can't be removed alone.",
         .0.org.org_type.singular(), .0.org.id, .0.ancestor.org_type.singular(), .0.ancestor.id
     )]
     HeldThrough(HeldThrough),
-    /// Others change the same claims all the while.
+    /// The same claims keep being changed by others.
     #[error("Too many changes at once. Please try again.")]
     Busy,
     /// The claims can't be written or published.

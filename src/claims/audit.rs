@@ -1,5 +1,5 @@
-//! Who changed whose rights, and when: records that are only ever added, in the commit of the change.
-//! They hold UIDs and org IDs, no name and no address.
+//! The audit log: records of who changed whose rights, and when. They are only ever added, in the commit of the change,
+//! and hold UIDs and org IDs, but no names and no addresses.
 
 use crate::app::App;
 use crate::documents::claims_audit::{field, record_path};
@@ -18,11 +18,11 @@ pub enum Action {
     Bind,
     /// Rights followed a roster.
     Roster,
-    /// An account was changed by somebody else than its user, or its way to sign in by anybody.
+    /// An account was changed by somebody other than its user, or anybody changed how it signs in.
     Account,
-    /// Nothing is done for somebody any more.
+    /// A user was suspended.
     Suspend,
-    /// What somebody asks for is done again.
+    /// A suspension was lifted.
     Lift,
 }
 
@@ -40,7 +40,7 @@ impl Action {
     }
 }
 
-/// A record, to be written in the commit of what it's about.
+/// An audit record, to be written in the commit of the change.
 #[derive(Debug, PartialEq)]
 pub struct Record<'a> {
     /// The function.
@@ -60,12 +60,12 @@ pub struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// A record that says no more than who did what.
+    /// A record with nothing but who did what to whom.
     pub fn new(function: &'static str, action: Action, by: &'a str, target: &'a str) -> Record<'a> {
         Record { function, action, by, target, orgs: None, minimal: None, details: Fields::new() }
     }
 
-    /// The write that adds it.
+    /// The write that adds the record.
     pub fn write(&self, app: &App) -> Result<Write, StoreError> {
         let path = record_path(&app.context.document_id())?;
         let mut fields = fields! {

@@ -1,4 +1,4 @@
-//! Custom claims: what ID tokens tell of a `userClaims` document. Pure.
+//! Custom claims: the part of a `userClaims` document that goes into ID tokens. Pure.
 
 use serde_json::{Map, Value as Json, json};
 
@@ -9,10 +9,10 @@ use crate::store::{Fields, Value};
 /// The org lists stay in the document: they don't fit into tokens
 /// (docs/domain/rights.md#custom-claims-and-their-limits).
 const NOT_IN_TOKENS: [&str; 2] = [user_claims::field::ADMIN_ORGS, user_claims::field::MINIMAL_ADMIN_ORGS];
-/// Rights, which the document alone gives; a token that says more is wrong.
+/// Claims that give rights. Only the document grants these, so a token with more is wrong.
 const RIGHTS: [&str; 3] = [user_claims::field::SUPER_ADMIN, user_claims::field::ADMIN, user_claims::field::ROLE];
 
-/// What goes into a token before everything else: who the user is, and their rights.
+/// Claims that take precedence when not all fit into a token: the user's identity and rights.
 const FIRST: [&str; 6] = [
     user_claims::field::ROAR_UID,
     user_claims::field::ADMIN_UID,
@@ -76,7 +76,7 @@ pub fn for_sign_in(current: &Map<String, Json>, document: &Fields) -> Result<Map
     Ok(claims)
 }
 
-/// The custom claims of an account whose document is gone: without rights.
+/// The custom claims of an account whose claims document is gone: all but the rights.
 pub fn without_rights(current: &Map<String, Json>) -> Map<String, Json> {
     custom_claims(current, &Fields::new(), &[])
 }

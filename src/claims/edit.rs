@@ -100,7 +100,7 @@ impl<'a> State<'a> {
 /// What is to become of the claims.
 #[derive(Debug, PartialEq)]
 pub enum Decision<'a, A> {
-    /// The state isn't the one that the change was prepared for: all is read again.
+    /// The state differs from the one that the change was prepared for: read everything again.
     Outdated,
     /// Nothing is to be written.
     Keep(A),

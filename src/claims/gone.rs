@@ -1,5 +1,5 @@
-//! Orgs that are deleted go from everybody's claims: pages of admins get each org that their claims name, and
-//! one that's missing fails the page (docs/domain/dashboard.md#claims-and-tokens).
+//! Removes deleted orgs from all claims: admins' pages load each org that their claims name, and fail when one is
+//! missing (docs/domain/dashboard.md#claims-and-tokens).
 
 use super::admin_orgs::{Change, ChangeError};
 use super::audit::Action;
@@ -10,7 +10,7 @@ use crate::documents::user_claims;
 use crate::orgs::{OrgLists, OrgType};
 use crate::runtime::{DocumentEvent, HandlerError};
 
-/// Who changes claims on nobody's behalf, in records.
+/// The author, in audit records, of changes that the service makes by itself.
 const SERVICE: &str = "service";
 
 /// Takes a deleted org from the claims that name it. Costs one read where none does, besides the org's own.
@@ -21,7 +21,7 @@ pub async fn org_deleted(app: App, event: DocumentEvent) -> Result<(), HandlerEr
     };
     let holders = user_claims::over_any(org_type, &[path.id().to_owned()]);
     let holders = app.stores.admin.query(holders.select(&[])).await?;
-    // It may be back: this event may be late.
+    // The event may be late, and the org may exist again.
     if holders.is_empty() || app.stores.admin.get(path).await?.is_some() {
         return Ok(());
     }
@@ -35,7 +35,7 @@ pub async fn org_deleted(app: App, event: DocumentEvent) -> Result<(), HandlerEr
             action: Action::Remove,
         };
         match change.apply_to_whoever(&app).await {
-            // Deleted this moment.
+            // The account or its claims were deleted at this moment.
             Err(ChangeError::NoClaims | ChangeError::Claims(ClaimsError::Account(AccountError::NotFound))) => {}
             other => {
                 other.map_err(failed)?;
@@ -45,7 +45,7 @@ pub async fn org_deleted(app: App, event: DocumentEvent) -> Result<(), HandlerEr
     Ok(())
 }
 
-/// What the store can't take wouldn't be taken the next time.
+/// What the store refuses now, it would refuse again, so such errors are permanent.
 fn failed(error: ChangeError) -> HandlerError {
     match error {
         ChangeError::Claims(ClaimsError::Store(error)) => HandlerError::from(error),

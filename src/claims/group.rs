@@ -48,7 +48,7 @@ const OWN_FIELDS: [&str; 16] = [
 ];
 /// A group to be made.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Request {
+pub struct GroupRequest {
     /// Its fields, as they're stored.
     fields: Fields,
     /// The org that it's part of, and the family.
@@ -97,7 +97,7 @@ pub struct MadeGroup {
     pub group_id: Id,
 }
 
-impl Payload for Request {
+impl Payload for GroupRequest {
     type Sent = CreateGroup;
     type Answer = MadeGroup;
     const REFUSALS: &'static [(Status, &'static str)] = &[GONE, LARGE];
@@ -120,7 +120,7 @@ impl Payload for Request {
         {
             fields.insert(org::field::PARENT_ORG_TYPE.to_owned(), Value::from(parent_type.singular()));
         }
-        Ok(Request { fields, parents })
+        Ok(GroupRequest { fields, parents })
     }
 
     fn example() -> (Json, MadeGroup) {
@@ -150,12 +150,12 @@ pub struct GroupMaker {
 }
 
 #[async_trait]
-impl Permit<Request> for GroupMaker {
+impl Permit<GroupRequest> for GroupMaker {
     const RULE: Rule = Rule::AdminClaim;
 
     /// Whoever is made a member of a group in an org is given that org's administrations; so the claim alone
     /// isn't enough there.
-    async fn grant(app: &App, caller: &Caller, request: &Request) -> Result<Self, FunctionError> {
+    async fn grant(app: &App, caller: &Caller, request: &GroupRequest) -> Result<Self, FunctionError> {
         let requester = Requester::of(app, caller).await?;
         check_maker(&requester.claims, request)?;
         Ok(GroupMaker { requester })
@@ -167,7 +167,7 @@ impl Permit<Request> for GroupMaker {
 }
 
 /// Fails unless somebody with these claims may make the group.
-fn check_maker(claims: &Claims, request: &Request) -> Result<(), FunctionError> {
+fn check_maker(claims: &Claims, request: &GroupRequest) -> Result<(), FunctionError> {
     check_not_suspended(claims)?;
     if !claims.super_admin && !claims.admin {
         return Err(denied("Only admins may make groups."));
@@ -181,14 +181,14 @@ fn check_maker(claims: &Claims, request: &Request) -> Result<(), FunctionError> 
 
 /// Makes a group, links it with its parents, and gives its maker the rights over it: all at once, or not at
 /// all. Each call makes another group.
-pub async fn create_group(app: App, permit: GroupMaker, request: Request) -> Result<MadeGroup, FunctionError> {
+pub async fn create_group(app: App, permit: GroupMaker, request: GroupRequest) -> Result<MadeGroup, FunctionError> {
     let id = app.context.document_id();
     let uid = &permit.requester.uid;
     let account = app.accounts.admin.get(uid).await?;
     let parents = request.parents.iter().map(|parent| DocPath::in_collection(parent.org_type.plural(), &parent.id));
     let parents = parents.collect::<Result<Vec<_>, _>>()?;
     let custom = account.as_ref().map(|account| &account.custom_claims);
-    let work = Work { uid, id: &id, request: &request, custom, parents: &parents };
+    let work = GroupCreation { uid, id: &id, request: &request, custom, parents: &parents };
     let covers = |document: Option<&Document>| granted(claims_map(document));
     let target = Target {
         beside: &parents,
@@ -246,16 +246,16 @@ impl From<GroupError> for FunctionError {
 }
 
 /// A group that is made with its maker's rights over it.
-struct Work<'a> {
+struct GroupCreation<'a> {
     uid: &'a str,
     id: &'a str,
-    request: &'a Request,
+    request: &'a GroupRequest,
     custom: Option<&'a Map<String, Json>>,
     /// Where the orgs are that the group is part of.
     parents: &'a [DocPath],
 }
 
-impl Work<'_> {
+impl GroupCreation<'_> {
     /// The group, with the claims of its maker, who still has to be allowed to make it.
     fn decide<'t>(&self, target: &Target<'t>, state: &State<'_>) -> Result<Decision<'t, ()>, GroupError> {
         for (parent, found) in self.request.parents.iter().zip(state.beside) {

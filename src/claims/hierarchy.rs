@@ -1,5 +1,5 @@
-//! Rights over an org include what is below it. When orgs come or move, the claims that hold what they are below now, or
-//! were before, are worked out anew (docs/domain/rights.md#both-lists-of-orgs).
+//! Rights over an org include everything below it. When orgs are added or moved, the claims with rights over their
+//! former or current ancestors are recomputed (docs/domain/rights.md#both-lists-of-orgs).
 
 use std::collections::BTreeSet;
 
@@ -14,8 +14,9 @@ use crate::store::{DocPath, StoreError};
 /// Firestore's limit on the values of one query.
 const VALUES: usize = 30;
 
-/// Works out the lists of everybody who has rights over one of `orgs`. Their events publish them. Costs a read for
-/// thirty orgs of a type where nobody has. False when somebody's can't be written, which is logged.
+/// Recomputes the org lists of everybody who has rights over one of `orgs`; the events of the claims publish them.
+/// Costs a read for thirty orgs of a type when nobody has. False when somebody's claims can't be written, which is
+/// logged.
 pub async fn follow_hierarchy(app: &App, orgs: &OrgLists) -> Result<bool, ClaimsError> {
     let mut queries = Vec::new();
     for org_type in OrgType::ALL {
@@ -41,7 +42,7 @@ pub async fn follow_hierarchy(app: &App, orgs: &OrgLists) -> Result<bool, Claims
     Ok(are_done)
 }
 
-/// Works out the lists of one holder of rights anew. Their event publishes them.
+/// Recomputes the org lists of one holder of rights. The event of the claims publishes them.
 pub async fn complete_claims(app: &App, path: &DocPath) -> Result<(), HandlerError> {
     complete_lists(app, path, &OrgLists::new()).await
 }

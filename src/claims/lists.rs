@@ -1,5 +1,5 @@
-//! The two lists of orgs that an admin's claims hold: the top-most ones that were granted, and all that
-//! these come to (docs/domain/rights.md#both-lists-of-orgs). Pure, but for [`snapshot`].
+//! The two lists of orgs in an admin's claims: the top-most granted orgs, and all orgs that these include
+//! (docs/domain/rights.md#both-lists-of-orgs). Pure, but for [`snapshot`].
 
 use thiserror::Error;
 
@@ -9,12 +9,12 @@ use crate::orgs::{OrgKey, OrgLists, OrgTree, OrgType, Reach, load_tree};
 use crate::runtime::{FunctionError, Status};
 use crate::store::{Database, FieldPath, Fields, StoreError, Value};
 
-/// Both lists.
+/// Both lists of orgs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AdminOrgs {
     /// What was granted, without what is below other orgs of it.
     pub minimal: OrgLists,
-    /// That, and everything below it.
+    /// The granted orgs and everything below them.
     pub exhaustive: OrgLists,
 }
 
@@ -23,7 +23,7 @@ const MOST_ORGS: usize = 30_000;
 /// How many bytes their IDs may take together: what is left of a megabyte is for where the rights came from.
 const MOST_BYTES: usize = 600_000;
 
-/// Rights over more orgs than can be written down.
+/// More orgs than a claims document can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("these rights would come to {orgs} orgs with all that's below them, which is more than one account can hold")]
 pub struct NoRoom {
@@ -42,7 +42,7 @@ impl From<NoRoom> for FunctionError {
     }
 }
 
-/// Orgs that can't be taken away, because an org above them is held.
+/// An org that can't be removed, because an org above it is held.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldThrough {
     /// Which.

@@ -1,5 +1,5 @@
-//! Claims: who administers which orgs, and who is who in the two projects. `userClaims` documents are the
-//! truth; ID tokens and the assessment project's copy follow them.
+//! Claims: who administers which orgs, and which accounts of the two projects belong to one user. `userClaims`
+//! documents are authoritative; ID tokens and the assessment project's copy follow them.
 //!
 //! [`lists`], [`custom`] and [`sources`] are pure. Whatever changes claims does it by [`edit`], which writes them in one
 //! commit with a record of who did it ([`audit`]), then publishes them ([`publish`]); the document's event publishes
@@ -43,25 +43,25 @@ use crate::runtime::Status;
 use crate::store::backoff::{Backoff, Jitter};
 use crate::store::{Document, Timestamp, Value};
 
-/// How often a change of claims begins anew because somebody else changes the same ones. Changes commute, so whoever
-/// waits a moment gets through: this many for the busiest moments, of which each ends within milliseconds.
+/// How often a change of claims is retried because of concurrent changes. Such changes take milliseconds, so a change
+/// succeeds after short pauses even at the busiest moments.
 const ROUNDS: u32 = 60;
 /// The pauses between rounds.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_millis(400)).with_jitter(Jitter::Full);
 
-/// The rounds of a change of claims, with pauses between them.
+/// The attempts of a change of claims, with pauses between them.
 pub(crate) struct Rounds<'a> {
     context: &'a Context,
     begun: u32,
 }
 
 impl<'a> Rounds<'a> {
-    /// No round has begun.
+    /// Before the first attempt.
     pub(crate) fn new(context: &'a Context) -> Rounds<'a> {
         Rounds { context, begun: 0 }
     }
 
-    /// Waits its turn: not at all at first. False when there were too many.
+    /// Waits before the next attempt, except before the first. False when the attempts are exhausted.
     pub(crate) async fn next(&mut self) -> bool {
         if self.begun > 0 {
             tokio::time::sleep(BACKOFF.pause(self.begun, &*self.context.random)).await;
@@ -71,8 +71,8 @@ impl<'a> Rounds<'a> {
     }
 }
 
-/// The `lastUpdated` of claims that change now, in milliseconds: later than the one before, so that clients
-/// notice, whatever the clock says.
+/// The new `lastUpdated` of changed claims, in milliseconds: always later than the previous one, whatever the clock
+/// says, so that clients notice the change.
 pub fn next_update(before: Option<&Document>, now: Timestamp) -> i64 {
     let last =
         before.and_then(|document| document.fields.get(user_claims::field::LAST_UPDATED)).and_then(Value::as_i64);

@@ -44,7 +44,7 @@ impl From<ClaimsError> for FunctionError {
     }
 }
 
-/// Outages come again.
+/// Failures of the stores are temporary, so the event is retried.
 impl From<ClaimsError> for HandlerError {
     fn from(error: ClaimsError) -> Self {
         match error {
@@ -55,13 +55,12 @@ impl From<ClaimsError> for HandlerError {
     }
 }
 
-/// Publishes the claims of an Auth user of the admin project, as they are now. `lost` are claims that the
-/// document had before. Converges: what agrees isn't written, so a repetition costs four reads.
+/// Publishes the claims of an Auth user of the admin project, as they are now. `lost` are claims that the document had
+/// before. Idempotent: values that agree aren't written, so a repetition costs four reads.
 ///
-/// Nothing spans two databases and two projects. So what was written is held against the document once
-/// more until it's still the same; who comes late with an older state finds out. The copy, which gives rights
-/// in the assessment database, comes first and never goes back; an account that can't be changed doesn't keep
-/// it from the rest.
+/// No transaction spans two databases and two projects. So after each write the document is compared again until it is
+/// unchanged, and a late writer with an older state notices. The copy, which gives rights in the assessment database,
+/// comes first and never goes back; an account that can't be changed doesn't keep the rest from being published.
 pub async fn publish(app: &App, admin_uid: &str, lost: &[String]) -> Result<(), ClaimsError> {
     let path = claims_path(admin_uid)?;
     let mut published: Option<Timestamp> = None;
@@ -81,16 +80,16 @@ pub async fn publish(app: &App, admin_uid: &str, lost: &[String]) -> Result<(), 
     Err(StoreError::Contention.into())
 }
 
-/// What a round came to.
+/// The result of a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Round {
     /// Nothing was to be written.
     Done,
     /// Something was.
     Wrote,
-    /// The document itself, then.
+    /// The claims document itself was written, with the new update time.
     WroteAt(Option<Timestamp>),
-    /// The document has changed, or somebody else publishes.
+    /// The document has changed, or another publication is in progress.
     Outdated,
 }
 
@@ -108,7 +107,7 @@ async fn publish_once(app: &App, admin_uid: &str, document: &Document, lost: &[S
     if let Some(assessment_uid) = &claims.assessment_uid {
         match copy_claims(app, admin_uid, assessment_uid, document).await? {
             Copied::Outdated => return Ok(Round::Outdated),
-            // Another user's account is left alone.
+            // An account that belongs to another user is left unchanged.
             Copied::Foreign => {}
             outcome => {
                 wrote |= outcome == Copied::Wrote;
@@ -173,8 +172,8 @@ async fn report_unpublished(
     }
 }
 
-/// Takes the rights of somebody whose claims are gone out of the assessment database and out of tokens. That
-/// database's rules would let them go on otherwise.
+/// Removes the rights of a user whose claims document is gone from the assessment database, whose security rules would
+/// still grant them, and from tokens.
 pub async fn withdraw(app: &App, admin_uid: &str, assessment_uid: Option<&str>) -> Result<(), ClaimsError> {
     if let Some(assessment_uid) = assessment_uid {
         let path = claims_path(assessment_uid)?;
@@ -185,12 +184,12 @@ pub async fn withdraw(app: &App, admin_uid: &str, assessment_uid: Option<&str>) 
         set_claims(&app.accounts.assessment, assessment_uid, without_rights).await?;
     }
     set_claims(&app.accounts.admin, admin_uid, without_rights).await?;
-    // They may be back.
+    // The claims may have been created again.
     publish(app, admin_uid, &[]).await
 }
 
-/// Takes everything that a claims document says out of the tokens of its accounts, who the user is included, before the
-/// document is deleted: their user is somebody else's.
+/// Removes all of a claims document's claims, identity included, from the tokens of its accounts, before the document
+/// is deleted because its user belongs to somebody else.
 pub(super) async fn disown(app: &App, document: &Document) -> Result<(), ClaimsError> {
     let lost: Vec<String> = claims_map(document).into_iter().flatten().map(|(name, _)| name.clone()).collect();
     let without = |current: &Map<String, Json>| custom_claims(current, &Fields::new(), &lost);
@@ -215,7 +214,7 @@ async fn set_claims(
         return Ok(false);
     }
     match accounts.set_claims(uid, wanted).await {
-        // Deleted this moment.
+        // The account was deleted at this moment.
         Err(AccountError::NotFound) => Ok(false),
         other => other.map(|()| true),
     }

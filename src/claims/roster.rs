@@ -23,7 +23,7 @@ use crate::rights::Claims;
 use crate::runtime::{DocumentEvent, HandlerError};
 use crate::store::{Database, DocPath, Document, Precondition, StoreError, Value, Write};
 
-/// The event of `identityProviderIds/{entryId}`: the claims of who has signed in follow the roster.
+/// The event of `identityProviderIds/{entryId}`: updates the claims of a user who has signed in before.
 pub async fn entry_updated(app: App, event: DocumentEvent) -> Result<(), HandlerError> {
     let (Some(before), Some(after)) = (&event.change.before, &event.change.after) else { return Ok(()) };
     let (Some(before), Some(after)) = (RosterEntry::of(before), RosterEntry::of(after)) else { return Ok(()) };
@@ -35,8 +35,8 @@ pub async fn entry_updated(app: App, event: DocumentEvent) -> Result<(), Handler
     Ok(())
 }
 
-/// Brings the claims of an entry's user in line with it, as both are now. Who hasn't signed in yet has none. Nothing to
-/// do costs two reads.
+/// Updates the claims of an entry's user from the entry, as both are now. A user who hasn't signed in yet has no
+/// claims. Costs two reads when nothing changes.
 pub async fn follow_entry(app: &App, entry: &DocPath) -> Result<(), ClaimsError> {
     let mut rounds = Rounds::new(&app.context);
     while rounds.next().await {
@@ -125,7 +125,7 @@ fn is_pupil(entry: &RosterEntry, claims: &Document, next: &Sources) -> bool {
         && !claims.super_admin
 }
 
-/// Who was taken for an administrator is a student again, in both databases.
+/// Makes a user who was taken for an administrator a student again, in both databases.
 async fn no_admins(app: &App, roar_uid: &str) -> Result<(), StoreError> {
     for database in [&app.stores.admin, &app.stores.assessment] {
         no_admin(database, roar_uid).await?;

@@ -2,8 +2,8 @@
 //! that nothing is to be done for them: every permit reads that document, and so do the security rules, those of the
 //! assessment database its copy.
 //!
-//! The safer state is written first. Whoever is suspended is so before their accounts are disabled, and stays so until the
-//! accounts can be used again; whatever is cut short is finished by asking again.
+//! The safer state is written first. A user is suspended before their accounts are disabled, and stays suspended until
+//! the accounts are usable again. An interrupted change is completed by repeating it.
 //!
 //! Custom claims stay in tokens: nothing takes rights from those, and lifting a suspension must give back what was there.
 
@@ -34,7 +34,7 @@ pub struct Suspension<'a> {
 }
 
 impl Suspension<'_> {
-    /// Suspends the user, as far as databases go. True when they weren't before.
+    /// Suspends the user in the databases. True when the user wasn't suspended before.
     pub async fn begin(&self, app: &App) -> Result<bool, FunctionError> {
         self.set(app, true).await
     }
@@ -99,8 +99,8 @@ impl Suspension<'_> {
         Ok(Decision::Write(change.into(), was_suspended != suspended))
     }
 
-    /// Suspends the user with the accounts of both projects, or lifts that. NOT_FOUND when there is neither an account
-    /// nor a claims document, and nobody is suspended then.
+    /// Suspends the user with the accounts of both projects, or lifts the suspension. NOT_FOUND, without any change,
+    /// when there is neither an account nor a claims document.
     pub async fn of_everything(&self, app: &App, suspended: bool) -> Result<bool, FunctionError> {
         let document = app.stores.admin.get(&claims_path(self.admin_uid)?).await?;
         let assessment_uid = Claims::read(self.admin_uid, document.as_ref()).assessment_uid;

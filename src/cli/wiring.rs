@@ -123,7 +123,7 @@ pub fn settings(config: &BehaviourConfig) -> Settings {
 pub async fn build(config: &Config) -> Result<Built, CliError> {
     let context = Context::system();
     let Opened { stores, embedded } = open(&config.store, &context).await?;
-    let parts = service::Parts {
+    let parts = service::ServiceParts {
         stores,
         accounts: accounts(&config.accounts, &config.store, &context).await?,
         admin: config.store.admin.clone(),
@@ -158,7 +158,7 @@ pub fn closed(
     let Opened { stores, embedded } = opened;
     let keys = KeySource::new("", http_client(KEYS_LIMIT)?);
     let context = Context::system();
-    let parts = service::Parts {
+    let parts = service::ServiceParts {
         stores,
         accounts,
         admin: config.admin.clone(),

@@ -1,4 +1,4 @@
-//! Where the accounts are: beside the documents, unless the Auth emulator is there.
+//! Where the accounts are stored: in the same kind of backend as the documents, unless the Auth emulator is used.
 
 use clap::Args;
 
@@ -17,7 +17,7 @@ pub struct AccountsArgs {
 }
 
 impl AccountsArgs {
-    /// Where the accounts of that store's projects are. Refuses the Auth emulator beside real documents.
+    /// Decides where the accounts of the store's projects are. Refuses the Auth emulator beside Cloud Firestore.
     pub fn check(&self, store: &StoreConfig) -> Result<BackendConfig, ConfigError> {
         match (present(&self.auth_emulator), &store.backend) {
             (Some(_), BackendConfig::Cloud) => Err(ConfigError(

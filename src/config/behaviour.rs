@@ -1,4 +1,4 @@
-//! What handlers do.
+//! Settings of the domain rules.
 
 use clap::{Args, ValueEnum};
 
@@ -46,18 +46,18 @@ fn percent(value: &str) -> Result<u8, String> {
     value.parse().ok().filter(|number| *number <= 100).ok_or_else(|| "must be a number from 0 to 100".to_owned())
 }
 
-/// What handlers do.
+/// Checked settings of the domain rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BehaviourConfig {
     /// What may be changed of an administration that students have begun.
     pub edit_in_progress: EditInProgress,
     /// The types of users that administrations are assigned to.
     pub assigned_user_types: Vec<String>,
-    /// A promotion also brings what applies from then on.
+    /// Whether a promotion also assigns the assessments that apply from then on.
     pub assign_on_promotion: bool,
     /// Fields of orgs that their mirrors leave out.
     pub mirror_omit: Vec<String>,
-    /// How much of a roster may be missing, in percent.
+    /// The percentage of a roster that may be missing before a safety stop.
     pub roster_missing_share: u8,
 }
 
@@ -68,7 +68,8 @@ impl BehaviourArgs {
             edit_in_progress: self.edit_in_progress,
             assigned_user_types: assigned_user_types(&self.assigned_user_types)?,
             assign_on_promotion: self.assign_on_promotion,
-            // Nothing at all would publish whoever is named in an org; that's not to happen by an empty variable.
+            // An empty list would mirror everything, including the contact persons of orgs. An empty variable must not
+            // cause that.
             mirror_omit: some(&self.mirror_omit, "ROAR_MIRROR_OMIT must name a field")?,
             roster_missing_share: self.roster_missing_share,
         })

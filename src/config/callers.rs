@@ -1,4 +1,4 @@
-//! Who may call.
+//! Which callers are accepted, and how much they may use.
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -14,18 +14,18 @@ use crate::runtime::limits::CALLS_A_MINUTE;
 use crate::runtime::sign_in::{RECENT, SignInRules};
 use crate::runtime::{LocalHints, LocalOnly, auth};
 
-/// What App Check tokens are good for.
+/// How App Check tokens are treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum AppCheckMode {
-    /// They aren't looked at.
+    /// Tokens are ignored.
     Off,
-    /// A bad one is logged.
+    /// A bad token is logged.
     Monitor,
-    /// A call without a good one is refused.
+    /// A call without a good token is refused.
     Enforce,
 }
 
-/// Whether ID tokens count that no sign-in stands behind.
+/// Whether development's ID tokens are accepted, which no real sign-in stands behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum UnsignedTokens {
     /// The Auth emulator's with the Auth emulator, and the data directory's own with the embedded store.
@@ -34,10 +34,10 @@ pub enum UnsignedTokens {
     Never,
 }
 
-/// For what somebody must have signed in with a second factor.
+/// Which calls need a sign-in with a second factor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SecondFactor {
-    /// For nothing.
+    /// No calls.
     Off,
     /// For calls that change rights or passwords.
     Privileged,
@@ -95,35 +95,35 @@ pub struct CallerArgs {
     pub app_check_keys_url: String,
 }
 
-/// Which settings help whom a server for development doesn't answer.
+/// The settings that a development server's refusal of other machines names in its hints.
 pub(super) const LOCAL_HINTS: LocalHints = LocalHints {
     host: Some("Other names can be added with ROAR_DEVELOPMENT_HOSTS."),
     origin: Some("Other origins can be added with ROAR_DEVELOPMENT_ORIGINS."),
     proxy: Some("Behind a proxy, set ROAR_UNSIGNED_TOKENS=never."),
 };
 
-/// Who may call.
+/// Which callers are accepted, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallerConfig {
     /// The projects whose users may call.
     pub projects: Vec<String>,
     /// True when unsigned ID tokens count.
     pub allow_unsigned: bool,
-    /// The data directory whose development tokens count, if one's do.
+    /// The data directory whose development tokens are accepted, if any.
     pub development: Option<PathBuf>,
-    /// Whom the server answers at all, where tokens count that no sign-in stands behind, or events that show no sender.
+    /// Restricts the server to local clients, where development tokens or unauthenticated events are accepted.
     pub local: Option<LocalOnly>,
     /// What App Check tokens are good for.
     pub app_check: AppCheckMode,
     /// The apps whose App Check tokens count; empty for any.
     pub app_check_apps: Vec<String>,
-    /// Calls a minute and address without a good ID token; `None` for any number.
+    /// Calls per minute and address without a good ID token; `None` for any number.
     pub signed_out_limit: Option<NonZeroU32>,
-    /// Operations a minute of who is signed in and administers nothing; `None` for any number.
+    /// Billed reads and writes per minute of a signed-in caller who administers nothing; `None` for any number.
     pub budget: Option<NonZeroU32>,
-    /// The same of who administers something.
+    /// The same for administrators.
     pub admin_budget: Option<NonZeroU32>,
-    /// What a sign-in must have been like for calls that change rights or passwords.
+    /// How recent and how strong a sign-in must be for calls that change rights or passwords.
     pub sign_in: SignInRules,
     /// How many proxies in front append to `X-Forwarded-For`.
     pub trusted_proxies: usize,
@@ -134,7 +134,7 @@ pub struct CallerConfig {
 }
 
 impl CallerArgs {
-    /// Checks the settings as a whole. Refuses tokens for development on an address that others can reach.
+    /// Validates the settings as a whole. Refuses development tokens on an address that other machines can reach.
     pub fn check(
         &self,
         store: &StoreConfig,
@@ -161,7 +161,7 @@ impl CallerArgs {
             projects: store.projects(),
             allow_unsigned,
             development,
-            // Events without proof of their sender are for programs of this machine, too.
+            // Events without proof of their sender are accepted from programs of this machine only.
             local: (is_local || *deliveries == DeliveryConfig::Open).then(|| LocalOnly {
                 hosts: list(&self.development_hosts),
                 origins: list(&self.development_origins),

@@ -1,4 +1,4 @@
-//! Clever, whose rosters are read: only where its ID and secret are set.
+//! The connection to Clever, whose rosters are read only where a client ID and a secret are set.
 
 use std::time::Duration;
 
@@ -57,8 +57,8 @@ fn timeout(value: &str) -> Result<Duration, String> {
 }
 
 impl CleverArgs {
-    /// How Clever is asked; `None` when it isn't. Refuses an ID without a secret, a secret without an ID, and an
-    /// address that both would go to in the clear.
+    /// The connection to Clever; `None` where it isn't configured. Refuses an ID without a secret, a secret without an
+    /// ID, and an address without TLS.
     pub fn check(&self) -> Result<Option<Settings>, ConfigError> {
         let secret = self.clever_client_secret.clone().filter(|secret| !secret.expose_secret().is_empty());
         let missing = |missing: &str| ConfigError(format!("{missing} is missing: Clever's ID and secret go together"));

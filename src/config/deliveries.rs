@@ -27,13 +27,13 @@ pub struct DeliveryArgs {
 /// Who may deliver events and tasks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeliveryConfig {
-    /// Anybody on this machine: the Firestore emulator says nothing of itself.
+    /// Anybody on this machine: the Firestore emulator doesn't authenticate itself.
     Open,
     /// Nobody: events and tasks stay inside the process.
     Closed,
     /// Google's services.
     Service {
-        /// The audiences that mean this server.
+        /// The accepted audiences of tokens, which mean this server.
         audiences: Vec<String>,
         /// The service accounts.
         accounts: Vec<String>,
@@ -43,7 +43,7 @@ pub enum DeliveryConfig {
 }
 
 impl DeliveryArgs {
-    /// Checks the settings as a whole. Refuses what would let strangers deliver.
+    /// Validates the settings as a whole. Refuses settings that would let strangers deliver events.
     pub fn check(&self, store: &StoreConfig, listen: SocketAddr) -> Result<DeliveryConfig, ConfigError> {
         let is_local = listen.ip().is_loopback();
         let (audiences, accounts) = (list(&self.events_audience), list(&self.events_service_account));
@@ -70,7 +70,7 @@ impl DeliveryArgs {
                     .to_owned(),
             )),
             BackendConfig::Emulator(_) => Ok(DeliveryConfig::Open),
-            // Its events and tasks never leave the process, so whoever delivers some has made them up.
+            // Events and tasks of an embedded store never leave the process, so a delivery from outside is a forgery.
             BackendConfig::Embedded(_) => Ok(DeliveryConfig::Closed),
         }
     }

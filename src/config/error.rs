@@ -1,8 +1,8 @@
-//! What is wrong with settings.
+//! Errors of settings.
 
 use thiserror::Error;
 
-/// Settings that don't go together, or lack one. The message names the variable.
+/// Settings that contradict each other or lack something. The message names the variable.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{0}")]
 pub struct ConfigError(pub(super) String);

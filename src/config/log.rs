@@ -1,4 +1,4 @@
-//! How to log.
+//! Settings of logs and traces.
 
 use clap::{Args, ValueEnum};
 
@@ -35,7 +35,7 @@ pub struct LogArgs {
     pub log_project: Option<String>,
 }
 
-/// The package, whose name filters of logs use for everything that is in this repository.
+/// The package's name, which log filters use for all code of this repository.
 const PACKAGE: &str = "roar_functions";
 /// The crates that the package is built on, each with the module of the package through which filters may name the crate.
 const CRATES: [(&str, &str); 3] =
@@ -52,8 +52,8 @@ fn filter(value: &str) -> Result<String, String> {
     filter.map(|_| with_crates(value)).map_err(|why| format!("must be a tracing filter: {why}"))
 }
 
-/// A filter in which the package stands for its crates too, and `roar_functions::runtime` for the crate of that name:
-/// people should not need to know where the code of a log line lies.
+/// Expands a filter so that the package's name includes the crates of this repository, and `roar_functions::runtime`
+/// the crate behind that module: nobody should need to know which crate a log line comes from.
 fn with_crates(filter: &str) -> String {
     let directives = filter.split(',').flat_map(|directive| {
         let rest = directive.strip_prefix(PACKAGE);

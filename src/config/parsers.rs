@@ -1,4 +1,4 @@
-//! Parsers of values. Their complaints name the variable, and say what it must be.
+//! Parsers of values. Their error messages name the variable and say what the value must be.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use clap::ValueEnum;
 
 use super::ConfigError;
 
-/// A parser of a flag's value whose complaint names the environment variable too.
+/// Wraps a parser so that its error message names the environment variable beside the flag.
 pub fn named<T: Send + Sync + Clone + 'static>(
     variable: &'static str,
     parse: fn(&str) -> Result<T, String>,
@@ -75,7 +75,8 @@ pub fn proxies(value: &str) -> Result<usize, String> {
     value.parse().ok().filter(|n| *n <= 10).ok_or_else(|| "must be a number from 0 to 10".to_owned())
 }
 
-/// Firebase's app IDs, as `1:123456:web:0a1b2c`, between commas. A list with a slip in it would lock apps out.
+/// Parses Firebase app IDs, as `1:123456:web:0a1b2c`, separated by commas. A malformed ID is refused, because it would
+/// lock an app out.
 pub fn app_ids(value: &str) -> Result<String, String> {
     let is_id = |id: &str| {
         let parts: Vec<_> = id.split(':').collect();
@@ -92,7 +93,7 @@ pub fn app_ids(value: &str) -> Result<String, String> {
     }
 }
 
-/// Names of machines between commas, without schemes and ports.
+/// Parses host names separated by commas, without schemes and ports.
 pub fn host_names(value: &str) -> Result<String, String> {
     let is_name = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
     let value = value.to_owned();
@@ -102,7 +103,7 @@ pub fn host_names(value: &str) -> Result<String, String> {
     }
 }
 
-/// Origins between commas, as browsers send them.
+/// Parses origins separated by commas, as browsers send them.
 pub fn origins(value: &str) -> Result<String, String> {
     let is_origin = |origin: &str| {
         reqwest::Url::parse(origin)
@@ -129,7 +130,7 @@ pub fn port(value: &str) -> Result<u16, String> {
     value.parse().map_err(|_| "must be a port, 0 to 65535".to_owned())
 }
 
-/// As [`url`], or empty for none.
+/// As [`url`]; an empty value is accepted and means none.
 pub fn url_or_nothing(value: &str) -> Result<String, String> {
     if value.is_empty() { Ok(String::new()) } else { url(value) }
 }
@@ -141,7 +142,7 @@ pub fn url(value: &str) -> Result<String, String> {
     }
 }
 
-/// `host:port`, or nothing where the variable is set but empty.
+/// Parses `host:port`; an empty value is accepted and means none.
 pub fn host(value: &str) -> Result<String, String> {
     let is_host = value.is_empty()
         || (!value.contains('/') && value.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()));
@@ -161,7 +162,7 @@ pub fn list(value: &Option<String>) -> Vec<String> {
     items.map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
 }
 
-/// What stands between commas; `why` not, when that's nothing.
+/// The items of a comma-separated list; fails with the message `why` when there are none.
 pub fn some(text: &str, why: &str) -> Result<Vec<String>, ConfigError> {
     let items = list(&Some(text.to_owned()));
     if items.is_empty() { Err(ConfigError(why.to_owned())) } else { Ok(items) }

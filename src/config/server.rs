@@ -1,4 +1,4 @@
-//! Where to listen, and how to stop.
+//! The address to listen on, shutdown, and limits on concurrent work.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -55,19 +55,19 @@ pub enum MetricsReaders {
     Local,
 }
 
-/// Where to listen, and how to stop.
+/// The address to listen on, and how to shut down.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerConfig {
     /// The address.
     pub listen: SocketAddr,
-    /// How long what runs may go on after a stop was asked for.
+    /// How long running calls, events and tasks may go on after a shutdown was requested.
     pub grace: Duration,
     /// Who may read `/metrics`.
     pub metrics: MetricsReaders,
 }
 
 impl ServerArgs {
-    /// How much is handled at once.
+    /// The limits on concurrent work.
     pub fn capacity(&self) -> Capacity {
         Capacity {
             calls: self.max_calls,
@@ -82,7 +82,7 @@ impl ServerArgs {
         }
     }
 
-    /// The address, and how to stop.
+    /// The address to listen on, and how to shut down.
     pub fn check(&self) -> ServerConfig {
         let listen = match (self.listen, self.port) {
             (Some(listen), _) => listen,
@@ -93,10 +93,10 @@ impl ServerArgs {
     }
 }
 
-/// How much memory the container has, by its control group: version 2, or 1.
+/// The container's memory limit in bytes, from its control group: version 2, else version 1.
 fn container_memory() -> Option<u64> {
     let files = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
     let limit = files.iter().find_map(|file| std::fs::read_to_string(file).ok()?.trim().parse::<u64>().ok());
-    // Version 1 says "none" with a number that no machine has.
+    // Version 1 expresses "no limit" as a number that no machine has.
     limit.filter(|limit| *limit < 1 << 50)
 }

@@ -1,4 +1,4 @@
-//! Where the documents are.
+//! Where the documents are stored.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -54,7 +54,7 @@ pub struct StoreArgs {
     pub firestore_emulator: Option<String>,
 }
 
-/// Where the documents are, checked.
+/// Where the documents are stored, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreConfig {
     /// The backend.
@@ -63,7 +63,7 @@ pub struct StoreConfig {
     pub admin: DatabaseName,
     /// The assessment database.
     pub assessment: DatabaseName,
-    /// The directory of what is embedded.
+    /// The directory of embedded stores.
     pub data_dir: PathBuf,
 }
 
@@ -88,7 +88,7 @@ pub enum BackendConfig {
 }
 
 impl StoreArgs {
-    /// Checks the settings as a whole.
+    /// Validates the settings as a whole.
     pub fn check(&self) -> Result<StoreConfig, ConfigError> {
         let database =
             |project: &str, database: &str| DatabaseName { project: project.to_owned(), database: database.to_owned() };

@@ -1,4 +1,4 @@
-//! Who carries the word of tasks.
+//! How servers are notified of pending tasks.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use super::parsers::{any, choice, named, present, seconds};
 use super::{BackendConfig, ConfigError, DeliveryConfig, StoreConfig};
 use crate::runtime::CloudOptions;
 
-/// Who tells a server of tasks.
+/// How servers are notified of pending tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Transport {
-    /// It itself: for one server.
+    /// Within the process: for a single server.
     Local,
-    /// Cloud Tasks: for any number of them.
+    /// By Cloud Tasks: for any number of servers.
     Cloud,
 }
 
@@ -43,7 +43,7 @@ pub struct TaskArgs {
 }
 
 impl TaskArgs {
-    /// Checks the settings as a whole; `None` where the server tells itself.
+    /// Validates the settings as a whole; `None` where notifications stay within the process.
     pub fn check(&self, store: &StoreConfig, deliveries: &DeliveryConfig) -> Result<Option<CloudOptions>, ConfigError> {
         if self.tasks == Transport::Local {
             return Ok(None);

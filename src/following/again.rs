@@ -1,8 +1,8 @@
 //! Users who changed while an administration was being synced.
 //!
-//! A chunk of a sync may have read a student before they changed and commit afterwards. So a handler that
-//! meets a sync under way leaves the student's name with it, and does its work again when the sync has
-//! ended: then nothing of the sync is to come any more.
+//! A chunk of a sync may read a student before the student changes and commit afterwards. So a handler that meets a
+//! running sync records the student with that sync and runs again when the sync has ended, when no more of its commits
+//! can come.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,7 @@ use crate::runtime::{HandlerError, Job, NewTask, Task, TaskOutcome};
 use crate::store::{Direction, DocPath, Document, Fields, Query, StoreError, Timestamp, Transaction, Value, Write};
 use crate::users::change::UserChange;
 
-/// Follows the users whom a sync of that administration has left behind.
+/// The job that follows the users who were recorded with a sync of that administration.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FollowAgainJob {
@@ -32,7 +32,7 @@ impl Job for FollowAgainJob {
 /// Users read at once.
 const PAGE: u32 = 100;
 
-/// Leaves the user with every sync under way that they may be part of. One read when there's none.
+/// Records the user with every running sync that may process the user. Costs one read when no sync is running.
 pub async fn leave_with_syncs(
     app: &App,
     uid: &str,
@@ -56,7 +56,7 @@ pub async fn leave_with_syncs(
                 let [Some(control), waiting] = <[Option<Document>; 2]>::try_from(found).unwrap_or_default() else {
                     return Ok(());
                 };
-                // Ended by now: whatever it wrote is there for the work that follows.
+                // The sync has ended by now: everything that it wrote is visible to the work that follows.
                 if !is_under_way(&control) {
                     return Ok(());
                 }
@@ -73,13 +73,13 @@ pub async fn leave_with_syncs(
     Ok(())
 }
 
-/// True when students of these orgs may be dealt with by the sync. Before it is planned it has read nobody.
+/// True when the sync may process students of these orgs. A sync that isn't planned yet has read nobody.
 fn concerns(control: &Control, orgs: &OrgLists) -> bool {
     let applied = control.applied.iter();
     applied.chain([&control.assigned, &control.removing]).any(|lists| !lists.intersection(&orgs.to_set()).is_empty())
 }
 
-/// For the transaction that ends a sync: the task that follows the users who were left with it, if any.
+/// For the transaction that ends a sync: the task that follows the users who were recorded with it, if there are any.
 /// Costs one read.
 pub async fn task_for_waiting(
     tx: &Transaction,
@@ -95,7 +95,7 @@ fn follow_task(administration: &str, version: i64) -> NewTask {
     NewTask::new(format!("{administration}-{version}-follow"), &job)
 }
 
-/// Does a [`FollowAgainJob`].
+/// Runs a [`FollowAgainJob`].
 pub async fn run(app: App, task: Task<FollowAgainJob>) -> Result<TaskOutcome, HandlerError> {
     let administration = task.payload.administration_id.as_str();
     let database = &app.stores.admin;
@@ -122,7 +122,7 @@ async fn follow_waiting(app: &App, administration: &str, waiting: Document) -> R
     let at = waiting.fields.get(field::AT).and_then(Value::as_timestamp).unwrap_or_else(|| app.now());
     if let Some(user) = database.get(&user_path(waiting.id())?).await? {
         match follow(app, user, &change, at).await {
-            // One document that can't be stored is no reason to leave everybody else.
+            // A document that can't be stored must not keep the other users from being followed.
             Err(HandlerError::Permanent(why)) => {
                 tracing::error!(roar_uid = waiting.id(), why, "a user can't be followed after a sync");
             }
@@ -135,8 +135,8 @@ async fn follow_waiting(app: &App, administration: &str, waiting: Document) -> R
         async move {
             let found = tx.get_all(&[control.clone(), waiting.path.clone()]).await?;
             let [control, now] = <[Option<Document>; 2]>::try_from(found).unwrap_or_default();
-            // Under way again, the sync may have read the user before this; its own end comes for them. Left
-            // here once more meanwhile, they stay too.
+            // If a new sync is running, it may have read the user before this; its own end follows the user. A user who
+            // was recorded again in the meantime stays recorded as well.
             let stays = control.as_ref().is_some_and(is_under_way)
                 || now.is_none_or(|now| now.update_time != waiting.update_time);
             if !stays {

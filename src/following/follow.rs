@@ -1,4 +1,5 @@
-//! Everything that follows a user, in line with a change of theirs: the copy, the assignments, the runs.
+//! Brings everything that depends on a user in line with a change of theirs: the de-identified copy, the assignments,
+//! the runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,16 +17,18 @@ use crate::store::path::NAME_FIELD;
 use crate::store::{Direction, DocPath, Document, Fields, Precondition, Query, StoreError, Timestamp, Write};
 use crate::users::change::{UserChange, changes};
 
-/// How often the work is done anew because the user changed meanwhile; each change has an event of its own.
+/// How often the work is repeated because the user changed in the meantime; each change has its own event, too.
 const ROUNDS: usize = 5;
 
-/// Looks again at what a user is to have, as after a change of their orgs: for who changes what's remembered of them.
+/// Re-evaluates a user as after a change of their orgs: for code that changes what the user's document remembers of
+/// former assignments.
 pub async fn look_again(app: &App, user: &DocPath) -> Result<(), HandlerError> {
     let Some(user) = app.stores.admin.get(user).await? else { return Ok(()) };
     follow(app, user, &UserChange { orgs: true, ..UserChange::default() }, app.now()).await
 }
 
-/// Brings everything in line with a change of a user, known as `seen`, that happened at `at`.
+/// Brings everything in line with a change of a user. `seen` is the user's document as read; `at` is the time of the
+/// change.
 pub async fn follow(app: &App, mut seen: Document, change: &UserChange, at: Timestamp) -> Result<(), HandlerError> {
     for _ in 0..ROUNDS {
         let copied = copy(app, &seen, change, at).await?;
@@ -43,7 +46,7 @@ pub async fn follow(app: &App, mut seen: Document, change: &UserChange, at: Time
         if !change.orgs || change.new || !runs_follow(app, &followed).await? {
             return Ok(());
         }
-        // Somebody may have moved the user on while the runs were written.
+        // The user may have changed while the runs were written.
         match app.stores.admin.get(&seen.path).await? {
             Some(latest) if differs(app, &followed.user, &latest) => seen = latest,
             _ => return Ok(()),
@@ -52,7 +55,7 @@ pub async fn follow(app: &App, mut seen: Document, change: &UserChange, at: Time
     Err(StoreError::Contention.into())
 }
 
-/// Orgs, with their history, are the same.
+/// True when the orgs and their history are the same.
 fn same_membership(one: &Fields, other: &Fields) -> bool {
     OrgType::ALL.into_iter().map(OrgType::plural).all(|of| one.get(of) == other.get(of))
 }
@@ -61,8 +64,8 @@ fn differs(app: &App, one: &Document, other: &Document) -> bool {
     changes(Some(&one.fields), &other.fields, &app.settings.assigned_user_types, app.now()).matters()
 }
 
-/// Brings the de-identified copy in line, and, after a correction of the date of birth, the ages in runs.
-/// Gives the user as copied: with the history of orgs that their own document is about to get.
+/// Updates the de-identified copy and, after a correction of the date of birth, the ages in runs. Returns the user as
+/// copied, including the history of orgs that the user's own document is about to get.
 async fn copy(app: &App, user: &Document, change: &UserChange, at: Timestamp) -> Result<Fields, StoreError> {
     let database = &app.stores.assessment;
     let history = history_changes(&user.fields, &change.left, at).filter(|_| change.orgs);
@@ -79,7 +82,7 @@ async fn copy(app: &App, user: &Document, change: &UserChange, at: Timestamp) ->
         }
     }
     if let Some(born) = date_of_birth(&user.fields).filter(|_| change.birth && !change.new) {
-        // Scores that depend on age are not computed anew; whoever keeps norms may want to know.
+        // Scores that depend on age aren't recomputed; the log tells those who maintain the norms.
         tracing::info!(roar_uid = user.id(), "a date of birth was corrected; ages in runs follow");
         let mut pages = runs_of(app, &user.path);
         while let Some(runs) = pages.next().await? {
@@ -89,13 +92,13 @@ async fn copy(app: &App, user: &Document, change: &UserChange, at: Timestamp) ->
     Ok(copied)
 }
 
-/// Gives runs the orgs of their assignments, as far as these are open. True when any was written.
+/// Updates the orgs in runs from those of their open assignments. True when any run was written.
 async fn runs_follow(app: &App, followed: &Followed) -> Result<bool, HandlerError> {
     let user = &followed.user.path;
     let current = current_orgs(&followed.user.fields).to_set();
     let mut lists: BTreeMap<String, Option<(OrgLists, OrgLists)>> = followed.lists.clone();
-    // New to the user, and yet there are runs of it: they had it before anything of it was remembered. (One that came
-    // again with its archive is held against its runs by its own event.)
+    // The assignment is new to the user, but has runs: the user had it before this service remembered former
+    // assignments. (An assignment that was restored from its archive is checked against its runs by its own event.)
     let mut joined: BTreeSet<&String> = followed.joined.iter().collect();
     let mut known: BTreeSet<String> = lists.keys().cloned().collect();
     let mut any = false;
@@ -108,13 +111,13 @@ async fn runs_follow(app: &App, followed: &Followed) -> Result<bool, HandlerErro
                 joined.remove(id);
             }
         }
-        // An assignment that went in an attempt before this one, or one that's closed.
+        // These assignments were deleted in an earlier attempt, or they are closed.
         let unknown: Vec<String> = named.into_iter().map(str::to_owned).filter(|id| known.insert(id.clone())).collect();
         for id in pass::lost_while_open(app, user, &unknown).await? {
             lists.insert(id, None);
         }
         any |= change_runs(app, &runs, |run| {
-            // As the client starts a run: the assignment's orgs that the student is in
+            // As the client does when it starts a run: the assignment's orgs that the student is in
             // (docs/domain/runs.md#what-a-run-shows-of-its-student).
             let (assigning, read) = lists.get(assignment_of(run)?)?.clone().unwrap_or_default();
             org_changes(run, &assigning.intersection(&current), &read.intersection(&current))
@@ -124,7 +127,7 @@ async fn runs_follow(app: &App, followed: &Followed) -> Result<bool, HandlerErro
     Ok(any)
 }
 
-/// Makes changes to a page of runs. True when any was written.
+/// Applies changes to a page of runs. True when any run was written.
 async fn change_runs(
     app: &App,
     runs: &[Document],
@@ -140,7 +143,7 @@ async fn change_runs(
     let database = &app.stores.assessment;
     match database.commit(writes.clone()).await {
         Err(StoreError::Conflict(_) | StoreError::InvalidArgument(_)) => {
-            // One of them is deleted, or takes nothing more; the others still want it.
+            // One of the runs was deleted or is full; write the others one by one.
             for write in &writes {
                 match database.commit(vec![write.clone()]).await {
                     Ok(_) | Err(StoreError::Conflict(_) | StoreError::InvalidArgument(_)) => {}
@@ -153,7 +156,7 @@ async fn change_runs(
     Ok(!writes.is_empty())
 }
 
-/// The runs of a user, as far as they show something of the user.
+/// The runs of a user, with the fields that depend on the user.
 fn runs_of<'a>(app: &'a App, user: &DocPath) -> Pages<'a> {
     let query = Query::collection(format!("{user}/runs")).order_by(NAME_FIELD, Direction::Ascending).select(&SHOWN);
     Pages::new(&app.stores.assessment, query, MOST_OF_STUDENT)

@@ -1,9 +1,9 @@
-//! What follows a user whose document changed (docs/domain/assignments.md#when-a-student-changes): the de-identified copy, the assignments
-//! with their counts, and the runs.
+//! Follows a user whose document changed (docs/domain/assignments.md#when-a-student-changes): updates the de-identified
+//! copy, the assignments with their counts, and the runs.
 //!
-//! What follows from a change is decided on the documents as they are now. First the de-identified copy and the runs
-//! take over what doesn't depend on assignments, then one transaction brings the assignments in line, and with it checks
-//! that the user was still the one just copied; at the end runs take the orgs of their assignments.
+//! Decisions are made on the documents as they are now. First the de-identified copy and the runs take over what
+//! doesn't depend on assignments. Then one transaction updates the assignments and checks that the user is still the
+//! one that was copied. At the end, runs take over the orgs of their assignments.
 
 mod again;
 mod follow;

@@ -1,10 +1,10 @@
-//! One transaction that brings a user's assignments in line with the user.
+//! A transaction that brings a user's assignments in line with the user.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::app::App;
-use crate::assignments::build::{Decision, Former};
+use crate::assignments::build::{Decision, FormerAssignment};
 use crate::assignments::counts::life;
 use crate::assignments::follow::{Follower, assigned_by, is_open, needs_administration};
 use crate::assignments::settlement::Settlement;
@@ -28,12 +28,12 @@ use crate::store::{
 };
 use crate::users::change::UserChange;
 
-/// Writes of one transaction, about; users with more to change take several.
+/// About how many writes one transaction may have; users with more changes take several transactions.
 const MOST_WRITES: usize = 400;
-/// And bytes of assignments, with Firestore taking 10 MiB.
+/// How many bytes of assignments one transaction may have: Firestore takes 10 MiB.
 const MOST_BYTES: usize = 5 << 20;
 
-/// What a pass came to.
+/// The result of a pass.
 pub(super) enum Pass {
     /// The user is gone.
     Gone,
@@ -41,51 +41,50 @@ pub(super) enum Pass {
     Done(Followed),
 }
 
-/// Assignments in line with their user.
+/// The assignments that are now in line with their user.
 pub(super) struct Followed {
     /// The user as the assignments show them.
     pub(super) user: Document,
-    /// The orgs of each open assignment, assigning and reading; `None` of those that went.
+    /// The orgs of each open assignment, assigning and reading; `None` for assignments that were deleted.
     pub(super) lists: BTreeMap<String, Option<(OrgLists, OrgLists)>>,
-    /// Assignments that are new to the user, as far as their document and the archives tell.
+    /// Assignments that are new to the user, according to the user's document and the archives.
     pub(super) joined: Vec<String>,
 }
 
-/// What a transaction takes for granted.
+/// Whether a transaction checks that the documents it increments exist.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Known {
-    /// Every administration whose counts move exists, and has counts for every org; else the commit
-    /// conflicts.
-    Usual,
-    /// Nothing: look.
-    Looked,
+enum Existence {
+    /// Assume that every administration whose counts change exists and has counts for every org; otherwise the commit
+    /// fails with a conflict.
+    Assumed,
+    /// Read the documents to find out.
+    Verified,
 }
 
 enum Attempt {
     Gone,
-    /// More is left to do than one transaction should.
+    /// More changes are left than fit into one transaction.
     More,
     Done(Followed),
 }
 
-/// Brings the assignments in line, in as many transactions as it takes.
+/// Brings the assignments in line, in as many transactions as needed.
 ///
-/// Reads, when orgs changed: the user, their open assignments, a document of `assignedOrgs` for each pair of
-/// an open administration and one of the user's orgs, the orgs with those above them, and for each
-/// administration that is new to the user itself, the place of the assignment, and that of its archive, for whom the
-/// assignment isn't new. The same three for each administration that the user left with begun work and that no org
-/// leads to, until they have it again. Otherwise: the
-/// user, the assignments (all, when the date of birth changed), and the administrations whose
-/// conditions look at what changed.
+/// Reads, when orgs changed: the user, their open assignments, a document of `assignedOrgs` for each pair of an open
+/// administration and one of the user's orgs, and the orgs with their ancestors. For each administration that is new to
+/// the user, also the administration, the path of the assignment, and the path of its archive where the user had the
+/// assignment before. The same three for each administration that the user left with begun work and that none of the
+/// user's orgs leads to, until the user has it again. Reads otherwise: the user, the assignments (all, when the date of
+/// birth changed), and the administrations whose conditions depend on what changed.
 pub(super) async fn run(app: &App, user: &DocPath, change: &UserChange, at: Timestamp) -> Result<Pass, StoreError> {
-    let mut known = Known::Usual;
+    let mut known = Existence::Assumed;
     loop {
         let attempt = app.stores.admin.transaction(|tx| attempt(app, tx, user, change, at, known)).await;
         match attempt {
             Ok((Attempt::Gone, _)) => return Ok(Pass::Gone),
             Ok((Attempt::Done(followed), _)) => return Ok(Pass::Done(followed)),
             Ok((Attempt::More, _)) => {}
-            Err(StoreError::Conflict(_)) if known == Known::Usual => known = Known::Looked,
+            Err(StoreError::Conflict(_)) if known == Existence::Assumed => known = Existence::Verified,
             Err(error) => return Err(error),
         }
     }
@@ -97,7 +96,7 @@ async fn attempt(
     path: &DocPath,
     change: &UserChange,
     at: Timestamp,
-    known: Known,
+    known: Existence,
 ) -> Result<Attempt, StoreError> {
     let Some(mut user) = tx.get(path).await? else { return Ok(Attempt::Gone) };
     let now = app.now();
@@ -139,7 +138,7 @@ async fn attempt(
         let decision = match existing {
             None => match administration {
                 Some(administration) => {
-                    let former = Former::of(&user.fields, id, archived.get(id));
+                    let former = FormerAssignment::of(&user.fields, id, archived.get(id));
                     follower.join(administration.clone(), of_user.clone(), tree.clone(), former)
                 }
                 None => continue,
@@ -148,7 +147,7 @@ async fn attempt(
             Some(existing) => {
                 let needed = needs_administration(&existing.fields, change);
                 if needed && administration.is_none() && follower.is_assigned() {
-                    // Its own turn to go comes with the administration's removal.
+                    // The removal of the administration deletes this assignment in its turn.
                     tracing::info!(administration = id, "an assignment without an administration stays as it is");
                     continue;
                 }
@@ -177,7 +176,7 @@ async fn attempt(
             bytes += fields_size(fields);
         }
         if let (Decision::Delete, Some(existing)) = (&decision, existing) {
-            // Its archive.
+            // Count the archive's bytes, too.
             bytes += fields_size(&existing.fields);
         }
         if let Decision::Create(fields) = &decision
@@ -200,9 +199,9 @@ async fn attempt(
     Ok(if more { Attempt::More } else { Attempt::Done(Followed { user, lists, joined }) })
 }
 
-/// What the user's own document lacks: that they aren't archived, where the document doesn't say; the level of school that
-/// goes with a grade; the history of orgs; and the student data until now, where what the change makes due waits for a
-/// save. The user is changed along.
+/// The write of what the user's own document lacks: `archived: false` where the document doesn't say; the school level
+/// of a grade; the history of orgs; and the previous student data, where the effect of the change waits for the next
+/// save of an administration. Updates `user` along.
 fn own_changes(app: &App, user: &mut Document, change: &UserChange, at: Timestamp) -> Option<Write> {
     let mut fields = Fields::new();
     let mut mask = Vec::new();
@@ -248,7 +247,7 @@ fn own_changes(app: &App, user: &mut Document, change: &UserChange, at: Timestam
     (!mask.is_empty()).then(|| Write::merge(user.path.clone(), fields, mask).when(Precondition::Exists))
 }
 
-/// The user's assignments by administration: open ones, or all when the date of birth changed.
+/// The user's assignments by administration: the open ones, or all when the date of birth changed.
 async fn assignments(
     tx: &Transaction,
     user: &DocPath,
@@ -263,8 +262,7 @@ async fn assignments(
     Ok(found.into_iter().map(|assignment| (assignment.id().to_owned(), assignment)).collect())
 }
 
-/// The open administrations that the user's orgs lead to, each with these orgs; and the orgs with those
-/// above them.
+/// The open administrations that the user's orgs lead to, each with those orgs; and the orgs with their ancestors.
 async fn assigned(
     app: &App,
     tx: &Transaction,
@@ -279,8 +277,9 @@ async fn assigned(
     Ok((assigned_by(found.iter().map(|org| &org.fields)), Arc::new(tree)))
 }
 
-/// The orgs that syncs of these administrations account for: a sync that has ended, those that it assigned; one under way,
-/// those that it may still take away, too. None of an administration that this service has never synced. A read each.
+/// The orgs that syncs of these administrations account for: those assigned by a sync that has ended, and also those
+/// that a running sync may still remove. No entry for an administration that this service has never synced. Costs a
+/// read for each administration.
 async fn accounted(
     tx: &Transaction,
     administrations: impl Iterator<Item = &String>,
@@ -302,7 +301,7 @@ async fn accounted(
     Ok(accounted.collect())
 }
 
-/// Administrations that the user lost with begun work and that no org leads to any more: closed ones, perhaps.
+/// Administrations that the user lost with begun work and that no org leads to any more; they may be closed.
 fn lost_while_closed(
     user: &Fields,
     assignments: &BTreeMap<String, Document>,
@@ -322,8 +321,8 @@ struct Found {
     archived: BTreeMap<String, Document>,
 }
 
-/// Reads the administrations that decisions need, says for which of them the user has no assignment, and reads what
-/// is archived of those. One that is open while its assignment still says otherwise is found on the way.
+/// Reads the administrations that decisions need, finds those of which the user has no assignment, and reads the
+/// archives of these. Also finds open administrations whose assignment still has the dates of a closed one.
 async fn look_up(
     tx: &Transaction,
     user: &DocPath,
@@ -345,7 +344,7 @@ async fn look_up(
     for id in &found.missing {
         let place = assignment_path(user, id)?;
         paths.push(archive_path(&place)?);
-        // After a correction of the date of birth, all that exist are there already.
+        // After a correction of the date of birth, all existing assignments were read already.
         if !change.birth {
             paths.push(place);
         }
@@ -353,7 +352,7 @@ async fn look_up(
     for document in tx.get_all(&paths).await?.into_iter().flatten() {
         let id = document.id().to_owned();
         match document.path.collection_id() {
-            // One that nobody can be assigned from leaves everything as it is.
+            // An administration that can't be assigned leaves everything as it is.
             administration::COLLECTION => {
                 let administration = Administration::from_document(&document);
                 if administration.fault.is_none() {
@@ -372,17 +371,17 @@ async fn look_up(
     Ok(found)
 }
 
-/// The writes to an administration's counts. Those of one that is gone don't come to life again: it's `alive`
-/// when this transaction has read it or one of its `assignedOrgs`, which go before the counts do.
+/// The writes to an administration's counts. Counts of a deleted administration must not be recreated: `alive` means
+/// that this transaction has read the administration or one of its `assignedOrgs`, which are deleted before the counts.
 async fn counts(
     tx: &Transaction,
     settlement: &Settlement<'_>,
     id: &str,
-    known: Known,
+    known: Existence,
     alive: bool,
 ) -> Result<Vec<Write>, StoreError> {
     let usual = settlement.counts(Precondition::Exists)?;
-    if usual.is_empty() || (known == Known::Usual && !alive) {
+    if usual.is_empty() || (known == Existence::Assumed && !alive) {
         return Ok(usual);
     }
     if !alive && tx.get(&administration_path(id)?).await?.is_none() {
@@ -391,7 +390,7 @@ async fn counts(
     settlement.counts(Precondition::None)
 }
 
-/// Of these administrations, the open ones of which the user has no assignment: it went with an org.
+/// The open ones of these administrations of which the user has no assignment, because it was deleted with an org.
 pub(super) async fn lost_while_open(app: &App, user: &DocPath, ids: &[String]) -> Result<Vec<String>, StoreError> {
     let database = &app.stores.admin;
     let places: Vec<DocPath> = ids.iter().filter_map(|id| assignment_path(user, id).ok()).collect();

@@ -1,6 +1,6 @@
-//! Who signs in as whom, once two users are one: accounts, their rights, and what rosters say.
+//! The accounts of merged users: who signs in as whom, and the rights and roster entries that go with that.
 
-use super::carry_out::{MergeError, Merged, Work};
+use super::carry_out::{MergeError, Merged, UserMerge};
 use crate::claims::admin_orgs::Change;
 use crate::claims::audit::{Action, Record};
 use crate::claims::edit::{Changes, Decision, State, Target, edit};
@@ -11,15 +11,16 @@ use crate::documents::user_claims::{self, claims_map, field, is_suspended};
 use crate::fields;
 use crate::store::{DocPath, Document, Fields, Query, StoreError, Value, Write};
 
-/// The function, as records call it.
+/// The function's name in audit records.
 const FUNCTION: &str = "mergeUsers";
 
-impl Work<'_> {
+impl UserMerge<'_> {
     async fn claims_of(&self, user: &DocPath) -> Result<Vec<Document>, StoreError> {
         self.admin().query(user_claims::of_user(user.id())).await
     }
 
-    /// Merging hands rights on, and takes the claims that say who is suspended from an account.
+    /// Fails for suspended accounts. Merging hands over rights and removes claims, which are what records that somebody
+    /// is suspended.
     pub(super) async fn check_not_suspended(&self) -> Result<(), MergeError> {
         for user in [&self.from, &self.into] {
             if self.claims_of(user).await?.iter().any(is_suspended) {
@@ -30,7 +31,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Entries of rosters say who somebody is from then on.
+    /// Points the roster entries of the merged user to the remaining one.
     pub(super) async fn entries(&self) -> Result<u64, MergeError> {
         let account = self.claims_of(&self.into).await?.first().map(|claims| claims.id().to_owned());
         let entries = Query::collection(roster_entry::ENTRIES).equal(roster_entry::field::ROAR_UID, self.from.id());
@@ -47,8 +48,8 @@ impl Work<'_> {
         Ok(entries.len() as u64)
     }
 
-    /// The other's account signs in as the user who stays; where these have an account of their own, it takes over the
-    /// rights, and the other's is nobody's.
+    /// Lets the merged user's account sign in as the remaining user. Where the remaining user has an account of their
+    /// own, that account takes over the rights, and the merged user's account is given up.
     pub(super) async fn claims(&self, merged: &mut Merged) -> Result<(), MergeError> {
         let (theirs, own) = (self.claims_of(&self.from).await?, self.claims_of(&self.into).await?);
         merged.accounts = own.iter().map(|claims| claims.id().to_owned()).collect();
@@ -70,7 +71,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Takes its rights and its user from an account.
+    /// Removes the rights and the user from an account.
     async fn give_up(&self, claims: Document) -> Result<(), MergeError> {
         if self.apply {
             give_up(self.app, FUNCTION, self.by, claims).await?;
@@ -105,7 +106,7 @@ impl Work<'_> {
     }
 }
 
-/// The account is of the user `into` from then on.
+/// Decides that the account's claims name the user `into` instead of `from`.
 fn point<'t>(target: &Target<'t>, state: &State<'_>, from: &str, into: &str) -> Result<Decision<'t, ()>, StoreError> {
     if state.document.is_none() {
         return Err(StoreError::Conflict("the account's claims are gone".to_owned()));
@@ -115,14 +116,14 @@ fn point<'t>(target: &Target<'t>, state: &State<'_>, from: &str, into: &str) -> 
     Ok(Decision::Write(Changes::of_claims(fields! { field::ROAR_UID => into }).recorded(record).into(), ()))
 }
 
-/// The rights over everything that claims give.
+/// The flags of claims that give global rights.
 fn flags(claims: &Document) -> Fields {
     let flag = |name: &str| claims_map(claims).and_then(|claims| claims.get(name)).and_then(Value::as_bool);
     let given = [field::SUPER_ADMIN, field::ADMIN].into_iter().filter(|name| flag(name) == Some(true));
     given.map(|name| (name.to_owned(), Value::Boolean(true))).collect()
 }
 
-/// Gives these rights, too, to who has claims.
+/// Adds these flags to the claims.
 fn give_flags<'t>(target: &Target<'t>, state: &State<'_>, given: &Fields) -> Decision<'t, ()> {
     if state.document.is_none() {
         return Decision::Keep(());

@@ -12,8 +12,8 @@ use crate::payload::{Checked, Id, kinds};
 use crate::rights::{Payload, SuperAdmin};
 use crate::runtime::{FunctionError, Status};
 
-/// Who is merged into whom, and whether it's done or only shown.
-pub struct Request {
+/// A checked request of `mergeUsers`: who is merged into whom, and whether the merge is carried out or only shown.
+pub struct MergeRequest {
     from: String,
     into: String,
     apply: bool,
@@ -33,7 +33,7 @@ pub struct MergeUsers {
     apply: Option<bool>,
 }
 
-impl Payload for Request {
+impl Payload for MergeRequest {
     type Sent = MergeUsers;
     type Answer = Merged;
     const REFUSALS: &'static [(Status, &'static str)] =
@@ -42,7 +42,7 @@ impl Payload for Request {
     fn check(sent: MergeUsers) -> Checked<Self> {
         match *sent.from == *sent.into {
             true => Err(FunctionError::invalid("from and into must be two users.")),
-            false => Ok(Request {
+            false => Ok(MergeRequest {
                 from: sent.from.into_string(),
                 into: sent.into.into_string(),
                 apply: sent.apply.unwrap_or(false),
@@ -64,15 +64,15 @@ impl Payload for Request {
     }
 }
 
-/// Handles a call: says what merging changes and, with `apply`, does it.
-pub async fn merge_users(app: App, permit: SuperAdmin, request: Request) -> Result<Merged, FunctionError> {
+/// Handles a call: reports what merging changes and, with `apply`, carries it out.
+pub async fn merge_users(app: App, permit: SuperAdmin, request: MergeRequest) -> Result<Merged, FunctionError> {
     Ok(merge(&app, &request.from, &request.into, request.apply, &permit.requester.uid).await?)
 }
 
 impl From<MergeError> for FunctionError {
     fn from(error: MergeError) -> Self {
         match error {
-            // Its ID may be anything that somebody sent.
+            // The ID isn't repeated in the message, because it's whatever the caller sent.
             MergeError::Missing(field) => FunctionError::new(Status::NotFound, format!("{field} names no user.")),
             MergeError::Refused(why) => FunctionError::new(Status::FailedPrecondition, why),
             MergeError::Claims(error) => error.into(),

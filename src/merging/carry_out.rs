@@ -1,10 +1,11 @@
 //! Merging two users, step by step.
 //!
-//! The order makes every moment a sound one. First what the other lost is put by for the user who stays; then these are
-//! given the other's orgs, so that assignments that come to them stay; then assignments move, each with its counts and
-//! both users' lists in one commit; then runs; then who may sign in as whom; and at last the other is archived. A merge
-//! that's cut short is told by `mergingInto` on the other's document, and goes on when it's asked for again. Whatever is
-//! done already costs reads only.
+//! The order of steps keeps the data consistent at every moment. First, assignments that the merged user (`from`) lost
+//! are recorded for the remaining user (`into`). Then the remaining user gets the merged user's orgs, so that
+//! assignments moved to them stay. Then assignments move, each with its counts and both users' lists in one commit;
+//! then runs; then accounts; and at last the merged user is archived. An interrupted merge is recognised by
+//! `mergingInto` in the merged user's document and continues when it's requested again. Steps that are done already
+//! cost reads only.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -35,25 +36,25 @@ use crate::store::{
     Write,
 };
 
-/// Runs, or trials of one, read at once. Clients make them, and each may have a million bytes.
+/// Runs, or trials of one run, read at once. Clients make them, and each may have a million bytes.
 const AT_ONCE: u32 = 50;
 /// Documents moved in one commit, of two writes each.
 const BATCH: usize = 100;
 /// Relations of users, by their fields.
 const RELATIONS: [&str; 3] = [user::field::CHILD_IDS, user::field::PARENT_IDS, user::field::TEACHER_IDS];
-/// What a user has beside assignments and runs.
+/// Subcollections of a user's documents besides assignments and runs.
 const BESIDES: [&str; 3] = ["externalData", "surveyResponses", consent::COLLECTION];
 
 /// Why users can't be merged.
 #[derive(Debug, Error)]
 pub enum MergeError {
-    /// There's no such user: whether it's `from` or `into`.
+    /// No such user exists; names the field, `from` or `into`.
     #[error("{0} names no user")]
     Missing(&'static str),
-    /// They aren't one person, or one of them is merged already; for people.
+    /// The users aren't one person, or one of them is merged already. The message is for people.
     #[error("{0}")]
     Refused(String),
-    /// Their claims can't be published.
+    /// The claims can't be written or published.
     #[error(transparent)]
     Claims(#[from] ClaimsError),
     /// The database failed.
@@ -106,10 +107,10 @@ pub struct Merged {
     pub relations: u64,
 }
 
-/// Merges a user into another, or, without `apply`, says what that would change. `by` is who asks.
+/// Merges `from` into `into`, or, without `apply`, reports what that would change. `by` is the caller's UID.
 pub async fn merge(app: &App, from: &str, into: &str, apply: bool, by: &str) -> Result<Merged, MergeError> {
     let (from_path, into_path) = (user_path(from)?, user_path(into)?);
-    let work = Work { app, from: from_path, into: into_path, apply, by };
+    let work = UserMerge { app, from: from_path, into: into_path, apply, by };
     let (from_user, into_user) = work.users().await?;
     work.check_not_suspended().await?;
     let mut merged = Merged { from: from.to_owned(), into: into.to_owned(), applied: apply, ..Merged::default() };
@@ -125,7 +126,7 @@ pub async fn merge(app: &App, from: &str, into: &str, apply: bool, by: &str) -> 
     merged.roster_entries = work.entries().await?;
     work.claims(&mut merged).await?;
     merged.relations = work.relations().await?;
-    // Runs take the orgs of their assignments, and what was put by is there again where it may be.
+    // Runs take over the orgs of their assignments, and recorded former assignments are restored where that is allowed.
     if apply && (!was_merged || put_by || merged.runs > 0) {
         look_again(app, &work.into).await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
     }
@@ -136,17 +137,17 @@ pub async fn merge(app: &App, from: &str, into: &str, apply: bool, by: &str) -> 
     Ok(merged)
 }
 
-/// A merge under way.
-pub(super) struct Work<'a> {
+/// A merge in progress.
+pub(super) struct UserMerge<'a> {
     pub(super) app: &'a App,
     pub(super) from: DocPath,
     pub(super) into: DocPath,
-    /// Writes; else everything is only looked at.
+    /// Whether to write; otherwise it's a dry run.
     pub(super) apply: bool,
     pub(super) by: &'a str,
 }
 
-impl Work<'_> {
+impl UserMerge<'_> {
     pub(super) fn admin(&self) -> &Database {
         &self.app.stores.admin
     }
@@ -166,8 +167,8 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// What the other did in assignments that they lost: the better progress counts there, too, whether the user who
-    /// stays has the assignment or may have it again. True when something was put by for them.
+    /// Records the work that the merged user did in assignments they lost: the better progress counts there, too,
+    /// whether the remaining user has the assignment or may get it again. True when something was recorded.
     async fn former(&self, from: &Document) -> Result<bool, MergeError> {
         let mut put_by = false;
         if self.apply {
@@ -233,7 +234,7 @@ impl Work<'_> {
         Ok(done.await?.0)
     }
 
-    /// Gives the user who stays what the other has, and notes on the other that a merge is under way.
+    /// Gives the remaining user the merged user's data, and records on the merged user that a merge is in progress.
     async fn take_over(&self) -> Result<(), MergeError> {
         if !self.apply {
             return Ok(());
@@ -252,12 +253,13 @@ impl Work<'_> {
         taken.await.map(|_| ())
     }
 
-    /// Both as they are now, if they can be merged still.
+    /// Both users as they are now; fails unless they can still be merged.
     async fn both(&self, tx: &Transaction) -> Result<(Document, Document), MergeError> {
         checked(tx.get_all(&[self.from.clone(), self.into.clone()]).await?)
     }
 
-    /// The de-identified copy of the user who stays, where only the other has one. Else it follows its user.
+    /// Creates the de-identified copy of the remaining user where only the merged user has one. An existing copy
+    /// follows its user anyway.
     async fn copy(&self, into: &Document) -> Result<(), MergeError> {
         let found = self.assessment().get_all(&[self.from.clone(), self.into.clone()]).await?;
         let [Some(theirs), None] = found.as_slice() else { return Ok(()) };
@@ -287,8 +289,8 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Merges one assignment, with both users' lists and the counts, in one commit. True when the user who stays had
-    /// one; `None` when the other has none any more.
+    /// Merges one assignment, with both users' lists and the counts, in one commit. True when the remaining user had
+    /// the assignment; `None` when the merged user has it no more.
     async fn assignment(&self, id: &str) -> Result<Option<bool>, MergeError> {
         let administration = administration_path(id)?;
         let places = [assignment_path(&self.from, id)?, assignment_path(&self.into, id)?];
@@ -310,7 +312,7 @@ impl Work<'_> {
             let mut settlement = Settlement::new(id, now);
             let of_own = settlement.settle(&into, own.as_ref(), decision)?;
             let mut of_theirs = settlement.settle(&from, Some(&theirs), Decision::Delete)?;
-            // It isn't lost, so there's nothing to be taken up again.
+            // The assignment moves rather than being lost, so it needn't be remembered for restoring.
             if let Some(step) = &mut of_theirs.step {
                 step.memory = Memory::Past;
             }
@@ -318,7 +320,7 @@ impl Work<'_> {
                 tx.write_all(settled.of_assignment).await;
                 tx.write_all(user_writes(&user.path, settled.step.as_slice(), now)).await;
             }
-            // Counts of an administration that's gone don't come to life again.
+            // Counts of a deleted administration must not be recreated.
             if administration.is_some() {
                 tx.write_all(settlement.counts(Precondition::None)?).await;
             }
@@ -327,7 +329,7 @@ impl Work<'_> {
         Ok(done.await?.0)
     }
 
-    /// Moves all runs with their trials; the trials first, for who reads the run wants them.
+    /// Moves all runs with their trials. Trials move first, because readers of a run expect them.
     async fn runs(&self) -> Result<u64, MergeError> {
         let theirs = Query::collection(format!("{}/runs", self.from));
         if !self.apply {
@@ -335,7 +337,7 @@ impl Work<'_> {
         }
         let mut moved = 0;
         loop {
-            // What is carried away isn't found again.
+            // Moved runs no longer match the query, so it always starts from the beginning.
             let runs = self.assessment().query(theirs.clone().limit(AT_ONCE)).await?;
             for run in &runs {
                 loop {
@@ -355,7 +357,7 @@ impl Work<'_> {
         }
     }
 
-    /// What else hangs on the other's document.
+    /// Moves the other subcollections of the merged user.
     async fn besides(&self) -> Result<(), MergeError> {
         for collection in BESIDES {
             let theirs = self.admin().query(Query::collection(format!("{}/{collection}", self.from))).await?;
@@ -364,8 +366,8 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Moves documents from below the other user to below the one who stays. Each is at one of the two places at any
-    /// time.
+    /// Moves documents from the merged user to the remaining one. At any time each document exists at exactly one of
+    /// the two paths.
     async fn carry(&self, database: &Database, documents: &[Document]) -> Result<(), MergeError> {
         for batch in documents.chunks(BATCH) {
             let moves = batch.iter().map(|document| {
@@ -374,7 +376,8 @@ impl Work<'_> {
             });
             let moves: Vec<[Write; 2]> = moves.collect::<Result<_, StoreError>>()?;
             match self.commit(database, moves.into_iter().flatten().collect()).await {
-                // Somebody writes to one of them at this moment, or all together are too much for a commit.
+                // Somebody is writing to one of these documents, or they are too much for one commit: move them one by
+                // one.
                 Err(StoreError::Conflict(_) | StoreError::InvalidArgument(_)) => {
                     for document in batch {
                         self.carry_one(database, &document.path).await?;
@@ -386,8 +389,8 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Moves one document as it is now. Where there's one already, a browser that's open still has written on at the
-    /// old place what it would have written to the new one.
+    /// Moves one document as it is now. Where the target exists already, an open browser has kept writing to the old
+    /// path what belongs to the new one.
     async fn carry_one(&self, database: &Database, path: &DocPath) -> Result<(), MergeError> {
         let places = [path.clone(), self.below_into(path)?];
         let places = &places;
@@ -414,7 +417,7 @@ impl Work<'_> {
         DocPath::new(format!("{}{below}", self.into))
     }
 
-    /// Who names the other as their child, parent or teacher names the user who stays.
+    /// Replaces the merged user by the remaining one in others' lists of children, parents and teachers.
     async fn relations(&self) -> Result<u64, MergeError> {
         let mut related = 0;
         for field in RELATIONS {
@@ -426,7 +429,7 @@ impl Work<'_> {
                     |transform| Write::transform(user.path.clone(), Vec::new()).with(FieldPath::top(field), transform);
                 let remove = with(Transform::Remove(vec![Value::from(self.from.id())]));
                 let add = with(Transform::Union(vec![Value::from(self.into.id())]));
-                // Nobody is their own relation.
+                // A user must not be their own relation.
                 let writes = if user.path == self.into { vec![remove] } else { vec![remove, add] };
                 self.commit(self.admin(), writes).await?;
             }
@@ -434,7 +437,7 @@ impl Work<'_> {
         Ok(related)
     }
 
-    /// Archives the other, with a pointer, once nothing of theirs is left.
+    /// Archives the merged user, with a pointer to the remaining one, once all their data is moved.
     async fn retire(&self) -> Result<(), MergeError> {
         if !self.apply {
             return Ok(());
@@ -450,7 +453,7 @@ impl Work<'_> {
     }
 }
 
-/// Both users as they were found, if they can be merged.
+/// Both users as they were read; fails unless they can be merged.
 fn checked(found: Vec<Option<Document>>) -> Result<(Document, Document), MergeError> {
     let [from, into] = <[Option<Document>; 2]>::try_from(found).unwrap_or_default();
     let (from, into) = (from.ok_or(MergeError::Missing("from"))?, into.ok_or(MergeError::Missing("into"))?);

@@ -16,7 +16,7 @@ use crate::orgs::{OrgLists, OrgType};
 use crate::store::{FieldPath, Fields, Timestamp, Value};
 use crate::users::imported::IMPORTED;
 
-/// Fields that one user has for themselves: the other's count only where there are none.
+/// Fields with a single value: the merged user's value counts only where the remaining user has none.
 const OWN: [&str; 10] = [
     user::field::ASSESSMENT_PID,
     user::field::ASSESSMENT_UID,
@@ -29,7 +29,7 @@ const OWN: [&str; 10] = [
     user::field::STUDENT_DATA,
     user::field::USERNAME,
 ];
-/// Lists of IDs, which are joined.
+/// Lists of IDs, which are united.
 const LISTS: [&str; 5] = [
     "assessmentsAssigned",
     "assessmentsCompleted",
@@ -37,12 +37,12 @@ const LISTS: [&str; 5] = [
     user::field::PARENT_IDS,
     user::field::TEACHER_IDS,
 ];
-/// Maps of what people have signed and made, which are joined on every level.
+/// Maps of signed and created things, which are united on every level.
 const MAPS: [&str; 4] =
     [user::field::ADMIN_DATA, user::field::CAREGIVER_DATA, user::field::EDUCATOR_DATA, user::field::LEGAL];
 
-/// What the user who stays takes over from the other: fields of their document, to be set as they are; none when
-/// nothing is left to be taken over.
+/// The fields that the remaining user takes over from the merged one, to be set as they are; empty when nothing is left
+/// to take over.
 pub fn taken_over(into: &Fields, from_id: &str, from: &Fields, now: Timestamp) -> Fields {
     let mut wanted = Fields::new();
     for org_type in OrgType::ALL {
@@ -57,7 +57,7 @@ pub fn taken_over(into: &Fields, from_id: &str, from: &Fields, now: Timestamp) -
         let (Some(theirs), own) = (from.get(name).filter(|value| !value.is_null()), into.get(name)) else { continue };
         wanted.insert(name.to_owned(), joined(own, theirs));
     }
-    // Whoever the other was besides, too.
+    // Include users who were merged into the merged user before.
     let theirs = from.get(MERGED_FROM).and_then(Value::as_array).unwrap_or_default().iter().cloned();
     let known = Value::Array(std::iter::once(Value::from(from_id)).chain(theirs).collect());
     wanted.insert(MERGED_FROM.to_owned(), joined(into.get(MERGED_FROM), &known));
@@ -65,7 +65,7 @@ pub fn taken_over(into: &Fields, from_id: &str, from: &Fields, now: Timestamp) -
     wanted
 }
 
-/// One's own value, with what the other has besides: entries of maps, elements of lists.
+/// The remaining user's value, extended by the merged user's entries of maps and elements of lists.
 pub(super) fn joined(own: Option<&Value>, theirs: &Value) -> Value {
     match (own, theirs) {
         (None | Some(Value::Null), theirs) => theirs.clone(),
@@ -86,8 +86,9 @@ pub(super) fn joined(own: Option<&Value>, theirs: &Value) -> Value {
     }
 }
 
-/// What becomes of the user who goes: archived, out of every org, with a pointer. What the other has now of what only
-/// one can have goes, so that nobody finds two. Fields and the mask to write them with; `None` when it's so already.
+/// How the merged user's document changes: archived, out of every org, with a pointer to the remaining user. Values
+/// that only one user can have and that the remaining user now has are removed, so that no query finds two users.
+/// Returns fields and the mask to write them with; `None` when the document is right already.
 pub fn retired(from: &Fields, into_id: &str, into: &Fields, now: Timestamp) -> Option<(Fields, Vec<FieldPath>)> {
     let mut wanted = fields! { user::field::ARCHIVED => true, MERGED_INTO => into_id };
     let mut gone = vec![MERGING_INTO, FORMER];
@@ -121,8 +122,9 @@ pub fn retired(from: &Fields, into_id: &str, into: &Fields, now: Timestamp) -> O
     Some((wanted, mask))
 }
 
-/// The assignment of the user who stays, with the better progress of both in each task: completed before started, the
-/// earlier before the later, and all runs. `into` is their own, if they have one, and `user` their document.
+/// The remaining user's assignment with the better progress of both users in each task: completed beats started,
+/// earlier beats later, and all runs are kept. `into` is the remaining user's assignment, if they have one, and `user`
+/// their document.
 pub fn merged_assignment(into: Option<&Fields>, from: &Fields, user: &Fields, now: Timestamp) -> Fields {
     let tasks = into.map(Tasks::known_to).unwrap_or_default().and(Tasks::known_to(from));
     let mut merged = match into {
@@ -142,7 +144,8 @@ pub fn merged_assignment(into: Option<&Fields>, from: &Fields, user: &Fields, no
         let other = task_id(entry).and_then(|task| find(&theirs, task));
         entries.push(other.map_or_else(|| entry.clone(), |other| better(entry, &other)));
     }
-    // What only the other was given counts when they did something of it; all of it, where there's no own assignment.
+    // Tasks that only the merged user has are added when that user did something in them; all of them, where the
+    // remaining user has no assignment.
     let is_new = |entry: &&Fields| task_id(entry).is_some_and(|task| find(&own, task).is_none());
     entries.extend(theirs.iter().filter(is_new).filter(|entry| into.is_none() || has_begun(entry)).cloned());
     let progress = joined_progress(into, from, &entries);
@@ -178,7 +181,7 @@ pub fn merged_assignment(into: Option<&Fields>, from: &Fields, user: &Fields, no
     merged
 }
 
-/// How far a task is: completed, started, or neither; and the earlier the better.
+/// The rank of a task's progress: completed, started, or neither, and the time; smaller is better.
 fn standing(entry: &Fields) -> (u8, Option<Timestamp>) {
     let date = |name: &str| entry.get(name).and_then(Value::as_timestamp);
     match (is_completed(entry), has_begun(entry)) {
@@ -188,7 +191,7 @@ fn standing(entry: &Fields) -> (u8, Option<Timestamp>) {
     }
 }
 
-/// The entry of one task that's better, with what the other has besides, and the runs of both.
+/// The better of two entries of one task, extended by the other's fields and by the runs of both.
 fn better(own: &Fields, other: &Fields) -> Fields {
     let key = |entry: &Fields| {
         let (class, date) = standing(entry);
@@ -207,7 +210,7 @@ fn better(own: &Fields, other: &Fields) -> Fields {
     if !all.is_empty() {
         entry.insert(assignment::field::ALL_RUN_IDS.to_owned(), Value::strings(all));
     }
-    // Whether it must be done is about the user who stays.
+    // Whether the task is optional depends on the remaining user.
     entry.extend(
         own.get(assignment::field::OPTIONAL).map(|optional| (assignment::field::OPTIONAL.to_owned(), optional.clone())),
     );

@@ -1,8 +1,8 @@
-//! Merging two users who turned out to be one person: what both did is one user's, and the other is archived with a
-//! pointer.
+//! Merging two users who turned out to be one person: the work of both becomes one user's, and the other user is
+//! archived with a pointer.
 //!
-//! Pure: [`decide`]. Around it: `carry_out`, step by step, each of them one commit that may be repeated, so that a merge
-//! that was cut short goes on where it was; `accounts`, its part about who signs in; and the callable.
+//! [`decide`] is pure. Around it: `carry_out` merges step by step, each step an idempotent commit, so that an
+//! interrupted merge can be continued; `accounts` is the part about sign-in and rights; and the callable.
 
 mod accounts;
 pub(crate) mod callable;

@@ -1,6 +1,6 @@
-//! The callables as an OpenAPI document: `GET /openapi.json` and the command `openapi`. All of it comes from the index:
-//! names, texts, rights and limits, and what is sent and given, from the types of each callable's request and answer
-//! ([`crate::payload::Payload`]). A test lets every example run.
+//! The callables as an OpenAPI document: `GET /openapi.json` and the command `openapi`. Everything is derived: names,
+//! summaries, rights and limits from the function table, and request and answer schemas from each callable's types
+//! ([`crate::payload::Payload`]). A test runs every example.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,10 @@ use crate::rights::Rule;
 use crate::runtime::edge::{Schemas, Signature};
 use crate::runtime::{Function, Status};
 
-/// Where schemas that others refer to are.
+/// The path of schemas that other schemas refer to.
 const DEFINITIONS: &str = "/components/schemas";
 
-/// The document, of OpenAPI 3.1.
+/// The OpenAPI 3.1 document.
 pub fn document() -> Json {
     let table = functions::table();
     let mut schemas = Schemas::new(DEFINITIONS);
@@ -53,13 +53,13 @@ pub fn document() -> Json {
     })
 }
 
-/// An example of a call: the function, what is sent, and what is given.
+/// An example of a call: the function, its request and its answer.
 pub struct Example {
     /// The function.
     pub function: &'static str,
-    /// Its `data`.
+    /// The `data` of the request.
     pub sent: Json,
-    /// A `result`.
+    /// The `result` of the answer.
     pub given: Json,
 }
 
@@ -72,7 +72,7 @@ pub fn examples() -> Vec<Example> {
     functions::table().into_iter().filter_map(of).collect()
 }
 
-/// An object with one field, which must be there, and no others.
+/// The schema of an object with exactly one field, which is required.
 fn body(key: &str, schema: &Json) -> Json {
     json!({ "type": "object", "properties": { key: schema }, "required": [key], "additionalProperties": false })
 }
@@ -130,7 +130,7 @@ fn operation(function: &Function<App>, signature: &Signature, schemas: &mut Sche
     })
 }
 
-/// What a function may refuse with, by HTTP status.
+/// The errors that a function may answer with, by HTTP status.
 fn refusals_of(function: &Function<App>, own: &[(Status, &'static str)]) -> BTreeMap<u16, Vec<String>> {
     let unauthenticated = match function.is_privileged {
         true => "Nobody is signed in, the token doesn't hold, or the sign-in is too long ago for this.",
@@ -195,7 +195,7 @@ fn health() -> Vec<(&'static str, Json)> {
 }
 
 fn components(mut schemas: Map<String, Json>) -> Json {
-    // What the service answers with; others are clients' own, or nobody's.
+    // The statuses that this service answers with.
     const STATUSES: [Status; 11] = [
         Status::InvalidArgument,
         Status::FailedPrecondition,

@@ -1,20 +1,20 @@
-//! The lists of children in the documents of orgs: `schools`, `classes` and `subGroups` have those that live,
-//! `archivedSchools`, `archivedClasses` and `archivedSubGroups` the others (docs/domain/orgs.md#lists-of-children).
-//! Pure.
+//! The lists of children in the documents of orgs: `schools`, `classes` and `subGroups` have the children that aren't
+//! archived, `archivedSchools`, `archivedClasses` and `archivedSubGroups` the others
+//! (docs/domain/orgs.md#lists-of-children). Pure.
 //!
-//! Pages read them. What they say follows from the children's own links, and the hierarchy goes by these alone
+//! These lists are for pages. They are derived from the children's own links, which alone define the hierarchy
 //! ([`tree`](super::tree)).
 
 use super::{Org, OrgKey, OrgType};
 use crate::documents::org;
 use crate::store::{DocPath, FieldPath, Fields, Precondition, Result, Transform, Value, Write};
 
-/// The two lists in which parents have children of one type: the living, the archived.
+/// The names of the two fields in which parents list children of one type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChildLists {
-    /// Those that live.
+    /// The field with children that aren't archived.
     pub living: &'static str,
-    /// Those that are archived.
+    /// The field with archived children.
     pub archived: &'static str,
 }
 
@@ -23,8 +23,8 @@ const CLASSES: ChildLists = ChildLists { living: org::field::CLASSES, archived: 
 const GROUPS: ChildLists = ChildLists { living: org::field::SUB_GROUPS, archived: org::field::ARCHIVED_SUB_GROUPS };
 
 impl ChildLists {
-    /// The lists in which a parent of that type has children of the other; `None` where it has none: a district lists its
-    /// schools, and these their classes.
+    /// The fields in which a parent of type `parent` lists children of type `child`; `None` where it lists none: a
+    /// district lists its schools, and a school its classes.
     pub fn of(parent: OrgType, child: OrgType) -> Option<ChildLists> {
         match (parent, child) {
             (OrgType::District, OrgType::School) => Some(SCHOOLS),
@@ -34,13 +34,14 @@ impl ChildLists {
         }
     }
 
-    /// All that a parent of that type has, each with the type of the children.
+    /// All list fields of a parent of that type, each with the type of the children.
     pub fn of_parent(parent: OrgType) -> impl Iterator<Item = (OrgType, ChildLists)> {
         OrgType::ALL.into_iter().filter_map(move |child| Some((child, ChildLists::of(parent, child)?)))
     }
 }
 
-/// The children that an org's own lists name, archived ones included. Families list groups that aren't below them.
+/// The children that an org's lists name, archived ones included. The groups that a family lists are left out, because
+/// they aren't below the family.
 pub fn listed(org_type: OrgType, fields: &Fields) -> Vec<OrgKey> {
     let of_lists = ChildLists::of_parent(org_type).flat_map(|(child, lists)| {
         [lists.living, lists.archived].into_iter().flat_map(move |name| ids(fields, name).map(move |id| (child, id)))
@@ -53,8 +54,8 @@ fn ids<'a>(fields: &'a Fields, name: &str) -> impl Iterator<Item = &'a str> {
     list.iter().filter_map(Value::as_str).filter(|id| !id.is_empty())
 }
 
-/// The writes that make a parent's lists say of a child what the child says itself; `child` is `None` when it's gone.
-/// Empty where they do already. The commit conflicts when the parent is missing.
+/// The writes that make a parent's lists agree with a child's own links; `child` is `None` when the child is gone.
+/// Empty where they agree already. The commit fails with a conflict when the parent is missing.
 pub fn mending(parent: &OrgKey, parent_fields: &Fields, child_key: &OrgKey, child: Option<&Org>) -> Result<Vec<Write>> {
     let Some(lists) = ChildLists::of(parent.org_type, child_key.org_type) else { return Ok(Vec::new()) };
     let linked = child.filter(|child| child.parents.contains(parent));

@@ -1,19 +1,19 @@
-//! Keeping the lists of children in parents' documents.
+//! Maintains the lists of children in parents' documents.
 
 use super::child_lists::mending;
 use super::{Org, OrgKey};
 use crate::store::{Database, DocPath, Document, Result, StoreError};
 
-/// Where an org's document is.
+/// The path of an org's document.
 pub fn org_path(org: &OrgKey) -> Result<DocPath> {
     DocPath::in_collection(org.org_type.plural(), &org.id)
 }
 
-/// Makes the lists of `parents` say of a child what the child says itself now. Of two who do so at once, the later state
-/// of the child wins. Reads the child and the parents; writes what differs.
+/// Updates the lists of `parents` for one child, according to the child's own links as they are now. When two callers
+/// do so concurrently, the later state of the child wins. Reads the child and the parents; writes only differences.
 ///
-/// True when each list says so. A list that takes nothing more is left: the child is where it is all the same, and pages
-/// find it by its own link.
+/// True when every list is right. A parent whose document is full is left as it is: the child belongs to it
+/// nevertheless, and pages find the child by its own link.
 pub async fn keep_lists(database: &Database, child: &OrgKey, parents: &[OrgKey]) -> Result<bool> {
     let paths = &std::iter::once(child).chain(parents).map(org_path).collect::<Result<Vec<_>>>()?;
     let kept = database.transaction(|tx| async move {
@@ -21,7 +21,7 @@ pub async fn keep_lists(database: &Database, child: &OrgKey, parents: &[OrgKey])
         let own: Option<Document> = found.next().flatten();
         let own = own.map(|own| Org::from_fields(child.org_type, &own.fields));
         for (parent, document) in parents.iter().zip(found) {
-            // What isn't there lists nobody.
+            // A missing parent lists no children.
             let Some(document) = document else { continue };
             tx.write_all(mending(parent, &document.fields, child, own.as_ref())?).await;
         }

@@ -1,4 +1,4 @@
-//! Reads the part of the org hierarchy that a question needs.
+//! Reads the part of the org hierarchy that a caller needs.
 
 use futures::{StreamExt, TryStreamExt};
 
@@ -7,30 +7,30 @@ use super::{OrgKey, OrgLists, OrgTree, OrgType};
 use crate::documents::org;
 use crate::store::{Database, DocPath, Document, FieldPath, Query, Result};
 
-/// Queries under way at once.
+/// Concurrent queries.
 const PARALLEL: usize = 8;
 
-/// How far a snapshot goes from the orgs that it's asked about.
+/// How far a snapshot extends from the requested orgs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
     /// The orgs and their ancestors.
     Up,
-    /// The orgs and their descendants; archived ones too when `include_archived`.
+    /// The orgs and their descendants.
     Down {
-        /// Load archived descendants.
+        /// Whether to load archived descendants.
         include_archived: bool,
     },
-    /// The orgs, their living descendants, and the ancestors of all of these.
+    /// The orgs, their descendants that aren't archived, and the ancestors of all of these.
     DownAndUp,
 }
 
 /// Reads a snapshot around `lists`.
 ///
-/// Cost: one read for each org of the answer and one for each query that finds nothing new. Queries: for
-/// each level of the hierarchy (districts, schools, classes, then one for each depth of groups) one
-/// batch get and, for every 30 orgs of the level, one query for each kind of child. A district's
-/// classes are found by the district, so the number doesn't grow with the schools' classes; schools of theirs that the
-/// district doesn't have (archived ones, say, or of another district by now) are a read each.
+/// Cost: one read for each org returned and one for each query that finds nothing new. Queries: for each level of the
+/// hierarchy (districts, schools, classes, then one for each depth of groups) one batch get and, for every 30 orgs of
+/// the level, one query for each kind of child. A district's classes are queried by district, so the number of queries
+/// doesn't grow with the number of schools. Schools of these classes that the district query didn't return (archived
+/// ones, or schools of another district by now) cost a read each.
 pub async fn load_tree(database: &Database, lists: &OrgLists, reach: Reach) -> Result<OrgTree> {
     let mut loader = Loader { database, tree: OrgTree::default() };
     let listed: Vec<OrgKey> = lists.iter().map(|(org_type, id)| OrgKey::new(org_type, id)).collect();
@@ -53,8 +53,7 @@ struct Loader<'a> {
 }
 
 impl Loader<'_> {
-    /// Gets orgs by ID, those that the snapshot lacks. IDs that can't be a document's are left out:
-    /// no such org exists.
+    /// Gets those orgs that the snapshot lacks, by ID. IDs that can't be document IDs are skipped: no such org exists.
     async fn get(&mut self, keys: Vec<OrgKey>) -> Result<()> {
         let mask: Vec<FieldPath> = HIERARCHY_FIELDS.iter().map(|name| FieldPath::top(*name)).collect();
         let mut paths: Vec<DocPath> = keys
@@ -70,8 +69,8 @@ impl Loader<'_> {
         Ok(())
     }
 
-    /// Finds the orgs of `child_type` whose `link` is one of `parents`. Where the snapshot knows some of
-    /// them already, they are counted first, and only read when there are others.
+    /// Finds the orgs of `child_type` whose `link` is one of `parents`. Where the snapshot has some of them already, a
+    /// count comes first, and the orgs are only read when there are more.
     async fn find(
         &mut self,
         child_type: OrgType,
@@ -100,7 +99,7 @@ impl Loader<'_> {
             .try_collect()
             .await?;
         let mut documents: Vec<Document> = found.into_iter().flatten().collect();
-        // Order must not depend on which query answered first.
+        // Sort, because the order must not depend on which query finished first.
         documents.sort_by(|one, other| one.path.cmp(&other.path));
         for document in &documents {
             self.tree.insert_document(document);
@@ -112,7 +111,7 @@ impl Loader<'_> {
         self.tree.exhaustive(lists, include_archived).of(org_type).to_vec()
     }
 
-    /// Gets the schools of classes that a district was asked for: which district a class is in, its school tells.
+    /// Gets the schools of classes that were queried by district: the school determines a class's district.
     async fn get_schools_of_classes(&mut self) -> Result<()> {
         let classes = self.tree.orgs().filter(|(key, _)| key.org_type == OrgType::Class);
         let schools = classes.filter_map(|(_, class)| class.parent(OrgType::School).cloned()).collect();
@@ -126,7 +125,7 @@ impl Loader<'_> {
         self.get_schools_of_classes().await?;
         let schools = self.ids(lists, include_archived, OrgType::School);
         self.find(OrgType::Class, org::field::SCHOOL_ID, &schools, include_archived).await?;
-        // Groups hang below anything but families, and below each other to any depth.
+        // Groups may be below any org but families, and below other groups to any depth.
         let mut asked = std::collections::HashSet::new();
         loop {
             let reached = self.tree.exhaustive(lists, include_archived);
@@ -144,7 +143,7 @@ impl Loader<'_> {
     }
 
     async fn up(&mut self) -> Result<()> {
-        // Class, school, district; or a chain of groups, above which a class may be.
+        // Climbs from class to school to district, or along a chain of groups, which may end at a class.
         loop {
             let missing: Vec<OrgKey> = self
                 .tree

@@ -1,8 +1,8 @@
 //! Organisations: districts, schools, classes, groups and families, the lists that name them, and
 //! what follows from their hierarchy.
 //!
-//! [`tree`] is pure: exhaustive, minimal and read orgs over a snapshot ([`OrgTree`]). [`load`] reads
-//! the snapshot that a question needs, in few queries.
+//! [`tree`] is pure: it computes exhaustive, minimal and read orgs from a snapshot ([`OrgTree`]). [`load`] reads the
+//! needed snapshot in few queries.
 
 pub mod child_lists;
 pub mod keep;

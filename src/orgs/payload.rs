@@ -1,4 +1,4 @@
-//! Reading the orgs that callers send, with errors that name the field.
+//! Orgs in requests, with error messages that name the field.
 
 use std::borrow::Cow;
 
@@ -17,7 +17,7 @@ use crate::runtime::edge::{Wrong, by_value, inline_schemas};
 pub struct SentOrgs(pub OrgLists);
 
 impl SentOrgs {
-    /// The lists; empty ones without the field.
+    /// The lists; empty when the field is absent.
     pub fn lists(sent: Option<SentOrgs>) -> OrgLists {
         sent.map(|orgs| orgs.0).unwrap_or_default()
     }
@@ -64,15 +64,15 @@ impl JsonSchema for SentOrgs {
     }
 }
 
-/// How many orgs one request may give or take rights over.
+/// The most orgs for which one request may give or take rights.
 pub const MOST_ORGS: usize = 1000;
 
-/// Refuses more than [`MOST_ORGS`]: each is read, with what is above it.
+/// Refuses more than [`MOST_ORGS`] orgs, because each is read with its ancestors.
 pub fn few_orgs(orgs: OrgLists, at: &str) -> Checked<OrgLists> {
     few(orgs, MOST_ORGS, at)
 }
 
-/// Refuses more than so many orgs.
+/// Refuses more than `most` orgs.
 pub fn few(orgs: OrgLists, most: usize, at: &str) -> Checked<OrgLists> {
     match orgs.iter().count() > most {
         true => Err(FunctionError::invalid(format!("{at} may name {most} orgs at most."))),
@@ -80,7 +80,7 @@ pub fn few(orgs: OrgLists, most: usize, at: &str) -> Checked<OrgLists> {
     }
 }
 
-/// Refuses none.
+/// Refuses an empty selection.
 pub fn some(orgs: OrgLists, at: &str) -> Checked<OrgLists> {
     match orgs.is_empty() {
         true => Err(FunctionError::invalid(format!("{at} must name at least one org."))),
@@ -88,12 +88,12 @@ pub fn some(orgs: OrgLists, at: &str) -> Checked<OrgLists> {
     }
 }
 
-/// The type of an org, in either form of its name.
+/// The type of an org, by its singular or plural name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SentOrgType(pub OrgType);
 
 impl SentOrgType {
-    /// The type of that name.
+    /// The type with that name.
     pub fn named(name: &str) -> Result<SentOrgType, Wrong> {
         let wrong = || Wrong::new("must be district, school, class, group or family");
         OrgType::parse(name).map(SentOrgType).ok_or_else(wrong)

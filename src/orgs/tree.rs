@@ -8,14 +8,14 @@ use crate::store::{Document, Fields, Value};
 
 /// What the hierarchy needs to know of one org.
 ///
-/// A child says where it belongs, and that alone counts: the lists of children in parents' documents are for pages, and
-/// this service keeps them ([`ChildLists`](super::child_lists::ChildLists)). So nobody gains an org, or its people, by
-/// writing its ID into a list of theirs.
+/// Only the child's own links count. The lists of children in parents' documents are for pages, and this service
+/// maintains them ([`ChildLists`](super::child_lists::ChildLists)). So nobody gains an org, or its people, by writing
+/// the org's ID into a list of their own org.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Org {
     /// Archived orgs get no new assignments.
     pub archived: bool,
-    /// Orgs that this one's own fields name as its parents.
+    /// The orgs that this org's own fields name as parents.
     pub parents: Vec<OrgKey>,
 }
 
@@ -31,7 +31,7 @@ pub const HIERARCHY_FIELDS: [&str; 6] = [
 
 impl Org {
     /// Reads an org document's fields (docs/domain/orgs.md#how-children-link-to-parents). Empty and missing links are
-    /// passed over.
+    /// skipped.
     pub fn from_fields(org_type: OrgType, fields: &Fields) -> Org {
         let link = |name: &str| fields.get(name).and_then(Value::as_str).filter(|id| !id.is_empty());
         let mut parents = Vec::new();
@@ -58,11 +58,11 @@ impl Org {
     }
 }
 
-/// A snapshot of org documents. What it lacks doesn't exist, as far as its answers go.
+/// A snapshot of org documents. Orgs that the snapshot lacks are treated as missing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OrgTree {
     orgs: BTreeMap<OrgKey, Org>,
-    /// Parent to children, by the children's links.
+    /// Parent to children, derived from the children's links.
     down: HashMap<OrgKey, Vec<OrgKey>>,
 }
 
@@ -76,13 +76,13 @@ impl OrgTree {
         tree
     }
 
-    /// Adds one org; the first version of an org stays.
+    /// Adds one org; if the org is there already, the first version stays.
     pub fn insert(&mut self, key: OrgKey, org: Org) {
         if self.orgs.contains_key(&key) {
             return;
         }
         for parent in &org.parents {
-            // A group's family is an ancestor, but families don't expand downward.
+            // A family is an ancestor of its groups, but a family's descendants don't include them.
             if parent.org_type != OrgType::Family {
                 self.down.entry(parent.clone()).or_default().push(key.clone());
             }
@@ -90,7 +90,7 @@ impl OrgTree {
         self.orgs.insert(key, org);
     }
 
-    /// Adds an org document of the collection that its path names; others are passed over.
+    /// Adds an org document, whose type follows from its path; other documents are skipped.
     pub fn insert_document(&mut self, document: &Document) {
         if let Some(org_type) = OrgType::parse(document.path.collection_id()) {
             self.insert(OrgKey::new(org_type, document.id()), Org::from_fields(org_type, &document.fields));
@@ -107,13 +107,13 @@ impl OrgTree {
         self.orgs.contains_key(key)
     }
 
-    /// How many orgs of that type name one of `parents` as a parent; archived ones only when asked.
+    /// How many orgs of that type have one of `parents` as a parent. Archived orgs count only with `include_archived`.
     pub fn count_children(&self, child_type: OrgType, parents: &[String], include_archived: bool) -> u64 {
         let parents: HashSet<&str> = parents.iter().map(String::as_str).collect();
         let is_child = |(key, org): &(&OrgKey, &Org)| {
             key.org_type == child_type
                 && (include_archived || !org.archived)
-                // A group's family is above it by another field.
+                // A group links to its family by another field.
                 && org.parents.iter().any(|above| {
                     above.org_type != OrgType::Family
                         && (child_type != OrgType::Class || above.org_type == OrgType::School)
@@ -133,8 +133,8 @@ impl OrgTree {
         lists.iter().filter(|(org_type, id)| self.get(*org_type, id).is_some()).collect()
     }
 
-    /// The parents of an org. A class is in the district of its school, whatever the class itself says: its own link to
-    /// the district is a copy, which lags behind for a while when a school moves, and which a client may have made up.
+    /// The parents of an org. A class is in the district of its school, whatever the class itself says: the class's own
+    /// link to the district is a copy, which lags behind when a school moves and which a client may have made up.
     fn parents<'a>(&'a self, org: &'a Org) -> impl Iterator<Item = &'a OrgKey> {
         let school = org.parent(OrgType::School).and_then(|school| self.orgs.get(school));
         let of_school = school.and_then(|school| school.parent(OrgType::District));
@@ -142,7 +142,7 @@ impl OrgTree {
         org.parents.iter().filter(move |parent| !is_copy(parent) || of_school == Some(*parent))
     }
 
-    /// Children of an org; archived ones only when asked.
+    /// The children of an org. Archived ones only with `include_archived`.
     fn children(&self, key: &OrgKey, include_archived: bool) -> Vec<&OrgKey> {
         let linked = self.down.get(key).map(Vec::as_slice).unwrap_or_default();
         let is_child = |child: &&OrgKey| {
@@ -150,14 +150,14 @@ impl OrgTree {
             org.is_some_and(|org| self.parents(org).any(|parent| parent == key))
         };
         let mut children: Vec<&OrgKey> = linked.iter().filter(is_child).collect();
-        // Districts come to schools before classes, whichever way the links were found.
+        // A fixed order, by type: it must not depend on how the links were found.
         children.sort_by_key(|child| child.org_type);
         children
     }
 
-    /// The closure of `lists` under the child relation: the input first, then what was found, in
-    /// order of discovery. Archived descendants only when asked (that is, when removing: stale
-    /// members must be reached). Listed orgs that don't exist are dropped.
+    /// All orgs of `lists` and their descendants: the input first, then descendants in order of discovery. Archived
+    /// descendants only with `include_archived`, which removals need to reach former members. Orgs that don't exist are
+    /// dropped.
     pub fn exhaustive(&self, lists: &OrgLists, include_archived: bool) -> OrgLists {
         let mut seen = HashSet::new();
         let mut found = Vec::new();
@@ -180,8 +180,8 @@ impl OrgTree {
         found.iter().map(|key| (key.org_type, key.id.as_str())).collect()
     }
 
-    /// The orgs of `lists` that no other org of `lists` contains: the top-most ones. Of orgs that
-    /// contain each other (a cycle of groups), the first stays. Orgs that don't exist are dropped.
+    /// The orgs of `lists` that are below no other org of `lists`. Of orgs that contain each other (a cycle of groups),
+    /// the first stays. Orgs that don't exist are dropped.
     pub fn minimal(&self, lists: &OrgLists) -> OrgLists {
         let listed: Vec<OrgKey> =
             lists.iter().map(|(org_type, id)| OrgKey::new(org_type, id)).filter(|key| self.has(key)).collect();
@@ -193,7 +193,7 @@ impl OrgTree {
             .enumerate()
             .filter(|(index, key)| {
                 !above[*index].iter().any(|ancestor| match position.get(*ancestor) {
-                    // In a cycle with this one: only an earlier one displaces it.
+                    // The two are in one cycle: only an earlier org displaces a later one.
                     Some(other) if *other != *index => !above[*other].contains(*key) || other < index,
                     _ => false,
                 })
@@ -202,8 +202,8 @@ impl OrgTree {
             .collect()
     }
 
-    /// `lists` and every ancestor of its members, by the links of the orgs themselves: who may read.
-    /// Ancestors that don't exist are left out, as are listed orgs that don't.
+    /// `lists` and all ancestors, by the links of the orgs themselves: the orgs whose admins may read. Orgs that don't
+    /// exist are left out.
     pub fn read_orgs(&self, lists: &OrgLists) -> OrgLists {
         let mut result = self.only_existing(lists);
         let mut seen: HashSet<OrgKey> = result.iter().map(|(org_type, id)| OrgKey::new(org_type, id)).collect();
@@ -222,7 +222,7 @@ impl OrgTree {
         result
     }
 
-    /// Child to parents: the downward relation among living orgs, turned round.
+    /// Child to parents: the inverse of the relation from parents to children that aren't archived.
     fn upward(&self) -> HashMap<&OrgKey, Vec<&OrgKey>> {
         let mut up: HashMap<&OrgKey, Vec<&OrgKey>> = HashMap::new();
         for key in self.orgs.keys() {
@@ -234,7 +234,7 @@ impl OrgTree {
     }
 }
 
-/// Everything above `start`, which itself is in only when it lies on a cycle.
+/// All ancestors of `start`; includes `start` itself only when it's on a cycle.
 fn closure<'a>(start: &OrgKey, up: &HashMap<&'a OrgKey, Vec<&'a OrgKey>>) -> HashSet<&'a OrgKey> {
     let mut seen = HashSet::new();
     let mut queue: Vec<&OrgKey> = up.get(start).cloned().unwrap_or_default();

@@ -13,7 +13,7 @@ use super::kinds::{self, Kind};
 use crate::runtime::edge::{Wrong, by_value};
 use crate::store::DocPath;
 
-/// Longest Auth UID, and longest ID of anything a caller names.
+/// The longest Auth UID, and the longest ID that a caller may send, in bytes.
 pub const ID_LIMIT: usize = 128;
 
 /// True for text that can name a document.
@@ -77,7 +77,7 @@ impl<K> Serialize for Id<K> {
 
 const PATTERN: &str = "^(?!\\.{1,2}$)(?!__.*__$)[^/\\u0000]+$";
 
-/// One schema for IDs of whatever kind.
+/// All kinds of IDs share one schema.
 impl<K> JsonSchema for Id<K> {
     fn schema_name() -> Cow<'static, str> {
         "Id".into()
@@ -125,7 +125,7 @@ impl<K> JsonSchema for Uid<K> {
     }
 }
 
-/// IDs of documents, each once and in the order in which they were sent. Null entries are passed over.
+/// IDs of documents, without repetitions and in the order in which they were sent. Null entries are skipped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ids<K> {
     /// The IDs.

@@ -1,8 +1,8 @@
-//! The kinds of things that requests name.
+//! The kinds of things that requests refer to by ID.
 
-/// What IDs name.
+/// What an ID refers to.
 pub trait Kind: 'static {
-    /// With its article: `an org`.
+    /// The kind with its article, for error messages: `an org`.
     const ONE: &'static str;
 }
 
@@ -19,7 +19,7 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// Whatever it is.
+    /// A document of any kind.
     Anything = "a document";
     /// An account.
     Account = "an account";

@@ -1,6 +1,5 @@
-//! What callers send, and what they are answered: the pieces that requests are made of, each with its own words for what is
-//! wrong with it and with its own schema. Null is the same as absent everywhere
-//! (docs/domain/documents.md#null-and-absent). Pure.
+//! Building blocks of requests and answers. Each has its own error messages and its own schema. Null is the same as
+//! absent everywhere (docs/domain/documents.md#null-and-absent). Pure.
 
 mod ids;
 pub mod kinds;
@@ -19,39 +18,39 @@ pub use crate::runtime::edge::shown;
 use crate::runtime::edge::{Example, SchemaOf, Signature, inline_schemas, read, schema_of};
 use crate::runtime::{FunctionError, Status};
 
-/// What was read, or INVALID_ARGUMENT with a message that names the field.
+/// A parsed value, or INVALID_ARGUMENT with a message that names the field.
 pub type Checked<T> = Result<T, FunctionError>;
 
-/// The request of a callable, read and checked, with what is answered. Pure.
+/// The checked request of a callable, with the types of what is sent and answered. Pure.
 pub trait Payload: Sized + Send + Sync + 'static {
-    /// What is sent. Its doc comment is the function's description in the OpenAPI document.
+    /// The request as it's sent. Its doc comment is the function's description in the OpenAPI document.
     type Sent: DeserializeOwned + JsonSchema;
-    /// What is answered, beside the status.
+    /// The answer, beside the status.
     type Answer: Serialize + JsonSchema;
-    /// Refusals besides those that every function may answer with.
+    /// Errors of this function besides those that every function may answer with.
     const REFUSALS: &'static [(Status, &'static str)] = &[];
-    /// Whether nothing at all may be sent, because every field may be left out.
+    /// Whether `data` may be missing, because every field is optional.
     const MAY_BE_LEFT_OUT: bool = false;
 
-    /// Checks what no field shows alone: INVALID_ARGUMENT with a message that names the field.
+    /// Checks rules that concern several fields: INVALID_ARGUMENT with a message that names the field.
     fn check(sent: Self::Sent) -> Checked<Self>;
 
-    /// An example of what is sent, and of what is answered.
+    /// An example of a request and of its answer.
     fn example() -> (Json, Self::Answer);
 
-    /// How the schema of a chunk of a streamed answer is made, where there are any.
+    /// The schema of a chunk of a streamed answer, for streaming callables.
     fn chunk() -> Option<SchemaOf> {
         None
     }
 
-    /// Reads and checks a request: INVALID_ARGUMENT with a message that names the field.
+    /// Parses and checks a request: INVALID_ARGUMENT with a message that names the field.
     fn read(data: &Json) -> Checked<Self> {
         let nothing = Json::Object(Map::new());
         Self::check(read(if data.is_null() && Self::MAY_BE_LEFT_OUT { &nothing } else { data })?)
     }
 }
 
-/// The description of a callable.
+/// The signature of a callable, for the OpenAPI document.
 pub fn signature<R: Payload>() -> Signature {
     Signature {
         sent: schema_of::<R::Sent>(),
@@ -68,7 +67,7 @@ fn example<R: Payload>() -> Example {
     Example { sent, given: done(answer).unwrap_or_default() }
 }
 
-/// An answer as it's sent: with the status.
+/// An answer as it's sent: with the status field.
 pub fn done<A: Serialize>(answer: A) -> Result<Json, FunctionError> {
     serde_json::to_value(Done { status: Ok, answer }).map_err(FunctionError::internal)
 }
@@ -99,13 +98,13 @@ inline_schemas! {
 #[schemars(inline)]
 pub struct Nothing {}
 
-/// Refusals that many give.
+/// Errors that many functions share.
 pub mod refusals {
     use crate::runtime::Status::{self, AlreadyExists, NotFound};
 
-    /// Something is missing.
+    /// Something that the request names is missing.
     pub const GONE: (Status, &str) = (NotFound, "Something that the request names doesn't exist.");
-    /// Something is another's.
+    /// Something belongs to somebody else.
     pub const TAKEN: (Status, &str) = (AlreadyExists, "An account or a user belongs to somebody else.");
 }
 

@@ -1,4 +1,4 @@
-//! Text.
+//! Types of text in requests.
 
 use std::borrow::Cow;
 
@@ -21,7 +21,7 @@ impl<'de> Deserialize<'de> for Filled {
     }
 }
 
-/// Text; what is blank is the same as absent.
+/// Text; blank text is the same as absent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text(pub Option<String>);
 

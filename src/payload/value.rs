@@ -9,13 +9,13 @@ use crate::store::Value;
 /// Firestore's limit on the depth of maps and lists, less the levels above a payload's values.
 const VALUE_DEPTH: usize = 16;
 
-/// A JSON value as Firestore stores it. Refuses what Firestore can't: lists directly in lists, empty or
-/// reserved keys, too deep a nest.
+/// Converts JSON into a value as Firestore stores it. Refuses what Firestore can't store: lists directly in lists,
+/// empty or reserved keys, too deep nesting.
 pub fn value(json: &Json) -> Result<Value, Wrong> {
     value_within(json, VALUE_DEPTH)
 }
 
-/// As [`value`], with the depth given.
+/// As [`value`], with the maximum depth given.
 pub fn value_within(json: &Json, depth: usize) -> Result<Value, Wrong> {
     let deeper = || depth.checked_sub(1).ok_or_else(|| Wrong::new("is nested too deep"));
     Ok(match json {
@@ -46,13 +46,13 @@ pub fn value_within(json: &Json, depth: usize) -> Result<Value, Wrong> {
     })
 }
 
-/// True when documents can have the text as a key.
+/// True when documents can have the text as a field name.
 pub fn is_key(key: &str) -> bool {
     let reserved = key.len() >= 4 && key.starts_with("__") && key.ends_with("__");
     !key.is_empty() && !reserved && key.len() <= 1500
 }
 
-/// Refuses a key that Firestore can't store.
+/// Refuses a field name that Firestore can't store.
 pub fn check_key(key: &str) -> Result<(), Wrong> {
     match is_key(key) {
         true => Ok(()),

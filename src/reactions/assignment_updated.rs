@@ -5,10 +5,10 @@ use crate::assignments;
 use crate::runs::{self, left_out::left_out};
 use crate::runtime::{DocumentEvent, HandlerError};
 
-/// Settles what the assignment contributes to the counts: also for a student's start or completion of a task. Runs that a
-/// client's write has left out are noted again.
+/// Settles what the assignment contributes to the counts, also when a student starts or completes a task. Runs that a
+/// client's write has dropped are recorded again.
 ///
-/// Costs nothing for what this service wrote; for runs that were left out, what the event of such a run costs.
+/// Costs nothing for writes of this service; for dropped runs, what the event of such a run costs.
 pub async fn assignment_updated(app: App, event: DocumentEvent) -> Result<(), HandlerError> {
     let path = event.change.path.clone();
     let missing = match (&event.change.before, &event.change.after) {

@@ -1,4 +1,4 @@
-//! Handlers of events that touch several rooms.
+//! Reactions to the change of a document that concern several rooms: handlers of events and the tasks they enqueue.
 
 mod assignment_created;
 mod assignment_updated;

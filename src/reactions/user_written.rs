@@ -11,18 +11,18 @@ use crate::store::{DocPath, Document, FieldPath, Fields, Precondition, Query, St
 use crate::users::change::changes;
 use crate::users::consent::records;
 
-/// How often a deletion is done anew because the assignment changed meanwhile.
+/// How often a deletion is retried because the assignment changed in the meantime.
 const ROUNDS: usize = 5;
 
-/// Records what was signed, then lets assignments, runs and the de-identified copy follow the user.
+/// Records new signatures, then updates assignments, runs and the de-identified copy of the user.
 ///
-/// A user who signs nothing costs what [`following`](crate::following) says; an entry of `legal`, a write.
+/// Costs what [`following`](crate::following) says, and a write for each new entry of `legal`.
 pub async fn user_written(app: App, event: DocumentEvent) -> Result<(), HandlerError> {
     if let Some(after) = &event.change.after {
         let before = event.change.before.as_ref().map(|before| &before.fields);
         let records = records(&after.path, before, &after.fields, after.update_time)?;
         match app.stores.admin.commit(records.clone()).await {
-            // This event has come before, at least in part.
+            // This event was at least partly processed before.
             Err(StoreError::Conflict(_)) => {
                 for record in records {
                     match app.stores.admin.commit(vec![record]).await {
@@ -37,7 +37,7 @@ pub async fn user_written(app: App, event: DocumentEvent) -> Result<(), HandlerE
     follow_user(app, event).await
 }
 
-/// The event tells what kind of change there was; what follows from it is [`following`](crate::following)'s.
+/// Determines the kind of change from the event; [`following`](crate::following) does the rest.
 async fn follow_user(app: App, event: DocumentEvent) -> Result<(), HandlerError> {
     let Some(after) = event.change.after else {
         return Ok(user_deleted(&app, &event.change.path).await?);
@@ -58,7 +58,7 @@ async fn follow_user(app: App, event: DocumentEvent) -> Result<(), HandlerError>
     Ok(())
 }
 
-/// A password has no place in a document (docs/domain/dashboard.md#users).
+/// Removes a password, which must not be in a document (docs/domain/dashboard.md#users).
 async fn forget_password(app: &App, user: &DocPath) -> Result<(), StoreError> {
     let write = Write::merge(user.clone(), Fields::new(), vec![FieldPath::top(user::field::PASSWORD)]);
     match app.stores.admin.commit(vec![write.when(Precondition::Exists)]).await {
@@ -67,23 +67,23 @@ async fn forget_password(app: &App, user: &DocPath) -> Result<(), StoreError> {
     }
 }
 
-/// Notes how an address that somebody typed in is compared, so that whoever looks for its owner finds them. A user who
-/// has changed since has an event of their own.
+/// Stores the normalised form of an address that somebody typed in, so that queries for the address find the user. A
+/// user who has changed since has their own event.
 async fn key_address(app: &App, user: &Document) -> Result<(), StoreError> {
     match app.stores.admin.commit(vec![key_write(user)]).await {
         Ok(_) | Err(StoreError::Conflict(_)) => Ok(()),
-        // A time that's later than the document's own, as the emulator may tell it.
+        // The document's time in the precondition may be later than its real one, as the emulator reports it.
         Err(StoreError::InvalidArgument(_)) => Ok(()),
         Err(error) => Err(error),
     }
 }
 
-/// The assignments of a user who is gone go too (docs/domain/assignments.md#archived-and-deleted-users), archived, for the user may be made again; their
-/// own events take them from the counts.
+/// Deletes the assignments of a deleted user (docs/domain/assignments.md#archived-and-deleted-users) and archives them,
+/// because the user may be restored. The events of the assignments remove them from the counts.
 async fn user_deleted(app: &App, user: &DocPath) -> Result<(), StoreError> {
     let database = &app.stores.admin;
     if database.get(user).await?.is_some() {
-        // There again; that has an event of its own.
+        // The user exists again, which has its own event.
         return Ok(());
     }
     for mut assignment in database.query(Query::collection(format!("{user}/assignments"))).await? {
@@ -97,7 +97,7 @@ async fn user_deleted(app: &App, user: &DocPath) -> Result<(), StoreError> {
                     break;
                 }
             }
-            // The student's last work is archived, too; and what somebody has been given anew isn't taken away.
+            // Archive the student's latest work, and don't delete assignments of a user who was created again.
             let found = database.get_all(&[user.clone(), assignment.path.clone()]).await?;
             match <[Option<Document>; 2]>::try_from(found) {
                 Ok([None, Some(latest)]) => assignment = latest,

@@ -1,5 +1,5 @@
-//! The callable `reconcileAdministration`, for operators: a running server of an embedded store is the
-//! only one who can open it.
+//! The callable `reconcileAdministration`, for operators: only a running server can open its embedded store, so the
+//! command line can't reconcile it.
 
 use std::time::Duration;
 
@@ -15,11 +15,11 @@ use crate::payload::{Checked, Id, kinds};
 use crate::rights::{Payload, SuperAdmin};
 use crate::runtime::{FunctionError, Status};
 
-/// How long a difference must stay: events that are on their way arrive meanwhile.
+/// How long a difference must persist, because pending events may resolve it.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Which administration, and whether to mend it.
-pub struct Request {
+/// A checked request of `reconcileAdministration`: which administration, and whether to repair it.
+pub struct ReconcileRequest {
     id: String,
     fix: bool,
 }
@@ -35,13 +35,13 @@ pub struct ReconcileAdministration {
     fix: Option<bool>,
 }
 
-impl Payload for Request {
+impl Payload for ReconcileRequest {
     type Sent = ReconcileAdministration;
     type Answer = Report;
     const REFUSALS: &'static [(Status, &'static str)] = &[GONE];
 
     fn check(sent: ReconcileAdministration) -> Checked<Self> {
-        Ok(Request { id: sent.administration_id.into_string(), fix: sent.fix.unwrap_or(false) })
+        Ok(ReconcileRequest { id: sent.administration_id.into_string(), fix: sent.fix.unwrap_or(false) })
     }
 
     fn example() -> (Json, Report) {
@@ -54,8 +54,12 @@ impl Payload for Request {
 }
 
 /// Handles a call.
-pub async fn reconcile_administration(app: App, _: SuperAdmin, request: Request) -> Result<Report, FunctionError> {
-    let Request { id, fix } = request;
+pub async fn reconcile_administration(
+    app: App,
+    _: SuperAdmin,
+    request: ReconcileRequest,
+) -> Result<Report, FunctionError> {
+    let ReconcileRequest { id, fix } = request;
     let report = reconcile_one(&app, &id, &Options { fix, patience: PATIENCE }, &|_| {}).await?;
     report.ok_or_else(|| FunctionError::new(Status::NotFound, "There is no such administration, nor anything of one."))
 }

@@ -1,11 +1,11 @@
-//! One student and their assignment: what differs, and what mends it. Pure.
+//! Examines one student and their assignment: what differs, and what repairs it. Pure.
 
 use std::collections::BTreeSet;
 
 use super::report::{Finding, Kind};
 use super::standing::Scope;
 use crate::app::Settings;
-use crate::assignments::build::{Decision, Definition, Former};
+use crate::assignments::build::{Decision, Definition, FormerAssignment};
 use crate::assignments::counts::{Contribution, CountsDelta};
 use crate::assignments::settlement::deletion_mark;
 use crate::assignments::side_effects::{dates_left, list_dates};
@@ -54,16 +54,16 @@ pub struct Subject<'a> {
     pub deleted: &'a BTreeSet<String>,
 }
 
-/// What an examination came to.
+/// The result of an examination.
 #[derive(Debug, Default, PartialEq)]
 pub struct Examined {
     /// What differs.
     pub findings: Vec<Finding>,
-    /// What mends it; `None` when nothing differs, or nothing can safely be done.
+    /// What repairs the differences; `None` when nothing differs, or nothing can be repaired safely.
     pub repair: Option<Repair>,
 }
 
-/// A repair of one student: belongs into one commit, with the counts' step.
+/// A repair of one student. Its writes and its change of the counts belong in one commit.
 #[derive(Debug, Default, PartialEq)]
 pub struct Repair {
     /// The writes to the assignment and the user's document.
@@ -169,7 +169,7 @@ impl Rules<'_> {
 
     /// What a student without an assignment should have, with what they did of it before.
     fn made_up_for(&self, definition: &Definition, subject: Subject<'_>, user: &Fields) -> Decision {
-        let known = Former::of(user, self.administration, subject.archived);
+        let known = FormerAssignment::of(user, self.administration, subject.archived);
         let no_runs = RunsByTask::new();
         let runs = subject.runs.unwrap_or(&no_runs);
         if known.is_none() && runs.is_empty() {
@@ -178,7 +178,7 @@ impl Rules<'_> {
         let known = known.unwrap_or_default();
         let mut state = known.state(self.now);
         state.extend(hold(&state, runs, subject.deleted, Some((&definition.administration, user)), self.now));
-        definition.decide_again(user, &Former { archived: Some(&state), ..known }, self.now)
+        definition.decide_again(user, &FormerAssignment { archived: Some(&state), ..known }, self.now)
     }
 
     /// True when the rules leave it to the administration's next save to assign the student: their data has changed

@@ -1,4 +1,5 @@
-//! Measuring and mending the counts of one administration. [`super::ledger`] has the argument.
+//! Measures and repairs the counts of one administration. [`super::ledger`] explains why this is correct while students
+//! work.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Which members of the assigned orgs have been looked at, so that only orgs are read in which somebody
+//! Keeps track of which members of the assigned orgs were examined, so that only those orgs are read in which somebody
 //! may lack an assignment. Pure.
 
 use std::collections::{BTreeSet, HashMap};
@@ -10,9 +10,9 @@ use crate::documents::user::orgs::current_orgs;
 use crate::orgs::{OrgLists, OrgType};
 use crate::store::Fields;
 
-/// Orgs of one type that one query can be about.
+/// Orgs of one type that fit into one query.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Run {
+pub struct OrgRun {
     /// Their type.
     pub org_type: OrgType,
     /// Their IDs.
@@ -22,7 +22,7 @@ pub struct Run {
 /// The assigned orgs in runs, classes first, and how many members of each were looked at.
 pub struct Members {
     /// The runs, in the order in which they're asked about.
-    pub runs: Vec<Run>,
+    pub runs: Vec<OrgRun>,
     places: HashMap<(OrgType, String), usize>,
     seen: Vec<u64>,
     types: Vec<String>,
@@ -31,14 +31,15 @@ pub struct Members {
 impl Members {
     /// Nobody is looked at yet. `types` are the types of users that get assignments.
     pub fn new(orgs: &OrgLists, run_size: usize, types: &[String]) -> Members {
-        let runs: Vec<Run> = PHASE_TYPES
+        let runs: Vec<OrgRun> = PHASE_TYPES
             .into_iter()
             .flat_map(|org_type| {
-                orgs.of(org_type).chunks(run_size.max(1)).map(move |orgs| Run { org_type, orgs: orgs.to_vec() })
+                orgs.of(org_type).chunks(run_size.max(1)).map(move |orgs| OrgRun { org_type, orgs: orgs.to_vec() })
             })
             .collect();
-        let place =
-            |(at, run): (usize, &Run)| run.orgs.iter().map(|id| ((run.org_type, id.clone()), at)).collect::<Vec<_>>();
+        let place = |(at, run): (usize, &OrgRun)| {
+            run.orgs.iter().map(|id| ((run.org_type, id.clone()), at)).collect::<Vec<_>>()
+        };
         let places = runs.iter().enumerate().flat_map(place).collect();
         Members { seen: vec![0; runs.len()], places, runs, types: types.to_vec() }
     }

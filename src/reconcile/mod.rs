@@ -1,6 +1,6 @@
-//! Reconciling: does everything that's derived from assignments agree with them, and they with their
-//! administrations, students and orgs (docs/domain/documents.md#what-must-always-hold)? And mending what doesn't, while
-//! traffic runs.
+//! Reconciling: checks whether everything that is derived from assignments agrees with them, and whether assignments
+//! agree with their administrations, students and orgs (docs/domain/documents.md#what-must-always-hold); and repairs
+//! differences while the service handles traffic.
 //!
 //! Pure: [`examine`] (one student), [`ledger`] (the counts), [`members`] (who was looked at), [`report`].
 //! Around it: [`standing`] (may an administration be examined now), `walk` (goes through one),

@@ -1,18 +1,18 @@
-//! How to reconcile, and how far it has got.
+//! Options and progress of a reconciliation.
 
 use std::time::Duration;
 
-/// How to reconcile.
+/// Options of a reconciliation.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
     /// Mend what differs.
     pub fix: bool,
-    /// How long a difference must stay before it's one: what events that are on their way take to
-    /// arrive. None where nobody else writes.
+    /// How long a difference must persist before it is reported, because pending events may resolve it. Zero where
+    /// nobody else writes.
     pub patience: Duration,
 }
 
-/// How far a reconciliation has got.
+/// The progress of a reconciliation.
 #[derive(Clone, Copy, Debug)]
 pub enum Step<'a> {
     /// So many administrations are to be gone through.
@@ -25,5 +25,5 @@ pub enum Step<'a> {
     Done,
 }
 
-/// Told of each step.
+/// Receives each step of the progress.
 pub type Watch<'a> = &'a (dyn Fn(Step<'_>) + Send + Sync);

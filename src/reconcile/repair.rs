@@ -1,4 +1,4 @@
-//! Mending students: a few at a time, each few in one transaction that reads them anew.
+//! Repairs students in small batches: each is one transaction that reads the students again.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! How an administration stands, and what of it an examination needs.
+//! The state of an administration, and what an examination needs of it.
 
 use super::report::State;
 use crate::administrations::material::fingerprint;

@@ -1,5 +1,4 @@
-//! Going through one administration: its assignments, the users who list it, the members of its orgs,
-//! its counts.
+//! Examines one administration: its assignments, the users who list it, the members of its orgs, and its counts.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -15,7 +15,7 @@ use crate::store::{Database, DocPath, Document, FieldPath, Fields, Result};
 
 /// Administrations dealt with at once; with all of their assessments, they may take up much memory.
 const BATCH: usize = 200;
-/// The document that held all counts of an administration once.
+/// The legacy document that held all counts of an administration.
 pub(super) const LEGACY: &str = COMPLETION;
 
 /// Handles a call. What the caller may not read, and what doesn't exist, is left out of the answer.

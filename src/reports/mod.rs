@@ -1,4 +1,4 @@
-//! Reports: what the dashboard's pages for administrators ask of administrations, and nothing that writes.
+//! Reports: what the dashboard's pages for administrators query about administrations. Read-only.
 //!
 //! [`administrations`] lists those that somebody may read, [`counts`] says how far their students are, and
 //! [`tree`] shows their orgs, level by level. [`net`] and [`rows`] shape the answers; they are pure.

@@ -1,4 +1,4 @@
-//! Counts as pages show them: net and disjoint, where the stored ones are cumulative
+//! Counts as pages show them: disjoint, whereas the stored counts are cumulative
 //! (docs/domain/dashboard.md#getassignmentstats). Pure.
 
 use std::collections::BTreeMap;

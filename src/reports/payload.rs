@@ -1,5 +1,5 @@
-//! What callers ask for (docs/domain/dashboard.md#callables-that-pages-use), each refusal with the field's name, and what
-//! they are answered. Pure.
+//! Requests (docs/domain/dashboard.md#callables-that-pages-use), with error messages that name the field, and answers.
+//! Pure.
 
 use std::collections::BTreeMap;
 

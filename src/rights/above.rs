@@ -8,10 +8,10 @@ use crate::orgs::{OrgKey, OrgLists, OrgTree, OrgType, Reach, load_tree};
 use crate::payload::shown;
 use crate::runtime::{Caller, FunctionError, Status};
 
-/// Leave to give or take rights over the orgs that the request names.
+/// Permit to give or take rights over the orgs that the request names.
 #[derive(Clone, Debug)]
 pub struct AboveOrgs {
-    /// Who.
+    /// The caller, with their rights.
     pub requester: Requester,
 }
 
@@ -23,7 +23,7 @@ impl<R: Payload + NamesOrgs> Permit<R> for AboveOrgs {
     async fn grant(app: &App, caller: &Caller, request: &R) -> Result<Self, FunctionError> {
         let requester = Requester::of(app, caller).await?;
         let orgs = request.orgs();
-        // What is refused by its type, or to who holds nothing above, needs no look at the orgs.
+        // Refuse what the matrix excludes in any case before reading the orgs.
         if !may_be_above(&requester.claims, orgs) {
             return Err(denied(DENIED));
         }

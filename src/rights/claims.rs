@@ -1,4 +1,4 @@
-//! What a `userClaims` document lets its user do. The ID token and the payload have no say
+//! The rights in a `userClaims` document. The ID token and the payload can't add any
 //! (docs/domain/rights.md#custom-claims-and-their-limits).
 
 use std::borrow::Cow;
@@ -22,7 +22,7 @@ pub struct Claims {
     pub admin: bool,
     /// Orgs that the caller administers, exhaustive.
     pub admin_orgs: OrgLists,
-    /// Nothing is done for them, whatever else is said here.
+    /// Whether the user is suspended: every call is refused, whatever else the claims say.
     pub suspended: bool,
     /// The top-most of these, as stored: not every writer keeps the list. Ask [`Claims::topmost`].
     pub minimal_admin_orgs: OrgLists,
@@ -63,7 +63,7 @@ impl Claims {
         self
     }
 
-    /// True when these rights include all of `other`'s: who has them may decide about who has those.
+    /// True when these rights include all of `other`'s, so that their holder may decide about the holder of `other`.
     pub fn include(&self, other: &Claims) -> bool {
         let has_more = other.super_admin || (other.admin && !self.admin) || other.rank() > self.rank();
         self.super_admin || (!has_more && self.administers_all(&other.admin_orgs))

@@ -46,23 +46,23 @@ pub enum From {
     Either,
 }
 
-/// Leave to do what a request asks for. Made by [`Permit::grant`] alone.
+/// A permit for what a request asks for. Only [`Permit::grant`] creates one.
 #[async_trait]
 pub trait Permit<R: Payload>: Sized + Send + 'static {
     /// The rule that is asked.
     const RULE: Rule;
-    /// Whose tokens count.
+    /// The project whose tokens are accepted.
     const FROM: From = From::Admin;
 
     /// Asks the rule: PERMISSION_DENIED when it says no.
     async fn grant(app: &App, caller: &Caller, request: &R) -> Result<Self, FunctionError>;
 
-    /// Who asks, where their rights were read.
+    /// The caller with their rights, where these were read.
     fn requester(&self) -> Option<&Requester>;
 }
 
-/// A callable function, for the index: the caller is signed in, the payload is good and the permit's rule
-/// says yes before `handler` runs, in that order.
+/// A callable function for the function table. Before `handler` runs, the caller must be signed in, then the payload
+/// must be valid, and then the permit's rule must allow the call.
 pub fn callable<R, P, H, F>(name: &'static str, summary: &'static str, handler: H) -> Function<App>
 where
     R: Payload,
@@ -70,11 +70,11 @@ where
     H: Fn(App, P, R) -> F + Send + Sync + 'static,
     F: Future<Output = Result<R::Answer, FunctionError>> + Send + 'static,
 {
-    speaking_callable(name, summary, move |app, permit, request, _| handler(app, permit, request))
+    streaming_callable(name, summary, move |app, permit, request, _| handler(app, permit, request))
 }
 
-/// A callable function whose handler speaks before it answers; else as [`callable`].
-pub fn speaking_callable<R, P, H, F>(name: &'static str, summary: &'static str, handler: H) -> Function<App>
+/// A streaming callable: its handler may send chunks before the answer. Otherwise as [`callable`].
+pub fn streaming_callable<R, P, H, F>(name: &'static str, summary: &'static str, handler: H) -> Function<App>
 where
     R: Payload,
     P: Permit<R>,
@@ -99,8 +99,8 @@ where
     described.with_access(P::RULE.text())
 }
 
-/// A token of the other project names somebody else: UIDs of the two projects have nothing to do with each
-/// other.
+/// Refuses tokens of the wrong project: UIDs of the two projects are unrelated, so such a token would name somebody
+/// else.
 fn check_project(app: &App, caller: &Caller, from: From) -> Result<(), FunctionError> {
     let (admin, assessment) = (app.accounts.admin.project(), app.accounts.assessment.project());
     let fits = match from {

@@ -9,7 +9,7 @@ use crate::runtime::sign_in::SignIn;
 use crate::runtime::{Caller, FunctionError, Status};
 use crate::store::Document;
 
-/// Who asks, with their rights.
+/// The caller, with their rights.
 #[derive(Clone, Debug)]
 pub struct Requester {
     /// The Auth UID in the admin project.
@@ -45,8 +45,8 @@ pub fn denied(message: &str) -> FunctionError {
     FunctionError::new(Status::PermissionDenied, message)
 }
 
-/// Leave of anybody signed in to act about themselves. Nothing is read, so whoever changes or tells anything on it must
-/// ask [`check_not_suspended`] once the claims are read.
+/// Permit of anybody signed in to act about themselves. It reads nothing, so a handler that changes or reveals anything
+/// must call [`check_not_suspended`] once it has read the claims.
 #[derive(Clone, Debug)]
 pub struct Itself {
     /// Who.

@@ -40,8 +40,8 @@ impl<R: Payload + NamesUser> Permit<R> for UserAdmin {
     /// when the user is named by their document.
     async fn grant(app: &App, caller: &Caller, request: &R) -> Result<Self, FunctionError> {
         let requester = Requester::of(app, caller).await?;
-        let own = || Found { admin_uid: requester.uid.clone(), ..Found::default() };
-        let found = match Found::of(app, request.user()).await? {
+        let own = || SignedInTarget { admin_uid: requester.uid.clone(), ..SignedInTarget::default() };
+        let found = match SignedInTarget::of(app, request.user()).await? {
             // Whose account it is, nothing on record says, or too much does: for super admins to find out.
             Some(found) if found.is_doubtful && !requester.claims.super_admin && requester.uid != found.admin_uid => {
                 return Err(denied(DENIED));
@@ -80,7 +80,7 @@ pub async fn looks_after(app: &App, requester: &Requester, admin_uid: &str) -> R
     if requester.claims.super_admin {
         return Ok(true);
     }
-    let found = Found::of(app, admin_uid).await?;
+    let found = SignedInTarget::of(app, admin_uid).await?;
     Ok(found
         .is_some_and(|found| !found.is_doubtful && administers(&requester.claims, &found.claims, found.user.as_ref())))
 }
@@ -91,7 +91,7 @@ pub async fn check_appointable(app: &App, requester: &Requester, admin_uid: &str
     if requester.claims.super_admin {
         return Ok(());
     }
-    let Some(found) = Found::of(app, admin_uid).await? else { return Ok(()) };
+    let Some(found) = SignedInTarget::of(app, admin_uid).await? else { return Ok(()) };
     let is_student = found.user.as_ref().is_some_and(user::is_student);
     match is_student && !administers(&requester.claims, &found.claims, found.user.as_ref()) {
         true => Err(denied("This is a student whom you don't administer.")),
@@ -111,7 +111,7 @@ fn administers(claims: &Claims, target: &Claims, user: Option<&Fields>) -> bool 
 }
 
 #[derive(Default)]
-struct Found {
+struct SignedInTarget {
     admin_uid: String,
     claims: Claims,
     user: Option<Fields>,
@@ -121,8 +121,8 @@ struct Found {
     is_double: bool,
 }
 
-impl Found {
-    async fn of(app: &App, uid: &str) -> Result<Option<Found>, FunctionError> {
+impl SignedInTarget {
+    async fn of(app: &App, uid: &str) -> Result<Option<SignedInTarget>, FunctionError> {
         let admin = &app.stores.admin;
         let user = user_path(uid)?;
         let found = admin.get_all(&[Claims::path(uid)?, user]).await?;
@@ -134,7 +134,7 @@ impl Found {
                 false => admin.get(&user_path(&claims.roar_uid)?).await?,
             };
             let user = user.map(|user| user.fields);
-            return Ok(Some(Found { admin_uid: uid.to_owned(), claims, user, ..Found::default() }));
+            return Ok(Some(SignedInTarget { admin_uid: uid.to_owned(), claims, user, ..SignedInTarget::default() }));
         }
         let Some(user) = user else { return Ok(None) };
         let holders = admin.query(user_claims::of_user(uid).limit(2)).await?;
@@ -147,7 +147,7 @@ impl Found {
         };
         let claims = Claims::read(&admin_uid, document);
         let (is_doubtful, is_double) = (document.is_none(), holders.len() > 1);
-        Ok(Some(Found { admin_uid, claims, user: Some(user.fields), is_doubtful, is_double }))
+        Ok(Some(SignedInTarget { admin_uid, claims, user: Some(user.fields), is_doubtful, is_double }))
     }
 }
 

@@ -1,5 +1,5 @@
-//! What the runs of a task mean for the student's assignment
-//! (docs/domain/runs.md#what-an-assignment-takes-from-its-runs). Pure.
+//! How the runs of a task change the student's assignment (docs/domain/runs.md#what-an-assignment-takes-from-its-runs).
+//! Pure.
 
 use super::best::{Run, best};
 use crate::documents::assignment::{
@@ -8,22 +8,22 @@ use crate::documents::assignment::{
 use crate::fields;
 use crate::store::{Fields, Timestamp, Value};
 
-/// What becomes of an assignment.
+/// How an assignment changes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// It says so already.
+    /// The assignment is right already.
     Same,
-    /// It has no such task.
+    /// The assignment doesn't have the task.
     NoTask,
-    /// These fields change.
+    /// These fields of the assignment change.
     Changed(Fields),
 }
 
-/// Brings the assignment in line with `runs`, all that the student has of the task in it.
+/// Brings the assignment in line with `runs`, which are all runs that the student has of the task in this assignment.
 ///
-/// `left` is when a run went away, if that's why it's looked at. Then, and only then, a task without
-/// runs is cleared: of what runs brought, and of what the client noted about them up to that time. A
-/// task that's hosted elsewhere is completed without any run, and nothing takes that away.
+/// `left` is the time at which a run was removed, if that is the reason for this update. Then, and only then, a task
+/// without runs is cleared of everything that came from runs and of what the client wrote about them up to that time. A
+/// task that's hosted elsewhere is completed without any run, and nothing clears that.
 pub fn follow(assignment: &Fields, task: &str, runs: &[Run], left: Option<Timestamp>, now: Timestamp) -> Outcome {
     let mut assessments = assignment::assessments(assignment).to_vec();
     let found = assessments.iter_mut().find_map(|assessment| match assessment {
@@ -53,7 +53,7 @@ pub fn follow(assignment: &Fields, task: &str, runs: &[Run], left: Option<Timest
     let (started, completed) = if cleared {
         (assessments.iter().any(|assessment| has_started(assessment, &current)), complete)
     } else {
-        // What the client has set stays set: only the removal of work takes it back.
+        // Values that the client has set stay; only the removal of work resets them.
         (true, complete || flag(assignment::field::COMPLETED))
     };
     if same_task && started == flag(assignment::field::STARTED) && completed == flag(assignment::field::COMPLETED) {
@@ -68,7 +68,7 @@ pub fn follow(assignment: &Fields, task: &str, runs: &[Run], left: Option<Timest
     })
 }
 
-/// Puts what the runs say into the task's entry.
+/// Copies what the runs say into the task's entry.
 fn fill(entry: &mut Fields, best: &Run, runs: &[Run]) {
     let mut all: Vec<&Run> = runs.iter().collect();
     all.sort_by(|one, other| one.by_start(other));
@@ -83,7 +83,7 @@ fn fill(entry: &mut Fields, best: &Run, runs: &[Run]) {
             Some(time) => {
                 entry.insert(name.to_owned(), Value::Timestamp(time));
             }
-            // Readers take a null for a date, so there is a date or nothing.
+            // Readers take null for a date, so write a date or nothing.
             None if !is_set(entry, name) => {
                 entry.remove(name);
             }
@@ -92,11 +92,11 @@ fn fill(entry: &mut Fields, best: &Run, runs: &[Run]) {
     }
 }
 
-/// Clears the entry of a task whose last run has left; false where nothing is to be cleared.
+/// Clears the entry of a task whose last run was removed; false where there is nothing to clear.
 ///
-/// An entry that names runs is cleared whole. One that names none, because the run came and left
-/// before anybody looked, loses the dates that the client set before the run left: later ones belong
-/// to something else. Either way it ends with an empty list of runs, and is done with.
+/// An entry that names runs is cleared entirely. An entry that names none, because the run was created and removed
+/// before an event was handled, loses the dates that the client set before the removal; later dates belong to newer
+/// work. Either way the entry ends with an empty list of runs, which marks it as cleared.
 fn clear(entry: &mut Fields, left: Timestamp) -> bool {
     let names_runs = names_runs(entry);
     let mut cleared = names_runs || entry.get(assignment::field::ALL_RUN_IDS).and_then(Value::as_array).is_none();
@@ -125,12 +125,12 @@ fn stored_progress<'a>(assignment: &'a Fields, key: &str) -> Option<&'a str> {
     assignment.get(assignment::field::PROGRESS)?.as_map()?.get(key)?.as_str()
 }
 
-/// A task's progress, under either spelling of its key.
+/// A task's progress, under either form of its key.
 fn progress_of<'a>(assignment: &'a Fields, task: &str) -> Option<&'a str> {
     stored_progress(assignment, &progress_key(task)).or_else(|| stored_progress(assignment, task))
 }
 
-/// All of the progress map: the tasks' entries under their keys, and what else it holds as it was.
+/// The complete progress map: the tasks' entries under their keys, and all other entries unchanged.
 fn whole_progress(assignment: &Fields, assessments: &[Value], current: Fields) -> Fields {
     let mut all = assignment::marks(assignment).cloned().unwrap_or_default();
     for task in assessments.iter().filter_map(Value::as_map).filter_map(task_id) {

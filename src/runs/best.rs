@@ -1,19 +1,19 @@
-//! Which run of a task counts (docs/domain/runs.md#the-best-run). Pure.
+//! Which run of a task is the best one (docs/domain/runs.md#the-best-run). Pure.
 
 use std::cmp::Ordering;
 
 use crate::documents::run;
 use crate::store::{Fields, Timestamp, Value, lookup};
 
-/// Runs of one task of an assignment that are compared, beside the best so far.
+/// The most runs of one task of an assignment that are compared, besides the best one so far.
 pub const MOST_OF_TASK: usize = 100;
 
-/// What of a run matters to the choice of the best one, and to the assignment.
+/// The part of a run document that matters to the choice of the best run, and to the assignment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
     /// Its document's ID.
     pub id: String,
-    /// The student went through to the end.
+    /// Whether the student reached the end.
     pub completed: bool,
     /// When it began.
     pub started: Option<Timestamp>,
@@ -21,15 +21,15 @@ pub struct Run {
     pub finished: Option<Timestamp>,
     /// The standard error of the ability that the test estimates; `None` where it estimates none.
     pub theta_se: Option<f64>,
-    /// How many items were tried.
+    /// How many items the student attempted.
     pub attempted: f64,
-    /// It's marked as the best of its task.
+    /// Whether the run is marked as the best of its task.
     pub is_marked: bool,
 }
 
-/// The fields that [`Run::of`] reads: what a query for runs needs to select.
+/// The fields that [`Run::of`] reads, for queries to select.
 ///
-/// No more than these: clients write the maps around them.
+/// These are single fields, because clients write the maps around them, which may be large.
 pub const FIELDS: [&str; 6] = [
     run::field::COMPLETED,
     run::field::TIME_STARTED,
@@ -55,13 +55,13 @@ impl Run {
         }
     }
 
-    /// True when both show the same work, whatever they are marked as.
+    /// True when both runs show the same work, whether or not they are marked as the best.
     pub fn does_as(&self, other: &Run) -> bool {
         *self == Run { is_marked: self.is_marked, ..other.clone() }
     }
 
-    /// How good the run is, smaller being better: completed ones come first, then those that estimate
-    /// an ability, the most precise before others, then those with items tried, the most before others.
+    /// The run's rank, smaller being better: completed runs come first; then runs that estimate an ability, the most
+    /// precise first; then runs with attempted items, the most items first.
     fn standing(&self) -> (u8, f64) {
         match self.theta_se {
             _ if self.completed => (0, 0.0),
@@ -92,8 +92,8 @@ pub fn best(runs: &[Run]) -> Option<&Run> {
     runs.iter().min_by(|one, other| one.compare(other))
 }
 
-/// Leaves of a task's runs, in order of their IDs, those that matter: the first of them, and the best so far
-/// ([`load`](super::load)).
+/// Reduces a task's runs, sorted by ID, to those that matter: the first [`MOST_OF_TASK`] of them and the best one so
+/// far ([`load`](super::load)).
 pub fn keep_those_that_matter(runs: &mut Vec<Run>) {
     let mut index = 0;
     runs.retain(|run| {
@@ -102,7 +102,7 @@ pub fn keep_those_that_matter(runs: &mut Vec<Run>) {
     });
 }
 
-/// A number that says something: zero and NaN are what clients write for "unknown".
+/// A meaningful number: clients write zero and NaN for "unknown".
 fn number(value: &Value) -> Option<f64> {
     let number = match value {
         Value::Integer(number) => *number as f64,

@@ -5,9 +5,9 @@ use crate::fields;
 use crate::store::size::value_size;
 use crate::store::{FieldPath, Fields, Value};
 
-/// The fields that [`due`] reads: what a query for runs needs to select.
+/// The fields that [`due`] reads, for queries to select.
 ///
-/// No more than these: clients write the maps around them.
+/// These are single fields, because clients write the maps around them, which may be large.
 pub const FIELDS: [&str; 7] = [
     run::path::WJ_PERCENTILE,
     run::path::TOSREC_PERCENTILE,
@@ -24,7 +24,7 @@ const MOST_BYTES: usize = 100;
 /// (docs/domain/decisions.md#a-55).
 const LOW: [&str; 4] = ["early-childhood", "early_childhood", "early", "elementary"];
 
-/// The category score that the run should have and hasn't; `None` where nothing is to be written.
+/// The category score that the run should have and lacks; `None` where there is nothing to write.
 pub fn due(task: &str, run: &Fields) -> Option<Value> {
     let composite = run::composite(run)?;
     let level = run::school_level(run)?;
@@ -41,7 +41,7 @@ pub fn due(task: &str, run: &Fields) -> Option<Value> {
     (composite.get(run::field::CATEGORY_SCORE) != Some(score)).then(|| score.clone())
 }
 
-/// Where the score is kept.
+/// The field that stores the score.
 pub fn path() -> FieldPath {
     run::category_score_path()
 }

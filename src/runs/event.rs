@@ -1,8 +1,8 @@
-//! What an event of a run asks for, told from its own payload (docs/domain/runs.md#which-changes-of-a-run-matter).
-//! Pure.
+//! What an event of a run requires, derived from the event's payload
+//! (docs/domain/runs.md#which-changes-of-a-run-matter). Pure.
 //!
-//! A run is written after every item of a test, and by this service itself. So what can't change
-//! anything is told apart here, before a single document is read.
+//! A run is written after every item of a test, and by this service itself. Changes without any effect are recognised
+//! here, before a single document is read.
 
 use super::best::Run;
 use super::category;
@@ -10,7 +10,7 @@ use crate::documents::administration::administration_path;
 use crate::documents::run;
 use crate::store::{DocumentChange, Fields, Timestamp};
 
-/// The runs that are compared with each other: those of one student with the same task and assignment.
+/// A task and an assignment: the runs of one student with the same pair are compared with each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pair {
     /// The task's ID.
@@ -19,29 +19,28 @@ pub struct Pair {
     pub assignment: String,
 }
 
-/// What is to be done about a [`Pair`].
+/// What to do about the runs of a [`Pair`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Touched {
-    /// Which runs.
+    /// The pair.
     pub pair: Pair,
-    /// When the event's run left them, if it did.
+    /// When the event's run left the pair, if it did.
     pub left: Option<Timestamp>,
 }
 
-/// What an event asks for.
+/// What an event requires.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Asked {
-    /// Nothing that it tells matters.
+    /// Nothing.
     Nothing,
-    /// Only the run's category score is to be written.
+    /// Only writing the run's category score.
     Category,
-    /// The best runs are to be chosen anew, and the assignment is to follow.
+    /// Choosing the best runs again, and updating the assignment.
     Choice(Vec<Touched>),
 }
 
 impl Pair {
-    /// The runs that a run belongs to; `None` for one that's outside any assignment, or names one that
-    /// can't exist.
+    /// The pair of a run; `None` for a run outside any assignment, or with IDs that can't exist.
     pub fn of(run: &Fields) -> Option<Pair> {
         let text = |name: &str| run.get(name)?.as_str().filter(|text| !text.is_empty());
         let (task, assignment) = (text(run::field::TASK_ID)?, text(run::field::ASSIGNMENT_ID)?);
@@ -50,7 +49,7 @@ impl Pair {
     }
 }
 
-/// What a change of a run asks for.
+/// What a change of a run requires.
 pub fn asked(change: &DocumentChange) -> Asked {
     let id = change.path.id();
     let before = change.before.as_ref().map(|document| &document.fields);
@@ -71,12 +70,11 @@ pub fn asked(change: &DocumentChange) -> Asked {
     if touched.is_empty() { Asked::Nothing } else { Asked::Choice(touched) }
 }
 
-/// True when the change of a run can change neither the choice of the best one nor what the
-/// assignment says.
+/// True when the change of a run can change neither the choice of the best run nor what the assignment says.
 ///
-/// Scores matter as far as they enter the choice; and not even that far while they get better in a
-/// run that is marked as the best. It was when it was marked, every change for the worse and every
-/// change of another run since has an event of its own, and the mark is set in a transaction.
+/// Scores matter only if they affect the choice, and improving scores of a run that is marked as the best don't: the
+/// run was the best when it was marked, every change for the worse and every change of another run since has its own
+/// event, and the mark is set in a transaction.
 fn is_harmless(id: &str, before: &Fields, after: &Fields) -> bool {
     let same = |name: &str| before.get(name) == after.get(name);
     if ![run::field::COMPLETED, run::field::TIME_STARTED, run::field::TIME_FINISHED, run::field::RELIABLE]

@@ -1,4 +1,4 @@
-//! The event of runs.
+//! The handler of the events of runs.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +19,7 @@ use crate::fields;
 use crate::runtime::{DocumentEvent, HandlerError};
 use crate::store::{DocPath, FieldPath, Fields, Precondition, StoreError, Transaction, Value, Write};
 
-/// How often an assignment is held against runs that change all the while; then the event comes again, later.
+/// How often an assignment is compared again with runs that keep changing; then the event is retried later.
 const ROUNDS: usize = 10;
 
 /// `syncOnRunDocUpdate` (docs/domain/runs.md): marks the best of a task's runs in the
@@ -45,12 +45,12 @@ pub async fn written(app: App, event: DocumentEvent) -> Result<(), HandlerError>
     Ok(())
 }
 
-/// Chooses the best run of a pair and lets the assignment follow.
+/// Chooses the best run of a pair and updates the assignment.
 ///
-/// No transaction spans two databases, so the assignment may have been written from runs that changed
-/// in between, after the event of that change found nothing to do. Therefore what was written is held
-/// against the runs once more, until both agree. A run of this function that's cut short anywhere is
-/// made good by the event's next delivery: neither step asks whether the other changed anything.
+/// No transaction spans two databases. So the assignment may be written from runs that have changed in between, after
+/// the event of that change found nothing to do. Therefore the written assignment is compared with the runs again until
+/// both agree. An interrupted run of this function is made up for by the event's next delivery, because neither step
+/// depends on whether the other changed anything.
 async fn sync(app: &App, user: &DocPath, run: &DocPath, touched: &Touched) -> Result<(), HandlerError> {
     let path = assignment_path(user, &touched.pair.assignment)?;
     let mut written = None;
@@ -65,8 +65,8 @@ async fn sync(app: &App, user: &DocPath, run: &DocPath, touched: &Touched) -> Re
     Err(StoreError::Contention.into())
 }
 
-/// Marks the best run of a pair and gives all of its runs; writes the category score that `run` should
-/// have, if it's one of them.
+/// Marks the best run of a pair and returns the pair's runs; writes the category score that `run` lacks, if `run`
+/// belongs to the pair.
 async fn mark(app: &App, tx: Transaction, user: &DocPath, run: &DocPath, pair: &Pair) -> Result<Vec<Run>, StoreError> {
     let known = load::of_pair(&tx, user, run, pair, |path| app.stores.assessment.reference(path)).await?;
     let mut runs: Vec<Run> = known.iter().map(|known| known.run.clone()).collect();
@@ -81,7 +81,7 @@ async fn mark(app: &App, tx: Transaction, user: &DocPath, run: &DocPath, pair: &
     Ok(runs)
 }
 
-/// The write that marks a run and scores it; `None` where it's right already.
+/// The write that marks and scores a run; `None` where the run is right already.
 fn marks(app: &App, run: DocPath, marked: Option<bool>, is_best: bool, score: Option<Value>) -> Option<Write> {
     let (mut fields, mut mask) = (Fields::new(), Vec::new());
     if marked != Some(is_best) {
@@ -96,7 +96,7 @@ fn marks(app: &App, run: DocPath, marked: Option<bool>, is_best: bool, score: Op
     (!mask.is_empty()).then(|| Write::merge(run, fields, mask).when(Precondition::Exists))
 }
 
-/// Writes the category score that the run should have: all that its event left to do.
+/// Writes the category score that the run lacks, which is all that its event requires.
 async fn score(tx: Transaction, run: &DocPath) -> Result<(), StoreError> {
     let Some(current) = tx.get(run).await? else { return Ok(()) };
     let due = Pair::of(&current.fields).and_then(|pair| category::due(&pair.task, &current.fields));
@@ -107,11 +107,11 @@ async fn score(tx: Transaction, run: &DocPath) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Brings the assignment in line with the runs of one of its tasks; true when it was written.
+/// Updates the assignment from the runs of one of its tasks; true when the assignment was written.
 async fn follow_with(app: &App, path: &DocPath, touched: &Touched, runs: &[Run]) -> Result<bool, HandlerError> {
     let Pair { task, assignment } = &touched.pair;
     if runs.is_empty() && touched.left.is_none() {
-        // The run is gone already; the event of that clears the task.
+        // The run is gone already; the event of its deletion clears the task.
         return Ok(false);
     }
     let edit = |fields: &Fields| match follow(fields, task, runs, touched.left, app.now()) {
@@ -133,7 +133,7 @@ async fn follow_with(app: &App, path: &DocPath, touched: &Touched, runs: &[Run])
     Ok(amended == Amended::Done)
 }
 
-/// Which of these runs of a student are known to have been deleted: those that are archived. One read a run.
+/// Which of these runs of a student are known to be deleted, because they are archived. Costs one read for each run.
 pub async fn deleted_runs(app: &App, user: &DocPath, ids: &BTreeSet<String>) -> Result<BTreeSet<String>, StoreError> {
     if ids.is_empty() {
         return Ok(BTreeSet::new());
@@ -143,8 +143,8 @@ pub async fn deleted_runs(app: &App, user: &DocPath, ids: &BTreeSet<String>) -> 
     Ok(found.into_iter().zip(&archives).filter_map(|(found, path)| found.map(|_| path.id().to_owned())).collect())
 }
 
-/// Brings one task of an assignment in line with its runs, of which `run` is or was one: after a client's write that left
-/// runs out.
+/// Updates one task of an assignment from its runs, after a client's write has dropped runs. `run` is one of the
+/// dropped runs.
 pub async fn note_again(app: &App, assignment: &DocPath, task: String, run: &str) -> Result<(), HandlerError> {
     let user = assignment.parent().ok_or_else(|| HandlerError::Permanent("not an assignment's path".to_owned()))?;
     let Ok(run) = run_path(&user, run) else { return Ok(()) };
@@ -152,8 +152,8 @@ pub async fn note_again(app: &App, assignment: &DocPath, task: String, run: &str
     sync(app, &user, &run, &Touched { pair, left: None }).await
 }
 
-/// Brings an assignment in line with all runs of it: one that comes again after its student was away has missed
-/// their events. Reads the runs, and the assignment; where it's written, both once more, as [`sync`] does.
+/// Updates an assignment from all of its runs, for a restored assignment, which missed the events of its runs. Reads
+/// the runs and the assignment; after a write, both again, as [`sync`] does.
 pub async fn hold_assignment(app: &App, path: &DocPath) -> Result<(), HandlerError> {
     let user = path.parent().ok_or_else(|| HandlerError::Permanent("not an assignment's path".to_owned()))?;
     let mut written = None;

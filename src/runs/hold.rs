@@ -1,8 +1,8 @@
-//! An assignment held against all of its student's runs: what they say wins
+//! Compares an assignment with all of its student's runs; where they disagree, the runs win
 //! (docs/domain/runs.md#an-assignment-held-against-its-runs). Pure.
 //!
-//! Usually each run's own event brings its task in line. An assignment that comes again after its student was away
-//! has missed such events, and `reconcile` looks for whatever else went amiss.
+//! Usually each run's own event updates its task. A restored assignment has missed such events, and `reconcile` looks
+//! for any other disagreement.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,12 +17,12 @@ use crate::store::{Document, Fields, Timestamp, Value};
 /// A student's runs of one assignment, by task.
 pub type RunsByTask = BTreeMap<String, Vec<Run>>;
 
-/// The fields of runs that [`by_task`] looks at.
+/// The fields of runs that [`by_task`] reads.
 pub fn fields_by_task() -> Vec<&'static str> {
     best::FIELDS.into_iter().chain([run::field::TASK_ID]).collect()
 }
 
-/// The runs of these documents by task; those without a task are left out.
+/// Groups run documents by task; runs without a task are left out.
 pub fn by_task<'a>(documents: impl IntoIterator<Item = &'a Document>) -> RunsByTask {
     let mut runs = RunsByTask::new();
     for document in documents {
@@ -34,12 +34,12 @@ pub fn by_task<'a>(documents: impl IntoIterator<Item = &'a Document>) -> RunsByT
     runs
 }
 
-/// The fields of the assignment that change so that it agrees with the runs; none when it does.
+/// The fields of the assignment that have to change so that it agrees with the runs; empty when it does.
 ///
-/// A task without runs is cleared where the assignment names runs of it and all of them are known to be `deleted`. A
-/// run that's merely not found clears nothing: perhaps the database isn't the whole one. What a client noted of a task
-/// that never had a run stays. A task that has runs and isn't in the assignment joins it, where
-/// `administration`, with the student, says what it is.
+/// A task without runs is cleared where the assignment names runs of the task and all of these are known to be
+/// `deleted`. A run that is merely not found clears nothing, because the database may be incomplete. What a client
+/// wrote about a task that never had a run stays. A task that has runs and isn't in the assignment is added where
+/// `administration`, with the student, defines its entry.
 pub fn hold(
     assignment: &Fields,
     runs: &RunsByTask,
@@ -64,7 +64,7 @@ pub fn hold(
     changes
 }
 
-/// The IDs of runs that the assignment names, of tasks of which there's no run.
+/// The IDs of runs that the assignment names for tasks without any run.
 pub fn not_found(assignment: &Fields, runs: &RunsByTask) -> BTreeSet<String> {
     without_runs(assignment, runs).into_values().flatten().collect()
 }

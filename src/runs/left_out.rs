@@ -1,15 +1,15 @@
-//! Runs that a client's write has left out of an assignment (docs/domain/runs.md#runs-that-a-write-leaves-out). Pure.
+//! Runs that a client's write has dropped from an assignment (docs/domain/runs.md#runs-that-a-write-leaves-out). Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::documents::assignment::{assessments_of, field, task_id};
 use crate::store::{Fields, Value};
 
-/// The tasks of which the assignment no longer names all runs, or another one as the best of the same runs, although this
-/// service didn't change that; each with one of the runs that were named before.
+/// The tasks for which the assignment no longer names all runs, or names another best run among the same runs, although
+/// this service didn't write the change; each with one of the runs that were named before.
 ///
-/// What this service takes from runs comes with a new `cloudSyncTimestamp`, which no client may write. Runs that joined are
-/// the service's as well, for no client may name any.
+/// Writes of this service are recognised by a new `cloudSyncTimestamp`, which no client may write. Added runs are also
+/// the service's writes, because clients may not name runs.
 pub fn left_out(before: &Fields, after: &Fields) -> BTreeMap<String, String> {
     if before.get(field::CLOUD_SYNC_TIMESTAMP) != after.get(field::CLOUD_SYNC_TIMESTAMP) {
         return BTreeMap::new();

@@ -1,8 +1,9 @@
-//! Reading runs. Clients make runs, as many and as large as the security rules let them; so what is read of them is
-//! bounded here, in number and in size, whatever they have made.
+//! Loads runs. Clients create runs, as many and as large as the security rules allow; so this module bounds how many
+//! are read, and how large they may be.
 //!
-//! Of a task of an assignment, the first [`MOST_OF_TASK`] runs by ID matter, and the one that is marked as the best so
-//! far. Nobody takes a test so often; who makes more runs than that by other means has the best of these.
+//! For each task of an assignment, the first [`MOST_OF_TASK`] runs by ID are considered, and the one that is marked as
+//! the best so far. Nobody takes a test that often; somebody who creates more runs in other ways gets the best of
+//! these.
 
 pub use super::best::MOST_OF_TASK;
 use super::best::{self, Run};
@@ -14,26 +15,26 @@ use crate::documents::run;
 use crate::store::path::NAME_FIELD;
 use crate::store::{Database, Direction, DocPath, Document, Query, StoreError, Transaction, Value};
 
-/// Runs of one assignment that are looked at.
+/// The most runs of one assignment that are considered.
 pub const MOST_OF_ASSIGNMENT: usize = 1000;
-/// Runs of one student that follow the student.
+/// The most runs of one student that are updated when the student changes.
 pub const MOST_OF_STUDENT: usize = 5000;
-/// Runs held in memory as documents at once: each of them may have a million bytes.
+/// Run documents held in memory at once; each may have a million bytes.
 const PAGE: u32 = 20;
 
-/// A run of a pair, as far as it matters.
-pub(super) struct Known {
+/// A run of a pair, with what a transaction may have to correct.
+pub(super) struct LoadedRun {
     pub(super) path: DocPath,
     pub(super) run: Run,
-    /// What it says of being the best.
+    /// The run's mark of being the best, if it has one.
     pub(super) marked: Option<bool>,
-    /// The score by category that it lacks.
+    /// The category score that the run lacks.
     pub(super) due: Option<Value>,
 }
 
-impl Known {
-    fn of(document: &Document, pair: &Pair) -> Known {
-        Known {
+impl LoadedRun {
+    fn of(document: &Document, pair: &Pair) -> LoadedRun {
+        LoadedRun {
             path: document.path.clone(),
             run: Run::of(document.id(), &document.fields),
             marked: document.fields.get(BEST).and_then(Value::as_bool),
@@ -45,30 +46,30 @@ impl Known {
 /// The field that marks the best run.
 pub(super) const BEST: &str = run::field::BEST_RUN;
 
-/// The runs of a pair that matter, as a transaction finds them; `own`, if it's one of the pair, among them.
+/// The runs of a pair that matter, read in a transaction; includes `own` if it belongs to the pair.
 ///
-/// Reads: the runs, [`MOST_OF_TASK`] at most; where there are that many, up to three more.
+/// Reads the runs, at most [`MOST_OF_TASK`]; where there are that many, up to three more.
 pub(super) async fn of_pair(
     tx: &Transaction,
     user: &DocPath,
     own: &DocPath,
     pair: &Pair,
     reference: impl Fn(&DocPath) -> Value,
-) -> Result<Vec<Known>, StoreError> {
+) -> Result<Vec<LoadedRun>, StoreError> {
     let selected: Vec<&str> = best::FIELDS.into_iter().chain(category::FIELDS).chain([BEST]).collect();
     let all = Query::collection(format!("{user}/runs"))
         .equal(run::field::ASSIGNMENT_ID, pair.assignment.as_str())
         .equal(run::field::TASK_ID, pair.task.as_str())
         .select(&selected);
     let by_id = all.clone().order_by(NAME_FIELD, Direction::Ascending).limit(PAGE);
-    let mut known: Vec<Known> = Vec::new();
+    let mut known: Vec<LoadedRun> = Vec::new();
     loop {
         let query = match known.last() {
             Some(last) => by_id.clone().start_after(vec![reference(&last.path)]),
             None => by_id.clone(),
         };
         let page = tx.query(query).await?;
-        known.extend(page.iter().map(|document| Known::of(document, pair)));
+        known.extend(page.iter().map(|document| LoadedRun::of(document, pair)));
         if page.len() < PAGE as usize {
             return Ok(known);
         }
@@ -76,18 +77,18 @@ pub(super) async fn of_pair(
             break;
         }
     }
-    // There may be more: the best so far stays the best unless one of these is better.
+    // There may be more runs; the best one so far stays the best unless one of these is better.
     let marked = tx.query(all.equal(BEST, true).limit(2)).await?;
     let own = tx.get(own).await?.filter(|own| Pair::of(&own.fields).as_ref() == Some(pair));
     for document in marked.iter().chain(&own) {
         if known.iter().all(|known| known.path != document.path) {
-            known.push(Known::of(document, pair));
+            known.push(LoadedRun::of(document, pair));
         }
     }
     Ok(known)
 }
 
-/// The runs of a student's assignment that matter, by task. One read a run, or one when there is none.
+/// The runs of a student's assignment that matter, by task. Costs one read for each run, or one when there are none.
 pub async fn runs_of_assignment(app: &App, user: &DocPath, assignment: &str) -> Result<RunsByTask, StoreError> {
     let query = Query::collection(format!("{user}/runs"))
         .equal(run::field::ASSIGNMENT_ID, assignment)
@@ -104,7 +105,7 @@ pub async fn runs_of_assignment(app: &App, user: &DocPath, assignment: &str) -> 
     Ok(runs)
 }
 
-/// Goes through the results of a query for runs page by page, up to so many.
+/// Reads the results of a query for runs page by page, up to a maximum number.
 pub struct Pages<'a> {
     database: &'a Database,
     query: Query,
@@ -114,12 +115,12 @@ pub struct Pages<'a> {
 }
 
 impl<'a> Pages<'a> {
-    /// The query's order must end with the documents' names, and have nothing else.
+    /// Pages of `query`, whose order must be by document name only.
     pub fn new(database: &'a Database, query: Query, most: usize) -> Pages<'a> {
         Pages { database, query: query.limit(PAGE), left: most, cursor: None, is_done: false }
     }
 
-    /// The next page; `None` after the last. Empty when there is nothing at all.
+    /// The next page; `None` after the last. The first page is empty when there are no results.
     pub async fn next(&mut self) -> Result<Option<Vec<Document>>, StoreError> {
         if self.is_done || self.left == 0 {
             return Ok(None);

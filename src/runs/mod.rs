@@ -1,5 +1,5 @@
-//! Runs of tasks in the assessment database: which one of a task's runs counts, its score for reports
-//! by category, and what the runs mean for the assignment in the admin database.
+//! Runs of tasks in the assessment database: which run of a task is the best one, its category score for reports, and
+//! how runs update the assignment in the admin database.
 
 pub mod assignment;
 pub mod best;

@@ -1,8 +1,8 @@
-//! What a run shows of its student, and how that follows the student
-//! (docs/domain/runs.md#what-a-run-shows-of-its-student). Pure.
+//! The student data in a run, and how it follows the student (docs/domain/runs.md#what-a-run-shows-of-its-student).
+//! Pure.
 //!
-//! A run is a snapshot of its start: a grade in it stays. A date of birth is corrected, and the orgs
-//! follow the assignment, while that is open.
+//! A run is a snapshot of its start, so the grade in it stays. But a corrected date of birth is applied, and the orgs
+//! follow the assignment while the assignment is open.
 
 use jiff::civil::Date;
 
@@ -13,11 +13,11 @@ use crate::documents::user::age::{age_in_months, day};
 use crate::orgs::OrgLists;
 use crate::store::{FieldPath, Fields, Value};
 
-/// Spellings of the age in runs; the second of each pair is mended where it stands, never added
-/// (docs/domain/decisions.md#a-20).
+/// The fields with the age in runs, in both spellings; the second spelling is corrected where a run has it, but never
+/// added (docs/domain/decisions.md#a-20).
 const AGES: [(&str, &str); 2] = [(run::field::AGE_MONTHS, "age_months"), (run::field::AGE_YEARS, "age_years")];
 
-/// The fields of a run that are looked at here.
+/// The fields of a run that this module reads.
 pub const SHOWN: [&str; 10] = [
     run::field::ASSIGNMENT_ID,
     run::field::ASSIGNING_ORGS,
@@ -34,8 +34,8 @@ pub const SHOWN: [&str; 10] = [
 /// Fields and the mask to write them with.
 pub type Changes = (Fields, Vec<FieldPath>);
 
-/// What a corrected date of birth changes in a run: month and year of birth, and the age at its start.
-/// `None` when it says so already.
+/// What a corrected date of birth changes in a run: month and year of birth, and the age at the run's start. `None`
+/// when the run is right already.
 pub fn birth_changes(run: &Fields, born: Date) -> Option<Changes> {
     let data = run.get(run::field::USER_DATA).and_then(Value::as_map);
     let mut wanted =
@@ -62,7 +62,7 @@ pub fn birth_changes(run: &Fields, born: Date) -> Option<Changes> {
     Some((Fields::from([(run::field::USER_DATA.to_owned(), Value::Map(changed))]), mask))
 }
 
-/// What the orgs of its assignment change in a run. `None` when it has these already.
+/// What the orgs of its assignment change in a run. `None` when the run has these orgs already.
 pub fn org_changes(run: &Fields, assigning: &OrgLists, read: &OrgLists) -> Option<Changes> {
     let mut changed = Fields::new();
     for (name, lists) in [(run::field::ASSIGNING_ORGS, assigning), (run::field::READ_ORGS, read)] {

@@ -33,9 +33,9 @@ use crate::store::{DocPath, Document, FieldPath, StoreError, Transaction, Value,
 /// The function, as records call it.
 const FUNCTION: &str = "createAdministratorAccount";
 
-/// An administrator to be.
+/// A checked request of `createAdministratorAccount`.
 #[derive(Clone, PartialEq)]
-pub struct Request {
+pub struct AdministratorRequest {
     email: String,
     name: Name,
     /// The orgs that they are in.
@@ -77,7 +77,7 @@ pub struct Appointed {
     pub roar_uid: Id,
 }
 
-impl Payload for Request {
+impl Payload for AdministratorRequest {
     type Sent = CreateAdministratorAccount;
     type Answer = Appointed;
     const REFUSALS: &'static [(Status, &'static str)] = &[
@@ -97,7 +97,7 @@ impl Payload for Request {
             return Err(FunctionError::invalid("email must be an e-mail address."));
         }
         sent.name.check("name")?;
-        Ok(Request {
+        Ok(AdministratorRequest {
             email,
             name: sent.name,
             member_of: few_orgs(SentOrgs::lists(sent.orgs), "orgs")?,
@@ -120,24 +120,24 @@ impl Payload for Request {
     }
 }
 
-impl NamesOrgs for Request {
+impl NamesOrgs for AdministratorRequest {
     fn orgs(&self) -> &OrgLists {
         &self.admin_orgs
     }
 }
 
-/// Leave to make an administrator of the orgs that the request names.
+/// Permit to appoint an administrator of the orgs that the request names.
 pub struct Appoint {
     requester: Requester,
 }
 
 #[async_trait]
-impl Permit<Request> for Appoint {
+impl Permit<AdministratorRequest> for Appoint {
     const RULE: Rule = Rule::AboveOrgs;
 
     /// By the matrix for what they administer; what they are members of must be that, or above it.
-    async fn grant(app: &App, caller: &Caller, request: &Request) -> Result<Self, FunctionError> {
-        let AboveOrgs { requester } = <AboveOrgs as Permit<Request>>::grant(app, caller, request).await?;
+    async fn grant(app: &App, caller: &Caller, request: &AdministratorRequest) -> Result<Self, FunctionError> {
+        let AboveOrgs { requester } = <AboveOrgs as Permit<AdministratorRequest>>::grant(app, caller, request).await?;
         if !requester.claims.super_admin && !request.admin_orgs.of(OrgType::Family).is_empty() {
             return Err(denied("Only super admins may make administrators of families."));
         }
@@ -165,7 +165,7 @@ impl Permit<Request> for Appoint {
 pub async fn create_administrator_account(
     app: App,
     permit: Appoint,
-    request: Request,
+    request: AdministratorRequest,
 ) -> Result<Appointed, FunctionError> {
     let mut made = Made::default();
     match appoint(&app, &permit.requester, &request, &mut made).await {
@@ -177,7 +177,7 @@ pub async fn create_administrator_account(
     }
 }
 
-/// What this call has made so far.
+/// The accounts that this call has created so far.
 #[derive(Default)]
 struct Made {
     admin: Option<String>,
@@ -229,7 +229,7 @@ fn undo(state: &State<'_>) -> Decision<'static, bool> {
 async fn appoint(
     app: &App,
     requester: &Requester,
-    request: &Request,
+    request: &AdministratorRequest,
     made: &mut Made,
 ) -> Result<Appointed, FunctionError> {
     let by = requester.uid.as_str();
@@ -277,7 +277,7 @@ async fn bind_accounts(
     app: &App,
     by: &str,
     admin: &Account,
-    request: &Request,
+    request: &AdministratorRequest,
     made: &mut Made,
 ) -> Result<(Account, String), FunctionError> {
     let document = app.stores.admin.get(&claims_path(&admin.uid)?).await?;
@@ -303,7 +303,7 @@ async fn check_existing(
     app: &App,
     requester: &Requester,
     account: &Account,
-    request: &Request,
+    request: &AdministratorRequest,
 ) -> Result<(), FunctionError> {
     let document = app.stores.admin.get(&claims_path(&account.uid)?).await?;
     let known = Claims::read(&account.uid, document.as_ref());
@@ -358,7 +358,7 @@ async fn link(app: &App, assessment: &Account, admin_uid: &str) -> Result<(), Fu
 async fn create(
     app: &App,
     accounts: &Accounts,
-    request: &Request,
+    request: &AdministratorRequest,
     has_address: bool,
     made: &mut Option<String>,
 ) -> Result<Created, FunctionError> {
@@ -401,7 +401,7 @@ async fn assessment_account(
     app: &App,
     admin: &Account,
     bound: Option<&str>,
-    request: &Request,
+    request: &AdministratorRequest,
     made: &mut Made,
 ) -> Result<Account, FunctionError> {
     let accounts = &app.accounts.assessment;
@@ -442,7 +442,7 @@ async fn assessment_account(
 /// The administrator's users documents.
 struct User<'a> {
     app: &'a App,
-    request: &'a Request,
+    request: &'a AdministratorRequest,
     assessment_uid: &'a str,
 }
 

@@ -1,11 +1,11 @@
 //! What a change of a user's document means (docs/domain/assignments.md#when-a-student-changes). Pure.
 //!
-//! A date of birth is a correction, a grade a promotion, an org a move, the rest a plain edit; each
-//! reaches other documents of its own. Only [`changes`] of one of these cost anything.
+//! A date of birth is a correction, a grade a promotion, an org a move, the rest a plain edit; each kind affects
+//! different documents. Only changes that [`changes`] reports cost anything.
 
 use crate::documents::sync_notes::field;
 use crate::documents::user::age::{date_of_birth, day};
-use crate::documents::user::copy::Parts;
+use crate::documents::user::copy::CopiedParts;
 use crate::documents::user::grade::{grade_place, grade_text, same_text};
 use crate::documents::user::orgs::{current_orgs, is_org_id};
 use crate::documents::user::{self, is_living, is_of_type};
@@ -16,7 +16,7 @@ use crate::store::{Fields, Timestamp, Value};
 /// What changed about a user, as far as other documents depend on it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UserChange {
-    /// Who assigns to them: their orgs, their type, or whether they're archived.
+    /// What determines who assigns to the user: their orgs, their type, or whether they're archived.
     pub orgs: bool,
     /// Their grade.
     pub grade: bool,
@@ -26,9 +26,9 @@ pub struct UserChange {
     pub details: bool,
     /// Orgs that they left with this change.
     pub left: OrgLists,
-    /// Nobody followed them before: there are no runs to be mended.
+    /// The user wasn't followed before, so no runs have to be updated.
     pub new: bool,
-    /// Their grade or date of birth wasn't known and is now: that's no promotion, and brings what applies.
+    /// The grade or date of birth was unknown before: this is no promotion, and it assigns what applies.
     pub learnt: bool,
     /// Their student data until now, where it changed. What the event alone knows, so it isn't kept with a change
     /// that's to be followed again.
@@ -128,8 +128,8 @@ impl UserChange {
     }
 
     /// What of it the user's copy shows.
-    pub fn of_copy(&self) -> Parts {
-        Parts { orgs: self.orgs, grade: self.grade, birth: self.birth }
+    pub fn of_copy(&self) -> CopiedParts {
+        CopiedParts { orgs: self.orgs, grade: self.grade, birth: self.birth }
     }
 
     /// What either asks for.

@@ -1,7 +1,7 @@
-//! Who a user was when the service itself imported them, as digests: address, name and birth. Pure.
+//! Fingerprints of a user's address, name and birth at the time when the service imported the user. Pure.
 //!
-//! People edit what a users document shows. The digests are the service's alone (security rules close the field), so
-//! that an edited user is never taken for the person whom they were made to look like.
+//! People edit what a users document shows. The fingerprints can be written by the service only (security rules protect
+//! the field), so that an edited user is never mistaken for the person whom the edit imitates.
 
 use crate::digest::fingerprint;
 use crate::documents::user;

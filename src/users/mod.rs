@@ -1,4 +1,4 @@
-//! Users: what rules need to know about a person's document, and what a change of it means.
+//! Users: what the rules need to know from a person's document, and the effects of its changes.
 
 pub mod administrator;
 pub mod change;

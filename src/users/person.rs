@@ -38,7 +38,7 @@ impl std::fmt::Debug for Name {
 #[derive(Deserialize, JsonSchema)]
 #[serde(expecting = "an object with first and last, both text")]
 #[schemars(inline)]
-struct Parts {
+struct NameParts {
     /// Given name.
     #[schemars(length(max = LONGEST))]
     first: Filled,
@@ -57,7 +57,7 @@ impl<'de> Deserialize<'de> for Name {
         by_value(deserializer, |sent| match sent {
             Json::String(text) => Name::split(text),
             sent => {
-                let Parts { first, middle, last } = read_part(sent)?;
+                let NameParts { first, middle, last } = read_part(sent)?;
                 let trimmed = |text: String| text.trim().to_owned();
                 Ok(Name { first: trimmed(first.0), middle: Text::filled(middle).map(trimmed), last: trimmed(last.0) })
             }
@@ -76,7 +76,7 @@ impl JsonSchema for Name {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let whole = json!({ "type": "string", "pattern": "\\S +\\S", "maxLength": 3 * LONGEST });
-        json_schema!({ "anyOf": [generator.subschema_for::<Parts>(), whole] })
+        json_schema!({ "anyOf": [generator.subschema_for::<NameParts>(), whole] })
     }
 }
 

@@ -1,4 +1,4 @@
-//! What stands for a student where no name may: their PID (docs/domain/documents.md#pid).
+//! The PID, which identifies a student where no name may be used (docs/domain/documents.md#pid).
 
 /// `assessmentPid`: how the district and the school are called for short, as far as they have such names, and the CRC-32
 /// of the e-mail address in hexadecimal digits, joined by hyphens.

@@ -30,9 +30,9 @@ const LONGEST_EMAIL: usize = 254;
 /// The fields of `userRecord`.
 const FIELDS: [&str; 7] = ["email", "phoneNumber", "password", "displayName", "photoURL", "disabled", "emailVerified"];
 
-/// Whose account, and what changes.
+/// A checked request of `updateUserRecord`: whose account, and what changes.
 #[derive(Debug)]
-pub struct Request {
+pub struct UserRecordRequest {
     uid: String,
     update: AccountUpdate,
 }
@@ -99,7 +99,7 @@ inline_schemas! {
     Email: { "type": "string", "format": "email", "maxLength": LONGEST_EMAIL },
 }
 
-impl Payload for Request {
+impl Payload for UserRecordRequest {
     type Sent = UpdateUserRecord;
     type Answer = Nothing;
     const REFUSALS: &'static [(Status, &'static str)] =
@@ -116,7 +116,7 @@ impl Payload for Request {
         if all.values().all(Json::is_null) {
             return Err(at(Wrong::new(format_args!("must have one of {}", FIELDS.join(", ")))));
         }
-        Ok(Request { uid, update: update(known).map_err(at)? })
+        Ok(UserRecordRequest { uid, update: update(known).map_err(at)? })
     }
 
     fn example() -> (Json, Nothing) {
@@ -153,7 +153,7 @@ pub fn is_email(text: &str) -> bool {
     !name.is_empty() && !host.is_empty() && text.len() <= LONGEST_EMAIL && !text.contains(blank) && !name.contains('@')
 }
 
-impl NamesUser for Request {
+impl NamesUser for UserRecordRequest {
     fn user(&self) -> &str {
         &self.uid
     }
@@ -161,8 +161,12 @@ impl NamesUser for Request {
 
 /// Changes the account in the admin project; the one in the assessment project takes over the e-mail
 /// address, by which people are found there, and whether it can be used.
-pub async fn update_user_record(app: App, permit: UserAdmin, request: Request) -> Result<Nothing, FunctionError> {
-    let Request { mut update, .. } = request;
+pub async fn update_user_record(
+    app: App,
+    permit: UserAdmin,
+    request: UserRecordRequest,
+) -> Result<Nothing, FunctionError> {
+    let UserRecordRequest { mut update, .. } = request;
     let (requester, target) = (&permit.requester, &permit.target);
     // A verified address opens what a roster holds ready for it.
     if !requester.claims.super_admin && update.email_verified == Some(true) {
@@ -355,11 +359,11 @@ mod tests {
             (json!("x"), "userRecord must be an object"),
         ] {
             let data = json!({ "uid": "u1", "userRecord": record });
-            let error = Request::read(&data).expect_err("it's refused");
+            let error = UserRecordRequest::read(&data).expect_err("it's refused");
             assert!(error.message.starts_with(expected), "{record}: {}", error.message);
         }
-        let request = Request::read(&json!({"uid": "u1", "userRecord": {"email": "A@B.org"}})).expect("good");
+        let request = UserRecordRequest::read(&json!({"uid": "u1", "userRecord": {"email": "A@B.org"}})).expect("good");
         assert_eq!(request.update.email.as_deref(), Some("a@b.org"));
-        assert!(Request::read(&json!({"userRecord": {"disabled": true}})).is_err());
+        assert!(UserRecordRequest::read(&json!({"userRecord": {"disabled": true}})).is_err());
     }
 }

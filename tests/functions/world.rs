@@ -22,7 +22,7 @@ use roar_functions::runtime::budget::Budgets;
 use roar_functions::runtime::limits::SignedOut;
 use roar_functions::runtime::sign_in::SignInRules;
 use roar_functions::runtime::{Call, Caller, Capacity, DatabaseName, QueueOptions, Trigger};
-use roar_functions::service::{self, Parts, Service};
+use roar_functions::service::{self, Service, ServiceParts};
 use roar_functions::store::embedded::EmbeddedStore;
 use roar_functions::store::firestore::{FirestoreConfig, FirestoreStore};
 use roar_functions::store::{Database, DocPath, Document, Fields, Query, Timestamp, Value, Write};
@@ -51,7 +51,7 @@ pub fn service(
     // No signed token comes here, so nobody asks for keys.
     let keys = KeySource::new("http://127.0.0.1:9/", reqwest::Client::builder().build().expect("a client"));
     let name = |project: &str| DatabaseName { project: project.to_owned(), database: "(default)".to_owned() };
-    Service::assemble(Parts {
+    Service::assemble(ServiceParts {
         stores,
         accounts: accounts.expect("accounts"),
         admin: name(project),

@@ -12,7 +12,7 @@ use super::ownership::{Flow, Phase, phases};
 use super::problems::noting;
 use crate::administrations::definitions::{Definitions, Prepared};
 use crate::app::App;
-use crate::assignments::build::{Decision, Former};
+use crate::assignments::build::{Decision, FormerAssignment};
 use crate::assignments::counts::without_foreign;
 use crate::assignments::settlement::Settlement;
 use crate::assignments::side_effects::{lists_assignment, user_writes};
@@ -29,20 +29,19 @@ use crate::runtime::{HandlerError, Job, StoredTimestamp, Task, TaskOutcome, stor
 use crate::store::size::document_size;
 use crate::store::{Committed, Direction, DocPath, Document, Precondition, StoreError, Write};
 
-/// What the students of one commit may come to in writes, with some room up to 500 for counts of orgs
-/// that they have left and for the sync's own documents; and in bytes of assignments, with Firestore
-/// taking 10 MiB.
+/// Limits for one commit of students. Writes: Firestore takes 500, and some are left for the counts of orgs that the
+/// students have left and for the sync's own documents. Bytes of assignments: Firestore takes 10 MiB.
 const PAGE_WRITES: usize = 480;
 const PAGE_BYTES: usize = 5 << 20;
-/// The most writes that a page may come to before the sync's own.
+/// The most writes that a page may have before the sync's own writes are added.
 const MOST_WRITES: usize = 490;
-/// Students read at once: more than a chunk is packed for, so that a chunk is one query as a rule.
+/// Students read at once: more than a chunk is planned to have, so that one query usually reads the whole chunk.
 const READ_AHEAD: u32 = 500;
-/// How long a chunk waits for the event of a deletion that somebody else made, before it's taken as
-/// lost; and how often it looks.
+/// How long a chunk waits for the event of a deletion that was made outside of the service before it treats the event
+/// as lost, and how often it checks.
 const WAIT_FOR_DELETION: SignedDuration = SignedDuration::from_mins(10);
 const DELETION_POLL: Duration = Duration::from_secs(2);
-/// How often a page is read again, each time with fewer students, because students changed its assignments meanwhile.
+/// How often a page is retried, each time with fewer students, because its assignments changed in the meantime.
 const CONFLICTS: u32 = 8;
 
 /// Runs a chunk task to its end.
@@ -74,19 +73,19 @@ struct Chunk<'a> {
     plan: &'a str,
 }
 
-/// How much a page takes for granted.
+/// How a page finds the assignments that its students have already.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Care {
-    /// The user's lists tell which assignments exist.
-    Usual,
-    /// The commit met a conflict: look for every assignment.
-    Looked,
+enum Lookup {
+    /// Trust the lists in the students' documents.
+    ByLists,
+    /// The last commit met a conflict, so look for an assignment of every student.
+    Everywhere,
 }
 
-/// Students read and not dealt with yet.
+/// Students who were read and not processed yet.
 struct ReadAhead {
     users: VecDeque<Document>,
-    /// There may be more in the store.
+    /// The store may have more students.
     more: bool,
 }
 
@@ -96,17 +95,17 @@ impl ReadAhead {
     }
 }
 
-/// What a page came to.
+/// The result of processing a page.
 enum Page {
-    /// The task was done before or taken back, or the administration is gone.
+    /// The task is done or was cancelled, or the administration is gone.
     Void,
-    /// Another run of this very task is ahead.
+    /// Another run of the same task is further ahead.
     Elsewhere,
-    /// Deletions are still to be counted.
+    /// The counts still lack deletions whose events are pending.
     Wait,
     /// There may be more students after this one.
     More(String),
-    /// All students are dealt with; so many chunks are open after this one.
+    /// All students are processed; `open` chunks of the phase remain.
     Last { open: Option<i64> },
 }
 
@@ -131,7 +130,7 @@ impl Chunk<'_> {
         let mut cursor = task.payload.progress.cursor.clone();
         let mut ahead = ReadAhead::nothing();
         loop {
-            match self.page_with_care(task, prepared, cursor.as_deref(), &mut ahead).await? {
+            match self.page_with_retry(task, prepared, cursor.as_deref(), &mut ahead).await? {
                 Page::Void => return Ok(TaskOutcome::Finished),
                 Page::Elsewhere => return Ok(TaskOutcome::Committed),
                 Page::Wait => return Ok(TaskOutcome::Later(DELETION_POLL)),
@@ -146,8 +145,8 @@ impl Chunk<'_> {
         }
     }
 
-    /// A page; when its commit meets a conflict, again with everything looked at.
-    async fn page_with_care(
+    /// Processes a page. After a conflict, retries with every assignment looked up, and with fewer students each time.
+    async fn page_with_retry(
         &self,
         task: &Task<ChunkJob>,
         prepared: &Prepared,
@@ -155,7 +154,7 @@ impl Chunk<'_> {
         ahead: &mut ReadAhead,
     ) -> Result<Page, HandlerError> {
         let mut most = READ_AHEAD as usize;
-        match self.page(task, prepared, cursor, ahead, (Care::Usual, most)).await {
+        match self.page(task, prepared, cursor, ahead, (Lookup::ByLists, most)).await {
             Err(StoreError::Conflict(_)) => {}
             other => return Ok(other?),
         }
@@ -172,10 +171,11 @@ impl Chunk<'_> {
             *ahead = ReadAhead::nothing();
             let page = match most {
                 1 => self.alone(task, prepared, cursor, ahead).await,
-                most => self.page(task, prepared, cursor, ahead, (Care::Looked, most)).await,
+                most => self.page(task, prepared, cursor, ahead, (Lookup::Everywhere, most)).await,
             };
             match page {
-                // Students are at work in this very moment: fewer are quicker, and nobody waits for one who never rests.
+                // These students are working right now: smaller commits conflict less, and one busy student must not
+                // hold up the others.
                 Err(StoreError::Conflict(_)) => most = (most.min(PAGE_WRITES / 2) / 4).max(1),
                 other => return Ok(other?),
             }
@@ -183,23 +183,24 @@ impl Chunk<'_> {
         Err(HandlerError::Transient("students' assignments keep changing".to_owned()))
     }
 
-    /// Reads a page of students and commits what becomes of them. No transaction: the commit happens
-    /// only if every assignment is as it was read and the task is still to be done, and the writes to
-    /// students' documents and counts are increments, so that chunks don't wait for each other.
+    /// Reads a page of students and commits the decisions about them. There is no transaction: preconditions make the
+    /// commit fail unless every assignment is unchanged since the read and the task is still pending. Students'
+    /// documents and counts get increments only, so chunks don't wait for each other.
     async fn page(
         &self,
         task: &Task<ChunkJob>,
         prepared: &Prepared,
         cursor: Option<&str>,
         ahead: &mut ReadAhead,
-        (care, most): (Care, usize),
+        (lookup, most): (Lookup, usize),
     ) -> Result<Page, StoreError> {
         let database = &self.app.stores.admin;
         let mut users = self.next_students(prepared.definition.most_bytes(), cursor, ahead, most).await?;
         let mine = self.mine(&users, prepared);
-        let asked = |user: &Document| care == Care::Looked || lists_assignment(&user.fields, self.administration);
+        let asked =
+            |user: &Document| lookup == Lookup::Everywhere || lists_assignment(&user.fields, self.administration);
         let places: Vec<&Document> = mine.iter().map(|(user, _)| *user).filter(|user| asked(user)).collect();
-        // Who had the assignment before takes up what they left.
+        // A student who had the assignment before gets that assignment again, with the work in it.
         let former =
             |user: &Document| self.phase.flow == Flow::Assign && former(&user.fields, self.administration).is_some();
         let came_back: Vec<&Document> = mine.iter().map(|(user, _)| *user).filter(|user| former(user)).collect();
@@ -217,7 +218,8 @@ impl Chunk<'_> {
         let of_places = found.by_ref().take(places.len()).collect();
         let lost: Vec<&Document> =
             places.iter().copied().filter(|user| lists_assignment(&user.fields, self.administration)).collect();
-        let known = Known { existing: by_user(places, of_places), archived: by_user(came_back, found.collect()) };
+        let known =
+            PageSnapshot { existing: by_user(places, of_places), archived: by_user(came_back, found.collect()) };
         let lost = lost.iter().filter(|user| !known.existing.contains_key(&user.path)).count();
         if lost > 0 && self.waits_for_deletions(task).await? {
             return Ok(Page::Wait);
@@ -225,7 +227,7 @@ impl Chunk<'_> {
         let mut is_pruned = false;
         loop {
             let plan = self.decide(prepared, &self.mine(&users, prepared), &known);
-            // Most students take two writes, as the page's length has it; those who lose an assignment take more.
+            // Most students take two writes, as the page length assumes; students who lose an assignment take more.
             let is_too_much = plan.as_ref().is_ok_and(|plan| plan.writes.len() > MOST_WRITES);
             let refused = match plan {
                 Ok(plan) if !is_too_much || users.len() <= 1 => match self.commit(task, &users, ahead, plan).await {
@@ -236,7 +238,7 @@ impl Chunk<'_> {
                 Err(StoreError::InvalidArgument(why)) => Some(why),
                 Err(error) => return Err(error),
             };
-            // What the store refuses is refused for one student's sake, or because counts are filled up.
+            // The store refuses a commit either because of one student's documents or because the counts are full.
             if refused.is_some() && !is_pruned {
                 is_pruned = true;
                 if self.prune(prepared, &users).await? {
@@ -253,7 +255,7 @@ impl Chunk<'_> {
         }
     }
 
-    /// Commits what becomes of a page of students, and that they are dealt with.
+    /// Commits the decisions about a page of students, with the chunk's progress.
     async fn commit(
         &self,
         task: &Task<ChunkJob>,
@@ -266,9 +268,10 @@ impl Chunk<'_> {
         Ok(Page::after(last, committed.as_ref()))
     }
 
-    /// What becomes of a page of students, and that they are dealt with: all but `last` of the chunk.
+    /// The writes for a page of students, and the chunk's progress: `last` is the last student processed; without one,
+    /// the chunk is complete.
     fn writes(&self, task: &Task<ChunkJob>, last: Option<&str>, plan: PagePlan) -> Result<Vec<Write>, StoreError> {
-        // First, so that the commit's first result is the number of open chunks.
+        // This write comes first, so that the commit's first result is the number of open chunks.
         let ends = if last.is_some() { 0 } else { -1 };
         let mut writes = vec![progress_write(self.administration, self.version, ends, &plan.seen)?];
         writes.extend(plan.writes);
@@ -281,7 +284,7 @@ impl Chunk<'_> {
         Ok(writes)
     }
 
-    /// Deals with the next student in a transaction: somebody who writes to their assignment all the while.
+    /// Processes the next student in a transaction: for a student whose assignment changes all the time.
     async fn alone(
         &self,
         task: &Task<ChunkJob>,
@@ -304,7 +307,7 @@ impl Chunk<'_> {
                 Some(user) => {
                     let of_user =
                         |found: Option<Document>| found.map(|it| (user.path.clone(), it)).into_iter().collect();
-                    let known = Known { existing: of_user(existing), archived: of_user(archived) };
+                    let known = PageSnapshot { existing: of_user(existing), archived: of_user(archived) };
                     let users = [user];
                     self.decide(prepared, &self.mine(&users, prepared), &known)?
                 }
@@ -320,7 +323,7 @@ impl Chunk<'_> {
         }
     }
 
-    /// Notes the one student of a page for whom the store refuses what they are to have, and goes on.
+    /// Records the one student of a page whose documents the store refuses, and skips the student.
     async fn pass_over(
         &self,
         task: &Task<ChunkJob>,
@@ -331,7 +334,7 @@ impl Chunk<'_> {
     ) -> Result<Page, StoreError> {
         let mut plan = PagePlan::default();
         for (user, later) in self.mine(users, prepared) {
-            // Not the store's own words, which may have what the document holds.
+            // Don't log the store's own message here: it may quote the document.
             tracing::warn!(
                 administration = self.administration,
                 roar_uid = user.id(),
@@ -346,7 +349,7 @@ impl Chunk<'_> {
         self.commit(task, users, ahead, plan).await
     }
 
-    /// Takes counts of tasks that the administration doesn't have out of the counts that a page moves. True when
+    /// Removes counters of tasks that the administration doesn't have from the counts that this page changes. True when
     /// there were some.
     async fn prune(&self, prepared: &Prepared, users: &[Document]) -> Result<bool, StoreError> {
         let mut keys: BTreeSet<String> = BTreeSet::from([TOTAL.to_owned()]);
@@ -360,7 +363,7 @@ impl Chunk<'_> {
             let Some(write) = without_foreign(&counts, &tasks) else { continue };
             match self.app.stores.admin.commit(vec![write]).await {
                 Ok(_) => any = true,
-                // They move at this moment.
+                // These counts are changing right now.
                 Err(StoreError::Conflict(_)) => {}
                 Err(error) => return Err(error),
             }
@@ -368,7 +371,7 @@ impl Chunk<'_> {
         Ok(any)
     }
 
-    /// The students of the next page, from those read ahead if there are any.
+    /// The students of the next page: those read ahead first.
     async fn next_students(
         &self,
         assignment_bytes: usize,
@@ -387,14 +390,14 @@ impl Chunk<'_> {
             ahead.users = database.query(query).await?.into();
             ahead.more = ahead.users.len() == READ_AHEAD as usize;
         }
-        // What is removed is marked and archived as well.
+        // A removed assignment is also marked as counted and archived.
         let each = if self.phase.flow == Flow::Remove { 4 } else { 2 };
         let page = page_length(&ahead.users, each, assignment_bytes).min(most);
         Ok(ahead.users.drain(..page).collect())
     }
 
-    /// Somebody deleted assignments, and the event that takes them from the counts is still to come. Made
-    /// anew now, they could not be told from the old ones. False when that has gone on for too long.
+    /// True while the event of a deletion that was made outside of the service is pending. The chunk waits for it: a
+    /// new assignment at the same path could not be told from the deleted one. False when the wait has taken too long.
     async fn waits_for_deletions(&self, task: &Task<ChunkJob>) -> Result<bool, StoreError> {
         let now = self.app.now();
         let path = task.path();
@@ -410,8 +413,7 @@ impl Chunk<'_> {
         Ok(since.is_none_or(|since| now.duration_since(since) < WAIT_FOR_DELETION))
     }
 
-    /// The users of the page that this chunk deals with, each with what to count them under for
-    /// later phases.
+    /// The users of the page whom this chunk owns, each with the keys under which later phases count the user as seen.
     fn mine<'u>(&self, users: &'u [Document], prepared: &Prepared) -> Vec<(&'u Document, Vec<String>)> {
         let ownership = match self.phase.flow {
             Flow::Remove => &prepared.removing_owners,
@@ -431,12 +433,12 @@ impl Chunk<'_> {
             .collect()
     }
 
-    /// What becomes of the page's users: pure, but for the clock.
+    /// Decides about the page's users. Pure, but for the clock.
     fn decide(
         &self,
         prepared: &Prepared,
         users: &[(&Document, Vec<String>)],
-        known: &Known,
+        known: &PageSnapshot,
     ) -> Result<PagePlan, StoreError> {
         let now = self.app.now();
         let mut settlement = Settlement::new(self.administration, now);
@@ -450,18 +452,18 @@ impl Chunk<'_> {
             let definition = &prepared.definition;
             let decision = match (self.phase.flow, fields) {
                 (Flow::Remove, None) => Decision::Nothing,
-                // Still assigned through another org, which keeps the work in it. Decided now: the student may
-                // have left that org too when the assign phase comes.
+                // The student is still assigned through another org, and the assignment keeps its work. This is decided
+                // now, because the student may have left that org too when the assign phase comes.
                 (Flow::Remove, Some(fields)) if is_living(&user.fields) && definition.assigns(&user.fields) => {
                     definition.decide(&user.fields, Some(fields), now)
                 }
                 (Flow::Remove, Some(fields)) => definition.subtract(fields, &prepared.removing, now),
-                // What becomes of the assignments of who is archived, their own event decides.
+                // The event of archiving a user decides about that user's assignments.
                 (Flow::Assign, _) if !is_living(&user.fields) => Decision::Nothing,
                 (Flow::Assign, None) if prepared.details_only => Decision::Nothing,
                 (Flow::Assign, Some(fields)) if prepared.details_only => definition.update_details(fields, now),
                 (Flow::Assign, None) => {
-                    match Former::of(&user.fields, self.administration, known.archived.get(&user.path)) {
+                    match FormerAssignment::of(&user.fields, self.administration, known.archived.get(&user.path)) {
                         Some(former) => definition.decide_again(&user.fields, &former, now),
                         None => definition.decide(&user.fields, None, now),
                     }
@@ -477,25 +479,25 @@ impl Chunk<'_> {
     }
 }
 
-/// How far the chunk got by what its task's document says, which another run of it may have written.
+/// The chunk's progress according to its task's document, which another run of the task may have written.
 fn progress_of(own: &Document) -> ChunkProgress {
     stored_payload(own).unwrap_or_default()
 }
 
-/// What was read for a page, by student.
-struct Known {
+/// What was read for a page, keyed by student.
+struct PageSnapshot {
     existing: BTreeMap<DocPath, Document>,
     archived: BTreeMap<DocPath, Document>,
 }
 
-/// What a page writes, and whom it has seen for later phases.
+/// The writes of a page, and the students that later phases count as seen.
 #[derive(Default)]
 struct PagePlan {
     writes: Vec<Write>,
     seen: BTreeMap<String, i64>,
 }
 
-/// How many of the first users a commit can deal with, at so many writes each: one at least.
+/// How many of the first users fit into one commit, given the writes that each takes; at least one.
 fn page_length(users: &VecDeque<Document>, writes_each: usize, assignment_bytes: usize) -> usize {
     let most = PAGE_BYTES / assignment_bytes.max(1);
     let mut counts = HashSet::new();

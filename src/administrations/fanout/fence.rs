@@ -1,7 +1,7 @@
-//! How a newer version ends an older one's work: it takes back the older one's tasks.
+//! How a newer version of a sync stops an older one: it cancels the older version's tasks.
 //!
-//! Every commit of a plan or a chunk needs the document of its own task, so none of them happens after
-//! that: what the newer version reads from then on is the last word of the older.
+//! Every commit of a plan or a chunk has a precondition on the document of its own task. So once the task is cancelled,
+//! none of its commits can succeed, and what the newer version reads is the older version's final state.
 
 use super::jobs::{OfVersion, RemoveJob};
 use crate::documents::administration::{self, administration_path};
@@ -11,19 +11,19 @@ use crate::runtime::tasks::TASKS;
 use crate::runtime::{Job, Task, stored_payload};
 use crate::store::{Database, Precondition, Query, Result, StoreError, Value, Write};
 
-/// Tasks taken back in one commit.
+/// Tasks cancelled in one commit.
 const BATCH: usize = 400;
 
 /// What was found of older versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Older {
-    /// Nothing that goes on.
+    /// No older version is still running.
     Ended,
-    /// A removal, which isn't taken back: it has to end by itself.
+    /// A removal is running. It isn't cancelled, but has to finish.
     RemovalUnderWay,
 }
 
-/// Takes back the plans and chunks of versions before `version`.
+/// Cancels the plans and chunks of versions before `version`.
 pub async fn take_back_older(database: &Database, administration: &str, version: i64) -> Result<Older> {
     let mut older = Vec::new();
     let mut found = Older::Ended;
@@ -44,11 +44,11 @@ pub async fn take_back_older(database: &Database, administration: &str, version:
     Ok(found)
 }
 
-/// What an administration says whose sync met an error that's none of its own.
+/// The message on an administration whose sync failed for a reason other than the administration's own data.
 pub const BROKE_OFF: &str = "The assignments could not be brought in line.";
 
-/// Ends a version that met an error that won't pass: its tasks find it failed and end too. `why` is for people, on the
-/// administration. The next save of the administration tries again.
+/// Ends a version that met a permanent error; its tasks find the failed state and end too. `why` is shown to people on
+/// the administration. The next save of the administration tries again.
 pub async fn fail<J: Job>(
     database: &Database,
     administration: &str,
@@ -71,10 +71,10 @@ pub async fn fail<J: Job>(
         Ok::<_, StoreError>(())
     });
     match failed.await {
-        // The administration is gone, or the task was taken back: nobody waits for this version.
+        // The administration is gone, or the task was cancelled: this version is obsolete.
         Ok(_) | Err(StoreError::Conflict(_)) => {}
         Err(error) => return Err(error),
     }
-    // Its other chunks, which know it from before.
+    // Cancel the version's other chunks too: they read the control document before it failed.
     take_back_older(database, administration, version + 1).await.map(|_| ())
 }

@@ -1,11 +1,11 @@
-//! The jobs of a sync, as they are stored in the documents of its tasks.
+//! The jobs of a sync, as the documents of its tasks store them.
 
 use serde::{Deserialize, Serialize};
 
 use crate::documents::administration_sync::Control;
 use crate::runtime::{Job, NewTask, StoredTimestamp};
 
-/// Plans a version of an administration's sync, and enlists its chunks phase by phase.
+/// Plans one version of an administration's sync, and enqueues its chunks phase by phase.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlanJob {
@@ -15,14 +15,14 @@ pub struct PlanJob {
     pub(super) progress: PlanProgress,
 }
 
-/// How far a plan got.
+/// A plan's progress.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlanProgress {
-    /// The phase whose chunks are to be enlisted next; none before the sync is prepared.
+    /// The phase whose chunks are enqueued next; none before the sync is prepared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) phase: Option<usize>,
-    /// The first org of that phase that no chunk has yet.
+    /// The index of the first org of that phase that no chunk covers yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) next_org: Option<usize>,
 }
@@ -38,7 +38,7 @@ impl Job for PlanJob {
     type Progress = PlanProgress;
 }
 
-/// The task that plans the version of an administration's sync that `control` tells of.
+/// The task that plans the sync version in `control`.
 pub fn plan_task(administration: &str, control: &Control) -> NewTask {
     let (administration_id, version) = (administration.to_owned(), control.version);
     let job = PlanJob { administration_id, version, progress: PlanProgress::default() };
@@ -51,24 +51,24 @@ pub fn plan_task(administration: &str, control: &Control) -> NewTask {
 pub struct ChunkJob {
     pub(super) administration_id: String,
     pub(super) version: i64,
-    /// Which of [`super::ownership::phases`].
+    /// An index into [`super::ownership::phases`].
     pub(super) phase: usize,
     /// IDs of orgs of the phase's type.
     pub(super) orgs: Vec<String>,
-    /// The ID of the plan's task, to be woken when no chunk is open any more.
+    /// The ID of the plan's task, which is woken when the last chunk is done.
     pub(super) plan: String,
     #[serde(flatten)]
     pub(super) progress: ChunkProgress,
 }
 
-/// How far a chunk got.
+/// A chunk's progress.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ChunkProgress {
-    /// The last student dealt with.
+    /// The last student processed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) cursor: Option<String>,
-    /// Since when the chunk waits for the events of deletions that others made.
+    /// Since when the chunk has been waiting for the events of deletions that were made outside of the service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) waits_since: Option<StoredTimestamp>,
 }
@@ -78,23 +78,23 @@ impl Job for ChunkJob {
     type Progress = ChunkProgress;
 }
 
-/// Looks at every assignment of an administration that opens again.
+/// Checks every assignment of an administration that opens again.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SweepJob {
     pub(super) administration_id: String,
     pub(super) version: i64,
-    /// The ID of the plan's task, to be woken when no chunk is open any more.
+    /// The ID of the plan's task, which is woken when the sweep is done.
     #[serde(default)]
     pub(super) plan: String,
     #[serde(flatten)]
     pub(super) progress: SweepProgress,
 }
 
-/// How far a sweep got.
+/// A sweep's progress.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SweepProgress {
-    /// The path of the last assignment dealt with.
+    /// The path of the last assignment processed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) cursor: Option<String>,
 }
@@ -104,7 +104,7 @@ impl Job for SweepJob {
     type Progress = SweepProgress;
 }
 
-/// Undoes a deleted administration.
+/// Removes everything that belongs to a deleted administration.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RemoveJob {
@@ -118,13 +118,13 @@ impl Job for RemoveJob {
     type Progress = ();
 }
 
-/// The task that undoes a deleted administration, whose last version is that.
+/// The task that cleans up after a deleted administration; `version` is the administration's last sync version.
 pub fn remove_task(administration: &str, version: i64) -> NewTask {
     let job = RemoveJob { administration_id: administration.to_owned(), version };
     NewTask::new(format!("{administration}-{version}-remove"), &job)
 }
 
-/// What the jobs of a sync have in common with one another, and partly with other jobs.
+/// The fields that the jobs of a sync share.
 #[derive(Debug, Deserialize)]
 pub(super) struct OfVersion {
     pub(super) version: Option<i64>,

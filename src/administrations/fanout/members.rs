@@ -1,4 +1,4 @@
-//! Who is in the orgs of a phase: the queries, and how many members are left to deal with.
+//! The members of the orgs of a phase: the queries for them, and how many are left to process.
 
 use futures::{StreamExt, TryStreamExt};
 
@@ -10,16 +10,16 @@ use crate::documents::user::orgs::current_path;
 use crate::orgs::OrgType;
 use crate::store::{FieldOp, Query, StoreError, Value};
 
-/// Counts under way at once.
+/// Concurrent count queries.
 const PARALLEL_COUNTS: usize = 8;
 
-/// How many orgs one query of members can be about: Firestore allows 30 alternatives, and every type of
-/// user multiplies them.
+/// How many orgs one query for members can name: Firestore allows 30 alternatives, and each type of user multiplies
+/// them.
 pub fn orgs_a_query(app: &App) -> usize {
     (30 / app.settings.assigned_user_types.len().max(1)).max(1)
 }
 
-/// The users that a phase is about who are in one of `orgs`.
+/// The query for the users of one phase who are in any of `orgs`.
 pub fn members_query(app: &App, phase: Phase, orgs: &[String]) -> Query {
     let current = current_path(phase.org_type);
     let query = match orgs {
@@ -28,14 +28,14 @@ pub fn members_query(app: &App, phase: Phase, orgs: &[String]) -> Query {
             Query::collection(user::COLLECTION).filter(&current, FieldOp::ArrayContainsAny, Value::strings(several))
         }
     };
-    // Also who is archived, and has assignments still or is passed over: a document that doesn't say whether its user is
-    // archived would be found by no query about that. Whoever is archived is in no org as a rule, so few are read.
+    // Archived users are included, because they may still have assignments and a document that doesn't have the
+    // `archived` field would match no query on that field. Archived users are usually in no org, so few are read.
     query.one_of(user::field::USER_TYPE, &app.settings.assigned_user_types)
 }
 
-/// Each org from `next_org` on with how many of its members are still to be dealt with: none when
-/// chunks of earlier phases have seen exactly as many as there are, else all (more or fewer: somebody
-/// came or went, so look). Runs of orgs are asked about first, and org by org only where one differs.
+/// Each org from `next_org` on, with how many of its members are left to process. None are left when chunks of earlier
+/// phases have seen exactly as many members as the org has; otherwise all are, because somebody came or went. Whole
+/// groups of orgs are counted first, and single orgs only where a group's number differs.
 pub async fn members_left(
     app: &App,
     phase: Phase,
@@ -44,11 +44,11 @@ pub async fn members_left(
     progress: &Progress,
 ) -> Result<Vec<(String, u64)>, StoreError> {
     let size = orgs_a_query(app);
-    let runs: Vec<Run> = ids
+    let runs: Vec<OrgRun> = ids
         .chunks(size)
         .enumerate()
         .skip(next_org / size)
-        .map(|(number, orgs)| Run {
+        .map(|(number, orgs)| OrgRun {
             phase,
             orgs: orgs.to_vec(),
             seen: progress.seen(&run_key(phase.flow, phase.org_type, size, number)),
@@ -60,17 +60,17 @@ pub async fn members_left(
     Ok(counted.into_iter().flatten().skip(next_org % size).collect())
 }
 
-/// Orgs of a phase that one query can be about.
-struct Run {
+/// Consecutive orgs of a phase that fit into one query.
+struct OrgRun {
     phase: Phase,
     orgs: Vec<String>,
-    /// How many of their members chunks of earlier phases have dealt with, in all and in each org.
+    /// How many of their members the chunks of earlier phases have processed: in total and in each org.
     seen: i64,
     seen_each: Vec<i64>,
 }
 
-impl Run {
-    /// Each org with how many members are left to deal with.
+impl OrgRun {
+    /// Each org with how many members are left to process.
     async fn members_left(self, app: &App) -> Result<Vec<(String, u64)>, StoreError> {
         let left = |members: u64, seen: i64| if i64::try_from(members) == Ok(seen) { 0 } else { members };
         if self.seen == 0 {
@@ -92,7 +92,7 @@ impl Run {
     }
 }
 
-/// How many members an org of a small kind has as a rule: good enough to pack chunks without counting.
+/// How many members an org of a small kind usually has: good enough for packing chunks without counting.
 fn usual_members(org_type: OrgType) -> Option<u64> {
     match org_type {
         OrgType::Class => Some(25),

@@ -1,7 +1,7 @@
-//! Who deals with whom: each student of a fan-out belongs to one org of it. Pure.
+//! Which org of a fan-out owns each student, so that each student is processed once. Pure.
 //!
-//! Orgs are gone through by type, smallest first, so that a chunk's students share their orgs and a
-//! commit touches few counts.
+//! Orgs are processed by type, smallest first, so that the students of a chunk share their orgs and a commit changes
+//! few counts.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -13,10 +13,10 @@ use crate::store::Fields;
 pub const PHASE_TYPES: [OrgType; 5] =
     [OrgType::Class, OrgType::School, OrgType::District, OrgType::Group, OrgType::Family];
 
-/// What a fan-out does.
+/// What a phase does to assignments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
-    /// Takes lost orgs from assignments.
+    /// Removes lost orgs from assignments.
     Remove,
     /// Creates and updates assignments.
     Assign,
@@ -35,9 +35,9 @@ impl Flow {
 /// A phase: a flow through the orgs of one type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Phase {
-    /// What is done.
+    /// What the phase does.
     pub flow: Flow,
-    /// To the members of which orgs.
+    /// The type of the orgs whose members the phase processes.
     pub org_type: OrgType,
 }
 
@@ -49,20 +49,19 @@ pub fn phases() -> Vec<Phase> {
         .collect()
 }
 
-/// The key under which the members of an org are counted when a phase before the org's own deals with
-/// them.
+/// The progress key that counts the members of an org who were processed in a phase before the org's own.
 pub fn seen_key(flow: Flow, org_type: OrgType, id: &str) -> String {
     format!("{}:{}:{id}", flow.name(), org_type.plural())
 }
 
-/// The key under which the members of a run of orgs are counted, each once: run `number` of an order cut
-/// into runs of `size`. (The size is part of the key, because it follows from a setting.)
+/// The progress key that counts the members of consecutive orgs, each member once: group `number` when the orgs are cut
+/// into groups of `size`. The size is part of the key, because it follows from a setting.
 pub fn run_key(flow: Flow, org_type: OrgType, size: usize, number: usize) -> String {
     format!("{}:{}/{size}:{number}", flow.name(), org_type.plural())
 }
 
-/// The orgs in the order in which chunks go through them: those of one parent together. A version keeps
-/// the order that its plan gave them, so that all of its chunks agree on who owns whom.
+/// The orgs in the order in which chunks process them: orgs of one parent together. A version keeps the order of its
+/// plan, so that all its chunks agree on the owner of each student.
 pub fn in_chunk_order(orgs: &OrgLists, tree: &OrgTree) -> OrgLists {
     let parents = |org_type: OrgType, id: &str| {
         let org = tree.get(org_type, id);
@@ -73,7 +72,7 @@ pub fn in_chunk_order(orgs: &OrgLists, tree: &OrgTree) -> OrgLists {
     all.into_iter().collect()
 }
 
-/// The orgs of a flow, in each type's order.
+/// Which org owns each user among the orgs of a flow; keeps each type's order.
 pub struct Ownership {
     orders: [Vec<String>; 5],
     places: [HashMap<String, usize>; 5],
@@ -103,8 +102,8 @@ impl Ownership {
         })
     }
 
-    /// The keys under which a user is counted for later phases than that of their owner: one for each org
-    /// of theirs ([`seen_key`]), and one for each run of `run_size` orgs that has any ([`run_key`]).
+    /// The keys that count a user as seen for phases after the one of their owner: one for each of the user's orgs
+    /// ([`seen_key`]), and one for each group of `run_size` orgs that contains any of these ([`run_key`]).
     pub fn seen_keys(&self, flow: Flow, user: &Fields, owner_type: OrgType, run_size: usize) -> Vec<String> {
         let current = current_orgs(user);
         let mut keys = Vec::new();
@@ -121,10 +120,9 @@ impl Ownership {
     }
 }
 
-/// Packs orgs, each with how many members are still to be dealt with, into chunks of at most about
-/// `target` members and at most `limit` orgs. Orgs without any are left out; an org with more than
-/// `target` is a chunk of its own. Returns how many orgs were gone through, for the next call, and the
-/// chunks: at most `max_chunks` of them.
+/// Packs orgs, each given with the number of members left to process, into chunks of about `target` members and at most
+/// `limit` orgs. Orgs without members are left out; an org with more than `target` members is a chunk of its own.
+/// Returns how many orgs were consumed, for the next call, and at most `max_chunks` chunks.
 pub fn pack(orgs: &[(String, u64)], target: u64, limit: usize, max_chunks: usize) -> (usize, Vec<Vec<String>>) {
     let mut chunks: Vec<Vec<String>> = Vec::new();
     let mut members = 0;

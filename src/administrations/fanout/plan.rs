@@ -1,4 +1,4 @@
-//! The plan of a sync: normalise the orgs, then enlist the chunks of each phase in turn.
+//! The plan of a sync: normalises the orgs, then enqueues the chunks of each phase in turn.
 
 use std::time::Duration;
 
@@ -22,21 +22,21 @@ use crate::orgs::{OrgLists, OrgTree, OrgType, Reach, load_tree};
 use crate::runtime::{HandlerError, NewTask, Task, TaskOutcome, stored_payload};
 use crate::store::{Document, FieldPath, FieldTransform, Precondition, Query, StoreError, Transform, Value, Write};
 
-/// Students that a chunk should have: as many as fit into one commit as a rule.
+/// The number of students a chunk should have: as many as usually fit into one commit.
 const CHUNK_TARGET: u64 = 225;
-/// Chunks enlisted in one commit.
+/// Chunks enqueued in one commit.
 const CHUNKS_A_COMMIT: usize = 400;
 /// Documents of the subcollections written in one commit.
 const ORGS_A_COMMIT: usize = 450;
-/// How long a plan waits for a removal to end, or after an edit came between.
+/// How soon a plan retries its preparation while a removal is running, or after an edit.
 const PREPARE_POLL: Duration = Duration::from_secs(1);
-/// How often an unfinished phase is looked at when nobody wakes the plan.
+/// How often an unfinished phase is checked when no chunk wakes the plan.
 const POLL: Duration = Duration::from_secs(5);
 
-/// What an administration says that's too large.
+/// The message on an administration that is too large.
 const TOO_LARGE: &str = "It holds more than an assignment can: its assessments and texts come to over 700,000 bytes.";
 
-/// Runs a plan task as far as it gets.
+/// Runs a plan task as far as possible.
 pub async fn run(app: App, task: Task<PlanJob>) -> Result<TaskOutcome, HandlerError> {
     let PlanJob { administration_id: administration, version, .. } = &task.payload;
     let plan = Plan { app: &app, administration, version: *version };
@@ -86,7 +86,8 @@ impl Plan<'_> {
             let ids = owners.ordered(phase.org_type);
             let enlisted = self.enlist(task, *phase, index, ids, next_org, &progress).await?;
             match enlisted {
-                // Resumed in the middle of a phase whose rest has no members: its chunks may still run.
+                // The plan resumed in a phase whose remaining orgs have no members; chunks enqueued before may still be
+                // running.
                 Enlisted::Nothing if progress.open > 0 => return Ok(TaskOutcome::Later(POLL)),
                 Enlisted::Nothing => next_org = 0,
                 Enlisted::Elsewhere => return Ok(TaskOutcome::Committed),
@@ -103,7 +104,7 @@ impl Plan<'_> {
         Ok(control.as_ref().map(Control::read).filter(|control| Control::is_at(Some(control), self.version)))
     }
 
-    /// Normalises the administration's orgs and sets the stage for the phases.
+    /// Normalises the administration's orgs and initialises the control document for the phases.
     async fn prepare(&self, task: &Task<PlanJob>) -> Result<Prepare, HandlerError> {
         let database = &self.app.stores.admin;
         let now = self.app.now();
@@ -115,14 +116,14 @@ impl Plan<'_> {
         let Some(document) = database.get(&path).await? else { return Ok(Prepare::Void) };
         let mut administration = Administration::from_document(&document);
         if let Some(fault) = &administration.fault {
-            // A client wrote it, and whoever did reads the message on the document.
+            // A client wrote this document; its author sees the message on the administration.
             tracing::info!(administration = self.administration, fault, "an administration that can't be assigned");
             fail(database, self.administration, self.version, task, fault).await?;
             return Ok(Prepare::Elsewhere);
         }
         let read_fingerprint = fingerprint(&administration);
 
-        // Arrays that an administration brings along from format 1 are not additions to format 2.
+        // Arrays that are left over from format 1 are not additions in format 2.
         let input = match control.applied.is_some() && !control.format_2 && administration.is_format_2() {
             true => administration.minimal_orgs(),
             false => administration.input_orgs(),
@@ -136,7 +137,8 @@ impl Plan<'_> {
 
         let details_only = control.assigned_once && administration.is_closed(now);
         let applied = control.applied.clone().unwrap_or_else(|| {
-            // The first sync by this service of an administration that may be older than it.
+            // This is the first sync by this service of an administration that may have been created by the older
+            // backend.
             let text = |org: &Document, name: &str| org.fields.get(name).and_then(Value::as_str).map(str::to_owned);
             let pairs: Vec<(OrgType, String)> = listed
                 .iter()
@@ -178,8 +180,8 @@ impl Plan<'_> {
                 };
                 let current = Administration::from_document(&document);
                 if fingerprint(&current) != *read_fingerprint {
-                    // Edited since. Its event may find that nothing changed in the end, so this version
-                    // can't rely on being superseded.
+                    // The administration was edited since it was read. The event of that edit may find no relevant
+                    // change and start no version, so this version must not rely on being superseded.
                     return Ok(Staged::Again);
                 }
                 if progress_of(&own).phase.is_some() {
@@ -187,7 +189,7 @@ impl Plan<'_> {
                 }
                 let (mut fields, mut mask) = document_changes(&current, orgs).unwrap_or_default();
                 if self.version > 1 {
-                    // Chunks of the older version may have moved them since the event.
+                    // Chunks of the older version may have changed these counters since the event.
                     fields.extend(fields! { administration::field::SYNC_CHUNKS_TOTAL => 0, administration::field::SYNC_CHUNKS_COMPLETED => 0 });
                     mask.extend([administration::field::SYNC_CHUNKS_TOTAL, administration::field::SYNC_CHUNKS_COMPLETED].map(FieldPath::top));
                     tx.write(Write::delete(progress_path(self.administration, self.version - 1)?)).await;
@@ -198,7 +200,7 @@ impl Plan<'_> {
                 let closed_since = control.closes.is_some_and(|closes| closes <= now);
                 let sweep = control.sweep || closed_since;
                 let sweeps = sweep && !details_only;
-                // An edit that came since the sync began reaches everybody.
+                // An edit after the sync began must reach all students.
                 let everybody = sweep || details_only || control.fingerprint != *read_fingerprint;
                 let control = Control {
                     only: control.only.filter(|_| !everybody).map(|only| with_what_is_below(tree, &only, assigned)),
@@ -232,7 +234,7 @@ impl Plan<'_> {
             }
             Ok((Staged::Again, _)) => return Ok(Prepare::Wait),
             Ok((Staged::Elsewhere, _)) => return Ok(Prepare::Elsewhere),
-            // Superseded: this plan was taken back.
+            // A newer version has cancelled this plan.
             Ok((Staged::Void, _)) | Err(StoreError::Conflict(_)) => return Ok(Prepare::Void),
             Err(error) => return Err(error.into()),
         };
@@ -251,8 +253,8 @@ impl Plan<'_> {
         NewTask::new(format!("{}-{version}-sweep", self.administration), &job)
     }
 
-    /// Orgs that assignments may still have and shouldn't: those applied before and their descendants,
-    /// archived ones too, but none that is assigned now.
+    /// Orgs that assignments may still have and must lose: the orgs applied before and their descendants, archived ones
+    /// included, except for orgs that are assigned now.
     async fn lost_orgs(&self, applied: &OrgLists, assigned: &OrgLists) -> Result<OrgLists, StoreError> {
         let assigned = assigned.to_set();
         let lost = applied.difference(&assigned);
@@ -260,13 +262,13 @@ impl Plan<'_> {
             return Ok(lost);
         }
         let tree = load_tree(&self.app.stores.admin, &lost, Reach::Down { include_archived: true }).await?;
-        // An org that's deleted altogether isn't in the tree, but students may still have it.
+        // A deleted org isn't in the snapshot, but assignments may still have it.
         let mut all = lost.clone();
         all.extend(&tree.exhaustive(&lost, true));
         Ok(in_chunk_order(&all.difference(&assigned), &tree))
     }
 
-    /// Enlists the chunks of a phase from `next_org` on, in as many commits as it takes.
+    /// Enqueues the chunks of a phase from `next_org` on, in as many commits as needed.
     async fn enlist(
         &self,
         task: &Task<PlanJob>,
@@ -315,7 +317,7 @@ impl Plan<'_> {
         Ok(if any { Enlisted::Chunks } else { Enlisted::Nothing })
     }
 
-    /// Commits chunks, if the plan stands where it's thought to: at this phase and org.
+    /// Commits chunks if the plan's stored progress is still at this phase and org.
     async fn commit_chunks(
         &self,
         task: &Task<PlanJob>,
@@ -334,7 +336,7 @@ impl Plan<'_> {
                 };
                 let PlanProgress { phase, next_org } = progress_of(&own);
                 let at = (phase.unwrap_or(0), next_org.unwrap_or(0));
-                // Phases without members are passed over without a commit, so the document may be behind.
+                // Phases without members are skipped without a commit, so the stored progress may be behind.
                 if at.0 > from.0 || (at.0 == from.0 && at.1 != from.1) {
                     return Ok(Enlisted::Elsewhere);
                 }
@@ -347,7 +349,7 @@ impl Plan<'_> {
         });
         match committed.await {
             Ok((enlisted, _)) => Ok(enlisted),
-            // The administration is gone; its deletion has an event of its own.
+            // The administration is gone; the event of its deletion takes over.
             Err(StoreError::Conflict(_)) => Ok(Enlisted::Superseded),
             Err(error) => Err(error.into()),
         }
@@ -356,7 +358,7 @@ impl Plan<'_> {
     async fn finish(&self, task: &Task<PlanJob>, problems: i64) -> Result<TaskOutcome, HandlerError> {
         let database = &self.app.stores.admin;
         let Some(known) = self.control().await? else { return Ok(TaskOutcome::Finished) };
-        // A sync that looked at some students only says nothing of the others.
+        // A sync of selected students can't report on the others.
         let is_narrow = known.only.is_some();
         let told = if problems > 0 || (known.problems > 0 && !is_narrow) {
             if !is_narrow {
@@ -372,10 +374,10 @@ impl Plan<'_> {
             let Some(control) = control.filter(|control| Control::is_at(Some(control), self.version)) else {
                 return Ok(None);
             };
-            // By the store's clock, as changes of students are timed: the stage was set in one commit.
+            // Use the store's clock, which also times the changes of students: the preparation was one commit.
             let progress = progress_path(self.administration, self.version)?;
             let staged = tx.get(&progress).await?.map(|progress| progress.create_time);
-            // A closed administration's lost orgs are still in its assignments.
+            // Lost orgs of a closed administration are still in its assignments.
             let applied = match control.details_only {
                 true => control.applied.clone(),
                 false => Some(control.assigned.clone()),
@@ -395,7 +397,7 @@ impl Plan<'_> {
                 only: None,
                 ..control
             };
-            // Orgs that came or moved while this version was under way.
+            // Orgs that were added or moved while this version was running.
             let (control, is_next) = control.and_next();
             let next = is_next.then(|| plan_task(self.administration, &control));
             tx.write(Write::set(Control::path(self.administration)?, control.to_fields())).await;
@@ -431,44 +433,44 @@ impl Plan<'_> {
     }
 }
 
-/// How far the plan got by what its task's document says, which another run of it may have written.
+/// The plan's progress according to its task's document, which another run of the task may have written.
 fn progress_of(own: &Document) -> PlanProgress {
     stored_payload(own).unwrap_or_default()
 }
 
-/// What a transaction that sets the stage came to.
+/// The result of the transaction that initialises the control document.
 enum Staged {
     Ready(Box<(Control, Option<NewTask>)>),
-    /// The administration was edited meanwhile.
+    /// The administration was edited in the meantime.
     Again,
-    /// Another run of this very task did it.
+    /// Another run of the same task did it.
     Elsewhere,
     Void,
 }
 
 enum Prepare {
-    /// The stage is set.
+    /// The phases can begin.
     Ready,
-    /// Not now: a removal of the administration's former life is under way, or an edit came between.
+    /// Retry later: the removal of an earlier administration with this ID is running, or an edit intervened.
     Wait,
-    /// Another run of this very task is ahead.
+    /// Another run of the same task is ahead.
     Elsewhere,
-    /// There's nothing to do for this version any more.
+    /// This version has nothing left to do.
     Void,
 }
 
 enum Enlisted {
-    /// The rest of the phase has no members to be dealt with.
+    /// The remaining orgs of the phase have no members left to process.
     Nothing,
-    /// Chunks.
+    /// Chunks were enqueued.
     Chunks,
-    /// Another run of this very task is ahead.
+    /// Another run of the same task is ahead.
     Elsewhere,
-    /// There's nothing to do for this version any more.
+    /// This version has nothing left to do.
     Superseded,
 }
 
-/// Those of the assigned orgs that are `only` or below.
+/// Those assigned orgs that are in `only`, or below an org in `only`.
 fn with_what_is_below(tree: &OrgTree, only: &OrgLists, assigned: &OrgLists) -> OrgLists {
     assigned.intersection(&tree.exhaustive(only, false).to_set())
 }

@@ -1,8 +1,10 @@
-//! Students for whom a sync couldn't store what they are to have: a document of theirs is filled to its limit, say.
+//! Students for whom a sync couldn't store an assignment, for example because one of their documents has reached its
+//! size limit.
 //!
-//! A chunk that the store refuses is halved until one student is left. That student is noted, and everybody else goes
-//! on: `administrationSyncs/{administrationId}/problems/{roarUid}` has each of them, the administration the number and
-//! the first few (`syncProblems`). The next sync that looks at them tries again.
+//! When the store refuses a chunk's commit, the chunk bisects it until one student is left. That student is recorded
+//! and skipped, and the others proceed: `administrationSyncs/{administrationId}/problems/{roarUid}` has one document
+//! per student, and the administration has the number and the first few of them (`syncProblems`). The next sync that
+//! reaches them tries again.
 
 use crate::documents::administration::administration_path;
 use crate::documents::administration::field::SYNC_PROBLEMS;
@@ -15,12 +17,12 @@ use crate::store::{
     Value, Write,
 };
 
-/// Students whom the administration names; the others are counted.
+/// How many students the administration's document names; the rest are only counted.
 const NAMED: u32 = 20;
 /// Documents deleted in one commit.
 const BATCH: u32 = 400;
 
-/// The writes that note a student with a version of the sync, for the commit that passes them over.
+/// The writes that record a student as a problem of this sync version, for the commit that skips the student.
 pub fn noting(administration: &str, version: i64, user: &DocPath, now: Timestamp) -> Result<Vec<Write>> {
     let note =
         Write::set(problem_path(administration, user.id())?, fields! { field::VERSION => version, field::AT => now });
@@ -28,7 +30,8 @@ pub fn noting(administration: &str, version: i64, user: &DocPath, now: Timestamp
     Ok(vec![note, Write::transform(progress_path(administration, version)?, vec![one])])
 }
 
-/// Takes back the notes of versions before this one. A sync that had none costs nothing: nobody calls it then.
+/// Deletes the problems recorded by versions before this one. Call it only where there were any: a sync without
+/// problems then costs nothing.
 pub async fn forget_older(database: &Database, administration: &str, version: i64) -> Result<()> {
     let older = older_problems(administration, version)?.select(&[]).limit(BATCH);
     loop {
@@ -41,7 +44,7 @@ pub async fn forget_older(database: &Database, administration: &str, version: i6
     }
 }
 
-/// How many students are noted, and the first of them. Two reads and one for each that's named.
+/// How many students have problems, and the first of them. Costs two reads and one for each named student.
 pub async fn noted(database: &Database, administration: &str) -> Result<(i64, Vec<Document>)> {
     let count = database.count(Query::collection(problems(administration)?)).await?;
     Ok((i64::try_from(count).unwrap_or(i64::MAX), first(database, administration).await?))
@@ -52,7 +55,7 @@ pub async fn first(database: &Database, administration: &str) -> Result<Vec<Docu
     database.query(Query::collection(problems(administration)?).limit(NAMED)).await
 }
 
-/// The write of the administration's [`SYNC_PROBLEMS`]: absent without any.
+/// The write of the administration's [`SYNC_PROBLEMS`]; the field is absent without problems.
 pub fn telling(administration: &str, count: i64, first: &[Document]) -> Result<Write> {
     let mut fields = Fields::new();
     if count > 0 {

@@ -1,4 +1,4 @@
-//! Undoing a deleted administration: its assignments, wherever they are, and everything beside it.
+//! Cleans up after a deleted administration: deletes its assignments, wherever they are, and everything beside it.
 
 use super::fence::take_back_older;
 use super::jobs::RemoveJob;
@@ -17,16 +17,16 @@ use crate::runtime::{HandlerError, Task, TaskOutcome};
 use crate::store::size::fields_size;
 use crate::store::{Direction, DocPath, Document, FieldOp, Precondition, Query, StoreError, Transform, Value, Write};
 
-/// Assignments a commit: each is a delete, its mark, its archive, and a write to its student's document. And bytes
-/// of archives, with Firestore taking 10 MiB.
+/// Assignments in one commit: each takes a delete, its mark, its archive, and a write to its student's document.
+/// Archives also count in bytes: Firestore takes 10 MiB.
 const PAGE: u32 = 120;
 const PAGE_BYTES: usize = 5 << 20;
-/// Documents of a subcollection a commit.
+/// Documents of a subcollection deleted in one commit.
 const BATCH: u32 = 400;
-/// What leads students to the administration, by its two names (docs/domain/decisions.md#a-7). It goes before the
-/// assignments, so that none is made behind the removal's back.
+/// The subcollection, under both of its names, through which students are assigned (docs/domain/decisions.md#a-7). It's
+/// deleted before the assignments, so that no new assignment appears behind the removal.
 const LEADING: [&str; 2] = [OrgSubcollection::Assigned.id(), administration_org::FORMERLY_ASSIGNED];
-/// What else goes with the administration, after the assignments. Counts last.
+/// Subcollections that are deleted after the assignments. Counts come last.
 const TRAILING: [&str; 2] = [OrgSubcollection::Read.id(), stats::COLLECTION];
 
 /// Runs a remove task to its end.
@@ -49,7 +49,7 @@ pub async fn run(app: App, task: Task<RemoveJob>) -> Result<TaskOutcome, Handler
             other => other,
         };
         let page = match page {
-            // One of the students has a document that takes nothing more: it stays as it is.
+            // One of the students has a document that is full: that document stays as it is.
             Err(StoreError::InvalidArgument(_)) if most > 1 => {
                 most /= 2;
                 continue;
@@ -79,12 +79,12 @@ struct Removal<'a> {
     version: i64,
 }
 
-/// Whether the students' documents are taken for granted.
+/// How the removal treats the students' documents.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Users {
     Exist,
     Looked,
-    /// They aren't written to.
+    /// The students' documents are not written.
     Untold,
 }
 
@@ -94,7 +94,7 @@ enum Page {
 }
 
 impl Removal<'_> {
-    /// Deletes a page of assignments with their traces. Counts are not moved: they go altogether.
+    /// Deletes a page of assignments and their traces. Counts don't move, because they are deleted as a whole.
     async fn page(&self, task: &Task<RemoveJob>, users: Users, most: u32) -> Result<Page, StoreError> {
         let query = assignment::of_administration(self.administration)
             .order_by(crate::store::path::NAME_FIELD, Direction::Ascending)
@@ -116,13 +116,14 @@ impl Removal<'_> {
             Users::Untold => vec![false; owners.len()],
             Users::Looked => self.app.stores.admin.get_all(&owners).await?.iter().map(Option::is_some).collect(),
         };
-        // Done before, it must not take what a new life of the administration has assigned.
+        // Without this precondition, a repeated run could delete what a new administration with the same ID has
+        // assigned.
         let mut writes = vec![task.still_there()];
         for ((assignment, user), present) in assignments.iter().zip(present) {
             writes.push(Write::delete(assignment.path.clone()));
-            // Its event must not take it from the counts of a next life of the administration.
+            // The mark keeps the deletion's event from changing the counts of a new administration with the same ID.
             writes.push(deletion_mark(assignment, now)?);
-            // Should the administration come to life again, so does the work in it.
+            // Should the administration be restored, so is the work in its assignments.
             writes.push(archiving(assignment, now)?);
             if present {
                 let memory = Memory::Of(list_dates(&assignment.fields, now));
@@ -152,8 +153,8 @@ impl Removal<'_> {
         }
     }
 
-    /// Takes the administration from the lists of those who made it. There are several when people edited
-    /// each other's: the dashboard's form sends its user as the creator at every save, and notes it with them.
+    /// Removes the administration from the lists of its creators. There may be several: the dashboard's form sends its
+    /// current user as the creator on every save, and the service lists the administration with each of them.
     async fn forget_creators(&self) -> Result<(), StoreError> {
         let created = user::administrations_created();
         let query = Query::collection(user::COLLECTION)
@@ -186,7 +187,7 @@ impl Removal<'_> {
             .transaction(|tx| async move {
                 let path = Control::path(self.administration)?;
                 let control = tx.get(&path).await?.as_ref().map(Control::read);
-                // Unless the administration has come to life again.
+                // Unless the administration has been created again.
                 if control.is_some_and(|control| control.version == self.version) {
                     tx.write(Write::delete(path)).await;
                 }

@@ -1,5 +1,5 @@
-//! A look at every assignment of an administration that opens again: whoever left its orgs while it was
-//! closed kept the assignment, and no phase comes to them any more.
+//! Checks every assignment of an administration that opens again. Students who left its orgs while it was closed kept
+//! their assignments, and no phase would find these students.
 
 use std::collections::BTreeMap;
 
@@ -18,16 +18,17 @@ use crate::runtime::{HandlerError, Job, Task, TaskOutcome};
 use crate::store::size::fields_size;
 use crate::store::{Committed, Direction, DocPath, Document, Precondition, StoreError, Write};
 
-/// Assignments read, and dealt with in one commit, at most: each may go, archived, with its traces at its student.
+/// Assignments read and processed in one commit, at most: each may be deleted, archived, and removed from its student's
+/// lists.
 const PAGE: u32 = 110;
-/// Writes after which a commit takes no more students: one has five at most, and the counts of their orgs.
+/// Writes after which a commit takes no more students: a student takes five at most, and the counts of their orgs.
 const MOST_WRITES: usize = 400;
-/// Bytes of archives after which a commit takes no more, with Firestore taking 10 MiB and an assignment up to 1 MiB.
+/// Bytes of archives after which a commit takes no more: Firestore takes 10 MiB, and an assignment may have 1 MiB.
 const MOST_BYTES: usize = 5 << 20;
-/// How often a page is read again because students are at work.
+/// How often a page is retried because students are working in its assignments.
 const CONFLICTS: u32 = 5;
 
-/// What a page came to.
+/// The result of processing a page.
 enum Page {
     More(String),
     Last { open: Option<i64> },
@@ -65,14 +66,14 @@ struct Sweep<'a> {
 }
 
 impl Sweep<'_> {
-    /// True beside the outcome: no chunk is open any more.
+    /// The boolean is true when no chunk is open any more.
     async fn run(&self, task: &Task<SweepJob>) -> Result<(TaskOutcome, bool), StoreError> {
         let mut cursor = task.payload.progress.cursor.clone();
         let mut conflicts = 0;
         let mut most = PAGE;
         loop {
             match self.page(task, cursor.as_deref(), most).await {
-                // One of the students has a document that takes nothing more.
+                // One of the students has a document that is full.
                 Err(StoreError::InvalidArgument(_)) if most > 1 => most /= 2,
                 Ok(Page::More(last)) => {
                     cursor = Some(last);
@@ -114,7 +115,7 @@ impl Sweep<'_> {
                 break;
             }
             looked += 1;
-            // A user who is gone takes their assignments along.
+            // When a user is deleted, their assignments are deleted with them, so such assignments are skipped here.
             let user = assignment.path.parent().and_then(|path| users.get(&path));
             if let Some(user) = user.filter(|user| !self.belongs(user)) {
                 bytes += fields_size(&assignment.fields);
@@ -127,7 +128,7 @@ impl Sweep<'_> {
         let is_last = looked == assignments.len() && looked < most as usize;
         let last = assignments[..looked].last().filter(|_| !is_last).map(|last| last.path.to_string());
         let committed = match self.commit(task, last.as_deref(), writes).await {
-            // The one student for whom it can't be stored keeps the assignment, and is noted.
+            // The one student whose documents the store refuses keeps the assignment and is recorded as a problem.
             Err(StoreError::InvalidArgument(_)) if most == 1 => {
                 Definitions::of(self.app).count_refused();
                 let owner = owners.first().map(|user| noting(self.administration, self.version, user, now));
@@ -141,7 +142,7 @@ impl Sweep<'_> {
         })
     }
 
-    /// Commits a page's writes, and that the page is dealt with.
+    /// Commits a page's writes with the sweep's progress.
     async fn commit(
         &self,
         task: &Task<SweepJob>,
@@ -149,7 +150,7 @@ impl Sweep<'_> {
         mut writes: Vec<Write>,
     ) -> Result<Option<Committed>, StoreError> {
         let ends = if last.is_some() { 0 } else { -1 };
-        // First, so that the commit's first result is the number of open chunks.
+        // This write comes first, so that the commit's first result is the number of open chunks.
         writes.insert(0, progress_write(self.administration, self.version, ends, [])?);
         match last {
             Some(last) => writes.push(task.advance(&SweepProgress { cursor: Some(last.to_owned()) })),
@@ -158,7 +159,7 @@ impl Sweep<'_> {
         self.app.stores.admin.commit(writes).await
     }
 
-    /// The student may have the assignment; with what in it, the phases decide.
+    /// True when the student may keep the assignment; the phases decide what is in it.
     fn belongs(&self, user: &Document) -> bool {
         is_living(&user.fields)
             && is_of_type(&user.fields, &self.app.settings.assigned_user_types)

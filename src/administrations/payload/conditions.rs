@@ -1,4 +1,4 @@
-//! The conditions of an assessment, as they are sent.
+//! The conditions of an assessment, as callers send them.
 
 use std::borrow::Cow;
 
@@ -23,7 +23,7 @@ impl<'de> Deserialize<'de> for Conditions {
                 if !matches!(name.as_str(), "assigned" | "optional") {
                     return Err(Wrong::new("is neither assigned nor optional").below(name));
                 }
-                // The depth is bounded by the language's own rule, with a message of its own.
+                // The condition language has its own limit on depth, with its own message.
                 let condition = value_within(sent, usize::MAX).map_err(|wrong| wrong.below(name))?;
                 stored.insert(name.clone(), normalise(&condition, &format!(".{name}")).map_err(Wrong::at)?);
             }

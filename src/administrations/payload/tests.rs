@@ -26,7 +26,7 @@ fn with(path: &str, value: Json) -> Json {
 
 #[test]
 fn what_the_client_sends_is_read_with_its_defaults() {
-    let request = Request::read(&valid()).unwrap();
+    let request = AdministrationRequest::read(&valid()).unwrap();
     assert_eq!(request.public_name, "Fall");
     assert!(request.sequential && !request.test_data && request.tags.is_empty());
     assert_eq!((request.administration_id, request.request_id, request.legal), (None, None, None));
@@ -39,7 +39,8 @@ fn a_day_opens_at_its_beginning_and_closes_at_its_end() {
         let mut data = with("/dateOpen", json!(open));
         data["dateClose"] = json!(close);
         data["timeZone"] = zone;
-        Request::read(&data).map(|request| (request.date_opened.to_string(), request.date_closed.to_string()))
+        AdministrationRequest::read(&data)
+            .map(|request| (request.date_opened.to_string(), request.date_closed.to_string()))
     };
     let of = |open: &str, close: &str| Some((open.to_owned(), close.to_owned()));
     let same = ("2026-12-10", "2026-12-10");
@@ -70,7 +71,7 @@ fn null_is_the_same_as_absent() {
         json!({ "districts": [null, "d1"], "schools": null, "classes": [], "groups": [null], "families": [] });
     data["assessments"][0]["conditions"] = json!({ "assigned": null, "optional": true });
     data["assessments"][0]["variantId"] = Json::Null;
-    let request = Request::read(&data).unwrap();
+    let request = AdministrationRequest::read(&data).unwrap();
     assert_eq!(request.orgs.flatten(), ["d1"]);
     let conditions = Value::Map(fields! { "optional" => true });
     let expected = fields! { "taskId" => "swr", "params" => fields! { "cat" => true }, "conditions" => conditions };
@@ -143,22 +144,22 @@ fn every_rule_has_an_error_that_names_the_field() {
     ];
     for (path, value, message) in table {
         let data = if path.is_empty() { value.clone() } else { with(path, value.clone()) };
-        let error = Request::read(&data).expect_err(&format!("{path} {value}"));
+        let error = AdministrationRequest::read(&data).expect_err(&format!("{path} {value}"));
         assert_eq!(error.status, Status::InvalidArgument, "{path} {value}");
         assert!(error.message.contains(message), "{path} {value}: {}", error.message);
     }
     let mut twice = valid();
     twice["assessments"] = json!([{ "taskId": "swr", "params": {} }, { "taskId": "swr", "params": {} }]);
-    assert!(Request::read(&twice).unwrap_err().message.contains("assessments[1].taskId repeats"));
+    assert!(AdministrationRequest::read(&twice).unwrap_err().message.contains("assessments[1].taskId repeats"));
     twice["assessments"] = json!([{ "taskId": "a-b", "params": {} }, { "taskId": "a_b", "params": {} }]);
-    assert!(Request::read(&twice).unwrap_err().message.contains("assessments[1].taskId repeats"));
+    assert!(AdministrationRequest::read(&twice).unwrap_err().message.contains("assessments[1].taskId repeats"));
 }
 
 #[test]
 fn an_empty_period_is_a_period() {
     let mut data = valid();
     data["dateClose"] = data["dateOpen"].clone();
-    assert!(Request::read(&data).is_ok());
+    assert!(AdministrationRequest::read(&data).is_ok());
 }
 
 fn numbered(count: usize) -> Vec<String> {

@@ -1,4 +1,4 @@
-//! Binding two accounts to one user: reads what there is, decides, and writes what's missing.
+//! Binds two accounts to one user: reads the current state, decides, and writes what is missing.
 
 use serde_json::{Map, Value as Json};
 
@@ -24,7 +24,7 @@ use crate::rights::{Claims, check_not_suspended, denied};
 use crate::runtime::{FunctionError, Status};
 use crate::store::{Database, DocPath, Document, FieldPath, Fields, StoreError, Timestamp, Transaction, Value, Write};
 
-/// What is to be bound.
+/// The accounts to bind, and what the caller says about their user.
 pub struct Binding<'a> {
     /// The function that does it.
     pub function: &'static str,
@@ -34,15 +34,15 @@ pub struct Binding<'a> {
     pub admin_uid: &'a str,
     /// The account in the assessment project.
     pub assessment_uid: &'a str,
-    /// The ID of the user's documents, where it's said and not found.
+    /// The ID of the user's documents, where the caller names it.
     pub roar_uid: Option<&'a str>,
     /// A provider of rosters and the user's ID there.
     pub identity: Option<(&'a str, Option<&'a str>)>,
-    /// Nobody needs to show that the assessment account is the user's.
+    /// True when the caller is trusted, so that nothing has to prove that the assessment account is the user's.
     pub is_trusted: bool,
 }
 
-/// What came of it.
+/// The result of binding.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bound {
     /// The ID of the user's documents.
@@ -51,11 +51,11 @@ pub struct Bound {
     pub custom_claims: Map<String, Json>,
 }
 
-/// Binds the accounts. Repeated, it finds nothing to do; cut short anywhere, the repetition does the rest.
+/// Binds the accounts. Idempotent; a call that was interrupted anywhere is completed by repeating it.
 ///
-/// NOT_FOUND for a missing account, PERMISSION_DENIED when the assessment account isn't shown to be the
-/// user's, ALREADY_EXISTS and FAILED_PRECONDITION for what is bound otherwise, RESOURCE_EXHAUSTED when the
-/// custom claims don't fit: nothing is written then.
+/// NOT_FOUND for a missing account, PERMISSION_DENIED when nothing proves that the assessment account is the user's,
+/// ALREADY_EXISTS and FAILED_PRECONDITION for accounts that are bound to others, RESOURCE_EXHAUSTED when the custom
+/// claims don't fit: nothing is written then.
 pub async fn bind(app: &App, binding: &Binding<'_>) -> Result<Bound, FunctionError> {
     let mut rounds = Rounds::new(&app.context);
     while rounds.next().await {
@@ -66,7 +66,7 @@ pub async fn bind(app: &App, binding: &Binding<'_>) -> Result<Bound, FunctionErr
     Err(FunctionError::new(Status::Aborted, "Too many changes at once. Please try again."))
 }
 
-/// `None` when somebody changed the same claims meanwhile.
+/// One attempt to bind; `None` when the same claims were changed in the meantime.
 async fn try_to_bind(app: &App, binding: &Binding<'_>) -> Result<Option<Bound>, FunctionError> {
     let Binding { admin_uid, assessment_uid, .. } = *binding;
     let (admin, assessment) = accounts(app, admin_uid, assessment_uid).await?;
@@ -89,7 +89,7 @@ async fn try_to_bind(app: &App, binding: &Binding<'_>) -> Result<Option<Bound>, 
         Some(former) => app.accounts.assessment.get(former).await?.is_some(),
         None => false,
     };
-    // Only an ID that the account has at the provider shows who it is: an address may be shared.
+    // Only the account's ID at the provider proves who it is: an address may be shared.
     let by_id = binding.identity.and_then(|(_, id)| id);
     let shows = |entry: &RosterEntry| Some(entry.provider_id.as_str()) == by_id;
     // A roster's entry may have been linked to somebody who has an account.
@@ -116,11 +116,13 @@ async fn try_to_bind(app: &App, binding: &Binding<'_>) -> Result<Option<Bound>, 
     };
     let left = left.as_ref();
     let entry = entry.as_ref();
-    let work = Work { app, binding, admin: &admin, entry, other_account_lives, left, tree: &tree, held: &held };
+    let work =
+        BindingChange { app, binding, admin: &admin, entry, other_account_lives, left, tree: &tree, held: &held };
 
     let roar_uid = user_of(&work.question(admin_document.as_ref(), assessment_claims))?;
     let claims = work.claims(admin_document.as_ref(), &roar_uid, entry);
-    // What doesn't fit into a token is reported where it's published; nobody is kept from signing in by it.
+    // Claims that don't fit into a token are reported when they are published; they must not keep anybody from signing
+    // in.
     let custom = for_sign_in(&admin.custom_claims, &claims)?;
     let assessment_custom = for_sign_in(&assessment.custom_claims, &claims)?;
 
@@ -136,8 +138,8 @@ async fn try_to_bind(app: &App, binding: &Binding<'_>) -> Result<Option<Bound>, 
         close_password(app, &admin).await?;
     }
 
-    // The assessment account first: its claims document is what makes it this user's and nobody else's. All
-    // else comes there once the admin database has it.
+    // The assessment account comes first: its claims document reserves it for this user. Everything else is written
+    // there once the admin database has the binding.
     let is_reserved = assessment_claims.is_some_and(|claims| work.holds(claims));
     if !is_reserved {
         app.stores.assessment.transaction(|tx| work.reserve(tx, &roar_uid)).await?;
@@ -227,7 +229,7 @@ async fn roster_entry(
     }
 }
 
-struct Work<'a> {
+struct BindingChange<'a> {
     app: &'a App,
     binding: &'a Binding<'a>,
     admin: &'a Account,
@@ -241,7 +243,7 @@ struct Work<'a> {
     held: &'a OrgLists,
 }
 
-impl Work<'_> {
+impl BindingChange<'_> {
     fn question<'q>(&'q self, admin: Option<&'q Document>, assessment_claims: Option<&'q Fields>) -> Question<'q> {
         Question {
             admin_uid: self.binding.admin_uid,
@@ -318,13 +320,13 @@ impl Work<'_> {
         Ok(found.pop().flatten().map(|user| !self.names_another(&user)))
     }
 
-    /// People of rosters get their de-identified copy when they first sign in: most of a roster never does.
+    /// People of rosters get their de-identified copy at their first sign-in, because most of a roster never signs in.
     async fn make_copy(&self, roar_uid: &str) -> Result<(), FunctionError> {
         let path = user_path(roar_uid)?;
         let Some(user) = self.app.stores.admin.get(&path).await? else { return Ok(()) };
         let copy = new_copy(&user.fields, self.binding.assessment_uid, self.app.now());
         match self.app.stores.assessment.commit(vec![Write::create(path, copy)]).await {
-            // The client was faster.
+            // The client has created the copy in the meantime.
             Err(StoreError::Conflict(_)) => Ok(()),
             other => Ok(other.map(|_| ())?),
         }

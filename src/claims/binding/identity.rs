@@ -1,5 +1,4 @@
-//! Who is who: decides whether two accounts, and an entry of a roster, may become one user's. Pure
-//! (docs/domain/rights.md#sign-in).
+//! Decides whether two accounts, and a roster entry, may become one user's. Pure (docs/domain/rights.md#sign-in).
 
 use crate::accounts::Account;
 use crate::documents::roster_entry;
@@ -30,7 +29,8 @@ pub fn admin_provider(admin_project: &str) -> String {
 /// The field of a roster's entry that says which of its rights were given to its user already.
 pub const COPIED: &str = roster_entry::field::COPIED_ADMIN_ORGS;
 
-/// An entry of a roster that waits for its user, or has found them (docs/domain/rosters.md#identity-entries).
+/// A roster entry that waits for its user's first sign-in, or is linked already
+/// (docs/domain/rosters.md#identity-entries).
 #[derive(Clone, Debug, PartialEq)]
 pub struct RosterEntry {
     /// Its document.
@@ -47,7 +47,7 @@ pub struct RosterEntry {
     pub copied: OrgLists,
     /// What the user is.
     pub role: Option<String>,
-    /// Bound before.
+    /// Whether the entry was linked to an account before.
     pub activated: bool,
     /// The district whose roster it is of, where that's noted.
     pub district: Option<String>,
@@ -80,13 +80,13 @@ impl RosterEntry {
         })
     }
 
-    /// The rights that are still to be given. What was given once and taken away since isn't.
+    /// The rights of the entry that were never given yet. Rights that were given once and removed since stay removed.
     pub fn due_orgs(&self) -> OrgLists {
         self.admin_orgs.difference(&self.copied.to_set())
     }
 }
 
-/// All that a decision looks at.
+/// Everything that the decision depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
     /// The Auth UID in the admin project.
@@ -109,7 +109,7 @@ pub struct Question<'a> {
     pub leaves: Option<&'a str>,
 }
 
-/// The ID of the user's documents, if everything fits. Whoever is bound to somebody else stays so.
+/// The ID of the user's documents, if all parts agree. An account that is bound to another user stays with that user.
 pub fn user_of(question: &Question) -> Result<String, FunctionError> {
     let text = |claims: Option<&Fields>, name: &str| -> Option<String> {
         let text = claims?.get(name)?.as_str()?;
@@ -153,8 +153,8 @@ pub fn user_of(question: &Question) -> Result<String, FunctionError> {
     Ok(roar_uid)
 }
 
-/// True when the assessment account is shown to be the admin account's user's: they are bound already, one
-/// signs in to the other, or both have shown that they have the same e-mail address (docs/domain/decisions.md#a-4).
+/// True when there is proof that the assessment account belongs to the admin account's user: they are bound already,
+/// one signs in to the other, or both have verified the same e-mail address (docs/domain/decisions.md#a-4).
 pub fn is_owner(
     admin: &Account,
     admin_project: &str,

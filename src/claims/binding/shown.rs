@@ -1,8 +1,9 @@
-//! What gives way to who has shown, at a provider of rosters, that they are the person of an entry.
+//! What a sign-in with a roster provider overrides, because the provider proves that the person is the one of a roster
+//! entry.
 //!
-//! Only the provider can show it, so nothing that people write keeps the person out: neither that their account was made
-//! somebody else's before, nor that an account with an address that nobody verified was made their user's. What was done
-//! so far isn't lost: the user whom the account leaves waits, as a pair, for somebody's yes.
+//! Only the provider can prove this, so nothing that people write keeps the person out: neither that their account was
+//! made somebody else's before, nor that an account with an unverified address was made their user's. Earlier work
+//! isn't lost: the user whom the account leaves is recorded as a pair with the new one, for a person to confirm.
 
 use secrecy::SecretString;
 
@@ -21,14 +22,14 @@ use crate::rights::Claims;
 use crate::runtime::{FunctionError, Status};
 use crate::store::{Document, Fields, Value, Write};
 
-/// The user whom an account leaves for the one of its roster's entry.
+/// The user whom an account leaves for the user of its roster entry.
 #[derive(Debug)]
 pub(super) struct Left {
     /// The user.
     pub user: String,
-    /// That user has documents, so the account may be known to others.
+    /// Whether that user has documents, so that others may know the account.
     pub is_somebody: bool,
-    /// The two as a pair that waits, where they may be one person.
+    /// The write of the two users as a pending pair, where they may be one person.
     pub pair: Option<Write>,
 }
 

@@ -8,7 +8,7 @@ use crate::store::{FieldPath, Fields, Timestamp, Value, lookup};
 
 /// What changed of a user, as far as their copy shows it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Parts {
+pub struct CopiedParts {
     /// Their orgs, their type, or whether they're archived.
     pub orgs: bool,
     /// Their grade.
@@ -17,9 +17,9 @@ pub struct Parts {
     pub birth: bool,
 }
 
-impl Parts {
+impl CopiedParts {
     /// All that copies show.
-    pub const ALL: Parts = Parts { orgs: true, grade: true, birth: true };
+    pub const ALL: CopiedParts = CopiedParts { orgs: true, grade: true, birth: true };
 }
 
 /// What the copy must take over of a changed user: the fields, and the mask to write them with; `None`
@@ -27,7 +27,12 @@ impl Parts {
 ///
 /// Birth month (1 to 12) and year instead of the date (docs/domain/decisions.md#a-9), grade and school level, orgs,
 /// the type and whether the user is archived. Never a name, an address or a date of birth.
-pub fn copy_changes(copy: &Fields, user: &Fields, change: Parts, now: Timestamp) -> Option<(Fields, Vec<FieldPath>)> {
+pub fn copy_changes(
+    copy: &Fields,
+    user: &Fields,
+    change: CopiedParts,
+    now: Timestamp,
+) -> Option<(Fields, Vec<FieldPath>)> {
     let mut wanted = Fields::new();
     let mut gone: Vec<&str> = Vec::new();
     if change.birth
@@ -80,7 +85,7 @@ pub fn copy_changes(copy: &Fields, user: &Fields, change: Parts, now: Timestamp)
 
 /// The copy of a user who has none yet.
 pub fn new_copy(user: &Fields, assessment_uid: &str, now: Timestamp) -> Fields {
-    let mut copy = copy_changes(&Fields::new(), user, Parts::ALL, now).unwrap_or_default().0;
+    let mut copy = copy_changes(&Fields::new(), user, CopiedParts::ALL, now).unwrap_or_default().0;
     for name in ["assessmentPid", "testData"] {
         copy.extend(user.get(name).map(|value| (name.to_owned(), value.clone())));
     }
@@ -107,7 +112,7 @@ mod tests {
             "schools" => schools.clone(),
             "studentData" => fields! { "dob" => at("2015-09-20T00:00:00Z"), "grade" => 5 },
         };
-        let all = Parts::ALL;
+        let all = CopiedParts::ALL;
         let (wanted, mask) = copy_changes(&Fields::new(), &user, all, now).unwrap();
         let mut expected = fields! {
             "birthMonth" => 9, "birthYear" => 2015, "grade" => "5", "schoolLevel" => "elementary",
@@ -130,7 +135,7 @@ mod tests {
         assert_eq!(fields, fields! { "lastUpdated" => now });
         let mask: Vec<String> = mask.iter().map(FieldPath::to_string).collect();
         assert_eq!(mask, ["lastUpdated", "birthMonth", "birthYear", "grade", "schoolLevel"]);
-        let birth = Parts { birth: true, ..Parts::default() };
+        let birth = CopiedParts { birth: true, ..CopiedParts::default() };
         let wrong = Fields::from([("birthMonth".to_owned(), Value::Integer(8)), ("birthYear".to_owned(), 2015.into())]);
         let (wanted, _) = copy_changes(&wrong, &user, birth, now).unwrap();
         assert_eq!(wanted, fields! { "birthMonth" => 9, "lastUpdated" => now });

@@ -1,26 +1,27 @@
-//! What the change of an org's document asks for, told from the event's own payload. Pure.
+//! What the change of an org's document requires, derived from the event's payload. Pure.
 
 use crate::orgs::{Org, OrgKey, OrgType};
 use crate::rostering::org;
 use crate::store::{Document, DocumentChange};
 
-/// A change of an org's place, of its being archived, or of its being there.
+/// A change of an org's parents, of whether it's archived, or of whether it exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrgChange {
-    /// Which org.
+    /// The org.
     pub key: OrgKey,
-    /// What it was.
+    /// The org before the change; `None` if it's new.
     pub before: Option<Org>,
-    /// What it is.
+    /// The org after the change; `None` if it was deleted.
     pub after: Option<Org>,
-    /// A sync of a roster made the change, and deals with what follows.
+    /// Whether a roster sync made the change, and handles the consequences itself.
     pub is_of_roster: bool,
-    /// The org is a roster's and was only archived, or is back: that's the sync's doing, too, though it leaves no mark.
+    /// Whether the org belongs to a roster and was only archived or restored: the roster sync handles that too,
+    /// although it leaves no mark.
     pub is_ruled_by_roster: bool,
 }
 
 impl OrgChange {
-    /// What the change asks for; `None` where nothing that matters has changed.
+    /// The relevant change; `None` where nothing relevant has changed.
     pub fn of(change: &DocumentChange) -> Option<OrgChange> {
         let org_type = OrgType::parse(change.path.collection_id())?;
         let read = |document: &Option<Document>| {
@@ -42,7 +43,7 @@ impl OrgChange {
         })
     }
 
-    /// The parents of before and of now, each once.
+    /// The parents before and after the change, each once.
     pub fn parents(&self) -> Vec<OrgKey> {
         let mut parents: Vec<OrgKey> =
             [&self.before, &self.after].into_iter().flatten().flat_map(|org| org.parents.iter().cloned()).collect();
@@ -51,13 +52,13 @@ impl OrgChange {
         parents
     }
 
-    /// The parents that it has no more; none where it's new or gone.
+    /// Parents that the org has lost; none for an org that is new or deleted.
     pub fn left(&self) -> Vec<OrgKey> {
         let (Some(before), Some(after)) = (&self.before, &self.after) else { return Vec::new() };
         before.parents.iter().filter(|parent| !after.parents.contains(parent)).cloned().collect()
     }
 
-    /// The parents that it has now and hadn't; none where it's new or gone.
+    /// Parents that the org has gained; none for an org that is new or deleted.
     pub fn joined(&self) -> Vec<OrgKey> {
         let (Some(before), Some(after)) = (&self.before, &self.after) else { return Vec::new() };
         after.parents.iter().filter(|parent| !before.parents.contains(parent)).cloned().collect()

@@ -1,4 +1,4 @@
-//! Rights over an org, and administrations that are assigned to it, follow what is below it.
+//! Updates the rights over an org, and the administrations that are assigned to it, after a change below the org.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,12 +10,12 @@ use crate::orgs::{OrgKey, OrgLists, OrgType};
 use crate::runtime::{HandlerError, Job, NewTask, Task, TaskOutcome, stored_payload};
 use crate::store::{DocPath, Document, Precondition, StoreError, Write};
 
-/// Lets rights over an org, and its administrations, follow what is below it now.
+/// The job that updates the rights over an org, and its administrations, after a change below the org.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FollowOrgJob {
     #[serde(flatten)]
     org: OrgOfJob,
-    /// The orgs that came or moved.
+    /// The orgs that were added or moved.
     #[serde(default)]
     touched: OrgLists,
 }
@@ -43,11 +43,11 @@ impl OrgOfJob {
     }
 }
 
-/// Orgs that a task remembers to have come or moved. Beyond that, everybody's assignments are looked at.
+/// The most changed orgs that a task records. With more, the assignments of all members are checked.
 const MOST_TOUCHED: usize = 500;
 
-/// A job for each parent of before and of now, and for the org itself: who has rights over these, and what is assigned
-/// to them, follows. The task of an org is always the same one.
+/// A job for each parent before and after the change, and for the org itself: the rights over these orgs and the
+/// administrations assigned to them must be updated. All jobs for one org share one task ID.
 fn jobs(change: &OrgChange) -> Vec<FollowOrgJob> {
     let own = change.before.iter().map(|_| change.key.clone());
     let touched = OrgLists::from_iter([(change.key.org_type, change.key.id.as_str())]);
@@ -60,7 +60,7 @@ fn task(job: &FollowOrgJob) -> NewTask {
     NewTask::new(format!("follow-{}-{org_id}", org_type.singular()), job)
 }
 
-/// Enlists what follows from a change, and `more`. A task that waits already, or runs, takes the change along: it looks
+/// Enqueues the jobs of a change, and the task `more`. A task that is pending or running absorbs the change: it runs
 /// once more.
 pub(super) async fn enlist(app: &App, change: &OrgChange, more: Option<NewTask>) -> Result<(), StoreError> {
     let (jobs, more) = (&jobs(change), &more);
@@ -71,7 +71,7 @@ pub(super) async fn enlist(app: &App, change: &OrgChange, more: Option<NewTask>)
             let mut job = job.clone();
             if let Some(waiting) = waiting {
                 let mut touched = touched_of(&waiting);
-                // Beyond that many, which they are doesn't matter.
+                // With more orgs than that, all members are checked, so the list isn't needed.
                 if touched.flatten().len() <= MOST_TOUCHED {
                     touched.extend(&job.touched);
                 }
@@ -86,23 +86,23 @@ pub(super) async fn enlist(app: &App, change: &OrgChange, more: Option<NewTask>)
     Ok(())
 }
 
-/// Enlists `task` alone.
+/// Enqueues only `task`.
 pub(super) async fn enlist_alone(app: &App, task: Option<NewTask>) -> Result<(), StoreError> {
     app.stores.admin.commit(task.iter().map(|task| app.tasks.enlist(task)).collect()).await?;
     app.tasks.announce(task.into_iter().collect());
     Ok(())
 }
 
-/// The orgs that a task's document says came or moved.
+/// The changed orgs according to the task's document.
 fn touched_of(task: &Document) -> OrgLists {
     stored_payload::<FollowOrgJob>(task).map(|job| job.touched).unwrap_or_default()
 }
 
-/// Does a [`FollowOrgJob`].
+/// Runs a [`FollowOrgJob`].
 ///
-/// Costs two reads where nobody has rights over the org and nothing is assigned to it; else what is below the orgs that
-/// each holder was granted, and what the syncs of its administrations read: these look at the members of orgs that came
-/// or moved, and at nobody else.
+/// Costs two reads where nobody has rights over the org and nothing is assigned to it; otherwise what is below the orgs
+/// that each holder was granted, and the reads of the administrations' syncs, which look only at the members of orgs
+/// that were added or moved.
 pub async fn run(app: App, task: Task<FollowOrgJob>) -> Result<TaskOutcome, HandlerError> {
     let org = task.payload.org.key();
     loop {
@@ -120,7 +120,7 @@ pub async fn run(app: App, task: Task<FollowOrgJob>) -> Result<TaskOutcome, Hand
             1..=MOST_TOUCHED => follow_touched(&app, orgs, &touched).await?,
             _ => follow_orgs(&app, orgs).await?,
         }
-        // Enlisted again meanwhile, there's something that this run may not have seen.
+        // The task may have been enqueued again in the meantime, for a change that this run didn't see.
         let unchanged = Precondition::UpdatedAt(own.update_time);
         match app.stores.admin.commit(vec![Write::delete(task.path().clone()).when(unchanged)]).await {
             Ok(_) => return Ok(TaskOutcome::Committed),

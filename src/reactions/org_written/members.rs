@@ -1,5 +1,6 @@
-//! Who is in an org goes with it when it moves: a student of a school that changes districts leaves the one and joins the
-//! other, and so do rights over the student, for they come through the student's orgs. The school's classes go, too.
+//! Moves the members of an org with the org: a student of a school that changes districts leaves the one district and
+//! joins the other. Rights over the student follow, because they derive from the student's orgs. The school's classes
+//! move, too.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,24 +21,24 @@ use crate::store::{
 };
 use crate::users::placement::{changed_lists, misplaced};
 
-/// Lets the classes and people of an org that has moved go with it.
+/// The job that moves the classes and people of an org that has moved.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub struct MoveMembersJob {
     #[serde(flatten)]
     org: OrgOfJob,
-    /// What the org was in before, with what was above that.
+    /// The former parents of the org, with their ancestors.
     #[serde(default)]
     left: OrgLists,
-    /// When it moved.
+    /// When the org moved.
     at: Option<StoredTimestamp>,
     #[serde(flatten)]
     progress: MoveProgress,
 }
 
-/// How far a move got.
+/// The progress of a move.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MoveProgress {
-    /// The last user dealt with.
+    /// The last user processed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cursor: Option<String>,
 }
@@ -47,18 +48,19 @@ impl Job for MoveMembersJob {
     type Progress = MoveProgress;
 }
 
-/// Documents read, and written in one commit.
+/// Documents read and written in one commit.
 const PAGE: u32 = 200;
 
-/// The task for a school or class that has moved; `None` where none has. Members of groups aren't in what's above the
-/// group by that alone.
+/// The task for a school or class that has moved; `None` where none has. Members of a group aren't automatically
+/// members of the group's ancestors.
 ///
-/// What was above the org that was left goes into the task: it may be deleted, or move itself, before the task runs.
+/// The former ancestors are stored in the task, because those orgs may be deleted or moved themselves before the task
+/// runs.
 pub(super) async fn task(app: &App, change: &OrgChange, at: Timestamp) -> Result<Option<NewTask>, StoreError> {
     let key = &change.key;
     let (left, joined) = (change.left(), change.joined());
     let moves = matches!(key.org_type, OrgType::School | OrgType::Class) && !(left.is_empty() && joined.is_empty());
-    // That a class's own link to the district changes follows from its school's, and is dealt with there.
+    // A class's own link to its district changes because its school has moved; the school's task handles that.
     let is_copy = key.org_type == OrgType::Class
         && change.after.as_ref().is_some_and(|class| class.parent(OrgType::School).is_some())
         && left.iter().chain(&joined).all(|parent| parent.org_type == OrgType::District);
@@ -79,10 +81,10 @@ fn move_task(key: &OrgKey, left: OrgLists, at: Timestamp) -> NewTask {
     NewTask::new(id, &MoveMembersJob { org, left, at, progress })
 }
 
-/// Does a [`MoveMembersJob`].
+/// Runs a [`MoveMembersJob`].
 ///
-/// Costs a read for each class and each member, a write for those that change, and for each page the orgs that its
-/// members are in with those above them.
+/// Costs a read for each class and each member, a write for those that change, and for each page the orgs of its
+/// members with their ancestors.
 pub async fn run(app: App, task: Task<MoveMembersJob>) -> Result<TaskOutcome, HandlerError> {
     let MoveMembersJob { org, left, at, progress } = &task.payload;
     let (moved, at) = (org.key(), at.map(|at| at.0));
@@ -119,7 +121,7 @@ pub async fn run(app: App, task: Task<MoveMembersJob>) -> Result<TaskOutcome, Ha
     }
 }
 
-/// Gives the classes of a school, or a class that has another school now, the district of the school.
+/// Copies the school's district to the classes of a school, or to a class that has a new school.
 async fn copy_district(app: &App, moved: &OrgKey) -> Result<(), HandlerError> {
     let database = &app.stores.admin;
     let Some(own) = database.get(&org_path(moved)?).await? else { return Ok(()) };
@@ -159,9 +161,9 @@ async fn give_district(app: &App, classes: &[Document], district: Option<&str>) 
         let fields = fields! { org::field::DISTRICT_ID => district };
         let write = Write::update(class.path.clone(), fields).when(Precondition::Exists);
         match app.stores.admin.commit(vec![write]).await {
-            // It's gone. (One that goes to another school at this moment has an event of its own.)
+            // The class is gone. (A class that changes schools at this moment has its own event.)
             Err(StoreError::Conflict(_)) => {}
-            // Where it is, its school tells; nobody else waits for it.
+            // The class's school determines its district anyway, so nothing else needs to wait for this write.
             Err(StoreError::InvalidArgument(_)) => {
                 tracing::error!(org = class.id(), "a class takes nothing more, and keeps the district that it had");
             }
@@ -171,20 +173,20 @@ async fn give_district(app: &App, classes: &[Document], district: Option<&str>) 
     Ok(())
 }
 
-/// An org that has moved, as its members see it.
+/// An org that has moved, from the perspective of its members.
 struct Move<'a> {
     moved: &'a OrgKey,
-    /// What it was in before and isn't now.
+    /// The former ancestors that are no longer ancestors.
     left: &'a OrgLists,
-    /// The orgs of members, with those above them.
+    /// The members' orgs with their ancestors.
     tree: &'a OrgTree,
-    /// When it moved.
+    /// When the org moved.
     at: Option<Timestamp>,
 }
 
 impl Move<'_> {
-    /// Commits what becomes of a page of members, with the progress. One whose document changes, takes nothing more, or
-    /// goes at this moment holds up nobody else.
+    /// Commits the changes of a page of members with the progress. A member whose document is changing, full, or
+    /// deleted at this moment doesn't block the others.
     async fn commit(&self, app: &App, members: &[Document], progress: Write) -> Result<(), HandlerError> {
         let database = &app.stores.admin;
         let writes = members.iter().filter_map(|member| self.write(member));
@@ -211,7 +213,7 @@ impl Move<'_> {
             }
         }
         match database.commit(vec![progress]).await {
-            // Another run of this very task is ahead.
+            // Another run of the same task is ahead.
             Ok(_) | Err(StoreError::Conflict(_)) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -221,15 +223,15 @@ impl Move<'_> {
         let since = |org_type: OrgType, id: &str| {
             let dates = dates_of(&member.fields, org_type);
             let from = dates.and_then(|dates| dates.get(id)?.as_map()?.get("from")?.as_timestamp());
-            // What somebody was given since has nothing to do with the move: its event may come again.
+            // A membership that began after the move has nothing to do with it: the event may be a repeated one.
             self.at.zip(from).is_some_and(|(at, from)| from > at)
         };
         let (fields, mask) = self.change(&current_orgs(&member.fields), since)?;
         Some(Write::merge(member.path.clone(), fields, mask).when(Precondition::UpdatedAt(member.update_time)))
     }
 
-    /// What changes of a member's current orgs: those above the moved org now come, and those go that the member was in
-    /// through it alone. Their own event does what follows.
+    /// The changes of a member's current orgs: the org's new ancestors are added, and former ancestors that the member
+    /// was in only through this org are removed. The event of the member's document does the rest.
     fn change(
         &self,
         current: &OrgLists,
@@ -240,7 +242,7 @@ impl Move<'_> {
         }
         let above = |orgs: &OrgLists| self.tree.read_orgs(orgs);
         let now = above(&OrgLists::from_iter([(self.moved.org_type, self.moved.id.as_str())]));
-        // What holds a member in an org is what they are in below it, but not what the moved one itself was in.
+        // A member stays in an org through other orgs below it, except those that only the moved org itself was in.
         let is_holding = |org_type, id: &str| {
             let is_left = self.left.contains(org_type, id) && !is_given_since(org_type, id);
             matches!(org_type, OrgType::School | OrgType::Class) && !is_left
@@ -256,8 +258,8 @@ impl Move<'_> {
         };
         let mut after: OrgLists = current.iter().filter(|(org_type, id)| stays(*org_type, id)).collect();
         after.extend(&now);
-        // What was left may have moved itself since the member came there: then its district of now isn't the one that
-        // the member is in for nothing.
+        // The former parent may have moved since the member joined it. Then its current district is one that the member
+        // has no reason to be in.
         if let Some(misplaced) = misplaced(&after, self.tree) {
             after = misplaced.mended(&after);
         }

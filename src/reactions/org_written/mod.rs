@@ -1,13 +1,13 @@
-//! An org came, changed its place, was archived or went: whatever made the change, a page, a roster, or somebody in the
-//! console.
+//! Reacts to an org that was created, moved, archived or deleted, whoever made the change: a page, a roster sync, or
+//! somebody in the Firebase console.
 //!
-//! 1. The lists of children of its parents, those from before and those of now, say what its own links say.
-//! 2. Rights and administrations above follow, by a task for each org: many changes of one org's children while the
-//!    task waits or runs are dealt with at once ([`follow`]).
-//! 3. Its members go with it, and so do its classes ([`members`]).
+//! 1. The parents' lists of children, of former and current parents, are made to agree with the org's own links.
+//! 2. Rights over the org and its ancestors, and their administrations, are updated by one task for each org. Many
+//!    changes of one org's children while the task is pending or running are handled together ([`follow`]).
+//! 3. The members of the org move with it, and so do its classes ([`members`]).
 //!
-//! What a sync of a roster changes, it deals with itself, once for all, but for the members; its changes are told by its own
-//! mark.
+//! A roster sync handles the consequences of its own changes itself, once for all orgs, except for the members. Its
+//! changes are recognised by its own mark.
 
 mod change;
 mod follow;
@@ -21,15 +21,15 @@ use crate::app::App;
 use crate::orgs::keep::keep_lists;
 use crate::runtime::{DocumentEvent, HandlerError};
 
-/// The event of orgs that have parents: schools, classes, groups.
+/// Handles the event of orgs that have parents: schools, classes, groups.
 ///
-/// Costs nothing where neither its place nor its being archived has changed, nor where a roster's sync made or archived it;
-/// else the org, its parents (of before and of now), and what the tasks cost.
+/// Costs nothing where neither the parents nor the archived state have changed, nor where a roster sync made or
+/// archived the org; otherwise reads the org and its former and current parents, and what the tasks cost.
 pub async fn org_written(app: App, event: DocumentEvent) -> Result<(), HandlerError> {
     let Some(change) = OrgChange::of(&event.change) else { return Ok(()) };
     let move_members = members::task(&app, &change, event.change.time).await?;
     if change.is_of_roster {
-        // People whom the roster says nothing new of have to go with the org all the same.
+        // Members whose own roster records don't change must still move with the org.
         return Ok(follow::enlist_alone(&app, move_members).await?);
     }
     keep_lists(&app.stores.admin, &change.key, &change.parents()).await?;

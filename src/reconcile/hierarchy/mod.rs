@@ -1,6 +1,6 @@
-//! Does what says where orgs belong agree with the orgs' own links: the lists of children in parents' documents, the
-//! district that a class copies from its school, the orgs that people are in above their schools and classes, and the
-//! rights over orgs? And mending what doesn't.
+//! Checks whether copies of the hierarchy agree with the orgs' own links, and repairs those that don't: the lists of
+//! children in parents' documents, the district that a class copies from its school, the orgs above people's schools
+//! and classes, and the rights over orgs.
 //!
 //! Pure: [`examine`] and [`report`]. Memory is for orgs, and a page of people or claims.
 //!

@@ -22,7 +22,7 @@ use crate::documents::org_lists::OrgSet;
 use crate::documents::roster_entry::{self, entry_at, entry_path, field, is_admin, is_gone, said, said_of};
 use crate::documents::roster_mark::{fingerprint_path, is_rostered};
 use crate::documents::user;
-use crate::documents::user::copy::{Parts, copy_changes, new_copy};
+use crate::documents::user::copy::{CopiedParts, copy_changes, new_copy};
 use crate::documents::user::orgs::current_orgs;
 use crate::documents::user::user_path;
 use crate::fields;
@@ -354,7 +354,7 @@ impl Work<'_> {
             match tx.get(path).await? {
                 None => tx.write(Write::create(path.clone(), new_copy(user, self.assessment_uid, now))).await,
                 Some(copy) => {
-                    let Some((fields, mask)) = copy_changes(&copy.fields, user, Parts::ALL, now) else {
+                    let Some((fields, mask)) = copy_changes(&copy.fields, user, CopiedParts::ALL, now) else {
                         return Ok(false);
                     };
                     tx.write(Write::merge(path.clone(), fields, mask)).await;
