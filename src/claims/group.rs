@@ -299,3 +299,119 @@ impl GroupCreation<'_> {
         Ok(Decision::Write(change.recorded(record).into(), ()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::claims::edit::tests::{change, document, state};
+    use crate::orgs::{Org, OrgTree};
+    use crate::store::WriteKind;
+
+    fn tree() -> OrgTree {
+        OrgTree::new([(OrgKey::new(OrgType::School, "s1"), Org::from_fields(OrgType::School, &Fields::new()))])
+    }
+
+    /// The claims of an admin of the school s1, with these besides.
+    fn maker(more: Fields) -> Document {
+        let school = [(OrgType::School, "s1")].into_iter().collect();
+        let mut claims = AdminOrgs::of(&school, &tree()).to_fields();
+        claims.extend(fields! { "roarUid" => "r1", "admin" => true });
+        claims.extend(more);
+        document(fields! { "claims" => claims })
+    }
+
+    fn request(parents: &[(OrgType, &str)]) -> GroupRequest {
+        let parents = parents.iter().map(|(org_type, id)| OrgKey::new(*org_type, *id)).collect();
+        GroupRequest { fields: fields! { "name" => "Pilots" }, parents }
+    }
+
+    /// What becomes of the claims of the account u, with these custom ones, that makes the group g1.
+    fn decide(
+        request: &GroupRequest,
+        custom: Option<&Map<String, Json>>,
+        claims: Option<&Document>,
+        found: &[Option<Document>],
+    ) -> Result<Decision<'static, ()>, GroupError> {
+        let parents = request.parents.iter().map(|org| DocPath::in_collection(org.org_type.plural(), &org.id).unwrap());
+        let parents: Vec<DocPath> = parents.collect();
+        let work = GroupCreation { uid: "u", id: "g1", request, custom, parents: &parents };
+        work.decide(&Target::new("f", "u", "u"), &State { beside: found, ..state(claims, &tree()) })
+    }
+
+    #[test]
+    fn a_group_comes_with_its_links_and_its_makers_rights() {
+        let school = || Some(Document { path: DocPath::new("schools/s1").unwrap(), ..document(Fields::new()) });
+        for (parents, found) in [(vec![], vec![]), (vec![(OrgType::School, "s1")], vec![school()])] {
+            let request = request(&parents);
+            let (change, ()) = change(decide(&request, None, Some(&maker(Fields::new())), &found).unwrap());
+            // The group.
+            let (made, links) = change.beside.split_first().unwrap();
+            assert_eq!((made.path.as_str(), made.precondition), ("groups/g1", Precondition::Missing));
+            let WriteKind::Set { fields, mask: None, transforms } = &made.kind else { panic!("it's created") };
+            assert_eq!(*fields, fields! { "name" => "Pilots", "archived" => false, "createdBy" => "r1" });
+            assert_eq!(transforms.len(), 1);
+            assert_eq!(
+                (&transforms[0].path, &transforms[0].transform),
+                (&FieldPath::top("createdAt"), &Transform::ServerTime)
+            );
+            // What it's part of.
+            let linked: Vec<_> = links.iter().map(|link| (link.path.as_str(), link.precondition)).collect();
+            let expected: Vec<_> = parents.iter().map(|_| ("schools/s1", Precondition::Exists)).collect();
+            assert_eq!(linked, expected);
+            for link in links {
+                let WriteKind::Set { transforms, .. } = &link.kind else { panic!("it's updated") };
+                let listed = Transform::Union(vec![Value::from("g1")]);
+                assert_eq!((&transforms[0].path, &transforms[0].transform), (&FieldPath::top("subGroups"), &listed));
+            }
+            // The rights over it.
+            let both = [(OrgType::School, "s1"), (OrgType::Group, "g1")].into_iter().collect::<OrgLists>();
+            let claims = change.fields.get("claims").and_then(Value::as_map);
+            assert!(granted(claims).same_orgs(&both));
+            assert_eq!(claims.unwrap().len(), 2, "nothing else of the claims is written");
+            let record = change.record.unwrap();
+            assert_eq!(
+                (record.action, record.orgs),
+                (Action::Append, Some([(OrgType::Group, "g1")].into_iter().collect()))
+            );
+            assert!(
+                record
+                    .minimal
+                    .is_some_and(|(before, after)| before.of(OrgType::Group).is_empty() && after.same_orgs(&both))
+            );
+        }
+    }
+
+    #[test]
+    fn a_group_is_not_made_where_it_would_have_no_place_or_no_maker() {
+        let org = |fields: Fields| Some(document(fields));
+        let school = [(OrgType::School, "s1")];
+        let other = [(OrgType::School, "s2")];
+        let admin = maker(Fields::new());
+        let no_admin = maker(fields! { "admin" => false });
+        let mut suspended = maker(Fields::new());
+        suspended.fields.insert("suspended".to_owned(), Value::from(true));
+        // The org that it's to be part of, which is found so; the maker's claims; why not.
+        for (parents, found, claims, status) in [
+            (&school, None, Some(&admin), Status::NotFound),
+            (&school, org(fields! { "archived" => true }), Some(&admin), Status::NotFound),
+            (&other, org(Fields::new()), Some(&admin), Status::PermissionDenied),
+            (&school, org(Fields::new()), Some(&no_admin), Status::PermissionDenied),
+            (&school, org(Fields::new()), Some(&suspended), Status::PermissionDenied),
+            (&school, org(Fields::new()), None, Status::PermissionDenied),
+        ] {
+            let refused = decide(&request(parents), None, claims, std::slice::from_ref(&found)).unwrap_err();
+            assert_eq!(FunctionError::from(refused).status, status, "{parents:?}, {found:?}, {claims:?}");
+        }
+    }
+
+    #[test]
+    fn a_maker_whose_token_is_full_makes_no_group() {
+        // The room that the custom claims take; whether the group is made.
+        for (length, is_made) in [(10, true), (1_000, false)] {
+            let custom = Map::from_iter([("else".to_owned(), Json::from("x".repeat(length)))]);
+            let decided = decide(&request(&[]), Some(&custom), Some(&maker(Fields::new())), &[]);
+            let status = decided.map(|_| ()).map_err(|error| FunctionError::from(error).status);
+            assert_eq!(status, if is_made { Ok(()) } else { Err(Status::ResourceExhausted) });
+        }
+    }
+}

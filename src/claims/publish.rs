@@ -18,7 +18,7 @@ use crate::documents::user_claims::{self, claims_map, claims_path, is_suspended}
 use crate::fields;
 use crate::rights::Claims;
 use crate::runtime::{FunctionError, HandlerError};
-use crate::store::{Database, Document, FieldPath, Fields, Precondition, StoreError, Timestamp, Value, Write};
+use crate::store::{Database, DocPath, Document, FieldPath, Fields, Precondition, StoreError, Timestamp, Value, Write};
 
 /// Why claims couldn't be published.
 #[derive(Debug, Error)]
@@ -93,6 +93,18 @@ enum Round {
     Outdated,
 }
 
+impl Round {
+    /// Of a round that wrote elsewhere or not, and then told on the document what was left out.
+    fn of(wrote: bool, reported: Reported) -> Round {
+        match reported {
+            Reported::Outdated => Round::Outdated,
+            Reported::Wrote(time) => Round::WroteAt(time),
+            Reported::Agrees if wrote => Round::Wrote,
+            Reported::Agrees => Round::Done,
+        }
+    }
+}
+
 async fn publish_once(app: &App, admin_uid: &str, document: &Document, lost: &[String]) -> Result<Round, ClaimsError> {
     let Some(map) = claims_map(document) else { return Ok(Round::Done) };
     let claims = Claims::read(admin_uid, Some(document));
@@ -128,11 +140,8 @@ async fn publish_once(app: &App, admin_uid: &str, document: &Document, lost: &[S
     };
     wrote |= admin? | assessment?;
     let left_out = left_out.into_inner().into_iter().collect::<Vec<_>>();
-    match report_unpublished(app, admin_uid, document, &left_out).await? {
-        Reported::Outdated => Ok(Round::Outdated),
-        Reported::Wrote(time) => Ok(Round::WroteAt(time)),
-        Reported::Agrees => Ok(if wrote { Round::Wrote } else { Round::Done }),
-    }
+    let reported = report_unpublished(app, admin_uid, document, &left_out).await?;
+    Ok(Round::of(wrote, reported))
 }
 
 /// Where a claims document says which of its claims no token has, for want of room (Firebase takes 1000 bytes) or because
@@ -153,23 +162,29 @@ async fn report_unpublished(
     document: &Document,
     left_out: &[String],
 ) -> Result<Reported, StoreError> {
-    let told = document.fields.get(UNPUBLISHED).and_then(Value::as_string_list).unwrap_or_default();
-    if told == left_out {
-        return Ok(Reported::Agrees);
-    }
+    let Some(write) = report(document, left_out) else { return Ok(Reported::Agrees) };
     if !left_out.is_empty() {
         tracing::error!(uid = admin_uid, claims = ?left_out, "claims don't fit into tokens, and are left out of them");
+    }
+    match app.stores.admin.commit(vec![write]).await {
+        Ok(committed) => Ok(Reported::Wrote(committed.and_then(|committed| committed.results.first()?.update_time))),
+        Err(StoreError::Conflict(_)) => Ok(Reported::Outdated),
+        Err(error) => Err(error),
+    }
+}
+
+/// The write of [`report_unpublished`], over the document as it was read; `None` where it says so already.
+fn report(document: &Document, left_out: &[String]) -> Option<Write> {
+    let told = document.fields.get(UNPUBLISHED).and_then(Value::as_string_list).unwrap_or_default();
+    if told == left_out {
+        return None;
     }
     let mut fields = Fields::new();
     if !left_out.is_empty() {
         fields.insert(UNPUBLISHED.to_owned(), Value::strings(left_out));
     }
     let write = Write::merge(document.path.clone(), fields, vec![FieldPath::top(UNPUBLISHED)]);
-    match app.stores.admin.commit(vec![write.when(Precondition::UpdatedAt(document.update_time))]).await {
-        Ok(committed) => Ok(Reported::Wrote(committed.and_then(|committed| committed.results.first()?.update_time))),
-        Err(StoreError::Conflict(_)) => Ok(Reported::Outdated),
-        Err(error) => Err(error),
-    }
+    Some(write.when(Precondition::UpdatedAt(document.update_time)))
 }
 
 /// Removes the rights of a user whose claims document is gone from the assessment database, whose security rules would
@@ -249,35 +264,160 @@ async fn copy_claims(
 ) -> Result<Copied, StoreError> {
     let path = claims_path(assessment_uid)?;
     let copy = app.stores.assessment.get(&path).await?;
-    if copy.as_ref().and_then(owner).is_some_and(|owner| owner != admin_uid) {
-        tracing::error!(uid = admin_uid, assessment_uid, "the assessment account is bound to another user");
-        return Ok(Copied::Foreign);
-    }
-    let is_same = copy.as_ref().is_some_and(is_suspended) == is_suspended(document);
-    if is_same && claims_map(copy.as_ref()) == claims_map(document) {
-        return Ok(Copied::Agrees);
-    }
+    let write = match copy_due(admin_uid, document, copy.as_ref(), path) {
+        Copying::Foreign => {
+            tracing::error!(uid = admin_uid, assessment_uid, "the assessment account is bound to another user");
+            return Ok(Copied::Foreign);
+        }
+        Copying::Agrees => return Ok(Copied::Agrees),
+        Copying::Due(write) => *write,
+    };
     let current = app.stores.admin.get(&document.path).await?;
     if current.map(|current| current.update_time) != Some(document.update_time) {
         return Ok(Copied::Outdated);
     }
-    let expected = copy.map_or(Precondition::Missing, |copy| Precondition::UpdatedAt(copy.update_time));
-    let write = Write::set(path, document.fields.clone()).when(expected);
     match app.stores.assessment.commit(vec![write]).await {
         Err(StoreError::Conflict(_)) => Ok(Copied::Outdated),
         other => other.map(|_| Copied::Wrote),
     }
 }
 
-async fn set_user_type(database: &Database, roar_uid: &str) -> Result<bool, StoreError> {
-    let path = user_path(roar_uid)?;
-    let Some(user) = database.get(&path).await? else { return Ok(false) };
-    if user::is_admin(&user.fields) {
-        return Ok(false);
+/// What is to be done about a copy.
+#[derive(Debug, PartialEq)]
+enum Copying {
+    /// Nothing: it's right.
+    Agrees,
+    /// Nothing: it's another user's.
+    Foreign,
+    /// It's to be written, where it's still as it was read.
+    Due(Box<Write>),
+}
+
+/// Compares a copy, which is at `path` where there's one, with the claims document.
+fn copy_due(admin_uid: &str, document: &Document, copy: Option<&Document>, path: DocPath) -> Copying {
+    if copy.and_then(owner).is_some_and(|owner| owner != admin_uid) {
+        return Copying::Foreign;
     }
-    match database.commit(vec![Write::update(path, fields! { user::field::USER_TYPE => user::user_type::ADMIN })]).await
-    {
+    let is_same = copy.is_some_and(is_suspended) == is_suspended(document);
+    if is_same && claims_map(copy) == claims_map(document) {
+        return Copying::Agrees;
+    }
+    let expected = copy.map_or(Precondition::Missing, |copy| Precondition::UpdatedAt(copy.update_time));
+    Copying::Due(Box::new(Write::set(path, document.fields.clone()).when(expected)))
+}
+
+async fn set_user_type(database: &Database, roar_uid: &str) -> Result<bool, StoreError> {
+    let user = database.get(&user_path(roar_uid)?).await?;
+    let Some(write) = user.as_ref().and_then(admin_type) else { return Ok(false) };
+    match database.commit(vec![write]).await {
         Err(StoreError::Conflict(_)) => Ok(false),
         other => other.map(|_| true),
+    }
+}
+
+/// The write that makes a user an administrator, unless they are one.
+fn admin_type(user: &Document) -> Option<Write> {
+    let fields = fields! { user::field::USER_TYPE => user::user_type::ADMIN };
+    (!user::is_admin(&user.fields)).then(|| Write::update(user.path.clone(), fields))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::claims::edit::tests::document;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millisecond(millis).unwrap()
+    }
+
+    /// The claims of a1 with this role, as they were written at that time.
+    fn claims(role: &str, written: i64) -> Document {
+        let claims = fields! { "adminUid" => "a1", "assessmentUid" => "s1", "role" => role };
+        Document { update_time: at(written), ..document(fields! { "claims" => claims, "lastUpdated" => 5 }) }
+    }
+
+    fn with(mut document: Document, more: Fields) -> Document {
+        document.fields.extend(more);
+        document
+    }
+
+    #[test]
+    fn a_copy_is_written_where_it_differs_in_what_gives_rights() {
+        let path = || claims_path("s1").unwrap();
+        let due = |document: &Document, expected| {
+            Copying::Due(Box::new(Write::set(path(), document.fields.clone()).when(expected)))
+        };
+        let suspended = || with(claims("admin", 1), fields! { "suspended" => true });
+        let over_it = Precondition::UpdatedAt(at(9));
+        let foreign = document(fields! { "claims" => fields! { "adminUid" => "a9" } });
+        let reserved = document(fields! { "claims" => fields! { "adminUid" => "a1", "assessmentUid" => "s1" } });
+        let new = claims("admin", 1);
+        // The claims document, its copy, what is to be done.
+        for (document, copy, expected) in [
+            (&new, None, due(&new, Precondition::Missing)),
+            (&new, Some(claims("admin", 9)), Copying::Agrees),
+            (&new, Some(claims("guest", 9)), due(&new, over_it)),
+            (&new, Some(Document { update_time: at(9), ..reserved }), due(&new, over_it)),
+            (&new, Some(foreign), Copying::Foreign),
+            // What nobody's rights depend on may lag.
+            (&new, Some(with(claims("admin", 9), fields! { "lastUpdated" => 4 })), Copying::Agrees),
+            (&suspended(), Some(claims("admin", 9)), due(&suspended(), over_it)),
+            (&suspended(), Some(with(claims("admin", 9), fields! { "suspended" => true })), Copying::Agrees),
+            (&new, Some(with(claims("admin", 9), fields! { "suspended" => true })), due(&new, over_it)),
+        ] {
+            assert_eq!(copy_due("a1", document, copy.as_ref(), path()), expected, "{document:?}, {copy:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_is_told_once_and_forgotten_when_it_fits() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        // What the document tells; what is left out; whether that's written.
+        for (told, left_out, writes) in [
+            (None, names(&[]), false),
+            (None, names(&["x"]), true),
+            (Some(&["x"][..]), names(&["x"]), false),
+            (Some(&["x"]), names(&["x", "y"]), true),
+            (Some(&["x"]), names(&[]), true),
+        ] {
+            let told = told.map(|told| fields! { "unpublishedClaims" => Value::strings(told.iter().copied()) });
+            let document = with(claims("admin", 3), told.clone().unwrap_or_default());
+            let mut fields = Fields::new();
+            if !left_out.is_empty() {
+                fields.insert("unpublishedClaims".to_owned(), Value::strings(&left_out));
+            }
+            let mask = vec![FieldPath::top("unpublishedClaims")];
+            let write = Write::merge(document.path.clone(), fields, mask).when(Precondition::UpdatedAt(at(3)));
+            assert_eq!(report(&document, &left_out), writes.then_some(write), "{told:?}, {left_out:?}");
+        }
+    }
+
+    #[test]
+    fn a_round_looks_again_after_what_it_wrote() {
+        // Something was written elsewhere; what the report came to; the round.
+        for (wrote, reported, expected) in [
+            (false, Reported::Agrees, Round::Done),
+            (true, Reported::Agrees, Round::Wrote),
+            (false, Reported::Wrote(Some(at(4))), Round::WroteAt(Some(at(4)))),
+            (true, Reported::Wrote(Some(at(4))), Round::WroteAt(Some(at(4)))),
+            (true, Reported::Wrote(None), Round::WroteAt(None)),
+            (true, Reported::Outdated, Round::Outdated),
+            (false, Reported::Outdated, Round::Outdated),
+        ] {
+            assert_eq!(Round::of(wrote, reported), expected);
+        }
+    }
+
+    #[test]
+    fn only_who_is_no_administrator_yet_is_made_one() {
+        let user = |fields| Document { path: user_path("r1").unwrap(), ..document(fields) };
+        let write = || Write::update(user_path("r1").unwrap(), fields! { "userType" => "admin" });
+        for (user, expected) in [
+            (user(fields! { "userType" => "admin" }), None),
+            (user(fields! { "userType" => "student" }), Some(write())),
+            (user(Fields::new()), Some(write())),
+        ] {
+            assert_eq!(admin_type(&user), expected, "{user:?}");
+        }
     }
 }

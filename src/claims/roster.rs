@@ -27,12 +27,17 @@ use crate::store::{Database, DocPath, Document, Precondition, StoreError, Value,
 pub async fn entry_updated(app: App, event: DocumentEvent) -> Result<(), HandlerError> {
     let (Some(before), Some(after)) = (&event.change.before, &event.change.after) else { return Ok(()) };
     let (Some(before), Some(after)) = (RosterEntry::of(before), RosterEntry::of(after)) else { return Ok(()) };
-    let is_changed = !before.admin_orgs.same_orgs(&after.admin_orgs) || before.role != after.role;
-    let is_due = !after.due_orgs().is_empty() || is_changed;
-    if after.activated && after.admin_uid.is_some() && is_due {
+    if is_to_follow(&before, &after) {
         follow_entry(&app, &after.path).await?;
     }
     Ok(())
+}
+
+/// True for a change of an entry that its user's claims may have to follow.
+fn is_to_follow(before: &RosterEntry, after: &RosterEntry) -> bool {
+    let is_changed = !before.admin_orgs.same_orgs(&after.admin_orgs) || before.role != after.role;
+    let is_due = !after.due_orgs().is_empty() || is_changed;
+    after.activated && after.admin_uid.is_some() && is_due
 }
 
 /// Updates the claims of an entry's user from the entry, as both are now. A user who hasn't signed in yet has no
@@ -61,18 +66,7 @@ pub async fn follow_entry(app: &App, entry: &DocPath) -> Result<(), ClaimsError>
             // Somebody may be in a roster twice, under an ID that its provider has given up, and the one they have now.
             told.extend(&told_elsewhere(app, &entry, &kind).await?);
         }
-        let kept = given.intersection(&told.to_set());
-        let next = kept.iter().chain(entry.due_orgs().iter()).collect::<OrgLists>();
-        let is_same = next.same_orgs(&given);
-        let next = adopted.with_roster(&kind, next);
-        let held = claims_map(&claims).and_then(|claims| claims.get(user_claims::field::ROLE));
-        let role = match is_pupil(&entry, &claims, &next) {
-            true => Some(role::STUDENT).filter(|role| held.and_then(Value::as_str) != Some(role)),
-            false => role_over(&entry, held),
-        };
-        if is_same && role.is_none() {
-            return Ok(());
-        }
+        let Some((next, role)) = wanted(&entry, &kind, &claims, adopted, &told) else { return Ok(()) };
         if role == Some(role::STUDENT) {
             // Before the claims say so: if this ends here, they tell that it's still to be done.
             no_admins(app, &entry.roar_uid).await?;
@@ -93,6 +87,28 @@ pub async fn follow_entry(app: &App, entry: &DocPath) -> Result<(), ClaimsError>
         }
     }
     Err(StoreError::Contention.into())
+}
+
+/// Where the orgs of an entry's user are to come from, and the role that they get, by all rights that the roster tells of
+/// (`told`); `None` when the claims follow the entry already.
+fn wanted(
+    entry: &RosterEntry,
+    kind: &str,
+    claims: &Document,
+    adopted: Sources,
+    told: &OrgLists,
+) -> Option<(Sources, Option<&'static str>)> {
+    let given = adopted.of_roster(kind);
+    let kept = given.intersection(&told.to_set());
+    let next = kept.iter().chain(entry.due_orgs().iter()).collect::<OrgLists>();
+    let is_same = next.same_orgs(&given);
+    let next = adopted.with_roster(kind, next);
+    let held = claims_map(claims).and_then(|claims| claims.get(user_claims::field::ROLE));
+    let role = match is_pupil(entry, claims, &next) {
+        true => Some(role::STUDENT).filter(|role| held.and_then(Value::as_str) != Some(role)),
+        false => role_over(entry, held),
+    };
+    (!is_same || role.is_some()).then_some((next, role))
 }
 
 /// The rights of other entries of the same roster that belong to the same account.
@@ -193,5 +209,169 @@ impl Step<'_> {
         let change = Changes::of_claims(claims).noting(self.next.to_value());
         let change = change.beside(Write::update(self.entry.path.clone(), copied));
         Decision::Write(change.recorded(record).into(), ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::claims::edit::tests::{change, document, state};
+    use crate::orgs::{Org, OrgKey, OrgTree, OrgType};
+    use crate::store::Fields;
+
+    const SCHOOLS: [&str; 4] = ["s1", "s2", "s3", "s4"];
+
+    fn tree() -> OrgTree {
+        let school = |id| (OrgKey::new(OrgType::School, id), Org::from_fields(OrgType::School, &Fields::new()));
+        OrgTree::new(SCHOOLS.map(school))
+    }
+
+    fn schools(ids: &[&'static str]) -> OrgLists {
+        ids.iter().map(|id| (OrgType::School, *id)).collect()
+    }
+
+    /// The document of an entry that tells of these schools, of which some were given already.
+    fn entry_document(role: &str, told: &[&'static str], copied: &[&'static str]) -> Document {
+        let fields = fields! {
+            "roarUid" => "r1", "adminUid" => "a1", "activated" => true, "role" => role,
+            "adminOrgs" => schools(told).to_value(), "copiedAdminOrgs" => schools(copied).to_value(),
+        };
+        Document { path: DocPath::new("identityProviderIds/i1").unwrap(), ..document(fields) }
+    }
+
+    fn entry(role: &str, told: &[&'static str], copied: &[&'static str]) -> RosterEntry {
+        RosterEntry::of(&entry_document(role, told, copied)).unwrap()
+    }
+
+    /// Claims with these schools from Clever's roster and those given by hand.
+    fn claims(role: &str, by_roster: &[&'static str], by_hand: &[&'static str]) -> Document {
+        let all: OrgLists = schools(by_roster).iter().chain(schools(by_hand).iter()).collect();
+        let mut claims = AdminOrgs::of(&all, &tree()).to_fields();
+        claims.extend(fields! { "roarUid" => "r1", "role" => role });
+        let sources = fields! { "clever" => schools(by_roster).to_value(), "manual" => schools(by_hand).to_value() };
+        document(fields! { "claims" => claims, "adminOrgSources" => sources })
+    }
+
+    #[test]
+    fn claims_follow_what_changes_rights() {
+        let teacher = |told: &[&'static str], copied: &[&'static str]| entry("teacher", told, copied);
+        let given = || teacher(&["s1"], &["s1"]);
+        // The entry before and after; whether claims may have to follow.
+        for (before, after, expected) in [
+            (given(), given(), false),
+            (given(), teacher(&["s1", "s2"], &["s1"]), true),
+            (given(), teacher(&[], &["s1"]), true),
+            (given(), entry("student", &["s1"], &["s1"]), true),
+            // Due still, whatever changed.
+            (teacher(&["s1"], &[]), teacher(&["s1"], &[]), true),
+            // Nobody has signed in.
+            (given(), RosterEntry { activated: false, ..teacher(&["s2"], &[]) }, false),
+            (given(), RosterEntry { admin_uid: None, ..teacher(&["s2"], &[]) }, false),
+        ] {
+            assert_eq!(is_to_follow(&before, &after), expected, "{before:?}, {after:?}");
+        }
+    }
+
+    #[test]
+    fn the_roster_gives_and_takes_what_is_its_own() {
+        type Ids = &'static [&'static str];
+        // The role, the schools by roster and those by hand of the claims; the role and the schools of the entry, with
+        // those that were given already; the schools by roster and the new role then, or nothing to be done.
+        type Row = ((&'static str, Ids, Ids), (&'static str, Ids, Ids), Option<(Ids, Option<&'static str>)>);
+        let table: [Row; 11] = [
+            (("admin", &["s1"], &["s2"]), ("teacher", &["s1"], &["s1"]), None),
+            (("admin", &["s1"], &["s2"]), ("teacher", &["s1", "s3"], &["s1"]), Some((&["s1", "s3"], None))),
+            (("admin", &["s1", "s3"], &["s2"]), ("teacher", &["s1"], &["s1", "s3"]), Some((&["s1"], None))),
+            (("admin", &["s1"], &["s2"]), ("teacher", &[], &["s1"]), Some((&[], None))),
+            // Taken away by hand since.
+            (("admin", &["s1"], &[]), ("teacher", &["s1", "s2"], &["s1", "s2"]), None),
+            (("guest", &["s1"], &[]), ("teacher", &["s1"], &["s1"]), Some((&["s1"], Some("admin")))),
+            (("student", &[], &[]), ("teacher", &["s1"], &[]), Some((&["s1"], Some("admin")))),
+            // Once taken for a teacher.
+            (("admin", &["s1"], &[]), ("student", &[], &["s1"]), Some((&[], Some("student")))),
+            (("admin", &["s1"], &["s2"]), ("student", &[], &["s1"]), Some((&[], None))),
+            (("student", &[], &[]), ("student", &[], &[]), None),
+            (("platform_admin", &[], &[]), ("teacher", &["s1"], &[]), Some((&["s1"], None))),
+        ];
+        for ((held, by_roster, by_hand), (role, told, copied), expected) in table {
+            let (claims, entry) = (claims(held, by_roster, by_hand), entry(role, told, copied));
+            let sources = Sources::read(Some(&claims));
+            let decided = wanted(&entry, "clever", &claims, sources.clone(), &entry.admin_orgs);
+            let expected = expected.map(|(orgs, role)| (sources.with_roster("clever", schools(orgs)), role));
+            assert_eq!(decided, expected, "{held} {by_roster:?} {by_hand:?}, {role} {told:?} {copied:?}");
+        }
+        // A super admin is no student, whatever a roster says.
+        let mut above = claims("super_admin", &["s1"], &[]);
+        let Some(Value::Map(inner)) = above.fields.get_mut("claims") else { panic!("there are claims") };
+        inner.insert("super_admin".to_owned(), Value::from(true));
+        let (entry, sources) = (entry("student", &[], &["s1"]), Sources::read(Some(&above)));
+        let decided = wanted(&entry, "clever", &above, sources, &entry.admin_orgs);
+        assert_eq!(decided.map(|(_, role)| role), Some(None));
+    }
+
+    proptest! {
+        /// Whatever the roster tells: what was given by hand stays, nothing else but what it tells is left, and once
+        /// followed, an entry has nothing more to change.
+        #[test]
+        fn what_was_given_by_hand_stays_and_following_ends(
+            by_hand: [bool; 4],
+            by_roster: [bool; 4],
+            told: [bool; 4],
+            copied: [bool; 4],
+        ) {
+            let pick = |chosen: [bool; 4]| -> Vec<&'static str> {
+                SCHOOLS.into_iter().zip(chosen).filter_map(|(id, chosen)| chosen.then_some(id)).collect()
+            };
+            let (by_hand, by_roster, told, copied) = (pick(by_hand), pick(by_roster), pick(told), pick(copied));
+            let (before, entry) = (claims("admin", &by_roster, &by_hand), entry("teacher", &told, &copied));
+            let sources = Sources::read(Some(&before));
+            let next = wanted(&entry, "clever", &before, sources.clone(), &entry.admin_orgs);
+            let next = next.map_or(sources, |(next, _)| next);
+            let all = next.granted().to_set();
+            prop_assert!(schools(&by_hand).difference(&all).is_empty());
+            let explained = schools(&by_hand).iter().chain(entry.admin_orgs.iter()).collect::<OrgLists>().to_set();
+            prop_assert!(next.granted().difference(&explained).is_empty());
+            prop_assert!(entry.due_orgs().difference(&all).is_empty());
+            let done = RosterEntry { copied: entry.admin_orgs.clone(), ..entry };
+            prop_assert_eq!(wanted(&done, "clever", &before, next, &done.admin_orgs), None);
+        }
+    }
+
+    #[test]
+    fn a_step_writes_what_it_was_prepared_for() {
+        let (claims_before, stored_entry) =
+            (claims("guest", &["s1"], &["s2"]), entry_document("teacher", &["s3"], &[]));
+        let (entry, sources) = (RosterEntry::of(&stored_entry).unwrap(), Sources::read(Some(&claims_before)));
+        let next = sources.clone().with_roster("clever", schools(&["s3"]));
+        let orgs = AdminOrgs::of(&next.granted(), &tree());
+        let step = Step { entry: &entry, sources: &sources, next: &next, role: Some("admin"), orgs: &orgs };
+        let target = Target::new("f", "a1", "a1");
+        let tree = tree();
+        let decide = |claims: Option<&Document>, entry: Option<Document>| {
+            step.decide(&target, &State { beside: &[entry], ..state(claims, &tree) })
+        };
+        let (change, ()) = change(decide(Some(&claims_before), Some(stored_entry.clone())));
+        let mut expected = orgs.to_fields();
+        expected.extend(fields! { "role" => "admin" });
+        assert_eq!(change.fields.get("claims"), Some(&Value::Map(expected)));
+        assert_eq!(change.fields.get("adminOrgSources"), next.to_value().as_ref());
+        let copied = fields! { "copiedAdminOrgs" => schools(&["s3"]).to_value() };
+        assert_eq!(change.beside, [Write::update(entry.path.clone(), copied)]);
+        let record = change.record.unwrap();
+        assert_eq!((record.action, &record.details), (Action::Roster, &fields! { "roarUid" => "r1" }));
+        let (before, after) = record.minimal.unwrap();
+        assert!(before.same_orgs(&schools(&["s1", "s2"])) && after.same_orgs(&schools(&["s2", "s3"])));
+        // The claims or the entry are gone, or others than those that were looked at.
+        for (claims, entry) in [
+            (None, Some(stored_entry.clone())),
+            (Some(&claims_before), None),
+            (Some(&claims_before), Some(entry_document("teacher", &["s4"], &[]))),
+            (Some(&claims_before), Some(entry_document("teacher", &["s3"], &["s3"]))),
+            (Some(&claims("guest", &["s1"], &[])), Some(stored_entry)),
+        ] {
+            assert_eq!(decide(claims, entry.clone()), Decision::Outdated, "{claims:?}, {entry:?}");
+        }
     }
 }

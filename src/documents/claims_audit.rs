@@ -23,3 +23,14 @@ pub const COLLECTION: &str = "claimsAudit";
 pub fn record_path(id: &str) -> Result<DocPath> {
     DocPath::in_collection(COLLECTION, id)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_in_one_collection() {
+        assert_eq!(record_path("r1").unwrap().as_str(), "claimsAudit/r1");
+        assert!(record_path("r1/other/r2").is_err() && record_path("").is_err());
+    }
+}

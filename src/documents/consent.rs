@@ -20,3 +20,15 @@ pub const COLLECTION: &str = "consents";
 pub fn consent_path(user: &DocPath, id: &str) -> Result<DocPath> {
     user.child(COLLECTION, id)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn consents_are_below_their_user() {
+        let user = DocPath::new("users/u1").unwrap();
+        assert_eq!(consent_path(&user, "c1").unwrap().as_str(), "users/u1/consents/c1");
+        assert!(consent_path(&user, "c1/other/c2").is_err() && consent_path(&user, "").is_err());
+    }
+}

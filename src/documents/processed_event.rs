@@ -15,3 +15,18 @@ pub fn marking(id: &str, now: Timestamp, expires: Timestamp) -> Result<Write> {
     let path = DocPath::in_collection("processedEvents", id)?;
     Ok(Write::set(path, fields! { field::AT => now, field::EXPIRE_AT => expires }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_says_when_it_was_made_and_when_it_may_go() {
+        let (now, expires) = (Timestamp::UNIX_EPOCH, Timestamp::from_millisecond(5).unwrap());
+        let path = DocPath::new("processedEvents/e1").unwrap();
+        let expected = Write::set(path, fields! { "at" => now, "expireAt" => expires });
+        assert_eq!(marking("e1", now, expires).unwrap(), expected);
+        // An ID that would lead elsewhere.
+        assert!(marking("e1/other/e2", now, expires).is_err() && marking("", now, expires).is_err());
+    }
+}

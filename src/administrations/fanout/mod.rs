@@ -16,6 +16,7 @@ mod fence;
 mod jobs;
 pub mod members;
 pub mod ownership;
+mod phases;
 mod plan;
 pub mod problems;
 mod remove;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::fence::{BROKE_OFF, Older, fail, take_back_older};
 use super::jobs::{ChunkJob, ChunkProgress, PlanJob, PlanProgress, SweepJob, SweepProgress, plan_task};
 use super::members::{members_left, orgs_a_query};
-use super::ownership::{Flow, Phase, in_chunk_order, pack, phases};
+use super::ownership::{Phase, in_chunk_order, phases};
+use super::phases::{Enlisting, Stage, asked_for, ended, enlistings, is_ahead, listed_orgs, orgs_of, with_lost_below};
 use super::problems;
 use crate::administrations::definitions::Definitions;
 use crate::administrations::definitions::Prepared;
@@ -18,14 +19,10 @@ use crate::documents::administration::{self, Administration, administration_path
 use crate::documents::administration_sync::{self, Control, Progress, State, progress_path, progress_write};
 use crate::fields;
 use crate::following::task_for_waiting;
-use crate::orgs::{OrgLists, OrgTree, OrgType, Reach, load_tree};
+use crate::orgs::{OrgLists, Reach, load_tree};
 use crate::runtime::{HandlerError, NewTask, Task, TaskOutcome, stored_payload};
 use crate::store::{Document, FieldPath, FieldTransform, Precondition, Query, StoreError, Transform, Value, Write};
 
-/// The number of students a chunk should have: as many as usually fit into one commit.
-const CHUNK_TARGET: u64 = 225;
-/// Chunks enqueued in one commit.
-const CHUNKS_A_COMMIT: usize = 400;
 /// Documents of the subcollections written in one commit.
 const ORGS_A_COMMIT: usize = 450;
 /// How soon a plan retries its preparation while a removal is running, or after an edit.
@@ -79,11 +76,7 @@ impl Plan<'_> {
             return Ok(TaskOutcome::Later(POLL));
         }
         for (index, phase) in phases.iter().enumerate().skip(phase.unwrap_or(0)) {
-            let owners = match phase.flow {
-                Flow::Remove => &prepared.removing_owners,
-                Flow::Assign => &prepared.assigned_owners,
-            };
-            let ids = owners.ordered(phase.org_type);
+            let ids = orgs_of(&prepared, phase.flow, phase.org_type);
             let enlisted = self.enlist(task, *phase, index, ids, next_org, &progress).await?;
             match enlisted {
                 // The plan resumed in a phase whose remaining orgs have no members; chunks enqueued before may still be
@@ -123,11 +116,7 @@ impl Plan<'_> {
         }
         let read_fingerprint = fingerprint(&administration);
 
-        // Arrays that are left over from format 1 are not additions in format 2.
-        let input = match control.applied.is_some() && !control.format_2 && administration.is_format_2() {
-            true => administration.minimal_orgs(),
-            false => administration.input_orgs(),
-        };
+        let input = asked_for(&control, &administration);
         let tree = load_tree(database, &input, Reach::DownAndUp).await?;
         let orgs = NormalOrgs::compute(&tree, &input);
 
@@ -136,16 +125,8 @@ impl Plan<'_> {
         let (listed, read) = (listed.await?, read.await?);
 
         let details_only = control.assigned_once && administration.is_closed(now);
-        let applied = control.applied.clone().unwrap_or_else(|| {
-            // This is the first sync by this service of an administration that may have been created by the older
-            // backend.
-            let text = |org: &Document, name: &str| org.fields.get(name).and_then(Value::as_str).map(str::to_owned);
-            let pairs: Vec<(OrgType, String)> = listed
-                .iter()
-                .filter_map(|org| Some((OrgType::parse(&text(org, "orgType")?)?, text(org, "orgId")?)))
-                .collect();
-            pairs.iter().map(|(org_type, id)| (*org_type, id.as_str())).collect()
-        });
+        // The first sync by this service may be of an administration that is older than it.
+        let applied = control.applied.clone().unwrap_or_else(|| listed_orgs(&listed));
         let removing = if details_only { OrgLists::new() } else { self.lost_orgs(&applied, &orgs.assigned).await? };
 
         if let Some(changes) = document_changes(&administration, &orgs) {
@@ -197,23 +178,18 @@ impl Plan<'_> {
                 if !mask.is_empty() {
                     tx.write(Write::merge(path.clone(), fields, mask).when(Precondition::Exists)).await;
                 }
-                let closed_since = control.closes.is_some_and(|closes| closes <= now);
-                let sweep = control.sweep || closed_since;
-                let sweeps = sweep && !details_only;
-                // An edit after the sync began must reach all students.
-                let everybody = sweep || details_only || control.fingerprint != *read_fingerprint;
-                let control = Control {
-                    only: control.only.filter(|_| !everybody).map(|only| with_what_is_below(tree, &only, assigned)),
-                    closes: administration.date(administration::field::DATE_CLOSED),
-                    sweep,
+                let stage = Stage {
+                    administration,
+                    read_fingerprint,
                     fingerprint: fingerprint(administration),
-                    applied: Some(reached.clone()),
-                    assigned: assigned.clone(),
-                    format_2: administration.is_format_2(),
-                    removing: removing.clone(),
+                    tree,
+                    reached,
+                    assigned,
+                    removing,
                     details_only,
-                    ..control
+                    now,
                 };
+                let (control, sweeps) = stage.set(control);
                 tx.write(Write::set(Control::path(self.administration)?, control.to_fields())).await;
                 let open = fields! { administration_sync::field::OPEN => i64::from(sweeps) };
                 tx.write(Write::set(progress_path(self.administration, self.version)?, open)).await;
@@ -256,16 +232,12 @@ impl Plan<'_> {
     /// Orgs that assignments may still have and must lose: the orgs applied before and their descendants, archived ones
     /// included, except for orgs that are assigned now.
     async fn lost_orgs(&self, applied: &OrgLists, assigned: &OrgLists) -> Result<OrgLists, StoreError> {
-        let assigned = assigned.to_set();
-        let lost = applied.difference(&assigned);
+        let lost = applied.difference(&assigned.to_set());
         if lost.is_empty() {
             return Ok(lost);
         }
         let tree = load_tree(&self.app.stores.admin, &lost, Reach::Down { include_archived: true }).await?;
-        // A deleted org isn't in the snapshot, but assignments may still have it.
-        let mut all = lost.clone();
-        all.extend(&tree.exhaustive(&lost, true));
-        Ok(in_chunk_order(&all.difference(&assigned), &tree))
+        Ok(with_lost_below(&lost, assigned, &tree))
     }
 
     /// Enqueues the chunks of a phase from `next_org` on, in as many commits as needed.
@@ -283,21 +255,9 @@ impl Plan<'_> {
         }
         let counted = members_left(self.app, phase, ids, next_org, progress).await?;
         let limit = orgs_a_query(self.app);
-        let mut at = 0;
         let mut any = false;
-        while at < counted.len() {
-            let (done, chunks) = pack(&counted[at..], CHUNK_TARGET, limit, CHUNKS_A_COMMIT);
-            let first = next_org + at;
-            at += done;
-            if chunks.is_empty() {
-                break;
-            }
+        for Enlisting { first, chunks, position } in enlistings(&counted, index, next_org, limit) {
             any = true;
-            let last = at >= counted.len();
-            let position = match last {
-                true => PlanProgress::at(index + 1, 0),
-                false => PlanProgress::at(index, next_org + at),
-            };
             let tasks: Vec<NewTask> = chunks
                 .into_iter()
                 .enumerate()
@@ -334,10 +294,7 @@ impl Plan<'_> {
                 let (true, Some(own)) = (Control::is_at(control.as_ref(), self.version), own) else {
                     return Ok(Enlisted::Superseded);
                 };
-                let PlanProgress { phase, next_org } = progress_of(&own);
-                let at = (phase.unwrap_or(0), next_org.unwrap_or(0));
-                // Phases without members are skipped without a commit, so the stored progress may be behind.
-                if at.0 > from.0 || (at.0 == from.0 && at.1 != from.1) {
+                if is_ahead(&progress_of(&own), from) {
                     return Ok(Enlisted::Elsewhere);
                 }
                 tx.write_all(chunks.iter().map(|chunk| self.app.tasks.enlist(chunk))).await;
@@ -377,28 +334,7 @@ impl Plan<'_> {
             // Use the store's clock, which also times the changes of students: the preparation was one commit.
             let progress = progress_path(self.administration, self.version)?;
             let staged = tx.get(&progress).await?.map(|progress| progress.create_time);
-            // Lost orgs of a closed administration are still in its assignments.
-            let applied = match control.details_only {
-                true => control.applied.clone(),
-                false => Some(control.assigned.clone()),
-            };
-            let control = Control {
-                state: State::Complete,
-                planned: if control.details_only || control.only.is_some() {
-                    control.planned
-                } else {
-                    staged.or(control.planned)
-                },
-                applied,
-                removing: OrgLists::new(),
-                assigned_once: true,
-                sweep: control.sweep && control.details_only,
-                problems: told.as_ref().map_or(control.problems, |(count, _)| *count),
-                only: None,
-                ..control
-            };
-            // Orgs that were added or moved while this version was running.
-            let (control, is_next) = control.and_next();
+            let (control, is_next) = ended(control, staged, told.as_ref().map(|(count, _)| *count));
             let next = is_next.then(|| plan_task(self.administration, &control));
             tx.write(Write::set(Control::path(self.administration)?, control.to_fields())).await;
             tx.write(Write::delete(progress)).await;
@@ -468,11 +404,6 @@ enum Enlisted {
     Elsewhere,
     /// This version has nothing left to do.
     Superseded,
-}
-
-/// Those assigned orgs that are in `only`, or below an org in `only`.
-fn with_what_is_below(tree: &OrgTree, only: &OrgLists, assigned: &OrgLists) -> OrgLists {
-    assigned.intersection(&tree.exhaustive(only, false).to_set())
 }
 
 fn total_write(administration: &str, chunks: i64) -> Result<Write, StoreError> {

@@ -116,8 +116,7 @@ async fn try_to_bind(app: &App, binding: &Binding<'_>) -> Result<Option<Bound>, 
     };
     let left = left.as_ref();
     let entry = entry.as_ref();
-    let work =
-        BindingChange { app, binding, admin: &admin, entry, other_account_lives, left, tree: &tree, held: &held };
+    let work = BindingChange { binding, admin: &admin, entry, other_account_lives, left, tree: &tree, held: &held };
 
     let roar_uid = user_of(&work.question(admin_document.as_ref(), assessment_claims))?;
     let claims = work.claims(admin_document.as_ref(), &roar_uid, entry);
@@ -158,7 +157,7 @@ async fn try_to_bind(app: &App, binding: &Binding<'_>) -> Result<Option<Bound>, 
     }
     let has_copy = work.has_user(&app.stores.assessment, &roar_uid).await?;
     if entry.is_some() && has_copy.is_none() {
-        work.make_copy(&roar_uid).await?;
+        work.make_copy(app, &roar_uid).await?;
     } else if has_copy.is_some_and(|is_right| !is_right) {
         let (work, roar_uid) = (&work, roar_uid.as_str());
         app.stores.assessment.transaction(|tx| async move { work.write_user(&tx, roar_uid).await }).await?;
@@ -230,7 +229,6 @@ async fn roster_entry(
 }
 
 struct BindingChange<'a> {
-    app: &'a App,
     binding: &'a Binding<'a>,
     admin: &'a Account,
     entry: Option<&'a RosterEntry>,
@@ -321,11 +319,11 @@ impl BindingChange<'_> {
     }
 
     /// People of rosters get their de-identified copy at their first sign-in, because most of a roster never signs in.
-    async fn make_copy(&self, roar_uid: &str) -> Result<(), FunctionError> {
+    async fn make_copy(&self, app: &App, roar_uid: &str) -> Result<(), FunctionError> {
         let path = user_path(roar_uid)?;
-        let Some(user) = self.app.stores.admin.get(&path).await? else { return Ok(()) };
-        let copy = new_copy(&user.fields, self.binding.assessment_uid, self.app.now());
-        match self.app.stores.assessment.commit(vec![Write::create(path, copy)]).await {
+        let Some(user) = app.stores.admin.get(&path).await? else { return Ok(()) };
+        let copy = new_copy(&user.fields, self.binding.assessment_uid, app.now());
+        match app.stores.assessment.commit(vec![Write::create(path, copy)]).await {
             // The client has created the copy in the meantime.
             Err(StoreError::Conflict(_)) => Ok(()),
             other => Ok(other.map(|_| ())?),
@@ -346,17 +344,21 @@ impl BindingChange<'_> {
     /// Makes the assessment account the admin account's, and nothing more: neither a user nor rights come with
     /// it, in case that somebody else is faster in the admin database.
     async fn reserve(&self, tx: Transaction, roar_uid: &str) -> Result<(), FunctionError> {
-        let path = claims_path(self.binding.assessment_uid)?;
-        let document = tx.get(&path).await?;
-        let held = claims_map(document.as_ref());
+        let document = tx.get(&claims_path(self.binding.assessment_uid)?).await?;
+        tx.write(self.reservation(claims_map(document.as_ref()), roar_uid)?).await;
+        Ok(())
+    }
+
+    /// The write of [`Work::reserve`], over the claims that the account has now.
+    fn reservation(&self, held: Option<&Fields>, roar_uid: &str) -> Result<Write, FunctionError> {
         // Somebody else may have bound the account since it was looked at.
         let question = Question { roar_uid: Some(roar_uid), entry: None, ..self.question(None, held) };
         user_of(&question)?;
+        let path = claims_path(self.binding.assessment_uid)?;
         let uids = fields! { user_claims::field::ADMIN_UID => self.binding.admin_uid, user_claims::field::ASSESSMENT_UID => self.binding.assessment_uid };
         let mask: Vec<FieldPath> =
             uids.keys().map(|name| FieldPath::of([user_claims::field::CLAIMS, name.as_str()])).collect();
-        tx.write(Write::merge(path, fields! { user_claims::field::CLAIMS => uids }, mask)).await;
-        Ok(())
+        Ok(Write::merge(path, fields! { user_claims::field::CLAIMS => uids }, mask))
     }
 
     /// Outdated when the claims, or the roster's entry, are others than those that were looked at. The documents beside
@@ -455,3 +457,6 @@ impl BindingChange<'_> {
         Some(Write::update(entry.path.clone(), fields))
     }
 }
+
+#[cfg(test)]
+mod tests;
