@@ -22,6 +22,7 @@ mod repair;
 pub mod report;
 mod runs_aside;
 pub mod standing;
+mod traces;
 mod walk;
 
 use std::collections::BTreeSet;

@@ -14,6 +14,7 @@ use super::repair::{Batch, Repairs};
 use super::report::{AdministrationReport, Finding, Kind, State};
 use super::runs_aside::RunsAside;
 use super::standing::{Scope, Standing, load};
+use super::traces::Trace;
 use super::{Options, Step, Watch};
 use crate::administrations::fanout::members::{members_query, orgs_a_query};
 use crate::administrations::fanout::ownership::{Flow, Phase};
@@ -22,16 +23,12 @@ use crate::app::App;
 use crate::assignments::counts::{idle_blocks, without_idle};
 use crate::documents::administration::administration_path;
 use crate::documents::assignment::{self, assignment_path};
-use crate::documents::user::listed::LISTS;
 use crate::documents::user::{self, is_living};
 use crate::orgs::OrgLists;
 use crate::runs::hold::{RunsByTask, not_found};
 use crate::runs::{deleted_runs, runs_of_assignment};
 use crate::store::path::NAME_FIELD;
-use crate::store::{
-    Database, Direction, DocPath, Document, FieldOp, FieldPath, Fields, Filter, Precondition, Query, Result,
-    StoreError, UnaryOp, Value, Write,
-};
+use crate::store::{Database, Direction, DocPath, Document, Precondition, Query, Result, StoreError, Value, Write};
 
 /// Counts asked for at once.
 const PARALLEL_COUNTS: usize = 8;
@@ -250,47 +247,29 @@ impl Walk<'_> {
     /// Users who list the administration and have no assignment: asked for only where there are more
     /// entries than students with assignments have.
     async fn listing_users(&mut self) -> Result<()> {
-        let mut asked: Vec<usize> = Vec::new();
-        for at in 0..2 * LISTS.len() {
-            let entries = self.database().count(self.listing_query(at)).await?;
-            if entries == self.listed.counts()[at] {
+        let mut asked: Vec<Trace> = Vec::new();
+        for trace in Trace::all() {
+            let entries = self.database().count(trace.users(self.id)).await?;
+            if entries == self.listed.counts()[trace.place()] {
                 continue;
             }
             let mut cursor = None;
             loop {
-                let mut query = self.listing_query(at);
-                // The order of a query about a date begins with the date.
-                let date = (at >= LISTS.len()).then(|| FieldPath::of([LISTS[at - LISTS.len()].1, self.id]));
-                query.order.extend(date.clone().map(|date| (date, Direction::Ascending)));
-                let users = self.page(query, cursor).await?;
+                let users = self.page(trace.users_in_order(self.id), cursor).await?;
                 cursor = users.last().filter(|_| users.len() == PAGE as usize).map(|last| {
-                    let date = date.iter().filter_map(|date| at_path(&last.fields, date));
-                    date.chain([self.database().reference(&last.path)]).collect()
+                    let position = trace.position(self.id, last).into_iter();
+                    position.chain([self.database().reference(&last.path)]).collect()
                 });
-                let is_new = |user: &Document| {
-                    let traces = traces(&user.fields, self.id);
-                    let is_in = |at: usize| if at < 3 { traces[at].0 } else { traces[at - 3].1 };
-                    !asked.iter().any(|asked| is_in(*asked))
-                };
+                let is_new = |user: &Document| !asked.iter().any(|asked| asked.is_in(&user.fields, self.id));
                 let users: Vec<Document> = users.into_iter().filter(is_new).collect();
                 self.look_at_unseen(users, false).await?;
                 if cursor.is_none() {
                     break;
                 }
             }
-            asked.push(at);
+            asked.push(trace);
         }
         Ok(())
-    }
-
-    /// Users who have the administration in a list (0 to 2) or a date map (3 to 5).
-    fn listing_query(&self, at: usize) -> Query {
-        let (list, dates) = LISTS[at % LISTS.len()];
-        let query = Query::collection(user::COLLECTION);
-        if at < LISTS.len() {
-            return query.filter(&format!("assignments.{list}"), FieldOp::ArrayContains, self.id);
-        }
-        query.and(Filter::Unary { path: FieldPath::of([dates, self.id]), op: UnaryOp::IsNotNull })
     }
 
     /// A page of users, from after the position that the last page ended at.
@@ -579,11 +558,6 @@ impl Walk<'_> {
 }
 
 const BUSY: &str = "some counts moved all the while and could not be compared: run again at a quieter time";
-
-fn at_path(fields: &Fields, path: &FieldPath) -> Option<Value> {
-    let (first, rest) = path.segments().split_first()?;
-    rest.iter().try_fold(fields.get(first)?, |value, name| value.as_map()?.get(name)).cloned()
-}
 
 fn is_id(id: &str) -> bool {
     administration_path(id).is_ok()

@@ -1,12 +1,15 @@
 //! The callable `createAdministratorAccount`: accounts in both projects, rights, and the users documents
 //! (docs/domain/dashboard.md#createadministratoraccount).
 
+mod decide;
+
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
+use self::decide::{AppointedUser, is_same_person};
 use super::person::Name;
 use super::record::{Email, is_email};
 use crate::accounts::{Account, AccountError, AccountUpdate, Accounts, NewAccount, Provider};
@@ -17,9 +20,8 @@ use crate::claims::binding::identity::admin_provider;
 use crate::claims::binding::{Binding, bind};
 use crate::claims::edit::{Changes, Decision, Publication, State, Target, edit};
 use crate::claims::{ClaimsError, LARGE};
-use crate::documents::user::orgs::{CURRENT, listed, with_current};
 use crate::documents::user::same::fold_address;
-use crate::documents::user::{self, user_path};
+use crate::documents::user::user_path;
 use crate::documents::user_claims::claims_path;
 use crate::fields;
 use crate::orgs::payload::{SentOrgs, few_orgs};
@@ -28,7 +30,7 @@ use crate::payload::refusals::GONE;
 use crate::payload::{Checked, Filled, Id, shown};
 use crate::rights::{AboveOrgs, Claims, NamesOrgs, Payload, Permit, Requester, Rule, denied, looks_after};
 use crate::runtime::{Caller, FunctionError, Status};
-use crate::store::{DocPath, Document, FieldPath, StoreError, Transaction, Value, Write};
+use crate::store::{DocPath, StoreError, Transaction, Value, Write};
 
 /// The function, as records call it.
 const FUNCTION: &str = "createAdministratorAccount";
@@ -265,10 +267,18 @@ async fn appoint(
     let change =
         Change { function: FUNCTION, by, target: &admin_uid, orgs: &request.admin_orgs, action: Action::Append };
     change.apply(app).await?;
-    let user = User { app, request, assessment_uid: &assessment_uid };
+    let appointed = AppointedUser {
+        email: &request.email,
+        name: &request.name,
+        member_of: &request.member_of,
+        admin_orgs: &request.admin_orgs,
+        is_test_data: request.is_test_data,
+        assessment_uid: &assessment_uid,
+        now: app.now(),
+    };
     let path = &user_path(&roar_uid)?;
-    app.stores.admin.transaction(|tx| user.write(tx, path, true)).await?;
-    app.stores.assessment.transaction(|tx| user.write(tx, path, false)).await?;
+    app.stores.admin.transaction(|tx| write_user(tx, path, appointed, true)).await?;
+    app.stores.assessment.transaction(|tx| write_user(tx, path, appointed, false)).await?;
     Ok(Appointed { admin_uid: admin_uid.into(), assessment_uid: assessment_uid.into(), roar_uid: roar_uid.into() })
 }
 
@@ -414,13 +424,7 @@ async fn assessment_account(
         return Ok(account);
     }
     let provider = admin_provider(app.accounts.admin.project());
-    let is_theirs = |account: &Account| {
-        let linked = account.providers.iter().find(|linked| linked.provider_id == provider);
-        match linked {
-            Some(linked) => linked.raw_id == admin.uid,
-            None => account.email_verified && admin.email_verified,
-        }
-    };
+    let is_theirs = |account: &Account| is_same_person(account, admin, &provider);
     let found = accounts.find(&request.email).await?;
     if let Some(account) = found.as_ref().filter(|account| is_theirs(account)) {
         return Ok(account.clone());
@@ -439,73 +443,23 @@ async fn assessment_account(
     Ok(account)
 }
 
-/// The administrator's users documents.
-struct User<'a> {
-    app: &'a App,
-    request: &'a AdministratorRequest,
-    assessment_uid: &'a str,
-}
-
-impl User<'_> {
-    async fn write(&self, tx: Transaction, path: &DocPath, is_personal: bool) -> Result<(), StoreError> {
-        let document = tx.get(path).await?;
-        if let Some(write) = self.merged(path, document.as_ref(), is_personal) {
-            tx.write(write).await;
-        }
-        Ok(())
-    }
-
-    /// `None` when nothing would change. Names and addresses are for the admin database only.
-    fn merged(&self, path: &DocPath, document: Option<&Document>, is_personal: bool) -> Option<Write> {
-        let now = self.app.now();
-        let mut fields = fields! {
-            user::field::ASSESSMENT_UID => self.assessment_uid, user::field::ARCHIVED => false, user::field::TEST_DATA => self.request.is_test_data,
-        };
-        // Rights over families alone make nobody an administrator (docs/domain/decisions.md#a-32).
-        let orgs = &self.request.admin_orgs;
-        let is_family = !orgs.is_empty() && orgs.iter().all(|(org_type, _)| org_type == OrgType::Family);
-        match (is_family, document) {
-            (false, _) => drop(fields.insert(user::field::USER_TYPE.to_owned(), Value::from(user::user_type::ADMIN))),
-            (true, None) => {
-                drop(fields.insert(user::field::USER_TYPE.to_owned(), Value::from(user::user_type::CAREGIVER)))
-            }
-            (true, Some(_)) => {}
-        }
-        if is_personal {
-            fields.extend(fields! { user::field::EMAIL => self.request.email.as_str(), user::field::NAME => self.request.name.to_value() });
-        }
-        for org_type in OrgType::ALL {
-            let held = document.and_then(|document| document.fields.get(org_type.plural()));
-            let held = held.and_then(Value::as_map);
-            let mut current = listed(held, CURRENT);
-            for id in self.request.member_of.of(org_type) {
-                if !current.contains(id) {
-                    current.push(id.clone());
-                }
-            }
-            // Nobody leaves an org here.
-            let map = with_current(held, current, now, now);
-            fields.insert(org_type.plural().to_owned(), Value::Map(map));
-        }
-        let Some(document) = document else {
-            fields.extend(fields! { user::field::CREATED_AT => now, user::field::LAST_UPDATED => now });
-            return Some(Write::create(path.clone(), fields));
-        };
-        fields.retain(|name, value| document.fields.get(name) != Some(value));
-        if fields.is_empty() {
-            return None;
-        }
-        fields.insert(user::field::LAST_UPDATED.to_owned(), Value::from(now));
-        let mask = fields.keys().map(FieldPath::top).collect();
-        Some(Write::merge(path.clone(), fields, mask))
-    }
+/// Brings the user's document of one database in line with the appointment.
+async fn write_user(
+    tx: Transaction,
+    path: &DocPath,
+    appointed: AppointedUser<'_>,
+    is_personal: bool,
+) -> Result<(), StoreError> {
+    let document = tx.get(path).await?;
+    tx.write_all(appointed.write(path, document.as_ref(), is_personal)).await;
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::orgs::OrgTree;
-    use crate::store::Timestamp;
+    use crate::store::{Document, Timestamp};
 
     #[test]
     fn an_account_that_was_granted_orgs_is_left_alone() {

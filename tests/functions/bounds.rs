@@ -62,7 +62,7 @@ const QUERIES: [(&str, &[Bound]); 39] = [
     ("reconcile/mod.rs", &[Operator, Operator, Limit]),
     ("reconcile/pages.rs", &[Limit]),
     ("reconcile/runs_aside.rs", &[Limit]),
-    ("reconcile/walk.rs", &[Pages("users who list an administration, which the service writes")]),
+    ("reconcile/traces.rs", &[Pages("users who list an administration, which the service writes")]),
     ("reports/administrations.rs", &[District(ADMINISTRATIONS), District(ADMINISTRATIONS), District(ADMINISTRATIONS)]),
     ("reports/tree.rs", &[District(ORGS), District(ORGS), District(ORGS)]),
     ("rights/user_admin.rs", &[Limit]),
