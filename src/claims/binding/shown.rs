@@ -33,9 +33,9 @@ pub(super) struct Left {
     pub pair: Option<Write>,
 }
 
-/// Whether an account whose claims name `held` may leave that user for the user of the roster entry. It may when there
-/// are no documents under that ID (the person signed in before any roster named them), or when nothing suggests a
-/// conflict between that user and the entry's user.
+/// Whether an account whose claims name the user `held` may leave that user for the user of the roster entry. The account
+/// may leave when `held` is its own UID without any documents (the person signed in before any roster named them), or
+/// when the entry has a user and no account yet.
 pub(super) async fn left(
     app: &App,
     entry: &RosterEntry,
@@ -48,7 +48,8 @@ pub(super) async fn left(
     let (users, copy) = futures::try_join!(app.stores.admin.get_all(&paths), copy)?;
     let [known, rostered] = <[Option<Document>; 2]>::try_from(users).unwrap_or_default();
     let Some(known) = known else {
-        // A user without documents but with runs can't be merged into another user by anybody.
+        // A copy in the assessment database may have runs. Without a users document, nobody could merge these runs into
+        // another user.
         let is_nobody = held == admin_uid && copy.into_iter().flatten().next().is_none();
         return Ok(is_nobody.then(|| Left { user: held.to_owned(), is_somebody: false, pair: None }));
     };

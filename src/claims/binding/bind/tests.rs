@@ -125,7 +125,7 @@ fn claims_that_are_as_they_should_be_are_not_written() {
         let (change, ()) = change(Case::new().decide(Some(&settled), &[user]).unwrap());
         assert_eq!(*change_of(expected), change);
     }
-    // A missing UID is written, and the other claims stay. The test-data mark is copied only into a new document.
+    // A missing UID is written, and the other claims stay. The test-data mark is set only on a new document.
     held.remove("assessmentUid");
     let bare = document(fields! { "claims" => held.clone() });
     let (change, ()) = change(Case::new().decide(Some(&bare), &[None]).unwrap());
