@@ -137,7 +137,7 @@ pub struct HierarchyReport {
     pub claims: u64,
     /// The number of findings of each kind.
     pub kinds: BTreeMap<Kind, Tally>,
-    /// The findings, up to [`LISTED`] of each kind.
+    /// The findings, up to 200 of each kind.
     pub findings: Vec<Finding>,
 }
 
