@@ -154,8 +154,7 @@ async fn the_dearest_minute_of_each_role() {
     }
 }
 
-/// Callables without a bound are open to super admins only, and no other callable is restricted to them for that
-/// reason.
+/// The callables that no budget limits are exactly [`OPERATORS`], and only super admins may call these.
 #[test]
 fn only_operators_work_counts_for_no_budget() {
     let unbounded: Vec<_> =

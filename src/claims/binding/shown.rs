@@ -33,9 +33,9 @@ pub(super) struct Left {
     pub pair: Option<Write>,
 }
 
-/// Whether an account whose claims name the user `held` may leave that user for the user of the roster entry. The account
-/// may leave when `held` is its own UID without any documents (the person signed in before any roster named them), or
-/// when the entry has a user and no account yet.
+/// Whether an account whose claims name the user `held` may leave that user for the user of the roster entry. The
+/// account may leave when `held` is its own UID without any documents (the person signed in before any roster named
+/// them), or when the entry has a user and no account yet.
 pub(super) async fn left(
     app: &App,
     entry: &RosterEntry,
