@@ -173,7 +173,7 @@ pub async fn remove_from_admin_claims(
     Ok(UserClaims { user_claims: all_to_json(&claims) })
 }
 
-/// A change of somebody's rights over orgs.
+/// A change of an account's rights over orgs.
 pub struct Change<'a> {
     /// The function that makes the change.
     pub function: &'static str,

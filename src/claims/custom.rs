@@ -74,13 +74,13 @@ pub fn for_sign_in(current: &Map<String, Json>, document: &Fields) -> Result<Map
     Ok(claims)
 }
 
-/// The custom claims of an account whose claims document is gone: all but the rights.
+/// The custom claims of an account whose claims document was deleted: all but the rights.
 pub fn without_rights(current: &Map<String, Json>) -> Map<String, Json> {
     custom_claims(current, &Fields::new(), &[])
 }
 
-/// The claims that a new document takes over from its account's custom claims: who the user is, and their role.
-/// Nobody becomes a super admin that way: the document gives that right, and had none to give
+/// The claims that a new document takes over from its account's custom claims: the user's identity and role. The role of
+/// a super admin isn't taken over, because only an existing document may give that right
 /// (docs/domain/decisions.md#a-44).
 pub fn imported(current: &Map<String, Json>) -> Fields {
     let names = [user_claims::field::ROAR_UID, user_claims::field::ASSESSMENT_UID, user_claims::field::ROLE];

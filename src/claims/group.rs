@@ -167,7 +167,7 @@ impl Permit<GroupRequest> for GroupMaker {
     }
 }
 
-/// Fails unless somebody with these claims may make the group.
+/// Fails unless a caller with these claims may create the group.
 fn check_maker(claims: &Claims, request: &GroupRequest) -> Result<(), FunctionError> {
     check_not_suspended(claims)?;
     if !claims.super_admin && !claims.admin {

@@ -2,13 +2,13 @@
 //! agree with their administrations, students and orgs (docs/domain/documents.md#what-must-always-hold); and repairs
 //! differences while the service handles traffic.
 //!
-//! Pure: [`examine`] (one student), [`ledger`] (the counts), [`members`] (who was looked at), [`report`].
-//! Around it: [`standing`] (may an administration be examined now), `walk` (goes through one),
-//! `repair` (mends students, in transactions), `measure` (measures and mends counts). Memory is for orgs
-//! and one page of students, not for all of them.
+//! Pure: [`examine`] (one student), [`ledger`] (the counts), [`members`] (which users were examined), [`report`].
+//! With reads and writes: [`standing`] (whether an administration can be examined now), `walk` (examines one
+//! administration), `repair` (repairs students, in transactions), `measure` (measures and repairs counts). Memory use is
+//! proportional to the number of orgs, plus one page of students.
 //!
-//! Cost of n assignments that agree: about 2n reads (each assignment and its student), one or two for
-//! each org and its counts, and no write.
+//! Cost of n assignments that agree: about 2n reads (each assignment and its student), one or two reads for each org and
+//! its counts, and no write.
 
 pub(crate) mod callable;
 pub mod examine;

@@ -55,7 +55,7 @@ pub struct Bound {
 ///
 /// NOT_FOUND for a missing account, PERMISSION_DENIED when nothing proves that the assessment account is the user's,
 /// ALREADY_EXISTS and FAILED_PRECONDITION for accounts that are bound to others, RESOURCE_EXHAUSTED when the custom
-/// claims don't fit into a token. After any of these errors, nothing has been written.
+/// claims don't fit into a token, in which case nothing is written.
 pub async fn bind(app: &App, binding: &Binding<'_>) -> Result<Bound, FunctionError> {
     let mut rounds = Rounds::new(&app.context);
     while rounds.next().await {
