@@ -79,8 +79,8 @@ pub fn without_rights(current: &Map<String, Json>) -> Map<String, Json> {
     custom_claims(current, &Fields::new(), &[])
 }
 
-/// The claims that a new document takes over from its account's custom claims: the user's identity and role. The role of
-/// a super admin isn't taken over, because only an existing document may give that right
+/// The claims that a new document takes over from its account's custom claims: the user's identity and role. The role
+/// of a super admin isn't taken over, because only an existing document may give that right
 /// (docs/domain/decisions.md#a-44).
 pub fn imported(current: &Map<String, Json>) -> Fields {
     let names = [user_claims::field::ROAR_UID, user_claims::field::ASSESSMENT_UID, user_claims::field::ROLE];

@@ -4,11 +4,11 @@
 //!
 //! Pure: [`examine`] (one student), [`ledger`] (the counts), [`members`] (which users were examined), [`report`].
 //! With reads and writes: [`standing`] (whether an administration can be examined now), `walk` (examines one
-//! administration), `repair` (repairs students, in transactions), `measure` (measures and repairs counts). Memory use is
-//! proportional to the number of orgs, plus one page of students.
+//! administration), `repair` (repairs students, in transactions), `measure` (measures and repairs counts). Memory use
+//! is proportional to the number of orgs, plus one page of students.
 //!
-//! Cost of n assignments that agree: about 2n reads (each assignment and its student), one or two reads for each org and
-//! its counts, and no write.
+//! Cost of n assignments that agree: about 2n reads (each assignment and its student), one or two reads for each org
+//! and its counts, and no write.
 
 pub(crate) mod callable;
 pub mod examine;
