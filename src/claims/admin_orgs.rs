@@ -23,7 +23,7 @@ use crate::rights::{AboveOrgs, NamesOrgs, Payload, check_appointable};
 use crate::runtime::{FunctionError, Status};
 use crate::store::{Document, Fields, StoreError, Value};
 
-/// A checked request to give or take rights: whose rights, over which orgs.
+/// A checked request to give or take rights: the account whose rights change, and the orgs that the rights are over.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AdminOrgsRequest<const REMOVES: bool> {
     target: String,
@@ -103,7 +103,7 @@ impl Payload for AdminOrgsRequest<false> {
     const REFUSALS: &'static [(Status, &'static str)] = &[
         GONE,
         LARGE,
-        // Beside what every function says of callers who may not.
+        // The errors here come in addition to those that every function answers to callers without the right.
         (Status::PermissionDenied, "The account is a student's whom the caller doesn't administer."),
     ];
 
@@ -159,8 +159,8 @@ pub async fn append_to_admin_claims(
     Ok(UserClaims { user_claims: all_to_json(&claims) })
 }
 
-/// Takes rights over orgs away; rights that aren't held are ignored. An org that is administered through an org above
-/// it can't be removed alone (FAILED_PRECONDITION).
+/// Takes rights over orgs away; rights that the account doesn't hold are ignored. An org that is administered through
+/// an org above it can't be removed alone (FAILED_PRECONDITION).
 pub async fn remove_from_admin_claims(
     app: App,
     permit: AboveOrgs,
@@ -173,15 +173,15 @@ pub async fn remove_from_admin_claims(
     Ok(UserClaims { user_claims: all_to_json(&claims) })
 }
 
-/// A change of somebody's rights over orgs.
+/// A change of an account's rights over orgs.
 pub struct Change<'a> {
-    /// The function that makes it.
+    /// The function that makes the change.
     pub function: &'static str,
-    /// The Auth UID of who makes it.
+    /// The Auth UID of the caller who makes the change.
     pub by: &'a str,
-    /// The Auth UID of whose rights they are.
+    /// The Auth UID of the account whose rights change.
     pub target: &'a str,
-    /// The orgs.
+    /// The orgs that the rights are over.
     pub orgs: &'a OrgLists,
     /// [`Action::Append`] or [`Action::Remove`].
     pub action: Action,
@@ -198,7 +198,7 @@ impl Change<'_> {
         self.apply_with(app, &account.custom_claims).await
     }
 
-    /// As [`Change::apply`], for claims whose account may be gone.
+    /// As [`Change::apply`], also for claims whose account may have been deleted.
     pub async fn apply_to_whoever(&self, app: &App) -> Result<Fields, ChangeError> {
         self.apply_with(app, &Map::new()).await
     }
@@ -215,7 +215,7 @@ impl Change<'_> {
         Ok(edit(app, &target, |state| self.decide(&target, state, custom)).await?)
     }
 
-    /// Decides the change of the claims; the answer is the resulting claims.
+    /// Decides how the claims change; the answer is the resulting claims.
     fn decide<'t>(
         &self,
         target: &Target<'t>,
@@ -240,7 +240,7 @@ impl Change<'_> {
         let before = state.orgs();
         let mut fields = claims.cloned().unwrap_or_else(|| imported(custom));
         let mut changed: Vec<String> = if claims.is_none() { fields.keys().cloned().collect() } else { Vec::new() };
-        // Who is something already stays it (docs/domain/decisions.md#a-3); a family's admins launch tasks
+        // An existing role is never replaced (docs/domain/decisions.md#a-3); the admins of a family launch tasks
         // (docs/domain/decisions.md#a-32).
         let is_family =
             orgs.minimal.iter().all(|(org_type, _)| org_type == OrgType::Family) && !orgs.minimal.is_empty();
@@ -275,22 +275,22 @@ impl Change<'_> {
     }
 }
 
-/// Why rights over orgs aren't changed. The texts, but for those of [`ClaimsError`], are for callers.
+/// Why rights over orgs aren't changed. All texts except those of [`ClaimsError`] are for callers.
 #[derive(Debug, Error)]
 pub enum ChangeError {
     /// The account whose rights they are doesn't exist.
     #[error("targetUid names no account.")]
     NoAccount,
-    /// There is nothing to take away.
+    /// The account holds no claims, so there is nothing to take away.
     #[error("targetUid names somebody who holds no claims.")]
     NoClaims,
-    /// An org above the given one is held.
+    /// The account holds an org above the given one.
     #[error(
         "The {} {} is administered through the {} {}, so it can't be removed alone.",
         .0.org.org_type.singular(), .0.org.id, .0.ancestor.org_type.singular(), .0.ancestor.id
     )]
     HeldThrough(HeldThrough),
-    /// The same claims keep being changed by others.
+    /// Concurrent changes of the same claims exhausted the retries.
     #[error("Too many changes at once. Please try again.")]
     Busy,
     /// The claims can't be written or published.
@@ -349,7 +349,7 @@ mod tests {
             claims.extend(AdminOrgs::of(orgs, &tree).to_fields());
             claims
         };
-        // The claims; what is done with which orgs; the orgs and the role then, or nothing when nothing changes.
+        // The claims; the action and its orgs; the expected orgs and role afterwards, or `None` when nothing changes.
         for (claims, action, orgs, expected) in [
             (None, Action::Append, &one, Some((&one, "admin"))),
             (None, Action::Append, &family, Some((&family, "launch_admin"))),

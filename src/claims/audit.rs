@@ -1,5 +1,5 @@
-//! The audit log: records of who changed whose rights, and when. They are only ever added, in the commit of the change,
-//! and hold UIDs and org IDs, but no names and no addresses.
+//! The audit log: records of who changed whose rights, and when. Records are append-only, are written in the commit of
+//! the change, and hold UIDs and org IDs, but no names and no addresses.
 
 use crate::app::App;
 use crate::documents::claims_audit::{field, record_path};
@@ -7,18 +7,18 @@ use crate::fields;
 use crate::orgs::OrgLists;
 use crate::store::{Fields, StoreError, Value, Write};
 
-/// What was done.
+/// The action that a record is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Rights over orgs were given.
     Append,
     /// Rights over orgs were taken away.
     Remove,
-    /// Accounts of the two projects, or of a roster, became one user's.
+    /// Accounts of the two projects, or of a roster, were bound to one user.
     Bind,
-    /// Rights followed a roster.
+    /// Rights were updated from a roster.
     Roster,
-    /// An account was changed by somebody other than its user, or anybody changed how it signs in.
+    /// An account was changed by somebody other than its user, or anyone changed how its user signs in.
     Account,
     /// A user was suspended.
     Suspend,
@@ -43,24 +43,24 @@ impl Action {
 /// An audit record, to be written in the commit of the change.
 #[derive(Debug, PartialEq)]
 pub struct Record<'a> {
-    /// The function.
+    /// The function that made the change.
     pub function: &'static str,
-    /// What was done.
+    /// The action.
     pub action: Action,
-    /// The Auth UID of who did it.
+    /// The Auth UID of the caller who made the change.
     pub by: &'a str,
-    /// The Auth UID of whose rights they are.
+    /// The Auth UID of the account whose rights changed.
     pub target: &'a str,
     /// The orgs that were given or taken away.
     pub orgs: Option<OrgLists>,
     /// The granted orgs before and after.
     pub minimal: Option<(OrgLists, OrgLists)>,
-    /// Anything else. No personal data.
+    /// Further details, without personal data.
     pub details: Fields,
 }
 
 impl<'a> Record<'a> {
-    /// A record with nothing but who did what to whom.
+    /// A record that says only who did what to whom.
     pub fn new(function: &'static str, action: Action, by: &'a str, target: &'a str) -> Record<'a> {
         Record { function, action, by, target, orgs: None, minimal: None, details: Fields::new() }
     }

@@ -22,11 +22,10 @@ const FIRST: [&str; 6] = [
     user_claims::field::ADMIN,
 ];
 
-/// The custom claims that an account should have: those of the document, and those that the account has
-/// besides. `lost` are claims that the document once had and hasn't now, which go.
+/// The custom claims that an account should have: the claims of the document, and further claims that the account
+/// already has. `lost` are claims that the document had before and that are removed.
 ///
-/// Claims that never were in the document stay, unless they are rights: somebody gave them to the account
-/// alone.
+/// Claims that never were in the document stay, unless they are rights: they were given to the account alone.
 pub fn custom_claims(current: &Map<String, Json>, document: &Fields, lost: &[String]) -> Map<String, Json> {
     let mut claims = current.clone();
     for name in NOT_IN_TOKENS.into_iter().chain(RIGHTS).chain(lost.iter().map(String::as_str)) {
@@ -38,16 +37,16 @@ pub fn custom_claims(current: &Map<String, Json>, document: &Fields, lost: &[Str
     claims
 }
 
-/// The custom claims that are published where all of them don't fit: what is withdrawn or changed is gone in any case, who
-/// the user is and their rights come first, and of the rest what fits, the smallest first. With the names of the
-/// document's claims that were left out, in order.
+/// The custom claims to publish when not all of them fit. Claims that were withdrawn or changed are removed in any
+/// case; identity and rights come first; of the rest, as many as fit, the smallest first. Also returns the sorted names
+/// of the document's claims that were left out.
 pub fn fitting(current: &Map<String, Json>, document: &Fields, lost: &[String]) -> (Map<String, Json>, Vec<String>) {
     let all = custom_claims(current, document, lost);
     if check_claims(&all).is_ok() {
         return (all, Vec::new());
     }
     let of_document = |name: &str| document.contains_key(name) && !NOT_IN_TOKENS.contains(&name);
-    // What the account alone holds stays: it's written down nowhere else.
+    // Claims that only the account holds stay, because they are stored nowhere else.
     let (mut due, mut claims): (Vec<_>, Map<_, _>) = {
         let (due, held): (Vec<_>, Vec<_>) = all.into_iter().partition(|(name, _)| of_document(name));
         (due, held.into_iter().collect())
@@ -66,8 +65,7 @@ pub fn fitting(current: &Map<String, Json>, document: &Fields, lost: &[String]) 
     (claims, left_out)
 }
 
-/// As [`fitting`], for somebody who signs in: fails where what the token is for doesn't fit, which is who they are and
-/// their rights.
+/// As [`fitting`], for a sign-in: fails when the user's identity and rights, which the token exists for, don't fit.
 pub fn for_sign_in(current: &Map<String, Json>, document: &Fields) -> Result<Map<String, Json>, AccountError> {
     let (claims, left_out) = fitting(current, document, &[]);
     if left_out.iter().any(|name| FIRST.contains(&name.as_str())) {
@@ -76,13 +74,13 @@ pub fn for_sign_in(current: &Map<String, Json>, document: &Fields) -> Result<Map
     Ok(claims)
 }
 
-/// The custom claims of an account whose claims document is gone: all but the rights.
+/// The custom claims of an account whose claims document was deleted: all but the rights.
 pub fn without_rights(current: &Map<String, Json>) -> Map<String, Json> {
     custom_claims(current, &Fields::new(), &[])
 }
 
-/// The claims that a new document takes over from its account's custom claims: who the user is, and their role.
-/// Nobody becomes a super admin that way: the document gives that right, and had none to give
+/// The claims that a new document takes over from its account's custom claims: the user's identity and role. The role
+/// of a super admin isn't taken over, because only an existing document may give that right
 /// (docs/domain/decisions.md#a-44).
 pub fn imported(current: &Map<String, Json>) -> Fields {
     let names = [user_claims::field::ROAR_UID, user_claims::field::ASSESSMENT_UID, user_claims::field::ROLE];
@@ -91,7 +89,7 @@ pub fn imported(current: &Map<String, Json>) -> Fields {
     good.map(|(name, text)| (name.to_owned(), Value::from(text))).collect()
 }
 
-/// True when somebody without this role is better off with another: guests are nobody yet.
+/// True when a user with this role may be given another: they have none, or are a guest.
 pub fn is_open(role: Option<&Value>) -> bool {
     role.and_then(Value::as_str).is_none_or(|role| role.is_empty() || role == user_claims::role::GUEST)
 }
@@ -107,7 +105,7 @@ pub fn to_json(value: &Value) -> Json {
         Value::Timestamp(instant) => json!(instant.to_string()),
         Value::Array(items) => items.iter().map(to_json).collect(),
         Value::Map(entries) => all_to_json(entries).into(),
-        // Nothing of the kind is a claim.
+        // Claims have no values of these types.
         Value::Bytes(_) | Value::Reference(_) | Value::GeoPoint { .. } => Json::Null,
     }
 }
@@ -130,7 +128,7 @@ mod tests {
             "adminOrgs" => fields! { "schools" => Value::strings(["s1"]) },
             "minimalAdminOrgs" => fields! { "schools" => Value::strings(["s1"]) },
         };
-        // What the account has; what the document lost; what it should have.
+        // The account's current claims; the claims that the document lost; the expected claims.
         for (current, lost, expected) in [
             (json!({}), vec![], json!({"roarUid": "r1", "role": "admin"})),
             (json!({"role": "guest"}), vec![], json!({"roarUid": "r1", "role": "admin"})),
@@ -138,7 +136,7 @@ mod tests {
             (json!({"lab": "x"}), vec![], json!({"roarUid": "r1", "role": "admin", "lab": "x"})),
             (json!({"lab": "x"}), vec!["lab"], json!({"roarUid": "r1", "role": "admin"})),
             (json!({"super_admin": true}), vec!["super_admin"], json!({"roarUid": "r1", "role": "admin"})),
-            // It was given again since.
+            // The role was removed and has been given again since.
             (json!({}), vec!["role"], json!({"roarUid": "r1", "role": "admin"})),
             (json!({"adminOrgs": {"schools": ["s9"]}}), vec![], json!({"roarUid": "r1", "role": "admin"})),
         ] {
@@ -153,7 +151,7 @@ mod tests {
     fn what_doesnt_fit_is_left_out_and_what_is_withdrawn_goes() {
         let large = "x".repeat(1200);
         let half = "y".repeat(500);
-        // The document; what the account has; what it should have; what's left out.
+        // The document; the account's claims; the expected claims; the names that are left out.
         for (document, current, expected, left_out) in [
             (
                 fields! { "roarUid" => "r1", "role" => "admin", "note" => large.as_str() },
@@ -161,21 +159,21 @@ mod tests {
                 json!({"roarUid": "r1", "role": "admin"}),
                 vec!["note"],
             ),
-            // An old value that was smaller isn't what the document says any more.
+            // An old, smaller value must not stay when the document has another one.
             (
                 fields! { "roarUid" => "r1", "note" => large.as_str() },
                 json!({"roarUid": "r1", "note": "small"}),
                 json!({"roarUid": "r1"}),
                 vec!["note"],
             ),
-            // Of two that don't fit together, one does; and rights come before either.
+            // Of two claims that don't fit together, one is published; rights come before both.
             (
                 fields! { "b" => half.as_str(), "a" => half.as_str(), "super_admin" => true },
                 json!({}),
                 json!({"super_admin": true, "a": half}),
                 vec!["b"],
             ),
-            // What nobody can have in a token is left out, and nothing else.
+            // Only the claim with a reserved name is left out.
             (fields! { "roarUid" => "r1", "sub" => "s" }, json!({}), json!({"roarUid": "r1"}), vec!["sub"]),
             (fields! { "roarUid" => "r1" }, json!({"lab": half}), json!({"roarUid": "r1", "lab": half}), vec![]),
         ] {

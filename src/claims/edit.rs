@@ -1,9 +1,9 @@
-//! The one way to change the claims of a user: read them, with a snapshot of the orgs that the change is about, decide,
-//! write the claims in one commit with a record of who changed them, and publish what is there then.
+//! The one way to change the claims of a user: read the claims with a snapshot of the orgs concerned, decide, write the
+//! claims in one commit with an audit record, and publish the result.
 //!
-//! A decision is a pure function from a [`State`] to a [`Decision`]. What it depends on is read again in the commit that
-//! writes: the claims, the documents beside them, and whether the snapshot still covers the orgs. Whoever decides by the
-//! rights of the one who asks finds those in the state too, where they are the claims that change.
+//! A decision is a pure function from a [`State`] to a [`Decision`]. Everything that the decision depends on is read
+//! again in the commit that writes: the claims, the documents beside them, and whether the snapshot still covers the
+//! orgs. When callers change their own claims, the state also contains the rights that the decision checks.
 
 use super::audit::{Action, Record};
 use super::lists::{AdminOrgs, granted, snapshot, stored};
@@ -17,29 +17,29 @@ use crate::store::{
     DocPath, Document, FieldPath, Fields, Precondition, StoreError, Timestamp, Transaction, Value, Write,
 };
 
-/// What becomes public once the decision is made.
+/// When the changed claims are published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Publication {
-    /// The claims are published before the change is answered, also where nothing was to be written: what a crash left
-    /// undone is done then. A failure is the caller's.
+    /// The claims are published before the caller gets an answer, even when nothing was to be written: this completes a
+    /// publication that a crash interrupted. A failure is returned to the caller.
     Now,
-    /// The same, but a failure is only logged: the document's event publishes again.
+    /// As [`Publication::Now`], but a failure is only logged: the document's event publishes again.
     Tried,
-    /// The document's event publishes, or the caller does when more is done.
+    /// The document's event publishes the claims, or the caller does after further steps.
     Later,
 }
 
-/// The orgs of which a decision needs the hierarchy, by the claims document.
+/// The orgs whose hierarchy a decision needs, given the claims document.
 pub type Covers<'a> = &'a (dyn Fn(Option<&Document>) -> OrgLists + Sync);
 
-/// Whose claims are changed, by whom, and what the decision needs to know besides them.
+/// The claims to change, the caller who changes them, and the further documents that the decision needs.
 #[derive(Clone, Copy)]
 pub struct Target<'a> {
     /// The function that makes the change.
     pub function: &'static str,
-    /// The Auth UID of who makes it.
+    /// The Auth UID of the caller who makes the change.
     pub by: &'a str,
-    /// The Auth UID, in the admin project, of whose claims they are.
+    /// The Auth UID, in the admin project, of the account whose claims change.
     pub uid: &'a str,
     /// Documents that are read with the claims, in the transaction that writes.
     pub beside: &'a [DocPath],
@@ -48,7 +48,7 @@ pub struct Target<'a> {
     /// Decide on the claims as they were read before the commit, which fails when they have changed since, instead of
     /// reading them in a transaction. This saves a read where other writers are rare.
     pub as_read: bool,
-    /// What was read before, for the first attempt of a change `as_read`.
+    /// The claims document as read before, for the first attempt of a change `as_read`.
     pub known: Option<&'a Document>,
     /// How the claims are published.
     pub publication: Publication,
@@ -61,7 +61,7 @@ impl<'a> Target<'a> {
         Target { function, by, uid, beside: &[], covers: None, as_read: false, known: None, publication }
     }
 
-    /// A record of the change that tells no more than who did what.
+    /// An audit record that says only who did what to whom.
     pub fn record(&self, action: Action) -> Record<'a> {
         Record::new(self.function, action, self.by, self.uid)
     }
@@ -97,7 +97,7 @@ impl<'a> State<'a> {
     }
 }
 
-/// What is to become of the claims.
+/// The outcome of a decision about the claims.
 #[derive(Debug, PartialEq)]
 pub enum Decision<'a, A> {
     /// The state differs from the one that the change was prepared for: read everything again.
@@ -108,19 +108,19 @@ pub enum Decision<'a, A> {
     Write(Box<Changes<'a>>, A),
 }
 
-/// Changes of a claims document, with what is written in the same commit. Without a field in the mask, the claims stay as
-/// they are.
+/// Changes of a claims document, with further writes of the same commit. With an empty mask, the claims stay as they
+/// are.
 #[derive(Debug, Default, PartialEq)]
 pub struct Changes<'a> {
     /// Fields of the document; those of `claims` in a map of that name.
     pub fields: Fields,
     /// Which fields are written. A field of the mask that isn't among `fields` is removed.
     pub mask: Vec<FieldPath>,
-    /// Remove the document instead.
+    /// True to delete the document instead.
     pub deletes: bool,
-    /// Other documents.
+    /// Writes of other documents in the same commit.
     pub beside: Vec<Write>,
-    /// The record of the change, where it changes rights or who somebody is.
+    /// The audit record, where the change affects rights or identity.
     pub record: Option<Record<'a>>,
 }
 
@@ -137,7 +137,7 @@ impl<'a> Changes<'a> {
         Box::new(Changes { deletes: true, ..Changes::default() })
     }
 
-    /// Sets a field of the document, beside the claims, too.
+    /// Also sets a field of the document outside of `claims`.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Changes<'a> {
         self.fields.insert(name.to_owned(), value.into());
@@ -145,7 +145,7 @@ impl<'a> Changes<'a> {
         self
     }
 
-    /// Notes where the orgs came from, where there's need to say.
+    /// Notes where the orgs came from, where the sources need to be stored.
     #[must_use]
     pub fn noting(self, sources: Option<Value>) -> Changes<'a> {
         match sources {
@@ -161,7 +161,7 @@ impl<'a> Changes<'a> {
         self
     }
 
-    /// With a record of it.
+    /// Adds an audit record of the change.
     #[must_use]
     pub fn recorded(mut self, record: Record<'a>) -> Changes<'a> {
         self.record = Some(record);
@@ -183,7 +183,7 @@ impl<'a> Changes<'a> {
         Some(Write::merge(path, fields, mask))
     }
 
-    /// All writes of the commit. That of the claims happens only where they are as `expected`.
+    /// All writes of the commit. The claims are written with the precondition `expected`.
     fn writes(self, app: &App, uid: &str, state: &State<'_>, expected: Precondition) -> Result<Vec<Write>, StoreError> {
         let write = self.write(claims_path(uid)?, state.document, state.now).map(|write| write.when(expected));
         let record = self.record.map(|record| record.write(app)).transpose()?;
@@ -194,7 +194,7 @@ impl<'a> Changes<'a> {
 /// Why claims weren't changed.
 #[derive(Debug)]
 pub enum EditError<R> {
-    /// The stores or the accounts failed, or too many changed the same claims.
+    /// The stores or the accounts failed, or concurrent changes of the same claims exhausted the retries.
     Claims(ClaimsError),
     /// The decision refused the change.
     Refused(R),
@@ -236,11 +236,11 @@ impl<R: Into<ClaimsError>> From<EditError<R>> for HandlerError {
     }
 }
 
-/// Changes the claims of a user as `decide` says, and publishes them; gives what the decision answers.
+/// Changes the claims of a user as `decide` says, and publishes them; returns the answer of the decision.
 ///
-/// Begins anew while others change the same claims, and fails with [`StoreError::Contention`] when that doesn't end.
-/// Reads the claims (twice where the decision needs a snapshot), the snapshot and the documents beside them; writes the
-/// claims, what the decision has besides, and the record.
+/// Retries while others change the same claims, and fails with [`StoreError::Contention`] when the retries are
+/// exhausted. Reads the claims (twice where the decision needs a snapshot), the snapshot and the documents beside the
+/// claims; writes the claims, the further writes of the decision, and the audit record.
 pub async fn edit<'a, A, R>(
     app: &App,
     target: &Target<'a>,
@@ -267,7 +267,7 @@ pub async fn edit<'a, A, R>(
                 (Some(covers), Some(before)) => covers(document).same_orgs(before),
                 _ => true,
             };
-            // Somebody granted other orgs meanwhile, of which the snapshot knows nothing.
+            // A concurrent change granted other orgs, which the snapshot doesn't cover.
             let decide = |state: &State<'_>| match is_covered(state.document) {
                 true => decide(state),
                 false => Ok(Decision::Outdated),
@@ -281,8 +281,8 @@ pub async fn edit<'a, A, R>(
     Err(StoreError::Contention.into())
 }
 
-/// One attempt at a change whose snapshot is the caller's, who has more to read before it. `None` when the decision was
-/// [`Decision::Outdated`], or others changed the same documents: then the caller reads all again.
+/// One attempt at a change, with a snapshot from a caller that has more to read first. `None` when the decision was
+/// [`Decision::Outdated`], or others changed the same documents: the caller then reads everything again.
 pub async fn attempt<'a, A, R>(
     app: &App,
     target: &Target<'a>,
@@ -312,7 +312,7 @@ pub async fn attempt<'a, A, R>(
     published(app, target, answer).await
 }
 
-/// One attempt at a change of the claims as they were read. `None` as [`attempt`].
+/// One attempt at a change of the claims as they were read before the commit. Returns `None` as [`attempt`] does.
 async fn as_read<'a, A, R>(
     app: &App,
     target: &Target<'a>,
@@ -352,18 +352,18 @@ pub(crate) mod tests {
     use super::*;
     use crate::fields;
 
-    /// The claims document of somebody, with these fields.
+    /// The claims document of a user, with these fields.
     pub(crate) fn document(fields: Fields) -> Document {
         let (create_time, update_time) = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
         Document { path: claims_path("u").unwrap(), fields, create_time, update_time }
     }
 
-    /// What a decision is made on, at 7 ms, without anything beside the claims.
+    /// The input of a decision, at 7 ms, with no documents beside the claims.
     pub(crate) fn state<'a>(document: Option<&'a Document>, tree: &'a OrgTree) -> State<'a> {
         State { document, beside: &[], tree, now: Timestamp::from_millisecond(7).unwrap() }
     }
 
-    /// The change that a decision comes to, with its answer.
+    /// The changes that a decision wants to write, with its answer.
     pub(crate) fn change<A>(decision: Decision<'_, A>) -> (Changes<'_>, A) {
         match decision {
             Decision::Write(change, answer) => (*change, answer),
@@ -375,7 +375,7 @@ pub(crate) mod tests {
     fn a_change_of_claims_leaves_the_others_and_moves_the_time() {
         let (path, now) = (claims_path("u").unwrap(), Timestamp::from_millisecond(7).unwrap());
         let held = document(fields! { "lastUpdated" => 10, "claims" => fields! { "roarUid" => "r" } });
-        // The document before; the time that it has then, which is later than the one that it had.
+        // The document before; the expected time of the change, which is later than the previous one.
         for (before, updated) in [(None, 7), (Some(&held), 11)] {
             let change = Changes::of_claims(fields! { "role" => "admin" }).noting(Some(Value::from("x"))).noting(None);
             let fields = fields! {

@@ -1,4 +1,4 @@
-//! Gives up an account whose user belongs to another account from now on.
+//! Unbinds an account from its user, who belongs to another account from now on.
 
 use super::audit::{Action, Record};
 use super::edit::{Changes, Decision, Publication, State, Target, edit};
@@ -9,8 +9,8 @@ use crate::orgs::OrgLists;
 use crate::rights::Claims;
 use crate::store::{Document, StoreError};
 
-/// Removes the user and the rights from an account, whose user belongs to another account from then on. A conflict when
-/// the claims document has changed in the meantime: its user may have been suspended.
+/// Removes the user and the rights from an account whose user belongs to another account from now on. Fails with a
+/// conflict when the claims document has changed since it was read: the user may have been suspended.
 pub async fn give_up(app: &App, function: &'static str, by: &str, document: Document) -> Result<(), ClaimsError> {
     disown(app, &document).await?;
     let target = Target {

@@ -10,10 +10,11 @@ use crate::documents::user_claims;
 use crate::orgs::{OrgLists, OrgType};
 use crate::runtime::{DocumentEvent, HandlerError};
 
-/// The author, in audit records, of changes that the service makes by itself.
+/// The author that audit records name for changes that the service makes by itself.
 const SERVICE: &str = "service";
 
-/// Takes a deleted org from the claims that name it. Costs one read where none does, besides the org's own.
+/// Removes a deleted org from the claims that name it. When no claims name the org, this costs one read besides that of
+/// the org.
 pub async fn org_deleted(app: App, event: DocumentEvent) -> Result<(), HandlerError> {
     let path = &event.change.path;
     let Some(org_type) = OrgType::parse(path.collection_id()) else {
@@ -35,7 +36,7 @@ pub async fn org_deleted(app: App, event: DocumentEvent) -> Result<(), HandlerEr
             action: Action::Remove,
         };
         match change.apply_to_whoever(&app).await {
-            // The account or its claims were deleted at this moment.
+            // The account or its claims were deleted concurrently.
             Err(ChangeError::NoClaims | ChangeError::Claims(ClaimsError::Account(AccountError::NotFound))) => {}
             other => {
                 other.map_err(failed)?;
@@ -45,7 +46,7 @@ pub async fn org_deleted(app: App, event: DocumentEvent) -> Result<(), HandlerEr
     Ok(())
 }
 
-/// What the store refuses now, it would refuse again, so such errors are permanent.
+/// The store would refuse the same write again, so such errors are permanent.
 fn failed(error: ChangeError) -> HandlerError {
     match error {
         ChangeError::Claims(ClaimsError::Store(error)) => HandlerError::from(error),

@@ -1,4 +1,4 @@
-//! The callable `createLevanteGroup`: a group, and its maker's rights over it
+//! The callable `createLevanteGroup`: creates a group and gives its creator rights over it
 //! (docs/domain/rights.md#who-may-give-what).
 
 use async_trait::async_trait;
@@ -27,7 +27,8 @@ use crate::runtime::edge::{Open, Wrong};
 use crate::runtime::{Caller, FunctionError, Status};
 use crate::store::{DocPath, Document, FieldPath, Fields, Precondition, StoreError, Transform, Value, Write};
 
-/// Fields that the service keeps itself, and what makes others part of a group.
+/// Fields that only the service writes, and the fields that make other orgs part of a group. Callers may not send
+/// these.
 const OWN_FIELDS: [&str; 16] = [
     "id",
     "collection",
@@ -46,12 +47,12 @@ const OWN_FIELDS: [&str; 16] = [
     "validActivationCodes",
     org::field::LAST_UPDATED,
 ];
-/// A group to be made.
+/// A checked request to create a group.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GroupRequest {
-    /// Its fields, as they're stored.
+    /// The fields of the group, as they are stored.
     fields: Fields,
-    /// The org that it's part of, and the family.
+    /// The org that the group is part of, and its family.
     parents: Vec<OrgKey>,
 }
 
@@ -114,7 +115,7 @@ impl Payload for GroupRequest {
             }
             fields.insert(name.clone(), value(sent).map_err(|wrong| wrong.below(name)).map_err(wrong)?);
         }
-        // Of the two forms of the name, the one that others read.
+        // Of the two stored forms of the name, this is the one that other functions read.
         if let Some(parent_type) =
             fields.get(org::field::PARENT_ORG_TYPE).and_then(Value::as_str).and_then(OrgType::parse)
         {
@@ -143,7 +144,7 @@ fn parents(group: GroupData) -> Checked<Vec<OrgKey>> {
     Ok(parent.into_iter().chain(family).collect())
 }
 
-/// Leave to make groups, in orgs that one administers.
+/// Permit to create a group in orgs that the caller administers.
 #[derive(Clone, Debug)]
 pub struct GroupMaker {
     requester: Requester,
@@ -153,8 +154,8 @@ pub struct GroupMaker {
 impl Permit<GroupRequest> for GroupMaker {
     const RULE: Rule = Rule::AdminClaim;
 
-    /// Whoever is made a member of a group in an org is given that org's administrations; so the claim alone
-    /// isn't enough there.
+    /// Members of a group in an org are assigned that org's administrations. So the claim that lets callers create
+    /// groups isn't enough to create one within an org.
     async fn grant(app: &App, caller: &Caller, request: &GroupRequest) -> Result<Self, FunctionError> {
         let requester = Requester::of(app, caller).await?;
         check_maker(&requester.claims, request)?;
@@ -166,7 +167,7 @@ impl Permit<GroupRequest> for GroupMaker {
     }
 }
 
-/// Fails unless somebody with these claims may make the group.
+/// Fails unless a caller with these claims may create the group.
 fn check_maker(claims: &Claims, request: &GroupRequest) -> Result<(), FunctionError> {
     check_not_suspended(claims)?;
     if !claims.super_admin && !claims.admin {
@@ -179,8 +180,8 @@ fn check_maker(claims: &Claims, request: &GroupRequest) -> Result<(), FunctionEr
     }
 }
 
-/// Makes a group, links it with its parents, and gives its maker the rights over it: all at once, or not at
-/// all. Each call makes another group.
+/// Creates a group, links it with its parents, and gives its creator the rights over it, all in one commit. Each call
+/// creates another group.
 pub async fn create_group(app: App, permit: GroupMaker, request: GroupRequest) -> Result<MadeGroup, FunctionError> {
     let id = app.context.document_id();
     let uid = &permit.requester.uid;
@@ -193,7 +194,7 @@ pub async fn create_group(app: App, permit: GroupMaker, request: GroupRequest) -
     let target = Target {
         beside: &parents,
         covers: Some(&covers),
-        // The group is made; the document's event publishes what can't be published now.
+        // The group exists by now; if publishing the claims fails, the document's event publishes them.
         publication: Publication::Tried,
         ..Target::new("createLevanteGroup", uid, uid)
     };
@@ -201,13 +202,13 @@ pub async fn create_group(app: App, permit: GroupMaker, request: GroupRequest) -
     Ok(MadeGroup { group_id: id.into() })
 }
 
-/// Why a group isn't made.
+/// Why a group isn't created.
 #[derive(Debug, Error)]
 enum GroupError {
     /// The text is for callers.
     #[error("The {} {} doesn't exist or is archived.", .0.org_type.singular(), shown(&.0.id))]
     NoParent(OrgKey),
-    /// The maker has no right to make the group any more.
+    /// The creator no longer has the right to create the group.
     #[error("the maker may not make the group: {0}")]
     Refused(FunctionError),
     #[error(transparent)]
@@ -245,18 +246,18 @@ impl From<GroupError> for FunctionError {
     }
 }
 
-/// A group that is made with its maker's rights over it.
+/// The creation of a group, with its creator's rights over it.
 struct GroupCreation<'a> {
     uid: &'a str,
     id: &'a str,
     request: &'a GroupRequest,
     custom: Option<&'a Map<String, Json>>,
-    /// Where the orgs are that the group is part of.
+    /// The documents of the orgs that the group is part of.
     parents: &'a [DocPath],
 }
 
 impl GroupCreation<'_> {
-    /// The group, with the claims of its maker, who still has to be allowed to make it.
+    /// Decides on the group with the current claims of its creator, which must still allow the creation.
     fn decide<'t>(&self, target: &Target<'t>, state: &State<'_>) -> Result<Decision<'t, ()>, GroupError> {
         for (parent, found) in self.request.parents.iter().zip(state.beside) {
             if found.as_ref().is_none_or(|org| is_archived(&org.fields)) {
@@ -267,7 +268,7 @@ impl GroupCreation<'_> {
         check_maker(&maker, self.request).map_err(GroupError::Refused)?;
         let before = state.orgs();
         let group = [(OrgType::Group, self.id)];
-        // The group isn't there yet.
+        // The group doesn't exist yet, so the snapshot can't contain it.
         let mut tree = state.tree.clone();
         tree.insert(
             OrgKey::new(OrgType::Group, self.id),
@@ -311,7 +312,7 @@ mod tests {
         OrgTree::new([(OrgKey::new(OrgType::School, "s1"), Org::from_fields(OrgType::School, &Fields::new()))])
     }
 
-    /// The claims of an admin of the school s1, with these besides.
+    /// The claims of an admin of the school s1, with further claims.
     fn maker(more: Fields) -> Document {
         let school = [(OrgType::School, "s1")].into_iter().collect();
         let mut claims = AdminOrgs::of(&school, &tree()).to_fields();
@@ -325,7 +326,7 @@ mod tests {
         GroupRequest { fields: fields! { "name" => "Pilots" }, parents }
     }
 
-    /// What becomes of the claims of the account u, with these custom ones, that makes the group g1.
+    /// The decision when the account u, with these custom claims, creates the group g1.
     fn decide(
         request: &GroupRequest,
         custom: Option<&Map<String, Json>>,
@@ -344,7 +345,7 @@ mod tests {
         for (parents, found) in [(vec![], vec![]), (vec![(OrgType::School, "s1")], vec![school()])] {
             let request = request(&parents);
             let (change, ()) = change(decide(&request, None, Some(&maker(Fields::new())), &found).unwrap());
-            // The group.
+            // The write of the group's document.
             let (made, links) = change.beside.split_first().unwrap();
             assert_eq!((made.path.as_str(), made.precondition), ("groups/g1", Precondition::Missing));
             let WriteKind::Set { fields, mask: None, transforms } = &made.kind else { panic!("it's created") };
@@ -354,7 +355,7 @@ mod tests {
                 (&transforms[0].path, &transforms[0].transform),
                 (&FieldPath::top("createdAt"), &Transform::ServerTime)
             );
-            // What it's part of.
+            // The writes to the group's parents.
             let linked: Vec<_> = links.iter().map(|link| (link.path.as_str(), link.precondition)).collect();
             let expected: Vec<_> = parents.iter().map(|_| ("schools/s1", Precondition::Exists)).collect();
             assert_eq!(linked, expected);
@@ -363,7 +364,7 @@ mod tests {
                 let listed = Transform::Union(vec![Value::from("g1")]);
                 assert_eq!((&transforms[0].path, &transforms[0].transform), (&FieldPath::top("subGroups"), &listed));
             }
-            // The rights over it.
+            // The creator's rights over the group.
             let both = [(OrgType::School, "s1"), (OrgType::Group, "g1")].into_iter().collect::<OrgLists>();
             let claims = change.fields.get("claims").and_then(Value::as_map);
             assert!(granted(claims).same_orgs(&both));
@@ -390,7 +391,7 @@ mod tests {
         let no_admin = maker(fields! { "admin" => false });
         let mut suspended = maker(Fields::new());
         suspended.fields.insert("suspended".to_owned(), Value::from(true));
-        // The org that it's to be part of, which is found so; the maker's claims; why not.
+        // The requested parent, the document found for it, the creator's claims; the expected status.
         for (parents, found, claims, status) in [
             (&school, None, Some(&admin), Status::NotFound),
             (&school, org(fields! { "archived" => true }), Some(&admin), Status::NotFound),
@@ -406,7 +407,7 @@ mod tests {
 
     #[test]
     fn a_maker_whose_token_is_full_makes_no_group() {
-        // The room that the custom claims take; whether the group is made.
+        // The length of the custom claims; whether the group is created.
         for (length, is_made) in [(10, true), (1_000, false)] {
             let custom = Map::from_iter([("else".to_owned(), Json::from("x".repeat(length)))]);
             let decided = decide(&request(&[]), Some(&custom), Some(&maker(Fields::new())), &[]);

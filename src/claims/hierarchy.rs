@@ -14,9 +14,9 @@ use crate::store::{DocPath, StoreError};
 /// Firestore's limit on the values of one query.
 const VALUES: usize = 30;
 
-/// Recomputes the org lists of everybody who has rights over one of `orgs`; the events of the claims publish them.
-/// Costs a read for thirty orgs of a type when nobody has. False when somebody's claims can't be written, which is
-/// logged.
+/// Recomputes the org lists of all accounts that have rights over one of `orgs`; the events of the claims publish the
+/// new lists. When no account has such rights, this costs one read for each thirty orgs of a type. False when some
+/// account's claims can't be written, which is logged.
 pub async fn follow_hierarchy(app: &App, orgs: &OrgLists) -> Result<bool, ClaimsError> {
     let mut queries = Vec::new();
     for org_type in OrgType::ALL {

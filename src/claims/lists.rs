@@ -9,25 +9,26 @@ use crate::orgs::{OrgKey, OrgLists, OrgTree, OrgType, Reach, load_tree};
 use crate::runtime::{FunctionError, Status};
 use crate::store::{Database, FieldPath, Fields, StoreError, Value};
 
-/// Both lists of orgs.
+/// Both lists of orgs in an admin's claims.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AdminOrgs {
-    /// What was granted, without what is below other orgs of it.
+    /// The granted orgs, without those below another granted org.
     pub minimal: OrgLists,
     /// The granted orgs and everything below them.
     pub exhaustive: OrgLists,
 }
 
-/// How many entries both lists may have together. Each is an entry of an index.
+/// The most entries that both lists may have together. Each is an index entry in Firestore.
 const MOST_ORGS: usize = 30_000;
-/// How many bytes their IDs may take together: what is left of a megabyte is for where the rights came from.
+/// The most bytes that the IDs of both lists may take together. The rest of Firestore's megabyte is for the sources of
+/// the rights.
 const MOST_BYTES: usize = 600_000;
 
 /// More orgs than a claims document can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("these rights would come to {orgs} orgs with all that's below them, which is more than one account can hold")]
 pub struct NoRoom {
-    /// How many the lists would name.
+    /// How many orgs the lists would name.
     pub orgs: usize,
 }
 
@@ -45,14 +46,14 @@ impl From<NoRoom> for FunctionError {
 /// An org that can't be removed, because an org above it is held.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldThrough {
-    /// Which.
+    /// The org that can't be removed.
     pub org: OrgKey,
     /// The org above it.
     pub ancestor: OrgKey,
 }
 
-/// What was granted, as the claims tell: the minimal list as far as the exhaustive one, which gives the rights,
-/// has it too; the exhaustive one where only that is stored.
+/// The granted orgs according to the claims: those of the minimal list that the exhaustive list, which gives the
+/// rights, has too; the exhaustive list where only that is stored.
 pub fn granted(claims: Option<&Fields>) -> OrgLists {
     let AdminOrgs { minimal, exhaustive } = stored(claims);
     if !matches!(claims.and_then(|claims| claims.get(user_claims::field::ADMIN_ORGS)), Some(Value::Map(_))) {
@@ -77,15 +78,16 @@ pub fn stored(claims: Option<&Fields>) -> AdminOrgs {
 }
 
 impl AdminOrgs {
-    /// What granting `orgs` comes to, by a snapshot of them and everything below. Orgs that don't exist are
-    /// dropped: pages of admins whose claims name such orgs fail (docs/domain/dashboard.md#claims-and-tokens).
+    /// The lists that result from granting `orgs`, given a snapshot of these orgs and everything below them. Orgs that
+    /// don't exist are dropped: pages of admins whose claims name such orgs fail
+    /// (docs/domain/dashboard.md#claims-and-tokens).
     pub fn of(orgs: &OrgLists, tree: &OrgTree) -> AdminOrgs {
         let minimal = tree.minimal(orgs);
         AdminOrgs { exhaustive: tree.exhaustive(&minimal, false), minimal }
     }
 
-    /// What is left of `granted` without `removed`, by a snapshot of what's left and everything below.
-    /// What is held through an org above it can't be taken away alone (docs/domain/decisions.md#a-2).
+    /// The lists that remain of `granted` without `removed`, given a snapshot of the remaining orgs and everything
+    /// below them. An org that is held through an org above it can't be removed alone (docs/domain/decisions.md#a-2).
     pub fn without(granted: &OrgLists, removed: &OrgLists, tree: &OrgTree) -> Result<AdminOrgs, HeldThrough> {
         let rest = AdminOrgs::of(&granted.difference(&removed.to_set()), tree);
         let held = removed.iter().find(|(org_type, id)| rest.exhaustive.contains(*org_type, id));
@@ -98,20 +100,20 @@ impl AdminOrgs {
         Err(HeldThrough { org: OrgKey::new(org_type, id), ancestor: OrgKey::new(ancestor.0, ancestor.1) })
     }
 
-    /// Fails when there are more than a claims document can hold, beside what else is in it: Firestore takes a
-    /// megabyte and 40,000 entries of indexes.
+    /// Fails when the lists exceed what a claims document can hold beside its other fields: Firestore's limits are a
+    /// megabyte and 40,000 index entries.
     pub fn check_room(&self) -> Result<(), NoRoom> {
         let orgs = self.minimal.iter().chain(self.exhaustive.iter());
         let (number, bytes) = orgs.fold((0, 0), |(number, bytes), (_, id)| (number + 1, bytes + id.len() + 1));
         if number > MOST_ORGS || bytes > MOST_BYTES { Err(NoRoom { orgs: number }) } else { Ok(()) }
     }
 
-    /// True when both name the same orgs, in whatever order.
+    /// True when both name the same orgs, in any order.
     pub fn same(&self, other: &AdminOrgs) -> bool {
         self.minimal.same_orgs(&other.minimal) && self.exhaustive.same_orgs(&other.exhaustive)
     }
 
-    /// As fields of the claims.
+    /// Both lists as fields of the claims.
     pub fn to_fields(&self) -> Fields {
         fields! { user_claims::field::ADMIN_ORGS => self.exhaustive.to_value(), user_claims::field::MINIMAL_ADMIN_ORGS => self.minimal.to_value() }
     }
@@ -163,7 +165,7 @@ mod tests {
         let through = |org_type, id: &str, above, above_id: &str| {
             Err(HeldThrough { org: OrgKey::new(org_type, id), ancestor: OrgKey::new(above, above_id) })
         };
-        // Granted; removed; what's left, or what's held through what.
+        // The granted orgs; the removed orgs; the remaining orgs, or the org that is held and the org above it.
         type Orgs = &'static [(OrgType, &'static str)];
         let table: [(Orgs, Orgs, Result<Orgs, HeldThrough>); 8] = [
             (&[(School, "s1"), (Group, "g2")], &[(Group, "g2")], Ok(&[(School, "s1")])),
@@ -192,12 +194,12 @@ mod tests {
             prop_assert!(tree().minimal(&orgs.exhaustive).same_orgs(&orgs.minimal));
             prop_assert!(tree().exhaustive(&orgs.minimal, false).same_orgs(&orgs.exhaustive));
             prop_assert!(!orgs.exhaustive.contains(School, "gone"));
-            // Granting again changes nothing; nor does the order of two grants.
+            // Granting again changes nothing; neither does the order of two grants.
             let both = AdminOrgs::of(&OrgLists::from_iter(orgs.minimal.iter().chain(removed.iter())), &tree());
             let turned = AdminOrgs::of(&OrgLists::from_iter(removed.iter().chain(granted.iter())), &tree());
             prop_assert!(both.same(&turned));
             prop_assert!(AdminOrgs::of(&orgs.minimal, &tree()).same(&orgs));
-            // What was taken away is gone, or nothing was.
+            // After a successful removal, the removed orgs are no longer held.
             if let Ok(left) = AdminOrgs::without(&orgs.minimal, &removed, &tree()) {
                 prop_assert!(left.exhaustive.intersection(&removed.to_set()).is_empty());
                 prop_assert!(left.exhaustive.difference(&orgs.exhaustive.to_set()).is_empty());

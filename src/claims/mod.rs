@@ -1,9 +1,9 @@
-//! Claims: who administers which orgs, and which accounts of the two projects belong to one user. `userClaims`
+//! Claims: which orgs a user administers, and which accounts of the two projects belong to one user. `userClaims`
 //! documents are authoritative; ID tokens and the assessment project's copy follow them.
 //!
-//! [`lists`], [`custom`] and [`sources`] are pure. Whatever changes claims does it by [`edit`], which writes them in one
-//! commit with a record of who did it ([`audit`]), then publishes them ([`publish`]); the document's event publishes
-//! again, so that nothing stays behind when somebody dies in between.
+//! [`lists`], [`custom`] and [`sources`] are pure. All changes of claims go through [`edit`], which writes the claims
+//! in one commit with an audit record ([`audit`]), then publishes them ([`publish`]). The document's event publishes
+//! them again, which completes a publication that a crash interrupted.
 
 pub mod admin_orgs;
 pub mod audit;
@@ -56,7 +56,7 @@ pub(crate) struct Rounds<'a> {
 }
 
 impl<'a> Rounds<'a> {
-    /// Before the first attempt.
+    /// Starts before the first attempt.
     pub(crate) fn new(context: &'a Context) -> Rounds<'a> {
         Rounds { context, begun: 0 }
     }
@@ -79,7 +79,7 @@ pub fn next_update(before: Option<&Document>, now: Timestamp) -> i64 {
     now.as_millisecond().max(last.map_or(i64::MIN, |last| last.saturating_add(1)))
 }
 
-/// The refusal of what would make claims too large.
+/// The refusal of changes that would make claims too large.
 pub const LARGE: (Status, &str) = (
     Status::ResourceExhausted,
     "The account's custom claims would be larger than 1,000 bytes, or its rights come to more orgs than it can hold.",

@@ -1,4 +1,4 @@
-//! Makes everything that follows a `userClaims` document agree with it: the custom claims of the accounts in
+//! Brings everything that is derived from a `userClaims` document in line with it: the custom claims of the accounts in
 //! both projects, the copy in the assessment database, and the users' type
 //! (docs/domain/rights.md#publication-in-two-projects).
 
@@ -29,7 +29,7 @@ pub enum ClaimsError {
     /// The accounts failed.
     #[error(transparent)]
     Account(#[from] AccountError),
-    /// There are more than can be written down.
+    /// The rights exceed what a claims document can hold.
     #[error(transparent)]
     NoRoom(#[from] NoRoom),
 }
@@ -55,12 +55,13 @@ impl From<ClaimsError> for HandlerError {
     }
 }
 
-/// Publishes the claims of an Auth user of the admin project, as they are now. `lost` are claims that the document had
-/// before. Idempotent: values that agree aren't written, so a repetition costs four reads.
+/// Publishes the current claims of an Auth user of the admin project. `lost` are claims that the document had before.
+/// Idempotent: values that agree already aren't written, so a repetition costs four reads.
 ///
 /// No transaction spans two databases and two projects. So after each write the document is compared again until it is
-/// unchanged, and a late writer with an older state notices. The copy, which gives rights in the assessment database,
-/// comes first and never goes back; an account that can't be changed doesn't keep the rest from being published.
+/// unchanged, and a late writer with an older state notices the newer one. The copy, which gives rights in the
+/// assessment database, is written first and is never replaced by an older state. An account that can't be changed
+/// doesn't prevent the rest from being published.
 pub async fn publish(app: &App, admin_uid: &str, lost: &[String]) -> Result<(), ClaimsError> {
     let path = claims_path(admin_uid)?;
     let mut published: Option<Timestamp> = None;
@@ -80,12 +81,12 @@ pub async fn publish(app: &App, admin_uid: &str, lost: &[String]) -> Result<(), 
     Err(StoreError::Contention.into())
 }
 
-/// The result of a round.
+/// The result of one round of publishing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Round {
-    /// Nothing was to be written.
+    /// Everything agreed already, so nothing was written.
     Done,
-    /// Something was.
+    /// An account, a copy or a user was written.
     Wrote,
     /// The claims document itself was written, with the new update time.
     WroteAt(Option<Timestamp>),
@@ -94,7 +95,8 @@ enum Round {
 }
 
 impl Round {
-    /// Of a round that wrote elsewhere or not, and then told on the document what was left out.
+    /// The result of a round that `wrote` accounts, copies or users (or none), and then reported on the document which
+    /// claims were left out.
     fn of(wrote: bool, reported: Reported) -> Round {
         match reported {
             Reported::Outdated => Round::Outdated,
@@ -144,18 +146,18 @@ async fn publish_once(app: &App, admin_uid: &str, document: &Document, lost: &[S
     Ok(Round::of(wrote, reported))
 }
 
-/// Where a claims document says which of its claims no token has, for want of room (Firebase takes 1000 bytes) or because
-/// their names are reserved.
+/// The field of a claims document that names the claims that no token contains, for want of room (Firebase allows 1000
+/// bytes) or because their names are reserved.
 pub const UNPUBLISHED: &str = user_claims::field::UNPUBLISHED_CLAIMS;
 
-/// What became of the report.
+/// The result of reporting the claims that were left out.
 enum Reported {
     Agrees,
     Wrote(Option<Timestamp>),
     Outdated,
 }
 
-/// Says on the document which claims don't fit into tokens, or nothing when all do.
+/// Records on the document which claims don't fit into tokens, or removes that record when all claims fit.
 async fn report_unpublished(
     app: &App,
     admin_uid: &str,
@@ -173,7 +175,8 @@ async fn report_unpublished(
     }
 }
 
-/// The write of [`report_unpublished`], over the document as it was read; `None` where it says so already.
+/// The write of [`report_unpublished`], over the document as it was read; `None` where the document has the same record
+/// already.
 fn report(document: &Document, left_out: &[String]) -> Option<Write> {
     let told = document.fields.get(UNPUBLISHED).and_then(Value::as_string_list).unwrap_or_default();
     if told == left_out {
@@ -187,8 +190,8 @@ fn report(document: &Document, left_out: &[String]) -> Option<Write> {
     Some(write.when(Precondition::UpdatedAt(document.update_time)))
 }
 
-/// Removes the rights of a user whose claims document is gone from the assessment database, whose security rules would
-/// still grant them, and from tokens.
+/// Removes the rights of a user whose claims document was deleted: from tokens, and from the assessment database, whose
+/// security rules would still grant these rights.
 pub async fn withdraw(app: &App, admin_uid: &str, assessment_uid: Option<&str>) -> Result<(), ClaimsError> {
     if let Some(assessment_uid) = assessment_uid {
         let path = claims_path(assessment_uid)?;
@@ -203,8 +206,8 @@ pub async fn withdraw(app: &App, admin_uid: &str, assessment_uid: Option<&str>) 
     publish(app, admin_uid, &[]).await
 }
 
-/// Removes all of a claims document's claims, identity included, from the tokens of its accounts, before the document
-/// is deleted because its user belongs to somebody else.
+/// Removes all claims of a document, identity included, from the tokens of its accounts, before the document is deleted
+/// because its user belongs to another account.
 pub(super) async fn disown(app: &App, document: &Document) -> Result<(), ClaimsError> {
     let lost: Vec<String> = claims_map(document).into_iter().flatten().map(|(name, _)| name.clone()).collect();
     let without = |current: &Map<String, Json>| custom_claims(current, &Fields::new(), &lost);
@@ -229,22 +232,22 @@ async fn set_claims(
         return Ok(false);
     }
     match accounts.set_claims(uid, wanted).await {
-        // The account was deleted at this moment.
+        // The account was deleted concurrently.
         Err(AccountError::NotFound) => Ok(false),
         other => other.map(|()| true),
     }
 }
 
-/// What became of the copy.
+/// The result of comparing and writing the copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Copied {
-    /// It's right.
+    /// The copy agrees with the document.
     Agrees,
-    /// It was written.
+    /// The copy was written.
     Wrote,
-    /// It's another user's.
+    /// The copy belongs to another user.
     Foreign,
-    /// What was to be written is no longer so.
+    /// The document has changed, so the planned write is outdated.
     Outdated,
 }
 
@@ -252,10 +255,10 @@ fn owner(copy: &Document) -> Option<&str> {
     claims_map(copy).and_then(user_claims::admin_uid)
 }
 
-/// The security rules of the assessment database read rights from its own copy.
+/// Updates the copy of the claims in the assessment database, from which that database's security rules read rights.
 ///
-/// The copy is read before the document is looked at again, and written only over what was read. So an older
-/// state never replaces a newer one, even when nobody is left to look again.
+/// The copy is read before the document is read again, and is written only if the copy is unchanged since. So an older
+/// state never replaces a newer one, even if this process stops before it can compare again.
 async fn copy_claims(
     app: &App,
     admin_uid: &str,
@@ -282,18 +285,18 @@ async fn copy_claims(
     }
 }
 
-/// What is to be done about a copy.
+/// The action that a copy needs.
 #[derive(Debug, PartialEq)]
 enum Copying {
-    /// Nothing: it's right.
+    /// No action: the copy agrees.
     Agrees,
-    /// Nothing: it's another user's.
+    /// No action: the copy belongs to another user.
     Foreign,
-    /// It's to be written, where it's still as it was read.
+    /// The copy must be written, with the precondition that it is unchanged since it was read.
     Due(Box<Write>),
 }
 
-/// Compares a copy, which is at `path` where there's one, with the claims document.
+/// Compares the copy at `path`, if it exists, with the claims document.
 fn copy_due(admin_uid: &str, document: &Document, copy: Option<&Document>, path: DocPath) -> Copying {
     if copy.and_then(owner).is_some_and(|owner| owner != admin_uid) {
         return Copying::Foreign;
@@ -315,7 +318,7 @@ async fn set_user_type(database: &Database, roar_uid: &str) -> Result<bool, Stor
     }
 }
 
-/// The write that makes a user an administrator, unless they are one.
+/// The write that sets a user's type to administrator, unless the type is that already.
 fn admin_type(user: &Document) -> Option<Write> {
     let fields = fields! { user::field::USER_TYPE => user::user_type::ADMIN };
     (!user::is_admin(&user.fields)).then(|| Write::update(user.path.clone(), fields))
@@ -330,7 +333,7 @@ mod tests {
         Timestamp::from_millisecond(millis).unwrap()
     }
 
-    /// The claims of a1 with this role, as they were written at that time.
+    /// The claims of a1 with this role, with this time as `lastUpdated`.
     fn claims(role: &str, written: i64) -> Document {
         let claims = fields! { "adminUid" => "a1", "assessmentUid" => "s1", "role" => role };
         Document { update_time: at(written), ..document(fields! { "claims" => claims, "lastUpdated" => 5 }) }
@@ -352,14 +355,14 @@ mod tests {
         let foreign = document(fields! { "claims" => fields! { "adminUid" => "a9" } });
         let reserved = document(fields! { "claims" => fields! { "adminUid" => "a1", "assessmentUid" => "s1" } });
         let new = claims("admin", 1);
-        // The claims document, its copy, what is to be done.
+        // The claims document, its copy, the expected action.
         for (document, copy, expected) in [
             (&new, None, due(&new, Precondition::Missing)),
             (&new, Some(claims("admin", 9)), Copying::Agrees),
             (&new, Some(claims("guest", 9)), due(&new, over_it)),
             (&new, Some(Document { update_time: at(9), ..reserved }), due(&new, over_it)),
             (&new, Some(foreign), Copying::Foreign),
-            // What nobody's rights depend on may lag.
+            // A field that no rights depend on may be outdated.
             (&new, Some(with(claims("admin", 9), fields! { "lastUpdated" => 4 })), Copying::Agrees),
             (&suspended(), Some(claims("admin", 9)), due(&suspended(), over_it)),
             (&suspended(), Some(with(claims("admin", 9), fields! { "suspended" => true })), Copying::Agrees),
@@ -372,7 +375,7 @@ mod tests {
     #[test]
     fn what_is_left_out_is_told_once_and_forgotten_when_it_fits() {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        // What the document tells; what is left out; whether that's written.
+        // The names that the document has on record; the claims that are left out; whether a write is due.
         for (told, left_out, writes) in [
             (None, names(&[]), false),
             (None, names(&["x"]), true),
@@ -394,7 +397,7 @@ mod tests {
 
     #[test]
     fn a_round_looks_again_after_what_it_wrote() {
-        // Something was written elsewhere; what the report came to; the round.
+        // Whether something was written before the report; the result of the report; the expected round.
         for (wrote, reported, expected) in [
             (false, Reported::Agrees, Round::Done),
             (true, Reported::Agrees, Round::Wrote),

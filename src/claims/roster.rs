@@ -1,9 +1,10 @@
-//! Rights that come with rosters, beside those that people gave
+//! Rights that come with rosters, beside rights that people gave
 //! (docs/domain/rosters.md#rights-that-come-with-a-roster).
 //!
-//! A roster's entry says which orgs its user has rights over. Once the user has signed in, their claims follow it: what
-//! the roster adds is given, what it drops is taken away. What somebody gave by hand stays; what somebody took away by
-//! hand isn't given again. So that the two can be told apart, claims note where each org came from.
+//! A roster entry says which orgs its user has rights over. Once the user has signed in, their claims follow the entry:
+//! rights that the roster adds are given, rights that the roster drops are taken away. Rights that were given by hand
+//! stay; rights that were taken away by hand aren't given again. To tell the two apart, claims record the source of
+//! each org.
 
 use super::Rounds;
 use super::audit::{Action, Record};
@@ -33,15 +34,15 @@ pub async fn entry_updated(app: App, event: DocumentEvent) -> Result<(), Handler
     Ok(())
 }
 
-/// True for a change of an entry that its user's claims may have to follow.
+/// True for a change of an entry after which its user's claims may have to change.
 fn is_to_follow(before: &RosterEntry, after: &RosterEntry) -> bool {
     let is_changed = !before.admin_orgs.same_orgs(&after.admin_orgs) || before.role != after.role;
     let is_due = !after.due_orgs().is_empty() || is_changed;
     after.activated && after.admin_uid.is_some() && is_due
 }
 
-/// Updates the claims of an entry's user from the entry, as both are now. A user who hasn't signed in yet has no
-/// claims. Costs two reads when nothing changes.
+/// Updates the claims of an entry's user from the entry, by the current state of both. A user who hasn't signed in yet
+/// has no claims. Costs two reads when nothing changes.
 pub async fn follow_entry(app: &App, entry: &DocPath) -> Result<(), ClaimsError> {
     let mut rounds = Rounds::new(&app.context);
     while rounds.next().await {
@@ -63,12 +64,14 @@ pub async fn follow_entry(app: &App, entry: &DocPath) -> Result<(), ClaimsError>
         let given = adopted.of_roster(&kind);
         let mut told = entry.admin_orgs.clone();
         if !given.difference(&told.to_set()).is_empty() {
-            // Somebody may be in a roster twice, under an ID that its provider has given up, and the one they have now.
+            // A person may have two entries in a roster: one under an ID that the provider has replaced, and one under
+            // the current ID.
             told.extend(&told_elsewhere(app, &entry, &kind).await?);
         }
         let Some((next, role)) = wanted(&entry, &kind, &claims, adopted, &told) else { return Ok(()) };
         if role == Some(role::STUDENT) {
-            // Before the claims say so: if this ends here, they tell that it's still to be done.
+            // Before the claims are written: if this process stops here, the claims still differ from the entry, so the
+            // next run repeats this step.
             no_admins(app, &entry.roar_uid).await?;
         }
         let tree = snapshot(&app.stores.admin, &next.granted()).await?;
@@ -80,7 +83,7 @@ pub async fn follow_entry(app: &App, entry: &DocPath) -> Result<(), ClaimsError>
         let decide = |state: &State<'_>| Ok::<_, ClaimsError>(step.decide(&target, state));
         if attempt(app, &target, &tree, &decide).await?.is_some() {
             if role == Some(role::STUDENT) {
-                // Somebody else may just have published the claims that were there before.
+                // A concurrent publication may just have published the previous claims.
                 no_admins(app, &entry.roar_uid).await?;
             }
             return Ok(());
@@ -89,8 +92,8 @@ pub async fn follow_entry(app: &App, entry: &DocPath) -> Result<(), ClaimsError>
     Err(StoreError::Contention.into())
 }
 
-/// Where the orgs of an entry's user are to come from, and the role that they get, by all rights that the roster tells of
-/// (`told`); `None` when the claims follow the entry already.
+/// The sources and the role that an entry's user should have, given all rights that the roster names (`told`); `None`
+/// when the claims follow the entry already.
 fn wanted(
     entry: &RosterEntry,
     kind: &str,
@@ -111,7 +114,7 @@ fn wanted(
     (!is_same || role.is_some()).then_some((next, role))
 }
 
-/// The rights of other entries of the same roster that belong to the same account.
+/// The rights in other entries of the same roster that belong to the same account.
 async fn told_elsewhere(app: &App, entry: &RosterEntry, kind: &str) -> Result<OrgLists, StoreError> {
     let of_account = roster_entry::of_provider(kind);
     let of_account = of_account.equal(roster_entry::field::ADMIN_UID, entry.admin_uid.as_deref().unwrap_or_default());
@@ -132,7 +135,7 @@ async fn told_elsewhere(app: &App, entry: &RosterEntry, kind: &str) -> Result<Or
     Ok(told)
 }
 
-/// True for a student who has no rights any more: whom a roster took for a teacher once, say.
+/// True for a student who has no rights left: for example, one whom a roster listed as a teacher by mistake.
 fn is_pupil(entry: &RosterEntry, claims: &Document, next: &Sources) -> bool {
     let claims = Claims::read(entry.admin_uid.as_deref().unwrap_or_default(), Some(claims));
     entry.role.as_deref() == Some(role::STUDENT)
@@ -141,7 +144,7 @@ fn is_pupil(entry: &RosterEntry, claims: &Document, next: &Sources) -> bool {
         && !claims.super_admin
 }
 
-/// Makes a user who was taken for an administrator a student again, in both databases.
+/// Sets the type of a user who was listed as an administrator back to student, in both databases.
 async fn no_admins(app: &App, roar_uid: &str) -> Result<(), StoreError> {
     for database in [&app.stores.admin, &app.stores.assessment] {
         no_admin(database, roar_uid).await?;
@@ -158,20 +161,20 @@ async fn no_admin(database: &Database, roar_uid: &str) -> Result<(), StoreError>
     let write = Write::update(path, fields! { user::field::USER_TYPE => user::user_type::STUDENT });
     match database.commit(vec![write.when(Precondition::UpdatedAt(user.update_time))]).await {
         Ok(_) => Ok(()),
-        // It's done again with all that belongs to it.
+        // A retry repeats the whole change.
         Err(StoreError::Conflict(_)) => Err(StoreError::Contention),
         Err(error) => Err(error),
     }
 }
 
-/// The role that an entry gives to somebody who holds that one; `None` to leave it. A student whom the roster gives
-/// rights isn't one any more.
+/// The role that an entry gives to a user who holds the role `held`; `None` to leave the role. A student to whom the
+/// roster gives rights is no longer a student.
 pub fn role_over(entry: &RosterEntry, held: Option<&Value>) -> Option<&'static str> {
     let was_student = held.and_then(Value::as_str) == Some(role::STUDENT);
     role_of(entry).filter(|role| is_open(held) || (was_student && *role == role::ADMIN))
 }
 
-/// What somebody is by their entry; rosters make nobody a super admin.
+/// The role of a person according to their entry; rosters make nobody a super admin.
 fn role_of(entry: &RosterEntry) -> Option<&'static str> {
     match (entry.role.as_deref(), entry.admin_orgs.is_empty()) {
         (_, false) => Some(role::ADMIN),
@@ -180,18 +183,18 @@ fn role_of(entry: &RosterEntry) -> Option<&'static str> {
     }
 }
 
-/// What an entry changes about the claims of its user, as both were read.
+/// The change of a user's claims that an entry requires, given both as they were read.
 struct Step<'a> {
     entry: &'a RosterEntry,
     sources: &'a Sources,
     next: &'a Sources,
     role: Option<&'static str>,
-    /// Both lists that `next` comes to.
+    /// The two org lists that result from `next`.
     orgs: &'a AdminOrgs,
 }
 
 impl Step<'_> {
-    /// Outdated when the claims, or the entry, are others than those that were looked at.
+    /// Outdated when the claims or the entry have changed since they were read.
     fn decide<'t>(&self, target: &Target<'t>, state: &State<'_>) -> Decision<'t, ()> {
         let (Some(_), [Some(entry)]) = (state.document, state.beside) else { return Decision::Outdated };
         let is_same = RosterEntry::of(entry).as_ref() == Some(self.entry);
@@ -232,7 +235,7 @@ mod tests {
         ids.iter().map(|id| (OrgType::School, *id)).collect()
     }
 
-    /// The document of an entry that tells of these schools, of which some were given already.
+    /// The document of an entry with rights over the schools `told`, of which `copied` were given already.
     fn entry_document(role: &str, told: &[&'static str], copied: &[&'static str]) -> Document {
         let fields = fields! {
             "roarUid" => "r1", "adminUid" => "a1", "activated" => true, "role" => role,
@@ -245,7 +248,7 @@ mod tests {
         RosterEntry::of(&entry_document(role, told, copied)).unwrap()
     }
 
-    /// Claims with these schools from Clever's roster and those given by hand.
+    /// Claims with schools from Clever's roster and schools that were given by hand.
     fn claims(role: &str, by_roster: &[&'static str], by_hand: &[&'static str]) -> Document {
         let all: OrgLists = schools(by_roster).iter().chain(schools(by_hand).iter()).collect();
         let mut claims = AdminOrgs::of(&all, &tree()).to_fields();
@@ -258,15 +261,15 @@ mod tests {
     fn claims_follow_what_changes_rights() {
         let teacher = |told: &[&'static str], copied: &[&'static str]| entry("teacher", told, copied);
         let given = || teacher(&["s1"], &["s1"]);
-        // The entry before and after; whether claims may have to follow.
+        // The entry before and after; whether claims may have to change.
         for (before, after, expected) in [
             (given(), given(), false),
             (given(), teacher(&["s1", "s2"], &["s1"]), true),
             (given(), teacher(&[], &["s1"]), true),
             (given(), entry("student", &["s1"], &["s1"]), true),
-            // Due still, whatever changed.
+            // Rights of the entry are still to be given, whatever changed.
             (teacher(&["s1"], &[]), teacher(&["s1"], &[]), true),
-            // Nobody has signed in.
+            // The user hasn't signed in.
             (given(), RosterEntry { activated: false, ..teacher(&["s2"], &[]) }, false),
             (given(), RosterEntry { admin_uid: None, ..teacher(&["s2"], &[]) }, false),
         ] {
@@ -277,19 +280,19 @@ mod tests {
     #[test]
     fn the_roster_gives_and_takes_what_is_its_own() {
         type Ids = &'static [&'static str];
-        // The role, the schools by roster and those by hand of the claims; the role and the schools of the entry, with
-        // those that were given already; the schools by roster and the new role then, or nothing to be done.
+        // The claims: role, schools by roster, schools by hand. The entry: role, schools, schools already given. The
+        // expected schools by roster and new role, or `None` when nothing changes.
         type Row = ((&'static str, Ids, Ids), (&'static str, Ids, Ids), Option<(Ids, Option<&'static str>)>);
         let table: [Row; 11] = [
             (("admin", &["s1"], &["s2"]), ("teacher", &["s1"], &["s1"]), None),
             (("admin", &["s1"], &["s2"]), ("teacher", &["s1", "s3"], &["s1"]), Some((&["s1", "s3"], None))),
             (("admin", &["s1", "s3"], &["s2"]), ("teacher", &["s1"], &["s1", "s3"]), Some((&["s1"], None))),
             (("admin", &["s1"], &["s2"]), ("teacher", &[], &["s1"]), Some((&[], None))),
-            // Taken away by hand since.
+            // The school s2 was taken away by hand since.
             (("admin", &["s1"], &[]), ("teacher", &["s1", "s2"], &["s1", "s2"]), None),
             (("guest", &["s1"], &[]), ("teacher", &["s1"], &["s1"]), Some((&["s1"], Some("admin")))),
             (("student", &[], &[]), ("teacher", &["s1"], &[]), Some((&["s1"], Some("admin")))),
-            // Once taken for a teacher.
+            // The roster listed the student as a teacher before.
             (("admin", &["s1"], &[]), ("student", &[], &["s1"]), Some((&[], Some("student")))),
             (("admin", &["s1"], &["s2"]), ("student", &[], &["s1"]), Some((&[], None))),
             (("student", &[], &[]), ("student", &[], &[]), None),
@@ -302,7 +305,7 @@ mod tests {
             let expected = expected.map(|(orgs, role)| (sources.with_roster("clever", schools(orgs)), role));
             assert_eq!(decided, expected, "{held} {by_roster:?} {by_hand:?}, {role} {told:?} {copied:?}");
         }
-        // A super admin is no student, whatever a roster says.
+        // A super admin's role stays, even when a roster lists them as a student.
         let mut above = claims("super_admin", &["s1"], &[]);
         let Some(Value::Map(inner)) = above.fields.get_mut("claims") else { panic!("there are claims") };
         inner.insert("super_admin".to_owned(), Value::from(true));
@@ -312,8 +315,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the roster tells: what was given by hand stays, nothing else but what it tells is left, and once
-        /// followed, an entry has nothing more to change.
+        /// Whatever the roster says: rights that were given by hand stay, the only other rights are those of the
+        /// roster, and following an entry a second time changes nothing.
         #[test]
         fn what_was_given_by_hand_stays_and_following_ends(
             by_hand: [bool; 4],
@@ -363,7 +366,7 @@ mod tests {
         assert_eq!((record.action, &record.details), (Action::Roster, &fields! { "roarUid" => "r1" }));
         let (before, after) = record.minimal.unwrap();
         assert!(before.same_orgs(&schools(&["s1", "s2"])) && after.same_orgs(&schools(&["s2", "s3"])));
-        // The claims or the entry are gone, or others than those that were looked at.
+        // The claims or the entry were deleted, or differ from those that were read.
         for (claims, entry) in [
             (None, Some(stored_entry.clone())),
             (Some(&claims_before), None),

@@ -1,4 +1,4 @@
-//! Where the orgs of somebody's claims came from: people gave them, or rosters did
+//! The source of each org in an admin's claims: given by hand, or by a roster
 //! (docs/domain/rosters.md#rights-that-come-with-a-roster). Pure.
 
 use std::collections::BTreeMap;
@@ -9,21 +9,21 @@ use crate::documents::user_claims::{claims_map, field};
 use crate::orgs::OrgLists;
 use crate::store::{Document, Fields, Value};
 
-/// The source of what people gave.
+/// The source of orgs that people gave.
 const BY_HAND: &str = "manual";
 
-/// Where the orgs of somebody's claims came from.
+/// The sources of the orgs in an admin's claims.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sources {
     by_hand: OrgLists,
     by_roster: BTreeMap<String, OrgLists>,
-    /// The document says so; else everything is by hand.
+    /// True when the document stores sources; otherwise all orgs count as given by hand.
     is_stored: bool,
 }
 
 impl Sources {
-    /// Reads a claims document. What the claims don't hold (any more) has no source, and what none of the noted ones
-    /// explains was given by hand.
+    /// Reads a claims document. Orgs that the claims don't hold (any longer) have no source; orgs without a recorded
+    /// source count as given by hand.
     pub fn read(document: Option<&Document>) -> Sources {
         let claims = claims_map(document);
         let noted = document.and_then(|document| document.fields.get(field::ADMIN_ORG_SOURCES)).and_then(Value::as_map);
@@ -46,24 +46,24 @@ impl Sources {
         Sources { by_hand, by_roster, is_stored: noted.is_some() }
     }
 
-    /// All that was granted, by whomever; also what is below something else of it.
+    /// All granted orgs of any source, including those below another granted org.
     pub fn granted(&self) -> OrgLists {
         let mut all = self.by_hand.clone();
         self.by_roster.values().for_each(|lists| all.extend(lists));
         all
     }
 
-    /// What a roster gave.
+    /// The orgs that a roster gave.
     pub fn of_roster(&self, provider: &str) -> OrgLists {
         self.by_roster.get(provider).cloned().unwrap_or_default()
     }
 
-    /// With what a roster gave before sources were noted, which counts as given by hand else: it was copied from its
-    /// entry then.
+    /// Adds the orgs that a roster gave before sources were recorded. These were copied from the roster entry at that
+    /// time; without this they would count as given by hand.
     #[must_use]
     pub fn adopting(mut self, provider: &str, copied: &OrgLists, document: Option<&Document>) -> Sources {
         if !self.by_roster.contains_key(provider) && !copied.is_empty() {
-            // Also what is held as part of something above it: that may go, and this stay.
+            // Includes orgs held as part of an org above them: that org may be removed while these stay.
             let given = copied.intersection(&held(claims_map(document)));
             self.by_roster.insert(provider.to_owned(), given);
             self.by_hand = self.by_hand.difference(&copied.to_set());
@@ -71,7 +71,7 @@ impl Sources {
         self
     }
 
-    /// With that of a roster instead.
+    /// Replaces the orgs of a roster.
     #[must_use]
     pub fn with_roster(mut self, provider: &str, orgs: OrgLists) -> Sources {
         self.by_roster.insert(provider.to_owned(), orgs);
@@ -79,14 +79,14 @@ impl Sources {
         self
     }
 
-    /// With these given by hand, too.
+    /// Adds orgs that were given by hand.
     #[must_use]
     pub fn given(mut self, orgs: &OrgLists) -> Sources {
         self.by_hand.extend(orgs);
         self
     }
 
-    /// With these taken away by hand, whoever gave them.
+    /// Removes orgs that were taken away by hand, whatever their source.
     #[must_use]
     pub fn taken(mut self, orgs: &OrgLists) -> Sources {
         let gone = orgs.to_set();
@@ -95,7 +95,7 @@ impl Sources {
         self
     }
 
-    /// As the document has them; `None` where there's no need to say.
+    /// The sources as the document stores them; `None` where they needn't be stored.
     pub fn to_value(&self) -> Option<Value> {
         let rosters = self.by_roster.iter().map(|(provider, lists)| (provider.clone(), lists.to_value()));
         let all = rosters.chain([(BY_HAND.to_owned(), self.by_hand.to_value())]);
@@ -135,7 +135,7 @@ mod tests {
         ])
     }
 
-    /// The document after granting all that the sources say.
+    /// The document after all orgs of the sources were granted.
     fn document(sources: &Sources) -> Document {
         let mut fields = fields! { "claims" => AdminOrgs::of(&sources.granted(), &tree()).to_fields() };
         fields.extend(sources.to_value().map(|value| (field::ADMIN_ORG_SOURCES.to_owned(), value)));
@@ -161,7 +161,7 @@ mod tests {
         let sources = Sources::read(Some(&found)).with_roster("clever", lists(&[(School, "s2")]));
         found = document(&sources);
         assert_eq!(Sources::read(Some(&found)), sources);
-        // Somebody takes the roster's away by other means: it has no source any more, also when it comes back.
+        // An org of the roster is taken away by other means: it loses its source, and has none when it is given again.
         let left = AdminOrgs::of(&lists(&[(School, "s1")]), &tree());
         found.fields.insert("claims".to_owned(), Value::Map(left.to_fields()));
         assert!(Sources::read(Some(&found)).of_roster("clever").is_empty());
@@ -172,7 +172,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the roster and people give, one after the other, somebody has what either gives, and no more.
+        /// After any sequence of grants by the roster and by people, a user holds exactly the union of both.
         #[test]
         fn rights_are_those_of_all_sources(events in proptest::collection::vec(
             prop_oneof![any::<[bool; 6]>().prop_map(Event::Roster), any::<[bool; 6]>().prop_map(Event::Given)], 1..8,

@@ -1,11 +1,12 @@
-//! Suspensions: somebody whose account is disabled keeps ID tokens for up to an hour. `userClaims` documents say at once
-//! that nothing is to be done for them: every permit reads that document, and so do the security rules, those of the
-//! assessment database its copy.
+//! Suspensions: a user whose account is disabled keeps valid ID tokens for up to an hour. `userClaims` documents record
+//! at once that requests of this user must be refused: every permit reads that document, and so do the security rules
+//! (in the assessment database, its copy).
 //!
 //! The safer state is written first. A user is suspended before their accounts are disabled, and stays suspended until
 //! the accounts are usable again. An interrupted change is completed by repeating it.
 //!
-//! Custom claims stay in tokens: nothing takes rights from those, and lifting a suspension must give back what was there.
+//! Custom claims stay in tokens: the check of suspensions doesn't depend on tokens, and lifting a suspension must
+//! restore the previous claims.
 
 use super::audit::Action;
 use super::edit::{Changes, Decision, State, Target, edit};
@@ -23,13 +24,13 @@ use crate::store::{Document, FieldPath, Fields};
 /// A suspension, or its end.
 #[derive(Clone, Copy, Debug)]
 pub struct Suspension<'a> {
-    /// The function that does it.
+    /// The function that makes the change.
     pub function: &'static str,
-    /// The Auth UID of who does it.
+    /// The Auth UID of the caller who makes the change.
     pub by: &'a str,
-    /// The Auth UID, in the admin project, of whose account it is.
+    /// The Auth UID, in the admin project, of the account that is suspended or restored.
     pub admin_uid: &'a str,
-    /// That is a super admin, or who runs the service.
+    /// True when the caller is a super admin or an operator.
     pub by_super_admin: bool,
 }
 
@@ -39,7 +40,8 @@ impl Suspension<'_> {
         self.set(app, true).await
     }
 
-    /// PERMISSION_DENIED where a super admin suspended the user and somebody else would lift that. Reads one document.
+    /// PERMISSION_DENIED where a super admin suspended the user and the caller, who isn't one, would lift the
+    /// suspension. Reads one document.
     pub async fn check_liftable(&self, app: &App) -> Result<(), FunctionError> {
         let document = app.stores.admin.get(&claims_path(self.admin_uid)?).await?;
         self.check_rights(document.as_ref())
@@ -62,7 +64,7 @@ impl Suspension<'_> {
         Ok(edit(app, &target, |state| self.decide(&target, state, suspended)).await?)
     }
 
-    /// Whether the user is suspended from then on; true when that is new.
+    /// Decides the write after which the user is suspended or not; the answer is true when this is a change.
     fn decide<'t>(
         &self,
         target: &Target<'t>,
@@ -78,7 +80,7 @@ impl Suspension<'_> {
             self.check_rights(state.document)?;
         }
         let change = match state.document {
-            // It was made to suspend somebody who never signed in.
+            // The document was created only to suspend a user who had never signed in.
             Some(document) if !suspended && claims_map(document).is_none() => *Changes::deletion(),
             document => {
                 let mut fields = Fields::new();
@@ -132,12 +134,12 @@ async fn set_usable(app: &App, accounts: &Accounts, uid: &str, usable: bool) -> 
     }
     let update = AccountUpdate {
         disabled: Some(!usable),
-        // Who is let in again signs in again, also on devices that others took along.
+        // A user who is restored must sign in again on every device, including devices that others may have taken.
         valid_since: (!usable).then(|| app.now()),
         ..AccountUpdate::default()
     };
     match accounts.update(uid, &update).await {
-        // Deleted this moment.
+        // The account was deleted concurrently.
         Err(AccountError::NotFound) => Ok(()),
         other => Ok(other?),
     }
@@ -162,7 +164,8 @@ mod tests {
         above.insert("suspendedBySuperAdmin".to_owned(), true.into());
         let bare = fields! { "suspended" => true };
         let held = fields! { "claims" => fields! { "roarUid" => "r" } };
-        // The document; by a super admin; suspended or not: what is written besides the time, and the answer.
+        // The document; whether the caller is a super admin; whether to suspend: the expected write, without its time,
+        // and answer.
         let table = [
             (Some(&held), false, true, Some(fields! { "suspended" => true, "suspendedAt" => now.clone() }), true),
             (None, false, true, Some(fields! { "suspended" => true, "suspendedAt" => now }), true),

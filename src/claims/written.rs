@@ -9,11 +9,11 @@ use crate::orgs::OrgLists;
 use crate::runtime::{DocumentEvent, HandlerError};
 use crate::store::{DocPath, Document, DocumentChange, Fields, Value};
 
-/// Completes the org lists that somebody wrote by hand, and publishes the claims.
+/// Completes org lists that were edited by hand, and publishes the claims.
 ///
-/// Functions move `lastUpdated` with the claims they write, and write both lists complete; so only other
-/// writes need the hierarchy. But all are published: a function may have died between its commit and the
-/// accounts. Where the claims are gone, so are the rights they gave, also in the other project.
+/// Functions write both lists complete, and change `lastUpdated` with the claims; so only other edits need the
+/// hierarchy. But the claims are published after every change, because a function may have stopped between its commit
+/// and the update of the accounts. When the claims document was deleted, its rights are withdrawn in both projects.
 pub async fn written(app: App, event: DocumentEvent) -> Result<(), HandlerError> {
     let change = &event.change;
     let claims_of = |document: &Option<Document>| claims_map(document.as_ref()).cloned();
@@ -41,8 +41,8 @@ pub async fn written(app: App, event: DocumentEvent) -> Result<(), HandlerError>
     Ok(())
 }
 
-/// True when the org lists were written by somebody else than a function: other lists, and a `lastUpdated` that
-/// stays, or lists that don't fit together.
+/// True when the org lists weren't written by a function: the lists changed and `lastUpdated` didn't, or the lists
+/// don't agree with each other.
 fn is_by_hand(change: &DocumentChange, before: &Fields, after: &Fields) -> bool {
     let (held, lists) = (stored(Some(before)), stored(Some(after)));
     if held.same(&lists) && change.before.is_some() {
@@ -58,8 +58,8 @@ fn is_by_hand(change: &DocumentChange, before: &Fields, after: &Fields) -> bool 
     !is_moved || !lists.minimal.difference(&lists.exhaustive.to_set()).is_empty()
 }
 
-/// The orgs that an edit added: to the exhaustive list, which gives the rights, or to the minimal one where it's
-/// the only one.
+/// The orgs that an edit added: to the exhaustive list, which gives the rights, or to the minimal list where only that
+/// is stored.
 fn added(before: &Fields, after: &Fields) -> OrgLists {
     let (held, lists) = (stored(Some(before)), stored(Some(after)));
     match after.get(user_claims::field::ADMIN_ORGS) {
@@ -68,11 +68,11 @@ fn added(before: &Fields, after: &Fields) -> OrgLists {
     }
 }
 
-/// Works out both lists from what was granted and what an edit added, as far as it's still there. The document's event
-/// publishes them.
+/// Recomputes both lists from the granted orgs and those that an edit added, as far as the claims still hold them. The
+/// document's event publishes the lists.
 pub(super) async fn complete_lists(app: &App, path: &DocPath, added: &OrgLists) -> Result<(), HandlerError> {
     let covers = |document: Option<&Document>| given(claims_map(document), added);
-    // On nobody's behalf, and without a record: no right changes but for what comes or goes below an org.
+    // The change has no author and no audit record: rights change only where orgs came or went below a granted org.
     let target = Target {
         covers: Some(&covers),
         as_read: true,
@@ -86,19 +86,19 @@ pub(super) async fn complete_lists(app: &App, path: &DocPath, added: &OrgLists) 
     Ok(())
 }
 
-/// What claims grant, with what an edit added to them, as far as it's still there.
+/// The granted orgs of claims, with those that an edit added, as far as the claims still hold them.
 fn given(claims: Option<&Fields>, added: &OrgLists) -> OrgLists {
     let before = stored(claims);
     let there: OrgLists = before.minimal.iter().chain(before.exhaustive.iter()).collect();
     let kept = match claims.and_then(|claims| claims.get(field::MINIMAL_ADMIN_ORGS)) {
-        // Only what was added counts where nothing was granted before.
+        // Where nothing was granted before, only the added orgs count.
         Some(Value::Map(_)) => before.minimal.intersection(&before.exhaustive.to_set()),
         _ => granted(claims),
     };
     kept.iter().chain(added.intersection(&there.to_set()).iter()).collect()
 }
 
-/// Both lists complete, with the number of orgs that are dropped because they don't exist.
+/// Both complete lists, with the number of orgs that are dropped because they don't exist.
 fn completed(state: &State<'_>, added: &OrgLists) -> Result<Decision<'static, usize>, NoRoom> {
     let Some(claims) = state.claims() else { return Ok(Decision::Keep(0)) };
     let given = given(Some(claims), added);
@@ -128,7 +128,7 @@ mod tests {
         let district = lists(&[(OrgType::District, "d")]);
         let both = lists(&[(OrgType::District, "d"), (OrgType::School, "s")]);
         let gone = lists(&[(OrgType::District, "d"), (OrgType::School, "gone")]);
-        // Both lists as they are, and what was added; what is written, with the number that is dropped.
+        // Both lists before, and the added orgs; the expected write, with the number of dropped orgs.
         for (minimal, exhaustive, added, expected) in [
             (&district, &district, OrgLists::new(), Some((&district, &both, 0))),
             (&district, &both, OrgLists::new(), None),

@@ -122,7 +122,7 @@ async fn follow_waiting(app: &App, administration: &str, waiting: Document) -> R
     let at = waiting.fields.get(field::AT).and_then(Value::as_timestamp).unwrap_or_else(|| app.now());
     if let Some(user) = database.get(&user_path(waiting.id())?).await? {
         match follow(app, user, &change, at).await {
-            // A document that can't be stored must not keep the other users from being followed.
+            // A document that can't be stored must not prevent the other users from being followed.
             Err(HandlerError::Permanent(why)) => {
                 tracing::error!(roar_uid = waiting.id(), why, "a user can't be followed after a sync");
             }
@@ -155,7 +155,7 @@ mod tests {
     use crate::fields;
     use crate::runtime::stored_payload;
 
-    /// A payload as version 1 of the job is stored: a task of the program before an update.
+    /// A payload as version 1 of the job stored it: tasks that were enqueued before an update must still be readable.
     #[test]
     fn the_job_is_stored_as_before() {
         let task = follow_task("a", 3);

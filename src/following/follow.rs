@@ -20,15 +20,14 @@ use crate::users::change::{UserChange, changes};
 /// How often the work is repeated because the user changed in the meantime; each change has its own event, too.
 const ROUNDS: usize = 5;
 
-/// Re-evaluates a user as after a change of their orgs: for code that changes what the user's document remembers of
-/// former assignments.
+/// Re-evaluates a user as after a change of their orgs: for code that changes the record of former assignments in the
+/// user's document.
 pub async fn look_again(app: &App, user: &DocPath) -> Result<(), HandlerError> {
     let Some(user) = app.stores.admin.get(user).await? else { return Ok(()) };
     follow(app, user, &UserChange { orgs: true, ..UserChange::default() }, app.now()).await
 }
 
-/// Brings everything in line with a change of a user. `seen` is the user's document as read; `at` is the time of the
-/// change.
+/// Updates everything that depends on a user. `seen` is the user's document as read; `at` is the time of the change.
 pub async fn follow(app: &App, mut seen: Document, change: &UserChange, at: Timestamp) -> Result<(), HandlerError> {
     for _ in 0..ROUNDS {
         let copied = copy(app, &seen, change, at).await?;
@@ -65,7 +64,7 @@ fn differs(app: &App, one: &Document, other: &Document) -> bool {
 }
 
 /// Updates the de-identified copy and, after a correction of the date of birth, the ages in runs. Returns the user as
-/// copied, including the history of orgs that the user's own document is about to get.
+/// copied, including the history of orgs, which a later step adds to the user's own document.
 async fn copy(app: &App, user: &Document, change: &UserChange, at: Timestamp) -> Result<Fields, StoreError> {
     let database = &app.stores.assessment;
     let history = history_changes(&user.fields, &change.left, at).filter(|_| change.orgs);
@@ -97,8 +96,8 @@ async fn runs_follow(app: &App, followed: &Followed) -> Result<bool, HandlerErro
     let user = &followed.user.path;
     let current = current_orgs(&followed.user.fields).to_set();
     let mut lists: BTreeMap<String, Option<(OrgLists, OrgLists)>> = followed.lists.clone();
-    // The assignment is new to the user, but has runs: the user had it before this service remembered former
-    // assignments. (An assignment that was restored from its archive is checked against its runs by its own event.)
+    // The assignment is new to the user but has runs: the user had the assignment before this service recorded former
+    // assignments. (The event of an assignment that was restored from its archive checks it against its runs.)
     let mut joined: BTreeSet<&String> = followed.joined.iter().collect();
     let mut known: BTreeSet<String> = lists.keys().cloned().collect();
     let mut any = false;

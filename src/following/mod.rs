@@ -1,9 +1,9 @@
 //! Follows a user whose document changed (docs/domain/assignments.md#when-a-student-changes): updates the de-identified
 //! copy, the assignments with their counts, and the runs.
 //!
-//! Decisions are made on the documents as they are now. First the de-identified copy and the runs take over what
-//! doesn't depend on assignments. Then one transaction updates the assignments and checks that the user is still the
-//! one that was copied. At the end, runs take over the orgs of their assignments.
+//! Decisions are made on the current documents. First the de-identified copy and the runs are updated with data that
+//! doesn't depend on assignments. Then one transaction updates the assignments and checks that the user is unchanged
+//! since the copy was made. At the end, runs take over the orgs of their assignments.
 
 mod again;
 mod follow;

@@ -35,9 +35,9 @@ const MOST_BYTES: usize = 5 << 20;
 
 /// The result of a pass.
 pub(super) enum Pass {
-    /// The user is gone.
+    /// The user no longer exists.
     Gone,
-    /// All assignments agree.
+    /// All assignments agree with the user.
     Done(Followed),
 }
 
@@ -63,7 +63,7 @@ enum Existence {
 
 enum Attempt {
     Gone,
-    /// More changes are left than fit into one transaction.
+    /// More changes remain than fit into one transaction.
     More,
     Done(Followed),
 }
@@ -147,7 +147,7 @@ async fn attempt(
             Some(existing) => {
                 let needed = needs_administration(&existing.fields, change);
                 if needed && administration.is_none() && follower.is_assigned() {
-                    // The removal of the administration deletes this assignment in its turn.
+                    // The handler of the administration's removal deletes this assignment.
                     tracing::info!(administration = id, "an assignment without an administration stays as it is");
                     continue;
                 }
@@ -199,9 +199,9 @@ async fn attempt(
     Ok(if more { Attempt::More } else { Attempt::Done(Followed { user, lists, joined }) })
 }
 
-/// The write of what the user's own document lacks: `archived: false` where the document doesn't say; the school level
-/// of a grade; the history of orgs; and the previous student data, where the effect of the change waits for the next
-/// save of an administration. Updates `user` along.
+/// The write of fields that the user's own document lacks: `archived: false` where the field is missing; the school
+/// level of a grade; the history of orgs; and the previous student data, where the effect of the change waits for the
+/// next save of an administration. Also updates `user`.
 fn own_changes(app: &App, user: &mut Document, change: &UserChange, at: Timestamp) -> Option<Write> {
     let mut fields = Fields::new();
     let mut mask = Vec::new();
@@ -301,7 +301,8 @@ async fn accounted(
     Ok(accounted.collect())
 }
 
-/// Administrations that the user lost with begun work and that no org leads to any more; they may be closed.
+/// Administrations, open or closed, that the user lost with begun work and that none of the user's orgs leads to any
+/// more.
 fn lost_while_closed(
     user: &Fields,
     assignments: &BTreeMap<String, Document>,
@@ -311,18 +312,18 @@ fn lost_while_closed(
     begun.filter(|id| !assignments.contains_key(*id) && !assigned.contains_key(*id)).map(str::to_owned).collect()
 }
 
-/// What decisions need beside the user and the open assignments.
+/// Documents that decisions need beside the user and the open assignments.
 #[derive(Default)]
 struct Found {
     administrations: BTreeMap<String, Administration>,
-    /// Administrations of which the user has no assignment.
+    /// Administrations for which the user has no assignment.
     missing: BTreeSet<String>,
-    /// Archives of assignments of these.
+    /// Archived assignments of the administrations in `missing`.
     archived: BTreeMap<String, Document>,
 }
 
-/// Reads the administrations that decisions need, finds those of which the user has no assignment, and reads the
-/// archives of these. Also finds open administrations whose assignment still has the dates of a closed one.
+/// Reads the administrations that decisions need, finds those for which the user has no assignment, and reads the
+/// archives of their assignments. Also finds open administrations whose assignment still has the dates of a closed one.
 async fn look_up(
     tx: &Transaction,
     user: &DocPath,
@@ -390,7 +391,8 @@ async fn counts(
     settlement.counts(Precondition::None)
 }
 
-/// The open ones of these administrations of which the user has no assignment, because it was deleted with an org.
+/// Those of the given administrations that are open and for which the user has no assignment, because the assignment
+/// was deleted when the user left an org.
 pub(super) async fn lost_while_open(app: &App, user: &DocPath, ids: &[String]) -> Result<Vec<String>, StoreError> {
     let database = &app.stores.admin;
     let places: Vec<DocPath> = ids.iter().filter_map(|id| assignment_path(user, id).ok()).collect();

@@ -21,34 +21,34 @@ use crate::orgs::OrgLists;
 use crate::runs::hold::{RunsByTask, hold, not_found};
 use crate::store::{DocPath, Document, FieldPath, Fields, Precondition, Result, Timestamp, Transform, Value, Write};
 
-/// What students are measured by.
+/// The rules that students' documents are compared with.
 pub struct Rules<'a> {
     /// The administration's ID.
     pub administration: &'a str,
-    /// Its state and definition.
+    /// The administration's state and definition.
     pub scope: &'a Scope,
-    /// Types of users that get assignments.
+    /// The service's settings, including the types of users that get assignments.
     pub settings: &'a Settings,
     /// When the administration's last sync was planned.
     pub planned: Option<Timestamp>,
-    /// The tasks that count; `None` where each assignment's own record tells.
+    /// The tasks that count; `None` where the record of each assignment names them.
     pub tasks: Option<&'a Tasks>,
-    /// The time.
+    /// The time of the examination.
     pub now: Timestamp,
 }
 
 /// A student's two documents, as read.
 #[derive(Clone, Copy)]
 pub struct Subject<'a> {
-    /// Where the user's document is, or would be.
+    /// The path of the user's document, whether or not the document exists.
     pub path: &'a DocPath,
     /// The user.
     pub user: Option<&'a Document>,
     /// The user's assignment of the administration.
     pub assignment: Option<&'a Document>,
-    /// What is archived of it, where there's no assignment and the archive was looked for.
+    /// The archived assignment, where there's no assignment and the archive was read.
     pub archived: Option<&'a Document>,
-    /// The user's runs of the administration, where they're known.
+    /// The user's runs of the administration, where they were read.
     pub runs: Option<&'a RunsByTask>,
     /// Runs that the assignment names, which are known to have been deleted.
     pub deleted: &'a BTreeSet<String>,
@@ -57,9 +57,9 @@ pub struct Subject<'a> {
 /// The result of an examination.
 #[derive(Debug, Default, PartialEq)]
 pub struct Examined {
-    /// What differs.
+    /// The differences.
     pub findings: Vec<Finding>,
-    /// What repairs the differences; `None` when nothing differs, or nothing can be repaired safely.
+    /// The repair of the differences; `None` when nothing differs, or nothing can be repaired safely.
     pub repair: Option<Repair>,
 }
 
@@ -68,19 +68,19 @@ pub struct Examined {
 pub struct Repair {
     /// The writes to the assignment and the user's document.
     pub writes: Vec<Write>,
-    /// What of the assignment is in the counts before.
+    /// The assignment's contribution to the counts before the repair.
     before: Option<Contribution>,
-    /// What is afterwards.
+    /// The assignment's contribution to the counts after the repair.
     after: Option<Contribution>,
 }
 
 impl Repair {
-    /// Moves the counts by what the repair changes.
+    /// Adds the repair's change of the counts.
     pub fn step(&self, delta: &mut CountsDelta) {
         delta.step(self.before.as_ref(), self.after.as_ref());
     }
 
-    /// Which of the user's lists have the administration afterwards; each entry has its date then.
+    /// Which of the user's three lists name the administration after the repair; each entry then has its date.
     pub fn listed(&self) -> [bool; 3] {
         self.after.as_ref().map_or([false; 3], |after| [true, after.started, after.completed])
     }
@@ -90,11 +90,11 @@ impl Repair {
 enum Target {
     Absent,
     Present(Fields),
-    /// Wrong, but work might be lost by mending it.
+    /// The assignment is wrong, but repairing it might lose work.
     Unclear,
 }
 
-/// Which of a user's lists, and which of their date maps, have the administration.
+/// For each of a user's three lists: whether the list names the administration, and whether its map of dates does.
 pub fn traces(user: &Fields, administration: &str) -> [(bool, bool); 3] {
     LISTS.map(|(list, dates)| {
         let listed = listed::list(user, list);
@@ -136,9 +136,9 @@ impl Rules<'_> {
             return Ok(Examined::default());
         }
         let after = target.as_ref().map(|target| self.contribution(target));
-        // An assignment without a record: whether the counts have it isn't known, for older functions may
-        // have counted it. It gets its record and moves nothing; where the counts don't agree with the
-        // records afterwards, they are mended by themselves.
+        // The counts may or may not include an assignment without a record, because older functions may have counted
+        // it. So the repair restores its record without moving the counts; where the counts then differ from the
+        // records, they are repaired separately.
         let before = match (&recorded, stored, &target) {
             (None, Some(stored), Some(_)) => Some(self.contribution(stored)),
             _ => recorded,
@@ -148,7 +148,7 @@ impl Rules<'_> {
         Ok(Examined { findings, repair: Some(Repair { writes, before, after }) })
     }
 
-    /// A student without an assignment.
+    /// Examines a student without an assignment.
     fn missing(&self, subject: Subject<'_>, findings: &mut Vec<Finding>) -> Target {
         let (Scope::Open(definition, _), Some(user)) = (self.scope, subject.user) else { return Target::Absent };
         if !is_living(&user.fields) || !self.is_assigned_type(&user.fields) {
@@ -167,7 +167,7 @@ impl Rules<'_> {
         Target::Present(fields)
     }
 
-    /// What a student without an assignment should have, with what they did of it before.
+    /// Decides on the assignment that a student without one should have, including their earlier work in it.
     fn made_up_for(&self, definition: &Definition, subject: Subject<'_>, user: &Fields) -> Decision {
         let known = FormerAssignment::of(user, self.administration, subject.archived);
         let no_runs = RunsByTask::new();
@@ -181,9 +181,9 @@ impl Rules<'_> {
         definition.decide_again(user, &FormerAssignment { archived: Some(&state), ..known }, self.now)
     }
 
-    /// True when the rules leave it to the administration's next save to assign the student: their data has changed
-    /// since the last sync began, and as they were before some such change, nothing of the administration was for
-    /// them (docs/domain/assignments.md#corrections-and-promotions).
+    /// True when the rules leave the assignment of this student to the administration's next save: the student's data
+    /// has changed since the last sync began, and with the data from before some such change, no part of the
+    /// administration applied to them (docs/domain/assignments.md#corrections-and-promotions).
     fn waits_for_save(&self, definition: &Definition, user: &Fields) -> bool {
         let Some(planned) = self.planned else { return false };
         let mut former = history::since(user, planned);
@@ -217,7 +217,7 @@ impl Rules<'_> {
                     find(Kind::NoAssessments);
                 }
                 if no_orgs || no_assessments {
-                    // What a student has done isn't thrown away for a list.
+                    // A student's work isn't deleted because of a list of orgs.
                     return if has_begun(assignment) { Target::Unclear } else { Target::Absent };
                 }
             }
@@ -289,7 +289,7 @@ impl Rules<'_> {
         let Some(mut target) = target else {
             let Some(assignment) = subject.assignment else { return Ok(Vec::new()) };
             let mut writes = vec![Write::delete(path)];
-            // Tells the deletion's event that the counts are moved already.
+            // The mark tells the handler of the deletion's event that the counts were moved already.
             writes.push(deletion_mark(assignment, self.now)?);
             writes.push(archiving(assignment, self.now)?);
             return Ok(writes);
@@ -311,12 +311,13 @@ impl Rules<'_> {
         Ok(vec![Write::merge(path, target, mask).when(Precondition::Exists)])
     }
 
-    /// Compares the user's lists and dates with what they should be, and gives the write that mends
-    /// them. Dates that are there stay.
+    /// Compares the user's lists and dates with the expected ones, and returns the write that repairs them. Existing
+    /// dates stay.
     fn lists_write(&self, subject: Subject<'_>, target: Option<&Fields>, findings: &mut Vec<Finding>) -> Option<Write> {
         let user = subject.user?;
         let flags = target.map(flags).map(|[started, completed]| [true, started, completed]);
-        // Lists of an assignment that comes or goes with this repair follow it; they're no findings of their own.
+        // List entries of an assignment that this repair adds or removes change with the assignment; they aren't
+        // reported as findings of their own.
         let held = findings.iter().any(|finding| finding.kind == Kind::RunsDiffer);
         let follow = held || target.is_some() != subject.assignment.is_some();
         let mut mask = Vec::new();
@@ -352,7 +353,8 @@ impl Rules<'_> {
                 }
             }
         }
-        // What the user's document remembers of it: an assignment that goes can come again, and then is there.
+        // Updates the user's record of former assignments: an assignment that is removed may be restored later, and
+        // then is no longer a former one.
         match (subject.assignment, target) {
             (Some(assignment), None) => {
                 let dates = dates_left(Some(&user.fields), &assignment.fields, self.now);

@@ -1,30 +1,31 @@
-//! Counts beside the records of what is counted: which differ, and by how much. Pure.
+//! Compares counts with the assignments' records of what they contributed, and finds which counts differ, and by how
+//! much. Pure.
 //!
-//! Why counts can be mended while students work:
+//! Why counts can be repaired while students work:
 //!
-//! Let R be the sum of what all existing assignments have on record as counted, and S the stored
-//! counts. Every commit that changes, adds or removes a record moves the counts by the same amount
-//! ([`crate::assignments::counts`]). So D = S − R doesn't change, whatever students and fan-outs do:
-//! it's zero in a sound database, and what somebody broke otherwise. Only this room's own repairs change
-//! D, and each writes the *fence*, a document that counts them.
+//! Let R be the sum of what all existing assignments have on record as counted, and S the stored counts. Every commit
+//! that changes, adds or removes a record moves the counts by the same amount ([`crate::assignments::counts`]). So D =
+//! S − R doesn't change, whatever students and fan-outs do: D is zero in a sound database, and otherwise is the size of
+//! the damage. Only this module's own repairs change D, and each repair writes the *fence*, a document that counts
+//! repairs.
 //!
-//! Hence D, once measured exactly, can be taken from the counts at any later time, as an increment, if no
-//! other repair came between: the commit needs the fence as it was at the measuring.
+//! Hence D, once measured exactly, can be subtracted from the counts at any later time, as an increment, unless another
+//! repair came between. The commit therefore has the precondition that the fence is unchanged since the measurement.
 //!
-//! A measuring is exact for a key (an org, or `total`) if its counts' document is the same before and
-//! after the assignments are gone through: then no commit moved R's share of that key meanwhile, and no
-//! page was read too early or too late. (A commit that moves records of several assignments against each
-//! other, so that the key doesn't move, is a fan-out's or a repair's: the sync's version and the fence
-//! must be the same before and after, too.) Keys that never hold still are measured in a transaction,
-//! which reads one snapshot.
+//! A measurement is exact for a key (an org, or `total`) if its counts document is the same before and after the
+//! assignments are read: then no commit moved that key's share of R meanwhile, and no page was read too early or too
+//! late. (A commit whose changes to several assignments cancel out, so that the key doesn't move, can only come from a
+//! fan-out or a repair. So the sync's version and the fence must be the same before and after, too.) Keys that change
+//! during every measurement are measured in a transaction, which reads one snapshot.
 //!
-//! Records are repaired with the counts, as their events would do it, but for records that are missing:
-//! older functions may have counted those assignments, or nobody has. They're restored without moving
-//! the counts (which changes D, under the fence), and what is off then is mended as any other difference.
+//! Records are repaired together with the counts, as the assignments' events would do it. Missing records are the
+//! exception: older functions may have counted those assignments, or nobody has. Such records are restored without
+//! moving the counts (which changes D, under the fence), and the resulting difference of the counts is repaired like
+//! any other.
 //!
-//! The one thing that looks like a lasting difference and isn't: an assignment deleted by hand whose
-//! event hasn't come yet. Its student is unlisted before counts are measured, so that the event finds
-//! nothing to do; and a difference counts only when it's still the same after a while.
+//! One case looks like a lasting difference and isn't: an assignment deleted by hand whose event is still pending. The
+//! administration is removed from its student's lists before counts are measured, so that the event finds nothing to
+//! do; and a difference is reported only when it is the same after a pause.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,18 +35,18 @@ use crate::assignments::recount::Counts;
 use crate::assignments::tasks::Tasks;
 use crate::store::{Document, Fields, Timestamp};
 
-/// What assignments add up to, as they're gone through: takes memory for orgs, not for students.
+/// The sums of the assignments examined so far. Memory use is proportional to the number of orgs, not of students.
 #[derive(Debug, Default)]
 pub struct Sums {
     recorded: CountsDelta,
     restored: CountsDelta,
     actual: CountsDelta,
-    /// How many there are.
+    /// The number of assignments.
     pub assignments: u64,
 }
 
 impl Sums {
-    /// Adds an assignment; `counted` are the tasks that count, where its own record isn't to tell.
+    /// Adds an assignment; `counted` are the tasks that count, or `None` where the assignment's own record names them.
     pub fn add(&mut self, assignment: &Fields, counted: Option<&Tasks>) {
         let actual = Contribution::by(assignment, counted);
         let recorded = Contribution::recorded(assignment);
@@ -56,42 +57,42 @@ impl Sums {
     }
 }
 
-/// What assignments without a record have contributed.
+/// How assignments without a record are treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unrecorded {
-    /// Nothing, as the ledger has it: what counts are mended by, once students are.
+    /// They contributed nothing. Counts are repaired on this assumption, after students were repaired.
     IsNothing,
-    /// What they are: how they stand once their records are restored, which moves no counts. What is
-    /// told of counts before.
+    /// They contributed their current state, as they will once their records are restored (which moves no counts).
+    /// Findings about counts are reported on this assumption.
     IsActual,
 }
 
-/// A counter block whose stored value isn't on record.
+/// A block of counters whose stored value differs from the records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// The counts' document says.
+    /// The value in the counts document.
     pub stored: Counters,
-    /// The assignments' records add up to.
+    /// The sum of the assignments' records.
     pub recorded: Counters,
-    /// The assignments themselves add up to.
+    /// The sum of the assignments' current state.
     pub actual: Counters,
 }
 
 /// A key whose counts differ from the records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyDifference {
-    /// Nothing moved the key during the measuring: the difference is exact.
+    /// True when nothing moved the key during the measurement, so that the difference is exact.
     pub exact: bool,
-    /// When its document last changed; `None` without one.
+    /// When the key's counts document last changed; `None` without a document.
     pub updated: Option<Timestamp>,
-    /// No assignment has anything to do with the key, nor any record.
+    /// True when no assignment and no record contributes to the key.
     pub is_stray: bool,
-    /// Its blocks that differ.
+    /// The blocks that differ.
     pub blocks: BTreeMap<String, Difference>,
 }
 
 impl KeyDifference {
-    /// By how much each block is too high or too low: what stays the same while students work.
+    /// By how much each block is too high or too low: these offsets stay the same while students work.
     fn offsets(&self) -> BTreeMap<&str, Counters> {
         self.blocks.iter().map(|(block, d)| (block.as_str(), d.recorded.until(d.stored))).collect()
     }
@@ -101,15 +102,15 @@ impl KeyDifference {
         self.offsets() == other.offsets()
     }
 
-    /// Adds what mends the key.
+    /// Adds the increments that repair the key.
     pub fn mend(&self, key: &str, delta: &mut CountsDelta) {
         for (block, difference) in &self.blocks {
             delta.add_block(key, block, difference.stored.until(difference.recorded));
         }
     }
 
-    /// What to tell: blocks that aren't what the assignments add up to. (The others are right by
-    /// accident, and wrong as soon as the records are mended.)
+    /// The findings to report: blocks that differ from the sum of the assignments. (Blocks that equal this sum are
+    /// right by accident, and become wrong as soon as the records are repaired.)
     pub fn findings(&self, key: &str) -> Vec<Finding> {
         let wrong: Vec<_> = self.blocks.iter().filter(|(_, d)| d.stored != d.actual).collect();
         if wrong.is_empty() {
@@ -129,8 +130,8 @@ impl KeyDifference {
     }
 }
 
-/// Compares the counts' documents, read before and after the assignments were gone through (or twice the
-/// same, from one snapshot), with what these add up to.
+/// Compares the counts documents, read before and after the assignments (or once, from one snapshot), with the sums of
+/// the assignments.
 pub fn compare(
     before: &[Document],
     after: &[Document],

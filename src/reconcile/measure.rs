@@ -16,14 +16,14 @@ use crate::store::{
     Transaction, Transform, Value, Write,
 };
 
-/// How often counts are measured that don't hold still, or whose repair is overtaken.
+/// How often counts are measured when they keep changing, or when another repair comes between.
 const ROUNDS: u32 = 3;
-/// Up to how many assignments are read in one transaction, which on Firestore holds up their students.
+/// Up to how many assignments are read in one transaction, which on Firestore blocks writes to these assignments.
 const SNAPSHOT_MOST: u64 = 20_000;
-/// Counts' documents mended in one commit.
+/// How many counts documents are repaired in one commit.
 const KEYS_A_COMMIT: usize = 400;
 
-/// Reads either as things are, or from one snapshot.
+/// Reads either the current documents, or those of one snapshot.
 enum Reader<'a> {
     Plain(&'a Database),
     Snapshot(&'a Transaction),
@@ -45,14 +45,15 @@ impl Reader<'_> {
     }
 }
 
-/// What changes of an administration void a measuring: its own and its sync's state, and the fence.
+/// The state that a measurement depends on: the administration's and its sync's documents, and the fence. A change of
+/// any of them voids the measurement.
 #[derive(Clone, Debug, PartialEq)]
 struct Frame {
     mark: Mark,
     fence: Option<Timestamp>,
 }
 
-/// A measuring.
+/// The result of a measurement.
 struct Measured {
     fence: Option<Timestamp>,
     differences: BTreeMap<String, KeyDifference>,
@@ -65,18 +66,18 @@ impl Measured {
     }
 }
 
-/// What became of counts that differ.
+/// The result of repairing counts that differ.
 #[derive(Debug, Default)]
 pub struct Mended {
     /// Keys whose counts were changed.
     pub changed: BTreeSet<String>,
-    /// Keys that differ still.
+    /// Keys that still differ.
     pub left: BTreeMap<String, KeyDifference>,
-    /// The administration or its sync changed, so that the rest was left alone.
+    /// True when the administration or its sync changed, so that the remaining keys weren't repaired.
     pub overtaken: bool,
 }
 
-/// The counts of an administration that stands as it was found.
+/// Measures the counts of an administration, while its state is the one that was first read.
 pub struct Scales<'a> {
     pub app: &'a App,
     pub administration: &'a str,
@@ -84,19 +85,19 @@ pub struct Scales<'a> {
     pub options: &'a Options,
 }
 
-/// Where the fence of an administration is: with the sync's progress, which goes when it's deleted.
+/// The path of an administration's fence: below the sync's progress, which is deleted with the administration.
 fn fence_path(administration: &str) -> Result<DocPath> {
     progress_at(administration, "reconcile")
 }
 
-/// The write to the fence that goes with each repair.
+/// The write to the fence that belongs to each repair.
 pub fn fence_write(administration: &str) -> Result<Write> {
     let round = FieldTransform { path: FieldPath::top("round"), transform: Transform::Increment(Value::Integer(1)) };
     Ok(Write::transform(fence_path(administration)?, vec![round]))
 }
 
 impl Scales<'_> {
-    /// The counts' documents.
+    /// Reads the counts documents.
     pub async fn stats(&self) -> Result<Vec<Document>> {
         self.read_stats(&Reader::Plain(&self.app.stores.admin)).await
     }
@@ -116,12 +117,12 @@ impl Scales<'_> {
         })
     }
 
-    /// True while the administration stands as it was found.
+    /// True while the administration's state is the one that was first read.
     pub async fn holds(&self) -> Result<bool> {
         Ok(self.frame(&Reader::Plain(&self.app.stores.admin)).await?.mark == self.standing.mark)
     }
 
-    /// Measures once; `None` when the administration doesn't stand as it did.
+    /// Measures once; `None` when the administration's state has changed.
     async fn measure(&self, reader: &Reader<'_>, unrecorded: Unrecorded) -> Result<Option<Measured>> {
         let begin = self.frame(reader).await?;
         if begin.mark != self.standing.mark {
@@ -157,8 +158,8 @@ impl Scales<'_> {
         self.measure(&Reader::Plain(&self.app.stores.admin), unrecorded).await
     }
 
-    /// Measures in one snapshot, so that every key is exact; `None` also when there are too many
-    /// assignments for that, or too much comes between.
+    /// Measures in one snapshot, so that every key is exact. `None` also when there are too many assignments for one
+    /// transaction, or conflicts exhaust the transaction's retries.
     async fn measure_snapshot(&self, assignments: u64, unrecorded: Unrecorded) -> Result<Option<Measured>> {
         if assignments > SNAPSHOT_MOST {
             return Ok(None);
@@ -175,7 +176,7 @@ impl Scales<'_> {
         }
     }
 
-    /// Measures until what differs is exact. `None` when that can't be had.
+    /// Measures until all differences are exact. `None` when that isn't possible.
     pub async fn settle(&self) -> Result<Option<BTreeMap<String, KeyDifference>>> {
         let mut assignments = 0;
         for _ in 0..ROUNDS {
@@ -188,7 +189,7 @@ impl Scales<'_> {
         Ok(self.measure_snapshot(assignments, Unrecorded::IsActual).await?.map(|measured| measured.differences))
     }
 
-    /// Brings the counts in line with the records.
+    /// Repairs the counts to agree with the records.
     pub async fn mend(&self) -> Result<Mended> {
         let mut mended = Mended::default();
         let mut vain = 0;
@@ -210,7 +211,7 @@ impl Scales<'_> {
                 mended.overtaken = true;
                 return Ok(mended);
             };
-            // A snapshot is exact by itself; what moved about it has moved the first measuring only.
+            // A snapshot is exact by itself; concurrent changes around it have affected only the first measurement.
             let sure: Vec<(&String, &KeyDifference)> = second
                 .differences
                 .iter()
@@ -236,8 +237,8 @@ impl Scales<'_> {
         }
     }
 
-    /// Takes differences from the counts, if the fence is as it was when they were measured. False when
-    /// something came between; what was done until then is right.
+    /// Subtracts differences from the counts, if the fence is unchanged since they were measured. False when another
+    /// change came between; increments that were committed before that are correct.
     async fn apply(
         &self,
         keys: &[(&String, &KeyDifference)],
@@ -250,7 +251,7 @@ impl Scales<'_> {
                 if frame != (Frame { mark: self.standing.mark.clone(), fence }) {
                     return Ok(());
                 }
-                // First, so that the commit's first result is the fence as it is then.
+                // The fence is written first, so that the commit's first result is the new version of the fence.
                 tx.write(fence_write(self.administration)?).await;
                 let mut delta = CountsDelta::default();
                 for (key, difference) in keys {
@@ -267,7 +268,7 @@ impl Scales<'_> {
             });
             let committed = match committed.await {
                 Ok(((), committed)) => committed,
-                // A stray document was written to meanwhile: measure it anew.
+                // A stray counts document was written to concurrently: measure it again.
                 Err(StoreError::Conflict(_) | StoreError::Contention) => None,
                 Err(error) => return Err(error),
             };

@@ -19,9 +19,10 @@ pub struct OrgRun {
     pub orgs: Vec<String>,
 }
 
-/// The assigned orgs in runs, classes first, and how many members of each were looked at.
+/// The assigned orgs in groups that fit into one query each, classes first, and how many members of each group were
+/// examined.
 pub struct Members {
-    /// The runs, in the order in which they're asked about.
+    /// The groups of orgs, in the order in which they are queried.
     pub runs: Vec<OrgRun>,
     places: HashMap<(OrgType, String), usize>,
     seen: Vec<u64>,
@@ -29,7 +30,7 @@ pub struct Members {
 }
 
 impl Members {
-    /// Nobody is looked at yet. `types` are the types of users that get assignments.
+    /// Starts with nobody examined. `types` are the types of users that get assignments.
     pub fn new(orgs: &OrgLists, run_size: usize, types: &[String]) -> Members {
         let runs: Vec<OrgRun> = PHASE_TYPES
             .into_iter()
@@ -44,7 +45,7 @@ impl Members {
         Members { seen: vec![0; runs.len()], places, runs, types: types.to_vec() }
     }
 
-    /// The runs that the query for members would find the user in.
+    /// The groups of orgs whose query for members returns the user.
     fn runs_of(&self, user: &Fields) -> BTreeSet<usize> {
         if !is_of_type(user, &self.types) {
             return BTreeSet::new();
@@ -53,25 +54,25 @@ impl Members {
         current.iter().filter_map(|(org_type, id)| self.places.get(&(org_type, id.to_owned())).copied()).collect()
     }
 
-    /// Notes that a user was looked at. To be called once for each.
+    /// Notes that a user was examined. Call this once for each user.
     pub fn saw(&mut self, user: &Fields) {
         for run in self.runs_of(user) {
             self.seen[run] += 1;
         }
     }
 
-    /// True when all of so many members of a run were looked at.
+    /// True when `members`, the number of members of a group of orgs, were all examined.
     pub fn has_seen(&self, run: usize, members: u64) -> bool {
         self.seen[run] == members
     }
 
-    /// True when the user is found in a run for the first time: in none of `read`.
+    /// True when no group of orgs in `read`, which were queried before, has returned the user.
     pub fn is_first(&self, user: &Fields, read: &BTreeSet<usize>) -> bool {
         self.runs_of(user).is_disjoint(read)
     }
 }
 
-/// How many of the users who were looked at have the administration in each list and date map.
+/// How many of the examined users have the administration in each list and date map.
 #[derive(Debug, Default)]
 pub struct Listed([u64; 6]);
 
@@ -84,7 +85,7 @@ impl Listed {
         }
     }
 
-    /// Adds a user whose lists and dates were mended.
+    /// Adds a user whose lists and dates were repaired.
     pub fn settled(&mut self, listed: [bool; 3]) {
         for (at, listed) in listed.into_iter().enumerate() {
             self.0[at] += u64::from(listed);
@@ -92,7 +93,7 @@ impl Listed {
         }
     }
 
-    /// The numbers: the three lists, then their dates.
+    /// The numbers of users: for the three lists, then for their date maps.
     pub fn counts(&self) -> [u64; 6] {
         self.0
     }
@@ -125,7 +126,7 @@ mod tests {
         let both = student(Some(false), &[(District, "d"), (Class, "c1"), (Class, "c2"), (Class, "elsewhere")]);
         members.saw(&both);
         members.saw(&student(Some(false), &[(Class, "c3"), (School, "s")]));
-        // The query finds these, too, and who is archived is passed over.
+        // The query also returns archived users, who are examined without a finding.
         members.saw(&student(Some(true), &[(Class, "c3")]));
         members.saw(&student(None, &[(Class, "c3")]));
         assert!([1, 3, 1, 1].into_iter().enumerate().all(|(run, count)| members.has_seen(run, count)));

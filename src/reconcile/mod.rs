@@ -2,13 +2,13 @@
 //! agree with their administrations, students and orgs (docs/domain/documents.md#what-must-always-hold); and repairs
 //! differences while the service handles traffic.
 //!
-//! Pure: [`examine`] (one student), [`ledger`] (the counts), [`members`] (who was looked at), [`report`].
-//! Around it: [`standing`] (may an administration be examined now), `walk` (goes through one),
-//! `repair` (mends students, in transactions), `measure` (measures and mends counts). Memory is for orgs
-//! and one page of students, not for all of them.
+//! Pure: [`examine`] (one student), [`ledger`] (the counts), [`members`] (which users were examined), [`report`].
+//! With reads and writes: [`standing`] (whether an administration can be examined now), `walk` (examines one
+//! administration), `repair` (repairs students, in transactions), `measure` (measures and repairs counts). Memory use
+//! is proportional to the number of orgs, plus one page of students.
 //!
-//! Cost of n assignments that agree: about 2n reads (each assignment and its student), one or two for
-//! each org and its counts, and no write.
+//! Cost of n assignments that agree: about 2n reads (each assignment and its student), one or two reads for each org
+//! and its counts, and no write.
 
 pub(crate) mod callable;
 pub mod examine;
@@ -41,7 +41,7 @@ use crate::documents::administration_sync::Control;
 use crate::documents::assignment;
 use crate::store::{Database, Direction, FieldOp, Query, Result, Value};
 
-/// Reconciles one administration; `None` when there is no trace of it.
+/// Reconciles one administration; `None` when neither the administration nor any document about it exists.
 pub async fn reconcile_one(app: &App, id: &str, options: &Options, watch: Watch<'_>) -> Result<Option<Report>> {
     administration_path(id)?;
     watch(Step::Found(1));
@@ -50,8 +50,7 @@ pub async fn reconcile_one(app: &App, id: &str, options: &Options, watch: Watch<
     Ok((!is_nothing).then(|| Report::new(options.fix, vec![report])))
 }
 
-/// Reconciles all administrations: those that exist, and those that only assignments or students' lists
-/// still know.
+/// Reconciles all administrations: those that exist, and those that only assignments or students' lists still name.
 pub async fn reconcile_all(app: &App, options: &Options, watch: Watch<'_>) -> Result<Report> {
     let ids = administrations(&app.stores.admin).await?;
     watch(Step::Found(ids.len()));
@@ -76,12 +75,12 @@ pub async fn reconcile_all(app: &App, options: &Options, watch: Watch<'_>) -> Re
     Ok(Report::new(options.fix, reports))
 }
 
-/// Begins a sync of every administration that this service has never synced, as those of older functions: their
-/// lists of orgs, by which they're found, and what the next change is compared with come from a sync. Gives their IDs.
-/// For who has switched the older functions off: a sync writes assignments. (Of closed ones, only details of those that
-/// there are.)
+/// Begins a sync of every administration that this service has never synced, such as those of older functions. Only a
+/// sync writes the lists of orgs by which administrations are found, and the state that the next change is compared
+/// with. Returns the IDs of these administrations. Call this only after the older functions were switched off: a sync
+/// writes assignments. (For closed administrations, it only updates details of existing assignments.)
 ///
-/// Cost: two reads for each administration, and what the syncs read and write.
+/// Cost: two reads for each administration, and the reads and writes of the syncs.
 pub async fn adopt(app: &App, only: Option<&str>) -> Result<Vec<String>> {
     let database = &app.stores.admin;
     let ids = match only {
@@ -104,7 +103,7 @@ pub async fn adopt(app: &App, only: Option<&str>) -> Result<Vec<String>> {
     Ok(adopted)
 }
 
-/// IDs of all administrations, and of those that assignments name: found by leaping from one to the next.
+/// The IDs of all administrations, and of those that assignments name. Each query for assignments skips to the next ID.
 async fn administrations(database: &Database) -> Result<BTreeSet<String>> {
     let mut ids = BTreeSet::new();
     let mut existing = database.stream(Query::collection(administration::COLLECTION).select(&[]));

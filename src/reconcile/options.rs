@@ -5,23 +5,23 @@ use std::time::Duration;
 /// Options of a reconciliation.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
-    /// Mend what differs.
+    /// True to repair differences.
     pub fix: bool,
     /// How long a difference must persist before it is reported, because pending events may resolve it. Zero where
-    /// nobody else writes.
+    /// nobody else writes to the databases.
     pub patience: Duration,
 }
 
 /// The progress of a reconciliation.
 #[derive(Clone, Copy, Debug)]
 pub enum Step<'a> {
-    /// So many administrations are to be gone through.
+    /// This many administrations are to be reconciled.
     Found(usize),
-    /// One of them begins.
+    /// The reconciliation of the administration with this ID begins.
     Begins(&'a str),
-    /// So many assignments more were looked at.
+    /// This many further assignments were examined.
     Looked(u64),
-    /// One of them is done.
+    /// The reconciliation of one administration is done.
     Done,
 }
 

@@ -15,42 +15,43 @@ use crate::runs::hold::{RunsByTask, not_found};
 use crate::runs::{deleted_runs, runs_of_assignment};
 use crate::store::{DocPath, Document, Precondition, Result, StoreError};
 
-/// Students mended in one commit.
+/// How many students are repaired in one commit.
 const BATCH: usize = 80;
-/// Students whose runs are asked for at once.
+/// For how many students runs are read at once.
 const PARALLEL: usize = 8;
-/// Writes after which a commit takes no more students; a student has three and the counts of their orgs.
+/// The number of writes after which a commit takes no more students. Each student needs three writes, and writes to the
+/// counts of their orgs.
 const WRITES: usize = 400;
-/// Bytes of assignments that a commit may come to, with Firestore taking 10 MiB.
+/// The most bytes of assignments in one commit; Firestore's limit is 10 MiB.
 const BYTES: usize = 5 << 20;
 
-/// Mends students of an administration that stands as it was found.
+/// Repairs students of an administration, while its state is the one that was first read.
 pub struct Repairs<'a> {
     pub app: &'a App,
     pub administration: &'a str,
     pub standing: &'a Standing,
 }
 
-/// A student as the transaction found them.
+/// A student as read in the transaction.
 pub struct Repaired {
     pub user: Option<Document>,
     pub examined: Examined,
 }
 
-/// What became of some students.
+/// The result of repairing a batch of students.
 pub enum Batch {
-    /// So many of the first are as they should be, or can't be mended.
+    /// These students, the first ones of the batch, are correct now, or can't be repaired.
     Done(Vec<Repaired>),
-    /// The administration doesn't stand as it did: nothing was done.
+    /// The administration's state has changed: nothing was written.
     Overtaken,
-    /// The first student keeps changing.
+    /// Concurrent changes of the first student exhausted the retries.
     Busy,
-    /// The store takes nothing more for the first student.
+    /// The store refuses the writes for the first student.
     Refused,
 }
 
 impl Repairs<'_> {
-    /// Mends as many of the first students as fit into a commit.
+    /// Repairs as many of the first students as fit into one commit.
     pub async fn first(&self, users: &[DocPath]) -> Result<Batch> {
         let most = match &self.standing.scope {
             Scope::Open(definition, _) => BYTES / definition.most_bytes().max(1),
@@ -59,10 +60,10 @@ impl Repairs<'_> {
         let mut size = users.len().min(BATCH).min(most.max(1));
         loop {
             match self.commit(&users[..size]).await {
-                // Fewer are quicker.
+                // A smaller batch commits faster and meets fewer conflicts.
                 Err(StoreError::Contention | StoreError::Conflict(_)) if size > 1 => size /= 2,
                 Err(StoreError::Contention | StoreError::Conflict(_)) => return Ok(Batch::Busy),
-                // It's one of them; the others are mended.
+                // The store refuses the write of one student: bisect the batch, so that the others are repaired.
                 Err(StoreError::InvalidArgument(_)) if size > 1 => size /= 2,
                 Err(StoreError::InvalidArgument(_)) => return Ok(Batch::Refused),
                 other => return other,
@@ -87,8 +88,9 @@ impl Repairs<'_> {
             let mut found: Vec<Option<Document>> = found.collect();
             let mut assignments = found.split_off(users.len().min(found.len()));
             let archives = assignments.split_off(users.len().min(assignments.len()));
-            // Few students differ, and what each did decides what mends them. The runs are read after the assignments:
-            // what the event of a later one changes conflicts with this commit, or comes on top of it.
+            // Few students differ, and their runs decide how each is repaired. The runs are read after the assignments:
+            // a later run changes the assignment by its event, which either conflicts with this commit or is applied
+            // after it.
             let asked: Vec<(DocPath, Option<Document>)> = users
                 .iter()
                 .zip(assignments.iter().zip(&archives))
@@ -128,7 +130,7 @@ impl Repairs<'_> {
             }
             if !writes.is_empty() {
                 tx.write_all(writes).await;
-                // Without an administration there are no counts, and none may come to life.
+                // An administration that doesn't exist has no counts, and increments must not recreate them.
                 if !matches!(standing.scope, Scope::Gone) {
                     tx.write_all(delta.writes(self.administration, Precondition::None)?).await;
                     tx.write(fence_write(self.administration)?).await;
@@ -140,7 +142,7 @@ impl Repairs<'_> {
     }
 }
 
-/// A student's runs, and which of those that the assignment, or its archive, names were deleted.
+/// A student's runs, and the IDs of those that the assignment or its archive names and that were deleted.
 async fn runs_and_deleted(
     app: &App,
     administration: &str,

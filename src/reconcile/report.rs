@@ -1,4 +1,4 @@
-//! What a reconciliation says: findings by ID, never by name, with stable field names.
+//! The report of a reconciliation: findings by ID, never by name, with stable field names.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 use crate::assignments::counts::Counters;
 use crate::payload::Id;
 
-/// Findings of one kind that are listed one by one; the others are counted.
+/// How many findings of one kind are listed one by one; further ones are only counted.
 const LISTED: u64 = 200;
 
 /// What differs.
@@ -72,7 +72,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// What it means, for people.
+    /// A description for people.
     pub fn text(self) -> &'static str {
         match self {
             Kind::CountDiffers => "a count isn't what the assignments add up to",
@@ -103,7 +103,7 @@ impl Kind {
         }
     }
 
-    /// True when it's something that shouldn't be so, rather than something to know.
+    /// True for a kind that is wrong, rather than information for the operator.
     pub fn is_difference(self) -> bool {
         !matches!(self, Kind::WaitsForSave | Kind::RunsNotFound | Kind::CountsIdle)
     }
@@ -141,7 +141,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// Something about a student's assignment or lists.
+    /// A finding about a student's assignment or lists.
     pub fn of_user(kind: Kind, user: &str) -> Finding {
         Finding {
             kind,
@@ -154,24 +154,24 @@ impl Finding {
         }
     }
 
-    /// Something about the counts of a key.
+    /// A finding about the counts of a key.
     pub fn of_counts(kind: Kind, key: &str) -> Finding {
         Finding { user_id: None, org_id: Some(key.to_owned()), ..Finding::of_user(kind, "") }
     }
 
-    /// Names the field.
+    /// Adds the name of the field.
     pub fn field(mut self, field: impl Into<String>) -> Finding {
         self.field = Some(field.into());
         self
     }
 
-    /// Says what is and what should be.
+    /// Adds the stored and the expected value.
     pub fn values(mut self, stored: Json, expected: Json) -> Finding {
         (self.stored, self.expected) = (Some(stored), Some(expected));
         self
     }
 
-    /// Where it is, in one word: `student-000001 assignments.started`.
+    /// The place of the finding in one line: `student-000001 assignments.started`.
     pub fn place(&self) -> String {
         let parts = [&self.user_id, &self.org_id, &self.field];
         parts.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ")
@@ -203,7 +203,7 @@ pub enum State {
 }
 
 impl State {
-    /// True when assignments are looked at.
+    /// True when assignments of an administration in this state are examined.
     pub fn is_examined(self) -> bool {
         matches!(self, State::Open | State::Closed | State::Gone)
     }
@@ -262,7 +262,7 @@ impl AdministrationReport {
         }
     }
 
-    /// True when all was examined and nothing differs any more.
+    /// True when everything was examined, and nothing differs or every difference was repaired.
     pub fn agrees(&self) -> bool {
         let mut differences = self.kinds.iter().filter(|(kind, _)| kind.is_difference());
         self.state.is_examined() && self.notes.is_empty() && differences.all(|(_, tally)| tally.found == tally.fixed)
@@ -287,7 +287,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Puts reports together.
+    /// Combines the reports of several administrations.
     pub fn new(fix: bool, mut administrations: Vec<AdministrationReport>) -> Report {
         administrations.iter_mut().for_each(AdministrationReport::settle);
         Report { agrees: administrations.iter().all(AdministrationReport::agrees), fix, administrations }

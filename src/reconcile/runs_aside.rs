@@ -1,5 +1,5 @@
-//! An administration's runs beside its assignments: both are read in the order of their students, so that memory is for
-//! a page of each.
+//! Reads an administration's runs in parallel with its assignments: both come in the order of their students, so that
+//! only a page of each is in memory.
 
 use std::collections::VecDeque;
 
@@ -13,27 +13,27 @@ use crate::runs::load::MOST_OF_ASSIGNMENT;
 use crate::store::path::NAME_FIELD;
 use crate::store::{Direction, DocPath, Document, Result};
 
-/// An administration's runs, in the order of their students, page by page beside the assignments.
+/// Reads an administration's runs, in the order of their students, page by page in parallel with the assignments.
 pub struct RunsAside<'a> {
     source: Option<(&'a App, &'a str)>,
     ahead: VecDeque<Document>,
     cursor: Option<DocPath>,
-    /// Students with runs whom no assignment was found for.
+    /// Students who have runs and for whom no assignment was found.
     strangers: Vec<DocPath>,
 }
 
 impl<'a> RunsAside<'a> {
-    /// Of an administration.
+    /// The runs of an administration.
     pub fn of(app: &'a App, administration: &'a str) -> RunsAside<'a> {
         RunsAside { source: Some((app, administration)), ahead: VecDeque::new(), cursor: None, strangers: Vec::new() }
     }
 
-    /// None, for an administration that's gone.
+    /// No runs, for an administration that no longer exists.
     pub fn none() -> RunsAside<'a> {
         RunsAside { source: None, ahead: VecDeque::new(), cursor: None, strangers: Vec::new() }
     }
 
-    /// The next run, if there is one more.
+    /// The next run, if there is one, without taking it.
     async fn peek(&mut self) -> Result<Option<&Document>> {
         if let Some((app, administration)) = self.source.filter(|_| self.ahead.is_empty()) {
             let database = &app.stores.assessment;
@@ -54,8 +54,8 @@ impl<'a> RunsAside<'a> {
         Ok(self.ahead.front())
     }
 
-    /// The runs of a student. Students come in the order of their IDs; runs of those who are passed over are of
-    /// strangers.
+    /// Takes the runs of a student. Students must be given in the order of their IDs; students with runs who are
+    /// skipped are noted as students without an assignment.
     pub async fn take(&mut self, user: &DocPath) -> Result<RunsByTask> {
         let mut own: Vec<Document> = Vec::new();
         loop {
@@ -80,14 +80,14 @@ impl<'a> RunsAside<'a> {
     }
 
     fn pass(&mut self, user: DocPath) {
-        // Guests have runs, too, and no assignments.
+        // Guests have runs, too, but never have assignments.
         if user.collection_id() == user::COLLECTION && self.strangers.last() != Some(&user) {
             self.strangers.push(user);
         }
     }
 
-    /// A page of students whom no assignment was found for; fewer than a page only when `all` are asked for, from the
-    /// runs that remain.
+    /// Takes a page of students for whom no assignment was found. With `all`, also reads the remaining runs, and
+    /// returns the last such students even when they are fewer than a page.
     pub async fn gathered(&mut self, all: bool) -> Result<Vec<DocPath>> {
         while all && self.strangers.len() < PAGE as usize {
             let Some(of) = self.peek().await?.map(|run| run.path.parent()) else { break };

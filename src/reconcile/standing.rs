@@ -1,4 +1,4 @@
-//! The state of an administration, and what an examination needs of it.
+//! The state of an administration, and the data that an examination of it needs.
 
 use super::report::State;
 use crate::administrations::material::fingerprint;
@@ -10,17 +10,17 @@ use crate::documents::administration_sync::{self, Control};
 use crate::orgs::{OrgLists, Reach, load_tree};
 use crate::store::{Database, DocPath, Document, Result, Timestamp};
 
-/// A state of an administration and its sync: as long as it's equal, what was read of the two
-/// documents holds.
+/// A state of an administration and its sync. While the state is equal, the data that was read from the two documents
+/// is current.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
-    /// How it stands.
+    /// The administration's state, as reports name it.
     pub state: State,
     fingerprint: Option<String>,
     version: Option<i64>,
 }
 
-/// Where a mark's two documents are.
+/// The paths of the two documents that a mark is made of.
 pub fn mark_paths(administration: &str) -> Result<[DocPath; 2]> {
     Ok([administration_path(administration)?, Control::path(administration)?])
 }
@@ -36,7 +36,8 @@ impl Mark {
             (_, Some((administration_sync::State::Deleting, _))) => State::Deleting,
             (None, _) => State::Gone,
             (Some(_), Some((administration_sync::State::Failed, _))) => State::Failed,
-            // Never synced, or its event is to come; either way nobody can be assigned.
+            // The administration was never synced, or its event is pending; either way its document is invalid, so that
+            // nobody can be assigned.
             (Some(administration), _) if administration.fault.is_some() => State::Failed,
             (Some(_), Some((administration_sync::State::Pending, _) | (_, false))) => State::Pending,
             (Some(administration), _) if administration.is_closed(now) => State::Closed,
@@ -46,35 +47,35 @@ impl Mark {
     }
 }
 
-/// What assignments are measured by.
+/// The rules that assignments are compared with.
 pub enum Scope {
-    /// An open administration, and its assigned orgs.
+    /// An open administration, with its definition and its assigned orgs.
     Open(Box<Definition>, OrgLists),
-    /// A closed one: its assignments keep their orgs.
+    /// A closed administration: its assignments keep their orgs.
     Closed,
-    /// None: nothing of it should be there.
+    /// The administration doesn't exist: no document about it should exist either.
     Gone,
 }
 
 /// An administration that can be examined.
 pub struct Standing {
-    /// As it was read.
+    /// The state when the documents were read.
     pub mark: Mark,
-    /// What its assignments are measured by.
+    /// The rules for its assignments.
     pub scope: Scope,
-    /// When its last sync was planned.
+    /// When the administration's last sync was planned.
     pub planned: Option<Timestamp>,
-    /// The tasks that count; `None` where each assignment's own record tells: a closed administration's assignments keep
-    /// what they count, for nobody looks at all of them when a task is taken away.
+    /// The tasks that count; `None` where the record of each assignment names them: assignments of a closed
+    /// administration keep the tasks that they count, because a removed task isn't followed in all of them.
     pub tasks: Option<Tasks>,
-    /// For how many students the last sync couldn't store what they are to have.
+    /// How many students the last sync couldn't store an assignment for.
     pub problems: i64,
 }
 
-/// Reads how an administration stands; the scope is [`Scope::Closed`] for one that isn't examined.
+/// Reads the state of an administration; the scope is [`Scope::Closed`] for one that isn't examined.
 ///
-/// The assigned orgs are those that the last sync applied. An administration that this service has
-/// never synced, but older functions may have, has none on record: they follow from what people put in.
+/// The assigned orgs are those that the last sync applied. For an administration that only older functions may have
+/// synced, none are on record; they are computed from the administration's own lists of orgs.
 pub async fn load(database: &Database, id: &str, now: Timestamp) -> Result<Standing> {
     let found = database.get_all(&mark_paths(id)?).await?;
     let [administration, control] = <[Option<Document>; 2]>::try_from(found).unwrap_or_default();

@@ -30,14 +30,14 @@ use crate::runs::{deleted_runs, runs_of_assignment};
 use crate::store::path::NAME_FIELD;
 use crate::store::{Database, Direction, DocPath, Document, Precondition, Query, Result, StoreError, Value, Write};
 
-/// Counts asked for at once.
+/// How many counts are queried at once.
 const PARALLEL_COUNTS: usize = 8;
-/// On how many pages with differences these are given time to go away by themselves.
+/// On how many pages with differences the walk waits for the differences to resolve themselves.
 const PATIENT_PAGES: u32 = 5;
-/// IDs of administrations that only students' lists know and that are looked into.
+/// The most administrations to examine that only students' lists name.
 pub(super) const MOST_STRANGERS: usize = 1000;
 
-/// Goes through an administration. Gives the report, and what students' lists name besides.
+/// Examines an administration. Returns the report, and the IDs of other administrations that students' lists name.
 pub async fn administration(
     app: &App,
     id: &str,
@@ -75,7 +75,7 @@ pub async fn administration(
     Ok((walk.report, walk.named))
 }
 
-/// A user and their assignment, as read, with the runs of it where these are known.
+/// A user and their assignment, as read, with the runs of the assignment where these were read.
 struct Pair {
     path: DocPath,
     user: Option<Document>,
@@ -86,7 +86,7 @@ struct Pair {
 }
 
 impl Pair {
-    /// Asks about runs that the assignment names and that weren't found.
+    /// Finds out which runs that the assignment names, and that weren't found, are known to have been deleted.
     async fn known(
         app: &App,
         path: DocPath,
@@ -125,13 +125,13 @@ struct Walk<'a> {
     /// Administrations that users' lists name.
     named: BTreeSet<String>,
     patient_pages: u32,
-    /// Students were mended, which moves counts.
+    /// True when students were repaired, which moves counts.
     has_mended: bool,
-    /// The administration doesn't stand as it did: what remains is left alone.
+    /// True when the administration's state has changed: the remaining differences aren't repaired.
     overtaken: bool,
-    /// Members of the orgs without an assignment who were looked at because they have runs.
+    /// Members of the orgs without an assignment who were examined because they have runs.
     looked_into: BTreeSet<DocPath>,
-    /// Students for whom the store takes nothing more.
+    /// Students whose writes the store refuses.
     not_stored: BTreeSet<String>,
 }
 
@@ -167,9 +167,9 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// All assignments, with their students.
+    /// Examines all assignments, with their students.
     ///
-    /// Their runs come beside them, in the same order, so that memory is for a page of both.
+    /// The runs are read in parallel, in the same order, so that only a page of each is in memory.
     async fn assignments(&mut self) -> Result<()> {
         let mut runs = match self.standing.scope {
             Scope::Gone => RunsAside::none(),
@@ -202,8 +202,8 @@ impl Walk<'_> {
         self.unassigned_runners(&mut runs, true).await
     }
 
-    /// Students who have runs and no assignment: those in the administration's orgs should have one. `all`: the last
-    /// of them; else they may gather.
+    /// Examines students who have runs and no assignment: those in the administration's orgs should have one. With
+    /// `all`, examines the remaining ones; otherwise waits until there is a page of them.
     async fn unassigned_runners(&mut self, runs: &mut RunsAside<'_>, all: bool) -> Result<()> {
         let Scope::Open(definition, _) = &self.standing.scope else { return Ok(()) };
         loop {
@@ -212,7 +212,7 @@ impl Walk<'_> {
                 return Ok(());
             }
             let users = self.database().get_all(&gathered).await?.into_iter().flatten();
-            // Who lists the administration is looked at for that.
+            // Users whose lists name the administration are examined in [`Self::listing_users`].
             let is_due = |user: &Document| {
                 definition.assigns(&user.fields)
                     && is_living(&user.fields)
@@ -224,7 +224,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Assignments of other administrations that bear this one's ID: no count would find them.
+    /// Finds assignments of other administrations that have this one's ID: no count of assignments would reveal them.
     async fn foreign(&mut self, assignments: Vec<Document>) -> Result<()> {
         for assignment in assignments {
             let Some(user) = assignment.path.parent() else { continue };
@@ -244,8 +244,8 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Users who list the administration and have no assignment: asked for only where there are more
-    /// entries than students with assignments have.
+    /// Examines users who list the administration and have no assignment. They are queried only where there are more
+    /// list entries than students with assignments have.
     async fn listing_users(&mut self) -> Result<()> {
         let mut asked: Vec<Trace> = Vec::new();
         for trace in Trace::all() {
@@ -282,8 +282,8 @@ impl Walk<'_> {
         self.database().query(query).await
     }
 
-    /// Looks at those users whose assignment the pass through the assignments didn't find; at their runs, too, if they
-    /// have some.
+    /// Examines those users whose assignment the pass through the assignments didn't find. With `have_runs`, also reads
+    /// their runs.
     async fn look_at_unseen(&mut self, users: Vec<Document>, have_runs: bool) -> Result<()> {
         let paths = users.iter().map(|user| assignment_path(&user.path, self.id)).collect::<Result<Vec<_>>>()?;
         let assignments = self.database().get_all(&paths).await?;
@@ -302,8 +302,8 @@ impl Walk<'_> {
         self.look(pairs).await
     }
 
-    /// Members of the assigned orgs without an assignment: looked for only in orgs that have more (or
-    /// fewer) members than were seen.
+    /// Examines members of the assigned orgs without an assignment. They are queried only in orgs whose number of
+    /// members differs from the number examined.
     async fn unassigned_members(&mut self) -> Result<()> {
         let query = |run: usize| {
             let run = &self.members.runs[run];
@@ -322,7 +322,7 @@ impl Walk<'_> {
                 let users = self.page(query.clone(), cursor).await?;
                 let last = users.last().filter(|_| users.len() == PAGE as usize);
                 cursor = last.map(|last| vec![self.database().reference(&last.path)]);
-                // Who lists the administration was seen: with the assignment, or for want of one.
+                // Users who list the administration were examined before, with an assignment or without one.
                 let is_new = |user: &Document| {
                     self.members.is_first(&user.fields, &read)
                         && !self.looked_into.contains(&user.path)
@@ -339,7 +339,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Examines users, each of whom is looked at once.
+    /// Examines users. Call this at most once for each user.
     async fn look(&mut self, pairs: Vec<Pair>) -> Result<()> {
         let mut differing = Vec::new();
         for pair in pairs {
@@ -364,7 +364,8 @@ impl Walk<'_> {
         Rules { administration: self.id, scope, settings, planned, tasks, now: self.app.now() }
     }
 
-    /// Counts a user as looked at; `listed` when their lists were mended since they were read.
+    /// Notes that a user was examined; `listed` has the state of their lists if these were repaired after they were
+    /// read.
     fn note(&mut self, user: Option<&Document>, listed: Option<[bool; 3]>) {
         let Some(user) = user else { return };
         self.members.saw(&user.fields);
@@ -384,7 +385,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Reports differences: those that stay.
+    /// Reports the differences that persist.
     async fn tell(&mut self, mut differing: Vec<(Pair, Examined)>) -> Result<()> {
         if self.patient_pages > 0 {
             self.patient_pages -= 1;
@@ -415,7 +416,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Mends differences.
+    /// Repairs differences.
     async fn mend(&mut self, differing: Vec<(Pair, Examined)>) -> Result<()> {
         let users: Vec<DocPath> = differing.iter().map(|(pair, _)| pair.path.clone()).collect();
         let mut at = 0;
@@ -460,9 +461,9 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Counts that differed when the assignments were gone through.
+    /// Reports, and with `fix` repairs, counts that differed when the assignments were examined.
     async fn counts(&mut self, found: BTreeMap<String, KeyDifference>) -> Result<()> {
-        // Assignments that the index doesn't know as this administration's are missing in every sum.
+        // Every sum lacks assignments that the index doesn't find under this administration's ID.
         let hidden = self.report.kinds.get(&Kind::IdDiffers).is_some_and(|ids| ids.found > ids.fixed);
         if !self.options.fix || self.overtaken || hidden {
             let found = match found.values().all(|difference| difference.exact) {
@@ -484,7 +485,7 @@ impl Walk<'_> {
         let mended = self.scales().mend().await?;
         self.overtaken |= mended.overtaken;
         for (key, difference) in &found {
-            // What was found between two movements and is gone was none.
+            // An inexact difference that a second measurement didn't confirm was no difference.
             if difference.exact || mended.changed.contains(key) || mended.left.contains_key(key) {
                 let fixed = !mended.left.contains_key(key);
                 for finding in difference.findings(key) {
@@ -501,7 +502,8 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Students whom the last sync passed over, and those whom this walk couldn't mend for the same reason.
+    /// Reports students whom the last sync couldn't store an assignment for, and students whom this walk couldn't
+    /// repair for the same reason.
     async fn problems(&mut self) -> Result<()> {
         if self.standing.problems > 0 {
             let noted = problems::first(self.database(), self.id).await?;
@@ -513,17 +515,18 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Zeroed counts of tasks that the administration hasn't: what students made up, or an edit took away.
+    /// Reports counts of zero for tasks that the administration doesn't have: tasks that students invented, or that an
+    /// edit removed.
     async fn idle_counts(&mut self, found: &[Document]) -> Result<()> {
         let Some(tasks) = &self.standing.tasks else { return Ok(()) };
         let mut left: BTreeSet<String> = BTreeSet::new();
         if self.options.fix && !self.overtaken {
-            // What the repairs have brought to zero goes, too.
+            // Also removes counts that the repairs brought to zero.
             for document in self.scales().stats().await? {
                 let Some(write) = without_idle(&document, tasks) else { continue };
                 match self.database().commit(vec![write]).await {
                     Ok(_) => {}
-                    // It moves at this moment.
+                    // The counts are being changed concurrently.
                     Err(StoreError::Conflict(_)) => drop(left.insert(document.id().to_owned())),
                     Err(error) => return Err(error),
                 }
@@ -539,7 +542,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Counts of an administration that doesn't exist.
+    /// Reports the counts of an administration that doesn't exist.
     async fn counts_of_nothing(&mut self, stats: Vec<Document>) -> Result<()> {
         for document in stats {
             let mut finding = Finding::of_counts(Kind::CountsStray, document.id());

@@ -1,4 +1,4 @@
-//! The callable `createAdministratorAccount`: accounts in both projects, rights, and the users documents
+//! The callable `createAdministratorAccount`: creates accounts in both projects, rights, and the users documents
 //! (docs/domain/dashboard.md#createadministratoraccount).
 
 mod decide;
@@ -32,7 +32,7 @@ use crate::rights::{AboveOrgs, Claims, NamesOrgs, Payload, Permit, Requester, Ru
 use crate::runtime::{Caller, FunctionError, Status};
 use crate::store::{DocPath, StoreError, Transaction, Value, Write};
 
-/// The function, as records call it.
+/// The function's name in audit records.
 const FUNCTION: &str = "createAdministratorAccount";
 
 /// A checked request of `createAdministratorAccount`.
@@ -40,9 +40,9 @@ const FUNCTION: &str = "createAdministratorAccount";
 pub struct AdministratorRequest {
     email: String,
     name: Name,
-    /// The orgs that they are in.
+    /// The orgs that the administrator is a member of.
     member_of: OrgLists,
-    /// The orgs that they administer.
+    /// The orgs that the administrator gets rights over.
     admin_orgs: OrgLists,
     is_test_data: bool,
 }
@@ -137,7 +137,8 @@ pub struct Appoint {
 impl Permit<AdministratorRequest> for Appoint {
     const RULE: Rule = Rule::AboveOrgs;
 
-    /// By the matrix for what they administer; what they are members of must be that, or above it.
+    /// Checks the administered orgs by the matrix of rights; orgs that the administrator is a member of must be among
+    /// these, or above them.
     async fn grant(app: &App, caller: &Caller, request: &AdministratorRequest) -> Result<Self, FunctionError> {
         let AboveOrgs { requester } = <AboveOrgs as Permit<AdministratorRequest>>::grant(app, caller, request).await?;
         if !requester.claims.super_admin && !request.admin_orgs.of(OrgType::Family).is_empty() {
@@ -162,8 +163,8 @@ impl Permit<AdministratorRequest> for Appoint {
     }
 }
 
-/// Makes an administrator, or makes somebody one who has an account already. Repeated, it converges. When a
-/// step fails, accounts that this call made are deleted again.
+/// Creates an administrator, or makes the owner of an existing account one. Idempotent: a repetition completes an
+/// interrupted call. When a step fails, accounts that this call created are deleted again.
 pub async fn create_administrator_account(
     app: App,
     permit: Appoint,
@@ -187,11 +188,11 @@ struct Made {
 }
 
 impl Made {
-    /// Deletes it, as far as that goes, unless rights hang on it by now: by this call or by another one, which
-    /// found the account. A repetition does the rest then.
+    /// Deletes the created accounts where possible, unless they have rights by now, from this call or from another one
+    /// that found the account. In that case, repeating the call completes the work.
     async fn undo(&self, app: &App) {
         if let Err(error) = self.try_to_undo(app).await {
-            // They have no rights, and a repetition of the call takes them up.
+            // The accounts have no rights, and a repetition of the call uses them.
             tracing::warn!(error = %error, "accounts that aren't needed stay");
         }
     }
@@ -217,7 +218,7 @@ impl Made {
     }
 }
 
-/// Removes the claims of an account that isn't needed; false, and nothing, where it was granted orgs.
+/// Removes the claims of an account that isn't needed. False, without a write, when the account was granted orgs.
 fn undo(state: &State<'_>) -> Decision<'static, bool> {
     if !state.granted().is_empty() {
         return Decision::Keep(false);
@@ -252,7 +253,7 @@ async fn appoint(
     };
     let admin_uid = admin.uid.clone();
     let (assessment, roar_uid) = match bind_accounts(app, by, &admin, request, made).await {
-        // Another call made the assessment account first; its is the one.
+        // A concurrent call created the assessment account first; use that account.
         Err(error) if error.status == Status::AlreadyExists && made.assessment.is_some() => {
             if let Some(uid) = made.assessment.take() {
                 app.accounts.assessment.delete(&uid).await?;
@@ -282,7 +283,7 @@ async fn appoint(
     Ok(Appointed { admin_uid: admin_uid.into(), assessment_uid: assessment_uid.into(), roar_uid: roar_uid.into() })
 }
 
-/// Finds or makes the assessment account and binds it; with it, the ID of the user's documents.
+/// Finds or creates the assessment account and binds it; returns it with the ID of the user's documents.
 async fn bind_accounts(
     app: &App,
     by: &str,
@@ -306,9 +307,9 @@ async fn bind_accounts(
     Ok((assessment, roar_uid))
 }
 
-/// Somebody with an account already is for super admins to appoint, or for those who administer them: anybody
-/// else could make anybody's account theirs. And an address that isn't verified says little about whose account
-/// it is; rights meant for its owner don't go there.
+/// An existing account may be made an administrator's only by super admins and by callers who administer its user:
+/// otherwise any caller could take over any account. And an unverified address doesn't prove who owns the account, so
+/// rights meant for the owner of the address aren't given to it.
 async fn check_existing(
     app: &App,
     requester: &Requester,
@@ -319,7 +320,7 @@ async fn check_existing(
     let known = Claims::read(&account.uid, document.as_ref());
     let is_known = account.email_verified || known.administers_all(&request.admin_orgs);
     if requester.claims.super_admin || (is_known && looks_after(app, requester, &account.uid).await?) {
-        // An account that's made usable again would be one of somebody who stays suspended.
+        // A suspended user stays suspended, so their account must not be made usable here.
         return match known.suspended {
             true => {
                 let message = "The account with this e-mail address is suspended. Lift that first (updateUserRecord with disabled: false).";
@@ -332,7 +333,7 @@ async fn check_existing(
     Err(FunctionError::new(Status::AlreadyExists, message))
 }
 
-/// Lets an account sign in again, and gives it a name if it has none.
+/// Enables an account again, and gives it a name if it has none.
 async fn revive(app: &App, by: &str, account: &Account, name: &Name) -> Result<(), FunctionError> {
     let update = AccountUpdate {
         disabled: account.disabled.then_some(false),
@@ -351,7 +352,8 @@ async fn revive(app: &App, by: &str, account: &Account, name: &Name) -> Result<(
     Ok(())
 }
 
-/// Lets the assessment account be signed in to through the account of the admin project.
+/// Links the assessment account with the account of the admin project, so that signing in to the latter also signs in
+/// to the former.
 async fn link(app: &App, assessment: &Account, admin_uid: &str) -> Result<(), FunctionError> {
     let provider = admin_provider(app.accounts.admin.project());
     let one_project = app.accounts.assessment.project() == app.accounts.admin.project();
@@ -364,7 +366,7 @@ async fn link(app: &App, assessment: &Account, admin_uid: &str) -> Result<(), Fu
     Ok(())
 }
 
-/// An account that its user sets a password for: the one that it's made with nobody learns.
+/// Creates an account with a random password that nobody learns; the user sets a password of their own.
 async fn create(
     app: &App,
     accounts: &Accounts,
@@ -372,18 +374,18 @@ async fn create(
     has_address: bool,
     made: &mut Option<String>,
 ) -> Result<Created, FunctionError> {
-    // As long as Firebase makes them.
+    // As long as the UIDs that Firebase creates.
     let uid: String = [app.context.document_id(), app.context.document_id()].concat().chars().take(28).collect();
     let is_personal = accounts.project() == app.accounts.admin.project();
     let new = NewAccount {
         email: has_address.then(|| request.email.clone()),
         display_name: is_personal.then(|| request.name.display()),
-        // Without an address there's nothing to use a password with.
+        // Without an address, nobody can sign in with a password.
         password: has_address
             .then(|| SecretString::from([app.context.document_id(), app.context.document_id()].concat())),
         ..NewAccount::default()
     };
-    // Also where the answer is lost.
+    // Noted before the call, in case the account is created and the answer is lost.
     *made = Some(uid.clone());
     match accounts.create(&uid, &new).await {
         Ok(()) => Ok(Created::Now(Account { uid, email: new.email, ..Account::default() })),
@@ -398,15 +400,15 @@ async fn create(
 
 /// An account with the address.
 enum Created {
-    /// Made by this call.
+    /// The account was created by this call.
     Now(Account),
-    /// Made by another one since this one looked.
+    /// The account was created by a concurrent call since this call looked for it.
     Meanwhile(Account),
 }
 
-/// The account in the assessment project: the one that's bound already, the one that is shown to be the same
-/// person's, or a new one. Anybody can register with any address there; so what has the address without having
-/// verified it is a stranger's, and the new account goes without one.
+/// The account in the assessment project: the account that is bound already, an account that is proven to belong to the
+/// same person, or a new one. Anybody can register with any address in that project. So an account that has the address
+/// without having verified it counts as another person's, and the new account is created without an address.
 async fn assessment_account(
     app: &App,
     admin: &Account,
@@ -437,7 +439,7 @@ async fn assessment_account(
         created = create(app, accounts, request, false, &mut made.assessment).await?;
     }
     let (Created::Now(mut account) | Created::Meanwhile(mut account)) = created;
-    // At once, so that another call that finds the address finds whose it is.
+    // Linked at once, so that a concurrent call that finds the address also finds the owner of the account.
     link(app, &account, &admin.uid).await?;
     account.providers.push(Provider { provider_id: provider, raw_id: admin.uid.clone() });
     Ok(account)

@@ -1,7 +1,7 @@
-//! What a change of a user's document means (docs/domain/assignments.md#when-a-student-changes). Pure.
+//! Classifies a change of a user's document (docs/domain/assignments.md#when-a-student-changes). Pure.
 //!
-//! A date of birth is a correction, a grade a promotion, an org a move, the rest a plain edit; each kind affects
-//! different documents. Only changes that [`changes`] reports cost anything.
+//! A changed date of birth is a correction, a changed grade a promotion, a changed org a move, anything else a plain
+//! edit; each kind affects different documents. Only changes that [`changes`] reports cause reads and writes.
 
 use crate::documents::sync_notes::field;
 use crate::documents::user::age::{date_of_birth, day};
@@ -13,29 +13,31 @@ use crate::fields;
 use crate::orgs::OrgLists;
 use crate::store::{Fields, Timestamp, Value};
 
-/// What changed about a user, as far as other documents depend on it.
+/// The parts of a user that changed, as far as other documents depend on them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UserChange {
-    /// What determines who assigns to the user: their orgs, their type, or whether they're archived.
+    /// A change that affects which administrations the user is assigned: of their orgs, their type, or whether they are
+    /// archived.
     pub orgs: bool,
-    /// Their grade.
+    /// The grade changed.
     pub grade: bool,
-    /// Their date of birth, to a day that's past, or that nobody knows any more.
+    /// The date of birth was removed, or changed to a day in the past.
     pub birth: bool,
-    /// Anything else that assignments show of them.
+    /// Any other field changed that assignments show.
     pub details: bool,
-    /// Orgs that they left with this change.
+    /// The orgs that the user left with this change.
     pub left: OrgLists,
     /// The user wasn't followed before, so no runs have to be updated.
     pub new: bool,
-    /// The grade or date of birth was unknown before: this is no promotion, and it assigns what applies.
+    /// The grade or date of birth was unknown before: this isn't a promotion, and the user is assigned everything that
+    /// applies now.
     pub learnt: bool,
-    /// Their student data until now, where it changed. What the event alone knows, so it isn't kept with a change
-    /// that's to be followed again.
+    /// The student data before the change, where it changed. Only the event has this data, so it isn't stored with a
+    /// change that is to be followed again later.
     pub data_before: Option<Fields>,
 }
 
-/// Fields that assignments show of a user, beside the student data.
+/// Fields of a user that assignments show, beside the student data.
 const SHOWN: [&str; 5] = [
     user::field::NAME,
     user::field::ASSESSMENT_PID,
@@ -43,17 +45,17 @@ const SHOWN: [&str; 5] = [
     user::field::EMAIL,
     user::field::USERNAME,
 ];
-/// Student data with rules of its own.
+/// Fields of the student data that have their own rules for changes.
 const RULED: [&str; 3] = [user::field::DOB, user::field::GRADE, user::field::SCHOOL_LEVEL];
 
-/// What changed from `before` (`None`: the user is new) to `after`. Nothing, for users whose type isn't one
-/// of `types` and wasn't: they get no assignments.
+/// The change from `before` (`None`: the user is new) to `after`. No change for users whose type is none of `types`,
+/// before and after: such users get no assignments.
 pub fn changes(before: Option<&Fields>, after: &Fields, types: &[String], now: Timestamp) -> UserChange {
     if ![before, Some(after)].into_iter().flatten().any(|user| is_of_type(user, types)) {
         return UserChange::default();
     }
     let born = date_of_birth(after).filter(|born| *born <= day(now));
-    // Of somebody who got no assignments before, nothing was followed.
+    // A user of another type had no assignments before, so nothing was followed.
     let Some(before) = before.filter(|former| is_of_type(former, types)) else {
         return UserChange {
             orgs: true,
@@ -86,7 +88,7 @@ fn has_grade(user: &Fields) -> bool {
     user::in_student_data(user, user::field::GRADE).and_then(grade_text).is_some_and(|grade| !grade.is_empty())
 }
 
-/// The former student data, if any of it has changed that people or rosters give.
+/// The former student data, if any field has changed that people or rosters set.
 fn data_before(before: &Fields, after: &Fields) -> Option<Fields> {
     let given = |user: &Fields| {
         let mut data = user::student_data(user).cloned().unwrap_or_default();
@@ -122,17 +124,17 @@ fn other_data(user: &Fields) -> impl PartialEq + '_ {
 }
 
 impl UserChange {
-    /// True when there's something to do.
+    /// True when the change affects other documents.
     pub fn matters(&self) -> bool {
         self.orgs || self.grade || self.birth || self.details
     }
 
-    /// What of it the user's copy shows.
+    /// The parts of the change that the user's de-identified copy shows.
     pub fn of_copy(&self) -> CopiedParts {
         CopiedParts { orgs: self.orgs, grade: self.grade, birth: self.birth }
     }
 
-    /// What either asks for.
+    /// Combines both changes.
     pub fn merged(mut self, other: &UserChange) -> UserChange {
         self.left.extend(&other.left);
         UserChange {
@@ -147,7 +149,7 @@ impl UserChange {
         }
     }
 
-    /// As a document keeps it.
+    /// The change as a document stores it.
     pub fn to_fields(&self) -> Fields {
         fields! {
             field::ORGS => self.orgs,

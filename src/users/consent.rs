@@ -1,8 +1,9 @@
-//! What people signed, kept where no client writes: `users/{roarUid}/consents/{digest}`.
+//! The service's record of consents, in `users/{roarUid}/consents/{digest}`, where no client can write.
 //!
-//! Clients add to `legal` of the user's own document, with a date of their own making; the security rules let nothing of
-//! it be changed or taken away. This is the service's own record: what was there when, by the store's time. What
-//! disappears from `legal` by other ways leaves its record, and one of its going.
+//! Clients add entries to `legal` in the user's own document, with a date that they choose; the security rules prevent
+//! entries from being changed or removed. This record is the service's own: it says which entry was there at which time
+//! of the store. An entry that disappears from `legal` in another way keeps its record, and its disappearance is
+//! recorded, too.
 
 use std::collections::BTreeSet;
 
@@ -14,12 +15,12 @@ use crate::store::order::encode;
 use crate::store::size::value_size;
 use crate::store::{DocPath, Fields, Precondition, Result, Timestamp, Value, Write};
 
-/// Records that one event makes: whoever fills `legal` by other ways than the pages' makes no more of them.
+/// The most records that one event makes, which bounds the effect of filling `legal` with invented entries.
 const MOST: usize = 50;
-/// The most bytes of an entry that its record repeats; of a larger one it has the digest.
+/// The most bytes of an entry that its record repeats; the record of a larger entry has only its digest.
 const MOST_BYTES: usize = 10_000;
 
-/// An entry of `legal`: what somebody signed once.
+/// An entry of `legal`: one consent to one version of a form.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
     form: String,
@@ -27,10 +28,10 @@ struct Entry {
     digest: String,
 }
 
-/// What an event of a user's document says was signed, and what has gone: the records that are to be made, each of which
-/// is made once. `at` is the store's time of the change.
+/// The records to make for an event of a user's document: of entries that were added and of entries that disappeared.
+/// Each is recorded only once. `at` is the store's time of the change.
 ///
-/// No read; a write for each entry that's new or has gone. The commit conflicts where a record is there already.
+/// No read; a write for each entry that was added or disappeared. The commit conflicts where a record exists already.
 pub fn records(user: &DocPath, before: Option<&Fields>, after: &Fields, at: Timestamp) -> Result<Vec<Write>> {
     let legal = |fields: Option<&Fields>| fields.and_then(|fields| fields.get(user::field::LEGAL)).cloned();
     let (held, legal_now) = (legal(before), legal(Some(after)));
@@ -55,7 +56,7 @@ pub fn records(user: &DocPath, before: Option<&Fields>, after: &Fields, at: Time
     gone.chain(signed).take(MOST).map(record).collect()
 }
 
-/// The entries of `legal`: `{form: {version: [entry, …]}}`. What has another shape is an entry by itself.
+/// The entries of `legal`: `{form: {version: [entry, …]}}`. A value of any other shape counts as one entry.
 fn entries(legal: Option<&Value>) -> Vec<(Entry, Value)> {
     let mut entries = Vec::new();
     for (form, versions) in legal.and_then(Value::as_map).into_iter().flatten() {
@@ -91,7 +92,7 @@ fn record(entry: &Entry, signed: &Value) -> Fields {
     record
 }
 
-/// Names of forms and versions are short; what isn't is no name.
+/// Shortens names of forms and versions; longer texts aren't real names.
 fn shortened(text: &str) -> String {
     text.chars().take(200).collect()
 }

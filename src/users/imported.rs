@@ -10,22 +10,22 @@ use crate::documents::user::same::{fold_address, fold_name};
 use crate::fields;
 use crate::store::{Fields, Timestamp, Value};
 
-/// In a users document: the digests.
+/// The field of a users document that holds the digests.
 pub const IMPORTED: &str = user::field::IMPORTED_IDENTITY;
 
-/// Address, name and birth of a person, as they're compared, and as digests.
+/// Digests of a person's address, name and birth, in the normal form in which they are compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Imported {
-    /// Of the address.
+    /// Digest of the address.
     pub email: Option<String>,
-    /// Of the first and the last name.
+    /// Digest of the first and the last name.
     pub name: Option<String>,
-    /// Of the day of birth.
+    /// Digest of the day of birth.
     pub dob: Option<String>,
 }
 
 impl Imported {
-    /// Of a person; a name counts only where both its parts are known.
+    /// The digests of a person; a name counts only where both its parts are known.
     pub fn of(email: Option<&str>, first: Option<&str>, last: Option<&str>, born: Option<Timestamp>) -> Imported {
         let [first, last] = [first, last].map(|part| fold_name(part.unwrap_or_default()));
         let email = email.map(fold_address).filter(|email| !email.is_empty());
@@ -36,14 +36,14 @@ impl Imported {
         }
     }
 
-    /// As a users document keeps them.
+    /// Reads the digests from a users document.
     pub fn read(user: &Fields) -> Imported {
         let held = user.get(IMPORTED).and_then(Value::as_map);
         let text = |name: &str| held.and_then(|held| held.get(name)).and_then(Value::as_str).map(str::to_owned);
         Imported { email: text(user::field::EMAIL), name: text(user::field::NAME), dob: text(user::field::DOB) }
     }
 
-    /// For a users document; `None` where nothing is known.
+    /// The value for a users document; `None` where nothing is known.
     pub fn to_value(&self) -> Option<Value> {
         let parts = [(user::field::EMAIL, &self.email), (user::field::NAME, &self.name), (user::field::DOB, &self.dob)];
         let known = parts.into_iter().filter_map(|(name, part)| Some((name.to_owned(), Value::from(part.as_deref()?))));
@@ -51,7 +51,7 @@ impl Imported {
         (!known.is_empty()).then_some(Value::Map(known))
     }
 
-    /// True when both are one person: the same address and name, and no other birth.
+    /// True when both are one person: the same address and name, and no different birth.
     pub fn is_of(&self, other: &Imported) -> bool {
         let same = |one: &Option<String>, other: &Option<String>| one.is_some() && one == other;
         let is_as_old = self.dob.as_ref().zip(other.dob.as_ref()).is_none_or(|(one, other)| one == other);
@@ -59,7 +59,7 @@ impl Imported {
     }
 }
 
-/// The write's fields for a user who has none of the digests yet, or other ones.
+/// The fields to write for a user whose document lacks the digests or has other ones.
 pub fn imported_fields(imported: &Imported, user: &Fields) -> Fields {
     match imported.to_value() {
         Some(value) if user.get(IMPORTED) != Some(&value) => fields! { IMPORTED => value },

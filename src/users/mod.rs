@@ -1,4 +1,4 @@
-//! Users: what the rules need to know from a person's document, and the effects of its changes.
+//! Users: the data that the rules read from a user's document, and the effects of its changes.
 
 pub mod administrator;
 pub mod change;

@@ -1,4 +1,4 @@
-//! Names of people, as they're sent and stored. Pure.
+//! Names of people, as they are sent and stored. Pure.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use crate::runtime::FunctionError;
 use crate::runtime::edge::{Wrong, by_value, read_part};
 use crate::store::Value;
 
-/// Longer than any part of a name.
+/// The longest part of a name that is accepted; real ones are shorter.
 const LONGEST: usize = 200;
 
 /// A person's name.
@@ -21,13 +21,13 @@ const LONGEST: usize = 200;
 pub struct Name {
     /// Given name.
     pub first: String,
-    /// What's between.
+    /// Middle name.
     pub middle: Option<String>,
     /// Family name.
     pub last: String,
 }
 
-/// Names aren't for logs.
+/// Hides names from logs.
 impl std::fmt::Debug for Name {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("Name(…)")
@@ -81,7 +81,7 @@ impl JsonSchema for Name {
 }
 
 impl Name {
-    /// Refuses parts that are too long; `field` is the name's.
+    /// Refuses parts that are too long; `field` is the path of the name in the request.
     pub fn check(&self, field: &str) -> Checked<()> {
         let parts = [Some(&self.first), self.middle.as_ref(), Some(&self.last)];
         let is_long = parts.into_iter().flatten().any(|part| part.chars().count() > LONGEST);
@@ -102,7 +102,7 @@ impl Name {
         Ok(Name { first: first.to_owned(), middle: middle.map(str::to_owned), last: last.to_owned() })
     }
 
-    /// As documents hold it: always all three parts (docs/domain/documents.md#users).
+    /// The name as documents store it: always all three parts (docs/domain/documents.md#users).
     pub fn to_value(&self) -> Value {
         let middle = self.middle.as_deref().map_or(Value::Null, Value::from);
         Value::Map(
@@ -110,7 +110,7 @@ impl Name {
         )
     }
 
-    /// As accounts show it.
+    /// The name as accounts show it.
     pub fn display(&self) -> String {
         format!("{} {}", self.first, self.last)
     }

@@ -1,7 +1,7 @@
 //! The PID, which identifies a student where no name may be used (docs/domain/documents.md#pid).
 
-/// `assessmentPid`: how the district and the school are called for short, as far as they have such names, and the CRC-32
-/// of the e-mail address in hexadecimal digits, joined by hyphens.
+/// `assessmentPid`: the abbreviations of the district and the school, as far as they have any, and the CRC-32 of the
+/// e-mail address in hexadecimal digits, joined by hyphens.
 pub fn assessment_pid(abbreviations: &[&str], email: &str) -> String {
     let checksum = format!("{:x}", crc32fast::hash(email.as_bytes()));
     let parts: Vec<&str> = abbreviations.iter().copied().chain([checksum.as_str()]).collect();
@@ -14,7 +14,7 @@ mod tests {
 
     #[test]
     fn pids() {
-        // The check value of CRC-32; digits aren't padded.
+        // `cbf43926` is the standard check value of CRC-32. The digits aren't padded.
         assert_eq!(assessment_pid(&["WCU", "OAK"], "123456789"), "WCU-OAK-cbf43926");
         assert_eq!(assessment_pid(&["WCU"], ""), "WCU-0");
         assert_eq!(assessment_pid(&[], "ada@school.example"), format!("{:x}", crc32fast::hash(b"ada@school.example")));

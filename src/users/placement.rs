@@ -1,27 +1,27 @@
-//! Which orgs somebody is in, beside what is above their schools and classes: whoever is in a class is in its school
-//! and district (docs/domain/orgs.md#placement-of-people). Pure.
+//! The orgs that a user must be in because of their schools and classes: a member of a class is also a member of its
+//! school and district (docs/domain/orgs.md#placement-of-people). Pure.
 
 use crate::documents::user::orgs::CURRENT;
 use crate::orgs::{OrgKey, OrgLists, OrgTree, OrgType};
 use crate::store::{FieldPath, Fields, Value};
 
-/// What of a user's current orgs isn't as their schools and classes have it.
+/// How a user's current orgs differ from those that their schools and classes require.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misplaced {
-    /// Orgs above them that the user isn't in.
+    /// Orgs above the user's schools and classes that the user isn't in.
     pub missing: Vec<OrgKey>,
-    /// Districts that the user is in, though all of their schools and classes are in others.
+    /// Districts that the user is in although all of their schools and classes are in other districts.
     pub stray: Vec<OrgKey>,
 }
 
-/// What differs about a user's orgs; `None` when nothing does.
+/// The differences of a user's orgs; `None` when there are none.
 pub fn misplaced(current: &OrgLists, tree: &OrgTree) -> Option<Misplaced> {
     let below = current.iter().filter(|(of, _)| matches!(of, OrgType::School | OrgType::Class)).collect::<OrgLists>();
     let above = tree.read_orgs(&below);
     let missing = above.iter().filter(|(of, id)| !current.contains(*of, id));
     let missing: Vec<OrgKey> = missing.map(|(of, id)| OrgKey::new(of, id)).collect();
     let is_elsewhere = !above.of(OrgType::District).is_empty();
-    // Somebody may be in a district and in no school of it; but not while they are in schools of others alone.
+    // A user may be in a district without any school, but not while all of their schools are in other districts.
     let stray =
         current.of(OrgType::District).iter().filter(|id| is_elsewhere && !above.contains(OrgType::District, id));
     let stray: Vec<OrgKey> = stray.map(|id| OrgKey::new(OrgType::District, id)).collect();
@@ -29,7 +29,7 @@ pub fn misplaced(current: &OrgLists, tree: &OrgTree) -> Option<Misplaced> {
 }
 
 impl Misplaced {
-    /// The orgs without what is stray, and with what is missing.
+    /// The current orgs without the stray ones, and with the missing ones.
     pub fn mended(&self, current: &OrgLists) -> OrgLists {
         let is_stray = |of: OrgType, id: &str| self.stray.iter().any(|org| org.org_type == of && org.id == id);
         let kept = current.iter().filter(|(of, id)| !is_stray(*of, id));
@@ -37,7 +37,8 @@ impl Misplaced {
     }
 }
 
-/// The lists of a user's document that change with their orgs, and the mask to write them with; `None` when none does.
+/// The lists of a user's document that change with their orgs, and the mask to write them with; `None` when no list
+/// changes.
 pub fn changed_lists(before: &OrgLists, after: &OrgLists) -> Option<(Fields, Vec<FieldPath>)> {
     let (mut fields, mut mask) = (Fields::new(), Vec::new());
     for org_type in OrgType::ALL.into_iter().filter(|org_type| after.of(*org_type) != before.of(*org_type)) {
@@ -72,7 +73,7 @@ mod tests {
         let lists = |ids: &[(OrgType, &'static str)]| ids.iter().copied().collect::<OrgLists>();
         use OrgType::{Class, District, Group, School};
         type Ids = &'static [(OrgType, &'static str)];
-        // The user's orgs; those missing; the stray ones.
+        // The user's orgs; the missing orgs; the stray districts.
         let table: [(Ids, &[&str], &[&str]); 6] = [
             (&[(District, "d2"), (School, "s2"), (Class, "c1")], &[], &[]),
             (&[(District, "d1"), (School, "s2"), (Class, "c1")], &["d2"], &["d1"]),

@@ -1,4 +1,4 @@
-//! The callable `updateUserRecord`: changes of a user's account by those who look after them
+//! The callable `updateUserRecord`: changes a user's account on behalf of those who administer the user
 //! (docs/domain/dashboard.md#updateuserrecord).
 
 use schemars::JsonSchema;
@@ -19,18 +19,18 @@ use crate::runtime::edge::{Open, Wrong, by_value, inline_schemas};
 use crate::runtime::{FunctionError, Status};
 use crate::store::Value;
 
-/// The function.
+/// The function's name in audit records.
 const NAME: &str = "updateUserRecord";
-/// As Firebase has it.
+/// Firebase's minimum length of a password.
 const SHORTEST_PASSWORD: usize = 6;
-/// Longer than any name, address or link of a picture.
+/// The longest name, address or link of a picture that is accepted.
 const LONGEST: usize = 2000;
 /// The longest e-mail address, in bytes.
 const LONGEST_EMAIL: usize = 254;
 /// The fields of `userRecord`.
 const FIELDS: [&str; 7] = ["email", "phoneNumber", "password", "displayName", "photoURL", "disabled", "emailVerified"];
 
-/// A checked request of `updateUserRecord`: whose account, and what changes.
+/// A checked request of `updateUserRecord`: the account, and the fields to change.
 #[derive(Debug)]
 pub struct UserRecordRequest {
     uid: String,
@@ -72,7 +72,7 @@ struct UserRecord {
     email_verified: Option<bool>,
 }
 
-/// Text that an account holds.
+/// A text field of an account.
 struct Entry(String);
 
 impl<'de> Deserialize<'de> for Entry {
@@ -146,7 +146,7 @@ fn update(record: UserRecord) -> Result<AccountUpdate, Wrong> {
     })
 }
 
-/// Something, an `@`, and something with a dot or a host's name; no blanks.
+/// True for a text before an `@`, followed by a host name, without blanks.
 pub fn is_email(text: &str) -> bool {
     let Some((name, host)) = text.rsplit_once('@') else { return false };
     let blank = |c: char| c.is_whitespace() || c.is_control();
@@ -159,8 +159,8 @@ impl NamesUser for UserRecordRequest {
     }
 }
 
-/// Changes the account in the admin project; the one in the assessment project takes over the e-mail
-/// address, by which people are found there, and whether it can be used.
+/// Changes the account in the admin project. The account in the assessment project takes over the e-mail address, by
+/// which people are found in that project, and whether it is disabled.
 pub async fn update_user_record(
     app: App,
     permit: UserAdmin,
@@ -168,7 +168,7 @@ pub async fn update_user_record(
 ) -> Result<Nothing, FunctionError> {
     let UserRecordRequest { mut update, .. } = request;
     let (requester, target) = (&permit.requester, &permit.target);
-    // A verified address opens what a roster holds ready for it.
+    // A verified address gives access to the roster entry with that address.
     if !requester.claims.super_admin && update.email_verified == Some(true) {
         return Err(denied("Only super admins may declare an e-mail address verified."));
     }
@@ -177,17 +177,17 @@ pub async fn update_user_record(
     }
     let account = app.accounts.admin.get(&target.admin_uid).await?;
     let account = account.ok_or_else(|| FunctionError::new(Status::NotFound, "This user has no account."))?;
-    // Rights that an account has in its token only are rights to whoever reads tokens.
+    // Rights that only the account's token has count too, because readers of tokens accept them.
     let held = Claims::read(&target.admin_uid, None).with_token(&account.custom_claims);
     if !target.is_caller && !requester.claims.include(&held) {
         return Err(denied("You don't administer this user."));
     }
-    // A new address is nobody's until it's shown to be theirs. Not every identity provider sees to that.
+    // A new address is unverified until its owner proves it. Not every identity provider resets this flag.
     update = unverified(&update, &account);
     let disables = update.disabled == Some(true) && !account.disabled;
-    // Who is let in again signs in again, also on devices that others took along.
+    // A user who is enabled again must sign in again on every device, including devices that others may have taken.
     update.valid_since = disables.then(|| app.now());
-    // What the other project's account is to follow, also when only that is left of an earlier call.
+    // The fields that the other project's account takes over, also when an earlier call was interrupted before it did.
     let followed = AccountUpdate {
         email: update.email.clone(),
         email_verified: update.email_verified.filter(|_| update.email.is_some()),
@@ -198,13 +198,14 @@ pub async fn update_user_record(
     if update.email == account.email {
         update.email = None;
     }
-    // Who can be reached where is for others to vouch for, or for an e-mail with a link.
+    // Only others than the user may confirm the user's address or phone number; users confirm theirs by an e-mail with
+    // a link.
     let vouched = update.email.is_some() || update.phone_number.is_some() || update.email_verified.is_some();
     if target.is_caller && !requester.claims.super_admin && vouched {
         return Err(denied("You can't change the address of your own account here."));
     }
     if let Some(email) = &update.email {
-        // Asked first, because a change that's taken back signs people out.
+        // Checked before the change, because a change that is rolled back signs people out.
         for accounts in [&app.accounts.admin, &app.accounts.assessment] {
             let held = accounts.find(email).await?;
             let own = |held: &Account| held.uid == account.uid || Some(&held.uid) == target.assessment_uid.as_ref();
@@ -218,16 +219,17 @@ pub async fn update_user_record(
     if update.disabled == Some(false) && !by_super_admin {
         suspension.check_liftable(&app).await?;
     }
-    // First: a call that's cut short leaves somebody suspended rather than at large.
+    // The suspension comes first: an interrupted call leaves the user suspended rather than able to act.
     let suspended = update.disabled == Some(true) && suspension.begin(&app).await?;
     if let Err(error) = change_accounts(&app, target, &update, &followed, &account).await {
-        // What is refused changes nothing; of what fails in another way, nobody knows how far it got.
+        // A refused request changed nothing, so the suspension is lifted. After any other failure, it's unknown which
+        // steps were done.
         if suspended && is_refusal(&error) {
             suspension.lift(&app).await?;
         }
         return Err(error);
     }
-    // Last, for the same reason.
+    // The suspension is lifted last, for the same reason.
     if update.disabled == Some(false) {
         suspension.lift(&app).await?;
     }
@@ -244,7 +246,7 @@ pub async fn update_user_record(
         ("disabled", update.disabled.is_some()),
     ];
     let record = Record {
-        // Which fields; their values are nobody's business.
+        // Records which fields changed, but not their values.
         details: fields! {
             "fields" => Value::strings(changed.iter().filter(|(_, changed)| *changed).map(|(name, _)| *name)),
         },
@@ -254,7 +256,8 @@ pub async fn update_user_record(
     Ok(Nothing {})
 }
 
-/// The two projects stay alike, also when somebody takes the address this moment.
+/// Changes the accounts in both projects, and rolls back when the second change fails, for example because another
+/// account takes the address concurrently.
 async fn change_accounts(
     app: &App,
     target: &Target,
@@ -278,7 +281,7 @@ async fn change_accounts(
     Ok(())
 }
 
-/// True for errors that say what is wrong with the request: it was never carried out.
+/// True for errors that say that the request is invalid: the change wasn't made.
 fn is_refusal(error: &FunctionError) -> bool {
     matches!(
         error.status,
@@ -286,7 +289,7 @@ fn is_refusal(error: &FunctionError) -> bool {
     )
 }
 
-/// A password is never known to be the same.
+/// True when the update changes the account. A password always counts as changed.
 fn changes(update: &AccountUpdate, account: &Account) -> bool {
     let differs = |wanted: &Option<String>, held: &Option<String>| wanted.is_some() && wanted != held;
     update.password.is_some()
@@ -298,7 +301,7 @@ fn changes(update: &AccountUpdate, account: &Account) -> bool {
         || update.email_verified.is_some_and(|verified| verified != account.email_verified)
 }
 
-/// Lets an account of the assessment project follow; its former state, if it's there and was another.
+/// Changes an account of the assessment project; returns its former state if the account exists and was changed.
 async fn follow(accounts: &Accounts, uid: &str, update: &AccountUpdate) -> Result<Option<Account>, FunctionError> {
     if update.email.is_none() && update.disabled.is_none() {
         return Ok(None);
@@ -311,8 +314,8 @@ async fn follow(accounts: &Accounts, uid: &str, update: &AccountUpdate) -> Resul
     Ok(Some(account))
 }
 
-/// The same update, which says that a new address isn't verified: a verified one opens what a roster holds ready for it,
-/// so that's for nobody else to decide.
+/// The same update, with a new address marked as unverified: a verified address gives access to the roster entry with
+/// that address, so the caller must not decide that it is verified.
 fn unverified(update: &AccountUpdate, account: &Account) -> AccountUpdate {
     let is_new = update.email.is_some() && update.email != account.email;
     AccountUpdate { email_verified: update.email_verified.or(is_new.then_some(false)), ..update.clone() }

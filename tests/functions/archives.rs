@@ -104,7 +104,7 @@ async fn what_an_archive_costs() {
     assert_eq!(world.events().await.len(), 0, "an archive sets nothing off");
 }
 
-/// An archive of the functions that this service replaces doesn't say when.
+/// Archives written by the functions that this service replaces don't have the time of the deletion.
 #[tokio::test]
 async fn an_archive_of_an_older_backend_is_replaced() {
     let world = LocalWorld::start().await;
@@ -116,7 +116,7 @@ async fn an_archive_of_an_older_backend_is_replaced() {
     assert_eq!(kept.keys().collect::<Vec<_>>(), ["deletedAt", "new"]);
 }
 
-/// Several deletions of one path, told of at once.
+/// Several deletions of one path, whose events are delivered concurrently.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_deletions_at_once_the_last_is_kept() {
     let world = LocalWorld::start().await;
@@ -134,7 +134,7 @@ async fn of_deletions_at_once_the_last_is_kept() {
     }
 }
 
-/// What this service deletes is archived as well: one more write for each assignment.
+/// Documents that this service deletes are archived as well, at one more write for each assignment.
 #[tokio::test]
 async fn the_assignments_of_a_deleted_administration_are_archived() {
     let world = LocalWorld::start().await;

@@ -1,4 +1,4 @@
-//! What callers with few rights, or none, could try in order to gain more; and moments at which a change could get lost.
+//! Attempts of callers with few rights, or none, to gain more; and races in which a change could get lost.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -573,7 +573,7 @@ async fn a_group_takes_no_codes_and_one_form_of_types() {
     assert_eq!((group.get("validActivationCodes"), group.get("parentOrgType")), (None, Some(&Value::from("family"))));
 }
 
-/// many changes of one person's rights at once.
+/// Many concurrent changes of one person's rights all take effect.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_changes_at_once() {
     let town = Town::open().await;
@@ -802,7 +802,7 @@ async fn a_disabled_user_is_disabled_in_both_projects() {
     assert!(town.assessment_account(&assessment_uid(Role::Admin)).await.expect("an account").disabled);
 }
 
-/// IDs of any length and kind are refused or not found, and nothing fails inside.
+/// IDs of any length and kind are refused or not found, and none causes an internal error.
 #[tokio::test]
 async fn odd_ids_never_fail_inside() {
     let town = Town::open().await;

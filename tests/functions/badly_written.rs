@@ -1,4 +1,4 @@
-//! Documents that clients write badly: one rule on every path.
+//! Documents with invalid or unusual fields, as clients write them: every code path applies the same rule.
 
 use roar_functions::app::Settings;
 use roar_functions::fields;
@@ -58,7 +58,8 @@ async fn look(world: &LocalWorld) -> roar_functions::reconcile::Report {
     report.expect("a trace of it")
 }
 
-/// Created, synced again, moved to, looked at: the same in whatever form the dates come.
+/// An administration is created, synced again, joined by a move and reconciled: the result is the same in whatever form
+/// its dates are stored.
 #[tokio::test]
 async fn dates_that_can_be_read_are_read_on_every_path() {
     let (opened, closed) = ("2026-09-01T00:00:00Z", "2026-12-01T00:00:00Z");
@@ -159,7 +160,7 @@ async fn what_cant_be_read_assigns_nobody_and_says_so() {
     }
 }
 
-/// A document that doesn't say whether its student is archived means that they aren't, on every path.
+/// A student's document without the field `archived` counts as not archived, on every code path.
 #[tokio::test]
 async fn who_isnt_said_to_be_archived_isnt() {
     for unsaid in [None, Some(Value::Null), Some("false".into())] {
@@ -210,8 +211,8 @@ fn upto_5_and_from_6() -> Vec<Value> {
     vec![task("swr", Some(condition("studentData.grade", "GREATER_THAN_OR_EQUAL", "6")))]
 }
 
-/// After a promotion, what applies from then on waits for the next save: that's no difference. What is really missing
-/// is one, also of a student who was promoted.
+/// After a promotion, tasks that newly apply are assigned by the next save, so reconciling reports no difference. An
+/// assignment that is really missing is reported, also for a promoted student.
 #[tokio::test]
 async fn who_waits_for_the_next_save_is_told_from_who_lacks_their_assignment() {
     let grade = |grade: &str| {

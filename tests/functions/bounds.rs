@@ -1,5 +1,6 @@
-//! Every query of the service, with what bounds it. A student, a parent or an admin may write much into the databases;
-//! nothing of it may decide how much a handler reads. Whoever adds a query adds a row, and says why.
+//! Every query of the service, with the bound on the number of documents that it reads. A student, a parent or an admin
+//! may write many documents; none of these may determine how much a handler reads. A new query needs a row here, with
+//! the reason for its bound.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! `createAdministration` past HTTP: rights, refusals that change nothing, repetition, edits.
+//! `createAdministration`, called without HTTP: rights, refusals that change nothing, repetition, edits.
 
 use roar_functions::app::{EditInProgress, Settings};
 use roar_functions::fields;

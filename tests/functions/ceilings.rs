@@ -1,7 +1,7 @@
-//! The dearest thing that each role can do by callables in a minute.
+//! The most expensive requests that each role can make by callables in a minute.
 //!
-//! Every call is bounded by itself, and all calls of a minute by the caller's budget: `runtime::budget` refuses the next
-//! one once it's used up, and lets but a few begin before the first has ended.
+//! Every single call is bounded, and all calls of a minute together by the caller's budget: `runtime::budget` refuses
+//! the next call once the budget is used up, and limits how many calls run concurrently.
 
 use std::collections::BTreeMap;
 
@@ -154,7 +154,7 @@ async fn the_dearest_minute_of_each_role() {
     }
 }
 
-/// What has no bound is for super admins, and nothing but that.
+/// The callables that no budget limits are exactly [`OPERATORS`], and only super admins may call these.
 #[test]
 fn only_operators_work_counts_for_no_budget() {
     let unbounded: Vec<_> =

@@ -1,5 +1,5 @@
-//! What comments and documents cite must be there: files of `docs`, and their headings; and nothing that isn't in the
-//! repository.
+//! Citations in comments and documents must have a target: files of `docs` and headings in them. Texts outside of the
+//! repository may not be cited.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};

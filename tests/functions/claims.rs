@@ -1,4 +1,4 @@
-//! Rights over orgs: given, taken away, and followed by everything that shows them.
+//! Rights over orgs are given and taken away, and everything that is derived from them follows.
 
 use roar_functions::claims::lists::{AdminOrgs, stored};
 use roar_functions::fields;
@@ -309,8 +309,8 @@ async fn what_is_written_costs_little_to_follow() {
     assert_eq!((spent.0.writes, spent.1.writes), (0, 0));
 }
 
-/// One of many: rights are given, taken and edited by hand, by several at once; events come late, twice and in
-/// any order. In the end everything follows the claims.
+/// Random sequences: rights are given, taken and edited by hand concurrently; events come late, twice and in any order.
+/// In the end everything agrees with the claims.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_comes_of_the_events_all_follows_the_claims_shuffled() {
     use rand::rngs::StdRng;
@@ -444,7 +444,8 @@ async fn claims_that_name_anothers_assessment_account_leave_it_alone() {
     assert_eq!(town.admin_account(&target).await.expect("an account").custom_claims["role"], "platform_admin");
 }
 
-/// Firestore takes a megabyte. Rights that come to more are refused, named as what they are, and never tried for ever.
+/// Firestore limits a document to a megabyte. Rights that exceed this are refused with an error that says so, and
+/// aren't retried forever.
 #[tokio::test]
 async fn rights_over_more_than_a_document_holds_are_refused() {
     let town = Town::open().await;

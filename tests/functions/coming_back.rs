@@ -1,4 +1,4 @@
-//! A gap in a roster undoes no work: whoever lost an assignment and may have it again has it as it was.
+//! A gap in a roster undoes no work: a student who lost an assignment and is assigned it again gets it back as it was.
 
 use roar_functions::app::Settings;
 use roar_functions::demo::play::{Step, play};

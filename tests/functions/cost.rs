@@ -1,4 +1,4 @@
-//! What things cost, in billed reads and writes: part of the contract.
+//! The costs of operations in billed reads and writes, which are part of the service's contract.
 
 use roar_functions::store::{Cost, Value};
 use roar_functions::{demo::play, fields};
@@ -77,7 +77,7 @@ fn edited(assessments: &Value, edit: impl Fn(&mut roar_functions::store::Fields)
     Value::Array(assessments)
 }
 
-/// A student's step costs the same whatever the size of the district, and its repetition nothing.
+/// A student's step costs the same whatever the size of the district, and its repetition costs no further writes.
 #[tokio::test]
 async fn a_students_step() {
     let world = LocalWorld::start().await;

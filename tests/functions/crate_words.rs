@@ -1,5 +1,5 @@
-//! The crates know no word of ROAR, so that other backends can be built on them: neither its name, nor its settings
-//! (`ROAR_…`), nor its fields. What is ROAR's is passed to them by `src/`.
+//! The crates contain nothing specific to ROAR, so that other backends can be built on them: neither its name, nor its
+//! settings (`ROAR_…`), nor its fields. `src/` passes everything specific to ROAR to the crates.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! One direction inside `src/`: each room uses those below it, and no file is part of a circle. Read from the imports.
+//! Imports inside `src/` have one direction: each room uses only rooms below it, and no file is part of a circle. This
+//! test reads the imports from the code.
 
 mod source;
 

@@ -1,4 +1,4 @@
-//! What the project says about itself agrees with its code.
+//! The project's documents agree with its code.
 
 use roar_functions::functions;
 use roar_functions::runtime::Trigger;

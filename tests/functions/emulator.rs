@@ -1,4 +1,4 @@
-//! On the real Firestore emulator, with its own events.
+//! Tests on the real Firestore emulator, with the events that it delivers.
 
 use std::time::Duration;
 
@@ -37,7 +37,8 @@ async fn an_administration_reaches_every_student_of_the_district() {
     assert_consistent(world.admin(), &id).await;
 }
 
-/// The pages of administrators, for a super admin, the district's, and one of a school.
+/// The dashboard's pages for administrators, as a super admin, an admin of the district, and an admin of one school see
+/// them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_administration_is_reported() {
     let world = EmulatorWorld::start().await;
@@ -163,7 +164,8 @@ async fn orgs_are_mirrored_and_deletions_archived() {
     }
 }
 
-/// The client library verifies documents that it has only read: the emulator tells of it, though nothing has changed.
+/// The client library verifies documents that it has only read: the emulator sends events for these documents although
+/// they haven't changed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_document_that_is_only_verified_makes_no_work() {
     let world = EmulatorWorld::start().await;

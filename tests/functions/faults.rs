@@ -1,5 +1,5 @@
-//! The accounts fail at any moment, before or after they did what was asked; and callers are cut off at any
-//! moment. Nothing is left half done for good.
+//! Requests to the accounts fail at any moment, before or after they took effect, and callers disconnect at any moment.
+//! A repetition completes every change that was interrupted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -1,6 +1,6 @@
-//! Fields of documents, and collections, are named in the files of their kinds, `src/documents/`: a name that is written
-//! once can be found, changed and explained in one place. This reads the code and fails where a string literal elsewhere
-//! is such a name.
+//! Names of document fields and collections are written only in the files of their kinds, in `src/documents/`: a name
+//! that is written once can be found, changed and explained in one place. This test reads the code and fails where a
+//! string literal elsewhere is such a name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

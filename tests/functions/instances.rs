@@ -1,5 +1,5 @@
-//! Two instances of a service on the same documents, which run the same tasks at the same time: whatever is told twice,
-//! or to both, the end is right.
+//! Two instances of the service run on the same documents and run the same tasks concurrently: the result is right,
+//! even when both instances receive an event or a task, or one receives it twice.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -1,6 +1,6 @@
-//! Orgs and documents that come, change, go and come back, with events twice, late, in any order and at
-//! once, handlers that are cut short anywhere, and answers that get lost: in the end mirrors equal their
-//! orgs, and archives the last deletion.
+//! Orgs and documents are created, changed, deleted and created again, while events come twice, late, in any order and
+//! concurrently, handlers are interrupted anywhere, and answers get lost. In the end mirrors equal their orgs, and
+//! archives contain the state of the last deletion.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

@@ -1,4 +1,4 @@
-//! The process is killed in the middle of its work, again and again.
+//! The process is killed in the middle of its work, repeatedly, and the next process completes the work.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};

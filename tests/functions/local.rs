@@ -1,5 +1,5 @@
-//! A service on the embedded store whose events the test delivers itself: once, three times, late,
-//! shuffled. Its clock stands still.
+//! A service on the embedded store whose events the test delivers itself: once, three times, late, or shuffled. Its
+//! clock doesn't advance by itself.
 
 use std::sync::Arc;
 

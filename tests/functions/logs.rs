@@ -1,5 +1,5 @@
-//! Nothing personal is in the log, however fine: neither of what is sent and stored, nor of what is sent to the
-//! wrong place.
+//! The log contains no personal data at any level: neither from requests and documents, nor from personal data in
+//! fields where none belongs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +36,7 @@ impl<'a> MakeWriter<'a> for Log {
 }
 
 impl Log {
-    /// Incomplete everything that this thread, which runs all tasks, has to say.
+    /// Captures all log output of this thread, which runs all tasks.
     fn keep() -> (Log, DefaultGuard) {
         let log = Log::default();
         let subscriber = tracing_subscriber::fmt()

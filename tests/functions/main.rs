@@ -1,4 +1,4 @@
-//! The functions, driven as they are in production: calls over HTTP, events from the store.
+//! Tests of the functions, driven as in production: by calls over HTTP and events from the store.
 
 mod administrators;
 mod archives;

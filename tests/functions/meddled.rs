@@ -1,4 +1,4 @@
-//! A database that something happens to at the worst moments.
+//! A database wrapper for tests that causes concurrent changes and lost answers at chosen moments.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! Two users who are one person become one: nothing that either did or may do is lost, everything that's derived
-//! agrees, and a merge that was cut short is finished by the next.
+//! Two users who are one person are merged into one: no work and no right of either is lost, everything that is derived
+//! from them agrees, and repeating an interrupted merge completes it.
 
 use std::time::Duration;
 
@@ -388,7 +388,8 @@ async fn who_cannot_be_merged_is_left_alone() {
     }
 }
 
-/// A district's roster gave the student another ID: the old user lost everything, and a new one began anew.
+/// A district's roster gave a student another ID: the old user lost everything, and a new user started without any
+/// work. Merging the two restores the work.
 #[tokio::test]
 async fn work_of_a_user_who_has_left_counts_too() {
     let world = world().await;

@@ -132,7 +132,7 @@ async fn what_a_mirror_costs() {
     assert_eq!(world.events().await.len(), 0);
 }
 
-/// A value that doesn't equal itself.
+/// A value that doesn't equal itself (NaN) isn't written again and again.
 #[tokio::test]
 async fn a_number_that_is_none_ends_too() {
     let world = LocalWorld::start().await;
@@ -187,7 +187,7 @@ fn another(world: &LocalWorld, path: &'static str, write: Option<Fields>) -> Box
     })
 }
 
-/// Between a delivery's read and its write, the org changes and the event of that is handled in full.
+/// Between a handler's read and its write, the org changes, and the event of that change is handled completely.
 #[tokio::test]
 async fn an_older_delivery_does_not_have_the_last_word() {
     let named = |name: &str| fields! { "name" => name };

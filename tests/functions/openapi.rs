@@ -1,4 +1,4 @@
-//! The OpenAPI document is true: its examples are taken, and what comes back is what it says.
+//! The OpenAPI document agrees with the service: its example requests are accepted, and answers match its schemas.
 
 use roar_functions::accounts::NewAccount;
 use roar_functions::cli::json::fields_from_json;

@@ -1,4 +1,4 @@
-//! Loading the org hierarchy: what it reads, however wide the tree.
+//! Loading the org hierarchy: the reads that it needs, however wide the tree is.
 
 use roar_functions::fields;
 use roar_functions::orgs::{OrgLists, OrgType, Reach, load_tree};

@@ -1,4 +1,5 @@
-//! What of claims gets into tokens, whatever else is written with them; and many who write them at once.
+//! The claims that are published in tokens, whatever other claims are written with them; and many concurrent writers of
+//! claims.
 
 use futures::future::join_all;
 use roar_functions::accounts::Account;
@@ -96,7 +97,7 @@ async fn a_repeated_event_writes_nothing_more() {
     assert_eq!(town.everything().await, before.1);
 }
 
-/// Grants commute, so all of them succeed, however many come at once.
+/// Grants commute, so all of them succeed, however many are made concurrently.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_grants_for_one_person_at_once_all_succeed() {
     const CALLS: usize = 48;

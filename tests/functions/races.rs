@@ -1,4 +1,4 @@
-//! What went wrong in the functions that this service replaces, one test each; and other collisions.
+//! Regressions of the functions that this service replaces, with one test for each; and other races.
 
 use roar_functions::demo::play::{Step, play};
 use roar_functions::fields;
@@ -102,7 +102,7 @@ async fn every_update_leaves_right_counts() {
     assert_eq!(assignments(world.admin(), &id).await.len(), STUDENTS);
 }
 
-/// A removal whose chunks are still to run, and an addition that comes over it.
+/// An org is removed, and added again before all chunks of the removal have run.
 #[tokio::test]
 async fn a_removal_that_races_an_addition_loses_no_assignment() {
     let world = LocalWorld::start().await;
@@ -211,7 +211,7 @@ async fn the_assignment_of_a_deleted_user_leaves_the_counts_once() {
     assert_consistent(world.admin(), &id).await;
 }
 
-/// An assignment made by hand isn't known to the student's lists; a sync finds it all the same.
+/// An assignment that was made by hand isn't in the student's lists; a sync finds it nevertheless.
 #[tokio::test]
 async fn an_assignment_made_by_hand_is_taken_over() {
     let world = paused().await;
@@ -344,7 +344,7 @@ async fn an_old_format_edited_into_the_new_one_keeps_its_students() {
     assert_consistent(world.admin(), &id).await;
 }
 
-/// A client re-saves it as format 2 and leaves the old arrays where they are.
+/// A client saves an administration again as format 2, and leaves the old arrays unchanged.
 #[tokio::test]
 async fn arrays_left_from_the_old_format_are_no_additions() {
     let world = LocalWorld::start().await;
@@ -364,7 +364,7 @@ async fn arrays_left_from_the_old_format_are_no_additions() {
     assert_consistent(world.admin(), &id).await;
 }
 
-/// An org that a client adds to a format 2 document's arrays is folded into its minimal orgs.
+/// An org that a client adds to the arrays of a format 2 document is added to its minimal orgs.
 #[tokio::test]
 async fn an_org_added_to_the_arrays_is_assigned() {
     let world = LocalWorld::start().await;
@@ -411,7 +411,7 @@ async fn students_who_stay_assigned_through_another_org_keep_their_work() {
     assert_consistent(world.admin(), &id).await;
 }
 
-/// A document that can't be stored ends the sync with a reason; the next save tries again.
+/// A document that can't be stored ends the sync with a reason; the next save retries.
 #[tokio::test]
 async fn a_sync_that_cannot_succeed_says_so() {
     let world = LocalWorld::start().await;
@@ -444,7 +444,7 @@ async fn a_sync_that_cannot_succeed_says_so() {
     assert_consistent(world.admin(), &id).await;
 }
 
-/// An edit and its undoing while the plan is at work: the sync still ends.
+/// An administration is edited, and the edit is undone, while a plan is being made: the sync still ends.
 #[tokio::test]
 async fn an_edit_undone_before_anybody_looks_does_not_stop_the_sync() {
     let world = paused().await;

@@ -1,4 +1,4 @@
-//! Everything that reconciling looks for is broken, found, mended, and stays mended.
+//! Every difference that reconciling looks for is introduced, found and repaired, and stays repaired.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -261,7 +261,7 @@ async fn all_at_once() {
     assert_mended(&world, &id, "all at once").await;
 }
 
-/// Assignments made by older functions, without records, and counts that these got wrong.
+/// Older functions made assignments without records, and wrong counts.
 #[tokio::test]
 async fn an_older_database_is_adopted() {
     let (world, id) = world().await;
@@ -332,7 +332,7 @@ async fn a_sync_under_way_is_left_alone() {
     assert!(reconcile(&world, &id, true).await.agrees);
 }
 
-/// Of a closed administration, students' orgs are history.
+/// In a closed administration, the students' orgs stay as they were when it was open.
 #[tokio::test]
 async fn a_closed_administration_keeps_its_assignments() {
     let (world, id) = world().await;
@@ -349,7 +349,7 @@ async fn a_closed_administration_keeps_its_assignments() {
     assert_mended(&world, &id, "closed").await;
 }
 
-/// Students start and complete tasks all the while.
+/// Counts are repaired while students start and complete tasks.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn students_at_work_are_not_disturbed() {
     let (world, id) = world().await;
@@ -393,7 +393,7 @@ async fn students_at_work_are_not_disturbed() {
     }
 }
 
-/// Two at once don't mend the same difference twice.
+/// Two concurrent reconciliations don't repair the same difference twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_reconcile_at_once() {
     let (world, id) = world().await;
@@ -408,7 +408,7 @@ async fn two_reconcile_at_once() {
     }
 }
 
-/// Older functions keep no record of a sync, and other lists of orgs.
+/// Older functions keep no record of a sync, and have other lists of orgs.
 #[tokio::test]
 async fn an_administration_of_older_functions_is_adopted_once() {
     let (world, id) = world().await;
@@ -428,7 +428,7 @@ async fn an_administration_of_older_functions_is_adopted_once() {
     assert_eq!(adopt(&world.service.app, Some("unknown")).await.expect("nothing to do"), [""; 0]);
 }
 
-/// Who came after it was closed isn't assigned what others did then.
+/// A student who came after the administration was closed isn't assigned it, though others in the same classes were.
 #[tokio::test]
 async fn a_closed_administration_of_older_functions_assigns_nobody() {
     let (world, id) = world().await;

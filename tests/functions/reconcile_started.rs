@@ -1,4 +1,4 @@
-//! Reconciling as operators start it: by a call, on the command line; and on the real emulator.
+//! Reconciling as operators start it: by a call, on the command line, and on the real emulator.
 
 use std::time::Duration;
 

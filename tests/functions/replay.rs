@@ -1,4 +1,4 @@
-//! Events come twice, late and out of order: the documents end the same.
+//! Events come twice, late and out of order, and the resulting documents are the same.
 
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};

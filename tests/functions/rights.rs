@@ -1,4 +1,4 @@
-//! Every callable asked by every kind of caller: what is said agrees with the table in the documentation.
+//! Every callable is called by every kind of caller: the results agree with the table in the documentation.
 
 use std::collections::BTreeSet;
 

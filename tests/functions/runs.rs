@@ -155,7 +155,7 @@ fn flags(assignment: &Fields) -> (Option<bool>, Option<bool>) {
     (assignment["started"].as_bool(), assignment["completed"].as_bool())
 }
 
-/// As a page's list of tasks, read before the service noted the runs, would have it.
+/// A browser writes back a list of tasks that it read before the service noted the runs.
 #[tokio::test]
 async fn runs_that_a_client_leaves_out_are_noted_again() {
     let school = School::open().await;
@@ -392,7 +392,7 @@ async fn what_a_step_of_a_run_costs() {
     school.settle().await;
 }
 
-/// The first step's writes are there, the second step never ran.
+/// The first step's writes exist, but the second step never ran.
 #[tokio::test]
 async fn an_event_that_comes_again_finishes_what_was_begun() {
     let school = School::open().await;
@@ -454,9 +454,8 @@ async fn two_runs_that_end_at_once_leave_one_best() {
     school.settle().await;
 }
 
-/// A run's creation has been read but the assignment isn't written yet when the run is deleted; so the
-/// assignment stands as it should when the deletion's event looks at it, and the older state is
-/// written afterwards.
+/// A run is created and then deleted. The handler of its creation has read the run but not yet written the assignment,
+/// so the deletion's handler finds nothing to change; afterwards the first handler writes the older state.
 #[tokio::test]
 async fn what_is_written_from_an_older_state_is_put_right() {
     const ATTEMPTS: usize = 50;

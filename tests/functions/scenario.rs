@@ -1,4 +1,4 @@
-//! The life of an administration, step by step, as clients write it.
+//! The life of an administration, step by step, written as clients write it.
 
 use roar_functions::demo::play::{Step, play};
 use roar_functions::store::{DocPath, Value, Write};

@@ -1,4 +1,4 @@
-//! The threat model (`docs/security.md`) names tests; each of them must be there.
+//! The threat model (`docs/security.md`) names tests; each named test must exist.
 
 use std::path::{Path, PathBuf};
 

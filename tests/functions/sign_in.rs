@@ -1,4 +1,5 @@
-//! Who is who in the two projects: `setUidClaims`, its namesake, `associateAssessmentUid`.
+//! Which accounts of the two projects belong to which user: `setUidClaims`, the callable of the same name in the
+//! assessment project, and `associateAssessmentUid`.
 
 use roar_functions::accounts::{AccountUpdate, NewAccount, Provider};
 use roar_functions::fields;
@@ -338,7 +339,8 @@ async fn associations_are_ones_own_or_a_super_admins() {
     assert_eq!(record.get("by"), Some(&Value::from(uid(Role::SuperAdmin))));
 }
 
-/// Whoever finds a super admin's device, with the session of another day, makes no account anybody's by it.
+/// A person who finds a super admin's device, with a session from an earlier day, can't bind any account to a user with
+/// it.
 #[tokio::test]
 async fn super_admins_say_who_is_who_on_a_recent_sign_in_only() {
     let town = Town::open().await;

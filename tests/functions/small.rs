@@ -1,4 +1,4 @@
-//! A hierarchy small enough to think about: D1 { S1 { C1, C2 }, S2 { C3 } }, D2 { S3 { C4 } }.
+//! A hierarchy that is small enough to reason about: D1 { S1 { C1, C2 }, S2 { C3 } }, D2 { S3 { C4 } }.
 
 use roar_functions::orgs::{OrgLists, OrgType};
 use roar_functions::store::{Database, DocPath, Fields, Timestamp, Value, Write};

@@ -1,5 +1,5 @@
-//! The documents at the end of a short life, as people and clients read them. The clock stands still
-//! and IDs count up, so nothing needs to be redacted.
+//! The documents at the end of a short scenario, as people and clients read them. The clock doesn't advance and IDs
+//! count up, so nothing needs to be redacted.
 
 use roar_functions::cli::json::fields_to_json;
 use roar_functions::demo::play::{Step, play};

@@ -1,5 +1,5 @@
-//! Suspensions: nothing is done for somebody from the moment on at which their account is disabled, whatever their token
-//! says.
+//! Suspensions: from the moment at which a user's account is disabled, every request of the user is refused, whatever
+//! their token says.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,7 +36,7 @@ async fn is_suspended(town: &Town, role: Role) -> (bool, bool) {
     (flag(town.document(&format!("userClaims/{}", uid(role))).await), flag(copy))
 }
 
-/// Every callable, the one of every sign-in too.
+/// Every callable is refused, including the one that is called at every sign-in.
 #[tokio::test]
 async fn nothing_is_done_for_who_is_suspended() {
     for role in ROLES {
@@ -52,7 +52,8 @@ async fn nothing_is_done_for_who_is_suspended() {
     }
 }
 
-/// Nor does anybody else make them somebody's again, nor does their account of the other project.
+/// Nobody else can bind the suspended user's accounts to a user again, and their account of the other project gives no
+/// access either.
 #[tokio::test]
 async fn nobody_binds_who_is_suspended() {
     let town = town().await;
@@ -116,7 +117,7 @@ async fn who_disables_an_account_suspends_its_user_and_the_other_way_round() {
     assert!(said.iter().all(|action| actions.contains(action)) && actions.len() == said.len(), "{actions:?}");
 }
 
-/// Whom a super admin has suspended, or who runs the service, an admin of their orgs doesn't let in.
+/// An admin of a user's orgs can't lift a suspension that a super admin or an operator imposed.
 #[tokio::test]
 async fn nobody_lifts_what_somebody_above_them_has_imposed() {
     let town = town().await;
@@ -148,7 +149,8 @@ async fn nobody_lifts_what_somebody_above_them_has_imposed() {
     assert_eq!(error.status, Status::PermissionDenied);
 }
 
-/// Who never signed in has no claims document. The one that says that they're suspended gives no right when it's lifted.
+/// A user who never signed in has no claims document. The document that records their suspension gives no right once
+/// the suspension is lifted.
 #[tokio::test]
 async fn who_never_signed_in_can_be_suspended() {
     let town = town().await;
@@ -173,7 +175,8 @@ async fn who_never_signed_in_can_be_suspended() {
     assert_eq!(town.document("userClaims/nobody").await, None);
 }
 
-/// Whoever writes it, and whoever dies meanwhile: the copy that the assessment database's rules read follows.
+/// The copy that the assessment database's rules read follows a suspension, whoever writes it, and even when the writer
+/// stops in between.
 #[tokio::test]
 async fn the_other_database_follows_a_suspension_by_hand() {
     let town = town().await;
@@ -215,7 +218,8 @@ impl Backend for Broken {
     }
 }
 
-/// To appoint somebody again whose account is disabled makes it usable; nobody who is suspended comes back that way.
+/// Appointing an administrator again whose account is disabled enables the account; a suspended user isn't restored
+/// that way.
 #[tokio::test]
 async fn who_is_suspended_is_not_appointed() {
     let town = town().await;
@@ -233,7 +237,8 @@ async fn who_is_suspended_is_not_appointed() {
     assert_eq!(town.everything().await, before);
 }
 
-/// Merging would hand the rights on, and make the account nobody's, who isn't suspended.
+/// Merging a suspended user is refused: it would give their rights to another user, and leave their account bound to no
+/// suspended user.
 #[tokio::test]
 async fn who_is_suspended_is_not_merged() {
     let town = town().await;
@@ -247,7 +252,7 @@ async fn who_is_suspended_is_not_merged() {
     assert_eq!(town.everything().await, before);
 }
 
-/// Whatever is cut short leaves them suspended, and is finished by asking again.
+/// An interrupted suspension or restoration leaves the user suspended, and repeating the call completes it.
 #[tokio::test]
 async fn what_is_cut_short_leaves_the_safer_state() {
     let town = town().await;
@@ -276,7 +281,7 @@ async fn what_is_cut_short_leaves_the_safer_state() {
     assert_eq!((is_suspended(&town, Role::Student).await.0, disabled().await), (false, false));
 }
 
-/// What is refused changes nothing.
+/// A refused change changes nothing.
 #[tokio::test]
 async fn a_refused_change_suspends_nobody() {
     let town = town().await;
@@ -291,7 +296,8 @@ async fn a_refused_change_suspends_nobody() {
     assert!(!town.admin_account(&uid(Role::Student)).await.expect("an account").disabled);
 }
 
-/// A provider that keeps an address verified when it changes is told that it's not; a super admin may know better.
+/// Some providers keep an address marked as verified when it changes; such an address is marked as unverified. A super
+/// admin may say that it is verified.
 #[tokio::test]
 async fn a_new_address_is_not_verified_whatever_the_provider_makes_of_it() {
     struct Incomplete(Accounts);

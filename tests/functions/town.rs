@@ -1,4 +1,4 @@
-//! A town with every kind of caller: two districts, a family, a group, and who may do what in them.
+//! A town with every kind of caller: two districts, a family, a group, and the rights of each caller in them.
 
 use roar_functions::accounts::{Account, NewAccount};
 use roar_functions::fields;

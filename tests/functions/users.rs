@@ -1,4 +1,4 @@
-//! `syncAssignmentsOnUserUpdate`: what follows a user's change, with exact numbers.
+//! `syncAssignmentsOnUserUpdate`: the effects of a user's change, with exact counts and costs.
 
 use roar_functions::app::Settings;
 use roar_functions::fields;
@@ -358,7 +358,7 @@ async fn what_is_irrelevant_costs_no_read() {
     assert_eq!(cost(&world) - before, Cost::default());
 }
 
-/// The bound that the handler's documentation states, for a wide tree and many administrations.
+/// The bound that the handler's documentation states holds for a wide tree and many administrations.
 #[tokio::test]
 async fn a_move_costs_what_concerns_the_student() {
     let world = LocalWorld::start().await;
@@ -401,7 +401,7 @@ async fn a_move_costs_what_concerns_the_student() {
     assert_consistent(world.admin(), "a7").await;
 }
 
-/// A user who moves while a sync is under way: the chunk has read them before, and commits after the handler.
+/// A user moves while a sync is under way: the chunk has read the user before the move, and commits after the handler.
 #[tokio::test]
 async fn a_sync_that_read_the_user_before_does_not_have_the_last_word() {
     let world = world("2", &[]).await;

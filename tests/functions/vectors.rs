@@ -1,4 +1,4 @@
-//! A roster that is made of vectors: what a sync does knows nothing of Clever, nor of any other provider.
+//! A roster provider that is made of vectors: a sync depends neither on Clever nor on any other provider.
 
 use async_trait::async_trait;
 use futures::StreamExt as _;

@@ -26,9 +26,9 @@ use crate::store::{Database, DocPath, Document, FieldPath, Fields, StoreError, T
 
 /// The accounts to bind, and what the caller says about their user.
 pub struct Binding<'a> {
-    /// The function that does it.
+    /// The function that makes the binding.
     pub function: &'static str,
-    /// The Auth UID, in the admin project, of who does it.
+    /// The Auth UID, in the admin project, of the caller who makes the binding.
     pub by: &'a str,
     /// The account in the admin project.
     pub admin_uid: &'a str,
@@ -36,9 +36,9 @@ pub struct Binding<'a> {
     pub assessment_uid: &'a str,
     /// The ID of the user's documents, where the caller names it.
     pub roar_uid: Option<&'a str>,
-    /// A provider of rosters and the user's ID there.
+    /// The type of a roster provider, and the user's ID at that provider.
     pub identity: Option<(&'a str, Option<&'a str>)>,
-    /// True when the caller is trusted, so that nothing has to prove that the assessment account is the user's.
+    /// True when the caller is trusted, so that no proof is needed that the assessment account is the user's.
     pub is_trusted: bool,
 }
 
@@ -55,7 +55,7 @@ pub struct Bound {
 ///
 /// NOT_FOUND for a missing account, PERMISSION_DENIED when nothing proves that the assessment account is the user's,
 /// ALREADY_EXISTS and FAILED_PRECONDITION for accounts that are bound to others, RESOURCE_EXHAUSTED when the custom
-/// claims don't fit: nothing is written then.
+/// claims don't fit into a token, in which case nothing is written.
 pub async fn bind(app: &App, binding: &Binding<'_>) -> Result<Bound, FunctionError> {
     let mut rounds = Rounds::new(&app.context);
     while rounds.next().await {
@@ -89,10 +89,10 @@ async fn try_to_bind(app: &App, binding: &Binding<'_>) -> Result<Option<Bound>, 
         Some(former) => app.accounts.assessment.get(former).await?.is_some(),
         None => false,
     };
-    // Only the account's ID at the provider proves who it is: an address may be shared.
+    // Only the account's ID at the provider proves which person the account belongs to: people may share an address.
     let by_id = binding.identity.and_then(|(_, id)| id);
     let shows = |entry: &RosterEntry| Some(entry.provider_id.as_str()) == by_id;
-    // A roster's entry may have been linked to somebody who has an account.
+    // The roster entry may have been linked to a user who already has an account.
     let new = entry.as_ref().filter(|entry| entry.admin_uid.is_none());
     for roar_uid in binding.roar_uid.into_iter().chain(new.filter(|new| !shows(new)).map(|new| new.roar_uid.as_str())) {
         check_free(app, roar_uid, admin_uid).await?;
@@ -107,8 +107,8 @@ async fn try_to_bind(app: &App, binding: &Binding<'_>) -> Result<Option<Bound>, 
         true => OrgTree::default(),
         false => snapshot(&app.stores.admin, &held.iter().chain(due.iter()).collect()).await?,
     };
-    // Somebody may have signed in before any roster told of them, and was given their own ID for want of another. Or
-    // they were known as somebody else.
+    // The user may have signed in before any roster named them, and so was given their own UID as the ID of their
+    // documents. Or the account was bound to another user before.
     let other = entry.as_ref().filter(|entry| shows(entry) && entry.roar_uid != known.roar_uid);
     let left = match (other, binding.identity) {
         (Some(entry), Some((kind, _))) => left(app, entry, kind, &known.roar_uid, admin_uid).await?,
@@ -120,8 +120,7 @@ async fn try_to_bind(app: &App, binding: &Binding<'_>) -> Result<Option<Bound>, 
 
     let roar_uid = user_of(&work.question(admin_document.as_ref(), assessment_claims))?;
     let claims = work.claims(admin_document.as_ref(), &roar_uid, entry);
-    // Claims that don't fit into a token are reported when they are published; they must not keep anybody from signing
-    // in.
+    // Claims that don't fit into a token are reported when they are published; they must not prevent a sign-in.
     let custom = for_sign_in(&admin.custom_claims, &claims)?;
     let assessment_custom = for_sign_in(&assessment.custom_claims, &claims)?;
 
@@ -137,8 +136,8 @@ async fn try_to_bind(app: &App, binding: &Binding<'_>) -> Result<Option<Bound>, 
         close_password(app, &admin).await?;
     }
 
-    // The assessment account comes first: its claims document reserves it for this user. Everything else is written
-    // there once the admin database has the binding.
+    // The assessment account comes first: its claims document reserves the account for this user. Everything else is
+    // written to the assessment database after the admin database has the binding.
     let is_reserved = assessment_claims.is_some_and(|claims| work.holds(claims));
     if !is_reserved {
         app.stores.assessment.transaction(|tx| work.reserve(tx, &roar_uid)).await?;
@@ -147,7 +146,7 @@ async fn try_to_bind(app: &App, binding: &Binding<'_>) -> Result<Option<Bound>, 
     let is_settled = work.is_settled(admin_document.as_ref(), &claims);
     if lags || !is_settled {
         let beside = work.beside(&roar_uid)?;
-        // The claims are published when the assessment database has the user, too.
+        // The claims are published after the assessment database has the user as well.
         let publication = Publication::Later;
         let target = Target { beside: &beside, publication, ..Target::new(binding.function, binding.by, admin_uid) };
         let decide = |state: &State<'_>| work.decide(&target, state, &roar_uid);
@@ -169,7 +168,7 @@ async fn try_to_bind(app: &App, binding: &Binding<'_>) -> Result<Option<Bound>, 
     Ok(Some(Bound { roar_uid, custom_claims: custom }))
 }
 
-/// A user whose claims are another account's can't become this one's, too.
+/// Fails when the user is already bound to another account by that account's claims.
 async fn check_free(app: &App, roar_uid: &str, admin_uid: &str) -> Result<(), FunctionError> {
     let holders = user_claims::of_user(roar_uid).limit(2).select(&[]);
     let holders = app.stores.admin.query(holders).await?;
@@ -189,11 +188,11 @@ async fn accounts(app: &App, admin_uid: &str, assessment_uid: &str) -> Result<(A
     }
 }
 
-/// Entries that may have one address: those who had it and left among them.
+/// The most roster entries read for one address, including entries of former holders who left the roster.
 const MOST_ENTRIES: u32 = 10;
 
-/// The roster's entry for an account: by the ID at the provider, which the account must have shown to have,
-/// else by its verified e-mail address (docs/domain/rights.md#sign-in).
+/// The roster entry for an account: found by the ID at the provider, which the account must be linked with, else by the
+/// account's verified e-mail address (docs/domain/rights.md#sign-in).
 async fn roster_entry(
     app: &App,
     account: &Account,
@@ -220,7 +219,7 @@ async fn roster_entry(
     match &account.email {
         Some(email) if account.email_verified => {
             let mut found = entries(roster_entry::field::EMAIL, fold_address(email)).await?;
-            // Who left the roster has no claim to an address that may be somebody else's by now.
+            // A person who left the roster has no claim to an address that may have been given to somebody else since.
             found.retain(|entry| !roster_entry::is_gone(&entry.fields));
             only(found)
         }
@@ -233,9 +232,9 @@ struct BindingChange<'a> {
     admin: &'a Account,
     entry: Option<&'a RosterEntry>,
     other_account_lives: bool,
-    /// The user whom the account may leave for the entry's.
+    /// The user whom the account may leave for the user of the roster entry.
     left: Option<&'a Left>,
-    /// The orgs that come with the roster's entry and those held already, and all below them.
+    /// The orgs of the roster entry and the orgs held already, with everything below them.
     tree: &'a OrgTree,
     /// The orgs held already.
     held: &'a OrgLists,
@@ -256,8 +255,8 @@ impl BindingChange<'_> {
         }
     }
 
-    /// The claims that the admin document should hold: what it holds, or who the account was said to be without
-    /// one, with the three UIDs and what comes with the roster's entry.
+    /// The claims that the admin document should hold: its current claims (or, without a document, those imported from
+    /// the account's custom claims), the three UIDs, and the rights and role of the roster entry.
     fn claims(&self, document: Option<&Document>, roar_uid: &str, entry: Option<&RosterEntry>) -> Fields {
         let held = claims_map(document).cloned();
         let imported = imported(&self.admin.custom_claims);
@@ -281,7 +280,7 @@ impl BindingChange<'_> {
             let orgs = AdminOrgs::of(&all, self.tree);
             match orgs.check_room() {
                 Ok(()) => claims.extend(orgs.to_fields()),
-                // Nobody is kept from signing in by it.
+                // Rights that don't fit must not prevent the sign-in.
                 Err(why) => tracing::error!(uid = self.binding.admin_uid, %why, "a roster's rights are left out"),
             }
         }
@@ -304,14 +303,14 @@ impl BindingChange<'_> {
         !entry.activated || entry.admin_uid.is_none() || entry.provider_id != id || !entry.due_orgs().is_empty()
     }
 
-    /// True for claims of the assessment account that say whose it is.
+    /// True when these claims of the assessment account already name its user.
     fn holds(&self, claims: &Fields) -> bool {
         let says = |name: &str, uid: &str| claims.get(name).and_then(Value::as_str) == Some(uid);
         says(user_claims::field::ADMIN_UID, self.binding.admin_uid)
             && says(user_claims::field::ASSESSMENT_UID, self.binding.assessment_uid)
     }
 
-    /// Whether there's a users document, and whether it names the assessment account.
+    /// Whether a users document exists, and whether that document names the assessment account.
     async fn has_user(&self, database: &Database, roar_uid: &str) -> Result<Option<bool>, FunctionError> {
         let mask = [FieldPath::top(user::field::ASSESSMENT_UID)];
         let mut found = database.get_fields(&[user_path(roar_uid)?], Some(&mask)).await?;
@@ -341,17 +340,17 @@ impl BindingChange<'_> {
         Ok(())
     }
 
-    /// Makes the assessment account the admin account's, and nothing more: neither a user nor rights come with
-    /// it, in case that somebody else is faster in the admin database.
+    /// Reserves the assessment account for the admin account. Neither a user nor rights are written here, in case a
+    /// concurrent call binds the account first in the admin database.
     async fn reserve(&self, tx: Transaction, roar_uid: &str) -> Result<(), FunctionError> {
         let document = tx.get(&claims_path(self.binding.assessment_uid)?).await?;
         tx.write(self.reservation(claims_map(document.as_ref()), roar_uid)?).await;
         Ok(())
     }
 
-    /// The write of [`Work::reserve`], over the claims that the account has now.
+    /// The write of [`Work::reserve`], based on the account's current claims.
     fn reservation(&self, held: Option<&Fields>, roar_uid: &str) -> Result<Write, FunctionError> {
-        // Somebody else may have bound the account since it was looked at.
+        // A concurrent call may have bound the account since the first read.
         let question = Question { roar_uid: Some(roar_uid), entry: None, ..self.question(None, held) };
         user_of(&question)?;
         let path = claims_path(self.binding.assessment_uid)?;
@@ -361,8 +360,8 @@ impl BindingChange<'_> {
         Ok(Write::merge(path, fields! { user_claims::field::CLAIMS => uids }, mask))
     }
 
-    /// Outdated when the claims, or the roster's entry, are others than those that were looked at. The documents beside
-    /// the claims are those of [`Work::beside`].
+    /// Outdated when the claims or the roster entry have changed since they were read. The documents beside the claims
+    /// are those of [`Work::beside`].
     fn decide<'t>(
         &self,
         target: &Target<'t>,
@@ -395,7 +394,7 @@ impl BindingChange<'_> {
             return Ok(Decision::Write(change.into(), ()));
         }
         change.beside.extend(self.entry_write(state.now));
-        // The pair of the user whom the account leaves, unless somebody has decided about the two before.
+        // The pair with the user whom the account leaves, unless the pair has been confirmed or rejected before.
         let is_decided = beside.next().is_some_and(Option::is_some);
         change.beside.extend(self.pair().filter(|_| !is_decided).cloned());
         let (before, after) = (state.orgs(), stored(Some(&claims)));
@@ -426,7 +425,8 @@ impl BindingChange<'_> {
         Ok(Decision::Write(change.into(), ()))
     }
 
-    /// What the decision reads with the claims: the user, then the roster's entry and the pair, where there are any.
+    /// The documents that the decision reads with the claims: the user, then the roster entry and the pair, where there
+    /// are any.
     fn beside(&self, roar_uid: &str) -> Result<Vec<DocPath>, StoreError> {
         let user = user_path(roar_uid)?;
         let entry = self.entry.map(|entry| entry.path.clone());
@@ -437,18 +437,20 @@ impl BindingChange<'_> {
         self.left.and_then(|left| left.pair.as_ref())
     }
 
-    /// The write that names the assessment account on its user, unless it's named there.
+    /// The write that adds the assessment account to its user's document, unless the document names the account
+    /// already.
     fn named_user(&self, user: &Document) -> Option<Write> {
         let named = fields! { user::field::ASSESSMENT_UID => self.binding.assessment_uid };
         self.names_another(user).then(|| Write::update(user.path.clone(), named))
     }
 
-    /// The write by which the entry says whose it is, unless it says so.
+    /// The write that records the user on the roster entry, unless the entry names the user already.
     fn entry_write(&self, now: Timestamp) -> Option<Write> {
         let entry = self.entry.filter(|entry| self.entry_lags(entry))?;
         let mut fields = fields! {
             roster_entry::field::ADMIN_UID => self.binding.admin_uid, roster_entry::field::ACTIVATED => true, roster_entry::field::LAST_SYNC => now,
-            // So that what's taken away later doesn't come back, and what's added later comes.
+            // Notes the rights that were given, so that rights that are taken away later don't come back, and rights
+            // that the roster adds later are given.
             COPIED => entry.admin_orgs.to_value(),
         };
         if let Some((_, Some(id))) = self.binding.identity {

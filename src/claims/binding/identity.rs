@@ -1,4 +1,4 @@
-//! Decides whether two accounts, and a roster entry, may become one user's. Pure (docs/domain/rights.md#sign-in).
+//! Decides whether two accounts, and a roster entry, may be bound to one user. Pure (docs/domain/rights.md#sign-in).
 
 use crate::accounts::Account;
 use crate::documents::roster_entry;
@@ -8,15 +8,15 @@ use crate::orgs::OrgLists;
 use crate::runtime::{FunctionError, Status};
 use crate::store::{DocPath, Document, Fields, Value};
 
-/// The providers whose users are in rosters before they have an account. Others' IDs say nothing.
+/// The providers whose users are in rosters before they have an account. IDs at other providers identify nobody.
 const ROSTER_PROVIDERS: [&str; 3] = ["clever", "classlink", "nycps"];
 
-/// True for a provider of rosters.
+/// True for a roster provider.
 pub fn is_roster_provider(provider_type: &str) -> bool {
     ROSTER_PROVIDERS.contains(&provider_type)
 }
 
-/// The name of a roster's provider in accounts: `oidc.clever`.
+/// The name of a roster provider in accounts: `oidc.clever`.
 pub fn account_provider(provider_type: &str) -> String {
     format!("oidc.{provider_type}")
 }
@@ -26,35 +26,35 @@ pub fn admin_provider(admin_project: &str) -> String {
     format!("oidc.{admin_project}")
 }
 
-/// The field of a roster's entry that says which of its rights were given to its user already.
+/// The field of a roster entry that lists the rights already given to its user.
 pub const COPIED: &str = roster_entry::field::COPIED_ADMIN_ORGS;
 
-/// A roster entry that waits for its user's first sign-in, or is linked already
+/// A roster entry whose user hasn't signed in yet, or that is linked to an account already
 /// (docs/domain/rosters.md#identity-entries).
 #[derive(Clone, Debug, PartialEq)]
 pub struct RosterEntry {
-    /// Its document.
+    /// The path of the entry's document.
     pub path: DocPath,
-    /// The users document that was made for it.
+    /// The ID of the users document that was made for the entry.
     pub roar_uid: String,
-    /// The account that it is bound to.
+    /// The account that the entry is bound to.
     pub admin_uid: Option<String>,
-    /// The user's ID at the provider, as the entry knows it.
+    /// The user's ID at the provider, as the entry has it.
     pub provider_id: String,
-    /// Rights that come with it.
+    /// The rights that the roster gives.
     pub admin_orgs: OrgLists,
-    /// Those of them that were given already.
+    /// The rights of `admin_orgs` that were given already.
     pub copied: OrgLists,
-    /// What the user is.
+    /// The user's role in the roster.
     pub role: Option<String>,
     /// Whether the entry was linked to an account before.
     pub activated: bool,
-    /// The district whose roster it is of, where that's noted.
+    /// The district of the entry's roster, where the entry names it.
     pub district: Option<String>,
 }
 
 impl RosterEntry {
-    /// Reads a document; `None` for one that names no user.
+    /// Reads a document; `None` for an entry that names no user.
     pub fn of(document: &Document) -> Option<RosterEntry> {
         let text = |name: &str| {
             let text = document.fields.get(name).and_then(Value::as_str);
@@ -63,7 +63,7 @@ impl RosterEntry {
         let activated = document.fields.get(roster_entry::field::ACTIVATED).and_then(Value::as_bool).unwrap_or(false);
         let admin_orgs = OrgLists::from_value(document.fields.get(roster_entry::field::ADMIN_ORGS));
         let copied = match document.fields.get(COPIED) {
-            // From before this was noted down.
+            // The entry was linked before the service recorded which rights had been given.
             None if activated => admin_orgs.clone(),
             copied => OrgLists::from_value(copied),
         };
@@ -80,7 +80,7 @@ impl RosterEntry {
         })
     }
 
-    /// The rights of the entry that were never given yet. Rights that were given once and removed since stay removed.
+    /// The rights of the entry that have never been given. Rights that were given once and removed since stay removed.
     pub fn due_orgs(&self) -> OrgLists {
         self.admin_orgs.difference(&self.copied.to_set())
     }
@@ -93,19 +93,19 @@ pub struct Question<'a> {
     pub admin_uid: &'a str,
     /// The Auth UID in the assessment project.
     pub assessment_uid: &'a str,
-    /// The claims of the former, as the admin database has them.
+    /// The claims of the admin account, as the admin database has them.
     pub admin_claims: Option<&'a Fields>,
-    /// The user that the former's custom claims name: for accounts whose claims have no document.
+    /// The user that the admin account's custom claims name: for accounts without a claims document.
     pub custom_roar_uid: Option<&'a str>,
-    /// The claims of the latter, as the assessment database has them.
+    /// The claims of the assessment account, as the assessment database has them.
     pub assessment_claims: Option<&'a Fields>,
-    /// The entry of a roster that the user was found in.
+    /// The roster entry in which the user was found.
     pub entry: Option<&'a RosterEntry>,
     /// The ID of the users document that a super admin names.
     pub roar_uid: Option<&'a str>,
-    /// The assessment account that the claims name still exists, though it's another one.
+    /// True when the claims name another assessment account, and that account still exists.
     pub other_account_lives: bool,
-    /// The user whom the claims name, if the account may become another one's: by what a roster's provider has shown.
+    /// The user whom the claims name, if the roster provider's proof allows the account to leave that user for another.
     pub leaves: Option<&'a str>,
 }
 
@@ -204,7 +204,8 @@ mod tests {
     #[test]
     fn who_is_who() {
         let none = || None::<Fields>;
-        // Admin claims, assessment claims, roster entry, named user, another account lives; the user or why not.
+        // Admin claims, assessment claims, roster entry, named user, whether another assessment account exists; the
+        // expected user or error.
         let table = [
             (none(), none(), None, None, false, Ok("a1")),
             (Some(claims("r1", "a1", "")), none(), None, None, false, Ok("r1")),
@@ -223,7 +224,7 @@ mod tests {
                 Err(Status::FailedPrecondition),
             ),
             (Some(claims("r2", "a1", "")), none(), Some(entry("r2", None)), None, false, Ok("r2")),
-            // Somebody else's assessment account.
+            // An assessment account that is another user's.
             (none(), Some(claims("r9", "", "s1")), None, None, false, Err(Status::AlreadyExists)),
             (none(), Some(claims("", "a9", "s1")), None, None, false, Err(Status::AlreadyExists)),
             (
@@ -234,7 +235,7 @@ mod tests {
                 false,
                 Err(Status::AlreadyExists),
             ),
-            // Another assessment account of one's own.
+            // A second assessment account of the same user.
             (Some(claims("r1", "a1", "s9")), none(), None, None, true, Err(Status::AlreadyExists)),
             (Some(claims("r1", "a1", "s9")), none(), None, None, false, Ok("r1")),
             // A super admin names the user.
@@ -262,7 +263,7 @@ mod tests {
     fn who_may_leave_a_user_becomes_the_rosters() {
         let (admin, assessment) = (claims("a1", "a1", "s1"), claims("a1", "a1", "s1"));
         let others = claims("r9", "a1", "s1");
-        // Admin claims, assessment claims, the user that the account may leave; the user or why not.
+        // Admin claims, assessment claims, the user that the account may leave; the expected user or error.
         for (admin_claims, assessment_claims, leaves, expected) in [
             (&admin, Some(&assessment), Some("a1"), Ok("r2")),
             (&admin, None, Some("a1"), Ok("r2")),

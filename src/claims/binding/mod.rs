@@ -1,5 +1,5 @@
-//! The callables that make two accounts one user's: `setUidClaims` at every sign-in, its namesake of the
-//! assessment project, and `associateAssessmentUid` (docs/domain/rights.md#sign-in).
+//! The callables that bind two accounts to one user: `setUidClaims`, called at every sign-in; the callable of the same
+//! name in the assessment project; and `associateAssessmentUid` (docs/domain/rights.md#sign-in).
 
 mod bind;
 pub mod identity;
@@ -18,7 +18,7 @@ use crate::payload::{Checked, Nothing, Text, Uid, kinds};
 use crate::rights::{Claims, Itself, ItselfOrSuperAdmin, NamesUser, Payload, Requester, check_not_suspended, denied};
 use crate::runtime::{FunctionError, Status};
 
-/// What a sign-in tells. Which of it must be there depends on the project that the caller signed in to.
+/// The data of a sign-in. Which fields are required depends on the project that the caller signed in to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SignIn {
     assessment_uid: Option<String>,
@@ -44,7 +44,7 @@ pub struct SetUidClaims {
     roar_uid: Option<Uid<kinds::User>>,
 }
 
-/// The refusal of accounts that have no room for who their user is.
+/// The refusal of an account whose custom claims have no room for the user's identity.
 const NO_ROOM: (Status, &str) =
     (Status::ResourceExhausted, "The account's custom claims would be larger than 1,000 bytes.");
 
@@ -65,7 +65,7 @@ impl Payload for SignIn {
 
     fn check(sent: SetUidClaims) -> Checked<Self> {
         let provider_id = Text::filled(sent.identity_provider_id);
-        // Only rosters know people by their ID at a provider; for others it's passed over.
+        // Only roster providers know people by an ID; the IDs of other providers are ignored.
         let identity = Text::filled(sent.identity_provider_type)
             .filter(|provider_type| identity::is_roster_provider(provider_type))
             .map(|provider_type| (provider_type, provider_id));
@@ -83,7 +83,7 @@ impl Payload for SignIn {
     }
 }
 
-/// `setUidClaims`: called at every sign-in of everybody, so it's quick when nothing is new: three to five reads, two
+/// `setUidClaims`: called at every sign-in of every user, so it's cheap when nothing is new: three to five reads, two
 /// look-ups, no write.
 pub async fn set_uid_claims(app: App, permit: Itself, request: SignIn) -> Result<UserClaims, FunctionError> {
     let (admin, assessment) = (app.accounts.admin.project(), app.accounts.assessment.project());
@@ -98,7 +98,7 @@ pub async fn set_uid_claims(app: App, permit: Itself, request: SignIn) -> Result
         FunctionError::invalid("assessmentUid must be the ID of an account of the assessment project.")
     })?;
     let named = request.admin_uid.as_deref().unwrap_or(&caller.uid);
-    // Whoever names users, be it themselves, must be trusted to.
+    // A caller who names a user, even their own, must be trusted to do so.
     let is_trusted = if named != caller.uid || request.roar_uid.is_some() {
         let requester = Requester::of(&app, caller).await?;
         let own = named == caller.uid && request.roar_uid.as_deref() == Some(&requester.claims.roar_uid);
@@ -125,8 +125,8 @@ pub async fn set_uid_claims(app: App, permit: Itself, request: SignIn) -> Result
     Ok(UserClaims { user_claims: bound.custom_claims })
 }
 
-/// `setuidclaims` of the assessment project: the caller's account there takes over what the admin project
-/// says of it. What that doesn't say, nobody may claim.
+/// `setuidclaims` of the assessment project: the caller's account in that project takes over the identity that the
+/// admin project has recorded. Nobody may claim an identity that isn't recorded there.
 async fn set_assessment_claims(app: &App, assessment_uid: &str, request: &SignIn) -> Result<UserClaims, FunctionError> {
     let named = |uid: &Option<String>, name: &str, what: &str| {
         uid.clone().ok_or_else(|| FunctionError::invalid(format!("{name} must be the ID of {what}.")))
@@ -152,14 +152,14 @@ async fn set_assessment_claims(app: &App, assessment_uid: &str, request: &SignIn
     };
     check_not_suspended(&claims)?;
     let bound = bind(app, &binding).await.map_err(|error| match error.status {
-        // To strangers, who is bound to whom is none of their business.
+        // Callers must not learn which accounts are bound to which users.
         Status::AlreadyExists | Status::NotFound => denied("These are another user's."),
         _ => error,
     })?;
     Ok(UserClaims { user_claims: bound.custom_claims })
 }
 
-/// Which two accounts.
+/// The two accounts to bind.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Association {
     admin_uid: String,
@@ -202,7 +202,7 @@ impl NamesUser for Association {
     }
 }
 
-/// `associateAssessmentUid`: one's own two accounts, or, for super admins, anybody's.
+/// `associateAssessmentUid`: binds the caller's own two accounts or, for super admins, any two accounts.
 pub async fn associate_assessment_uid(
     app: App,
     permit: ItselfOrSuperAdmin,
@@ -225,8 +225,9 @@ pub async fn associate_assessment_uid(
     Ok(Nothing {})
 }
 
-/// Super admins are believed whose accounts are whose. On an old sign-in they have to show it of their own, like anybody:
-/// whoever found their device would keep their rights otherwise, in an account of the assessment project.
+/// Super admins are trusted to say which accounts belong together. With an old sign-in, they have to prove it for their
+/// own accounts, like everybody else: otherwise a person who finds their device could keep their rights in another
+/// assessment account.
 fn is_trusted(requester: &Requester) -> bool {
     requester.claims.super_admin && requester.sign_in.is_good()
 }

@@ -25,16 +25,17 @@ use crate::store::{Document, Fields, Value, Write};
 /// The user whom an account leaves for the user of its roster entry.
 #[derive(Debug)]
 pub(super) struct Left {
-    /// The user.
+    /// The ID of the user whom the account leaves.
     pub user: String,
-    /// Whether that user has documents, so that others may know the account.
+    /// Whether that user has documents, so that other documents may refer to the account.
     pub is_somebody: bool,
-    /// The write of the two users as a pending pair, where they may be one person.
+    /// The write that records the two users as a pending pair, where they may be one person.
     pub pair: Option<Write>,
 }
 
-/// Whether an account whose claims name `held` may leave that user for the entry's. It may when nothing is there under
-/// that ID: somebody signed in before any roster told of them. Or when it's a user whom the entry's can be told from.
+/// Whether an account whose claims name the user `held` may leave that user for the user of the roster entry. The
+/// account may leave when `held` is its own UID without any documents (the person signed in before any roster named
+/// them), or when the entry has a user and no account yet.
 pub(super) async fn left(
     app: &App,
     entry: &RosterEntry,
@@ -47,7 +48,8 @@ pub(super) async fn left(
     let (users, copy) = futures::try_join!(app.stores.admin.get_all(&paths), copy)?;
     let [known, rostered] = <[Option<Document>; 2]>::try_from(users).unwrap_or_default();
     let Some(known) = known else {
-        // With runs and without a user, nobody could bring them to another one.
+        // A copy in the assessment database may have runs. Without a users document, nobody could merge these runs into
+        // another user.
         let is_nobody = held == admin_uid && copy.into_iter().flatten().next().is_none();
         return Ok(is_nobody.then(|| Left { user: held.to_owned(), is_somebody: false, pair: None }));
     };
@@ -69,7 +71,7 @@ pub(super) async fn left(
     Ok(Some(Left { user: held.to_owned(), is_somebody: true, pair }))
 }
 
-/// What agrees of two users, one of whom has an account that is the other's.
+/// Names the fields in which two users agree, one of whom holds an account that belongs to the other.
 fn agrees(known: &Fields, rostered: &Fields) -> Vec<&'static str> {
     let address = |user: &Fields| user.get(user::field::EMAIL).and_then(Value::as_str).map(fold_address);
     let birth = |user: &Fields| user::in_student_data(user, user::field::DOB).and_then(Value::as_timestamp);
@@ -87,9 +89,9 @@ fn district_of(user: &Fields) -> Option<String> {
     current_orgs(user).of(OrgType::District).first().cloned()
 }
 
-/// The claims of other accounts that are bound to the entry's user, all of which give way: accounts without rights, with
-/// which nobody has shown anything. ALREADY_EXISTS for any other, and where one of them is suspended: its user would be let
-/// in by another door.
+/// The claims of other accounts that are bound to the entry's user and that give way: accounts without rights whose
+/// owners have proven nothing. ALREADY_EXISTS for any other account, and where one of these accounts is suspended:
+/// otherwise its user could get around the suspension.
 pub(super) async fn giving_way(
     app: &App,
     entry: &RosterEntry,
@@ -114,10 +116,10 @@ pub(super) async fn giving_way(
     }
 }
 
-/// More accounts than a user has.
+/// A bound on the query, above the number of accounts that one user has.
 const MOST_HOLDERS: u32 = 5;
 
-/// True for an account whose owner has shown who they are: to have its address, or to be somebody in a roster.
+/// True for an account whose owner has proven who they are: by a verified address, or by a link with a roster provider.
 fn has_shown(account: &Account) -> bool {
     let of_roster = |provider: &str| {
         let kind = provider.strip_prefix("oidc.").unwrap_or_default();
@@ -126,8 +128,8 @@ fn has_shown(account: &Account) -> bool {
     account.email_verified || account.providers.iter().any(|linked| of_roster(&linked.provider_id))
 }
 
-/// Whoever made the account, or looked after it, may know its password. From here on only the provider opens it, and
-/// sessions from before end.
+/// Replaces the password and ends all earlier sessions: whoever made or administered the account may know the password.
+/// Afterwards only the provider signs the user in.
 pub(super) async fn close_password(app: &App, account: &Account) -> Result<(), AccountError> {
     if !account.providers.iter().any(|linked| linked.provider_id == "password") {
         return Ok(());

@@ -158,7 +158,7 @@ fn what_differs_and_whether_it_is_mended() {
     }
 }
 
-/// A started task stays though its condition fails now, and none is added: that's the next save's to do.
+/// A started task stays although its condition no longer holds, and no task is added: only the next save adds tasks.
 #[test]
 fn conditions_are_not_asked_again() {
     let task = fields! { "taskId" => "gone-from-the-administration", "startedOn" => Timestamp::UNIX_EPOCH };
@@ -175,7 +175,8 @@ fn a_lost_record_is_restored_without_moving_counts() {
     repair.step(&mut delta);
     assert_eq!(delta.moves().count(), 0);
     assert_eq!(repair.writes.len(), 1);
-    // The assignment of nobody takes what it has on record along, and leaves an archive, and a mark for its event.
+    // Removing the assignment of a user who doesn't exist subtracts its recorded contribution, and writes an archive
+    // and a mark for the deletion's event.
     let repair = examine(&open(), None, Some(assignment())).repair.unwrap();
     repair.step(&mut delta);
     assert_eq!(delta.moves().filter(|(_, block, _)| *block == "assignment").count(), 2);

@@ -1,4 +1,4 @@
-//! All orgs, and what of their documents doesn't agree with their links. Pure.
+//! All orgs, and where their documents disagree with the orgs' own links. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use crate::orgs::child_lists::ChildLists;
 use crate::orgs::{Org, OrgKey, OrgTree, OrgType};
 use crate::store::{Document, Value};
 
-/// The fields of orgs that are looked at.
+/// The fields of orgs that are read.
 pub const FIELDS: [&str; 12] = [
     org::field::ARCHIVED,
     org::field::DISTRICT_ID,
@@ -23,11 +23,11 @@ pub const FIELDS: [&str; 12] = [
     org::field::ARCHIVED_SUB_GROUPS,
 ];
 
-/// All orgs, with what parents' lists say.
+/// All orgs, with the children that their parents list.
 #[derive(Default)]
 pub struct Orgs {
     tree: OrgTree,
-    /// By parent and child: the child is listed as living, as archived.
+    /// By parent and child: whether the parent lists the child as current, and whether as archived.
     listed: BTreeMap<(OrgKey, OrgKey), [bool; 2]>,
 }
 
@@ -47,7 +47,7 @@ impl Orgs {
         self.tree.insert(key, Org::from_fields(org_type, &document.fields));
     }
 
-    /// How many there are.
+    /// The number of orgs.
     pub fn len(&self) -> usize {
         self.tree.orgs().count()
     }
@@ -57,7 +57,7 @@ impl Orgs {
         &self.tree
     }
 
-    /// Children of which a parent's lists say something else than they do themselves, each with these parents.
+    /// Children whose parents' lists disagree with the child's own links, each with these parents.
     pub fn children_listed_wrongly(&self) -> Vec<(OrgKey, Vec<OrgKey>)> {
         let mut wanted: BTreeMap<(OrgKey, OrgKey), [bool; 2]> = BTreeMap::new();
         for (key, org) in self.tree.orgs() {
@@ -77,7 +77,7 @@ impl Orgs {
         wrong.into_iter().collect()
     }
 
-    /// Classes whose own district isn't their school's, each with that.
+    /// Classes whose own district isn't the district of their school, each with the school's district.
     pub fn classes_of_other_districts(&self) -> Vec<(OrgKey, String)> {
         let classes = self.tree.orgs().filter(|(key, _)| key.org_type == OrgType::Class);
         let differing = classes.filter_map(|(key, class)| {
@@ -88,7 +88,7 @@ impl Orgs {
         differing.collect()
     }
 
-    /// Orgs that name a parent that doesn't exist, each with its ID.
+    /// Orgs that name a parent that doesn't exist, each with the ID of that parent.
     pub fn orphans(&self) -> Vec<(OrgKey, String)> {
         let missing = |(key, org): (&OrgKey, &Org)| {
             let missing = org.parents.iter().find(|parent| !self.tree.has(parent))?;

@@ -2,9 +2,10 @@
 //! children in parents' documents, the district that a class copies from its school, the orgs above people's schools
 //! and classes, and the rights over orgs.
 //!
-//! Pure: [`examine`] and [`report`]. Memory is for orgs, and a page of people or claims.
+//! Pure: [`examine`] and [`report`]. Memory use is proportional to the number of orgs, plus a page of people or claims.
 //!
-//! Cost: a read for each org, and for each user, or for each holder of rights; where something differs, what mends it.
+//! Cost: a read for each org, and for each user or each holder of rights; where something differs, also the reads and
+//! writes of the repair.
 
 mod examine;
 pub mod report;
@@ -37,8 +38,8 @@ async fn load(app: &App) -> Result<Orgs> {
     Ok(orgs)
 }
 
-/// Compares, and with `fix` mends, lists of children, districts of classes, and the orgs of people. `looked` is told of
-/// each document.
+/// Compares, and with `fix` repairs, lists of children, districts of classes, and the orgs of people. `looked` is
+/// called once for each document.
 pub async fn reconcile_orgs(app: &App, fix: bool, looked: &(dyn Fn() + Send + Sync)) -> Result<HierarchyReport> {
     let database = &app.stores.admin;
     let orgs = load(app).await?;
@@ -55,7 +56,7 @@ pub async fn reconcile_orgs(app: &App, fix: bool, looked: &(dyn Fn() + Send + Sy
     for (class, district) in orgs.classes_of_other_districts() {
         let mut finding = Finding::of_org(Kind::DistrictDiffers, &class).field(district.clone());
         if fix {
-            // The class may have moved since all were read: then it has an event of its own.
+            // The class may have moved since all orgs were read: then the event of that move updates its district.
             let fields = crate::fields! { org::field::DISTRICT_ID => district };
             let write = Write::update(org_path(&class)?, fields).when(Precondition::Exists);
             finding.fixed = committed(app, write).await?;
@@ -78,7 +79,8 @@ pub async fn reconcile_orgs(app: &App, fix: bool, looked: &(dyn Fn() + Send + Sy
     Ok(report.settled())
 }
 
-/// A user's orgs: those above their schools and classes that they aren't in, and districts that they are in for nothing.
+/// Examines a user's orgs: orgs above their schools and classes that the user isn't in, and districts that the user is
+/// in without a school or class there.
 async fn of_user(app: &App, orgs: &Orgs, user: &Document, fix: bool) -> Result<Vec<Finding>> {
     let current = current_orgs(&user.fields);
     let Some(differing) = misplaced(&current, orgs.tree()) else { return Ok(Vec::new()) };
@@ -95,7 +97,7 @@ async fn of_user(app: &App, orgs: &Orgs, user: &Document, fix: bool) -> Result<V
     Ok(missing.chain(differing.stray.iter().map(|org| finding(Kind::MembershipStray, org))).collect())
 }
 
-/// Compares, and with `fix` mends, the orgs that everybody has rights over with what was granted to them.
+/// Compares, and with `fix` repairs, the orgs that each holder of rights has with the orgs that were granted.
 pub async fn reconcile_claims(app: &App, fix: bool, looked: &(dyn Fn() + Send + Sync)) -> Result<HierarchyReport> {
     let orgs = load(app).await?;
     let mut report = HierarchyReport::new(fix);
@@ -124,7 +126,7 @@ pub async fn reconcile_claims(app: &App, fix: bool, looked: &(dyn Fn() + Send + 
     Ok(report.settled())
 }
 
-/// False when somebody changed the document at this moment, or it takes nothing more.
+/// Commits the write. False when the document was changed concurrently, or has no room for the write.
 async fn committed(app: &App, write: Write) -> Result<bool> {
     match app.stores.admin.commit(vec![write]).await {
         Ok(_) => Ok(true),

@@ -1,4 +1,4 @@
-//! What a comparison of the hierarchy came to: findings by ID, never by name, with stable field names.
+//! The result of comparing the hierarchy: findings by ID, never by name, with stable field names.
 
 use std::collections::BTreeMap;
 
@@ -7,29 +7,30 @@ use serde::Serialize;
 use crate::orgs::OrgKey;
 use crate::reconcile::report::Tally;
 
-/// Findings of one kind that are listed one by one; the others are counted.
+/// How many findings of one kind are listed one by one; further ones are only counted.
 const LISTED: u64 = 200;
 
-/// What differs.
+/// The kind of a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Kind {
-    /// The lists of a parent say something else of an org than the org does.
+    /// A parent's lists disagree with the links of one of its children.
     ListDiffers,
-    /// A class is in another district than its school.
+    /// The district of a class isn't the district of its school.
     DistrictDiffers,
-    /// An org names a parent that doesn't exist. No difference, for nothing here can mend it.
+    /// An org names a parent that doesn't exist. This isn't counted as a difference, because no repair is possible
+    /// here.
     ParentMissing,
     /// A user isn't in an org that's above their school or class.
     MembershipMissing,
     /// A user is in a district though all of their schools and classes are in others.
     MembershipStray,
-    /// Somebody's rights aren't over what's below the orgs that they were granted.
+    /// The orgs that a user has rights over aren't the granted orgs with everything below them.
     RightsDiffer,
 }
 
 impl Kind {
-    /// What it means, for people.
+    /// A description for people.
     pub fn text(self) -> &'static str {
         match self {
             Kind::ListDiffers => "an org that its parent's lists have wrong",
@@ -41,17 +42,17 @@ impl Kind {
         }
     }
 
-    /// True when it's something that shouldn't be so, and can be mended.
+    /// True for a kind that is wrong and can be repaired.
     pub fn is_difference(self) -> bool {
         self != Kind::ParentMissing
     }
 }
 
-/// One thing that differs.
+/// One difference.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
-    /// What differs.
+    /// The kind of the difference.
     pub kind: Kind,
     /// The org, with its type: `schools/s1`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,19 +60,19 @@ pub struct Finding {
     /// The user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,
-    /// The account that has rights.
+    /// The account that holds the rights.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uid: Option<String>,
-    /// The other org that it's about.
+    /// The other org involved.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub other: Option<String>,
-    /// How many orgs are held that shouldn't be.
+    /// How many orgs are held that shouldn't be held.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub too_many: Option<usize>,
-    /// How many orgs are lacking.
+    /// How many orgs are missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lacking: Option<usize>,
-    /// It's mended.
+    /// True when the difference was repaired.
     pub fixed: bool,
 }
 
@@ -81,67 +82,67 @@ impl Finding {
         Finding { kind, org, user_id, uid, other, too_many: None, lacking: None, fixed: false }
     }
 
-    /// About an org.
+    /// A finding about an org.
     pub fn of_org(kind: Kind, org: &OrgKey) -> Finding {
         Finding { org: Some(format!("{}/{}", org.org_type.plural(), org.id)), ..Finding::new(kind) }
     }
 
-    /// About a user.
+    /// A finding about a user.
     pub fn of_user(kind: Kind, user: &str) -> Finding {
         Finding { user_id: Some(user.to_owned()), ..Finding::new(kind) }
     }
 
-    /// About who has rights.
+    /// A finding about an account that holds rights.
     pub fn of_holder(kind: Kind, uid: &str) -> Finding {
         Finding { uid: Some(uid.to_owned()), ..Finding::new(kind) }
     }
 
-    /// Names the other org, or orgs.
+    /// Adds the ID of the other org, or of several.
     pub fn field(mut self, other: impl Into<String>) -> Finding {
         self.other = Some(other.into());
         self
     }
 
-    /// Says how many orgs are too many, and how many are lacking.
+    /// Adds how many orgs are held that shouldn't be, and how many are missing.
     pub fn values(mut self, too_many: usize, lacking: usize) -> Finding {
         (self.too_many, self.lacking) = (Some(too_many), Some(lacking));
         self
     }
 
-    /// Where it is, in one word: `schools/s1 d1`.
+    /// The place of the finding in one line: `schools/s1 d1`.
     pub fn place(&self) -> String {
         let parts = [&self.org, &self.user_id, &self.uid, &self.other];
         parts.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ")
     }
 }
 
-/// IDs of orgs in one line.
+/// The IDs of orgs in one line.
 pub fn ids(orgs: &[OrgKey]) -> String {
     orgs.iter().map(|org| org.id.as_str()).collect::<Vec<_>>().join(" ")
 }
 
-/// What was found.
+/// The report of a comparison.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HierarchyReport {
-    /// Nothing differs (any more).
+    /// True when nothing differs, or every difference was repaired.
     pub agrees: bool,
-    /// Differences were to be mended.
+    /// True when differences were to be repaired.
     pub fix: bool,
-    /// Orgs looked at.
+    /// The number of orgs that were examined.
     pub orgs: u64,
-    /// Users looked at.
+    /// The number of users who were examined.
     pub users: u64,
-    /// Holders of rights looked at.
+    /// The number of holders of rights who were examined.
     pub claims: u64,
-    /// How many findings there are of each kind.
+    /// The number of findings of each kind.
     pub kinds: BTreeMap<Kind, Tally>,
-    /// The findings, up to a number of each kind.
+    /// The findings, up to 200 of each kind.
     pub findings: Vec<Finding>,
 }
 
 impl HierarchyReport {
-    /// Nothing found yet.
+    /// A report without findings.
     pub fn new(fix: bool) -> HierarchyReport {
         let (kinds, findings) = (BTreeMap::new(), Vec::new());
         HierarchyReport { agrees: true, fix, orgs: 0, users: 0, claims: 0, kinds, findings }
@@ -157,7 +158,7 @@ impl HierarchyReport {
         }
     }
 
-    /// The report, with what it comes to.
+    /// The report, with `agrees` set.
     pub fn settled(mut self) -> HierarchyReport {
         self.findings.sort_by_cached_key(|finding| (finding.kind, finding.place()));
         let mut differences = self.kinds.iter().filter(|(kind, _)| kind.is_difference());

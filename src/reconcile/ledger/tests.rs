@@ -24,7 +24,8 @@ fn stats(key: &str, assigned: i64, started: i64, second: i64) -> Document {
     }
 }
 
-/// One assignment of a school: `(what, assignment, stored for the school, restored?, finding)`.
+/// One assignment of a school: `(case, assignment, stored counts of the school, whether the record is restored,
+/// finding)`.
 #[test]
 fn counts_beside_records() {
     use Unrecorded::{IsActual, IsNothing};
@@ -71,7 +72,7 @@ fn a_difference_is_exact_only_if_its_counts_held_still() {
     assert!(!gone["s"].exact);
 }
 
-/// What students do moves counts and records alike, so the difference is the same at any time.
+/// Students' work moves counts and records alike, so the difference is the same at any time.
 #[test]
 fn a_difference_stays_the_same_while_students_work() {
     let at = |started: bool, stored: (i64, i64)| {

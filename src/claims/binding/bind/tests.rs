@@ -4,7 +4,7 @@ use crate::orgs::{Org, OrgKey, OrgType};
 use crate::store::WriteKind;
 use OrgType::{Class, School};
 
-/// What was read for a binding of the accounts a1 and s1.
+/// The documents that were read for a binding of the accounts a1 and s1.
 struct Case {
     binding: Binding<'static>,
     admin: Account,
@@ -34,7 +34,7 @@ impl Case {
         Case { binding, admin: Account::default(), entry: None, left: None, tree, held: OrgLists::new() }
     }
 
-    /// With an entry of Clever's roster for the user r1, who is p1 there.
+    /// A case with an entry of Clever's roster for the user r1, whose ID at Clever is p1.
     fn of_roster(fields: Fields) -> Case {
         let entry = RosterEntry::of(&entry(fields));
         Case {
@@ -56,7 +56,7 @@ impl Case {
         }
     }
 
-    /// What becomes of these claims of the user r1, with the documents beside them.
+    /// The decision about these claims of the user r1, with the documents beside them.
     fn decide(
         &self,
         claims: Option<&Document>,
@@ -75,7 +75,7 @@ fn user(fields: Fields) -> Option<Document> {
     Some(stored_at("users/r1", fields))
 }
 
-/// A roster's entry for the user r1, who is p1 there.
+/// A roster entry for the user r1, whose ID at the provider is p1.
 fn entry(fields: Fields) -> Document {
     let mut all = fields! { "roarUid" => "r1", "providerId" => "p1" };
     all.extend(fields);
@@ -116,7 +116,7 @@ fn claims_that_are_as_they_should_be_are_not_written() {
     let mut held = uids("r1");
     held.insert("else".to_owned(), Value::from("kept"));
     let settled = document(fields! { "claims" => held.clone() });
-    // The user beside the claims; the writes.
+    // The user's document beside the claims; the expected writes.
     for (user, expected) in [
         (user(fields! { "assessmentUid" => "s1" }), Vec::new()),
         (user(fields! { "assessmentUid" => "s9" }), vec![named("users/r1")]),
@@ -125,7 +125,7 @@ fn claims_that_are_as_they_should_be_are_not_written() {
         let (change, ()) = change(Case::new().decide(Some(&settled), &[user]).unwrap());
         assert_eq!(*change_of(expected), change);
     }
-    // A missing UID is written, and what the claims say besides stays. The test data's mark is a new document's.
+    // A missing UID is written, and the other claims stay. The test-data mark is set only on a new document.
     held.remove("assessmentUid");
     let bare = document(fields! { "claims" => held.clone() });
     let (change, ()) = change(Case::new().decide(Some(&bare), &[None]).unwrap());
@@ -145,7 +145,7 @@ fn the_custom_claims_count_where_the_document_says_nothing() {
         .map(|(name, value)| (name.to_owned(), Json::from(value)))
         .into_iter()
         .collect();
-    // The claims before; the user and the role then.
+    // The claims before; the expected user and role.
     for (held, role) in [
         (None, "admin"),
         (Some(fields! { "roarUid" => "r1", "role" => "guest" }), "admin"),
@@ -178,21 +178,21 @@ fn an_entry_gives_its_role_and_its_rights_once() {
     let record = first.record.unwrap();
     assert_eq!(record.minimal, Some((OrgLists::new(), schools(&["s1"]))));
 
-    // The same again, as it is then: nothing is written.
+    // Repeated on the resulting state, the binding writes nothing.
     let mut bound = given;
     bound.extend(written);
     let case = Case { held: schools(&["s1"]), ..Case::of_roster(bound.clone()) };
     let beside = [user(fields! { "assessmentUid" => "s1" }), Some(entry(bound.clone()))];
     let (again, ()) = change(case.decide(Some(&document(first.fields)), &beside).unwrap());
     assert_eq!(again, Changes::default());
-    // What somebody took away since stays away.
+    // Rights that an admin has taken away since aren't given again.
     let (taken, ()) = change(case.decide(Some(&document(fields! { "claims" => uids("r1") })), &beside).unwrap());
     assert_eq!(taken, Changes::default());
 }
 
 #[test]
 fn a_student_of_a_roster_is_one() {
-    // What the entry says, the role before; the role then.
+    // The fields of the entry, the claims before; the expected role.
     for (entry_fields, held, role) in [
         (fields! { "role" => "student" }, None, Some("student")),
         (fields! { "role" => "student" }, Some("admin"), Some("admin")),
@@ -212,10 +212,10 @@ fn a_student_of_a_roster_is_one() {
 
 #[test]
 fn the_record_says_how_the_entry_was_found() {
-    // The ID that was told at the sign-in; how the entry was found; the ID that the entry has then.
+    // The provider ID sent at the sign-in; how the entry was found; the expected provider ID of the entry.
     for (told, found, provider_id) in [
         (Some("p1"), "id", Some("p1")),
-        // The provider calls them differently by now.
+        // The provider has given the person another ID since.
         (Some("p2"), "email", Some("p2")),
         (None, "email", None),
     ] {
@@ -236,7 +236,7 @@ fn who_leaves_a_user_leaves_a_pair_unless_somebody_decided() {
     let left = |pair| Some(Left { user: "r9".to_owned(), is_somebody: true, pair });
     let held = document(fields! { "claims" => fields! { "roarUid" => "r9" } });
     let decided = || Some(stored_at("rosterDoubles/p", Fields::new()));
-    // The pair, and what is stored of it; what is written beside the claims, in that order.
+    // The pair, and its stored document; the expected writes beside the claims, in this order.
     for (pair, stored, expected) in [
         (Some(pair.clone()), None, vec!["users/r1", "identityProviderIds/i1", "rosterDoubles/p"]),
         (Some(pair), decided(), vec!["users/r1", "identityProviderIds/i1"]),
@@ -265,7 +265,7 @@ fn what_changed_since_it_was_read_is_read_again_or_refused() {
         claims
     };
     let outdated: Result<_, Status> = Ok(Decision::Outdated);
-    // The entry when it was looked at; the claims and the entry now; what comes of it.
+    // The entry as first read; the claims and the entry as they are now; the expected decision.
     for (known, now, entry_now, expected) in [
         (None, claims(uids("r2")), None, outdated),
         (None, Some(suspended), None, Err(Status::PermissionDenied)),
@@ -292,7 +292,7 @@ fn an_assessment_account_is_reserved_without_user_and_rights() {
         vec![FieldPath::of(["claims", "adminUid"]), FieldPath::of(["claims", "assessmentUid"])],
     );
     let case = Case::new();
-    // The account's claims by then; the write or why not; whether those claims are enough.
+    // The account's current claims; the expected write or refusal; whether those claims suffice.
     for (held, expected, holds) in [
         (None, Ok(&write), false),
         (Some(fields! { "roarUid" => "r1" }), Ok(&write), false),
