@@ -53,7 +53,7 @@ pub fn active_run(partner: &Document) -> Option<&str> {
 pub struct Remembered {
     /// The total of students in the partner's classes at the end of its last sync of people, where that's known.
     pub enrolled: Option<u64>,
-    /// All entries of its people say whose roster they are in.
+    /// True when all entries of the partner's people name the district in whose roster they are.
     pub knows_notes: bool,
 }
 
@@ -75,7 +75,7 @@ pub struct Learnt<'a> {
     pub name: Option<&'a str>,
     /// The total of students in the partner's classes, after a sync of people.
     pub enrolled: Option<u64>,
-    /// All entries of its people say whose roster they are in.
+    /// True when all entries of the partner's people name the district in whose roster they are.
     pub knows_notes: bool,
 }
 
