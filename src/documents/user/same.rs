@@ -64,7 +64,8 @@ fn is_between(character: char) -> bool {
 /// or it's the midnight at which the day began somewhere in the Americas or in Europe, whose zones lie between UTC-10
 /// and UTC+4.
 ///
-/// Call this only for people with the same address and name, because the stored day can't be told for certain.
+/// At any instant, at most one day begins in these zones, so such a midnight isn't mistaken for the day before or
+/// after. Call this only for people with the same address and name.
 pub fn same_birth(held: Timestamp, born: Date) -> bool {
     const HALF_HOURS: std::ops::RangeInclusive<i32> = -20..=8;
     let began = |offset: Offset| {
