@@ -1,4 +1,4 @@
-//! An administration's document as the rest of the crate reads it.
+//! An administration's document: its path, its field names, and how the rest of the crate reads them.
 
 use std::collections::BTreeSet;
 
@@ -43,7 +43,7 @@ pub mod field {
 /// The collection, in the admin database.
 pub const COLLECTION: &str = "administrations";
 
-/// Where an administration is.
+/// The path of an administration's document.
 pub fn administration_path(id: &str) -> Result<DocPath> {
     DocPath::in_collection(COLLECTION, id)
 }
@@ -57,15 +57,17 @@ pub struct Administration {
     pub fields: Fields,
     /// Its assessments, in order; entries without a task ID, or with one that can't be stored as a key, are left out.
     pub assessments: Vec<Assessment>,
-    /// The fields of users that its conditions look at.
+    /// The fields of users on which the administration's conditions depend.
     pub condition_fields: BTreeSet<String>,
-    /// Dates that the document has in another form than as timestamps; in `fields`, they are timestamps.
+    /// Dates that the stored document has in another form than as timestamps, converted; `fields` has them converted,
+    /// too.
     pub mended: Fields,
-    /// What's wrong with it, so that nobody can be assigned; for people, naming the field.
+    /// What is wrong with the document, so that nobody can be assigned: a text for people, which names the field.
     pub fault: Option<String>,
 }
 
-/// The dates of an administration, with the end of a day that is meant by one without a time.
+/// The date fields of an administration. Where a stored date has no time, [`Edge`] tells whether the day's first or
+/// last instant is meant.
 const DATES: [(&str, Edge); 3] =
     [("dateOpened", Edge::Begins), ("dateClosed", Edge::Ends), ("dateCreated", Edge::Begins)];
 
@@ -80,9 +82,9 @@ pub struct Assessment {
     pub variant_name: Option<Value>,
     /// Parameters for the task.
     pub params: Fields,
-    /// Who gets it; everybody when absent.
+    /// The condition for getting the assessment; everybody gets it when there's no condition.
     assigned: Option<Condition>,
-    /// For whom it's optional; nobody when absent.
+    /// The condition under which the assessment is optional; it's optional for nobody when there's no condition.
     optional: Option<Condition>,
 }
 
@@ -115,7 +117,7 @@ impl Assessment {
         self.assigned.as_ref().is_none_or(|condition| condition.is_true_of(user, now))
     }
 
-    /// Whether it's optional for the user.
+    /// Whether the assessment is optional for the user.
     pub fn is_optional_for(&self, user: &Fields, now: Timestamp) -> bool {
         self.optional.as_ref().is_some_and(|condition| condition.is_true_of(user, now))
     }
@@ -127,7 +129,7 @@ impl Administration {
         Administration::from_fields(document.id(), document.fields.clone())
     }
 
-    /// Reads a document's fields. Clients write them, so they may be wrong: then `fault` says how.
+    /// Reads a document's fields. Clients write these, so they may be invalid: then `fault` says how.
     pub fn from_fields(id: &str, mut fields: Fields) -> Administration {
         let (mut mended, mut fault) = (Fields::new(), None);
         for (name, edge) in DATES {
@@ -135,7 +137,7 @@ impl Administration {
             match dates::read(stored, edge) {
                 Some(_) if stored.as_timestamp().is_some() => {}
                 Some(instant) => drop(mended.insert(name.to_owned(), Value::Timestamp(instant))),
-                // Nobody is assigned by when it was made.
+                // An unreadable creation date is no fault: assigning doesn't depend on it.
                 None if name == "dateCreated" => {}
                 None => drop(fault.get_or_insert_with(|| format!("{name} is no date that can be read."))),
             }
@@ -177,17 +179,17 @@ impl Administration {
         if public.is_empty() { self.text("name") } else { public }
     }
 
-    /// An instant.
+    /// A date field as an instant.
     pub fn date(&self, name: &str) -> Option<Timestamp> {
         self.fields.get(name).and_then(Value::as_timestamp)
     }
 
-    /// Closed at `now`. An administration without a closing date isn't.
+    /// Whether the administration is closed at `now`. One without a closing date never closes.
     pub fn is_closed(&self, now: Timestamp) -> bool {
         self.date("dateClosed").is_some_and(|closed| closed <= now)
     }
 
-    /// Running at `now`: opened and not closed.
+    /// Whether the administration is running at `now`: opened and not closed.
     pub fn is_in_progress(&self, now: Timestamp) -> bool {
         self.date("dateOpened").is_some_and(|opened| opened <= now) && !self.is_closed(now)
     }
@@ -197,23 +199,23 @@ impl Administration {
         self.fields.get("formatVersion").and_then(Value::as_i64) == Some(2)
     }
 
-    /// The arrays on the document.
+    /// The orgs in the arrays on the document.
     pub fn org_arrays(&self) -> OrgLists {
         OrgLists::from_fields(&self.fields)
     }
 
-    /// True when the document has any of the arrays, be it empty.
+    /// True when the document has any of the arrays of orgs, even an empty one.
     pub fn has_org_arrays(&self) -> bool {
         OrgType::ALL.into_iter().any(|org_type| self.fields.contains_key(org_type.plural()))
     }
 
-    /// The top-most orgs.
+    /// The top-most orgs, from `minimalOrgs`.
     pub fn minimal_orgs(&self) -> OrgLists {
         OrgLists::from_value(self.fields.get("minimalOrgs"))
     }
 
-    /// The orgs that people put in, before anything is computed from them. In format 2, arrays on the document are
-    /// additions that a client made and that are still to be folded in
+    /// The orgs that people entered, before anything is computed from them. In format 2, arrays on the document are
+    /// additions that a client made and that are not yet merged into `minimalOrgs`
     /// (docs/domain/administrations.md#formats-1-and-2).
     pub fn input_orgs(&self) -> OrgLists {
         if !self.is_format_2() && self.has_org_arrays() {

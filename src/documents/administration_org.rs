@@ -26,7 +26,7 @@ pub enum OrgSubcollection {
     Read,
 }
 
-/// What older functions called [`OrgSubcollection::Assigned`] (docs/domain/decisions.md#a-7).
+/// The collection ID under which older functions stored [`OrgSubcollection::Assigned`] (docs/domain/decisions.md#a-7).
 pub const FORMERLY_ASSIGNED: &str = "assigningOrgs";
 
 impl OrgSubcollection {
@@ -38,23 +38,23 @@ impl OrgSubcollection {
         }
     }
 
-    /// The documents of all administrations.
+    /// A query for the collection's documents below all administrations.
     pub fn of_all(self) -> Query {
         Query::group(self.id())
     }
 
-    /// Where an administration's document of an org is.
+    /// The path of an administration's document of an org.
     pub fn path(self, administration: &str, org: &str) -> Result<DocPath> {
         administration_path(administration)?.child(self.id(), org)
     }
 }
 
-/// Those of `query` whose administration closes after `now`.
+/// Narrows `query` to the documents whose administration closes after `now`.
 pub fn open(query: Query, now: Timestamp) -> Query {
     query.filter(administration::field::DATE_CLOSED, FieldOp::GreaterThan, now)
 }
 
-/// What each document copies from its administration.
+/// The fields that each document copies from its administration.
 const COPIED: [&str; 6] = [
     administration::field::CREATED_BY,
     administration::field::DATE_CLOSED,
@@ -64,7 +64,7 @@ const COPIED: [&str; 6] = [
     administration::field::NAME,
 ];
 
-/// What each document says of its administration.
+/// The fields of each document that are about its administration.
 pub fn copied(administration: &Administration) -> Fields {
     let copies =
         COPIED.into_iter().filter_map(|name| Some((name.to_owned(), administration.fields.get(name)?.clone())));
@@ -77,7 +77,8 @@ pub fn copied(administration: &Administration) -> Fields {
     copied
 }
 
-/// What the document of an org has to be, given what it is and what is [`copied`]; `None` when it's that already.
+/// The fields that an org's document must have, given those stored and those [`copied`]; `None` when they're equal
+/// already.
 pub fn changed(
     copied: &Fields,
     org_type: OrgType,
@@ -101,7 +102,7 @@ pub fn changed(
     Some(fields)
 }
 
-/// The administration, and the org by which it was found, as a document says it.
+/// Reads a document of either collection: the administration's ID, and the type and ID of the org.
 pub fn read(org: &Fields) -> Option<(&str, OrgType, &str)> {
     let text = |name: &str| org.get(name).and_then(Value::as_str);
     Some((text(field::ADMINISTRATION_ID)?, OrgType::parse(text(field::ORG_TYPE)?)?, text(field::ORG_ID)?))

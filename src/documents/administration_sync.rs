@@ -1,5 +1,5 @@
-//! The documents that steer a sync: `administrationSyncs/{administrationId}`, which changes seldom and
-//! is part of every transaction, and its `progress/{version}`, which every chunk increments.
+//! The documents that control an administration's sync: `administrationSyncs/{administrationId}`, which changes seldom
+//! and which every transaction of the sync reads, and its `progress/{version}`, which every chunk increments.
 
 use super::administration::{self, administration_path};
 use crate::documents::org_lists::OrgLists;
@@ -9,7 +9,7 @@ use crate::store::{
     Transform, Value, Write,
 };
 
-/// Names of the fields of both; what they mean: [`Control`] and [`Progress`].
+/// Names of the fields of both documents; what they mean: [`Control`] and [`Progress`].
 #[allow(missing_docs, reason = "the types say what each field means")]
 pub mod field {
     pub const VERSION: &str = "version";
@@ -35,22 +35,22 @@ pub mod field {
 /// The collection.
 const COLLECTION: &str = "administrationSyncs";
 
-/// Where a sync stands.
+/// The state of a sync.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum State {
     /// Under way.
     #[default]
     Pending,
-    /// Every assignment agrees.
+    /// Every assignment agrees with the administration.
     Complete,
-    /// It met an error that won't pass.
+    /// The sync met an error that no retry resolves.
     Failed,
-    /// The administration is deleted, and its assignments are on their way.
+    /// The administration is deleted, and its assignments are being deleted.
     Deleting,
 }
 
 impl State {
-    /// As the document says it.
+    /// The state's name in the document.
     pub fn name(self) -> &'static str {
         match self {
             State::Pending => "pending",
@@ -68,17 +68,17 @@ impl State {
     }
 }
 
-/// What the control document says.
+/// The content of the control document.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Control {
-    /// Counts up with every change that matters; work of an older version stops.
+    /// Incremented by every change that affects assignments; tasks of an older version stop.
     pub version: i64,
-    /// The administration's state that this version brings about.
+    /// The fingerprint of the administration's content that this version brings to the assignments.
     pub fingerprint: String,
-    /// When the administration's document came into being: deleted and made anew, it is another, even with
-    /// the same content.
+    /// When the administration's document was created: one that was deleted and created again is another
+    /// administration, even with the same content.
     pub born: Option<Timestamp>,
-    /// Where it stands.
+    /// The state of the sync.
     pub state: State,
     /// Orgs through which assignments may exist; `None` before the first plan.
     pub applied: Option<OrgLists>,
@@ -88,40 +88,41 @@ pub struct Control {
     pub format_2: bool,
     /// Orgs that the administration lost and that this version removes.
     pub removing: OrgLists,
-    /// Only the administration's details reach assignments: it's closed
+    /// Only the administration's details are copied to assignments, because the administration is closed
     /// (docs/domain/administrations.md#closing-and-reopening).
     pub details_only: bool,
-    /// A sync has been completed before: this isn't the creation.
+    /// A sync of this administration has been completed before: this one isn't that of its creation.
     pub assigned_once: bool,
-    /// The closing date that was last planned with.
+    /// The closing date at the time of the last plan.
     pub closes: Option<Timestamp>,
-    /// When the last version was planned that went to its end and looked at every student: it looked at each after that.
+    /// When the last version was planned that completed and checked every student; it checked each after this time.
     pub planned: Option<Timestamp>,
-    /// It has been closed since every assignment was last looked at; students may have left meanwhile.
+    /// The administration was closed at some time since every assignment was last checked; students may have left
+    /// meanwhile.
     pub sweep: bool,
-    /// For how many students the last version that went to its end couldn't store what they are to have
+    /// The number of students whose assignments the last completed version couldn't store
     /// ([`problems`](super::problems)).
     pub problems: i64,
-    /// Only the members of these orgs are looked at: the others have nothing to do with what has changed. `None` for all.
+    /// Only the members of these orgs are checked, because the change affects no others. `None` for all orgs.
     pub only: Option<OrgLists>,
-    /// Orgs that came or moved while this version was under way: the next one is to look at their members.
+    /// Orgs that were added or moved while this version was under way: the next version checks their members.
     pub next: OrgLists,
 }
 
 impl Control {
-    /// Where the control document of an administration is.
+    /// The path of an administration's control document.
     pub fn path(administration: &str) -> Result<DocPath> {
         DocPath::in_collection(COLLECTION, administration)
     }
 
-    /// The next version, for a state of the administration with that fingerprint.
+    /// The next version, for the administration's content with the given fingerprint.
     pub fn next(previous: Option<Control>, fingerprint: String, born: Timestamp) -> Control {
         let previous = previous.unwrap_or_default();
         Control { version: previous.version + 1, fingerprint, born: Some(born), state: State::Pending, ..previous }
     }
 
-    /// A version that has ended, or, where orgs came or moved meanwhile, the next one, which is to be planned: then
-    /// true.
+    /// Follows a version that has ended. Returns it with false; or, where orgs were added or moved meanwhile, the next
+    /// version, which has to be planned, with true.
     pub fn and_next(self) -> (Control, bool) {
         if self.next.is_empty() {
             return (self, false);
@@ -186,7 +187,7 @@ impl Control {
         fields
     }
 
-    /// True when that version of a living administration goes on.
+    /// True when the sync is still at the given version and is neither deleting nor failed: its tasks go on.
     pub fn is_at(control: Option<&Control>, version: i64) -> bool {
         control.is_some_and(|control| {
             control.version == version && !matches!(control.state, State::Deleting | State::Failed)
@@ -194,8 +195,8 @@ impl Control {
     }
 }
 
-/// True for a sync that may still write. A failed one is under way again with the next save; until its tasks are taken
-/// back, so are they.
+/// True for a sync that may still write. A failed sync counts: the next save resumes it, and its tasks may run until
+/// they are cancelled.
 pub fn is_under_way(control: &Document) -> bool {
     matches!(Control::read(control).state, State::Pending | State::Failed)
 }
@@ -206,24 +207,24 @@ pub fn under_way() -> Query {
     Query::collection(COLLECTION).filter(field::STATE, FieldOp::In, states)
 }
 
-/// Where the progress of a version is.
+/// The path of a version's progress document.
 pub fn progress_path(administration: &str, version: i64) -> Result<DocPath> {
     progress_at(administration, &version.to_string())
 }
 
-/// Where the progress of that name is: reconciling has one of its own.
+/// The path of the progress document with the given name: reconciling has a progress document of its own.
 pub fn progress_at(administration: &str, name: &str) -> Result<DocPath> {
     Control::path(administration)?.child("progress", name)
 }
 
-/// How far a version has got.
+/// The progress of a version.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Chunks that are planned and not done.
+    /// The number of chunks that are planned and not done.
     pub open: i64,
-    /// Students for whom nothing could be stored.
+    /// The number of students for whom nothing could be stored.
     pub problems: i64,
-    /// Members of orgs of later phases whom chunks have dealt with, by [`seen_key`].
+    /// The number of members of later phases' orgs whom chunks have already processed, by [`seen_key`].
     seen: std::collections::BTreeMap<String, i64>,
 }
 
@@ -241,14 +242,14 @@ impl Progress {
         }
     }
 
-    /// How many members of the org were dealt with in earlier phases of this flow.
+    /// The number of the org's members who were processed in earlier phases of this flow.
     pub fn seen(&self, key: &str) -> i64 {
         self.seen.get(key).copied().unwrap_or(0)
     }
 }
 
-/// A chunk's write to the progress: `open` moves first (so that its new value is the first result of
-/// the write), then what was seen.
+/// A chunk's write to the progress document. It increments `open` first, so that the new value of `open` is the first
+/// result of the write, and then the counts of processed members.
 pub fn progress_write<'a>(
     administration: &str,
     version: i64,
@@ -261,14 +262,14 @@ pub fn progress_write<'a>(
     Ok(Write::transform(progress_path(administration, version)?, transforms))
 }
 
-/// The write that counts a finished chunk on the administration.
+/// The write to the administration's document that counts a finished chunk.
 pub fn completed_write(administration: &str) -> Result<Write> {
     Ok(Write::transform(administration_path(administration)?, Vec::new())
         .when(Precondition::Exists)
         .with(FieldPath::top(administration::field::SYNC_CHUNKS_COMPLETED), Transform::Increment(Value::Integer(1))))
 }
 
-/// How many chunks are open after a commit that moved their number with its first write.
+/// The number of open chunks after a commit whose first write incremented it.
 pub fn open_chunks(committed: Option<&Committed>) -> Option<i64> {
     committed?.results.first()?.transformed.first()?.as_i64()
 }

@@ -1,23 +1,24 @@
-//! The archive of a deleted document (docs/domain/documents.md#archives): where it lies, and what it keeps. Pure.
+//! The archive of a deleted document (docs/domain/documents.md#archives): its path and its content. Pure.
 //!
-//! A deletion by this service archives in its own commit ([`archiving`]), so that what was deleted can be taken up
-//! again from the next moment on; the event of a deletion archives what others have deleted.
+//! When this service deletes a document, the same commit archives it ([`archiving`]), so that the document can be
+//! restored at once. Documents that others delete are archived when the event of the deletion arrives.
 
 use crate::store::size::document_size;
 use crate::store::{DocPath, Document, Fields, Result, Timestamp, Value, Write};
 
-/// The archive's own field: when its document was deleted.
+/// A field that only archives have: when the document was deleted.
 pub const DELETED_AT: &str = "deletedAt";
 
-/// Clients have been seen to write it into users' documents, where it's removed at once
-/// (docs/domain/dashboard.md#users); it mustn't outlive them here.
+/// The password, which clients have been seen to write into users' documents, where it's removed at once
+/// (docs/domain/dashboard.md#users); an archive must not keep it.
 const PASSWORD: &str = "password";
 
-/// The most bytes that a document may have to be archived in the commit that deletes it: the archive's path and
-/// [`DELETED_AT`] come on top, and Firestore takes 1 MiB.
+/// The size limit in bytes for archiving a document in the commit that deletes it. Firestore accepts documents up to
+/// 1 MiB; the margin is for the archive's longer path and [`DELETED_AT`].
 const MOST_BYTES: usize = (1 << 20) - 4096;
 
-/// Where a document goes: `users/u/runs/r` to `deleted-users/u/deleted-runs/r` (docs/domain/documents.md#archives).
+/// The path of a document's archive: `deleted-users/u/deleted-runs/r` for `users/u/runs/r`
+/// (docs/domain/documents.md#archives).
 /// Fails when the name of a collection gets too long.
 pub fn archive_path(path: &DocPath) -> Result<DocPath> {
     let segments: Vec<String> = path
@@ -28,7 +29,7 @@ pub fn archive_path(path: &DocPath) -> Result<DocPath> {
     DocPath::new(segments.join("/"))
 }
 
-/// What's kept of a document that was deleted: its last state, without [`DELETED_AT`].
+/// The fields that are kept of a deleted document: its last state, without [`DELETED_AT`].
 pub fn kept(fields: &Fields) -> Fields {
     let mut fields = fields.clone();
     fields.remove(PASSWORD);
@@ -36,22 +37,21 @@ pub fn kept(fields: &Fields) -> Fields {
     fields
 }
 
-/// What's kept of a document that was deleted, and when it went.
+/// The fields of a deleted document's archive: its last state, and [`DELETED_AT`].
 pub fn archived(document: &Document, deleted_at: Timestamp) -> Fields {
     let mut fields = kept(&document.fields);
     fields.insert(DELETED_AT.to_owned(), Value::Timestamp(deleted_at));
     fields
 }
 
-/// The write that archives a document, for the commit that deletes it, at about `now`. One that's so large that its
-/// archive couldn't be stored can be deleted all the same; an older archive of it goes then, for that isn't its last
-/// state.
+/// The write that archives a document, for the commit that deletes it, at about `now`. A document that's too large to
+/// be archived can still be deleted: then the write deletes an older archive, which isn't the document's last state.
 pub fn archiving(document: &Document, now: Timestamp) -> Result<Write> {
     let path = archive_path(&document.path)?;
     if document_size(&document.path, &document.fields) > MOST_BYTES {
         return Ok(Write::delete(path));
     }
-    // No deletion is older than what it deletes, whatever the clock says.
+    // The clock may lag behind the database's: a deletion is never dated before the document's last update.
     let kept = archived(document, now.max(document.update_time));
     Ok(Write::set(path, kept))
 }

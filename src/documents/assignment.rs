@@ -52,7 +52,7 @@ pub mod counted {
     pub const SINCE: &str = "since";
 }
 
-/// What a map of `progress` says of a task.
+/// The states of a task in the map `progress`.
 #[allow(missing_docs, reason = "they say it")]
 pub mod mark {
     pub const ASSIGNED: &str = "assigned";
@@ -63,67 +63,67 @@ pub mod mark {
 /// The collection, below each user.
 pub const COLLECTION: &str = "assignments";
 
-/// Where a user's assignment of an administration is.
+/// The path of a user's assignment of an administration.
 pub fn assignment_path(user: &DocPath, administration: &str) -> Result<DocPath> {
     user.child(COLLECTION, administration)
 }
 
-/// The assignments of all users.
+/// A query for the assignments of all users.
 pub fn all() -> Query {
     Query::group(COLLECTION)
 }
 
-/// All users' assignments of one administration.
+/// A query for all users' assignments of one administration.
 pub fn of_administration(administration: &str) -> Query {
     all().equal(field::ID, administration)
 }
 
-/// The administration that an assignment says to be of.
+/// The ID of the administration that an assignment names.
 pub fn administration_id(assignment: &Fields) -> Option<&str> {
     assignment.get(field::ID).and_then(Value::as_str)
 }
 
-/// The entries of an assignment's tasks, as they're stored; none where there's no list.
+/// The entries of an assignment's tasks as stored; empty where the assignment has no list.
 pub fn assessments(assignment: &Fields) -> &[Value] {
     assignment.get(field::ASSESSMENTS).and_then(Value::as_array).unwrap_or_default()
 }
 
-/// When it was assigned, as it says.
+/// The date on which it was assigned, as the assignment's document has it.
 pub fn date_assigned(assignment: &Fields) -> Option<Timestamp> {
     assignment.get(field::DATE_ASSIGNED).and_then(Value::as_timestamp)
 }
 
-/// True for an assignment whose administration closes after `now`, as the assignment says.
+/// True for an assignment whose administration closes after `now`, by the date that the assignment has copied.
 pub fn is_open(assignment: &Fields, now: Timestamp) -> bool {
     assignment.get(field::DATE_CLOSED).and_then(Value::as_timestamp).is_some_and(|closed| closed > now)
 }
 
-/// Some assignments that close after `now`.
+/// Narrows a query to the assignments that close after `now`.
 pub fn open(assignments: Query, now: Timestamp) -> Query {
     assignments.filter(field::DATE_CLOSED, FieldOp::GreaterThan, now)
 }
 
-/// The orgs by which the student is assigned.
+/// The orgs through which the student is assigned.
 pub fn assigning_orgs(assignment: &Fields) -> OrgLists {
     OrgLists::from_value(assignment.get(field::ASSIGNING_ORGS))
 }
 
-/// The orgs whose administrators read it.
+/// The orgs whose administrators may read the assignment.
 pub fn read_orgs(assignment: &Fields) -> OrgLists {
     OrgLists::from_value(assignment.get(field::READ_ORGS))
 }
 
-/// The marks of `progress`, by the keys of tasks.
+/// The map `progress`: the states of tasks, by the tasks' keys.
 pub fn marks(assignment: &Fields) -> Option<&Fields> {
     assignment.get(field::PROGRESS).and_then(Value::as_map)
 }
 
-/// What `progress` says of the task with that key.
+/// The state that `progress` has for the task with the given key.
 pub fn marked<'a>(assignment: &'a Fields, key: &str) -> Option<&'a str> {
     marks(assignment)?.get(key)?.as_str()
 }
 
-/// The runs that an assessment lists: all that count for it.
+/// The IDs of the runs that an assessment lists: all that count for this assessment.
 pub fn listed_runs(assessment: &Fields) -> Vec<String> {
     assessment.get(field::ALL_RUN_IDS).and_then(Value::as_string_list).unwrap_or_default()
 }
@@ -133,13 +133,13 @@ pub fn progress_key(task_id: &str) -> String {
     task_id.replace('-', "_")
 }
 
-/// True when a task's ID can be stored as a key: of counts as it is, of `progress` with underscores.
+/// True when a task's ID can be stored as a field's name: unchanged in counts, and with underscores in `progress`.
 pub fn may_be_key(task: &str) -> bool {
     is_key(task) && is_key(&progress_key(task))
 }
 
-/// The task of an assessment in an assignment. One that can't be a key is none, as in administrations: clients write
-/// these entries.
+/// The ID of an assessment's task in an assignment. An ID that can't be stored as a key is ignored, as in
+/// administrations, because clients write these entries.
 pub(crate) fn task_id(assessment: &Fields) -> Option<&str> {
     assessment.get(field::TASK_ID).and_then(Value::as_str).filter(|task| may_be_key(task))
 }
@@ -156,7 +156,7 @@ pub(crate) fn is_optional(assessment: &Fields) -> bool {
     assessment.get(field::OPTIONAL).and_then(Value::as_bool).unwrap_or(false)
 }
 
-/// The tasks, and whether each must be done: what completion depends on.
+/// The tasks' IDs, each with true when the task is required: the completion of an assignment depends on these.
 pub(crate) fn requirements<T: AsFields>(assessments: &[T]) -> BTreeMap<String, bool> {
     let entries = assessments.iter().filter_map(AsFields::as_fields);
     entries.filter_map(|entry| Some((task_id(entry)?.to_owned(), is_optional(entry)))).collect()
@@ -183,7 +183,7 @@ pub fn flags(assignment: &Fields) -> [bool; 2] {
     [field::STARTED, field::COMPLETED].map(|name| assignment.get(name).and_then(Value::as_bool).unwrap_or(false))
 }
 
-/// An assessment has the field: null is the same as none.
+/// True when an assessment has the field; null counts as absent.
 pub(crate) fn is_set(assessment: &Fields, name: &str) -> bool {
     assessment.get(name).is_some_and(|value| !value.is_null())
 }
@@ -198,19 +198,19 @@ pub(crate) fn is_started(assessment: &Fields) -> bool {
     is_set(assessment, field::STARTED_ON) || is_completed(assessment)
 }
 
-/// A student's work on the task has begun: it must not be taken away.
+/// A student's work on the task has begun, so the task must not be removed from the assignment.
 pub(crate) fn has_begun(assessment: &Fields) -> bool {
     is_started(assessment) || names_runs(assessment)
 }
 
-/// The assessment of an assignment names runs.
+/// True when the assessment of an assignment names runs.
 pub(crate) fn names_runs(assessment: &Fields) -> bool {
     let runs = assessment.get(field::ALL_RUN_IDS).and_then(Value::as_array).unwrap_or_default();
     !runs.is_empty() || is_set(assessment, field::RUN_ID)
 }
 
-/// The progress of the given tasks: as it was, or `assigned`. Older documents spell the keys with
-/// hyphens; only underscores are written (docs/domain/documents.md#keys-of-tasks).
+/// The map `progress` for the given tasks: the state that each has, or `assigned` for a new task. Older documents spell
+/// the keys with hyphens; only underscores are written (docs/domain/documents.md#keys-of-tasks).
 pub(crate) fn progress(existing: &Fields, assessments: &[Value]) -> Fields {
     let old = marks(existing);
     let known = |task: &str| {

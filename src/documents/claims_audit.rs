@@ -19,7 +19,7 @@ pub mod field {
 /// The collection.
 pub const COLLECTION: &str = "claimsAudit";
 
-/// Where a record is.
+/// The path of a record.
 pub fn record_path(id: &str) -> Result<DocPath> {
     DocPath::in_collection(COLLECTION, id)
 }

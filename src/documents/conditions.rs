@@ -1,8 +1,8 @@
 //! The condition language: who gets an assessment, and for whom it's optional
 //! (docs/domain/assignments.md#conditions).
 //!
-//! Stored conditions are read leniently ([`Condition::from_value`]: what isn't a condition is never
-//! true); conditions that a caller sends are checked ([`normalise`]).
+//! Stored conditions are read leniently ([`Condition::from_value`]): a value that isn't a condition is never true.
+//! Conditions that a caller sends are validated ([`normalise`]).
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -19,19 +19,19 @@ pub const MAX_DEPTH: usize = 32;
 pub enum Condition {
     /// True for everybody.
     Always,
-    /// True for nobody: what isn't a condition.
+    /// True for nobody: the reading of a stored value that isn't a condition.
     Never,
-    /// True when all are.
+    /// True when all of these conditions are true.
     All(Vec<Condition>),
-    /// True when one is.
+    /// True when at least one of these conditions is true.
     Any(Vec<Condition>),
     /// A field compared with a literal.
     Field {
         /// Dotted path from the document's root; `age` stands for the student's age in years.
         field: String,
-        /// How.
+        /// The comparison.
         op: Comparison,
-        /// With what.
+        /// The literal with which the field is compared.
         value: Value,
     },
 }
@@ -53,7 +53,7 @@ pub enum Comparison {
     NotEqual,
 }
 
-/// Names of the comparisons: as stored, and in the alternate form.
+/// The comparisons, each with its name in the stored form and in the alternate form.
 const COMPARISONS: [(&str, &str, Comparison); 6] = [
     ("LESS_THAN", "<", Comparison::LessThan),
     ("GREATER_THAN", ">", Comparison::GreaterThan),
@@ -64,7 +64,7 @@ const COMPARISONS: [(&str, &str, Comparison); 6] = [
 ];
 
 impl Condition {
-    /// Adds the user's fields that the condition looks at.
+    /// Adds to `fields` the paths of the user's fields on which the condition depends.
     pub fn collect_fields(&self, fields: &mut BTreeSet<String>) {
         match self {
             Condition::Always | Condition::Never => {}
@@ -83,7 +83,7 @@ impl Comparison {
         COMPARISONS.iter().find(|(stored, _, _)| *stored == name).map(|(_, _, op)| *op)
     }
 
-    /// What the comparison says of two values that stand in this order.
+    /// Whether the comparison is true of two values with this ordering.
     fn holds(self, ordering: Ordering) -> bool {
         match self {
             Comparison::LessThan => ordering.is_lt(),
@@ -97,7 +97,7 @@ impl Comparison {
 }
 
 impl Condition {
-    /// Reads a stored condition. Anything that isn't one, at any level, is [`Condition::Never`].
+    /// Reads a stored condition. Any value that isn't a condition, at any level, is [`Condition::Never`].
     pub fn from_value(value: &Value) -> Condition {
         Condition::read(value, MAX_DEPTH)
     }
@@ -146,8 +146,8 @@ impl Condition {
     }
 }
 
-/// Compares grades by their place in the order, however they're spelt. One that has no place is neither before nor
-/// after any other, and equal to what is spelt like it (docs/domain/assignments.md#grades).
+/// Compares grades by their place in the order, whatever their spelling. A grade without a place is neither before nor
+/// after any other, and equals a grade with the same spelling (docs/domain/assignments.md#grades).
 fn compare_grades(actual: &Value, op: Comparison, literal: &Value) -> bool {
     match (grade_place(actual), grade_place(literal), op) {
         (Some(actual), Some(literal), _) => op.holds(actual.cmp(&literal)),
@@ -157,7 +157,7 @@ fn compare_grades(actual: &Value, op: Comparison, literal: &Value) -> bool {
     }
 }
 
-/// Compares a value that's there with a literal. Equality is strict in type; order is defined among
+/// Compares a present value with a literal. Equality is strict in type; order is defined among
 /// numbers (numeric text included), instants (ISO text included) and texts.
 fn compare(actual: &Value, op: Comparison, literal: &Value) -> bool {
     match op {
@@ -205,7 +205,7 @@ pub fn parse_instant(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     text.parse::<Timestamp>().ok().or_else(|| {
         let date: jiff::civil::Date = text.parse().ok()?;
-        // A civil date also parses from a date and time without an offset, which names no instant.
+        // The parser of dates also accepts a date and time without an offset, which is not an instant.
         (text.len() == 10).then(|| date.to_zoned(jiff::tz::TimeZone::UTC).ok())?.map(|midnight| midnight.timestamp())
     })
 }
@@ -240,7 +240,7 @@ fn check(value: &Value, at: &str, depth: usize) -> Result<Value, String> {
         for key in ["AND", "OR"] {
             result.remove(key);
         }
-        // Read again, it would be a constant, whatever it nests.
+        // A map with this type reads as a constant, so conditions nested in such a map would be ignored.
         if is_constant {
             result.remove("type");
         }

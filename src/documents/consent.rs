@@ -1,4 +1,4 @@
-//! What people signed, `users/{roarUid}/consents/{id}`, where no client writes. Pure.
+//! Records of the consents that people signed, `users/{roarUid}/consents/{id}`. No client may write these. Pure.
 
 use crate::store::{DocPath, Result};
 
@@ -16,7 +16,7 @@ pub mod field {
 /// The collection, below each user.
 pub const COLLECTION: &str = "consents";
 
-/// Where a record of a user's is.
+/// The path of a user's record of a consent.
 pub fn consent_path(user: &DocPath, id: &str) -> Result<DocPath> {
     user.child(COLLECTION, id)
 }

@@ -1,15 +1,15 @@
-//! When an administration opens and closes, however that is written. Pure.
+//! Reads the dates on which an administration opens and closes, in each form in which clients write them. Pure.
 //!
 //! Callers of the callable send ISO 8601 texts; documents that clients write have timestamps, and now and then a text, a
-//! number of milliseconds, or a timestamp as JSON has it. A day without a time is all of that day: whoever says that an
-//! administration is from the 10th to the 10th means one day.
+//! number of milliseconds, or a timestamp in its JSON form. A date without a time means the whole day: an
+//! administration from the 10th to the 10th is open for one day.
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
 use crate::store::{FIRST_INSTANT, Timestamp, Value};
 
-/// Which end of a day is meant by it.
+/// Which end of a day a date without a time stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Edge {
     /// The first instant of the day.
@@ -18,15 +18,15 @@ pub enum Edge {
     Ends,
 }
 
-/// Reads a text: an instant, or a day, or, where a zone is named, a date and a time in it. Days are those of the zone, or
-/// of UTC without one.
+/// Reads a text: an instant, or a day, or, where `zone` is given, a date and a time in this zone. Days are those of the
+/// zone, or of UTC without a zone.
 pub fn parse(text: &str, edge: Edge, zone: Option<&TimeZone>) -> Option<Timestamp> {
     let text = text.trim();
     if let Ok(instant) = text.parse::<Timestamp>() {
         return Some(instant).filter(is_storable);
     }
-    // Only a text of ten characters is a day: the parser of days would also take a date with a time behind it, and drop
-    // the time.
+    // Only a text of ten characters is a day: the parser of days also accepts a date followed by a time, and drops the
+    // time.
     let instant = match text.len() == 10 {
         true => day(text.parse().ok()?, edge, zone.unwrap_or(&TimeZone::UTC))?,
         false => text.parse::<DateTime>().ok()?.to_zoned(zone?.clone()).ok()?.timestamp(),
@@ -47,19 +47,19 @@ fn is_storable(instant: &Timestamp) -> bool {
     *instant >= FIRST_INSTANT
 }
 
-/// Numbers from here on are milliseconds since 1970, as JavaScript counts; those from the second on are seconds. Neither
-/// could be meant otherwise by anybody who lives after 1973.
+/// The smallest number that is read as milliseconds since 1970, JavaScript's count; smaller numbers, from [`SECONDS`]
+/// on, are read as seconds. The ranges can't be confused for dates after 1973.
 const MILLISECONDS: f64 = 1e11;
 const SECONDS: f64 = 1e8;
 
-/// Reads what a document says. `None` for what is no date.
+/// Reads a document's value as a date. `None` for a value that isn't a date.
 pub fn read(value: &Value, edge: Edge) -> Option<Timestamp> {
     match value {
         Value::Timestamp(instant) => Some(*instant),
         Value::String(text) => parse(text, edge, None),
         Value::Integer(number) => of_number(*number as f64),
         Value::Double(number) => of_number(*number),
-        // A timestamp as JSON has it, by the client's library or the server's.
+        // A timestamp in the JSON form of the client's library or of the server's.
         Value::Map(fields) => {
             let part = |names: [&str; 2]| names.into_iter().find_map(|name| fields.get(name)?.as_i64());
             let seconds = part(["seconds", "_seconds"])?;
@@ -71,7 +71,7 @@ pub fn read(value: &Value, edge: Edge) -> Option<Timestamp> {
 }
 
 fn of_number(number: f64) -> Option<Timestamp> {
-    // Integers of that size are exact in a double; a fraction of a millisecond is nothing.
+    // Integers of this size are exact in a double; fractions of a millisecond are dropped.
     let milliseconds = match number {
         number if (MILLISECONDS..1e15).contains(&number) => number,
         number if (SECONDS..MILLISECONDS).contains(&number) => number * 1000.0,
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn a_day_without_a_time_is_all_of_that_day() {
         let zone = |name: &str| TimeZone::get(name).unwrap();
-        // The text, the zone, when it begins and when it ends.
+        // Each case: the text, the zone, the instant at which the date begins, and the one at which the date ends.
         for (text, name, begins, ends) in [
             ("2026-12-10", None, "2026-12-10T00:00:00Z", "2026-12-10T23:59:59.999Z"),
             (" 2026-12-10 ", None, "2026-12-10T00:00:00Z", "2026-12-10T23:59:59.999Z"),
@@ -103,7 +103,7 @@ mod tests {
             ("2026-03-08", Some("America/New_York"), "2026-03-08T05:00:00Z", "2026-03-09T03:59:59.999Z"),
             ("2026-11-01", Some("America/New_York"), "2026-11-01T04:00:00Z", "2026-11-02T04:59:59.999Z"),
             ("2018-11-04", Some("America/Sao_Paulo"), "2018-11-04T03:00:00Z", "2018-11-05T01:59:59.999Z"),
-            // An instant is one.
+            // An instant stays the same, whatever the zone.
             ("2026-12-10T08:00:00Z", Some("Europe/Berlin"), "2026-12-10T08:00:00Z", "2026-12-10T08:00:00Z"),
             ("2026-12-10T08:00:00-08:00", None, "2026-12-10T16:00:00Z", "2026-12-10T16:00:00Z"),
             // A time of the zone that is named.

@@ -1,8 +1,8 @@
-//! Pairs of users who may be one person, `rosterDoubles/{districtId}/pairs/{id}`: the one that a roster has, and one who
-//! was known, by what people can edit (docs/domain/rosters.md#doubles). Pure.
+//! Pairs of users who may be one person, `rosterDoubles/{districtId}/pairs/{id}`: a user from a roster, and a user
+//! known before, who agree in fields that people can edit (docs/domain/rosters.md#doubles). Pure.
 //!
-//! A pair waits for somebody's yes (`rostering::doubles`). A pair holds IDs and the names of the fields that agree, never
-//! what's in these fields.
+//! A pair is pending until somebody confirms or rejects it (`rostering::doubles`). A pair holds IDs and the names of
+//! the fields that agree, never the content of these fields.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use crate::fields;
 use crate::payload::Id;
 use crate::store::{DocPath, Document, Fields, Query, StoreError, Timestamp, Value, Write};
 
-/// The collection; below a district's ID, its `pairs`. Security rules close it.
+/// The collection; the pairs of a district are in `pairs` below the district's ID. Security rules close it to clients.
 pub const DOUBLES: &str = "rosterDoubles";
 
 /// Names of the fields of pairs.
@@ -30,7 +30,7 @@ pub mod field {
     pub const DECIDED_BY: &str = "decidedBy";
 }
 
-/// What agrees of the two users of a pair, as [`field::AGREES`] names it.
+/// The names in [`field::AGREES`] of what is the same for the two users of a pair.
 #[allow(missing_docs, reason = "they say it")]
 pub mod agrees {
     pub const EMAIL: &str = "email";
@@ -38,21 +38,21 @@ pub mod agrees {
     pub const DOB: &str = "dob";
 }
 
-/// What somebody has decided about a pair, if anything.
+/// The state of a pair: whether it's pending, and otherwise what was decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// Nothing yet.
+    /// Pending: nobody has decided.
     Waiting,
     /// The two are one person, and merged.
     Confirmed,
     /// The two are two people.
     Rejected,
-    /// One of the two isn't there any more.
+    /// One of the two users doesn't exist any more.
     Gone,
 }
 
 impl State {
-    /// As documents have it.
+    /// The state's name in documents.
     pub fn name(self) -> &'static str {
         match self {
             State::Waiting => "waiting",
@@ -63,7 +63,7 @@ impl State {
     }
 }
 
-/// A pair's document.
+/// The path of a pair's document.
 pub fn pair_path(district: &str, pair: &str) -> Result<DocPath, StoreError> {
     DocPath::in_collection(DOUBLES, district)?.child("pairs", pair)
 }
@@ -73,17 +73,17 @@ pub fn pairs(district: &str) -> Result<String, StoreError> {
     Ok(format!("{}/pairs", DocPath::in_collection(DOUBLES, district)?))
 }
 
-/// The pairs of a district that wait.
+/// A query for the pending pairs of a district.
 pub fn all_waiting(district: &str) -> Result<Query, StoreError> {
     Ok(Query::collection(pairs(district)?).equal(field::STATE, State::Waiting.name()))
 }
 
-/// True for a pair that waits.
+/// True for a pending pair.
 pub fn is_waiting(pair: &Document) -> bool {
     pair.fields.get(field::STATE).and_then(Value::as_str) == Some(State::Waiting.name())
 }
 
-/// The fields that note what somebody decided about a pair.
+/// The fields that record a decision about a pair: the new state, who decided, and when.
 pub fn decided(state: State, by: &str, now: Timestamp) -> Fields {
     fields! { field::STATE => state.name(), field::DECIDED_AT => now, field::DECIDED_BY => by }
 }
@@ -127,13 +127,13 @@ enum Agreement {
 }
 
 impl Double {
-    /// True for a pair that has to be confirmed by its ID: several users may be the person; or it's only their account
-    /// that agrees, with which somebody who looked after it could have signed in as anybody.
+    /// True for a pair that has to be confirmed by its ID: several users may be the person, or only the account agrees.
+    /// An account alone proves little, because whoever managed it could have signed in with it as anybody.
     pub fn is_unsure(&self) -> bool {
         self.is_one_of_several || !self.agrees.iter().any(|field| field == agrees::NAME)
     }
 
-    /// Reads a pair; `None` for what is none.
+    /// Reads a pair; `None` for a document that isn't a valid pair.
     pub fn read(document: &Document) -> Option<Double> {
         let get = |name: &str| document.fields.get(name);
         let text = |name: &str| get(name).and_then(Value::as_str).map(str::to_owned);
@@ -149,27 +149,28 @@ impl Double {
     }
 }
 
-/// Two users who were found.
+/// Two users who were found to be possibly one person, to be stored as a pair.
 #[derive(Clone, Copy, Debug)]
 pub struct Found<'a> {
     /// The roster's district.
     pub district: &'a str,
     /// The roster's provider.
     pub provider: &'a str,
-    /// The ID of the person there.
+    /// The person's ID at this provider.
     pub provider_id: &'a str,
-    /// The user whom the roster has.
+    /// The ID of the user from the roster.
     pub rostered: &'a str,
-    /// The user who was known.
+    /// The ID of the user known before.
     pub known: &'a str,
-    /// What agrees.
+    /// The names of what agrees, for instance `email`.
     pub agrees: &'a [&'static str],
-    /// Several who were known may be the person.
+    /// Several users known before may be the person.
     pub is_one_of_several: bool,
 }
 
 impl Found<'_> {
-    /// Where the pair is noted. Found again, it's the same pair.
+    /// The path of the pair's document. The path depends on the two users alone, so a pair that's found again is the
+    /// same.
     pub fn path(&self) -> Result<DocPath, StoreError> {
         pair_path(self.district, &fingerprint(format!("{}\0{}", self.rostered, self.known)))
     }
@@ -195,7 +196,7 @@ mod tests {
     #[test]
     fn a_pair_is_read_as_it_was_found_and_waits_until_it_is_decided() {
         let now = Timestamp::UNIX_EPOCH;
-        // What agrees, one of several; has to be confirmed by its ID.
+        // Each case: what agrees, whether the pair is one of several, and whether it has to be confirmed by its ID.
         for (agrees, is_one_of_several, is_unsure) in
             [(&["email", "name"][..], false, false), (&["email", "name"], true, true), (&["account"], false, true)]
         {

@@ -1,9 +1,9 @@
-//! What a student's document remembers of assignments that went: `users/{roarUid}.formerAssignments`, by
-//! administration, with the dates of the student's lists when it went. Pure.
+//! The deleted assignments that a student's document lists: `users/{roarUid}.formerAssignments`, by administration,
+//! with the dates that the student's lists had at the deletion. Pure.
 //!
 //! The entry is written in the commit that deletes and archives the assignment, so an entry means that there is an
-//! archive. Whoever makes the assignment again sees from the student's own document that there is something to
-//! take up, without a read, and takes the entry away.
+//! archive. Code that creates the assignment again sees in the student's document, without another read, that there is
+//! an archive to restore, and removes the entry.
 
 use crate::documents::administration::administration_path;
 use crate::store::{FieldPath, Fields, Timestamp, Value};
@@ -11,26 +11,26 @@ use crate::store::{FieldPath, Fields, Timestamp, Value};
 /// The field.
 pub const FORMER: &str = super::user::field::FORMER_ASSIGNMENTS;
 
-/// When an assignment came to be in each of the student's lists; `None` where it isn't in it.
+/// When an assignment was added to each of the student's lists; `None` for a list that doesn't have it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dates {
-    /// Assigned.
+    /// When it was assigned.
     pub assigned: Timestamp,
-    /// Started.
+    /// When it was started.
     pub started: Option<Timestamp>,
-    /// Completed.
+    /// When it was completed.
     pub completed: Option<Timestamp>,
 }
 
 const NAMES: [&str; 3] = ["assigned", "started", "completed"];
 
 impl Dates {
-    /// In the order of the lists: assigned, started, completed.
+    /// The dates in the order of the lists: assigned, started, completed.
     pub fn in_order(&self) -> [Option<Timestamp>; 3] {
         [Some(self.assigned), self.started, self.completed]
     }
 
-    /// The entry of a document.
+    /// The entry's value in the student's document.
     pub fn to_value(self) -> Value {
         let dates = NAMES.into_iter().zip(self.in_order());
         Value::Map(dates.filter_map(|(name, date)| Some((name.to_owned(), Value::Timestamp(date?)))).collect())
@@ -42,15 +42,15 @@ impl Dates {
     }
 }
 
-/// What the student's document remembers of an assignment of this administration that went.
+/// The entry of a student's document for the deleted assignment of this administration, if there is one.
 pub fn former(user: &Fields, administration: &str) -> Option<Dates> {
     read(user.get(FORMER)?.as_map()?.get(administration)?)
 }
 
-/// All that the student's document remembers.
+/// All entries of a student's document, each with its administration's ID.
 pub fn all_former(user: &Fields) -> impl Iterator<Item = (&str, Dates)> {
     let entries = user.get(FORMER).and_then(Value::as_map).into_iter().flatten();
-    // Whoever can write the document can write anything: what's no ID leads nowhere.
+    // Clients may write anything into the document: keys that can't be an administration's ID are ignored.
     let entries = entries.filter(|(id, _)| administration_path(id).is_ok());
     entries.filter_map(|(id, entry)| Some((id.as_str(), read(entry)?)))
 }
@@ -61,7 +61,7 @@ fn read(entry: &Value) -> Option<Dates> {
     Some(Dates { assigned: date("assigned")?, started: date("started"), completed: date("completed") })
 }
 
-/// Where the entry of an administration is.
+/// The path of an administration's entry, as a field of the student's document.
 pub fn entry_path(administration: &str) -> FieldPath {
     FieldPath::of([FORMER, administration])
 }

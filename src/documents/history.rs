@@ -1,8 +1,9 @@
-//! What a student's data was before: `users/{roarUid}.studentDataBefore`, a list of former `studentData`, each with
-//! the time until which it held. Pure.
+//! A student's former data: `users/{roarUid}.studentDataBefore`, a list of former values of `studentData`, each with
+//! the time until which the value was current. Pure.
 //!
 //! A promotion alone assigns nothing (docs/domain/assignments.md#corrections-and-promotions). With these entries
-//! `reconcile` tells a student who waits for the next save from one whose assignment got lost.
+//! `reconcile` distinguishes a student who gets an assignment with the administration's next save from a student whose
+//! assignment is missing by an error.
 
 use jiff::SignedDuration;
 
@@ -13,15 +14,15 @@ use crate::store::{Fields, Timestamp, Value};
 /// The field.
 pub const BEFORE: &str = super::user::field::STUDENT_DATA_BEFORE;
 
-/// How many former states are kept: more than there are changes of a student between two saves of an administration.
+/// How many former states are kept: more than a student's data changes between two saves of an administration.
 const MOST: usize = 10;
-/// How long a state is kept, beside a newer one: longer than a school year.
+/// How long a state is kept when there is a newer one: longer than a school year.
 const LONGEST: SignedDuration = SignedDuration::from_hours(400 * 24);
-/// The most bytes of a state that is kept. A student's data is a tenth of that as a rule.
+/// The size limit in bytes of a state that is kept; usually, a student's data has a tenth of it.
 const MOST_BYTES: usize = 10_000;
 
-/// The list with one more state, which held until that time; `None` when nothing is to be added. An event that comes
-/// twice adds one state, and events in any order come to the same list.
+/// The list with one more state, which was current until `until`; `None` when nothing has to be added. Adding is
+/// idempotent: an event that is delivered twice adds one state, and the order of events doesn't change the list.
 pub fn with(user: &Fields, data: &Fields, until: Timestamp) -> Option<Value> {
     if fields_size(data) > MOST_BYTES {
         return None;
@@ -39,7 +40,7 @@ pub fn with(user: &Fields, data: &Fields, until: Timestamp) -> Option<Value> {
     Some(Value::Array(entries))
 }
 
-/// The student's data as it was at some time after `since`, and isn't any more.
+/// The former states of a student's data that were current at some time after `since`.
 pub fn since(user: &Fields, since: Timestamp) -> impl Iterator<Item = &Fields> {
     let entries = user.get(BEFORE).and_then(Value::as_array).unwrap_or_default();
     let later = entries.iter().filter(move |entry| held_until(entry).is_some_and(|until| until > since));

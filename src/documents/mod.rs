@@ -1,4 +1,4 @@
-//! Documents that several rooms know: where they lie, what their fields mean, and how they're edited. Pure.
+//! The kinds of documents that several modules use: their paths, their fields, and the edits of them. Pure.
 
 pub mod administration;
 pub mod administration_org;

@@ -1,5 +1,5 @@
-//! Orgs, `districts/{id}`, `schools/{id}`, `classes/{id}`, `groups/{id}` and `families/{id}`: where they lie, names of
-//! their fields, and what these say. Pure.
+//! Orgs, `districts/{id}`, `schools/{id}`, `classes/{id}`, `groups/{id}` and `families/{id}`: their paths, the names of
+//! their fields, and how these are read. Pure.
 
 use super::org_lists::{OrgKey, OrgType};
 use crate::store::{DocPath, FieldPath, Fields, Result, Value};
@@ -76,7 +76,7 @@ pub mod contact {
     pub const LAST: &str = "last";
 }
 
-/// Where an org's document is.
+/// The path of an org's document.
 pub fn org_path(org_type: OrgType, id: &str) -> Result<DocPath> {
     DocPath::in_collection(org_type.plural(), id)
 }
@@ -86,10 +86,10 @@ pub fn is_archived(org: &Fields) -> bool {
     org.get(field::ARCHIVED).and_then(Value::as_bool) == Some(true)
 }
 
-/// The links that a school and a class have to the orgs above them, with the type of what each names.
+/// The fields by which a school and a class link to the orgs above, each with the type of the org that it names.
 pub const LINKS: [(&str, OrgType); 2] = [(field::DISTRICT_ID, OrgType::District), (field::SCHOOL_ID, OrgType::School)];
 
-/// The field that links an org to a parent of that type; `None` for types that are no parent of a school or class.
+/// The field that links an org to a parent of this type; `None` for types that can't be a school's or class's parent.
 pub fn link_field(parent: OrgType) -> Option<&'static str> {
     LINKS.into_iter().find(|(_, org_type)| *org_type == parent).map(|(link, _)| link)
 }
@@ -104,7 +104,7 @@ pub fn listed<'a>(org: &'a Fields, list: &str) -> impl Iterator<Item = &'a str> 
     org.get(list).and_then(Value::as_array).unwrap_or_default().iter().filter_map(Value::as_str)
 }
 
-/// What a group is below, if anything.
+/// The org to which a group belongs, if any.
 pub fn parent_of_group(group: &Fields) -> Option<OrgKey> {
     let org_type = OrgType::parse(text(group, field::PARENT_ORG_TYPE)?)?;
     Some(OrgKey::new(org_type, text(group, field::PARENT_ORG_ID)?))
@@ -115,17 +115,18 @@ pub fn abbreviation(org: &Fields) -> Option<&str> {
     text(org, field::ABBREVIATION).filter(|short| !short.is_empty())
 }
 
-/// What has still to follow what a sync changed of a district's orgs ([`field::ROSTER_CLAIMS_DUE`]).
+/// The updates that are pending after a sync changed a district's orgs ([`field::ROSTER_CLAIMS_DUE`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
-    /// The claims of who has rights over the district, and the administrations that are assigned to it.
+    /// The claims of everybody with rights over the district, and the administrations that are assigned to the
+    /// district.
     All,
     /// The claims alone.
     Claims,
 }
 
 impl Due {
-    /// What is due of a district, if anything.
+    /// The updates that are pending for a district, if any.
     pub fn read(district: &Fields) -> Option<Due> {
         match district.get(field::ROSTER_CLAIMS_DUE)? {
             Value::Boolean(true) => Some(Due::All),
@@ -133,7 +134,7 @@ impl Due {
         }
     }
 
-    /// The edit that notes what is due, or that nothing is.
+    /// The edit that records which updates are pending, or that none are.
     pub fn edit(due: Option<Due>) -> (Fields, Vec<FieldPath>) {
         let value = due.map(|due| match due {
             Due::All => Value::Boolean(true),

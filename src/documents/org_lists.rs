@@ -54,14 +54,14 @@ impl OrgType {
     }
 }
 
-/// By its plural name.
+/// Serializes as the plural name.
 impl Serialize for OrgType {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.plural())
     }
 }
 
-/// From either form of the name.
+/// Deserializes from the singular or the plural name.
 impl<'de> Deserialize<'de> for OrgType {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
@@ -92,7 +92,7 @@ pub struct OrgLists {
 }
 
 impl OrgLists {
-    /// Lists of nothing.
+    /// Empty lists.
     pub fn new() -> Self {
         OrgLists::default()
     }
@@ -102,7 +102,7 @@ impl OrgLists {
         &self.lists[org_type as usize]
     }
 
-    /// Adds an org unless it's there or its ID is empty. True when it was added.
+    /// Adds an org unless it's listed already or its ID is empty. True when it was added.
     pub fn add(&mut self, org_type: OrgType, id: &str) -> bool {
         let list = &mut self.lists[org_type as usize];
         if id.is_empty() || list.iter().any(|known| known == id) {
@@ -138,7 +138,7 @@ impl OrgLists {
         self.iter().filter(|(org_type, id)| other.contains(*org_type, id)).collect()
     }
 
-    /// The orgs of `self` that `other` hasn't.
+    /// The orgs of `self` that `other` doesn't have.
     pub fn difference(&self, other: &OrgSet) -> OrgLists {
         self.iter().filter(|(org_type, id)| !other.contains(*org_type, id)).collect()
     }
@@ -153,7 +153,7 @@ impl OrgLists {
         }
     }
 
-    /// A set for quick look-ups.
+    /// The orgs as a set, for quick look-ups.
     pub fn to_set(&self) -> OrgSet {
         OrgSet { sets: OrgType::ALL.map(|org_type| self.of(org_type).iter().cloned().collect()) }
     }

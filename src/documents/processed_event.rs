@@ -1,4 +1,5 @@
-//! Events whose work is done, `processedEvents/{id}`: marks for what can't be told from the documents themselves. Pure.
+//! Events that have been processed, `processedEvents/{id}`: marks that make processing idempotent where the changed
+//! documents don't show that an event was processed. Pure.
 
 use crate::fields;
 use crate::store::{DocPath, Result, Timestamp, Write};
@@ -10,7 +11,7 @@ pub mod field {
     pub const EXPIRE_AT: &str = "expireAt";
 }
 
-/// The write that marks an event at `now`, until the mark may go.
+/// The write that marks an event as processed at `now`; the mark may be deleted after `expires`.
 pub fn marking(id: &str, now: Timestamp, expires: Timestamp) -> Result<Write> {
     let path = DocPath::in_collection("processedEvents", id)?;
     Ok(Write::set(path, fields! { field::AT => now, field::EXPIRE_AT => expires }))
@@ -26,7 +27,7 @@ mod tests {
         let path = DocPath::new("processedEvents/e1").unwrap();
         let expected = Write::set(path, fields! { "at" => now, "expireAt" => expires });
         assert_eq!(marking("e1", now, expires).unwrap(), expected);
-        // An ID that would lead elsewhere.
+        // An ID that would lead to another collection, and an empty one, are refused.
         assert!(marking("e1/other/e2", now, expires).is_err() && marking("", now, expires).is_err());
     }
 }

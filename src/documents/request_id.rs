@@ -1,5 +1,5 @@
-//! Requests that were made before, `requestIds/{digest}`: a caller who asks again with the same ID is answered as the first
-//! time. Pure.
+//! Idempotency keys, `requestIds/{digest}`: a caller who retries a request with the same ID gets the first request's
+//! answer. Pure.
 
 use jiff::SignedDuration;
 
@@ -18,18 +18,18 @@ pub mod field {
 /// How long a request is remembered.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
 
-/// Where a caller's request is remembered.
+/// The path of the document that remembers a caller's request.
 pub fn request_path(uid: &str, request: &str) -> Result<DocPath> {
     DocPath::in_collection("requestIds", &digest(format!("{uid}\0{request}")))
 }
 
-/// What is remembered of a request that made, or changed, an administration.
+/// The fields that are remembered of a request that created or changed an administration.
 pub fn memory(administration: &str, now: Timestamp) -> Fields {
     let expires = now.checked_add(REMEMBERED).unwrap_or(now);
     fields! { field::ADMINISTRATION_ID => administration, field::CREATED_AT => now, field::EXPIRE_AT => expires }
 }
 
-/// The administration that a request made or changed, as long as that is remembered.
+/// The ID of the administration that a request created or changed; `None` once the memory has expired.
 pub fn remembered(memory: &Document, now: Timestamp) -> Option<String> {
     let created = memory.fields.get(field::CREATED_AT)?.as_timestamp()?;
     let alive = now.duration_since(created) < REMEMBERED;

@@ -1,4 +1,4 @@
-//! Entries of rosters, `identityProviderIds/{entryId}`, each of which joins a provider's ID of a person to the user
+//! Entries of rosters, `identityProviderIds/{entryId}`. Each links a provider's ID of a person to the user
 //! (docs/domain/rosters.md#identity-entries). Pure.
 
 use super::org_lists::OrgLists;
@@ -35,8 +35,8 @@ mod left {
     pub const EMAIL: &str = "email";
 }
 
-/// Names of a user's fields, as entries list what a roster's record spoke of. Those of `studentData` go by their own
-/// names, for instance `grade`.
+/// The names of a user's fields in an entry's list of the fields that the roster's record contained. Fields of
+/// `studentData` are listed by their own names, for instance `grade`.
 #[allow(missing_docs, reason = "they say it")]
 pub mod said {
     pub const FIRST_NAME: &str = "name.first";
@@ -46,7 +46,7 @@ pub mod said {
     pub const EMAIL: &str = "email";
 }
 
-/// The fields of an entry that a sync looks at. The last one is large, and matters to those alone who signed in before
+/// The fields of an entry that a sync reads. The last one is large, and only needed for people who signed in before
 /// this service wrote their entry.
 pub const LOOKED_AT: [&str; 12] = [
     field::PROVIDER_ID,
@@ -66,28 +66,28 @@ pub const LOOKED_AT: [&str; 12] = [
 /// [`LOOKED_AT`] without the large one.
 pub const LOOKED_AT_FIRST: &[&str] = LOOKED_AT.split_at(11).0;
 
-/// The entry that this service makes of somebody: its ID is made of theirs, so that nobody is entered twice. Older
-/// functions may have entered them elsewhere before.
+/// The path of the entry that this service creates for a person. The entry's ID is derived from the person's ID at the
+/// provider, so that nobody gets two entries. Older functions may have created one under another ID.
 pub fn entry_path(provider: &str, id: &str) -> Result<DocPath> {
     entry_at(&format!("{provider}-{id}"))
 }
 
-/// The entry with that document ID.
+/// The path of the entry with the given document ID.
 pub fn entry_at(document_id: &str) -> Result<DocPath> {
     DocPath::in_collection(ENTRIES, document_id)
 }
 
-/// The entries of a provider's rosters.
+/// A query for the entries of a provider's rosters.
 pub fn of_provider(provider: &str) -> Query {
     Query::collection(ENTRIES).equal(field::PROVIDER_TYPE, provider)
 }
 
-/// The entries of one district's roster, also of those who have left it.
+/// A query for the entries of one district's roster, including people who have left the roster.
 pub fn of_district(provider: &str, district: &str) -> Query {
     of_provider(provider).equal(field::DISTRICT, district)
 }
 
-/// The entries of those who are in a district's roster now, as that type of user.
+/// A query for the entries of the people who are in a district's roster now, with this type of user.
 pub fn living_of_type(provider: &str, district: &str, user_type: &str) -> Query {
     of_district(provider, district).equal(field::GONE, false).equal(field::ROLE, user_type)
 }
@@ -97,29 +97,29 @@ pub fn text<'a>(entry: &'a Fields, name: &str) -> Option<&'a str> {
     entry.get(name).and_then(Value::as_str)
 }
 
-/// True for somebody who has left their roster.
+/// True for the entry of a person who has left their roster.
 pub fn is_gone(entry: &Fields) -> bool {
     entry.get(field::GONE).and_then(Value::as_bool) == Some(true)
 }
 
-/// True for somebody whom the roster has called an administrator.
+/// True for the entry of a person whom the roster has listed as an administrator.
 pub fn is_admin(entry: &Fields) -> bool {
     text(entry, field::ROLE) == Some("admin")
 }
 
-/// True for somebody whom another district's roster has still.
+/// True for the entry of a person who is in another district's roster now.
 pub fn is_elsewhere(entry: &Fields, district: &str) -> bool {
     let held = text(entry, field::DISTRICT).unwrap_or_default();
     !held.is_empty() && held != district && !is_gone(entry)
 }
 
-/// The rights that the roster gives.
+/// The orgs over which the roster gives the person rights.
 pub fn admin_orgs(entry: &Fields) -> OrgLists {
     OrgLists::from_value(entry.get(field::ADMIN_ORGS))
 }
 
-/// What the roster spoke of, by the names of the fields: while the person is in it, after they have left, and before a
-/// sync of people has written them.
+/// The names of the fields that the roster's record of the person contained. An entry has these while the person is in
+/// the roster, after they have left, and before a sync of people has written them.
 pub fn said_of(entry: &Fields) -> impl Iterator<Item = &str> {
     let within = |map: &str, name: &str| entry.get(map).and_then(Value::as_map).and_then(|map| map.get(name));
     let lists = [
@@ -130,7 +130,7 @@ pub fn said_of(entry: &Fields) -> impl Iterator<Item = &str> {
     lists.into_iter().flatten().filter_map(Value::as_array).flatten().filter_map(Value::as_str)
 }
 
-/// The address that the roster gave last, also of somebody who has left.
+/// The e-mail address that the roster gave last, also for a person who has left.
 pub fn last_email(entry: &Fields) -> Option<&str> {
     let left = || entry.get(field::LEFT)?.as_map()?.get(left::EMAIL)?.as_str();
     text(entry, field::EMAIL).or_else(left)
@@ -139,8 +139,8 @@ pub fn last_email(entry: &Fields) -> Option<&str> {
 /// An edit of an entry: fields, and the mask to write them with.
 pub type Edit = (Fields, Vec<FieldPath>);
 
-/// The edit that takes away the rights that came with the roster, and has the next sync compare the record. `given`: the
-/// rights that the person's claims have got, where older functions didn't note that.
+/// The edit that removes the rights that the roster gave, and makes the next sync compare the record again. `given` is
+/// the rights that the person's claims got from the roster, where older functions didn't store them in the entry.
 pub fn rights_taken(given: Option<&OrgLists>) -> Edit {
     let fields = without_rights(given);
     let mask = fields.keys().map(FieldPath::top).chain([roster_mark::fingerprint_path()]).collect();
@@ -153,8 +153,9 @@ fn without_rights(given: Option<&OrgLists>) -> Fields {
     fields
 }
 
-/// The edit of somebody who has left their roster: their rights go, too. What the roster gave them (`said`) is the
-/// roster's still, should they come back. Their address isn't: by then it may be somebody else's.
+/// The edit for a person who has left their roster; it removes their rights, too. The entry keeps the names of the
+/// fields that came from the roster (`said`), which the roster owns again if the person returns. The roster doesn't own
+/// the address any more, because the address may be somebody else's by then.
 pub fn leaves(said: &[&str], email: Option<&str>, given: Option<&OrgLists>, now: Timestamp) -> Edit {
     let mut fields = without_rights(given);
     let mut left = fields! { left::SAID => Value::strings(said.iter().copied()) };
@@ -165,7 +166,7 @@ pub fn leaves(said: &[&str], email: Option<&str>, given: Option<&OrgLists>, now:
     (fields, mask)
 }
 
-/// The edit that notes the fingerprint of a record and nothing else.
+/// The edit that stores the fingerprint of a record and nothing else.
 pub fn fingerprinted(fingerprint: &str) -> Edit {
     let mark = fields! { roster_mark::field::FINGERPRINT => fingerprint };
     (fields! { field::ROSTER => mark }, vec![roster_mark::fingerprint_path()])
@@ -177,7 +178,8 @@ mod tests {
 
     #[test]
     fn whose_roster_has_somebody() {
-        // The entry; gone; elsewhere, seen from d1.
+        // Each case: the entry, whether the person has left, and whether they are in the roster of a district other
+        // than d1.
         for (entry, gone, elsewhere) in [
             (fields! { "district" => "d1" }, false, false),
             (fields! { "district" => "d2" }, false, true),

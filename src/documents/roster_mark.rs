@@ -1,5 +1,5 @@
-//! The field [`ROSTER`] of orgs and of roster entries: of which roster's record the document was made, and what that
-//! record spoke of. Pure.
+//! The field [`ROSTER`] of orgs and of roster entries: from which roster's record the document was written, and which
+//! fields that record contained. Pure.
 
 use crate::fields;
 use crate::store::{FieldPath, Fields, Value};
@@ -15,19 +15,19 @@ pub mod field {
     pub const SAID: &str = "said";
 }
 
-/// What is written of a record.
+/// The mark that is written for a roster's record.
 #[derive(Clone, Copy, Debug)]
 pub struct Mark<'a> {
     /// The roster's provider.
     pub provider: &'a str,
     /// The record's fingerprint; `None` where the next sync has to compare the record again.
     pub fingerprint: Option<&'a str>,
-    /// The names of the fields that the record spoke of.
+    /// The names of the fields that the record contained.
     pub said: &'a [&'a str],
 }
 
 impl Mark<'_> {
-    /// As documents keep it.
+    /// The mark's value in documents.
     pub fn to_value(self) -> Value {
         let mut mark =
             fields! { field::PROVIDER => self.provider, field::SAID => Value::strings(self.said.iter().copied()) };
@@ -41,18 +41,19 @@ pub fn is_rostered(document: &Fields) -> bool {
     document.contains_key(ROSTER)
 }
 
-/// The fingerprint of the record that a document was made of.
+/// The fingerprint of the record from which a document was written.
 pub fn fingerprint(document: &Fields) -> Option<&str> {
     document.get(ROSTER)?.as_map()?.get(field::FINGERPRINT)?.as_str()
 }
 
-/// The fields that the record spoke of.
+/// The names of the fields that the record contained.
 pub fn said(document: &Fields) -> Vec<String> {
     let mark = document.get(ROSTER).and_then(Value::as_map);
     mark.and_then(|mark| mark.get(field::SAID)).and_then(Value::as_string_list).unwrap_or_default()
 }
 
-/// Where the fingerprint is: without it, the next sync compares the record again.
+/// The path of the field with the fingerprint. Where the fingerprint is missing, the next sync compares the record
+/// again.
 pub fn fingerprint_path() -> FieldPath {
     FieldPath::of([ROSTER, field::FINGERPRINT])
 }

@@ -1,6 +1,6 @@
-//! Partners of rosters, `rosteringPartners/{provider}-{orgId}`: who shares a roster, a district at Clever, say. A partner
-//! names the run that's under way and remembers what the runs before found out (docs/domain/rosters.md#runs-of-a-sync).
-//! Pure.
+//! Rostering partners, `rosteringPartners/{provider}-{orgId}`: organisations that share a roster, for instance a
+//! district at Clever. A partner's document names the run that's under way, and keeps the results of earlier runs that
+//! later runs need (docs/domain/rosters.md#runs-of-a-sync). Pure.
 
 use super::org_lists::OrgKey;
 use crate::fields;
@@ -24,7 +24,7 @@ pub mod field {
     pub const UPDATED_AT: &str = "updatedAt";
 }
 
-/// The partner of a provider whose top-most org that is.
+/// The path of the document of a provider's partner, by the partner's top-most org.
 pub fn partner_path(provider: &str, org_id: &str) -> Result<DocPath> {
     DocPath::in_collection(PARTNERS, &partner_id(provider, org_id))
 }
@@ -33,7 +33,7 @@ fn partner_id(provider: &str, org_id: &str) -> String {
     format!("{provider}-{org_id}")
 }
 
-/// The partners of a provider; of each document, what tells its org ([`org_id`]).
+/// A query for the partners of a provider, which selects only the fields that [`org_id`] reads.
 pub fn of_provider(provider: &str) -> Query {
     Query::collection(PARTNERS).equal(field::PROVIDER, provider).select(&[field::ORG_ID])
 }
@@ -43,17 +43,17 @@ pub fn org_id(partner: &Document) -> Option<&str> {
     partner.fields.get(field::ORG_ID).and_then(Value::as_str)
 }
 
-/// The ID of the run that's under way, as far as the document knows.
+/// The ID of the run that's under way by the partner's document. That run may have stopped without recording its end.
 pub fn active_run(partner: &Document) -> Option<&str> {
     partner.fields.get(field::ACTIVE_RUN).and_then(Value::as_str)
 }
 
-/// What a partner remembers of the runs before.
+/// The results of earlier runs that a partner's document keeps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Remembered {
-    /// How many students its classes had, all together, at the end of its last sync of people, where that's known.
+    /// The total of students in the partner's classes at the end of its last sync of people, where that's known.
     pub enrolled: Option<u64>,
-    /// All entries of its people say whose roster they are in.
+    /// True when all entries of the partner's people name the district in whose roster they are.
     pub knows_notes: bool,
 }
 
@@ -68,21 +68,22 @@ impl Remembered {
     }
 }
 
-/// What a run learnt of its partner.
+/// The results of a run that its partner's document keeps.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Learnt<'a> {
     /// The partner's name.
     pub name: Option<&'a str>,
-    /// How many students its classes have, all together, after a sync of people.
+    /// The total of students in the partner's classes, after a sync of people.
     pub enrolled: Option<u64>,
-    /// All entries of its people say whose roster they are in.
+    /// True when all entries of the partner's people name the district in whose roster they are.
     pub knows_notes: bool,
 }
 
 /// An edit of a partner: fields, and the mask to write them with.
 pub type Edit = (Fields, Vec<FieldPath>);
 
-/// The edit of a run that begins; of a partner that isn't `known` yet, it's the whole document.
+/// The edit of the partner's document when a run begins. For a partner without a document yet (`is_known` is false),
+/// the edit has all fields of a new document.
 pub fn begins(is_known: bool, provider: &str, org: &OrgKey, run: &str, now: Timestamp) -> Edit {
     let mut fields = fields! { field::ACTIVE_RUN => run, field::UPDATED_AT => now };
     if !is_known {
@@ -96,7 +97,7 @@ pub fn begins(is_known: bool, provider: &str, org: &OrgKey, run: &str, now: Time
     (fields, mask)
 }
 
-/// The edit of a run that ends: no run is under way, and what it learnt is remembered.
+/// The edit of the partner's document when a run ends: no run is under way, and the run's results are kept.
 pub fn ends(learnt: &Learnt<'_>, now: Timestamp) -> Edit {
     let mut fields = fields! { field::UPDATED_AT => now };
     fields.extend(learnt.name.map(|name| (field::DISPLAY_NAME.to_owned(), Value::from(name))));

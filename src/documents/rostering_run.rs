@@ -1,8 +1,8 @@
 //! Runs of a sync, `rosteringRuns/{runId}` with `stats`, `entityStatus` and `events`
-//! (docs/domain/rosters.md#what-a-run-reports): where they lie, and what they say. Pure. This service alone writes them.
+//! (docs/domain/rosters.md#what-a-run-reports): their paths and their fields. Pure. Only this service writes them.
 //!
-//! What a state, an action or a kind is called comes from `rostering::report`, which counts them; this file has the
-//! form that documents give it.
+//! The names of states, actions and kinds of records come from `rostering::report`, which counts them; this file has
+//! their form in documents.
 
 use super::org_lists::OrgKey;
 use crate::fields;
@@ -11,7 +11,7 @@ use crate::store::{DocPath, Document, FieldPath, Fields, Result, Timestamp, Valu
 /// The collection, in the admin database.
 pub const RUNS: &str = "rosteringRuns";
 
-/// Characters of an error that a document keeps.
+/// The limit of an error's text in a document, in characters.
 const ERROR: usize = 300;
 
 /// Names of the fields of runs and of the maps and documents within them.
@@ -67,12 +67,12 @@ pub mod field {
 /// An edit of a run: fields, and the mask to write them with.
 pub type Edit = (Fields, Vec<FieldPath>);
 
-/// A run's document.
+/// The path of a run's document.
 pub fn run_path(id: &str) -> Result<DocPath> {
     DocPath::in_collection(RUNS, id)
 }
 
-/// The state that a run is in; `None` for a document that tells none.
+/// The state of a run; `None` for a document without a state.
 pub fn state(run: &Document) -> Option<&str> {
     run.fields.get(field::STATE).and_then(Value::as_str)
 }
@@ -91,7 +91,7 @@ fn edit(fields: Fields) -> Edit {
     (fields, mask)
 }
 
-/// A run that begins.
+/// What is known of a run when it begins.
 #[derive(Clone, Copy, Debug)]
 pub struct Begun<'a> {
     /// The ID of its partner's document.
@@ -100,13 +100,13 @@ pub struct Begun<'a> {
     pub provider: &'a str,
     /// The top-most org of the partner.
     pub org: &'a OrgKey,
-    /// People too, not orgs alone.
+    /// The run syncs people, too, not only orgs.
     pub is_full: bool,
-    /// The state that it begins in.
+    /// The state in which the run begins.
     pub state: &'a str,
-    /// Who asked: an Auth UID, or the command.
+    /// Who requested the run: an Auth UID, or the name of the command.
     pub by: &'a str,
-    /// The ID of the first run of all that were asked for at once.
+    /// The ID of the first of the runs that one request began.
     pub batch: &'a str,
 }
 
@@ -123,7 +123,7 @@ impl Begun<'_> {
     }
 }
 
-/// What is written of a run that gave no heartbeat for so long that another one takes over.
+/// The fields that another run writes when it takes over from a run whose heartbeat has expired.
 pub fn cut_short(state: &str, now: Timestamp) -> Fields {
     fields! {
         field::STATE => state, field::SUCCESS => false, field::ENDED_AT => now,
@@ -131,12 +131,12 @@ pub fn cut_short(state: &str, now: Timestamp) -> Fields {
     }
 }
 
-/// What was done to one kind of record.
+/// The counts of what was done to one kind of record.
 #[derive(Clone, Copy, Debug)]
 pub struct Counted<'a> {
     /// The kind.
     pub kind: &'a str,
-    /// What was done, by its name, and to how many.
+    /// The actions, each with its name and the number of records.
     pub by_name: [(&'static str, u64); 6],
 }
 
@@ -148,16 +148,16 @@ fn counts(counted: &[Counted<'_>]) -> Value {
     Value::Map(counted.iter().map(one).collect())
 }
 
-/// A heartbeat: that the run is alive, and where it stands.
+/// A heartbeat: shows that the run is alive, and how far it has got.
 #[derive(Clone, Copy, Debug)]
 pub struct Heartbeat<'a> {
     /// The state.
     pub state: &'a str,
-    /// Records gone through.
+    /// The number of records processed so far.
     pub done: u64,
-    /// Records expected in all, where that's known.
+    /// The number of records expected in all, where that's known.
     pub total: Option<u64>,
-    /// What was done so far.
+    /// The counts of what was done so far.
     pub counts: &'a [Counted<'a>],
 }
 
@@ -173,16 +173,16 @@ impl Heartbeat<'_> {
     }
 }
 
-/// A safety stop: more are missing, or of no use, than is believed without somebody looking.
+/// A safety stop: so many records are missing or unusable that somebody has to check before the run acts on it.
 #[derive(Clone, Copy, Debug)]
 pub struct SafetyStop<'a> {
     /// The kind of record.
     pub kind: &'a str,
-    /// What about them.
+    /// Why the run stopped.
     pub reason: &'a str,
-    /// How many are missing, or of no use.
+    /// The number of records that are missing or unusable.
     pub missing: u64,
-    /// How many there were.
+    /// The number of records of which these are missing.
     pub of: u64,
 }
 
@@ -206,7 +206,7 @@ pub struct Unread<'a> {
     pub count: u64,
     /// The provider's IDs of some records with them.
     pub provider_ids: &'a [String],
-    /// Of grades: unknown spellings, each once.
+    /// For grades: the unknown spellings, each once.
     pub spellings: Vec<&'a str>,
 }
 
@@ -220,16 +220,16 @@ impl Unread<'_> {
     }
 }
 
-/// The provider's number of something differs from ours.
+/// The provider's number of records of a kind differs from this service's.
 #[derive(Clone, Copy, Debug)]
 pub struct Mismatch<'a> {
     /// The kind of record.
     pub kind: &'a str,
-    /// Of people: their type.
+    /// For people: their type of user.
     pub user_type: Option<&'a str>,
-    /// How many the provider has.
+    /// The provider's number of records.
     pub provider: u64,
-    /// How many are here.
+    /// This service's number of records.
     pub here: u64,
 }
 
@@ -244,26 +244,26 @@ impl Mismatch<'_> {
     }
 }
 
-/// A run that ends.
+/// The results of a run that ends.
 #[derive(Clone, Debug)]
 pub struct Ended<'a> {
-    /// The state that it ends in.
+    /// The state in which the run ends.
     pub state: &'a str,
-    /// Everything was stored.
+    /// True when everything was stored.
     pub success: bool,
     /// What was done.
     pub counts: &'a [Counted<'a>],
-    /// Why the data are incomplete, so that what is missing isn't taken for gone.
+    /// Why the provider's data are incomplete, if they are. Then missing records aren't taken for deleted ones.
     pub incomplete: Option<&'a str>,
-    /// Why it ended early, or what went wrong; for people. Of a long text, the beginning is kept.
+    /// Why the run ended early, or what failed: a text for people. Of a long text, the beginning is kept.
     pub error: Option<&'a str>,
-    /// What stopped it from taking things for gone.
+    /// The safety stop that kept the run from treating missing records as deleted, if there was one.
     pub safety_stop: Option<SafetyStop<'a>>,
     /// Values that couldn't be read.
     pub unread: Vec<Unread<'a>>,
-    /// Pairs of users who may be one person.
+    /// The number of pairs of users who may be one person.
     pub doubles: u64,
-    /// Where the numbers differ in the end.
+    /// The kinds of records of which the provider's number differs from this service's at the end.
     pub mismatches: Vec<Mismatch<'a>>,
 }
 
@@ -289,14 +289,14 @@ impl Ended<'_> {
     }
 }
 
-/// What was done to one kind of entity, as a document of its own: `stats/user__created`.
+/// The count of one action on one kind of entity, a document of its own: `stats/user__created`.
 #[derive(Clone, Copy, Debug)]
 pub struct Stat<'a> {
     /// The kind of entity.
     pub entity: &'a str,
     /// What was done.
     pub action: &'a str,
-    /// To how many.
+    /// The number of entities.
     pub count: u64,
 }
 
@@ -318,11 +318,11 @@ pub struct EntityStatus<'a> {
     pub provider_id: &'a str,
     /// The ID of the document here, where that's known.
     pub entity_id: Option<&'a str>,
-    /// True when it couldn't be written, false when it was passed over.
+    /// True when the record couldn't be written, false when it was skipped.
     pub failed: bool,
-    /// How often that was tried.
+    /// How often writing the record was tried.
     pub attempts: u32,
-    /// Why.
+    /// Why the record wasn't synced.
     pub why: &'a str,
 }
 
@@ -350,21 +350,22 @@ pub enum Event<'a> {
         /// Their ID at the provider.
         provider_id: &'a str,
     },
-    /// Some of a kind were passed over.
+    /// Some records of a kind were skipped.
     PassedOver {
         /// The kind.
         kind: &'a str,
         /// The kind of entity.
         entity: &'a str,
-        /// How many were of no use.
+        /// The number of unusable records.
         skipped: u64,
-        /// How many couldn't be written.
+        /// The number of records that couldn't be written.
         failed: u64,
     },
 }
 
 impl Event<'_> {
-    /// The write of a run's. One document for each: a commit whose answer is lost is planned anew.
+    /// The write that stores the event below its run. The document's ID is derived from the event, so that the write is
+    /// idempotent: a commit whose answer was lost is planned again.
     pub fn write(&self, run: &DocPath, now: Timestamp) -> Result<Write> {
         let (event_type, of) = match self {
             Event::Unenrolled { provider_id, .. } => ("unenroll", provider_id),

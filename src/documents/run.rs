@@ -1,5 +1,4 @@
-//! Runs of tasks, `users/{roarUid}/runs/{runId}` in the assessment database: where they lie, and what their fields say.
-//! Pure.
+//! Runs of tasks, `users/{roarUid}/runs/{runId}` in the assessment database: their paths and their fields. Pure.
 
 use crate::store::{DocPath, FieldPath, Fields, Query, Result, Value, lookup};
 
@@ -37,7 +36,8 @@ pub mod field {
     pub const CATEGORY_SCORE: &str = "categoryScore";
 }
 
-/// Where in a run the fields are that are selected one by one: clients write the maps around them, which may be large.
+/// The paths of a run's nested fields that are read one by one, because the maps around them, which clients write, may
+/// be large.
 #[allow(missing_docs, reason = "they say it")]
 pub mod path {
     pub const COMPOSITE: &str = "scores.computed.composite";
@@ -61,12 +61,12 @@ pub mod path {
 /// The collection, below each user.
 pub const COLLECTION: &str = "runs";
 
-/// Where a user's run is.
+/// The path of a user's run.
 pub fn run_path(user: &DocPath, run: &str) -> Result<DocPath> {
     user.child(COLLECTION, run)
 }
 
-/// All users' runs.
+/// A query for the runs of all users.
 pub fn all() -> Query {
     Query::group(COLLECTION)
 }
@@ -81,12 +81,12 @@ pub fn composite(run: &Fields) -> Option<&Fields> {
     lookup(run, path::COMPOSITE)?.as_map()
 }
 
-/// The school level of the student at the run's start; none where it's empty.
+/// The student's school level at the run's start; `None` where the field is empty.
 pub fn school_level(run: &Fields) -> Option<&str> {
     lookup(run, path::SCHOOL_LEVEL)?.as_str().filter(|level| !level.is_empty())
 }
 
-/// Where the category score is.
+/// The path of the field with the category score.
 pub fn category_score_path() -> FieldPath {
     FieldPath::dotted(path::CATEGORY_SCORE)
 }

@@ -1,5 +1,5 @@
-//! Completion counts, `administrations/{id}/stats/{orgId}` and `…/stats/total`: where they lie, and the counters that they
-//! are made of (docs/domain/counts.md). Pure.
+//! Completion counts, `administrations/{id}/stats/{orgId}` and `…/stats/total`: their paths, and the counters of which
+//! they consist (docs/domain/counts.md). Pure.
 
 use super::administration::administration_path;
 use crate::store::{DocPath, Result, Value};
@@ -21,15 +21,16 @@ pub const TOTAL: &str = "total";
 /// The document in which older functions kept the counts of all orgs of an administration.
 pub const COMPLETION: &str = "completion";
 
-/// Where the counts of an administration are, of an org or in [`TOTAL`].
+/// The path of an administration's counts. `key` is an org's ID, or [`TOTAL`].
 pub fn stats_path(administration: &str, key: &str) -> Result<DocPath> {
     administration_path(administration)?.child(COLLECTION, key)
 }
 
-/// How many are assigned, how many of these started, how many of those completed (cumulative).
+/// Cumulative counts of assignments or of a task's: the assigned ones, those of them that were started, and those of
+/// them that were completed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Assigned, whatever became of it.
+    /// All that are assigned, whether or not work on them has begun.
     pub assigned: i64,
     /// Started or completed.
     pub started: i64,
@@ -38,7 +39,7 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Reads a block of counters; what's absent is zero. `None` when the value is no block.
+    /// Reads a map of counters; absent counters are zero. `None` when the value isn't such a map.
     pub fn read(block: &Value) -> Option<Counters> {
         let block = block.as_map()?;
         let number = |name: &str| block.get(name).and_then(Value::as_i64).unwrap_or(0);
@@ -46,14 +47,14 @@ impl Counters {
         Some(Counters { assigned, started, completed })
     }
 
-    /// What has to be added to `self` to come to `other`.
+    /// The difference that has to be added to `self` to get `other`.
     pub fn until(self, other: Counters) -> Counters {
         let mut difference = Counters::default();
         difference.move_by(self, other);
         difference
     }
 
-    /// Takes one step: no more `before`, but `after`.
+    /// Replaces a contribution to the counters: subtracts `before` and adds `after`.
     pub fn move_by(&mut self, before: Counters, after: Counters) {
         self.assigned += after.assigned - before.assigned;
         self.started += after.started - before.started;

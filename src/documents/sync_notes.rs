@@ -1,5 +1,6 @@
-//! What is noted beside an administration's sync, in collections below its control document: the users to be followed
-//! again when the sync has ended (`usersToFollow`), and the students for whom nothing could be stored (`problems`). Pure.
+//! Documents in collections below the control document of an administration's sync: the users who changed meanwhile and
+//! are checked again when the sync has ended (`usersToFollow`), and the students for whom nothing could be stored
+//! (`problems`). Pure.
 
 use super::administration_sync::Control;
 use crate::fields;
@@ -24,7 +25,7 @@ pub fn users_to_follow(administration: &str) -> Result<String> {
     Ok(format!("{}/usersToFollow", Control::path(administration)?))
 }
 
-/// Where it's noted that a user changed during a sync.
+/// The path of the document which records that a user changed during a sync.
 pub fn user_to_follow(administration: &str, user: &str) -> Result<DocPath> {
     DocPath::in_collection(&users_to_follow(administration)?, user)
 }
@@ -34,17 +35,18 @@ pub fn problems(administration: &str) -> Result<String> {
     Ok(format!("{}/problems", Control::path(administration)?))
 }
 
-/// Where such a student is noted.
+/// The path of the document of such a student.
 pub fn problem_path(administration: &str, student: &str) -> Result<DocPath> {
     DocPath::in_collection(&problems(administration)?, student)
 }
 
-/// The students whom versions before this one noted.
+/// A query for the students whom versions of the sync before `version` recorded.
 pub fn older_problems(administration: &str, version: i64) -> Result<Query> {
     Ok(Query::collection(problems(administration)?).filter(field::VERSION, FieldOp::LessThan, version))
 }
 
-/// What an administration says of its last sync's problems: how many students there are, and who the first are.
+/// The summary of its last sync's problems in an administration's document: the number of students, and the first of
+/// them.
 pub fn summary(count: i64, first: &[Document]) -> Fields {
     fields! { "count" => count, "students" => Value::strings(first.iter().map(Document::id)) }
 }

@@ -1,5 +1,5 @@
-//! The claims of an Auth user, `userClaims/{adminUid}`: what the document says as it stands. What it lets its user do is
-//! for the rights to say. Pure.
+//! The claims of an Auth user, `userClaims/{adminUid}`: the fields of the document. What the claims permit their user
+//! to do is decided in `rights`. Pure.
 
 use super::org_lists::OrgType;
 use crate::store::{DocPath, Document, FieldOp, Fields, Query, Result, Value};
@@ -25,7 +25,7 @@ pub mod field {
     pub const TEST_DATA: &str = "testData";
 }
 
-/// What [`field::ROLE`] says.
+/// The values of [`field::ROLE`].
 #[allow(missing_docs, reason = "they say it")]
 pub mod role {
     pub const SUPER_ADMIN: &str = "super_admin";
@@ -39,27 +39,28 @@ pub mod role {
 /// The collection, in both databases.
 pub const COLLECTION: &str = "userClaims";
 
-/// Where the claims of an Auth user are.
+/// The path of an Auth user's claims document.
 pub fn claims_path(uid: &str) -> Result<DocPath> {
     DocPath::in_collection(COLLECTION, uid)
 }
 
-/// All claims.
+/// A query for all claims documents.
 pub fn all() -> Query {
     Query::collection(COLLECTION)
 }
 
-/// Where one of the claims is, for queries.
+/// The path of one of the claims, for queries.
 pub fn claim_path(name: &str) -> String {
     format!("{}.{name}", field::CLAIMS)
 }
 
-/// The claims that say to be of this user. There's one at most, unless somebody wrote more.
+/// A query for the claims documents that name this user. There should be at most one, but somebody may have written
+/// more.
 pub fn of_user(roar_uid: &str) -> Query {
     all().equal(&claim_path(field::ROAR_UID), roar_uid)
 }
 
-/// The claims that give rights over one of these orgs of a type: thirty at most.
+/// A query for the claims documents that give rights over any of these orgs of one type, at most thirty of them.
 pub fn over_any(org_type: OrgType, ids: &[String]) -> Query {
     let orgs = claim_path(&format!("{}.{}", field::ADMIN_ORGS, org_type.plural()));
     match ids {
@@ -78,12 +79,12 @@ pub fn admin_uid(claims: &Fields) -> Option<&str> {
     claims.get(field::ADMIN_UID).and_then(Value::as_str)
 }
 
-/// True for the document of somebody for whom nothing is to be done.
+/// True for the claims document of a suspended user, whose calls are all refused.
 pub fn is_suspended(document: &Document) -> bool {
     document.fields.get(field::SUSPENDED).and_then(Value::as_bool) == Some(true)
 }
 
-/// True where a super admin, or who runs the service, suspended the user.
+/// True when a super admin or the operator of the service suspended the user.
 pub fn is_suspended_above(document: &Document) -> bool {
     is_suspended(document)
         && document.fields.get(field::SUSPENDED_BY_SUPER_ADMIN).and_then(Value::as_bool) == Some(true)

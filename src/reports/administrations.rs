@@ -11,15 +11,15 @@ use crate::rights::{Claimed, Claims, Readership};
 use crate::runtime::FunctionError;
 use crate::store::{Database, Document, FieldOp, FieldPath, Fields, Query, Result, Timestamp, Value};
 
-/// Administrations got at once.
+/// How many administrations are read at once.
 const BATCH: usize = 300;
 
-/// Handles a call. The page gets what is listed with the caller's own rights, and fails when one document
-/// can't be got; so an administration is only listed after a look at its document.
+/// Handles a call. The page then reads the listed documents with the caller's own rights, and fails when one document
+/// can't be read; so an administration is only listed after its document was checked.
 ///
-/// Cost: for super admins a read for each administration of the answer. For others, with n of them, about 2n,
-/// and one for each 30 of their top-most orgs that have none; a district's admin has one such org, whatever
-/// is in it.
+/// Cost: for super admins, one read for each administration of the answer. For others, about two reads for each
+/// administration of the answer, and one for each 30 of their top-most orgs without administrations; the admin of a
+/// district has one top-most org, however many orgs the district has.
 pub async fn get_administrations(
     app: App,
     permit: Claimed,
@@ -51,12 +51,12 @@ impl Search<'_> {
         self.database.query(self.filtered(Query::collection(administration::COLLECTION).select(fields))).await
     }
 
-    /// Those that the caller may read, by name.
+    /// The administrations that the caller may read, by name.
     ///
-    /// Whoever administers an org that an administration's `readOrgs` list also administers a top-most org
-    /// there, for the lists hold all ancestors of their orgs; so only the top-most are asked for
-    /// (`orgs::tree` has the property, as a test). What the subcollection says may be older than the document:
-    /// it finds, the document decides.
+    /// A caller who administers an org in an administration's `readOrgs` also administers a top-most org in that list,
+    /// because the list holds all ancestors of its orgs. So only the caller's top-most orgs are queried (`orgs::tree`
+    /// tests this property). The subcollection may be older than the administration's document: the subcollection
+    /// serves to find administrations, and the document decides whether the caller may read one.
     async fn readable(&self) -> Result<Vec<Document>> {
         let mask: Vec<FieldPath> = self.mask().iter().map(|path| FieldPath::dotted(path)).collect();
         let (listed, created) = futures::try_join!(self.listed(), self.created())?;
@@ -85,14 +85,15 @@ impl Search<'_> {
             .collect())
     }
 
-    /// The administrations that the caller made: of the last of them, the trigger may not have run.
+    /// The administrations that the caller created; the trigger may not have run yet for the newest ones.
     async fn created(&self) -> Result<Vec<Document>> {
         let query = Query::collection(administration::COLLECTION)
             .equal(administration::field::CREATED_BY, self.claims.roar_uid.as_str());
         self.database.query(query.select(&self.mask())).await
     }
 
-    /// What decides, and what is shown: of `readOrgs`, which may hold thousands, only the types that matter.
+    /// The mask of the fields that decide about reading and of those that are shown. Of `readOrgs`, which may hold
+    /// thousands of orgs, the mask has only the types that matter.
     fn mask(&self) -> Vec<&'static str> {
         let topmost = self.claims.topmost();
         let read_orgs = [
@@ -117,7 +118,7 @@ impl Search<'_> {
         mask
     }
 
-    /// The request's filters, on administrations or on what copies their fields.
+    /// Adds the request's filters to a query for administrations, or for documents that copy administrations' fields.
     fn filtered(&self, query: Query) -> Query {
         let query = match self.request.test_data {
             Some(wanted) => query.equal(administration::field::TEST_DATA, wanted),
@@ -130,7 +131,7 @@ impl Search<'_> {
         }
     }
 
-    /// The same, on a document.
+    /// Whether a document with these fields passes the request's filters.
     fn admits(&self, fields: &Fields) -> bool {
         let is_test = fields.get(administration::field::TEST_DATA).and_then(Value::as_bool).unwrap_or(false);
         let closes = fields.get(administration::field::DATE_CLOSED).and_then(Value::as_timestamp);

@@ -13,21 +13,20 @@ use crate::rights::{Claims, READERSHIP_FIELDS, Readable, Readership};
 use crate::runtime::FunctionError;
 use crate::store::{Database, DocPath, Document, FieldPath, Fields, Result};
 
-/// Administrations dealt with at once; with all of their assessments, they may take up much memory.
+/// How many administrations are processed at once; with all of their assessments, they may take much memory.
 const BATCH: usize = 200;
 /// The legacy document that held all counts of an administration.
 pub(super) const LEGACY: &str = COMPLETION;
 
-/// Handles a call. What the caller may not read, and what doesn't exist, is left out of the answer.
+/// Handles a call. Administrations that the caller may not read or that don't exist are left out of the answer.
 ///
-/// An org's counts are for who administers it; those of all students, for who administers all that the administration is
-/// assigned to. Reading an administration is not enough: a class may have one child, and a school's admin reads what
-/// is assigned to its whole district.
+/// A caller gets an org's counts if they administer the org, and the counts of all students if they administer all orgs
+/// to which the administration is assigned. The right to read an administration is not enough: a class may have one
+/// child, and a school's admin may read administrations that are assigned to the whole district.
 ///
-/// Cost: a read for each administration; another for its document, except for super admins who don't ask for
-/// all tasks; and where there are no counts yet, one for the place where they were kept once, and one to see
-/// whether there is such an administration. (An administration that is being deleted may be answered for as
-/// long as its counts are there.)
+/// Cost: one read for each administration; another for its document, except for super admins who don't ask for
+/// all tasks; and where there are no counts yet, one for the legacy document and one to check that the administration
+/// exists. (An administration that is being deleted may be in the answer as long as its counts exist.)
 pub async fn get_assignment_stats(
     app: App,
     permit: Readable,
@@ -35,9 +34,9 @@ pub async fn get_assignment_stats(
 ) -> std::result::Result<AssignmentStats, FunctionError> {
     let claims = &permit.requester.claims;
     let mut data = BTreeMap::new();
-    // Where nothing can be answered, nothing is read.
+    // When the caller has rights over nothing that the request names, nothing is read.
     let may_be_told = match &request.org {
-        // Its ID tells an org, of whatever type.
+        // The ID alone identifies an org, whatever the org's type.
         Some(org) => OrgType::ALL.into_iter().any(|org_type| claims.admin_orgs.contains(org_type, org)),
         None => !claims.admin_orgs.is_empty(),
     };
@@ -76,7 +75,8 @@ impl Question<'_> {
         let without: Vec<&str> = readable.iter().copied().filter(|id| !counts.contains_key(*id)).collect();
         let (legacy, existing) = futures::try_join!(self.legacy(&without), self.existing(&without, known.is_some()))?;
         counts.extend(existing.into_iter().map(|id| (id, Fields::new())));
-        // Last, for these are counts.
+        // The legacy counts are added last: they replace the empty fields of administrations without counts of their
+        // own.
         counts.extend(legacy);
         let shown = |(id, counts): (String, Fields)| {
             let answer = match self.tasks {
@@ -89,8 +89,8 @@ impl Question<'_> {
         Ok(counts.into_iter().filter_map(shown).collect())
     }
 
-    /// The administrations that there are and that the caller may read, each with its tasks. `None` when
-    /// neither has to be known.
+    /// The administrations that exist and that the caller may read, each with its tasks. `None` when neither the right
+    /// nor the tasks have to be known.
     async fn administrations(&self, ids: &[String]) -> Result<Option<HashMap<String, Vec<String>>>> {
         let mut mask = Vec::new();
         if !self.readership.is_super_admin() {
@@ -119,7 +119,7 @@ impl Question<'_> {
 
     /// True when the caller administers all that the administration is assigned to.
     fn has_all(&self, administration: &Fields) -> bool {
-        // Where it doesn't say, all that may read it.
+        // Without minimal orgs, the caller must administer all orgs that may read the administration.
         let orgs = [
             lists(administration, administration::field::MINIMAL_ORGS),
             lists(administration, administration::field::READ_ORGS),
@@ -128,15 +128,15 @@ impl Question<'_> {
         self.claims.super_admin || (!orgs.is_empty() && self.claims.administers_all(&orgs))
     }
 
-    /// True when the administration's org of that ID, of whichever type, is the caller's, who has one of that ID. Were
-    /// there two, both must be: counts are kept under the ID alone.
+    /// True when the caller administers the administration's org with the requested ID, whatever its type. If orgs of
+    /// two types had this ID, the caller must administer both, because counts are stored under the ID alone.
     fn has_org(&self, administration: &Fields) -> bool {
         let orgs = lists(administration, administration::field::READ_ORGS);
         let is_anothers = |of| orgs.contains(of, self.key) && !self.claims.admin_orgs.contains(of, self.key);
         self.claims.super_admin || !OrgType::ALL.into_iter().any(is_anothers)
     }
 
-    /// The counts of those administrations that have them.
+    /// The counts of the given administrations, without those that have no counts.
     async fn counts(&self, ids: &[&str]) -> Result<HashMap<String, Fields>> {
         let mask: Option<Vec<FieldPath>> = match self.tasks {
             Tasks::None => Some(vec![FieldPath::top(ASSIGNMENT)]),
@@ -150,7 +150,7 @@ impl Question<'_> {
         Ok(documents.into_iter().map(|(id, document)| (id, document.fields)).collect())
     }
 
-    /// The counts where they were kept once.
+    /// The counts from the legacy documents.
     async fn legacy(&self, ids: &[&str]) -> Result<Vec<(String, Fields)>> {
         let mask = [FieldPath::top(self.key)];
         let documents = self.get(ids, |id| stats_path(id, LEGACY), Some(&mask)).await?;
@@ -158,7 +158,7 @@ impl Question<'_> {
         Ok(documents.into_iter().filter_map(counts).collect())
     }
 
-    /// Those that exist, though they have no counts.
+    /// The administrations that exist, of those that have no counts.
     async fn existing(&self, ids: &[&str], known: bool) -> Result<Vec<String>> {
         if known {
             return Ok(ids.iter().map(|id| (*id).to_owned()).collect());

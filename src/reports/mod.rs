@@ -1,7 +1,8 @@
 //! Reports: what the dashboard's pages for administrators query about administrations. Read-only.
 //!
-//! [`administrations`] lists those that somebody may read, [`counts`] says how far their students are, and
-//! [`tree`] shows their orgs, level by level. [`net`] and [`rows`] shape the answers; they are pure.
+//! [`administrations`] lists the administrations that a caller may read, [`counts`] gives the completion counts of
+//! their students, and [`tree`] shows their orgs, level by level. [`net`] and [`rows`] shape the answers; both are
+//! pure.
 
 pub mod administrations;
 pub mod counts;

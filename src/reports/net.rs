@@ -39,9 +39,9 @@ pub struct Stats {
     pub by_task: Option<BTreeMap<String, Net>>,
 }
 
-/// The net counts of a block: those who have yet to start, who have started and not completed, who have
-/// completed. They add up to all who are assigned, also where older counts miss that a task hosted elsewhere
-/// is completed without a start; and none is negative, whatever is stored.
+/// The net counts of a block of counters: students who have yet to start, who have started and not completed, and who
+/// have completed. These add up to all assigned students, even in older counts, which didn't count a start for a task
+/// that's hosted elsewhere and completed without one. No net count is negative, whatever is stored.
 pub fn net(counters: Counters) -> Net {
     let completed = counters.completed.max(0);
     let begun = counters.started.max(completed);
@@ -55,9 +55,9 @@ pub fn of_assignments(counts: &Fields) -> Counters {
 }
 
 /// An administration's counts as `getAssignmentStats` gives them: of whole assignments, and of each of the
-/// tasks, if any are asked for. Tasks have their raw IDs; one that's nowhere counted has zeros.
+/// tasks, if any are asked for. Tasks have their raw IDs; a task without counts has zeros.
 pub fn flat(counts: &Fields, tasks: Option<&[String]>) -> Stats {
-    // The block of whole assignments stands among those of tasks.
+    // The block of whole assignments is stored beside those of tasks, and must not be read as a task's.
     let of_task = |task: &String| counts.get(task).filter(|_| task != ASSIGNMENT).and_then(Counters::read);
     let net_of_task = |task: &String| (task.clone(), net(of_task(task).unwrap_or_default()));
     Stats { all: net(of_assignments(counts)), by_task: tasks.map(|tasks| tasks.iter().map(net_of_task).collect()) }
@@ -86,15 +86,16 @@ mod tests {
 
     #[test]
     fn cumulative_counts_become_disjoint() {
-        // As stored: assigned, started, completed. As shown: yet to start, started, completed.
+        // Each case: the stored counts (assigned, started, completed), and the shown ones (yet to start, started,
+        // completed).
         let table = [
             ((10, 6, 2), (4, 4, 2)),
             ((10, 0, 0), (10, 0, 0)),
             ((10, 10, 10), (0, 0, 10)),
             ((0, 0, 0), (0, 0, 0)),
-            // Completed without a start, in counts of the past.
+            // Older counts of a task that was completed without a start.
             ((10, 1, 3), (7, 0, 3)),
-            // Counts that are off.
+            // Inconsistent counts.
             ((2, 5, 1), (0, 4, 1)),
             ((-1, -2, -3), (0, 0, 0)),
             ((i64::MIN, i64::MAX, i64::MIN), (0, i64::MAX, 0)),

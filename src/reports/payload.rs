@@ -17,9 +17,10 @@ use crate::runtime::edge::{Wrong, by_value};
 use crate::runtime::{FunctionError, Status};
 use crate::store::Timestamp;
 
-/// Most administrations of one `getAssignmentStats`: the dashboard sends 200. Each costs up to three reads.
+/// The limit of administrations in one call of `getAssignmentStats`: the dashboard sends 200. Each costs up to three
+/// reads.
 pub const MOST_ADMINISTRATIONS: usize = 300;
-/// Most tasks named in one `getAssignmentStats`.
+/// The limit of tasks that one call of `getAssignmentStats` may name.
 pub const MOST_TASKS: usize = 100;
 
 /// Those that the caller made, and those assigned to orgs that the caller administers, or to orgs above or below them.
@@ -140,9 +141,9 @@ pub struct GetAssignmentStats {
 pub struct Counting {
     /// The administrations, each once.
     pub administrations: Vec<String>,
-    /// The org whose students count; all without.
+    /// The org whose students are counted; all students are when there's no org.
     pub org: Option<String>,
-    /// The tasks that are counted too.
+    /// The tasks that are counted besides whole assignments.
     pub tasks: Tasks,
 }
 
@@ -176,7 +177,7 @@ impl Payload for Counting {
                 "administrationIds must be a list of 1 to {MOST_ADMINISTRATIONS} IDs."
             )));
         }
-        // IDs of orgs don't repeat across types, so the type isn't needed; a wrong one is a mistake all the same.
+        // IDs of orgs are unique across types, so the type isn't needed; parsing still rejects an invalid type.
         let _ = sent.org_type;
         Ok(Counting {
             administrations,
@@ -197,7 +198,7 @@ impl Payload for Counting {
     }
 }
 
-/// IDs of tasks, which are keys of counts; null entries are passed over.
+/// IDs of tasks, which are keys of counts; null entries are skipped.
 struct TaskIds(Vec<String>);
 
 impl<'de> Deserialize<'de> for TaskIds {
@@ -237,7 +238,7 @@ pub struct GetAdministrationOrgsAndStats {
 pub struct Level {
     /// The administration.
     pub administration: String,
-    /// The org whose children are asked for; the top-most orgs without.
+    /// The org whose children are requested; the top-most orgs are when it's absent.
     pub parent: Option<OrgKey>,
 }
 

@@ -1,4 +1,4 @@
-//! The rows of an administration's tree of orgs: which are seen, and what each shows
+//! The rows of an administration's tree of orgs: which orgs a caller sees, and what each row shows
 //! (docs/domain/dashboard.md#getadministrationorgsandstats). Pure.
 
 use super::net::net;
@@ -13,7 +13,7 @@ use crate::payload::Id;
 use crate::rights::Claims;
 use crate::store::{Document, Fields, Value};
 
-/// The fields of orgs that rows are made of.
+/// The fields of orgs from which rows are built.
 pub const ROW_FIELDS: [&str; 7] = [
     org::field::NAME,
     org::field::DISTRICT_ID,
@@ -35,12 +35,12 @@ pub struct Row {
     pub district: Option<String>,
     /// The school of a class.
     pub school: Option<String>,
-    /// Schools and classes that its own lists name.
+    /// The schools and classes that the org's lists of children name.
     pub children: Vec<OrgKey>,
 }
 
 impl Row {
-    /// Reads an org's document. An org without a name is called by its ID: pages sort by it.
+    /// Reads an org's document. An org without a name gets its ID as the name, because pages sort by name.
     pub fn read(document: &Document) -> Option<Row> {
         let org_type = OrgType::parse(document.path.collection_id())?;
         let text = |name: &str| {
@@ -57,8 +57,8 @@ impl Row {
         })
     }
 
-    /// The row as the page reads it. Only districts and schools say whether they have children: on others it
-    /// would leave a row that loads for ever.
+    /// The row as the page reads it. Only rows of districts and schools say whether they have children: the page would
+    /// show a row of another type that said so as loading for ever.
     pub fn shown(&self, has_children: bool, counts: Option<Counters>) -> ShownRow {
         let org_type = self.key.org_type;
         let may_have_children = matches!(org_type, OrgType::District | OrgType::School);
@@ -74,12 +74,12 @@ impl Row {
     }
 }
 
-/// What of an administration's orgs somebody sees.
+/// The part of an administration's orgs that a caller sees.
 #[derive(Clone, Debug)]
 pub struct View {
     /// The administration's top-most orgs.
     minimal: OrgSet,
-    /// Those that the caller administers.
+    /// The top-most orgs that the caller administers.
     roots: OrgLists,
     candidates: OrgLists,
     /// The orgs that are assigned, or above assigned ones, and that the caller administers.
@@ -88,7 +88,7 @@ pub struct View {
 }
 
 impl View {
-    /// The view that somebody with those claims has of an administration.
+    /// The view of an administration that a caller with these claims has.
     pub fn new(administration: &Fields, claims: &Claims) -> View {
         let lists = |name: &str| OrgLists::from_value(administration.get(name));
         let (minimal, read) = (lists(administration::field::MINIMAL_ORGS), lists(administration::field::READ_ORGS));
@@ -101,14 +101,15 @@ impl View {
         let seen = read.intersection(&administered);
         let seen_set = seen.to_set();
         let mut candidates = claims.topmost().intersection(&seen_set).difference(&set);
-        // A family may read what its sub-groups are in, but isn't in it: there, the groups are top-most.
+        // A family may read the administrations of its sub-groups but isn't assigned itself: there, the groups are
+        // top-most.
         if !candidates.of(OrgType::Family).is_empty() {
             let groups = seen.of(OrgType::Group).iter().map(|id| (OrgType::Group, id.as_str()));
             candidates.extend(&groups.collect::<OrgLists>().difference(&set));
         }
         let roots = minimal.intersection(&administered);
         if roots.same_orgs(&minimal) {
-            // Everything that's assigned lies below them.
+            // The caller administers all of the administration's top-most orgs, and all assigned orgs lie below these.
             candidates = OrgLists::new();
         }
         View { minimal: set, roots, candidates, seen, seen_set }
@@ -119,8 +120,8 @@ impl View {
         &self.roots
     }
 
-    /// Orgs of the caller that may lie below others of the administration; [`View::roots_below`] tells which
-    /// do, from a snapshot of these and their ancestors.
+    /// Orgs of the caller that may lie below other orgs of the administration; [`View::roots_below`] determines which
+    /// of them do, from a snapshot of the candidates and their ancestors.
     pub fn candidates(&self) -> &OrgLists {
         &self.candidates
     }
@@ -131,7 +132,7 @@ impl View {
         let is_below = |(org_type, id): &(OrgType, &str)| {
             let alone: OrgLists = [(*org_type, *id)].into_iter().collect();
             let above = tree.read_orgs(&alone);
-            // Below a root, it's found by expanding that.
+            // An org below a root is found by expanding the root.
             above.intersection(&roots).is_empty() && !above.intersection(&self.minimal).is_empty()
         };
         tree.minimal(&self.candidates.iter().filter(is_below).collect())
@@ -167,7 +168,7 @@ mod tests {
         let school =
             fields! { "name" => "Oak", "districtId" => "d", "schoolId" => "odd", "classes" => Value::strings(["c"]) };
         let counts = Counters { assigned: 5, started: 3, completed: 1 };
-        // The org, its counts, the row.
+        // Each case: the org, its counts, and the row.
         let table = [
             (
                 org("classes/c", class),

@@ -18,10 +18,10 @@ use crate::store::{Database, DocPath, Document, FieldOp, FieldPath, Fields, Quer
 
 /// Handles a call.
 ///
-/// Cost: two reads for each row, its org and its counts. To these come the caller's claims and the
-/// administration; for children, the parent and, of a district, two counts of its classes; a query for each 30
-/// districts or schools that list no child; and a read where counts were kept once, when some row has none.
-/// For admins of orgs below those of the administration: these orgs and their ancestors.
+/// Cost: two reads for each row, its org and its counts. Added to these are the caller's claims and the
+/// administration; for children, the parent and, for a district, two counts of its classes; a query for each 30
+/// districts or schools that list no child; and a read of the legacy counts when some row has none.
+/// For admins of orgs below those of the administration: reads of these orgs and their ancestors.
 pub async fn get_administration_orgs_and_stats(
     app: App,
     permit: AdministrationReader,
@@ -44,11 +44,11 @@ struct Tree<'a> {
     view: View,
 }
 
-/// Rows by org, so that each is there once and in an order of its own.
+/// Rows by org, so that each org occurs once and the order is deterministic.
 type Rows = BTreeMap<OrgKey, Row>;
 
 impl Tree<'_> {
-    /// The top-most orgs: the administration's, and where the caller administers but a part of one, that part.
+    /// The top-most orgs: those of the administration, and where the caller administers only a part of one, that part.
     async fn roots(&self) -> Result<Vec<Row>> {
         let mut roots = self.view.roots().clone();
         let candidates = self.view.candidates();
@@ -60,10 +60,11 @@ impl Tree<'_> {
         Ok(sorted(rows))
     }
 
-    /// A district's schools, and those of its classes that have no school; a school's classes. Pages expand
-    /// nothing else.
+    /// The children of an org: a district's schools and its classes without a school, or a school's classes. Pages
+    /// expand no other types of orgs.
     async fn children(&self, parent: &OrgKey) -> Result<Vec<Row>> {
-        // The list holds the ancestors of all assigned orgs: below others, nothing is assigned.
+        // The administration's list has the ancestors of all assigned orgs, so nothing below an unlisted org is
+        // assigned.
         if !self.view.sees(parent) {
             return Ok(Vec::new());
         }
@@ -82,8 +83,8 @@ impl Tree<'_> {
         Ok(sorted(rows))
     }
 
-    /// The children of that type that are seen, by their own links. Archived ones too, for as long as something below
-    /// them is assigned.
+    /// The children of the given type that the caller sees, found by the children's links to the parent. Archived
+    /// children are included as long as an org below them is assigned.
     async fn linked(&self, parent: &OrgKey, child_type: OrgType, link: &str) -> Result<Rows> {
         if !self.view.sees_any(child_type) {
             return Ok(Rows::new());
@@ -92,8 +93,8 @@ impl Tree<'_> {
         Ok(self.seen(&self.database.query(query).await?))
     }
 
-    /// The classes of a district that no school is between. Nearly every district has none, so they are counted
-    /// first: a class without the field can't be asked for.
+    /// The classes that belong to a district directly, without a school. A query can't find documents without a field,
+    /// so counts tell first whether there are any such classes; nearly all districts have none.
     async fn classes_without_school(&self, district: &str) -> Result<Rows> {
         if !self.view.sees_any(OrgType::Class) {
             return Ok(Rows::new());
@@ -129,7 +130,7 @@ impl Tree<'_> {
         rows.map(|row| (row.key.clone(), row)).collect()
     }
 
-    /// The counts of those rows that have them.
+    /// The counts of the given rows, without those that have no counts.
     async fn counts(&self, rows: &[Row]) -> Result<BTreeMap<OrgKey, Counters>> {
         let path = |row: &Row| stats_path(self.administration, &row.key.id);
         let paths = rows.iter().map(path).collect::<Result<Vec<_>>>()?;
@@ -147,8 +148,8 @@ impl Tree<'_> {
         Ok(counts.filter_map(|(row, document)| Some((row.key.clone(), counts_of(row, document)?))).collect())
     }
 
-    /// The districts and schools of `rows` below which something is seen. Their own lists tell of most;
-    /// children that only say themselves where they belong are looked for.
+    /// The districts and schools of `rows` below which the caller sees an org. The parents' own lists show most
+    /// children; children that only link to their parent are found by a query.
     async fn parents(&self, rows: &[Row]) -> Result<HashSet<OrgKey>> {
         let of_type = |org_type| rows.iter().filter(move |row: &&Row| row.key.org_type == org_type);
         let mut parents = HashSet::new();
@@ -174,7 +175,7 @@ impl Tree<'_> {
         Ok(parents)
     }
 
-    /// Which of `parents` a child of that type that is seen, and that `counts`, links to.
+    /// Those of `parents` to which a child of the given type links that the caller sees and for which `counts` is true.
     async fn having(
         &self,
         parents: &[String],
@@ -193,7 +194,7 @@ impl Tree<'_> {
     }
 }
 
-/// By type, then by name.
+/// The rows in order, by type and then by name.
 fn sorted(rows: Rows) -> Vec<Row> {
     let mut rows: Vec<Row> = rows.into_values().collect();
     rows.sort_by(|one, other| (one.key.org_type, &one.name).cmp(&(other.key.org_type, &other.name)));

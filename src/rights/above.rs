@@ -1,4 +1,4 @@
-//! Who may give and take rights over which orgs: the matrix of docs/domain/rights.md#who-may-give-what.
+//! Who may grant and revoke rights over which orgs: the matrix of docs/domain/rights.md#who-may-give-what.
 
 use async_trait::async_trait;
 
@@ -8,7 +8,7 @@ use crate::orgs::{OrgKey, OrgLists, OrgTree, OrgType, Reach, load_tree};
 use crate::payload::shown;
 use crate::runtime::{Caller, FunctionError, Status};
 
-/// Permit to give or take rights over the orgs that the request names.
+/// Permit to grant or revoke rights over the orgs that the request names.
 #[derive(Clone, Debug)]
 pub struct AboveOrgs {
     /// The caller, with their rights.
@@ -19,7 +19,7 @@ pub struct AboveOrgs {
 impl<R: Payload + NamesOrgs> Permit<R> for AboveOrgs {
     const RULE: Rule = Rule::AboveOrgs;
 
-    /// Reads the caller's rights, and the orgs with those above them.
+    /// Reads the caller's rights, and the orgs with their ancestors.
     async fn grant(app: &App, caller: &Caller, request: &R) -> Result<Self, FunctionError> {
         let requester = Requester::of(app, caller).await?;
         let orgs = request.orgs();
@@ -39,7 +39,7 @@ impl<R: Payload + NamesOrgs> Permit<R> for AboveOrgs {
 
 const DENIED: &str = "You may not change rights over all of these orgs.";
 
-/// False for what the matrix refuses whatever the hierarchy says.
+/// False when the matrix refuses these orgs to the caller, whatever the hierarchy of orgs is.
 fn may_be_above(claims: &Claims, orgs: &OrgLists) -> bool {
     let holds = |types: &[OrgType]| types.iter().any(|org_type| !claims.admin_orgs.of(*org_type).is_empty());
     claims.super_admin
@@ -52,8 +52,8 @@ fn may_be_above(claims: &Claims, orgs: &OrgLists) -> bool {
             })
 }
 
-/// Asks the matrix. Only super admins may do it for no org at all. PERMISSION_DENIED, or NOT_FOUND for an
-/// org that doesn't exist.
+/// Checks the request against the matrix. Only super admins may name no org at all. Fails with PERMISSION_DENIED, or
+/// with NOT_FOUND for an org that doesn't exist.
 fn check(claims: &Claims, orgs: &OrgLists, tree: &OrgTree, may_be_missing: bool) -> Result<(), FunctionError> {
     if orgs.is_empty() && !claims.super_admin {
         return Err(denied(DENIED));
@@ -120,8 +120,8 @@ mod tests {
         let family = admin(&[(Family, "f1"), (Group, "g1")]);
         let everything = Claims { super_admin: true, ..Claims::default() };
         let nobody = Claims::default();
-        // Orgs; what is said to: super admin, admin of the district, of the school, of another one, of the
-        // family and the group, of nothing. 0 allowed, 403, 404.
+        // Each case: the orgs; and the status, 0 for allowed, for a super admin and for the admins of the district, of
+        // the school, of another school, of the family and the group, and of nothing.
         let table: [(&[(OrgType, &'static str)], [u16; 6]); 11] = [
             (&[(District, "d1")], [0, 403, 403, 403, 403, 403]),
             (&[(Group, "g1")], [0, 403, 403, 403, 403, 403]),

@@ -12,30 +12,30 @@ use crate::store::{DocPath, Document, Fields, Result, Value};
 pub struct Claims {
     /// ID of the caller's `users` document.
     pub roar_uid: String,
-    /// Their Auth UID in the assessment project, once it's known.
+    /// The caller's Auth UID in the assessment project, where that's known.
     pub assessment_uid: Option<String>,
-    /// What the dashboard shows them: `admin`, `student`, …
+    /// The role that decides what the dashboard shows the caller: `admin`, `student`, …
     pub role: Option<String>,
-    /// May do everything.
+    /// True for super admins, who may do everything.
     pub super_admin: bool,
-    /// May make groups, where groups are made by admins.
+    /// The `admin` claim: the caller may create groups, where admins may do so.
     pub admin: bool,
-    /// Orgs that the caller administers, exhaustive.
+    /// All orgs that the caller administers, not only the top-most ones.
     pub admin_orgs: OrgLists,
     /// Whether the user is suspended: every call is refused, whatever else the claims say.
     pub suspended: bool,
-    /// The top-most of these, as stored: not every writer keeps the list. Ask [`Claims::topmost`].
+    /// The top-most of the caller's orgs, as stored. Not every writer maintains this list; use [`Claims::topmost`].
     pub minimal_admin_orgs: OrgLists,
 }
 
 impl Claims {
-    /// Where the claims of an Auth user of the admin project are.
+    /// The path of the claims document of an Auth user of the admin project.
     pub fn path(admin_uid: &str) -> Result<DocPath> {
         claims_path(admin_uid)
     }
 
-    /// Reads the document of `admin_uid`. Without one there are no rights, and the users document is
-    /// taken to bear the Auth UID.
+    /// Reads the claims document of `admin_uid`. Without a document, the user has no rights, and the ID of their users
+    /// document is assumed to be the Auth UID.
     pub fn read(admin_uid: &str, document: Option<&Document>) -> Claims {
         let none = Fields::new();
         let claims = claims_map(document).unwrap_or(&none);
@@ -53,7 +53,7 @@ impl Claims {
         }
     }
 
-    /// The same with the rights that an account's custom claims speak of.
+    /// These claims with the rights in an account's custom claims added.
     pub fn with_token(mut self, custom: &serde_json::Map<String, serde_json::Value>) -> Claims {
         let flag = |name: &str| custom.get(name).and_then(serde_json::Value::as_bool).unwrap_or(false);
         self.super_admin |= flag(user_claims::field::SUPER_ADMIN);
@@ -63,20 +63,21 @@ impl Claims {
         self
     }
 
-    /// True when these rights include all of `other`'s, so that their holder may decide about the holder of `other`.
+    /// True when these rights include all of `other`'s, so that the user with these rights may administer the other
+    /// user.
     pub fn include(&self, other: &Claims) -> bool {
         let has_more = other.super_admin || (other.admin && !self.admin) || other.rank() > self.rank();
         self.super_admin || (!has_more && self.administers_all(&other.admin_orgs))
     }
 
-    /// True for super admins and administrators of orgs. Rights over a family alone make nobody one
+    /// True for super admins and administrators of orgs. Rights over families alone don't make a user an administrator
     /// (docs/domain/decisions.md#a-32).
     pub fn is_administrator(&self) -> bool {
         self.super_admin || self.admin_orgs.iter().any(|(org_type, _)| org_type != OrgType::Family)
     }
 
-    /// How far the role goes in the dashboard, which takes whoever administers an org for an admin, whatever
-    /// their role is called (docs/domain/dashboard.md#claims-and-tokens).
+    /// The rank of the role in the dashboard, which treats everybody who administers an org as an admin, whatever their
+    /// role's name (docs/domain/dashboard.md#claims-and-tokens).
     fn rank(&self) -> u8 {
         match self.role.as_deref() {
             Some(user_claims::role::SUPER_ADMIN) => 3,
@@ -86,8 +87,8 @@ impl Claims {
         }
     }
 
-    /// The top-most orgs that the caller administers; all of them where the claims don't say which are.
-    /// An org that the exhaustive list lacks gives no right, so it's left out.
+    /// The top-most orgs that the caller administers, or all orgs where the claims don't list the top-most ones.
+    /// An org that isn't in the exhaustive list gives no right and is left out.
     pub fn topmost(&self) -> Cow<'_, OrgLists> {
         let minimal = self.minimal_admin_orgs.intersection(&self.admin_orgs.to_set());
         if minimal.is_empty() { Cow::Borrowed(&self.admin_orgs) } else { Cow::Owned(minimal) }
@@ -126,7 +127,7 @@ mod tests {
         let super_admin = claims(fields! { "claims" => fields! { "super_admin" => true } });
         let pretender = claims(fields! { "super_admin" => true, "adminOrgs" => d1.to_value() });
         let text = claims(fields! { "claims" => fields! { "super_admin" => "true" } });
-        // Who; d1, s1, both.
+        // Each case: the claims; whether they administer d1, s1, and both.
         let table = [
             (&nobody, [false, false, false]),
             (&admin, [false, true, false]),
@@ -162,7 +163,7 @@ mod tests {
         let d1 = lists(&[(OrgType::District, "d1")]);
         let s1 = lists(&[(OrgType::School, "s1")]);
         let both = lists(&[(OrgType::District, "d1"), (OrgType::School, "s1")]);
-        // Exhaustive, minimal as stored, top-most.
+        // Each case: the exhaustive list, the stored minimal list, and the top-most orgs.
         let table = [
             (&both, &d1, &d1),
             (&both, &OrgLists::new(), &both),

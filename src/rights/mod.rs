@@ -1,8 +1,9 @@
-//! Rights: who may call what. The one place that decides.
+//! Rights: who may call which function. All such decisions are made here.
 //!
-//! A callable is registered with [`callable`], which gives its handler no caller but a *permit*: a value
-//! that only this room makes, after its rule was asked. So a handler can't forget its check, and the index
-//! knows each function's rule ([`Rule`]), from which the documentation's table and its test are made.
+//! A callable is registered with [`callable`], which gives the handler a *permit* instead of the caller. Only this
+//! module creates permits, after checking the permit's rule, so a handler can't forget the check. The index of
+//! functions lists each function's rule ([`Rule`]); the documentation's table and its test are generated from the
+//! index.
 //!
 //! Rights come from the caller's `userClaims` document in the admin database, never from the token or the
 //! payload (docs/domain/rights.md#custom-claims-and-their-limits). The token only says who calls, and in which of the
@@ -35,26 +36,26 @@ use crate::payload;
 pub use crate::payload::Payload;
 use crate::runtime::{Call, Caller, Chunks, Function, FunctionError};
 
-/// The projects that a function takes callers from.
+/// The projects from which a function accepts callers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum From {
     /// The admin project.
     Admin,
     /// The assessment project.
     Assessment,
-    /// Either: one name, two functions (docs/domain/rights.md#sign-in).
+    /// Either project, because both have a function with this name (docs/domain/rights.md#sign-in).
     Either,
 }
 
 /// A permit for what a request asks for. Only [`Permit::grant`] creates one.
 #[async_trait]
 pub trait Permit<R: Payload>: Sized + Send + 'static {
-    /// The rule that is asked.
+    /// The rule that is checked.
     const RULE: Rule;
     /// The project whose tokens are accepted.
     const FROM: From = From::Admin;
 
-    /// Asks the rule: PERMISSION_DENIED when it says no.
+    /// Checks the rule. Fails with PERMISSION_DENIED when the rule refuses the call.
     async fn grant(app: &App, caller: &Caller, request: &R) -> Result<Self, FunctionError>;
 
     /// The caller with their rights, where these were read.

@@ -1,4 +1,4 @@
-//! Permits: what handlers get instead of a caller.
+//! Permits: the values that handlers get instead of a caller, as a proof that the call's rule was checked.
 
 use async_trait::async_trait;
 
@@ -14,16 +14,17 @@ use crate::store::Document;
 pub struct Requester {
     /// The Auth UID in the admin project.
     pub uid: String,
-    /// What their `userClaims` document lets them do.
+    /// The caller's rights, from their `userClaims` document.
     pub claims: Claims,
-    /// That document, if there is one.
+    /// The `userClaims` document, if there is one.
     pub document: Option<Document>,
-    /// Whether they signed in well enough for what changes rights or passwords.
+    /// Whether the caller's sign-in is strong enough for changing rights or passwords.
     pub sign_in: SignIn,
 }
 
 impl Requester {
-    /// Reads the caller's rights: one document. PERMISSION_DENIED for somebody who is suspended, whatever they ask for.
+    /// Reads the caller's rights, which costs one read. Fails with PERMISSION_DENIED for every call of a suspended
+    /// user.
     pub async fn of(app: &App, caller: &Caller) -> Result<Requester, FunctionError> {
         let document = app.stores.admin.get(&Claims::path(&caller.uid)?).await?;
         let claims = Claims::read(&caller.uid, document.as_ref());
@@ -32,7 +33,7 @@ impl Requester {
     }
 }
 
-/// PERMISSION_DENIED for the claims of somebody who is suspended.
+/// Fails with PERMISSION_DENIED for the claims of a suspended user.
 pub fn check_not_suspended(claims: &Claims) -> Result<(), FunctionError> {
     match claims.suspended {
         true => Err(denied("This account is suspended. Please ask your administrator.")),
@@ -40,13 +41,13 @@ pub fn check_not_suspended(claims: &Claims) -> Result<(), FunctionError> {
     }
 }
 
-/// PERMISSION_DENIED.
+/// An error with the status PERMISSION_DENIED and this message.
 pub fn denied(message: &str) -> FunctionError {
     FunctionError::new(Status::PermissionDenied, message)
 }
 
-/// Permit of anybody signed in to act about themselves. It reads nothing, so a handler that changes or reveals anything
-/// must call [`check_not_suspended`] once it has read the claims.
+/// Permit for any signed-in caller to act on their own account. Granting reads no document, so a handler that changes
+/// or reveals anything must call [`check_not_suspended`] once it has read the claims.
 #[derive(Clone, Debug)]
 pub struct Itself {
     /// Who.
@@ -67,7 +68,7 @@ impl<R: Payload> Permit<R> for Itself {
     }
 }
 
-/// Leave of somebody whose accounts are bound to a user (`setUidClaims`) to act about that user.
+/// Permit for a caller whose accounts are bound to a user (`setUidClaims`) to act on that user.
 #[derive(Clone, Debug)]
 pub struct Bound {
     /// Who.
@@ -91,7 +92,7 @@ impl<R: Payload> Permit<R> for Bound {
     }
 }
 
-/// Leave of a super admin.
+/// Permit for super admins.
 #[derive(Clone, Debug)]
 pub struct SuperAdmin {
     /// Who.
@@ -121,7 +122,7 @@ pub trait NamesUser {
     fn user(&self) -> &str;
 }
 
-/// Leave of somebody to act about themselves, or of a super admin to act about anybody.
+/// Permit for callers to act on their own account, and for super admins to act on anybody's.
 #[derive(Clone, Debug)]
 pub struct ItselfOrSuperAdmin {
     /// Who.
@@ -150,13 +151,13 @@ pub trait NamesOrgs {
     /// The orgs.
     fn orgs(&self) -> &OrgLists;
 
-    /// True when a super admin may name orgs that don't exist, to be rid of them.
+    /// True when a super admin may name orgs that don't exist, in order to remove what is left of them.
     fn may_be_missing(&self) -> bool {
         false
     }
 }
 
-/// Leave of somebody who administers every org that the request names.
+/// Permit for callers who administer every org that the request names.
 #[derive(Clone, Debug)]
 pub struct OrgAdmin {
     /// Who.

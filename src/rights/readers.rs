@@ -1,4 +1,4 @@
-//! Permits to read administrations, and the one place that says who may.
+//! Permits to read administrations, and the decision who may read which.
 
 use async_trait::async_trait;
 
@@ -11,12 +11,12 @@ use crate::orgs::OrgLists;
 use crate::runtime::{Caller, FunctionError, Status};
 use crate::store::{Document, FieldPath, Fields, Value};
 
-/// The fields of an administration that [`Readership::may_read`] looks at.
+/// The fields of an administration that [`Readership::may_read`] needs.
 pub const READERSHIP_FIELDS: [&str; 3] =
     [administration::field::CREATED_BY, administration::field::MINIMAL_ORGS, administration::field::READ_ORGS];
 
-/// Which administrations somebody may read (docs/domain/rights.md#who-may-give-what). The security rules ask the same,
-/// so that a page may get what a function lists.
+/// Which administrations a user may read (docs/domain/rights.md#who-may-give-what). The security rules decide in the
+/// same way, so that a page may get the documents that a function lists.
 #[derive(Clone, Debug)]
 pub struct Readership {
     roar_uid: String,
@@ -25,7 +25,7 @@ pub struct Readership {
 }
 
 impl Readership {
-    /// What those claims let their owner read.
+    /// The readership that these claims give.
     pub fn of(claims: &Claims) -> Readership {
         Readership {
             roar_uid: claims.roar_uid.clone(),
@@ -34,14 +34,15 @@ impl Readership {
         }
     }
 
-    /// Everything.
+    /// True for super admins, who may read all administrations.
     pub fn is_super_admin(&self) -> bool {
         self.super_admin
     }
 
-    /// True for whoever administers one of the orgs that may read it. Until the administration's own trigger
-    /// has written these, its creator reads it, who comes back to a list of administrations at once
-    /// (docs/domain/dashboard.md#getadministrations); unless the orgs that they made it for have been taken from them.
+    /// True for a user who administers one of the orgs that may read the administration. Until the administration's
+    /// trigger has written these orgs, the administration's creator may read it, because the dashboard shows the
+    /// creator the list of administrations at once (docs/domain/dashboard.md#getadministrations). A creator who has
+    /// lost the rights over the orgs for which the administration was created may not.
     pub fn may_read(&self, administration: &Fields) -> bool {
         let some = |value: Option<&Value>| {
             let orgs = OrgLists::from_value(value);
@@ -60,8 +61,7 @@ impl Readership {
     }
 }
 
-/// Leave of somebody whose rights are on record. What they may read is for the handler to ask of
-/// [`Readership`].
+/// Permit for callers who have a claims document. The handler has to ask [`Readership`] what the caller may read.
 #[derive(Clone, Debug)]
 pub struct Claimed {
     /// Who.
@@ -85,7 +85,7 @@ impl<R: Payload> Permit<R> for Claimed {
     }
 }
 
-/// Leave of anybody signed in. What they may read is for the handler to ask of [`Readership`].
+/// Permit for any signed-in caller. The handler has to ask [`Readership`] what the caller may read.
 #[derive(Clone, Debug)]
 pub struct Readable {
     /// Who.
@@ -107,11 +107,11 @@ impl<R: Payload> Permit<R> for Readable {
 
 /// A request about one administration.
 pub trait NamesAdministration {
-    /// Its ID.
+    /// The administration's ID.
     fn administration(&self) -> &str;
 }
 
-/// Leave of somebody who may read the administration that the request names.
+/// Permit for callers who may read the administration that the request names.
 #[derive(Clone, Debug)]
 pub struct AdministrationReader {
     /// Who.
@@ -124,7 +124,8 @@ pub struct AdministrationReader {
 impl<R: Payload + NamesAdministration> Permit<R> for AdministrationReader {
     const RULE: Rule = Rule::AdministrationReader;
 
-    /// Also fails with NOT_FOUND, but not to people without any rights: to them all administrations are alike.
+    /// Also fails with NOT_FOUND. Callers without any rights get PERMISSION_DENIED in any case, so that they can't find
+    /// out which administrations exist.
     async fn grant(app: &App, caller: &Caller, request: &R) -> Result<Self, FunctionError> {
         let refused = || denied("You don't administer any org of this administration.");
         let requester = Requester::of(app, caller).await?;
@@ -169,7 +170,7 @@ mod tests {
             fields.extend(read.map(|id| ("readOrgs".to_owned(), Value::Map(orgs(id)))));
             fields
         };
-        // The administration; whether the admin of s1, who is its creator at times, may read it.
+        // Each case: the administration; whether the admin of s1, who is its creator in some cases, may read it.
         let table = [
             (with("somebody", "s1", Some("s1")), true),
             (with("somebody", "s1", None), false),
@@ -183,7 +184,7 @@ mod tests {
             assert!(!nobody.may_read(&administration));
             assert!(all.may_read(&administration));
         }
-        // The ID of an org of another type is another org.
+        // An org of another type with the same ID is another org.
         assert!(!reader(&lists(&[(OrgType::Class, "s1")]), false).may_read(&with("somebody", "s1", Some("s1"))));
     }
 }

@@ -1,32 +1,32 @@
-//! The rules of rights, and what each says to the usual roles.
+//! The rules of rights, and the result of each for the usual roles.
 
-/// Who may call a function. What a rule looks at is in `permits.rs`; here is what it comes to.
+/// Who may call a function. The checks are in `permits.rs` and beside it; this file describes their results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
-    /// Anybody signed in, about themselves only.
+    /// Any signed-in caller, about their own account only.
     Itself,
     /// Anybody whose accounts are bound to a user, about that user.
     Bound,
-    /// Oneself about oneself, super admins about anybody.
+    /// Callers about their own account, super admins about anybody's.
     ItselfOrSuperAdmin,
     /// Super admins.
     SuperAdmin,
-    /// Super admins, and who administers every org named.
+    /// Super admins, and callers who administer every org that the request names.
     EveryOrg,
-    /// Super admins, and who administers the district named.
+    /// Super admins, and callers who administer the district that the request names.
     DistrictAdmin,
     /// The matrix of docs/domain/rights.md#who-may-give-what.
     AboveOrgs,
-    /// Super admins, and who has the `admin` claim.
+    /// Super admins, and callers with the `admin` claim.
     AdminClaim,
-    /// Whoever has a claims document; the answer holds what they may read.
+    /// Callers with a claims document; the answer contains only what the caller may read.
     Claimed,
-    /// Anybody signed in; the answer holds what they may read.
+    /// Any signed-in caller; the answer contains only what the caller may read.
     Readable,
-    /// Super admins, and who administers an org that the administration is assigned to, or that's above or
+    /// Super admins, and callers who administer an org to which the administration is assigned, or an org above or
     /// below such an org.
     AdministrationReader,
-    /// Super admins, oneself, and who administers an org that the user is in.
+    /// Super admins, the user themselves, and callers who administer an org that the user is in.
     UserAdmin,
 }
 
@@ -68,12 +68,12 @@ impl Rule {
         }
     }
 
-    /// The rule with that text.
+    /// The rule with the given text.
     pub fn with_text(text: &str) -> Option<Rule> {
         Rule::ALL.into_iter().find(|rule| rule.text() == text)
     }
 
-    /// What the rule says to a role whose relation to the request's school is the role's name.
+    /// The result of the rule for a caller of the given role, when the request is about a school.
     pub fn expects(self, role: Role) -> Expected {
         use Expected::{Allowed, Denied, Unauthenticated};
         use Role::{Admin, Caregiver, Guest, ParentAdmin, SiblingAdmin, SignedOut, Student, SuperAdmin, WrongToken};
@@ -91,26 +91,26 @@ impl Rule {
     }
 }
 
-/// The usual kinds of callers, of a request that is about a school.
+/// The usual kinds of callers, by their relation to the school that the request is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Without a token.
+    /// A caller without a token.
     SignedOut,
-    /// With a token that doesn't hold.
+    /// A caller with an invalid token.
     WrongToken,
-    /// Signed in, without rights on record.
+    /// A signed-in caller without a claims document.
     Guest,
-    /// A student of the school, asking about somebody else.
+    /// A student of the school, who asks about another user.
     Student,
-    /// With a family.
+    /// A caregiver: a caller with rights over a family.
     Caregiver,
-    /// Of the school.
+    /// An administrator of the school.
     Admin,
-    /// Of another school of the district.
+    /// An administrator of another school of the same district.
     SiblingAdmin,
-    /// Of the district.
+    /// An administrator of the school's district.
     ParentAdmin,
-    /// Of everything.
+    /// A super admin, who may do everything.
     SuperAdmin,
 }
 
@@ -144,10 +144,10 @@ impl Role {
     }
 }
 
-/// What a call comes to.
+/// The result of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {
-    /// It's done.
+    /// The call is allowed.
     Allowed,
     /// UNAUTHENTICATED, 401.
     Unauthenticated,
@@ -156,7 +156,7 @@ pub enum Expected {
 }
 
 impl Expected {
-    /// For tables.
+    /// The text for tables.
     pub fn text(self) -> &'static str {
         match self {
             Expected::Allowed => "yes",
@@ -166,7 +166,7 @@ impl Expected {
     }
 }
 
-/// The table of every callable and role, in Markdown: what the documentation shows.
+/// The documentation's table of every callable and role, in Markdown.
 pub fn table<'a>(callables: impl IntoIterator<Item = (&'a str, Rule)>) -> String {
     let row = |cells: Vec<&str>| format!("| {} |\n", cells.join(" | "));
     let mut text = row(["Callable", "Who"].into_iter().chain(Role::ALL.map(Role::text)).collect());

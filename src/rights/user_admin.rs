@@ -1,4 +1,4 @@
-//! Who may change whose account.
+//! The permit to change a user's account, and the decision who may change whose.
 
 use async_trait::async_trait;
 
@@ -11,24 +11,24 @@ use crate::orgs::OrgLists;
 use crate::runtime::{Caller, FunctionError, Status};
 use crate::store::{Document, Fields};
 
-/// Whose account it is.
+/// The owner of the account that a request is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// Their Auth UID in the admin project.
+    /// The owner's Auth UID in the admin project.
     pub admin_uid: String,
-    /// Their Auth UID in the assessment project, once it's known.
+    /// The owner's Auth UID in the assessment project, where that's known.
     pub assessment_uid: Option<String>,
-    /// It's the caller's own.
+    /// True when the account is the caller's own.
     pub is_caller: bool,
 }
 
-/// Leave to change the account of the user that the request names, by Auth UID or by the ID of the users
+/// Permit to change the account of the user whom the request names, by Auth UID or by the ID of the users
 /// document.
 #[derive(Clone, Debug)]
 pub struct UserAdmin {
     /// Who.
     pub requester: Requester,
-    /// Whose.
+    /// The owner of the account.
     pub target: Target,
 }
 
@@ -42,7 +42,8 @@ impl<R: Payload + NamesUser> Permit<R> for UserAdmin {
         let requester = Requester::of(app, caller).await?;
         let own = || SignedInTarget { admin_uid: requester.uid.clone(), ..SignedInTarget::default() };
         let found = match SignedInTarget::of(app, request.user()).await? {
-            // Whose account it is, nothing on record says, or too much does: for super admins to find out.
+            // No claims document links an account to the user, or those of several accounts do: only super admins may
+            // decide.
             Some(found) if found.is_doubtful && !requester.claims.super_admin && requester.uid != found.admin_uid => {
                 return Err(denied(DENIED));
             }
@@ -53,7 +54,7 @@ impl<R: Payload + NamesUser> Permit<R> for UserAdmin {
             found => found,
         };
         let Some(found) = found.or_else(|| (requester.uid == request.user()).then(own)) else {
-            // To others, who is there is none of their business.
+            // Callers other than super admins must not find out which users exist.
             return Err(match requester.claims.super_admin {
                 true => FunctionError::new(Status::NotFound, "There is no such user."),
                 false => denied(DENIED),
@@ -74,8 +75,8 @@ impl<R: Payload + NamesUser> Permit<R> for UserAdmin {
 
 const DENIED: &str = "You don't administer this user.";
 
-/// True when the caller may say who the owner of an account is: a super admin, or somebody who administers them.
-/// Reads the user's rights and document.
+/// True when the caller may decide who the owner of an account is: a super admin, or an administrator of the account's
+/// user. Reads the user's rights and document.
 pub async fn looks_after(app: &App, requester: &Requester, admin_uid: &str) -> Result<bool, FunctionError> {
     if requester.claims.super_admin {
         return Ok(true);
@@ -85,8 +86,8 @@ pub async fn looks_after(app: &App, requester: &Requester, admin_uid: &str) -> R
         .is_some_and(|found| !found.is_doubtful && administers(&requester.claims, &found.claims, found.user.as_ref())))
 }
 
-/// Fails unless the caller may give the owner of an account rights: students are for those who administer them,
-/// because whoever becomes an admin is no student any more, and loses their assignments.
+/// Fails unless the caller may give rights to the owner of an account. Only callers who administer a student may do so,
+/// because a student who becomes an admin stops being a student and loses their assignments.
 pub async fn check_appointable(app: &App, requester: &Requester, admin_uid: &str) -> Result<(), FunctionError> {
     if requester.claims.super_admin {
         return Ok(());
@@ -99,8 +100,8 @@ pub async fn check_appointable(app: &App, requester: &Requester, admin_uid: &str
     }
 }
 
-/// Super admins administer everybody; others the users in an org of theirs, unless these have rights that
-/// they haven't: a teacher's password is not for the admins of another class.
+/// Super admins administer everybody. Other callers administer the users in an org of theirs, except users with rights
+/// that the caller doesn't have: the admins of a class must not change the password of a teacher with another class.
 fn administers(claims: &Claims, target: &Claims, user: Option<&Fields>) -> bool {
     if claims.super_admin {
         return true;
@@ -115,9 +116,10 @@ struct SignedInTarget {
     admin_uid: String,
     claims: Claims,
     user: Option<Fields>,
-    /// No claims say that the account is the user's: anybody who may make users documents could say so.
+    /// No claims document links the account to the user. Their users document alone proves nothing, because everybody
+    /// who may create users documents could have written the link.
     is_doubtful: bool,
-    /// The claims of several accounts say so.
+    /// The claims documents of several accounts link them to the user.
     is_double: bool,
 }
 
@@ -139,7 +141,7 @@ impl SignedInTarget {
         let Some(user) = user else { return Ok(None) };
         let holders = admin.query(user_claims::of_user(uid).limit(2)).await?;
         let (admin_uid, document) = match holders.as_slice() {
-            // Nobody signed in yet: the account, if there is one, has the document's ID
+            // The user has never signed in: the UID of their account, if there is one, is the document's ID
             // (docs/domain/rights.md#who-somebody-is).
             [] => (uid.to_owned(), None),
             [holder] => (holder.id().to_owned(), Some(holder)),
@@ -174,7 +176,7 @@ mod tests {
             "districts" => fields! { "current" => Value::strings(["d1"]) },
             "classes" => fields! { "current" => Value::strings(["c1"]), "all" => Value::strings(["c1", "c2"]) },
         };
-        // The caller; the rights of the user; what is said.
+        // Each case: the caller, the rights of the user, and the expected decision.
         for (caller, target, expected) in [
             (&everything, &everything, true),
             (&district, &none, true),

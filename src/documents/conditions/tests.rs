@@ -59,7 +59,7 @@ fn grades_compare_by_their_order_in_every_spelling() {
     assert!(holds(&leaf("studentData.grade", "EQUAL", "sprout"), &student("sprout")));
 }
 
-/// However grades are spelt, on either side.
+/// Grades compare the same whatever their spelling, in the document and in the condition.
 #[test]
 fn grades_outside_the_table_are_in_no_order_and_all_others_in_one() {
     let below: &[&str] = &[
@@ -80,7 +80,7 @@ fn grades_outside_the_table_are_in_no_order_and_all_others_in_one() {
     let ninth: &[&str] = &["9", "09", "ninth", "freshman"];
     let after: &[&str] = &["PS", "PG", "PostGraduate", "university", "13", "14"];
     let nowhere: &[&str] = &["UG", "Ungraded", "Other", "honors", "5-6", "2.5", ""];
-    // The condition; of which of these it's true.
+    // Each case: the condition's comparison and literal, and of which of these values it's true.
     for (op, literal, expected) in [
         ("GREATER_THAN_OR_EQUAL", "6", [false, false, false, false, true, true]),
         ("GREATER_THAN_OR_EQUAL", "sixth", [false, false, false, false, true, true]),
@@ -107,7 +107,7 @@ fn grades_outside_the_table_are_in_no_order_and_all_others_in_one() {
     for (grade, expected) in [(0, false), (5, false), (6, true), (99, true), (-1, false)] {
         assert_eq!(holds(&leaf("studentData.grade", "GREATER_THAN", 5), &student(grade)), expected, "{grade}");
     }
-    // A literal that nobody knows is in no order either; and is what's spelt like it.
+    // A literal that isn't a known grade has no order either, and equals a value with the same spelling.
     for op in ["LESS_THAN", "GREATER_THAN", "LESS_THAN_OR_EQUAL", "GREATER_THAN_OR_EQUAL"] {
         for grade in ["5", "honors", "K"] {
             assert!(!holds(&leaf("studentData.grade", op, "honors"), &student(grade)), "{grade} {op}");

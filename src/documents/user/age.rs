@@ -41,7 +41,7 @@ pub fn age_in_years(user: &Fields, now: Timestamp) -> Option<i64> {
         value.as_i64()
     };
     let (month, year) = (number("birthMonth")?, number("birthYear")?);
-    // A year may be any number: clients write it.
+    // Clients write the year, so it may be any number, and subtracting it may overflow.
     i64::from(today.year()).checked_sub(year)?.checked_sub(i64::from(i64::from(today.month()) < month))
 }
 

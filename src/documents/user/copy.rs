@@ -6,7 +6,7 @@ use super::grade::{grade_text, is_unknown, level_of};
 use crate::documents::org_lists::OrgType;
 use crate::store::{FieldPath, Fields, Timestamp, Value, lookup};
 
-/// What changed of a user, as far as their copy shows it.
+/// The parts of a user that changed, of those that the user's copy has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CopiedParts {
     /// Their orgs, their type, or whether they're archived.
@@ -18,12 +18,12 @@ pub struct CopiedParts {
 }
 
 impl CopiedParts {
-    /// All that copies show.
+    /// All parts that copies have.
     pub const ALL: CopiedParts = CopiedParts { orgs: true, grade: true, birth: true };
 }
 
-/// What the copy must take over of a changed user: the fields, and the mask to write them with; `None`
-/// when it says all of it already.
+/// The fields that the copy has to take from a changed user, and the mask to write them with; `None` when the copy is
+/// up to date.
 ///
 /// Birth month (1 to 12) and year instead of the date (docs/domain/decisions.md#a-9), grade and school level, orgs,
 /// the type and whether the user is archived. Never a name, an address or a date of birth.
@@ -44,7 +44,7 @@ pub fn copy_changes(
     if change.birth && date_of_birth(user).is_none() {
         gone.extend(["birthMonth", "birthYear"]);
     }
-    // What nobody can read as a grade may be anything: a column that holds names, say.
+    // A text that isn't a known grade may be personal data, for instance from a column with names: it isn't copied.
     let is_grade = |grade: &Value| !grade.is_null() && !is_unknown(grade);
     if change.grade && !lookup(user, "studentData.grade").is_some_and(is_grade) {
         gone.extend(["grade", "schoolLevel"]);
@@ -63,7 +63,7 @@ pub fn copy_changes(
     }
     if change.orgs {
         for name in OrgType::ALL.map(OrgType::plural) {
-            // The rules of the assessment database ask about all five: a type that isn't there would be none that's asked.
+            // The security rules of the assessment database read all five types of orgs, so that each must be present.
             let held = user.get(name).or_else(|| copy.get(name)).cloned();
             let map =
                 held.unwrap_or_else(|| Value::Map(Fields::from([("current".to_owned(), Value::Array(Vec::new()))])));
@@ -128,7 +128,7 @@ mod tests {
         assert_eq!(copy_changes(&new, &user, all, now), None);
         assert_eq!((new.get("assessmentUid"), new.get("userType")), (Some(&"s1".into()), Some(&"student".into())));
         assert!(["name", "email", "studentData", "dob"].iter().all(|name| !new.contains_key(*name)));
-        // What nobody knows any more leaves the copy, too.
+        // A field that the user doesn't have any more is removed from the copy, too.
         let mut unknown = user.clone();
         unknown.insert("studentData".to_owned(), Value::empty_map());
         let (fields, mask) = copy_changes(&wanted, &unknown, all, now).unwrap();

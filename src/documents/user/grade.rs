@@ -1,7 +1,7 @@
 //! School grades: one order over the many ways in which they are written (docs/domain/assignments.md#grades).
 //!
 //! Clever writes `PreKindergarten` and `5`, OneRoster the CEDS codes `PK` and `05`, people `Pre-K`, `5th`, `Grade 5` and
-//! `fifth`, and some clients numbers. All of it is one grade; what nobody knows is in no order at all.
+//! `fifth`, and some clients numbers. All of these are one grade; an unknown text has no place in the order.
 
 use crate::store::Value;
 
@@ -93,24 +93,24 @@ const ORDINALS: [&str; 13] = [
     "thirteenth",
 ];
 
-/// Grades that are known and have no place: nobody is in one before or after another.
+/// Known grades that have no place in the order, so that they are neither before nor after any other grade.
 const WITHOUT_PLACE: [&str; 8] = ["ug", "ungraded", "un", "other", "ot", "none", "na", "notapplicable"];
 
 /// What a text says about a grade.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grade {
-    /// This one.
+    /// A grade with this place in the order.
     At(Place),
-    /// None in the order: ungraded, or another.
+    /// A known grade without a place in the order, for instance ungraded.
     WithoutPlace,
-    /// Nobody knows what.
+    /// The text isn't a known grade.
     Unknown,
 }
 
-/// A grade's text as it's compared: in lower case, and without what lies between letters and digits.
+/// Normalizes a grade's text for comparison: lower case, without the characters that are neither letters nor digits.
 ///
-/// What lies between two digits stays, as one sign: `5-6` is no grade, nor is `1.5` the 15th. So does a minus before the
-/// first digit.
+/// Such characters between two digits stay, as one sign, because `5-6` is no grade, and `1.5` isn't the 15th. A minus
+/// before the first digit stays, too.
 fn folded(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
     let mut characters = text.trim().chars().peekable();
@@ -131,8 +131,8 @@ fn folded(text: &str) -> String {
     folded
 }
 
-/// What a text says. Case, white space, hyphens and the like don't count, nor do the word "grade" and the endings of
-/// ordinals; numbers beyond those of grades count as the nearest (docs/domain/assignments.md#grades).
+/// Reads the text of a grade. Case, white space, hyphens and the like don't count, nor do the word "grade" and the
+/// endings of ordinals; numbers beyond those of grades count as the nearest (docs/domain/assignments.md#grades).
 pub fn read(text: &str) -> Grade {
     let folded = folded(text);
     if let Some(place) = place(&folded) {
@@ -148,7 +148,7 @@ pub fn read(text: &str) -> Grade {
     }
 }
 
-/// Without a word that says no more than that it's a grade.
+/// Removes words like "grade", which only tell that the text is a grade.
 fn without_words(folded: &str) -> &str {
     const WORDS: [&str; 6] = ["grade", "gr", "level", "year", "yr", "g"];
     let mut bare = folded;
@@ -175,18 +175,18 @@ fn place(folded: &str) -> Option<Place> {
     of_number(number.parse().ok().filter(|_| is_one)?)
 }
 
-/// The place of a number, which counts as the nearest that's a grade: 0 is kindergarten. `None` for what is no whole
-/// number.
+/// The place of a grade written as a number; 0 is kindergarten, and numbers out of range count as the nearest grade.
+/// `None` for a number that isn't whole.
 fn of_number(number: f64) -> Option<Place> {
     if number.is_nan() || (number.is_finite() && number.fract() != 0.0) {
         return None;
     }
-    // Bounded, so nothing is lost.
+    // The number is whole and bounded, so the conversion is exact.
     let number = number.clamp(0.0, HIGHEST as f64) as u8;
     Some(Place(KINDERGARTEN + number))
 }
 
-/// The place of a stored grade: a text, or a number. `None` for one that's in no order.
+/// The place of a stored grade, a text or a number. `None` for a value without a place in the order.
 pub fn grade_place(value: &Value) -> Option<Place> {
     match value {
         Value::String(text) => match read(text) {
@@ -199,7 +199,7 @@ pub fn grade_place(value: &Value) -> Option<Place> {
     }
 }
 
-/// True for a grade that nobody knows: no place in the order, and not one of those that have none.
+/// True for a value that isn't a known grade, neither one with a place in the order nor one without.
 pub fn is_unknown(value: &Value) -> bool {
     match value {
         Value::String(text) => !text.trim().is_empty() && read(text) == Grade::Unknown,
@@ -208,7 +208,7 @@ pub fn is_unknown(value: &Value) -> bool {
     }
 }
 
-/// True when two grades that are in no order are spelt alike: case, white space and hyphens don't count.
+/// True when two grades without a place in the order have the same spelling; case, white space and hyphens don't count.
 pub fn same_text(one: &Value, other: &Value) -> bool {
     match (grade_text(one), grade_text(other)) {
         (Some(one), Some(other)) => folded(&one) == folded(&other),
@@ -226,7 +226,7 @@ pub fn grade_text(value: &Value) -> Option<String> {
 }
 
 /// The level of school that a grade belongs to (docs/domain/assignments.md#grades): `Some(None)` for ungraded and
-/// other, which have none, and `None` for what names no grade.
+/// other, which have no level, and `None` for a value that isn't a known grade.
 pub fn level_of(grade: &Value) -> Option<Option<&'static str>> {
     let Some(Place(place)) = grade_place(grade) else {
         let is_known = grade.as_str().is_some_and(|text| read(text) == Grade::WithoutPlace);

@@ -5,19 +5,19 @@ use super::field;
 use crate::documents::former::Dates;
 use crate::store::{FieldPath, Fields, Timestamp, Value};
 
-/// The lists in `assignments`, in the order of work, each with the map that dates its entries.
+/// The lists in `assignments`, in the order of a student's work, each with the map of its entries' dates.
 pub const LISTS: [(&str, &str); 3] = [
     ("assigned", field::ASSIGNMENTS_ASSIGNED),
     ("started", field::ASSIGNMENTS_STARTED),
     ("completed", field::ASSIGNMENTS_COMPLETED),
 ];
 
-/// Where one of the lists is.
+/// The path of one of the lists.
 pub fn list_path(list: &str) -> FieldPath {
     FieldPath::of([field::ASSIGNMENTS, list])
 }
 
-/// All that one of the lists holds.
+/// The entries of one of the lists.
 pub fn list<'a>(user: &'a Fields, list: &str) -> &'a [Value] {
     let lists = user.get(field::ASSIGNMENTS).and_then(Value::as_map);
     lists.and_then(|lists| lists.get(list)).and_then(Value::as_array).unwrap_or_default()
@@ -42,8 +42,8 @@ fn date(user: &Fields, dates: &str, administration: &str) -> Option<Timestamp> {
     user.get(dates)?.as_map()?.get(administration)?.as_timestamp()
 }
 
-/// What the student's document is to remember of an assignment that goes: the dates of its lists, and where these have
-/// none, what the assignment has told.
+/// The dates that the student's document keeps of an assignment that is deleted: those in the student's lists, and
+/// where these have none, the assignment's own (`told`).
 pub fn dates_left(user: Option<&Fields>, administration: &str, told: Dates) -> Dates {
     let [assigned, started, completed] = user.map(|user| dates(user, administration)).unwrap_or_default();
     Dates {
@@ -69,7 +69,7 @@ mod tests {
         assert_eq!((date_assigned(&user, "a"), date_assigned(&user, "b")), (Some(at(1)), None));
         assert_eq!(dates(&user, "a"), [Some(at(1)), Some(at(2)), None]);
         let told = Dates { assigned: at(7), started: None, completed: Some(at(9)) };
-        // Work that the assignment doesn't tell of isn't remembered, whatever the lists say.
+        // Work that the assignment doesn't show isn't kept, even if the lists have it.
         let left = Dates { assigned: at(1), started: None, completed: Some(at(9)) };
         assert_eq!(dates_left(Some(&user), "a", told), left);
         assert_eq!(dates_left(None, "a", told), told);

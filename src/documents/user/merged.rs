@@ -1,16 +1,16 @@
-//! Users who turned out to be one person, as their documents say it. Pure.
+//! The fields of users' documents that record merges of users who turned out to be one person. Pure.
 
 use super::{field, is_student};
 use crate::store::{Fields, Value};
 
-/// Where a user's document says whom they turned out to be.
+/// The field of a merged user with the ID of the user into whom they were merged.
 pub const MERGED_INTO: &str = field::MERGED_INTO;
-/// The same while the merge is under way.
+/// The field that has this ID while the merge is under way.
 pub const MERGING_INTO: &str = field::MERGING_INTO;
-/// Where the other one's document says who they were besides.
+/// The field of the remaining user with the IDs of the users who were merged into them.
 pub const MERGED_FROM: &str = field::MERGED_FROM;
 
-/// Why two users can't be merged; for people.
+/// Why the user `from` can't be merged into the user `into`: a text for people. `None` when they can be merged.
 pub fn refusal(from: (&str, &Fields), into: (&str, &Fields)) -> Option<String> {
     let pointer = |user: &Fields, name: &str| user.get(name).and_then(Value::as_str).map(str::to_owned);
     let (from_id, from) = from;
@@ -31,7 +31,7 @@ pub fn refusal(from: (&str, &Fields), into: (&str, &Fields)) -> Option<String> {
     None
 }
 
-/// True for a user who is merged into another, all of it done.
+/// True for a user whose merge into another is complete.
 pub fn is_merged(from: &Fields) -> bool {
     from.contains_key(MERGED_INTO)
 }

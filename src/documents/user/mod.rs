@@ -1,4 +1,4 @@
-//! A user, `users/{roarUid}`: what their document says of them, and how it's edited. Pure.
+//! A user, `users/{roarUid}`: the fields of the user's document, and the edits of it. Pure.
 
 pub mod age;
 pub mod copy;
@@ -67,7 +67,7 @@ pub mod field {
     pub const BIRTH_YEAR: &str = "birthYear";
 }
 
-/// The types of users that the service tells apart, as [`field::USER_TYPE`] has them.
+/// The types of users that the service distinguishes, by their names in [`field::USER_TYPE`].
 #[allow(missing_docs, reason = "they say it")]
 pub mod user_type {
     pub const ADMIN: &str = "admin";
@@ -78,7 +78,7 @@ pub mod user_type {
 /// The collection, in both databases.
 pub const COLLECTION: &str = "users";
 
-/// Where a user's document is.
+/// The path of a user's document.
 pub fn user_path(roar_uid: &str) -> Result<DocPath> {
     DocPath::in_collection(COLLECTION, roar_uid)
 }
@@ -88,7 +88,7 @@ pub fn type_of(user: &Fields) -> Option<&str> {
     user.get(field::USER_TYPE).and_then(Value::as_str)
 }
 
-/// What conditions and assignments ask of a student: their grade, date of birth and the like.
+/// The data of a student on which conditions and assignments depend: grade, date of birth and the like.
 pub fn student_data(user: &Fields) -> Option<&Fields> {
     user.get(field::STUDENT_DATA).and_then(Value::as_map)
 }
@@ -98,17 +98,17 @@ pub fn in_student_data<'a>(user: &'a Fields, name: &str) -> Option<&'a Value> {
     student_data(user)?.get(name)
 }
 
-/// True for what a condition looks at, as a path, when a student's grade decides it.
+/// True when the value at `path`, the field of a condition, depends on a student's grade.
 pub fn depends_on_grade(path: &str) -> bool {
     path.ends_with(field::GRADE) || path == "studentData.schoolLevel"
 }
 
-/// True for what a condition looks at, as a path, when a student's date of birth decides it.
+/// True when the value at `path`, the field of a condition, depends on a student's date of birth.
 pub fn depends_on_birth(path: &str) -> bool {
     path == "age" || path == "studentData.dob" || path.starts_with("birth")
 }
 
-/// Where the IDs are of the administrations that somebody made.
+/// The path of the field with the IDs of the administrations that a user created.
 pub fn administrations_created() -> FieldPath {
     FieldPath::of([field::ADMIN_DATA, field::ADMINISTRATIONS_CREATED])
 }
@@ -133,7 +133,8 @@ pub fn is_living(user: &Fields) -> bool {
     user.get(field::ARCHIVED).and_then(Value::as_bool) != Some(true)
 }
 
-/// What a document that doesn't say whether its user is archived should say: pages ask for users that are not.
+/// The value to store where a document lacks the field for archived users; `None` where the field is present. Pages
+/// query for users who aren't archived, and such queries don't find documents without the field.
 pub fn archived_unsaid(user: &Fields) -> Option<Value> {
     user.get(field::ARCHIVED).is_none_or(Value::is_null).then_some(Value::Boolean(false))
 }
@@ -167,7 +168,7 @@ mod tests {
 
     #[test]
     fn what_a_grade_and_a_birth_decide() {
-        // The field of a condition; decided by the grade, by the birth.
+        // Each case: the field of a condition; whether it depends on the grade, and whether on the birth.
         for (path, expected) in [
             ("studentData.grade", [true, false]),
             ("grade", [true, false]),

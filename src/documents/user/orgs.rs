@@ -16,7 +16,7 @@ pub const DATES: &str = "dates";
 const FROM: &str = "from";
 const TO: &str = "to";
 
-/// Where the IDs are of the orgs of a type that a user is in now, for queries.
+/// The path, for queries, of the field with the IDs of the orgs of a type that a user is in now.
 pub fn current_path(org_type: OrgType) -> String {
     format!("{}.{CURRENT}", org_type.plural())
 }
@@ -42,31 +42,32 @@ pub fn current_orgs(user: &Fields) -> OrgLists {
         .collect()
 }
 
-/// The IDs of one type of org that a user's document tells of, as a list under `name`.
+/// The IDs of one type of org that the list `name` of a user's document has.
 pub(crate) fn org_ids<'a>(user: &'a Fields, org_type: OrgType, name: &str) -> impl Iterator<Item = &'a str> {
     let map = user.get(org_type.plural()).and_then(Value::as_map);
     let ids = map.and_then(|map| map.get(name)).and_then(Value::as_array).unwrap_or_default();
     ids.iter().filter_map(Value::as_str).filter(|id| is_org_id(id))
 }
 
-/// Whether an org can have the ID: as a document's, and as a field's name.
+/// Whether the ID is valid for an org: both as a document's ID and as a field's name.
 pub(crate) fn is_org_id(id: &str) -> bool {
     let reserved = id.starts_with("__") && id.ends_with("__");
     !reserved && DocPath::in_collection("orgs", id).is_ok()
 }
 
-/// The IDs of one type of org, as a list under `name` has them.
+/// The IDs in the list `name` of a user's map for one type of org.
 pub fn listed(of_type: Option<&Fields>, name: &str) -> Vec<String> {
     of_type.and_then(|of_type| of_type.get(name)).and_then(Value::as_string_list).unwrap_or_default()
 }
 
-/// Since when a user has been in orgs of which nobody knows it.
+/// The date to assume for a user's joining of orgs whose date is unknown.
 pub fn since(user: &Fields, at: Timestamp) -> Timestamp {
     user.get(field::CREATED_AT).and_then(Value::as_timestamp).unwrap_or(at)
 }
 
-/// A user's orgs of one type, when these are to be the current ones: who joins an org is there from `at`, who leaves it was
-/// there until then, where nobody knows better since `since`, and nothing of the past is forgotten (docs/domain/documents.md#maps-of-a-users-orgs).
+/// A user's map of orgs of one type with `current` as the new current ones. Orgs that the user joins begin at `at`, and
+/// orgs that the user leaves end at `at`; where the beginning is unknown, it's `since`. Former orgs are kept
+/// (docs/domain/documents.md#maps-of-a-users-orgs).
 pub fn with_current(stored: Option<&Fields>, current: Vec<String>, since: Timestamp, at: Timestamp) -> Fields {
     let (before, mut all) = (listed(stored, CURRENT), listed(stored, ALL));
     for id in before.iter().chain(&current) {
@@ -89,7 +90,7 @@ pub fn with_current(stored: Option<&Fields>, current: Vec<String>, since: Timest
     map
 }
 
-/// The orgs of both, with their history: of an org that either is in, since the earlier of both.
+/// The orgs of two users who are merged, with their history. An org that both have begins at the earlier of both dates.
 pub fn joined_orgs(into: &Fields, from: &Fields, org_type: OrgType, now: Timestamp) -> Option<Value> {
     let plural = org_type.plural();
     let theirs = from.get(plural).and_then(Value::as_map)?;
@@ -121,11 +122,11 @@ pub fn joined_orgs(into: &Fields, from: &Fields, org_type: OrgType, now: Timesta
     Some(Value::Map(map))
 }
 
-/// What must change in a user's document so that its history agrees with its current orgs: the fields, and
-/// the mask to write them with; `None` when it does.
+/// The edit that makes the history in a user's document agree with its current orgs: the fields, and the mask to write
+/// them with; `None` when they agree already.
 ///
-/// `left` are orgs that the user left at `at`, by the event that is handled; whatever else disagrees is
-/// dated the same. Who joins an org again is there from `at`; the former stay is forgotten.
+/// `left` are orgs that the user left at `at`, by the event that is handled; all other differences get the date `at`,
+/// too. For a user who joins an org again, the org begins at `at`, and the dates of the former stay are dropped.
 pub fn history_changes(user: &Fields, left: &OrgLists, at: Timestamp) -> Option<(Fields, Vec<FieldPath>)> {
     let mut changes = Fields::new();
     let mut mask = Vec::new();
@@ -178,7 +179,7 @@ pub fn history_changes(user: &Fields, left: &OrgLists, at: Timestamp) -> Option<
     (!mask.is_empty()).then_some((changes, mask))
 }
 
-/// The user's document with such changes.
+/// The user's document with the changes of [`history_changes`].
 pub fn with_history(user: &Fields, changes: &Fields) -> Fields {
     let mut user = user.clone();
     for (org_type, map) in changes {
@@ -226,22 +227,22 @@ mod tests {
 
     #[test]
     fn histories_follow_moves() {
-        // A move: what was left gets its end, what was joined its beginning.
+        // A move: the org that the user left gets its end, and the org that the user joined gets its beginning.
         let moved = schools(&["s2"], &["s1"], &[("s1", 10, None)]);
         assert_eq!(
             mended(&moved, &["s1"]),
             schools(&["s2"], &["s1", "s2"], &[("s1", 10, Some(100)), ("s2", 100, None)])
         );
-        // An importer that didn't keep the history: it's begun with what the event tells.
+        // An importer wrote no history: the history begins with the data of the event.
         let bare = schools(&["s2"], &[], &[]);
         assert_eq!(mended(&bare, &["s1"]), schools(&["s2"], &["s2", "s1"], &[("s1", 5, Some(100)), ("s2", 100, None)]));
-        // Back again.
+        // The user joins an org again.
         let back = schools(&["s1"], &["s1"], &[("s1", 10, Some(50))]);
         assert_eq!(mended(&back, &[]), schools(&["s1"], &["s1"], &[("s1", 100, None)]));
-        // Left by a late event, but there again since.
+        // A late event says that the user left the org, but the user has joined it again since.
         let stays = schools(&["s1"], &["s1"], &[("s1", 10, None)]);
         assert_eq!(history_changes(&stays, &left(&["s1"]), at(100)), None);
-        // A null end is no end.
+        // An end that is null counts as absent.
         let mut open = stays.clone();
         if let Some(Value::Map(map)) = open.get_mut("schools") {
             map.insert(
@@ -263,7 +264,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever a document says, afterwards it keeps the invariants, and nothing is left to change.
+        /// Whatever a document contains, the changed document has the invariants, and changing it is idempotent.
         #[test]
         fn histories_are_mended_once(
             current in prop::collection::btree_set(0..5_u8, 0..5),

@@ -1,8 +1,8 @@
-//! Whether two records are of the same person: addresses, names and births as they're compared, not as they're spelt.
-//! Pure.
+//! Whether two records are of the same person: compares normalized addresses, names and dates of birth. Pure.
 //!
-//! One person's name comes composed and decomposed, with a typographic apostrophe and a straight one, with one blank and
-//! two; their address in any case; their birth as a day, or as the midnight that began it where somebody typed it in.
+//! Sources spell one person differently. Names come in composed and decomposed Unicode, with typographic and straight
+//! apostrophes, with one blank and with two; addresses come in upper and lower case; and births come as a day, or as
+//! the instant of that day's midnight in the time zone of the person who typed the date.
 
 use icu_normalizer::ComposingNormalizerBorrowed;
 use jiff::civil::{Date, Time};
@@ -11,23 +11,24 @@ use jiff::tz::{Offset, TimeZone};
 use super::age::day;
 use crate::store::{Document, FieldPath, Fields, Precondition, Timestamp, Value, Write, lookup};
 
-/// In a users document: the address as it's compared, where its own spelling differs. So that one query finds whoever
-/// has an address, however it was typed in.
+/// The field of a users document with the normalized address, where the stored spelling differs. With this field, a
+/// query finds the users with an address whatever its spelling.
 pub const ADDRESS_KEY: &str = super::field::EMAIL_KEY;
 
-/// An e-mail address as it's compared: without case and outer blanks.
+/// Normalizes an e-mail address for comparison: lower case, without outer blanks.
 pub fn fold_address(address: &str) -> String {
     address.trim().to_lowercase()
 }
 
-/// The [`ADDRESS_KEY`] that a user should have; `None` for one whose address is spelt as it's compared.
+/// The [`ADDRESS_KEY`] that a user should have; `None` for a user whose address is stored in its normalized form.
 fn address_key(user: &Fields) -> Option<String> {
     let address = user.get("email").and_then(Value::as_str)?;
     let key = fold_address(address);
     (key != address && !key.is_empty()).then_some(key)
 }
 
-/// The write that gives a user the [`ADDRESS_KEY`] that they should have, as long as they are as they were read.
+/// The write that stores the [`ADDRESS_KEY`] that a user should have. Its precondition is that the document hasn't
+/// changed since it was read.
 pub fn key_write(user: &Document) -> Write {
     let key = address_key(&user.fields).map(|key| (ADDRESS_KEY.to_owned(), Value::from(key)));
     let write = Write::merge(user.path.clone(), key.into_iter().collect(), vec![FieldPath::top(ADDRESS_KEY)]);
@@ -40,10 +41,10 @@ pub fn has_right_key(user: &Fields) -> bool {
         && user.get(ADDRESS_KEY).is_none_or(|key| key.as_str().is_some())
 }
 
-/// A part of a name as it's compared: by Unicode's compatibility form, without case, blanks, apostrophes and hyphens. Empty
-/// for a text that has nothing else.
+/// Normalizes a part of a name for comparison: Unicode's compatibility form, in lower case, without blanks, apostrophes
+/// and hyphens. Empty for a text that consists of these alone.
 pub fn fold_name(name: &str) -> String {
-    // First, for the compatibility form makes a blank and an accent of some.
+    // These characters are removed first, because the compatibility form turns some of them into a blank and an accent.
     let bare: String = name.chars().filter(|character| !is_between(*character)).collect();
     let normal = ComposingNormalizerBorrowed::new_nfkc();
     let composed = normal.normalize(&bare).to_uppercase().to_lowercase();
@@ -51,7 +52,7 @@ pub fn fold_name(name: &str) -> String {
     normal.normalize(&bare).into_owned()
 }
 
-/// Blanks, apostrophes, hyphens, and what can't be seen.
+/// True for blanks, apostrophes, hyphens and invisible characters.
 fn is_between(character: char) -> bool {
     const APOSTROPHES: &str = "'\u{2019}\u{2018}\u{201b}\u{2bc}\u{2bb}\u{2b9}\u{2032}\u{2035}\u{ff07}`\u{b4}\u{a78c}";
     const HYPHENS: &str = "-\u{2010}\u{2011}\u{2012}\u{2013}\u{2014}\u{2015}\u{2212}\u{ad}\u{fe63}\u{ff0d}";
@@ -59,11 +60,12 @@ fn is_between(character: char) -> bool {
     character.is_whitespace() || [APOSTROPHES, HYPHENS, UNSEEN].iter().any(|of| of.contains(character))
 }
 
-/// True when a date of birth that is kept as a point in time may be that day: it's on that day in UTC, or it's the
-/// midnight with which the day began somewhere in the Americas or in Europe, whose zones lie between UTC-10 and UTC+4.
+/// True when a date of birth that is stored as an instant may mean the day `born`: the instant is on that day in UTC,
+/// or it's the midnight at which the day began somewhere in the Americas or in Europe, whose zones lie between UTC-10
+/// and UTC+4.
 ///
-/// No more than one day begins at a point in time, so it's never taken for the day before or after. To be asked only of
-/// people whose address and name are the same.
+/// At any instant, at most one day begins in these zones, so such a midnight isn't mistaken for the day before or
+/// after. Call this only for people with the same address and name.
 pub fn same_birth(held: Timestamp, born: Date) -> bool {
     const HALF_HOURS: std::ops::RangeInclusive<i32> = -20..=8;
     let began = |offset: Offset| {
@@ -153,7 +155,7 @@ mod tests {
             ("2016-03-19T22:00:00Z", true),
             ("2016-03-19T21:00:00Z", true),
             ("2016-03-19T20:00:00Z", true),
-            // Tokyo; the day before; the day after; no midnight anywhere.
+            // Midnight in Tokyo, the day before, the day after, and an instant that is midnight in no zone.
             ("2016-03-19T15:00:00Z", false),
             ("2016-03-19T00:00:00Z", false),
             ("2016-03-21T00:00:00Z", false),
@@ -165,7 +167,7 @@ mod tests {
     }
 
     proptest! {
-        /// What is folded stays as it is, and whatever stands between letters makes no difference.
+        /// Normalizing is idempotent, and ignores all signs between letters.
         #[test]
         fn folding_is_done_once(name in "\\PC{0,12}", at in any::<prop::sample::Index>()) {
             let folded = fold_name(&name);
