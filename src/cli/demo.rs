@@ -97,17 +97,17 @@ pub async fn run(args: &DemoArgs) -> Result<(), CliError> {
             .map_err(|error| serve::failed("the server failed", error))?;
     }
     let stopping = futures::future::join_all(dispatchers.into_iter().map(|dispatcher| dispatcher.stop()));
-    // What a handler is at when somebody stops it is of no use to anybody.
+    // The work of handlers that are interrupted is discarded, so there's no need to wait for their end.
     let _ = tokio::time::timeout(if shown.is_ok() { Duration::MAX } else { A_MOMENT }, stopping).await;
     shown
 }
 
-/// How long a demonstration that was stopped waits for its handlers.
+/// How long an interrupted demonstration waits for its handlers to stop.
 const A_MOMENT: Duration = Duration::from_millis(500);
-/// How often it's looked at how many events are left.
+/// The interval at which the number of pending events is checked.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Waits until no event and no task is left, and shows how many events there still are.
+/// Waits until no event and no task is pending, and meanwhile shows the number of pending events.
 async fn settled(built: &Built) {
     let left = || built.embedded.iter().map(|store| store.pending_events()).sum::<u64>();
     let all = left();

@@ -129,7 +129,7 @@ pub async fn run(args: DocArgs) -> Result<(), CliError> {
             Ok(())
         }
         DocCommand::List { path, limit, target } => {
-            // A collection's path is that of a document without its last segment.
+            // A collection's path is a document's path without the last segment, so any document ID serves to check it.
             DocPath::in_collection(&path, "x")?;
             let mut query = Query::collection(path).order_by(NAME_FIELD, Direction::Ascending);
             query.limit = limit;
@@ -143,7 +143,7 @@ pub async fn run(args: DocArgs) -> Result<(), CliError> {
     }
 }
 
-/// The paths of all values that aren't maps with entries, as a client's merge names them.
+/// Adds to `mask` the paths of all values except non-empty maps, like the mask of a client's merge.
 fn leaves(prefix: &mut Vec<String>, fields: &Fields, mask: &mut Vec<FieldPath>) {
     for (name, value) in fields {
         prefix.push(name.clone());

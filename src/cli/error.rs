@@ -1,4 +1,4 @@
-//! Why commands fail.
+//! The errors of commands.
 
 use crate::accounts::AccountError;
 use crate::config::ConfigError;
@@ -18,10 +18,10 @@ pub(super) enum CliError {
     Runtime(#[from] RuntimeError),
     #[error("{0}")]
     Other(String),
-    /// Somebody stopped it; what that leaves.
+    /// A signal stopped the command; the text says which work is left.
     #[error("stopped: {0}")]
     Stopped(String),
-    /// The command has said all there is to say.
+    /// The command found differences, and has printed them already.
     #[error("something differs")]
     Differs,
 }

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{CliError, wiring};
 
-/// How long the server may take.
+/// The time limit for the server's answer.
 const LIMIT: Duration = Duration::from_secs(4);
 
 #[derive(Debug, Args)]

@@ -1,7 +1,7 @@
 //! Documents as JSON, without loss.
 //!
 //! Null, booleans, strings, lists and maps are JSON's own. A number without fraction or exponent is
-//! an integer, with either a double (`1` and `1.0` differ). What JSON can't say is an object with one
+//! an integer, with either a double (`1` and `1.0` differ). A value that JSON doesn't have is an object with one
 //! key that begins with `$`:
 //!
 //! | Value | JSON |
@@ -50,7 +50,7 @@ pub fn to_json(value: &Value) -> Json {
     }
 }
 
-/// A JSON number where the parser gives the same double back, which it doesn't promise for all.
+/// A double as a JSON number, if parsing the number gives the same double, which the parser doesn't guarantee for all.
 fn double_to_json(number: f64) -> Json {
     let plain = Number::from_f64(number).map(Json::Number);
     let comes_back = |json: &Json| {
@@ -60,7 +60,7 @@ fn double_to_json(number: f64) -> Json {
     plain.filter(comes_back).unwrap_or_else(|| json!({"$double": format!("{number:?}")}))
 }
 
-/// The fields in a JSON object. Fails with what is wrong and where.
+/// The fields in a JSON object. Fails with a text that says what is invalid, and where.
 pub fn fields_from_json(object: &Map<String, Json>) -> Result<Fields, String> {
     let entry = |(name, value): (&String, &Json)| {
         let value = from_json(value).map_err(|why| format!("{name}: {why}"))?;
@@ -69,7 +69,7 @@ pub fn fields_from_json(object: &Map<String, Json>) -> Result<Fields, String> {
     object.iter().map(entry).collect()
 }
 
-/// The value that JSON says.
+/// The value that a JSON value stands for.
 pub fn from_json(json: &Json) -> Result<Value, String> {
     Ok(match json {
         Json::Null => Value::Null,

@@ -18,14 +18,14 @@ use super::traces::Traces;
 use crate::config::{LogArgs, LogFormat};
 use crate::context::Context;
 
-/// Sends all events to standard error. Fails silently when a subscriber is set: the first one stays.
+/// Sends all log events to standard error. Does nothing when a subscriber is set already: the first subscriber stays.
 pub fn init(args: &LogArgs, traces: Option<&Traces>) {
-    // The filter was checked when the arguments were.
+    // The filter was validated with the arguments.
     let filter = EnvFilter::try_new(&args.log).unwrap_or_default();
     let registry = tracing_subscriber::registry().with(traces.map(Traces::layer));
     let result = match args.log_format {
         LogFormat::Text => {
-            // Without what is for who exports spans.
+            // Fields that are only for the exporter of spans are left out.
             let fields = debug_fn(|out, field, value| match field.name() {
                 "message" => write!(out, "{value:?}"),
                 name if is_for_exporters(name) => Ok(()),
@@ -45,7 +45,7 @@ pub fn init(args: &LogArgs, traces: Option<&Traces>) {
         }
     };
     drop(result);
-    // The message of a panic may hold a value that a handler had: only its place is told.
+    // The message of a panic may contain a handler's data: only the panic's place in the code is logged.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, "panic");
@@ -58,7 +58,7 @@ struct CloudLogging {
     context: Context,
 }
 
-/// The fields of a span, kept until its events need them.
+/// The fields of a span, kept for the log entries of the span's events.
 struct SpanFields(Map<String, Value>);
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for CloudLogging {
@@ -93,7 +93,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for CloudLogging {
             };
             entry.insert("logging.googleapis.com/trace".to_owned(), trace.into());
         }
-        // What queries filter by most; the fields stay where they are, too.
+        // Queries filter mostly by these fields, so they become labels, too.
         let labels: Map<String, Value> = ["function", "kind"]
             .into_iter()
             .filter_map(|name| Some((name.to_owned(), entry.get(name)?.clone())))
@@ -104,7 +104,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for CloudLogging {
         entry.insert("severity".to_owned(), severity(*event.metadata().level()).into());
         entry.insert("time".to_owned(), self.context.now().to_string().into());
         entry.insert("target".to_owned(), event.metadata().target().into());
-        // Nobody is left to tell when standard error is gone.
+        // An error is ignored: when standard error is closed, there's no other place to report to.
         let _ = writeln!(std::io::stderr(), "{}", Value::Object(entry));
     }
 }
@@ -122,7 +122,7 @@ fn is_for_exporters(field: &str) -> bool {
     field.starts_with("otel.")
 }
 
-/// Takes fields, but those that are for who exports spans.
+/// Collects fields, except those that are only for the exporter of spans.
 struct Collect<'a>(&'a mut Map<String, Value>);
 
 impl Collect<'_> {

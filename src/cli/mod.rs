@@ -30,12 +30,12 @@ use self::output::{ListFormat, ReportFormat, print};
 use self::traces::Traces;
 use crate::config::{LogArgs, ServeArgs};
 
-/// Threads for blocking work at most: the readers of both embedded databases (four each), with room for
-/// commits that are made ready. Each keeps memory of its own, so that the usual 512 would hold on to hundreds of
+/// The limit of threads for blocking work: the readers of both embedded databases (four each), and as many for
+/// preparing commits. Each thread keeps memory of its own: the usual limit of 512 threads would retain hundreds of
 /// MiB.
 pub const BLOCKING_THREADS: usize = 16;
 
-/// The exit code of a command that somebody stopped, as shells have it.
+/// The exit code of a command that a signal stopped, by the convention of shells.
 const INTERRUPTED: u8 = 130;
 
 /// The backend of ROAR, the Rapid Online Assessment of Reading: callable functions, document triggers
@@ -126,10 +126,10 @@ enum Command {
 }
 
 /// Runs the command that the program's arguments name. Exits with 0 when it succeeded, 1 when it
-/// failed, 2 when the arguments or variables are wrong, 130 when somebody stopped its work.
+/// failed, 2 when the arguments or variables are wrong, 130 when a signal stopped the command.
 pub fn main() -> ExitCode {
     let mut cli = Cli::parse();
-    // A demonstration tells its own story, and so do a sync and merges.
+    // A demonstration, a sync and merges print their own progress.
     let tells = matches!(cli.command, Command::Demo(_) | Command::Sync(_) | Command::Users(_) | Command::Rosters(_));
     if tells && cli.log.log == "info" {
         "warn".clone_into(&mut cli.log.log);
@@ -142,7 +142,7 @@ pub fn main() -> ExitCode {
                 return ExitCode::FAILURE;
             }
         };
-    // Other commands run no functions.
+    // Only these commands run functions, whose spans can be exported.
     let serves = matches!(cli.command, Command::Serve(_) | Command::Demo(_));
     let traces = match runtime.block_on(Traces::open(&cli.log, serves)) {
         Ok(traces) => traces,
@@ -156,7 +156,7 @@ pub fn main() -> ExitCode {
     if let Some(traces) = traces {
         traces.close();
     }
-    // What still runs after the grace period isn't waited for.
+    // Work that still runs after the grace period is abandoned.
     runtime.shutdown_background();
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,4 +1,4 @@
-//! What commands print.
+//! The output of commands: its formats, and printing.
 
 use std::io::Write as _;
 
@@ -6,7 +6,7 @@ use clap::ValueEnum;
 
 use super::error::CliError;
 
-/// How lists of what a deployment needs are printed.
+/// The output formats for lists of queues and triggers, which a deployment needs.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum ListFormat {
     Table,
@@ -15,14 +15,14 @@ pub(super) enum ListFormat {
     Terraform,
 }
 
-/// How reports are printed.
+/// The output formats for reports.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum ReportFormat {
     Table,
     Json,
 }
 
-/// Prints without panicking when the reader has gone (`doc list … | head`).
+/// Prints to standard output. Doesn't panic when the reader has closed the pipe (`doc list … | head`).
 pub(super) fn print(text: &str) -> Result<(), CliError> {
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),

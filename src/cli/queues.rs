@@ -1,4 +1,4 @@
-//! `queues`: the queues of tasks, and how to make them in Cloud Tasks or its emulator.
+//! `queues`: the queues of tasks, and how to create them in Cloud Tasks or its emulator.
 
 use std::time::Duration;
 
@@ -11,14 +11,15 @@ use crate::config::TaskArgs;
 use crate::functions;
 use crate::runtime::{Function, Trigger};
 
-/// How long the emulator may take to answer.
+/// The time limit for the emulator's answer.
 const LIMIT: Duration = Duration::from_secs(10);
-/// How many tasks of a queue run at once, over all instances.
+/// The limit of tasks of a queue that run at once, over all instances.
 const AT_ONCE: u32 = 20;
-/// How an attempt that failed is repeated: attempts, for how long, the shortest and the longest pause, doublings. After
-/// a while a sweep of the store takes over: else the words of a task that fails would grow more and more.
+/// The retry policy of queues: attempts, total time, shortest and longest backoff, doublings. Retries end after a
+/// while, because otherwise the notifications of a failing task would accumulate; then the sweep of the store takes
+/// over.
 const RETRY: (u32, &str, &str, &str, u32) = (10, "600s", "1s", "60s", 6);
-/// The emulator takes no number for "always".
+/// A number of attempts that stands for "unlimited", for which the emulator has no value.
 const MANY: u32 = 1000;
 
 /// Lists queues of tasks, or makes them in the Cloud Tasks emulator.
@@ -130,7 +131,7 @@ fn as_gcloud(queue: &Queue) -> String {
     create_or_update(&format!("gcloud tasks queues describe {} {place}", queue.name), &command)
 }
 
-/// The command, with `$verb` for what is to be done: made again, what is there is changed.
+/// A shell command with `$verb` for `create` or `update`, so that running it again changes what exists already.
 pub(super) fn create_or_update(describe: &str, command: &str) -> String {
     format!("verb=create\n{describe} >/dev/null 2>&1 && verb=update\n{command}")
 }
@@ -165,7 +166,7 @@ mod tests {
     fn every_task_function_has_a_queue() {
         let queues = queues(&functions::table());
         assert!(queues.iter().any(|queue| queue.name == "planAdministrationSync"));
-        // As Cloud Tasks names queues.
+        // The rules of Cloud Tasks for names of queues.
         let is_good = |name: &str| name.len() <= 100 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         assert!(queues.iter().all(|queue| is_good(queue.name)));
         let terraform = terraform();

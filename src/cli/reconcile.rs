@@ -21,11 +21,11 @@ use crate::rostering::Rosters;
 use crate::runtime::{LocalQueue, QueueOptions};
 use crate::store::StoreError;
 
-/// How long a difference must stay where others may write: what events take to arrive.
+/// How long a difference must persist where others may write meanwhile: the time that events take to arrive.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// How long the events and tasks of an embedded store may take.
+/// The time limit for the pending events and tasks of an embedded store.
 const SETTLE: Duration = Duration::from_secs(1800);
-/// Examples in a line of the table.
+/// The number of examples in a line of the table.
 const EXAMPLES: usize = 3;
 
 /// What is compared.
@@ -126,8 +126,9 @@ pub async fn run(args: ReconcileArgs) -> Result<(), CliError> {
     if answer.agrees { Ok(()) } else { Err(CliError::Differs) }
 }
 
-/// Reconciles an embedded store, which nobody else has open. What events and tasks are to do still is
-/// done first: what they are about to change is no difference. What the repairs cause is done afterwards.
+/// Reconciles an embedded store, which no other process has open. Pending events and tasks are processed first, because
+/// what they are about to change is no difference. The events and tasks that the repairs cause are processed
+/// afterwards.
 async fn settled(
     opened: Opened,
     accounts: Projects,
@@ -148,7 +149,7 @@ async fn settled(
     report
 }
 
-/// What the command says, and whether all agrees.
+/// The command's output, and whether everything agrees.
 struct Answer {
     text: String,
     agrees: bool,
@@ -215,7 +216,7 @@ async fn administrations(
     Ok(report)
 }
 
-/// On standard error, and only when that's a terminal.
+/// A progress bar on standard error; hidden when that isn't a terminal.
 fn bar(what: What) -> ProgressBar {
     let style = ProgressStyle::with_template(match what {
         What::Administrations => "{spinner} {pos} of {len} administrations {wide_msg} {elapsed}",

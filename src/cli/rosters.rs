@@ -12,11 +12,11 @@ use super::{CliError, ReportFormat, print};
 use crate::app::App;
 use crate::rostering::doubles::{Ask, DecideError, Decided, Double, decide, waiting};
 
-/// How long all of it may take.
+/// The time limit for the whole command.
 const LIMIT: Duration = Duration::from_secs(24 * 3600);
-/// Pairs that are shown, and pairs that couldn't be merged.
+/// The limit of pairs that are shown, and of failed merges that are.
 const SHOWN: usize = 1000;
-/// Who it's noted to have been.
+/// The name recorded as the author of the decisions.
 const BY: &str = "rosters doubles";
 
 #[derive(Debug, Args)]

@@ -10,7 +10,7 @@ use crate::config::{Config, MetricsReaders, ServeArgs};
 use crate::rostering::Rosters;
 use crate::runtime::Server;
 
-/// Files that aren't connections: of stores, and to other servers.
+/// The number of file descriptors reserved for stores and for connections to other servers.
 const OTHER_FILES: u64 = 256;
 
 pub async fn run(args: &ServeArgs) -> Result<(), CliError> {
@@ -39,9 +39,10 @@ pub async fn run(args: &ServeArgs) -> Result<(), CliError> {
     Ok(())
 }
 
-/// How many connections there can be: each takes a file, and stores and others need some.
+/// The number of connections that are possible, at most `wanted`. Each takes a file descriptor, and [`OTHER_FILES`] are
+/// reserved.
 fn connections(wanted: usize) -> usize {
-    // Raises the soft limit as far as one may.
+    // Raises the soft limit of file descriptors to the hard limit.
     let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(u64::MAX);
     let most = usize::try_from(files.saturating_sub(OTHER_FILES)).unwrap_or(usize::MAX).max(16);
     if wanted > most {
@@ -54,8 +55,8 @@ pub fn failed(what: &str, error: std::io::Error) -> CliError {
     CliError::Other(format!("{what}: {error}"))
 }
 
-/// Resolves at SIGTERM or SIGINT. To be called before anything else, so that a stop during the start
-/// isn't missed.
+/// A future that resolves at SIGTERM or SIGINT. Call this before anything else, so that a signal during the start isn't
+/// missed.
 pub fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, CliError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| failed("can't listen for SIGTERM", error))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| failed("can't listen for SIGINT", error))?;
@@ -67,7 +68,7 @@ pub fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, CliErr
     })
 }
 
-/// Cancelled at SIGTERM or SIGINT.
+/// A token that is cancelled at SIGTERM or SIGINT.
 pub fn stopping() -> Result<CancellationToken, CliError> {
     let (stop, token) = (stop_signal()?, CancellationToken::new());
     let told = token.clone();
@@ -78,8 +79,8 @@ pub fn stopping() -> Result<CancellationToken, CliError> {
     Ok(token)
 }
 
-/// Does the work of a command that takes long, unless it's told to stop: then the work ends where it is, and `left` says
-/// what that means.
+/// Does the work of a long command until a signal stops the command. Then the work is abandoned, and the error has
+/// `left`, which says what is left to do.
 pub async fn until_stopped<T>(
     stop: &CancellationToken,
     left: &str,
@@ -92,7 +93,7 @@ pub async fn until_stopped<T>(
     }
 }
 
-/// Binds the address, for those whom the settings let call.
+/// Binds the server's address, with the settings about who may call.
 pub async fn bind(built: &Built, config: &Config) -> Result<Server<App>, CliError> {
     let listen = config.server.listen;
     let server = built.service.bind(listen, config.server.grace).await;

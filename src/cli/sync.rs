@@ -25,13 +25,13 @@ use crate::rostering::sync::Options;
 use crate::runtime::{LocalQueue, QueueOptions};
 use crate::store::StoreError;
 
-/// How long the events and tasks of an embedded store may take.
+/// The time limit for the pending events and tasks of an embedded store.
 const SETTLE: Duration = Duration::from_secs(3600);
-/// How long all of it may take.
+/// The time limit for the whole sync.
 const LIMIT: Duration = Duration::from_secs(24 * 3600);
-/// Steps that wait to be shown.
+/// The capacity of the channel of progress steps that are to be shown.
 const WAITING: usize = 64;
-/// Problems that are named.
+/// The limit of problems that the output names.
 const NAMED: usize = 10;
 
 #[derive(Debug, Args)]
@@ -116,7 +116,7 @@ pub async fn run(args: SyncArgs) -> Result<(), CliError> {
             let dispatchers = built.start();
             let synced = sync(&built.service.app, &args, &stop).await?;
             let waiting = bar("waiting for what follows from it");
-            // Events are in the store until they're handled.
+            // Events stay in the store until they're handled, so a stop loses none.
             let left = "the roster is written; what follows from it goes on when the store is opened again.";
             until_stopped(&stop, left, built.settled_within(SETTLE)).await?;
             waiting.finish_and_clear();
@@ -153,7 +153,8 @@ async fn sync(app: &App, args: &CleverSync, stop: &CancellationToken) -> Result<
         drop(steps);
         synced
     };
-    // A run that's ended by hand says so, so that the next one need not wait. It gets a moment for that.
+    // An interrupted run gets a moment to record its end; otherwise the next run would have to wait for its heartbeat
+    // to expire.
     let rosters = Rosters::of(app);
     let stopped = async {
         stop.cancelled().await;
@@ -176,13 +177,13 @@ async fn sync(app: &App, args: &CleverSync, stop: &CancellationToken) -> Result<
     }
 }
 
-/// What a sync that was stopped leaves.
+/// The text that says what is left to do after an interrupted sync.
 const STOPPED: &str =
     "what was synced so far stays; nobody was taken for gone who hadn't been. The next sync does the rest.";
-/// How long a sync may take to end its runs when somebody stops it.
+/// How long an interrupted sync may take to record the end of its runs.
 const A_MOMENT: Duration = Duration::from_millis(1500);
 
-/// Shows where the districts stand, a bar each; on standard error, and only when that's a terminal.
+/// Shows the progress of the districts, a bar each, on standard error; hidden when that isn't a terminal.
 async fn show(mut steps: mpsc::Receiver<Step>) {
     let all = MultiProgress::new();
     let mut bars: BTreeMap<String, ProgressBar> = BTreeMap::new();

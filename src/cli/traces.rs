@@ -1,4 +1,4 @@
-//! Traces for OpenTelemetry: spans of functions' runs, sent to a collector in the background.
+//! Traces for OpenTelemetry: spans of functions' calls, exported to a collector in the background.
 
 use std::time::Duration;
 
@@ -19,16 +19,17 @@ use tracing_subscriber::registry::LookupSpan;
 use super::CliError;
 use crate::config::{LogArgs, is_own_target};
 
-/// How long the collector may take.
+/// The time limit for the collector's answer.
 const LIMIT: Duration = Duration::from_secs(10);
-/// How long the last spans may take at the end.
+/// The time limit for exporting the last spans at shutdown.
 const PARTING: Duration = Duration::from_secs(3);
 
-/// Sends spans until it's closed.
+/// The exporter of spans, which works until it's closed.
 pub struct Traces(SdkTracerProvider);
 
 impl Traces {
-    /// Begins to send, on this runtime; none unless that's asked for, and functions run.
+    /// Starts to export on the current runtime. `None` unless the arguments ask for traces and the command runs
+    /// functions.
     pub async fn open(args: &LogArgs, serves: bool) -> Result<Option<Traces>, CliError> {
         let Some(endpoint) = args.otlp_endpoint.as_ref().filter(|url| serves && !url.is_empty()) else {
             return Ok(None);
@@ -72,10 +73,10 @@ impl Traces {
         Ok(Some(Traces(provider)))
     }
 
-    /// What makes spans of tracing's.
+    /// The layer that turns the spans of `tracing` into spans of OpenTelemetry.
     pub fn layer<S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync>(&self) -> impl Layer<S> + Send + Sync + 'static {
         let layer = tracing_opentelemetry::layer().with_tracer(self.0.tracer("roar-functions"));
-        // Spans alone: what is logged has the log as its place. And none of what sends them.
+        // Only spans are exported, because events go to the log; and no spans of the exporter's own libraries.
         let is_ours = |of: &Metadata<'_>| of.is_span() && is_own_target(of.target());
         layer
             .with_location(false)
@@ -83,7 +84,7 @@ impl Traces {
             .with_filter(filter_fn(is_ours).with_max_level_hint(LevelFilter::INFO))
     }
 
-    /// Sends what is left. Blocks, so not for a thread of the runtime.
+    /// Exports the remaining spans. Blocks, so don't call this on a thread of the runtime.
     pub fn close(self) {
         if let Err(error) = self.0.shutdown_with_timeout(PARTING) {
             tracing::warn!(%error, "the last traces can't be sent");
@@ -91,7 +92,8 @@ impl Traces {
     }
 }
 
-/// The exporter calls from a thread of its own, where requests can't be made; they are made on our runtime.
+/// A client that makes its requests on the service's runtime, because the exporter calls from a thread without a
+/// runtime.
 struct OnRuntime {
     http: reqwest::Client,
     credentials: Option<std::sync::Arc<GoogleAuthHeaders>>,

@@ -1,4 +1,4 @@
-//! `triggers`: what watches which documents, and how to tell that to Eventarc or the emulator.
+//! `triggers`: which functions watch which documents, and how to register them with Eventarc or the emulator.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::config::{BackendConfig, StoreArgs};
 use crate::functions;
 use crate::runtime::{DatabaseName, Function, Trigger};
 
-/// How long the emulator may take to answer.
+/// The time limit for the emulator's answer.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// Lists document triggers, or registers them with the Firestore emulator.
@@ -52,7 +52,7 @@ enum TriggersCommand {
 pub struct DocumentTrigger {
     /// The function's name.
     pub function: &'static str,
-    /// What it does.
+    /// What the function does, in a sentence.
     pub summary: &'static str,
     /// The label of the database in the table of functions.
     pub label: &'static str,
@@ -161,14 +161,14 @@ fn as_gcloud(row: &DocumentTrigger) -> String {
         format!("--event-filters='database={}'", row.database.database),
         format!("--{filter}='document={}'", row.document),
         "--event-data-content-type=application/protobuf".to_owned(),
-        // Eventarc takes an account of the trigger's own project.
+        // Eventarc requires a service account of the trigger's own project.
         format!("--service-account=\"$SERVICE_ACCOUNT\"@{}.iam.gserviceaccount.com", row.database.project),
     ]
     .join(" \\\n  ");
     create_or_update(&format!("gcloud eventarc triggers describe {name} {place}"), &command)
 }
 
-/// The triggers as Terraform has them, for its provider `google`.
+/// The triggers as resources in Terraform's JSON, for its provider `google`.
 pub fn terraform(rows: &[DocumentTrigger]) -> Value {
     let resource = |row: &DocumentTrigger| {
         let name = row.function.to_ascii_lowercase();
@@ -200,7 +200,7 @@ pub fn terraform(rows: &[DocumentTrigger]) -> Value {
 }
 
 /// Registers triggers with the Firestore emulator at `host`, under their functions' names.
-/// Registering again replaces them. Fails with the first that the emulator doesn't take.
+/// Registering again replaces the triggers. Fails at the first trigger that the emulator refuses.
 pub async fn register(host: &str, triggers: &[DocumentTrigger]) -> Result<(), String> {
     let http = wiring::http_client(LIMIT).map_err(|error| error.to_string())?;
     for trigger in triggers {

@@ -9,9 +9,9 @@ use crate::app::App;
 use crate::claims::suspension::Suspension;
 use crate::merging::{MergeError, Merged, merge};
 
-/// IDs in a line of the table.
+/// The limit of IDs in a line of the table.
 const NAMED: usize = 5;
-/// Who it's noted to have been, where rights go over.
+/// The name recorded as the author when a merge transfers rights.
 const BY: &str = "users merge";
 
 #[derive(Debug, Args)]

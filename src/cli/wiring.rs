@@ -1,4 +1,4 @@
-//! From settings to parts: the one place that knows which functions and stores there are.
+//! Builds the service from the settings: the only module that lists all functions and chooses the stores.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,10 +25,10 @@ use crate::store::Database;
 use crate::store::embedded::{DispatchOptions, Dispatcher, EmbeddedStore};
 use crate::store::firestore::{FirestoreConfig, FirestoreStore};
 
-/// How long a key server may take to answer.
+/// The time limit for a key server's answer.
 const KEYS_LIMIT: Duration = Duration::from_secs(5);
 
-/// The two databases, and the embedded stores behind them, if that's what they are.
+/// The two databases, and the embedded stores behind them, if they are embedded.
 pub struct Opened {
     pub stores: Stores,
     pub embedded: Vec<Arc<EmbeddedStore>>,
@@ -74,7 +74,7 @@ pub struct Built {
 }
 
 impl Built {
-    /// Begins to run tasks and to deliver the embedded stores' events.
+    /// Starts to run tasks and to deliver the embedded stores' events.
     pub fn start(&self) -> Vec<Dispatcher> {
         self.service.start_tasks();
         let deliver = |store: &Arc<EmbeddedStore>| {
@@ -83,28 +83,28 @@ impl Built {
         self.embedded.iter().map(deliver).collect()
     }
 
-    /// Waits until no event and no task is left.
+    /// Waits until no event and no task is pending.
     pub async fn settled(&self) {
         loop {
             for store in &self.embedded {
                 store.drained().await;
             }
             self.service.queue.idle().await;
-            // A task that ended meanwhile may have caused events.
+            // A task that ended meanwhile may have caused events, so both are checked again.
             if self.embedded.iter().all(|store| store.pending_events() == 0) && self.service.queue.pending() == 0 {
                 return;
             }
         }
     }
 
-    /// As [`Built::settled`], for a while; fails when something is left then.
+    /// Like [`Built::settled`] with a time limit; fails when an event or a task is still pending then.
     pub async fn settled_within(&self, limit: Duration) -> Result<(), CliError> {
         let settled = tokio::time::timeout(limit, self.settled()).await;
         settled.map_err(|_| CliError::Other("document events and tasks don't come to an end".to_owned()))
     }
 }
 
-/// The settings of rules.
+/// The settings that change the service's behaviour.
 pub fn settings(config: &BehaviourConfig) -> Settings {
     Settings {
         assigned_user_types: config.assigned_user_types.clone(),
@@ -119,7 +119,7 @@ pub fn settings(config: &BehaviourConfig) -> Settings {
     }
 }
 
-/// Puts the service together. Nothing runs yet.
+/// Builds the service. Neither tasks nor events run before [`Built::start`].
 pub async fn build(config: &Config) -> Result<Built, CliError> {
     let context = Context::system();
     let Opened { stores, embedded } = open(&config.store, &context).await?;
@@ -146,7 +146,7 @@ pub async fn build(config: &Config) -> Result<Built, CliError> {
     Ok(Built { service: Service::assemble(parts)?, embedded })
 }
 
-/// A service over stores and accounts that are open already, which nobody can call: for commands that need its
+/// A service over stores and accounts that are open already, without a server: for commands that need the service's
 /// tasks and events.
 pub fn closed(
     opened: Opened,
@@ -181,23 +181,23 @@ pub fn closed(
     Ok(Built { service: Service::assemble(parts)?, embedded })
 }
 
-/// The key of development tokens of that data directory.
+/// The key with which the given data directory's development tokens are signed.
 pub fn development_key(directory: &Path, context: &Context) -> Result<DevelopmentKey, CliError> {
     DevelopmentKey::open(directory, context).map_err(|error| CliError::Other(error.to_string()))
 }
 
-/// Who provides rosters.
+/// The providers of rosters that the settings configure.
 pub fn rosters(clever: Option<clever::Settings>, context: Context) -> Result<Rosters, CliError> {
     let clever = clever.map(|settings| Clever::new(settings, context)).transpose();
     Ok(Rosters::new(clever.map_err(|error| CliError::Other(error.to_string()))?))
 }
 
-/// Which databases the labels mean.
+/// The names of the databases, by the labels that the table of functions uses.
 pub fn labels(config: &StoreConfig) -> BTreeMap<String, DatabaseName> {
     BTreeMap::from([(ADMIN.to_owned(), config.admin.clone()), (ASSESSMENT.to_owned(), config.assessment.clone())])
 }
 
-/// A client with a deadline, for key servers and emulators.
+/// An HTTP client with a time limit for each request, for key servers and emulators.
 pub fn http_client(limit: Duration) -> Result<reqwest::Client, CliError> {
     reqwest::Client::builder().timeout(limit).build().map_err(|error| CliError::Other(error.to_string()))
 }

@@ -1,4 +1,4 @@
-//! Commands that do what a running server could be called for.
+//! The shared part of commands whose work a running server also offers as a callable.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::rostering::Rosters;
 use crate::runtime::{LocalQueue, QueueOptions};
 use crate::store::StoreError;
 
-/// How long the events and tasks of an embedded store may take.
+/// The time limit for the pending events and tasks of an embedded store.
 const SETTLE: Duration = Duration::from_secs(1800);
 
 /// The stores and accounts that a command works on, and what handlers do meanwhile.
@@ -41,18 +41,19 @@ pub struct ChangeArgs {
     pub format: ReportFormat,
 }
 
-/// Where it's done, and what people are told.
+/// The settings of a command's work, and the texts of its errors.
 pub struct Ask<'a> {
     pub place: &'a PlaceArgs,
-    /// Something is written.
+    /// True when the command writes.
     pub apply: bool,
-    /// What to call instead, where a server has the embedded store open.
+    /// The callable to use instead, where a server has the embedded store open.
     pub instead: &'a str,
-    /// What a command that was stopped leaves.
+    /// The text that says what is left to do after an interrupted command.
     pub left: &'a str,
 }
 
-/// Opens the stores, does the work and, on an embedded store, whatever follows from it.
+/// Opens the stores and does the work. On an embedded store, the events and tasks that the work causes are processed,
+/// too.
 pub async fn work<T>(ask: &Ask<'_>, work: impl AsyncFnOnce(&App) -> Result<T, CliError>) -> Result<T, CliError> {
     let store = ask.place.store.check()?;
     let accounts = ask.place.accounts.check(&store)?;

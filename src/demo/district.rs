@@ -115,7 +115,7 @@ impl District {
 
     fn grade_of(&self, class: usize) -> usize {
         let place = class % self.size.classes_a_school;
-        // With fewer classes than grades, schools begin at different grades, so that all occur.
+        // With fewer classes than grades, schools begin at different grades, so that every grade occurs.
         (place + self.school_of(class) * self.size.classes_a_school) % GRADES.len()
     }
 
@@ -129,8 +129,8 @@ impl District {
         1 + self.size.schools + self.classes() + self.size.groups + 2 + self.size.students
     }
 
-    /// Everything there is: the orgs, the administrator with their rights, the students. In batches for
-    /// one commit each, made as they are asked for, so that a district of any size takes little memory.
+    /// The writes of all documents: the orgs, the administrator with their rights, the students. Each batch is for one
+    /// commit. Batches are computed lazily, so that a district of any size takes little memory.
     pub fn batches(&self, size: usize) -> impl Iterator<Item = Result<Vec<Write>>> {
         let size = size.max(1);
         let first = self.org_writes().and_then(|mut orgs| {
@@ -226,7 +226,7 @@ impl District {
         let first = FIRST_NAMES[(n * 7 + n / 24) % FIRST_NAMES.len()];
         let last = LAST_NAMES[(n * 11 + n / 29) % LAST_NAMES.len()];
         let username = format!("{}{}{n:04}", first.to_lowercase(), &last.to_lowercase()[..2]);
-        // Five on the 1st of September of the year in which kindergarten begins.
+        // Born so that the student is five on the 1st of September of the year in which kindergarten begins.
         let born = date(2020 - grade as i16, (n % 12 + 1) as i8, (n % 28 + 1) as i8).to_zoned(TimeZone::UTC);
         let born = born.map(|born| born.timestamp()).unwrap_or(Timestamp::UNIX_EPOCH);
         // Every tenth student is in a group too.

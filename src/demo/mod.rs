@@ -19,16 +19,16 @@ use crate::store::{DocPath, StoreError, Value};
 use district::{ADMIN_UID, DISTRICT, District, Size, administration};
 use report::Report;
 
-/// Documents a commit when the district is written.
+/// The number of documents in each commit when the district is written.
 const BATCH: usize = 400;
-/// Students who work at the same time.
+/// The number of students who work at the same time.
 const AT_WORK: usize = 32;
-/// How often progress is looked at.
+/// The interval at which progress is checked.
 const LOOK: Duration = Duration::from_millis(50);
 /// The tasks of the demonstration, in order.
 const TASKS: [&str; 5] = ["letter", "pa", "swr", "sre", "roar-inference"];
 
-/// Why a demonstration couldn't be given.
+/// Why a demonstration failed.
 #[derive(Debug, Error)]
 pub enum DemoError {
     /// The store failed.
@@ -40,7 +40,7 @@ pub enum DemoError {
     /// The call failed.
     #[error("the call failed: {0}")]
     Call(String),
-    /// The counts are wrong.
+    /// The counts differ from the recount.
     #[error("the counts differ from the recount")]
     Counts,
 }
@@ -49,7 +49,7 @@ pub enum DemoError {
 pub struct Stage<'a> {
     /// The running service.
     pub service: &'a Service,
-    /// Where it listens.
+    /// The address at which the service listens.
     pub url: &'a str,
     /// Makes the tokens that the service accepts.
     pub key: &'a DevelopmentKey,
@@ -211,7 +211,7 @@ impl Stage<'_> {
     }
 }
 
-/// A bar on standard error, where that's a terminal.
+/// A progress bar on standard error; hidden when that isn't a terminal.
 pub fn bar(what: &str, length: usize) -> ProgressBar {
     let style = ProgressStyle::with_template("  {msg:22} [{bar:40}] {pos}/{len}  {elapsed}");
     let bar = ProgressBar::new(length as u64).with_message(what.to_owned());

@@ -4,12 +4,12 @@
 use crate::fields;
 use crate::store::{Database, DocPath, Fields, Result, Timestamp, Value, Write};
 
-/// What a student does next.
+/// A step of a student's work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Starts the task at this place of the assignment.
     Start(usize),
-    /// Completes it.
+    /// Completes the task at this place of the assignment.
     Complete(usize),
 }
 
@@ -38,7 +38,7 @@ fn after(assignment: &Fields, step: Step, now: Timestamp) -> Option<Fields> {
         }
         Step::Complete(_) => {
             task.insert("completedOn".to_owned(), Value::Timestamp(now));
-            // The client's rule: every task is completed, or optional.
+            // The client's rule for a complete assignment: every task is completed, or optional.
             let done = assessments.iter().filter_map(Value::as_map).all(|task| {
                 task.contains_key("completedOn") || task.get("optional").and_then(Value::as_bool) == Some(true)
             });
@@ -51,8 +51,8 @@ fn after(assignment: &Fields, step: Step, now: Timestamp) -> Option<Fields> {
     }
 }
 
-/// What the n-th student of a demonstration does: some nothing, some begin, some finish all; and some
-/// complete a task that's hosted elsewhere, which has no start.
+/// The steps of the n-th student of a demonstration: some students do nothing, some begin, some finish all tasks; and
+/// some complete a task that's hosted elsewhere, which has no start.
 pub fn steps(n: usize, tasks: usize) -> Vec<Step> {
     // Mixed, so that classmates differ.
     match (n * 7 + n / 20 * 3) % 10 {

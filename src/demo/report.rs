@@ -14,7 +14,7 @@ use crate::documents::assignment;
 use crate::documents::stats::TOTAL;
 use crate::store::{Database, Query, Result, Value};
 
-/// An administration's counts, as stored and as its assignments add up to.
+/// An administration's stored counts, and a recount of its assignments.
 pub struct Report {
     stored: Counts,
     recounted: Counts,
@@ -23,7 +23,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Reads the counts, and all assignments, one at a time.
+    /// Reads the counts, and all assignments one at a time.
     pub async fn read(database: &Database, administration: &str) -> Result<Report> {
         let stats = database.query(Query::collection(format!("administrations/{administration}/stats"))).await?;
         let document = database.get(&administration_path(administration)?).await?;
@@ -37,12 +37,12 @@ impl Report {
         Ok(Report { stored: Counts::of_documents(&stats), recounted: Counts::from(&delta), assignments: count })
     }
 
-    /// True when every counter of every org is what the assignments add up to.
+    /// True when every counter of every org equals the recount.
     pub fn agrees(&self) -> bool {
         self.stored.differences(&self.recounted).is_empty()
     }
 
-    /// Assigned, started and completed by school, and in all.
+    /// A table of the assigned, started and completed assignments by school, and in all.
     pub fn by_school(&self, schools: &[School]) -> Table {
         let mut table = table(["School", "assigned", "started", "completed", "recount"]);
         let rows = schools.iter().map(|school| (school.name.as_str(), school.id.as_str()));
@@ -52,7 +52,7 @@ impl Report {
         table
     }
 
-    /// The same by task, over all orgs.
+    /// A table of the same counts by task, over all orgs.
     pub fn by_task(&self, tasks: &[&str]) -> Table {
         let mut table = table(["Task", "assigned", "started", "completed", "recount"]);
         for task in tasks {

@@ -1,4 +1,4 @@
-//! `demo --clever`: a district's roster comes from a made-up Clever, changes there, and comes again.
+//! `demo --clever`: syncs a district's roster from a made-up Clever, changes the roster there, and syncs again.
 
 use std::time::Instant;
 
@@ -13,10 +13,10 @@ use crate::fields;
 use crate::rights::Claims;
 use crate::store::{Value, Write};
 
-/// The Auth UID of the one who presses "sync".
+/// The Auth UID of the super admin who starts the syncs.
 pub const SUPER_UID: &str = "super-okafor";
 
-/// What changes over the summer.
+/// The changes of the roster over the summer.
 struct Summer {
     moved: String,
     left: String,
@@ -26,7 +26,8 @@ struct Summer {
 }
 
 impl Stage<'_> {
-    /// Gives the demonstration with a district of that Clever; `settled` resolves when no event and no task is left.
+    /// Runs the demonstration with the given district of a fake Clever; `settled` resolves when no event and no task is
+    /// pending.
     pub async fn show_clever(&self, there: &FakeDistrict, settled: impl AsyncFn()) -> Result<(), DemoError> {
         self.appoint().await?;
         let roster = there.roster();
@@ -68,7 +69,7 @@ impl Stage<'_> {
         Ok(())
     }
 
-    /// Makes somebody a super admin.
+    /// Gives the user [`SUPER_UID`] the rights of a super admin.
     async fn appoint(&self) -> Result<(), DemoError> {
         let claims = fields! { "super_admin" => true, "role" => "super_admin", "roarUid" => SUPER_UID };
         let user = fields! {
@@ -107,7 +108,7 @@ impl Stage<'_> {
         Ok(request.bearer_auth(token.map_err(DemoError::Call)?).json(&json!({ "data": data })).send().await?)
     }
 
-    /// Calls `syncCleverOrgs` as the client SDK's `stream()` does, and shows what it says.
+    /// Calls `syncCleverOrgs` like the client SDK's `stream()`, and shows the streamed progress.
     async fn sync(&self) -> Result<(), DemoError> {
         let before = self.service.app.stores.admin.cost();
         let began = Instant::now();
@@ -158,7 +159,8 @@ impl Stage<'_> {
     }
 }
 
-/// One student moves, one leaves, one is promoted, one date of birth is mended, one is new.
+/// Changes the roster: one student moves, one leaves, one is promoted, one's date of birth is corrected, and one is
+/// new.
 fn change(there: &FakeDistrict) -> Summer {
     let sections = there.ids(Kind::Section);
     let students = there.users("student");

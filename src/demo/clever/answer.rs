@@ -1,4 +1,4 @@
-//! What is answered.
+//! The answers of the fake Clever to requests.
 
 use std::time::Duration;
 
@@ -16,14 +16,14 @@ use crate::rostering::clever::Version;
 const JSON: &str = "application/json; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
 
-/// An answer.
+/// An answer, with how it's to be sent.
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) headers: Vec<(&'static str, String)>,
     pub(super) body: Vec<u8>,
-    /// How long it takes.
+    /// The delay before the answer is sent.
     pub(super) after: Duration,
-    /// Whether the connection breaks in the middle of it.
+    /// Whether the connection breaks in the middle of the answer.
     pub(super) is_cut: bool,
 }
 
@@ -47,13 +47,13 @@ impl Answer {
     }
 }
 
-/// Who asks, by their token.
+/// The caller of a request, by the request's token.
 enum Caller {
     District(usize),
     User(usize, String),
 }
 
-/// What a list is asked for.
+/// The parameters of a request for a list.
 struct Query<'a> {
     version: Version,
     path: &'a str,
@@ -66,7 +66,7 @@ impl Query<'_> {
         self.pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// A link to this list with these parameters instead.
+    /// A link to this list with the parameters `instead` replaced and those in `without` removed.
     fn link(&self, links: &Links, instead: &[(&str, &str)], without: &[&str]) -> String {
         let mut url = self.base.clone();
         url.set_path(self.path);
@@ -92,7 +92,7 @@ impl Query<'_> {
     }
 }
 
-/// The lists, and what is in them.
+/// The kind of records in the list with this name.
 fn list_kind(name: &str) -> Option<Kind> {
     Some(match name {
         "districts" => Kind::District,
@@ -104,7 +104,7 @@ fn list_kind(name: &str) -> Option<Kind> {
 }
 
 impl FakeClever {
-    /// Answers a GET of that path and query, seen from `base`.
+    /// Answers a GET request for the path and query, at a server whose address is `base`.
     pub(super) fn answer(&self, base: &Url, path: &str, query: Option<&str>, authorization: Option<&str>) -> Answer {
         let mut url = base.clone();
         url.set_path(path);
@@ -195,7 +195,7 @@ impl FakeClever {
             ("X-RateLimit-Bucket", "data".to_owned()),
             ("X-RateLimit-Limit", limit.to_string()),
             ("X-RateLimit-Remaining", (limit - made.1).to_string()),
-            // Whole seconds; the window ends on one.
+            // The header has whole seconds, which is exact because windows end on whole seconds.
             ("X-RateLimit-Reset", ((current + 1) * window).div_euclid(1000).to_string()),
         ];
         let mut answer = if is_over {
@@ -231,7 +231,7 @@ impl FakeClever {
     }
 }
 
-/// The plans whose time has come with a request for that path.
+/// The planned changes that are due after a request for this path.
 fn due(state: &mut All, path: &str) -> Vec<Plan> {
     for plan in state.plans.iter_mut().filter(|plan| path.starts_with(plan.path.as_str())) {
         plan.requests = plan.requests.saturating_sub(1);
@@ -241,10 +241,10 @@ fn due(state: &mut All, path: &str) -> Vec<Plan> {
     Vec::from_iter::<std::collections::VecDeque<_>>(due)
 }
 
-/// Lets the answer go wrong.
+/// Applies a fault to an answer.
 fn spoil(mut answer: Answer, fault: Option<Fault>, now: i64) -> Answer {
     match fault {
-        // These are answered otherwise, or not at all.
+        // These faults take effect elsewhere, before the answer is made.
         None | Some(Fault::Empty | Fault::Replaced | Fault::Revoked) => {}
         Some(Fault::RateLimited(wait)) => {
             answer = Answer::message(429, "Rate limit exceeded");
@@ -342,7 +342,7 @@ fn list_of(state: &mut All, number: usize, list: &str, query: &Query<'_>, is_emp
         let prev = query.link(links, &[("ending_before", &id(*first))], &["starting_after"]);
         told.push(json!({"rel": "prev", "uri": prev}));
     }
-    // Written one by one: as values, a large page would take much memory.
+    // Records are serialized one by one, because a large page would take much memory as JSON values.
     let mut body = br#"{"data":["#.to_vec();
     for (place, index) in indexes.iter().enumerate() {
         let Some(record) = district.record(kind, *index, query.version) else { continue };

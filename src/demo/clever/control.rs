@@ -1,4 +1,4 @@
-//! Changing a fake Clever from outside, by HTTP: what tests of other processes, and people who try things out, do to it.
+//! Changes a fake Clever by HTTP: for tests in other processes, and for people who experiment.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -7,10 +7,10 @@ use super::faults::Fault;
 use super::{FakeClever, FakeDistrict};
 use secrecy::ExposeSecret;
 
-/// Where changes are posted.
+/// The path to which changes are posted.
 pub(super) const PATH: &str = "/_control";
 
-/// What is to happen: `{"action": "move", "id": …, "from": …, "to": …}`.
+/// A change to make: `{"action": "move", "id": …, "from": …, "to": …}`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "action", rename_all = "camelCase", deny_unknown_fields)]
 pub(super) enum Change {
@@ -18,22 +18,22 @@ pub(super) enum Change {
     Set { id: String, path: String, value: Value },
     /// A student leaves one section for another.
     Move { id: String, from: String, to: String },
-    /// A record vanishes.
+    /// A record is removed.
     Remove { id: String },
-    /// It's there again.
+    /// A removed record is restored.
     BringBack { id: String },
-    /// Students come to a section; answers with their IDs.
+    /// New students are added to a section; the answer has their IDs.
     Add { section: String, number: u64 },
-    /// Somebody signs in; answers with their token.
+    /// A user signs in; the answer has their token.
     SignIn { id: String },
-    /// The next requests of that path fail with that status.
+    /// The next requests for this path fail with this status.
     Fail { path: String, status: u16, times: usize },
-    /// Nothing fails any more.
+    /// Requests stop failing.
     Recover,
 }
 
 impl FakeClever {
-    /// Does it. `None` for an ID that no district has.
+    /// Makes the change. `None` for an ID that no district has.
     pub(super) fn change(&self, change: Change) -> Option<Value> {
         match change {
             Change::Set { id, path, value } => self.of(&id)?.set(&id, &path, value),

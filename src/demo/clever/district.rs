@@ -1,4 +1,4 @@
-//! A district as it is now: the made-up roster, and what has changed since.
+//! The current state of a district: the made-up roster, and the changes made since.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -8,21 +8,21 @@ use super::records::put;
 use super::roster::{Kind, Person, Roster};
 use crate::rostering::clever::Version;
 
-/// A record, by what it is and its index.
+/// A record, by its kind and index.
 type Key = (Kind, u64);
 
-/// A district as it is now.
+/// The current state of a district.
 pub(super) struct State {
     pub(super) roster: Roster,
-    /// Whether some values are ones that nobody has documented.
+    /// Whether some records have undocumented values.
     pub(super) unknown_values: bool,
     gone: HashSet<Key>,
-    /// Fields that are other than the roster has them.
+    /// The fields that differ from the roster's.
     changed: HashMap<Key, Changes>,
-    /// The sections that students came to, and left.
+    /// The students who joined each section, and those who left each.
     joined: HashMap<u64, BTreeSet<u64>>,
     left: HashMap<u64, BTreeSet<u64>>,
-    /// The sections of newcomers.
+    /// The section of each newcomer, that is, student added later.
     newcomers: Vec<u64>,
     /// How often the token was replaced; `None` while the district isn't connected.
     pub(super) token: Option<u64>,
@@ -33,7 +33,7 @@ pub(super) struct State {
 #[derive(Default)]
 struct Changes {
     fields: BTreeMap<String, Option<Value>>,
-    /// How often it changed.
+    /// How often the record was changed.
     times: u32,
 }
 
@@ -52,7 +52,7 @@ impl State {
         }
     }
 
-    /// How many records of a kind there are or have been. Their indexes are below.
+    /// The number of records of a kind, removed ones included. All their indexes are below this number.
     pub(super) fn length(&self, kind: Kind) -> u64 {
         match kind {
             Kind::District => 1,
@@ -71,7 +71,7 @@ impl State {
         self.roster.holds(self.roster.person(index), role)
     }
 
-    /// The record as it is now; `None` when it's gone.
+    /// The record's current state; `None` when it was removed.
     pub(super) fn record(&self, kind: Kind, index: u64, version: Version) -> Option<Value> {
         if !self.is_there(kind, index) {
             return None;
@@ -105,7 +105,7 @@ impl State {
         Some(record)
     }
 
-    /// The students of a section now, in order.
+    /// The indexes of a section's current students, in order.
     pub(super) fn students_of(&self, section: u64) -> Vec<u64> {
         let mut students = self.roster.students_of(section);
         if let Some(left) = self.left.get(&section) {
@@ -122,7 +122,7 @@ impl State {
         changes.times += 1;
     }
 
-    /// Says that something about the record changed which isn't one of its own fields.
+    /// Marks the record as changed, for changes that aren't in one of the record's own fields.
     fn touch(&mut self, key: Key) {
         self.changed.entry(key).or_default().times += 1;
     }
@@ -152,7 +152,7 @@ impl State {
         self.touch((Kind::Section, section));
     }
 
-    /// A student who comes to that section; their index.
+    /// Adds a new student to the section. Returns the student's index.
     pub(super) fn add(&mut self, section: u64) -> u64 {
         let index = self.length(Kind::User);
         self.newcomers.push(section);
@@ -165,7 +165,7 @@ impl State {
         self.token = Some(self.tokens);
     }
 
-    /// The same, unless the district isn't connected.
+    /// Replaces the district's token, unless the district isn't connected.
     pub(super) fn renew_token(&mut self) {
         if self.token.is_some() {
             self.replace_token();

@@ -1,35 +1,35 @@
-//! What goes wrong at Clever, on demand.
+//! The faults that a fake Clever can simulate.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::roster::scramble;
 
-/// What goes wrong with one request.
+/// A fault in the answer to one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// 429; the window ends after that time.
+    /// Status 429; the rate limit's window ends after this time.
     RateLimited(Duration),
-    /// That status: with a page of HTML from 502 on and with 413, as proxies have it, else with a message.
+    /// An answer with this status: for 413 and from 502 on with a page of HTML, as proxies send; else with a message.
     Status(u16),
-    /// The answer comes after that time.
+    /// The answer is delayed by this time.
     Slow(Duration),
     /// The connection breaks in the middle of the body.
     Cut,
-    /// The body ends in the middle, as if that were all.
+    /// The body ends in the middle, but the connection closes as after a complete answer.
     Truncated,
     /// A page of HTML with status 200.
     Html,
-    /// The list is empty, as if there were nothing.
+    /// The list is empty, as if there were no records.
     Empty,
-    /// All tokens are replaced before the request is looked at: those in use are taken no more, others can be fetched.
+    /// All tokens are replaced before the request is handled: the old ones become invalid, and new ones can be fetched.
     Replaced,
-    /// No token is taken any more, though they can be fetched as ever; until nothing fails any more.
+    /// All tokens are refused, though tokens can still be fetched, until the fake Clever recovers.
     Revoked,
 }
 
 impl Fault {
-    /// Failures that pass: whoever asks again often enough gets the right answer.
+    /// Transient faults: a client that retries often enough gets the right answer.
     pub const PASSING: [Fault; 9] = [
         Fault::RateLimited(Duration::from_secs(1)),
         Fault::Status(500),
@@ -43,24 +43,24 @@ impl Fault {
     ];
 }
 
-/// What is to go wrong.
+/// The faults that are planned, and those that happen at random.
 #[derive(Default)]
 pub(super) struct Faults {
-    /// Of requests whose paths begin so, one each.
+    /// The planned faults, each with the path prefix of the one request to which it applies.
     queue: VecDeque<(String, Fault)>,
     random: Option<Random>,
-    /// No token is taken.
+    /// Whether all tokens are refused.
     pub(super) are_revoked: bool,
-    /// How often something went wrong.
+    /// How many requests had a fault.
     pub(super) happened: u64,
 }
 
 struct Random {
-    /// What there is to choose from.
+    /// The faults from which one is chosen.
     faults: Vec<Fault>,
     seed: u64,
     per_mille: u64,
-    /// How many requests may fail in a row.
+    /// The limit of consecutive requests that fail.
     at_most: u32,
     in_row: u32,
     made: u64,
@@ -79,7 +79,7 @@ impl Faults {
         *self = Faults { happened: self.happened, ..Faults::default() };
     }
 
-    /// What goes wrong with a request for that path.
+    /// The fault of the next request for this path, if any.
     pub(super) fn next(&mut self, path: &str) -> Option<Fault> {
         let fault = self.choose(path);
         self.happened += u64::from(fault.is_some());

@@ -1,4 +1,4 @@
-//! What tests and demonstrations do to a fake Clever's districts.
+//! The handle by which tests and demonstrations change a fake Clever's districts.
 
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -8,9 +8,9 @@ use super::district::State;
 use super::roster::{Kind, Roster};
 use crate::rostering::clever::{DistrictToken, Version};
 
-/// One district of a fake Clever. What happens to it shows in the next answer.
+/// One district of a fake Clever. Changes show in the next answer.
 ///
-/// Records are named by their IDs. Those that the district never had make these methods panic.
+/// Records are named by their IDs. The methods panic for IDs that the district never had.
 #[derive(Clone)]
 pub struct FakeDistrict {
     pub(super) fake: FakeClever,
@@ -22,7 +22,7 @@ impl FakeDistrict {
         change(&mut self.fake.0.state.lock().districts[self.number])
     }
 
-    /// What it's made of: IDs, numbers, who is where at first.
+    /// The district's original roster: IDs, numbers, and who is in which section at first.
     pub fn roster(&self) -> Roster {
         self.with(|state| state.roster)
     }
@@ -32,7 +32,7 @@ impl FakeDistrict {
         self.roster().id(Kind::District, 0)
     }
 
-    /// Its token as it is now.
+    /// The district's current token, if it's connected.
     pub fn token(&self) -> Option<DistrictToken> {
         let serial = self.with(|state| state.token)?;
         let token = SecretString::from(self.fake.district_token(&self.roster(), serial));
@@ -43,13 +43,13 @@ impl FakeDistrict {
         self.roster().read_id(id).unwrap_or_else(|| panic!("{id} is no ID of this district's"))
     }
 
-    /// The record as it's answered now; `None` when it's gone.
+    /// The record as requests get it now; `None` when it was removed.
     pub fn record(&self, id: &str) -> Option<Value> {
         let (kind, index) = self.key(id);
         self.with(|state| state.record(kind, index, Version::V3_1))
     }
 
-    /// IDs of all that there is of a kind now, in order.
+    /// The IDs of all current records of a kind, in order.
     pub fn ids(&self, kind: Kind) -> Vec<String> {
         self.with(|state| {
             let there = (0..state.length(kind)).filter(|index| state.is_there(kind, *index));
@@ -57,7 +57,7 @@ impl FakeDistrict {
         })
     }
 
-    /// IDs of the users who hold a role now, in order.
+    /// The IDs of the users who currently have a role, in order.
     pub fn users(&self, role: &str) -> Vec<String> {
         self.with(|state| {
             let there = (0..state.length(Kind::User)).filter(|index| state.is_there(Kind::User, *index));
@@ -65,7 +65,7 @@ impl FakeDistrict {
         })
     }
 
-    /// IDs of a section's students now.
+    /// The IDs of a section's current students.
     pub fn students_of(&self, section: &str) -> Vec<String> {
         let (_, index) = self.key(section);
         self.with(|state| state.students_of(index).into_iter().map(|n| state.roster.id(Kind::User, n)).collect())
@@ -77,23 +77,23 @@ impl FakeDistrict {
         self.with(|state| state.set(key, path, Some(value.into())));
     }
 
-    /// Takes a field out of a record.
+    /// Removes a field from a record.
     pub fn unset(&self, id: &str, path: &str) {
         let key = self.key(id);
         self.with(|state| state.set(key, path, None));
     }
 
-    /// A student goes to the next grade, or any.
+    /// Sets a student's grade, to the next or any other one.
     pub fn promote(&self, student: &str, grade: &str) {
         self.set(student, "roles/student/grade", grade);
     }
 
-    /// A date of birth is mended, as M/D/YYYY.
+    /// Corrects a student's date of birth, written as M/D/YYYY.
     pub fn set_dob(&self, student: &str, dob: &str) {
         self.set(student, "roles/student/dob", dob);
     }
 
-    /// Somebody's e-mail address changes, or goes.
+    /// Changes a user's e-mail address, or removes it.
     pub fn set_email(&self, user: &str, email: Option<&str>) {
         self.set(user, "email", email.map_or(Value::Null, Value::from));
     }
@@ -103,7 +103,7 @@ impl FakeDistrict {
         self.set(id, "name", name);
     }
 
-    /// A student leaves one section for another; their school follows.
+    /// Moves a student from one section to another; the student's school changes accordingly.
     pub fn move_student(&self, student: &str, from: &str, to: &str) {
         self.leave(student, from);
         self.join(student, to);
@@ -116,7 +116,7 @@ impl FakeDistrict {
         self.set(student, "roles/student/enrollments", json!([enrollment]));
     }
 
-    /// A student comes to a section, beside those that they are in.
+    /// Adds a student to a section; they stay in their other sections.
     pub fn join(&self, student: &str, section: &str) {
         let (student, section) = (self.key(student).1, self.key(section).1);
         self.with(|state| state.join(student, section));
@@ -128,7 +128,7 @@ impl FakeDistrict {
         self.with(|state| state.leave(student, section));
     }
 
-    /// That many students come to a section. Their IDs.
+    /// Adds `number` new students to a section. Returns their IDs.
     pub fn add_students(&self, number: u64, section: &str) -> Vec<String> {
         let (_, section) = self.key(section);
         let add = |state: &mut State| {
@@ -138,19 +138,19 @@ impl FakeDistrict {
         (0..number).map(|_| self.with(add)).collect()
     }
 
-    /// A record vanishes: deleted, or shared no more.
+    /// Removes a record, as if it were deleted or not shared any more.
     pub fn remove(&self, id: &str) {
         let key = self.key(id);
         self.with(|state| state.remove(key));
     }
 
-    /// A record that vanished is there again, with the same ID.
+    /// Restores a removed record, with the same ID.
     pub fn bring_back(&self, id: &str) {
         let key = self.key(id);
         self.with(|state| state.bring_back(key));
     }
 
-    /// The district's state: running, pending, error, paused, success, or nothing.
+    /// Sets the district's state: running, pending, error, paused, success, or empty.
     pub fn set_state(&self, state: &str) {
         let id = self.id();
         self.set(&id, "state", state);
@@ -161,8 +161,8 @@ impl FakeDistrict {
         self.set(&id, "error", if state == "error" { "The data can't be read" } else { "" });
     }
 
-    /// The first and the last day of a pause, as the district has set it: as days or as points in time, and whatever its
-    /// state is.
+    /// Sets the first and the last day of the district's pause, as days or as instants. The district's state doesn't
+    /// matter.
     pub fn set_pause(&self, start: Option<&str>, end: Option<&str>) {
         let id = self.id();
         for (field, date) in [("pause_start", start), ("pause_end", end)] {
@@ -170,22 +170,22 @@ impl FakeDistrict {
         }
     }
 
-    /// The token is taken no more; a new one can be fetched.
+    /// Makes the token invalid; a new one can be fetched.
     pub fn replace_token(&self) {
         self.with(State::replace_token);
     }
 
-    /// The district disconnects: its token is taken no more, and there's no other.
+    /// Disconnects the district: its token becomes invalid, and no new one can be fetched.
     pub fn disconnect(&self) {
         self.with(|state| state.token = None);
     }
 
-    /// The district connects again, with another token.
+    /// Connects the district again, with a new token.
     pub fn connect(&self) {
         self.replace_token();
     }
 
-    /// Somebody signs in: a token of their own.
+    /// Signs a user in. Returns the user's token.
     pub fn sign_in(&self, user: &str) -> SecretString {
         self.key(user);
         let mut state = self.fake.0.state.lock();

@@ -33,36 +33,36 @@ use self::roster::scramble;
 use crate::context::Context;
 use crate::rostering::clever::Settings;
 
-/// What a fake Clever is like.
+/// The properties of a fake Clever.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// What its districts follow from.
+    /// The seed from which the districts are generated.
     pub seed: u64,
-    /// Its districts.
+    /// The sizes of the districts.
     pub districts: Vec<Size>,
-    /// Whether some records have values that nobody has documented.
+    /// Whether some records have undocumented values.
     pub unknown_values: bool,
-    /// Requests of each token in a window.
+    /// The rate limit: the number of requests of each token in a window.
     pub rate: u32,
-    /// The window, of whole seconds.
+    /// The rate limit's window, in whole seconds.
     pub window: Duration,
-    /// The largest page; more is refused with 413.
+    /// The limit of records in a page; requests for more are refused with 413.
     pub largest_page: usize,
     /// Whether pages are sometimes shorter than they might be, though more follow.
     pub short_pages: bool,
-    /// What links to next pages look like.
+    /// The form of links to next pages.
     pub links: Links,
 }
 
-/// What links look like.
+/// The form of links.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Links {
-    /// Paths.
+    /// Paths without a host.
     #[default]
     Relative,
-    /// Whole addresses.
+    /// Absolute URLs of the same server.
     Absolute,
-    /// Whole addresses of another host: that one.
+    /// Absolute URLs of another host, the one given.
     Elsewhere(String),
 }
 
@@ -82,18 +82,18 @@ impl Default for Options {
 }
 
 impl Options {
-    /// With one district of that size.
+    /// The default properties, with one district of the given size.
     pub fn of(size: Size) -> Options {
         Options { districts: vec![size], ..Options::default() }
     }
 }
 
-/// The ID of the app that may ask.
+/// The client ID of the app that may fetch tokens.
 pub const CLIENT_ID: &str = "fake-client";
-/// Its secret.
+/// The client secret of this app.
 pub const CLIENT_SECRET: &str = "fake-client-secret";
 
-/// A fake Clever. Cheap to clone; clones are the same one.
+/// A fake Clever. Cheap to clone; clones share their state.
 #[derive(Clone)]
 pub struct FakeClever(Arc<Fake>);
 
@@ -102,33 +102,33 @@ struct Fake {
     state: Mutex<All>,
 }
 
-/// All that changes.
+/// The mutable state.
 struct All {
     options: Options,
     districts: Vec<State>,
-    /// Who signed in: the district's number and the user's ID, by token.
+    /// The users who signed in, by token: the district's number and the user's ID.
     users: HashMap<String, (usize, String)>,
     faults: Faults,
-    /// The window of each token, and the requests in it.
+    /// By token, the current window and the number of requests in this window.
     windows: HashMap<String, (i64, u32)>,
     requests: BTreeMap<String, u64>,
-    /// When requests came that were within their token's rate, by token.
+    /// By token, the times of the requests within the token's rate limit.
     arrivals: HashMap<String, Vec<Timestamp>>,
     refused: u64,
     plans: VecDeque<Plan>,
     answered: u64,
 }
 
-/// What is to happen after a request.
+/// A change that happens after a request.
 struct Plan {
     path: String,
-    /// How many more requests of that path it takes.
+    /// How many more requests for the path come before the change.
     requests: u64,
     change: Box<dyn FnOnce(&FakeClever) + Send>,
 }
 
 impl FakeClever {
-    /// One that tells the time by `context`.
+    /// A fake Clever that takes the time from `context`.
     pub fn new(options: Options, context: Context) -> FakeClever {
         let roster = |(number, size): (usize, &Size)| Roster { seed: options.seed, number: number as u64, size: *size };
         let rosters = options.districts.iter().enumerate().map(roster);
@@ -148,67 +148,68 @@ impl FakeClever {
         FakeClever(Arc::new(Fake { context, state: Mutex::new(state) }))
     }
 
-    /// The district of that number, from 0.
+    /// The district with the given number, counted from 0.
     pub fn district(&self, number: usize) -> FakeDistrict {
         assert!(number < self.0.state.lock().districts.len(), "there are fewer districts");
         FakeDistrict { fake: self.clone(), number }
     }
 
-    /// Changes what it's like. The seed and the districts stay.
+    /// Changes the properties of the fake Clever. Changes of the seed and the districts have no effect.
     pub fn configure(&self, change: impl FnOnce(&mut Options)) {
         change(&mut self.0.state.lock().options);
     }
 
-    /// The next requests fail whose paths, without the version, begin so: `/users`, or `/oauth/tokens`. One fault
-    /// each, in order.
+    /// Lets the next requests fail whose paths, without the version, begin with `path`: `/users`, or `/oauth/tokens`.
+    /// Each request gets one of the faults, in order.
     pub fn fail(&self, path: &str, faults: impl IntoIterator<Item = Fault>) {
         self.0.state.lock().faults.add(path, faults);
     }
 
-    /// That many of a thousand requests fail in one of these ways, but no more than `at_most` in a row.
+    /// Lets `per_mille` of a thousand requests fail with one of these faults, but at most `at_most` requests in a row.
     pub fn fail_at_random(&self, faults: &[Fault], seed: u64, per_mille: u64, at_most: u32) {
         self.0.state.lock().faults.at_random(faults.to_vec(), seed, per_mille, at_most);
     }
 
-    /// Nothing fails any more, and nothing is to happen after requests.
+    /// Clears all faults and all changes planned by [`FakeClever::after`].
     pub fn recover(&self) {
         let mut state = self.0.state.lock();
         state.faults.clear();
         state.plans.clear();
     }
 
-    /// After the `requests`-th request from now whose path begins so, and before any other, `change` happens.
+    /// Plans `change` for the time after the `requests`-th request from now whose path begins with `path`, and before
+    /// the next request.
     pub fn after(&self, path: &str, requests: u64, change: impl FnOnce(&FakeClever) + Send + 'static) {
         let plan = Plan { path: path.to_owned(), requests, change: Box::new(change) };
         self.0.state.lock().plans.push_back(plan);
     }
 
-    /// How many requests there were, by path: `/users`, `/users/{id}`.
+    /// The number of requests so far, by path: `/users`, `/users/{id}`.
     pub fn requests(&self) -> BTreeMap<String, u64> {
         self.0.state.lock().requests.clone()
     }
 
-    /// How many requests there were of that path: `/users`, `/users/{id}`.
+    /// The number of requests for this path so far: `/users`, `/users/{id}`.
     pub fn asked(&self, path: &str) -> u64 {
         self.0.state.lock().requests.get(path).copied().unwrap_or(0)
     }
 
-    /// How many requests were to fail.
+    /// The number of requests that had a fault.
     pub fn failed(&self) -> u64 {
         self.0.state.lock().faults.happened
     }
 
-    /// How many requests came beyond their token's rate.
+    /// The number of requests beyond their token's rate limit.
     pub fn over_rate(&self) -> u64 {
         self.0.state.lock().refused
     }
 
-    /// When requests with that token came.
+    /// The times of the requests with this token that were within its rate limit.
     pub fn arrivals(&self, token: &SecretString) -> Vec<Timestamp> {
         self.0.state.lock().arrivals.get(token.expose_secret()).cloned().unwrap_or_default()
     }
 
-    /// How a client asks it, when it's served there.
+    /// The settings of a client for a fake Clever that's served at `url`.
     pub fn settings(url: &Url) -> Settings {
         Settings {
             api: url.clone(),

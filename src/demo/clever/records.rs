@@ -173,7 +173,7 @@ impl Roster {
         section_json
     }
 
-    /// A user. `home` is the section that a newcomer came to.
+    /// A user. `home` is the section of a newcomer, that is, a student added later.
     pub fn user_json(&self, index: u64, version: Version, home: Option<u64>, unknown_values: bool) -> Value {
         let person = self.person(index);
         let (first, last) = self.names(index);
@@ -215,7 +215,7 @@ impl Roster {
             Person::Staff(n) => {
                 let title = if n % 2 == 0 { "Principal" } else { "Secretary" };
                 roles.insert("staff".to_owned(), self.staff_json(index, title, vec![school(n / 2)]));
-                // A role that isn't held may be null.
+                // Clever may send null for a role that the user doesn't have.
                 roles.insert("teacher".to_owned(), Value::Null);
             }
             Person::Admin(n) => {
@@ -240,7 +240,7 @@ impl Roster {
         (one_of(&FIRST, self.dice("first", index)), one_of(&LAST, self.dice("last", index)))
     }
 
-    /// Some have none, some an empty one, some their neighbour's, and some what isn't one.
+    /// A user's e-mail address. Some users have none, some an empty one, some another user's, and some an invalid one.
     fn email(&self, index: u64) -> Value {
         if self.chance("no email", index, 20) {
             Value::Null
@@ -249,7 +249,7 @@ impl Roster {
         } else if self.chance("bad email", index, 400) {
             json!(format!("user{index}"))
         } else {
-            // Only students and contacts may share one.
+            // Only students and contacts may share an address with another user.
             let may_share = matches!(self.person(index), Person::Student(_) | Person::Contact(_));
             let of = if may_share && index % 61 == 60 { index - 1 } else { index };
             json!(format!("user{of}.d{}@school.example", self.number))
@@ -351,19 +351,19 @@ impl Roster {
     }
 }
 
-/// One of them, as the dice fell.
+/// The entry of the list that the random number `dice` selects.
 fn one_of(list: &[&'static str], dice: u64) -> &'static str {
     list[(dice % list.len() as u64) as usize]
 }
 
-/// Puts the fields of `more` beside those of `record`.
+/// Adds the fields of `more` to those of `record`.
 fn merge(record: &mut Value, more: Value) {
     if let (Value::Object(record), Value::Object(more)) = (record, more) {
         record.extend(more);
     }
 }
 
-/// Sets the field at `path` (`roles/student/grade`); `None` takes it out.
+/// Sets the field at `path` (`roles/student/grade`); `None` removes it.
 pub fn put(record: &mut Value, path: &str, value: Option<Value>) {
     let (parents, name) = path.rsplit_once('/').unwrap_or(("", path));
     let mut at = record;

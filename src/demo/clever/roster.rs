@@ -1,5 +1,5 @@
-//! A made-up district's roster. Nothing of it is kept: everything follows from the seed and an index, so that a
-//! district of any size takes no memory, and is the same every time.
+//! A made-up district's roster. Nothing is stored: all data are computed from the seed and an index, so that a
+//! district of any size takes no memory and is reproducible.
 
 /// How large a district is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ impl Size {
     }
 }
 
-/// What there are records of. In the order of IDs.
+/// The kinds of records, in the order of their IDs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
     /// The district itself.
@@ -43,20 +43,20 @@ pub enum Kind {
 const KINDS: [Kind; 7] =
     [Kind::District, Kind::School, Kind::Section, Kind::User, Kind::Course, Kind::Term, Kind::Legacy];
 
-/// A user, by what they are first of all.
+/// A user, by their main role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Person {
     /// The n-th student.
     Student(u64),
     /// The n-th teacher.
     Teacher(u64),
-    /// The n-th of those who are staff and don't teach.
+    /// The n-th member of the staff who doesn't teach.
     Staff(u64),
     /// The n-th administrator of the district.
     Admin(u64),
     /// The n-th contact.
     Contact(u64),
-    /// The n-th of the students who came later.
+    /// The n-th of the students who were added later.
     Newcomer(u64),
 }
 
@@ -65,21 +65,21 @@ const ID_BEGINS: &str = "65a1b2c3";
 /// The roster of one district.
 #[derive(Clone, Copy, Debug)]
 pub struct Roster {
-    /// What it follows from.
+    /// The seed from which the roster is generated.
     pub seed: u64,
-    /// The district's number, beside others.
+    /// The district's number among several.
     pub number: u64,
-    /// How large it is.
+    /// The district's size.
     pub size: Size,
 }
 
 impl Roster {
-    /// 24 hexadecimal digits, in the order of kinds, districts and indexes.
+    /// A record's ID: 24 hexadecimal digits, which sort by kind, district and index.
     pub fn id(&self, kind: Kind, index: u64) -> String {
         format!("{ID_BEGINS}{:02x}{:04x}{index:010x}", kind as u8, self.number & 0xffff)
     }
 
-    /// What an ID is of; `None` when it's none of this district's.
+    /// The kind and index of the record with this ID; `None` when the ID isn't one of this district's.
     pub fn read_id(&self, id: &str) -> Option<(Kind, u64)> {
         let digits = id.strip_prefix(ID_BEGINS).filter(|rest| rest.len() == 16 && rest.is_ascii())?;
         let number = |from, to| u64::from_str_radix(&digits[from..to], 16).ok();
@@ -92,7 +92,7 @@ impl Roster {
         self.id(Kind::User, n)
     }
 
-    /// Some number that follows from the seed, `what` and `index`.
+    /// A reproducible random number, computed from the seed, `what` and `index`.
     pub fn dice(&self, what: &str, index: u64) -> u64 {
         let mut state = self.seed ^ self.number.rotate_left(32) ^ index.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         for byte in what.bytes() {
@@ -101,7 +101,7 @@ impl Roster {
         scramble(state)
     }
 
-    /// True for one of `every`, by chance.
+    /// True for about one in `every` indexes, at random but reproducible.
     pub fn chance(&self, what: &str, index: u64, every: u64) -> bool {
         self.dice(what, index).is_multiple_of(every)
     }
@@ -180,7 +180,7 @@ impl Roster {
             | (Person::Staff(_), "staff")
             | (Person::Admin(_), "district_admin")
             | (Person::Contact(_), "contact") => true,
-            // Some hold two.
+            // Some users have two roles.
             (Person::Teacher(n), "staff") => n % 7 == 3,
             (Person::Admin(n), "staff") => n % 2 == 0,
             _ => false,
@@ -265,7 +265,7 @@ impl Roster {
     }
 }
 
-/// A bijection that looks like chance (splitmix64).
+/// A bijection with random-looking results (splitmix64).
 pub fn scramble(state: u64) -> u64 {
     let mut z = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,4 +1,4 @@
-//! How a fake Clever is reached.
+//! The ways to reach a fake Clever: over HTTP on loopback, or within the process.
 
 use std::net::SocketAddr;
 
@@ -23,7 +23,7 @@ pub struct Served {
 }
 
 impl Served {
-    /// Where it listens: the API and the tokens' server both.
+    /// The address of both the API and the server of tokens.
     pub fn url(&self) -> &Url {
         &self.url
     }
@@ -46,7 +46,8 @@ impl FakeClever {
         self.serve_at(SocketAddr::from(([127, 0, 0, 1], 0))).await
     }
 
-    /// Listens there. Whoever reaches it may change it, so that should be loopback.
+    /// Listens on the given address. Everybody who can reach the server may change its records, so this should be
+    /// loopback.
     pub async fn serve_at(&self, address: SocketAddr) -> std::io::Result<Served> {
         let listener = tokio::net::TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
@@ -61,13 +62,13 @@ impl FakeClever {
         Ok(Served { url, task })
     }
 
-    /// A way to it without sockets, in this process.
+    /// A transport to this fake Clever without sockets, within the process.
     pub fn transport(&self) -> Sockless {
         Sockless(self.clone())
     }
 }
 
-/// The body of an answer that says what is wrong, or what came of it.
+/// Handles a posted change. The answer's body has the change's result, or says what is wrong with the request.
 async fn change(State((fake, _)): State<(FakeClever, SocketAddr)>, body: Bytes) -> Reply {
     let change = match serde_json::from_slice(&body) {
         Ok(change) => change,
@@ -113,18 +114,18 @@ async fn reply(
     reply
 }
 
-/// A way to a fake Clever without sockets. Nothing of it waits but for time, so a test can pause that.
+/// A transport to a fake Clever without sockets. It waits for timers only, so a test can run with paused time.
 pub struct Sockless(FakeClever);
 
 impl Sockless {
-    /// Where it seems to be.
+    /// The address that clients use for this transport.
     pub const URL: &'static str = "https://api.clever.test";
 
     /// How a client asks it.
     ///
     /// # Panics
     ///
-    /// Never: the address is one.
+    /// Never, because the constant address is valid.
     pub fn settings() -> Settings {
         FakeClever::settings(&Url::parse(Sockless::URL).expect("the address is one"))
     }

@@ -16,7 +16,7 @@ const KINDERGARTEN: u8 = 4;
 const HIGHEST: i64 = 13;
 const AFTER_SCHOOL: u8 = 18;
 
-/// Names that aren't made of a number, folded, each with its place.
+/// Normalized names of grades that contain no number, each with its place in the order.
 const NAMES: &[(&str, u8)] = &[
     ("it", 0),
     ("infant", 0),
