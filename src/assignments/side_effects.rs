@@ -55,7 +55,7 @@ pub struct Step {
     pub archived: Option<(Value, Timestamp)>,
 }
 
-/// How the entry of an assignment in [`former`](crate::documents::former) of the student's document changes.
+/// How the entry of an assignment in [`former`] of the student's document changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Memory {
     /// The entry stays as it is.

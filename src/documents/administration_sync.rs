@@ -101,7 +101,7 @@ pub struct Control {
     /// meanwhile.
     pub sweep: bool,
     /// The number of students whose assignments the last completed version couldn't store
-    /// ([`problems`](super::problems)).
+    /// ([`problems`](super::sync_notes::problems)).
     pub problems: i64,
     /// Only the members of these orgs are checked, because the change affects no others. `None` for all orgs.
     pub only: Option<OrgLists>,

@@ -153,7 +153,7 @@ pub async fn note_again(app: &App, assignment: &DocPath, task: String, run: &str
 }
 
 /// Updates an assignment from all of its runs, for a restored assignment, which missed the events of its runs. Reads
-/// the runs and the assignment; after a write, both again, as [`sync`] does.
+/// the runs and the assignment; after a write, both again, as `sync` does.
 pub async fn hold_assignment(app: &App, path: &DocPath) -> Result<(), HandlerError> {
     let user = path.parent().ok_or_else(|| HandlerError::Permanent("not an assignment's path".to_owned()))?;
     let mut written = None;

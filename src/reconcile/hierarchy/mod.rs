@@ -2,7 +2,7 @@
 //! children in parents' documents, the district that a class copies from its school, the orgs above people's schools
 //! and classes, and the rights over orgs.
 //!
-//! Pure: [`examine`] and [`report`]. Memory use is proportional to the number of orgs, plus a page of people or claims.
+//! Pure: `examine` and [`report`]. Memory use is proportional to the number of orgs, plus a page of people or claims.
 //!
 //! Cost: a read for each org, and for each user or each holder of rights; where something differs, also the reads and
 //! writes of the repair.

@@ -8,8 +8,8 @@
 //! Nobody is unenrolled, and nothing archived, unless everything was fetched; nor when more are missing than usual,
 //! unless the caller has said so.
 //!
-//! The way through, for orgs ([`orgs`]): *fetch* the provider's, *load* ours, check the *safety* stops, *plan* the
-//! writes, *execute* them. Then, for people ([`people`]): load their *entries*, compare page by page, *link* who is new
+//! The way through, for orgs (`orgs`): *fetch* the provider's, *load* ours, check the *safety* stops, *plan* the
+//! writes, *execute* them. Then, for people (`people`): load their *entries*, compare page by page, *link* who is new
 //! to who is known, and write; who wasn't seen is *leaving*. At last, orgs that are gone are archived, what *follows*
 //! from orgs that came or moved is done, and the numbers at the end are *verified*.
 
