@@ -11,7 +11,8 @@ use crate::store::{Fields, Value};
 /// Writes of this service are recognised by a new `cloudSyncTimestamp`, which no client may write. Added runs are also
 /// the service's writes, because clients may not name runs.
 pub fn left_out(before: &Fields, after: &Fields) -> BTreeMap<String, String> {
-    if before.get(field::CLOUD_SYNC_TIMESTAMP) != after.get(field::CLOUD_SYNC_TIMESTAMP) {
+    let is_same = |name: &str| before.get(name) == after.get(name);
+    if is_same(field::ASSESSMENTS) || !is_same(field::CLOUD_SYNC_TIMESTAMP) {
         return BTreeMap::new();
     }
     let entries = |assignment| {
