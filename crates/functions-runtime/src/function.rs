@@ -186,25 +186,31 @@ const BACKGROUND_TIMEOUT: Duration = Duration::from_secs(540);
 const BODY_LIMIT: usize = 10 * 1024 * 1024;
 
 impl<S> Function<S> {
-    /// A callable function.
-    pub fn callable<H, F>(name: &'static str, summary: &'static str, handler: H) -> Self
-    where
-        H: Fn(S, Call) -> F + Send + Sync + 'static,
-        F: Future<Output = Result<serde_json::Value, FunctionError>> + Send + 'static,
-    {
+    /// A function with the limits that all have unless the table says otherwise.
+    fn new(name: &'static str, summary: &'static str, trigger: Trigger<S>, timeout: Duration) -> Self {
         Function {
             name,
             aliases: &[],
             summary,
             access: "",
-            trigger: Trigger::Callable(Arc::new(move |state, call| Box::pin(handler(state, call)))),
-            timeout: CALLABLE_TIMEOUT,
+            trigger,
+            timeout,
             body_limit: BODY_LIMIT,
             signed_out_limit: None,
             is_privileged: false,
             is_budgeted: true,
             signature: None,
         }
+    }
+
+    /// A callable function.
+    pub fn callable<H, F>(name: &'static str, summary: &'static str, handler: H) -> Self
+    where
+        H: Fn(S, Call) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<serde_json::Value, FunctionError>> + Send + 'static,
+    {
+        let trigger = Trigger::Callable(Arc::new(move |state, call| Box::pin(handler(state, call))));
+        Function::new(name, summary, trigger, CALLABLE_TIMEOUT)
     }
 
     /// A function that is triggered by changes of documents. Panics on a malformed pattern, which is a literal of the
@@ -221,24 +227,9 @@ impl<S> Function<S> {
         H: Fn(S, DocumentEvent) -> F + Send + Sync + 'static,
         F: Future<Output = Result<(), HandlerError>> + Send + 'static,
     {
-        Function {
-            name,
-            aliases: &[],
-            summary,
-            access: "",
-            trigger: Trigger::Document {
-                database,
-                event,
-                pattern: PathPattern::new(pattern).expect("the table's patterns are literals and checked by its test"),
-                handler: Arc::new(move |state, event| Box::pin(handler(state, event))),
-            },
-            timeout: BACKGROUND_TIMEOUT,
-            body_limit: BODY_LIMIT,
-            signed_out_limit: None,
-            is_privileged: false,
-            is_budgeted: true,
-            signature: None,
-        }
+        let pattern = PathPattern::new(pattern).expect("the table's patterns are literals and checked by its test");
+        let handler = Arc::new(move |state, event| Box::pin(handler(state, event)) as _);
+        Function::new(name, summary, Trigger::Document { database, event, pattern, handler }, BACKGROUND_TIMEOUT)
     }
 
     /// A function on the tasks of a queue of its own: those that do the handler's job, which gives it its name. A task
@@ -250,22 +241,11 @@ impl<S> Function<S> {
         H: Fn(S, Task<J>) -> F + Send + Sync + 'static,
         F: Future<Output = Result<TaskOutcome, HandlerError>> + Send + 'static,
     {
-        Function {
-            name: J::FUNCTION,
-            aliases: &[],
-            summary,
-            access: "",
-            trigger: Trigger::Task(Arc::new(move |state, task| match task.read() {
-                Ok(task) => Box::pin(handler(state, task)),
-                Err(error) => Box::pin(std::future::ready(Err(error.into()))),
-            })),
-            timeout: BACKGROUND_TIMEOUT,
-            body_limit: BODY_LIMIT,
-            signed_out_limit: None,
-            is_privileged: false,
-            is_budgeted: true,
-            signature: None,
-        }
+        let trigger = Trigger::Task(Arc::new(move |state, task| match task.read() {
+            Ok(task) => Box::pin(handler(state, task)),
+            Err(error) => Box::pin(std::future::ready(Err(error.into()))),
+        }));
+        Function::new(J::FUNCTION, summary, trigger, BACKGROUND_TIMEOUT)
     }
 
     /// The same function under further names.
