@@ -135,24 +135,22 @@ fn give_flags<'t>(target: &Target<'t>, state: &State<'_>, given: &Fields) -> Dec
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::claims::edit::tests::{document, state};
     use crate::orgs::OrgTree;
-    use crate::store::Timestamp;
 
-    fn document(claims: Fields) -> Document {
-        let (create_time, update_time) = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
-        let fields = fields! { "claims" => claims };
-        Document { path: DocPath::new("userClaims/u").unwrap(), fields, create_time, update_time }
+    fn holding(claims: Fields) -> Document {
+        document(fields! { "claims" => claims })
     }
 
     #[test]
     fn an_account_takes_over_the_user_and_the_rights_over_everything() {
         let tree = OrgTree::default();
-        let theirs = document(fields! { "roarUid" => "old", "super_admin" => true, "admin" => false });
+        let theirs = holding(fields! { "roarUid" => "old", "super_admin" => true, "admin" => false });
         let given = flags(&theirs);
         assert_eq!(given, fields! { "super_admin" => true });
         let target = Target::new(FUNCTION, "by", "u");
-        let own = document(fields! { "roarUid" => "new" });
-        let state = |document| State { document, beside: &[], tree: &tree, now: Timestamp::UNIX_EPOCH };
+        let own = holding(fields! { "roarUid" => "new" });
+        let state = |document| state(document, &tree);
         for (decision, claims, action, details) in [
             (give_flags(&target, &state(Some(&own)), &given), given.clone(), Action::Append, given.clone()),
             (

@@ -23,6 +23,11 @@ const CLASSES: ChildLists = ChildLists { living: org::field::CLASSES, archived: 
 const GROUPS: ChildLists = ChildLists { living: org::field::SUB_GROUPS, archived: org::field::ARCHIVED_SUB_GROUPS };
 
 impl ChildLists {
+    /// All fields in which some parent lists children.
+    pub fn fields() -> impl Iterator<Item = &'static str> {
+        [SCHOOLS, CLASSES, GROUPS].into_iter().flat_map(|lists| [lists.living, lists.archived])
+    }
+
     /// The fields in which a parent of type `parent` lists children of type `child`; `None` where it lists none: a
     /// district lists its schools, and a school its classes.
     pub fn of(parent: OrgType, child: OrgType) -> Option<ChildLists> {

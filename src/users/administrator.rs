@@ -460,26 +460,21 @@ async fn write_user(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::claims::edit::tests::{document, state};
     use crate::orgs::OrgTree;
-    use crate::store::{Document, Timestamp};
 
     #[test]
     fn an_account_that_was_granted_orgs_is_left_alone() {
         let tree = OrgTree::default();
         let orgs: OrgLists = [(OrgType::School, "s")].into_iter().collect();
         let claims = [fields! { "roarUid" => "r" }, fields! { "adminOrgs" => orgs.to_value() }];
-        let [bare, granted] = claims.map(|claims| Document {
-            path: claims_path("u").unwrap(),
-            fields: fields! { "claims" => claims },
-            create_time: Timestamp::UNIX_EPOCH,
-            update_time: Timestamp::UNIX_EPOCH,
-        });
-        for (document, expected) in [
+        let [bare, granted] = claims.map(|claims| document(fields! { "claims" => claims }));
+        for (held, expected) in [
             (None, Decision::Keep(true)),
             (Some(&bare), Decision::Write(Changes::deletion(), true)),
             (Some(&granted), Decision::Keep(false)),
         ] {
-            assert_eq!(undo(&State { document, beside: &[], tree: &tree, now: Timestamp::UNIX_EPOCH }), expected);
+            assert_eq!(undo(&state(held, &tree)), expected);
         }
     }
 }

@@ -2,26 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::documents::org;
 use crate::orgs::child_lists::ChildLists;
+use crate::orgs::tree::HIERARCHY_FIELDS;
 use crate::orgs::{Org, OrgKey, OrgTree, OrgType};
 use crate::store::{Document, Value};
 
-/// The fields of orgs that are read.
-pub const FIELDS: [&str; 12] = [
-    org::field::ARCHIVED,
-    org::field::DISTRICT_ID,
-    org::field::SCHOOL_ID,
-    org::field::PARENT_ORG_TYPE,
-    org::field::PARENT_ORG_ID,
-    org::field::FAMILY_ID,
-    org::field::SCHOOLS,
-    org::field::ARCHIVED_SCHOOLS,
-    org::field::CLASSES,
-    org::field::ARCHIVED_CLASSES,
-    org::field::SUB_GROUPS,
-    org::field::ARCHIVED_SUB_GROUPS,
-];
+/// The fields of orgs that are read: what the hierarchy needs, and the lists of children.
+pub fn fields() -> Vec<&'static str> {
+    HIERARCHY_FIELDS.into_iter().chain(ChildLists::fields()).collect()
+}
 
 /// All orgs, with the children that their parents list.
 #[derive(Default)]

@@ -30,7 +30,7 @@ use crate::users::placement::{changed_lists, misplaced};
 async fn load(app: &App) -> Result<Orgs> {
     let mut orgs = Orgs::default();
     for org_type in OrgType::ALL {
-        let mut documents = app.stores.admin.stream(Query::collection(org_type.plural()).select(&examine::FIELDS));
+        let mut documents = app.stores.admin.stream(Query::collection(org_type.plural()).select(&examine::fields()));
         while let Some(document) = documents.try_next().await? {
             orgs.add(org_type, &document);
         }
