@@ -2,7 +2,7 @@
 //! may write many documents; none of these may determine how much a handler reads. A new query needs a row here, with
 //! the reason for its bound.
 
-use std::path::{Path, PathBuf};
+use crate::repository::{root, sources};
 
 /// What bounds the documents that a query gives.
 enum Bound {
@@ -113,29 +113,15 @@ fn given_queries(text: &str) -> Vec<&str> {
 
 #[test]
 fn queries_of_documents_are_known() {
-    let documents = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/documents");
-    let mut files = Vec::new();
-    sources(&documents, &mut files);
     let mut seen = 0;
-    for file in files {
-        let text = std::fs::read_to_string(&file).expect("readable");
+    for (file, text) in sources(&root().join("src/documents")) {
         for name in given_queries(&text) {
             seen += 1;
             let is_known = BEGINNINGS.iter().any(|begin| begin.ends_with(&format!("{name}(")));
-            assert!(is_known, "{}: say in this test that a query may begin with {name}", file.display());
+            assert!(is_known, "{file}: say in this test that a query may begin with {name}");
         }
     }
     assert!(seen > 10, "{seen} queries");
-}
-
-fn sources(below: &Path, into: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(below).expect("a directory") {
-        let path = entry.expect("an entry").path();
-        match path.is_dir() {
-            true => sources(&path, into),
-            false => into.push(path),
-        }
-    }
 }
 
 /// The statement in which each query begins, of the code that isn't a test.
@@ -155,18 +141,13 @@ fn queries(text: &str) -> Vec<String> {
 
 #[test]
 fn every_query_has_a_bound_that_no_client_can_raise() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = Vec::new();
-    sources(&root, &mut files);
-    files.sort();
     let mut seen = 0;
-    for file in files {
-        let name = file.strip_prefix(&root).expect("below").to_str().expect("text").replace('\\', "/");
+    for (name, text) in sources(&root().join("src")) {
         let is_other = OTHERS.iter().any(|other| name == *other || name.starts_with(&format!("{other}/")));
         if is_other || name.ends_with("tests.rs") || name.contains("/tests/") {
             continue;
         }
-        let found = queries(&std::fs::read_to_string(&file).expect("readable"));
+        let found = queries(&text);
         let listed = QUERIES.iter().find(|(of, _)| *of == name).map(|(_, bounds)| *bounds).unwrap_or_default();
         assert_eq!(found.len(), listed.len(), "{name}: a query came or went; say in this test what bounds each");
         seen += usize::from(!found.is_empty());

@@ -4,6 +4,8 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use crate::repository::{files, root};
+
 /// Where there is code with comments.
 const CODE: [&str; 6] = ["src", "crates", "tests", "benches", "fuzz/fuzz_targets", "fuzz/src"];
 /// Where what documents name as code lies.
@@ -12,7 +14,7 @@ const SOURCES: [&str; 7] = ["src/", "crates/", "tests/", "benches/", "fuzz/", "s
 const OWN: &str = "tests/functions/citations.rs";
 
 /// Names of texts that aren't in the repository, as comments have cited them.
-const ELSEWHERE: [&str; 22] = [
+const ELSEWHERE: [&str; 20] = [
     "§",
     "ambiguities A-",
     "dashboard-contract",
@@ -33,25 +35,9 @@ const ELSEWHERE: [&str; 22] = [
     "spec/next",
     "spec/wire",
     "spec/ambiguities",
-    "../shared",
-    "/work/shared",
 ];
 /// Beginnings of citations that go on with the number of a chapter.
 const CHAPTERS: [&str; 6] = ["(functions ", "(rostering ", "(design ", "(auth ", "(events ", "(callable protocol "];
-
-fn files(below: &Path, ending: &str, into: &mut Vec<PathBuf>) {
-    let Ok(entries) = std::fs::read_dir(below) else { return };
-    for entry in entries {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            if !path.ends_with("node_modules") && !path.ends_with("target") {
-                files(&path, ending, into);
-            }
-        } else if path.to_str().is_some_and(|name| name.ends_with(ending)) {
-            into.push(path);
-        }
-    }
-}
 
 /// The anchor that GitHub gives to a heading.
 fn anchor(heading: &str) -> String {
@@ -147,6 +133,18 @@ fn cited_elsewhere(line: &str, is_code: bool) -> Option<String> {
     decision.map(|(at, _)| line[at..].chars().take(4).collect())
 }
 
+/// The path of a line that leads out of the repository from a file in a directory of that depth: upwards, or from the
+/// root of somebody's disk to a document.
+fn leads_out(line: &str, depth: usize) -> Option<&str> {
+    let is_of_path = |character: char| character.is_ascii_alphanumeric() || "-_./".contains(character);
+    let words = line.split(|character: char| !is_of_path(character) && character != ':');
+    let mut paths = words.map(|word| word.trim_end_matches(['.', ':']));
+    paths.find(|path| {
+        let ups = path.split('/').take_while(|part| *part == "..").count();
+        ups > depth || (path.starts_with('/') && !path.starts_with("//") && path.ends_with(".md"))
+    })
+}
+
 struct Repository {
     root: PathBuf,
     /// The anchors of documents, by path from the root.
@@ -184,9 +182,9 @@ fn normal(path: &Path) -> PathBuf {
 fn offenders(root: &Path) -> (Vec<String>, usize) {
     let mut repository = Repository { root: root.to_owned(), anchors: HashMap::new() };
     let mut found = Vec::new();
-    CODE.iter().for_each(|below| files(&root.join(below), ".rs", &mut found));
-    files(&root.join("tests/clients"), ".mjs", &mut found);
-    files(&root.join("docs"), ".md", &mut found);
+    found.extend(CODE.iter().flat_map(|below| files(&root.join(below), ".rs")));
+    found.extend(files(&root.join("tests/clients"), ".mjs"));
+    found.extend(files(&root.join("docs"), ".md"));
     let top = std::fs::read_dir(root).expect("the repository").map(|entry| entry.expect("an entry").path());
     found.extend(top.filter(|path| path.extension().is_some_and(|ending| ending == "md")));
     found.sort();
@@ -198,10 +196,14 @@ fn offenders(root: &Path) -> (Vec<String>, usize) {
         }
         let text = std::fs::read_to_string(&file).expect("readable");
         let is_code = here.extension().is_some_and(|ending| ending != "md");
+        let depth = here.iter().count() - 1;
         let mut say = |line: usize, what: String| wrong.push(format!("{}:{line}: {what}", here.display()));
         for (index, line) in text.lines().enumerate() {
             if let Some(name) = cited_elsewhere(line, is_code) {
                 say(index + 1, format!("{name:?} cites what isn't in the repository"));
+            }
+            if let Some(path) = leads_out(line, depth) {
+                say(index + 1, format!("{path} leads out of the repository"));
             }
             for (path, anchor) in mentions(line) {
                 cited += 1;
@@ -239,7 +241,7 @@ fn offenders(root: &Path) -> (Vec<String>, usize) {
 
 #[test]
 fn what_is_cited_is_there() {
-    let (wrong, cited) = offenders(Path::new(env!("CARGO_MANIFEST_DIR")));
+    let (wrong, cited) = offenders(root());
     assert!(cited > 100, "{cited} citations");
     assert!(wrong.is_empty(), "{} citations are wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
@@ -271,4 +273,12 @@ fn citations_are_told_from_other_text() {
         assert_eq!(cited_elsewhere(line, true).is_some(), is_cited, "{line}");
     }
     assert_eq!(cited_elsewhere("### A-3", false), None);
+    for (line, expected) in [
+        ("see ../../beside/rules.md", Some("../../beside/rules.md")),
+        ("(/home/somebody/rules.md)", Some("/home/somebody/rules.md")),
+        ("include_str!(\"../docs/rights.md\")", None),
+        ("https://x.org/rules.md, docs/rules.md and a/../b", None),
+    ] {
+        assert_eq!(leads_out(line, 1), expected, "{line}");
+    }
 }

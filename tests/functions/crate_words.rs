@@ -1,19 +1,9 @@
 //! The crates contain nothing specific to ROAR, so that other backends can be built on them: neither its name, nor its
 //! settings (`ROAR_…`), nor its fields. `src/` passes everything specific to ROAR to the crates.
 
-use std::path::Path;
+use std::path::PathBuf;
 
-fn read(below: &Path, into: &mut Vec<(String, String)>) {
-    for entry in std::fs::read_dir(below).expect("a directory") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            read(&path, into);
-        } else {
-            let text = std::fs::read(&path).expect("a file");
-            into.push((path.display().to_string(), String::from_utf8_lossy(&text).into_owned()));
-        }
-    }
-}
+use crate::repository::{files, root};
 
 /// True for a line, or a path, that speaks of ROAR.
 fn speaks(text: &str) -> bool {
@@ -23,9 +13,12 @@ fn speaks(text: &str) -> bool {
 #[test]
 fn crates_know_no_word_of_roar() {
     assert!(speaks("set ROAR_DATA_DIR") && speaks("users/{roarUid}") && !speaks("a record"));
-    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates");
-    let mut files = Vec::new();
-    read(&crates, &mut files);
+    let crates = root().join("crates");
+    let read = |path: PathBuf| {
+        let text = std::fs::read(&path).expect("a file");
+        (path.display().to_string(), String::from_utf8_lossy(&text).into_owned())
+    };
+    let files: Vec<(String, String)> = files(&crates, "").into_iter().map(read).collect();
     assert!(files.len() > 100, "the crates' files are found");
     let mut found = Vec::new();
     for (path, text) in &files {

@@ -5,9 +5,9 @@ mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::path::Path;
 
 use self::source::{Import, Sources};
+use crate::repository::root;
 
 /// What stands between the crates, whose direction the compiler watches, and the rooms: each may use those before it,
 /// none after it.
@@ -48,7 +48,7 @@ fn place(room: &str) -> Option<usize> {
 }
 
 fn sources() -> Sources {
-    Sources::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
+    Sources::read(&root().join("src"))
 }
 
 /// Arrows, a line each.

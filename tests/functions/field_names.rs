@@ -3,10 +3,11 @@
 //! string literal elsewhere is such a name.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
+
+use crate::repository::{is_for_tests, root, sources};
 
 /// Where such names may stand otherwise: what begins a path below `src/`; the names, or none for all; and the reason.
 const ALLOWED: &[(&str, &[&str], &str)] = &[
@@ -67,14 +68,6 @@ impl Strings {
     }
 }
 
-fn is_for_tests(attributes: &[syn::Attribute]) -> bool {
-    let says_test = |attribute: &syn::Attribute| match &attribute.meta {
-        syn::Meta::List(list) => attribute.path().is_ident("cfg") && list.tokens.to_string().contains("test"),
-        _ => attribute.path().is_ident("test"),
-    };
-    attributes.iter().any(says_test)
-}
-
 impl<'ast> Visit<'ast> for Strings {
     fn visit_lit_str(&mut self, literal: &'ast syn::LitStr) {
         self.found.push((literal.span().start().line, literal.value()));
@@ -130,24 +123,6 @@ fn names_of(code: &str, file: &str, names: &mut BTreeMap<String, String>) {
     read(&syn::parse_file(code).expect("code").items, false, file, names);
 }
 
-/// The files below `src/` that aren't tests, with what they hold.
-fn sources(directory: &Path, root: &Path, found: &mut Vec<(String, String)>) {
-    let mut entries: Vec<PathBuf> = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
-    entries.sort();
-    for path in entries {
-        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-        if name == "tests" {
-            continue;
-        }
-        if path.is_dir() {
-            sources(&path, root, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let below = path.strip_prefix(root).unwrap().to_string_lossy().replace('\\', "/");
-            found.push((below, std::fs::read_to_string(&path).unwrap()));
-        }
-    }
-}
-
 /// The places that allow the name in the file, each with the name that it lists, if it lists any.
 fn allowed_by<'a>(file: &str, name: &str) -> Vec<(&'a str, &'a str)> {
     let places = ALLOWED.iter().filter(|(start, _, _)| file.starts_with(start));
@@ -160,9 +135,8 @@ fn allowed_by<'a>(file: &str, name: &str) -> Vec<(&'a str, &'a str)> {
 
 #[test]
 fn fields_are_named_by_the_files_of_their_kinds_alone() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = Vec::new();
-    sources(&root, &root, &mut files);
+    let mut files = sources(&root().join("src"));
+    files.retain(|(file, _)| !file.trim_end_matches(".rs").split('/').any(|part| part == "tests"));
     let mut names = BTreeMap::new();
     for (file, code) in files.iter().filter(|(file, _)| file.starts_with("documents/")) {
         names_of(code, file, &mut names);

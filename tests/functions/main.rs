@@ -36,6 +36,7 @@ mod reconcile;
 mod reconcile_started;
 mod replay;
 mod reports;
+mod repository;
 mod rights;
 mod runs;
 mod scenario;

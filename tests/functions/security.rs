@@ -2,16 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-fn files(below: &Path, ending: &str, into: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(below).expect("a directory") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() && !path.ends_with("node_modules") {
-            files(&path, ending, into);
-        } else if path.to_str().is_some_and(|name| name.ends_with(ending)) {
-            into.push(path);
-        }
-    }
-}
+use crate::repository::{files, root};
 
 /// The third column of every row, split into what stands in backticks.
 fn proofs(text: &str) -> Vec<(String, Vec<String>)> {
@@ -27,12 +18,10 @@ fn proofs(text: &str) -> Vec<(String, Vec<String>)> {
 
 #[test]
 fn every_row_of_the_threat_model_names_tests_that_are_there() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = root();
     let text = std::fs::read_to_string(root.join("docs/security.md")).expect("the threat model");
-    let mut sources = Vec::new();
-    for below in ["crates", "src", "tests"] {
-        files(&root.join(below), ".rs", &mut sources);
-    }
+    let sources: Vec<PathBuf> =
+        ["crates", "src", "tests"].iter().flat_map(|below| files(&root.join(below), ".rs")).collect();
     let read = |path: &PathBuf| (path.clone(), std::fs::read_to_string(path).expect("readable"));
     let sources: Vec<(PathBuf, String)> = sources.iter().map(read).collect();
     let rows = proofs(&text);

@@ -1,12 +1,14 @@
 //! The imports of a crate's files: `use` declarations and paths in code, without what is for tests alone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{Attribute, ImplItem, Item, ItemUse, Macro, UseTree, Visibility};
+
+use crate::repository::{is_for_tests, sources};
 
 /// A file of the crate.
 pub struct File {
@@ -59,15 +61,13 @@ pub struct Sources {
 
 impl Sources {
     pub fn read(root: &Path) -> Sources {
-        let mut texts = BTreeMap::new();
-        collect(root, root, &mut texts);
         let mut for_tests = BTreeSet::new();
         let mut files = Vec::new();
-        for (path, text) in &texts {
-            let module = module_of(path);
-            let Reader { uses, paths, test_modules } = Reader::read(text);
+        for (path, text) in sources(root) {
+            let module = module_of(&path);
+            let Reader { uses, paths, test_modules } = Reader::read(&text);
             for_tests.extend(test_modules.into_iter().map(|name| [module.clone(), vec![name]].concat()));
-            files.push(File { path: path.clone(), module, uses, paths });
+            files.push(File { path, module, uses, paths });
         }
         files.retain(|file| !for_tests.iter().any(|module| file.module.starts_with(module)));
         let mut sources = Sources { files, imports: Vec::new() };
@@ -124,18 +124,6 @@ impl Sources {
         match door.and_then(|door| self.absolute(file, &door.path)) {
             Some(beyond) if beyond != path => self.home(&[beyond, rest.to_vec()].concat()).or(Some(file)),
             _ => Some(file),
-        }
-    }
-}
-
-fn collect(root: &Path, directory: &Path, texts: &mut BTreeMap<String, String>) {
-    for entry in std::fs::read_dir(directory).expect("a directory") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            collect(root, &path, texts);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let name = path.strip_prefix(root).expect("below the root").to_string_lossy().into_owned();
-            texts.insert(name, std::fs::read_to_string(&path).expect("text"));
         }
     }
 }
@@ -210,12 +198,6 @@ impl Reader {
             }
         }
     }
-}
-
-/// Only tests have the item.
-fn is_for_tests(attributes: &[Attribute]) -> bool {
-    let is_test = |attribute: &Attribute| attribute.parse_args::<Ident>().is_ok_and(|of| of == "test");
-    attributes.iter().any(|attribute| attribute.path().is_ident("cfg") && is_test(attribute))
 }
 
 impl<'ast> Visit<'ast> for Reader {

@@ -10,14 +10,12 @@ use governor::clock::{Clock as _, FakeRelativeClock};
 use serde_json::{Value, json};
 
 use crate::support::keys::unsigned;
-use crate::support::world::{NOW, PROJECT, answer, error};
+use crate::support::world::{NOW, answer, error, id_claims};
 use crate::support::{Setup, TestServer};
 
 fn token(uid: &str, more: &Value) -> String {
-    let mut claims = json!({
-        "iss": format!("https://securetoken.google.com/{PROJECT}"), "aud": PROJECT, "sub": uid, "iat": NOW - 60,
-        "exp": NOW + 3540, "auth_time": NOW - 60,
-    });
+    let mut claims = id_claims(uid);
+    claims["auth_time"] = json!(NOW - 60);
     claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     unsigned(&claims)
 }

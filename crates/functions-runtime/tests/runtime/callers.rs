@@ -12,19 +12,12 @@ use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Map, Value, json};
 
 use crate::support::keys::{unsigned, unsigned_message};
-use crate::support::world::{NOW, PROJECT, answer, error, http};
+use crate::support::world::{NOW, PROJECT, answer, error, http, id_claims};
 use crate::support::{KeyServer, Setup, SigningKey, TestServer};
 
 fn claims() -> Value {
-    json!({
-        "iss": format!("https://securetoken.google.com/{PROJECT}"),
-        "aud": PROJECT,
-        "sub": "u1",
-        "iat": NOW - 60,
-        "exp": NOW + 3540,
-        "auth_time": NOW - 60,
-        "email": "a@school.example",
-    })
+    let claims = with(id_claims("u1"), "auth_time", Some(json!(NOW - 60)));
+    with(claims, "email", Some(json!("a@school.example")))
 }
 
 /// The claims with one changed, or removed when the value is `None`.

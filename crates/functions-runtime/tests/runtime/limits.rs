@@ -15,17 +15,11 @@ use tokio::net::TcpStream;
 
 use crate::forged::Log;
 use crate::support::keys::unsigned;
-use crate::support::world::{NOW, PROJECT, answer, error, http};
+use crate::support::world::{NOW, PROJECT, answer, error, http, id_claims};
 use crate::support::{KeyServer, Setup, SigningKey, TestServer};
 
 fn claims() -> Value {
-    json!({
-        "iss": format!("https://securetoken.google.com/{PROJECT}"),
-        "aud": PROJECT,
-        "sub": "u1",
-        "iat": NOW - 60,
-        "exp": NOW + 3540,
-    })
+    id_claims("u1")
 }
 
 /// A server that lets an address make that many calls a minute; its limits go by the clock.
